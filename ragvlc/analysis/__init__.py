@@ -1,0 +1,1 @@
+"""Floor 4: statistics, tables and figures from results only."""

@@ -1,0 +1,153 @@
+"""What comes out: an answer that carries how it came about, or a failure that is data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ragvlc.core.data import Hit, Span
+
+__all__ = ["Answer", "Failure", "Finish", "Prediction", "Step", "Timing", "Usage"]
+
+Finish = Literal["stop", "length", "declined"]
+Stage = Literal["dataset", "retrieve", "generate", "score", "route"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens and calls, counted by the engine. `cached_tokens` are part of `prompt_tokens`."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    calls: int = 0
+    drafted: int = 0
+    accepted: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.calls + other.calls,
+            self.drafted + other.drafted,
+            self.accepted + other.accepted,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds, measured where the work is done.
+
+    Attributes:
+        queue_seconds: waiting for a turn at the engine; never the route's own time.
+        first_token_seconds: from the engine's start on the first request to its first token; None if unknown.
+        engine_seconds: the engine at work for this answer.
+        phases: seconds by phase: search, rerank, prefill, decode. Making an index is charged apart, once a cell.
+    """
+
+    queue_seconds: float = 0.0
+    first_token_seconds: float | None = None
+    engine_seconds: float = 0.0
+    phases: Mapping[str, float] = field(default_factory=dict)
+
+    def __add__(self, other: Timing) -> Timing:
+        phases = dict(self.phases)
+        for name, seconds in other.phases.items():
+            phases[name] = phases.get(name, 0.0) + seconds
+        return Timing(
+            self.queue_seconds + other.queue_seconds,
+            self.first_token_seconds if self.first_token_seconds is not None else other.first_token_seconds,
+            self.engine_seconds + other.engine_seconds,
+            phases,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing a route did; a tree. `facts` are scalars and ids, never whole documents."""
+
+    name: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    usage: Usage = Usage()
+    seconds: float = 0.0
+    steps: tuple[Step, ...] = ()
+
+    def walk(self) -> Iterator[Step]:
+        """Yields this step and every step below it, depth first."""
+        yield self
+        for step in self.steps:
+            yield from step.walk()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply and how it came about.
+
+    Attributes:
+        text: the reply, stripped.
+        route: name of the route in its pipeline.
+        ranking: retrieved hits, best first, before selection; empty for routes that do not retrieve.
+        context: the characters really sent, in prompt order, after truncation, for every route.
+        usage: summed over every call.
+        timing: summed over every call.
+        trace: the steps taken, in order.
+        finish: why the last generation ended, or `declined` when the model said that the text does not answer.
+        reused: some generation was found in memory or on disk; its usage and timing are those of the first time.
+    """
+
+    text: str
+    route: str = ""
+    ranking: tuple[Hit, ...] = ()
+    context: tuple[Span, ...] = ()
+    usage: Usage = Usage()
+    timing: Timing = Timing()
+    trace: tuple[Step, ...] = ()
+    finish: Finish = "stop"
+    reused: bool = False
+
+    def facts(self, name: str) -> Iterator[Any]:
+        """Yields the fact called `name` of every step that has it."""
+        for root in self.trace:
+            for step in root.walk():
+                if name in step.facts:
+                    yield step.facts[name]
+
+    @property
+    def dropped_tokens(self) -> int:
+        """Document tokens that truncation left out; 0 when everything fitted."""
+        return sum(self.facts("dropped_tokens"))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong with one example. `transient`: trying again later may help."""
+
+    stage: str
+    type: str
+    message: str
+    transient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One row of a results file: an answer or a failure, with its scores.
+
+    Attributes:
+        example_id: whose row it is.
+        example_key: content hash of the example it was made from.
+        answer: None when it failed.
+        failure: None when it answered.
+        scores: by metric label; None where a metric does not apply.
+        flags: remarks of metrics, such as `unparsed`.
+        scored_by: key of the metric behind each score, so that an edited metric is noticed.
+    """
+
+    example_id: str
+    example_key: str = ""
+    answer: Answer | None = None
+    failure: Failure | None = None
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    scored_by: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,215 @@
+"""A part is its spec: a frozen pydantic model with one verb, found by its file name, named by its content.
+
+`kind: tokens` in YAML is the public class of `ragvlc/chunkers/tokens.py`; `kind: my_package.my_module:MyChunker` is
+outside code (importing it runs it: a YAML file that names code is trusted like code). A field annotated with a family
+takes a bare kind, a mapping with `kind`, or an instance.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, ClassVar, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from ragvlc.core.data import content_key
+from ragvlc.core.errors import nearest
+
+__all__ = ["Component", "Execution", "Role", "find_kind", "known_kinds"]
+
+
+PartT = TypeVar("PartT", bound="Component")
+
+
+class Execution:
+    """Marks a field that cannot change the output (device, batch size, concurrency): not part of the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Marks a string field that names an opened model of the pipeline.
+
+    Attributes:
+        table: `generators` or `embedders`.
+        needs: name of the engine protocol that the model must offer.
+    """
+
+    table: str
+    needs: str = "TextEngine"
+
+
+class Component(BaseModel):
+    """Root of all parts. Subclasses declare their settings as fields and do their work in one method."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    family: ClassVar[str] = ""
+    """Folder of the kinds; set on the abstract class of a family, nowhere else."""
+    version: ClassVar[int] = 1
+    """Raised when a kind's output changes for equal settings."""
+
+    @property
+    def kind(self) -> str:
+        """The word for this part in YAML: its file's name, or `module:Class` for outside code."""
+        return kind_of(type(self))
+
+    def identity(self) -> Mapping[str, Any]:
+        """Returns what outside the spec can change the output, such as a hash of model files. May read files."""
+        return {}
+
+    @property
+    def random(self) -> bool:
+        """Whether two runs with different seeds may differ."""
+        return any(part.random for part in self.parts())
+
+    def parts(self) -> Iterator[Component]:
+        """Yields the parts held directly by this one."""
+        for name in type(self).model_fields:
+            yield from _parts_in(getattr(self, name))
+
+    def roles(self) -> frozenset[tuple[str, str, str]]:
+        """Returns (table, role name, needed protocol) for every opened model that this part and its parts use."""
+        found = set()
+        for name, info in type(self).model_fields.items():
+            for mark in info.metadata:
+                if isinstance(mark, Role):
+                    found.add((mark.table, str(getattr(self, name)), mark.needs))
+        for part in self.parts():
+            found |= part.roles()
+        return frozenset(found)
+
+    def spec(self) -> dict[str, Any]:
+        """Returns the part as JSON values with every default filled in; building it again gives an equal part."""
+        fields = {name: _plain(getattr(self, name)) for name in type(self).model_fields}
+        return {"kind": self.kind, **fields} if self.family else fields
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of all that can change this part's output: kind, version, settings, identity."""
+        return content_key(self.key_facts())
+
+    def key_facts(self) -> dict[str, Any]:
+        """Returns what `key` hashes."""
+        fields = {
+            name: _key_facts(getattr(self, name))
+            for name, info in type(self).model_fields.items()
+            if Execution not in info.metadata
+        }
+        return {"kind": self.kind, "version": self.version, "fields": fields, "identity": dict(self.identity())}
+
+    @classmethod
+    def build(cls, value: object) -> Self:
+        """Returns the part of this family that `value` names: an instance, a kind, or a mapping with `kind`."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            kind, fields = value, {}
+        elif isinstance(value, Mapping):
+            fields = dict(value)
+            kind = fields.pop("kind", None)
+        else:
+            kind, fields = None, {}
+        if not isinstance(kind, str):
+            raise _problem(f"needs a kind of {cls.family}: {_listing(cls.family)}.")
+        part = find_kind(cls, kind)
+        try:
+            return part.model_validate(fields)
+        except ValidationError as error:
+            raise PydanticCustomError(
+                "part", "{problem}", {"problem": str(error), "nested": error, "cls": part}
+            ) from None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
+        """Makes a field annotated with a family accept what `build` accepts."""
+        if cls.__dict__.get("family"):
+            return core_schema.no_info_plain_validator_function(
+                cls.build, serialization=core_schema.plain_serializer_function_ser_schema(lambda part: part.spec())
+            )
+        return handler(source)
+
+
+def kind_of(part: type[Component]) -> str:
+    """Returns the word that names `part` in YAML."""
+    home = f"ragvlc.{part.family}."
+    if part.family and part.__module__.startswith(home):
+        return part.__module__.removeprefix(home)
+    return f"{part.__module__}:{part.__qualname__}"
+
+
+@cache
+def known_kinds(family: str) -> tuple[str, ...]:
+    """Returns the kinds shipped in a family's folder, sorted: its files that do not start with an underscore."""
+    package = importlib.import_module(f"ragvlc.{family}")
+    return tuple(sorted(info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_")))
+
+
+def find_kind(family: type[PartT], kind: str) -> type[PartT]:
+    """Returns the class behind `kind`. Raises a pydantic error that names the known kinds and the nearest."""
+    if ":" in kind:
+        return _outside(family, kind)
+    if kind not in known_kinds(family.family):
+        hint = nearest(kind, known_kinds(family.family))
+        raise _problem(f"'{kind}' is no kind of {family.family}. Known: {_listing(family.family)}.{hint}")
+    module = importlib.import_module(f"ragvlc.{family.family}.{kind}")
+    for _, member in inspect.getmembers(module, inspect.isclass):
+        if issubclass(member, family) and member.__module__ == module.__name__ and not member.__name__.startswith("_"):
+            return member
+    message = f"{module.__name__} defines no public {family.__name__}"
+    raise TypeError(message)
+
+
+def _outside(family: type[PartT], kind: str) -> type[PartT]:
+    module_name, _, class_name = kind.partition(":")
+    try:
+        part = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise _problem(f"'{kind}' cannot be imported: {error}.") from error
+    if not (inspect.isclass(part) and issubclass(part, family)):
+        raise _problem(f"'{kind}' is not a subclass of {family.__module__}.{family.__name__}.")
+    return part
+
+
+def _problem(message: str) -> PydanticCustomError:
+    return PydanticCustomError("kind", "{problem}", {"problem": message})
+
+
+def _listing(family: str) -> str:
+    return ", ".join(known_kinds(family)) + ", or module:Class"
+
+
+def _parts_in(value: object) -> Iterator[Component]:
+    if isinstance(value, Component):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _parts_in(item)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _parts_in(item)
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, Component):
+        return value.spec()
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _key_facts(value: object) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, Component):
+        return value.key_facts()
+    if isinstance(value, Mapping):
+        return {str(name): _key_facts(item) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_key_facts(item) for item in value]
+    return value

@@ -1,0 +1,186 @@
+"""What goes in: documents, their pieces, questions and what is known about the right answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = [
+    "Chunk",
+    "ChunkSet",
+    "Document",
+    "Example",
+    "Form",
+    "Hit",
+    "Query",
+    "Span",
+    "content_key",
+]
+
+Form = Literal["question", "summary"]
+
+
+def content_key(value: object) -> str:
+    """Returns the SHA-256 of `value`'s canonical JSON, in hex: equal values, equal keys, on every machine."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text with a name. `metadata` holds JSON values only."""
+
+    id: str
+    text: str
+    title: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    _key: list[str] = field(default_factory=list, init=False, repr=False, compare=False, hash=False)
+
+    @property
+    def key(self) -> str:
+        """Content hash of everything in the document; computed once."""
+        if not self._key:
+            self._key.append(content_key([self.id, self.title, self.text, dict(self.metadata)]))
+        return self._key[0]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Characters `start` to `end` (exclusive) of a document's text."""
+
+    document_id: str
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document: `text == document.text[start:end]`, always. `index` counts within the document."""
+
+    document_id: str
+    index: int
+    start: int
+    end: int
+    text: str
+
+    @property
+    def span(self) -> Span:
+        """Where the chunk stands."""
+        return Span(self.document_id, self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSet(Sequence[Chunk]):
+    """The chunks of one question's documents, in document order, under a key that names how they were made.
+
+    Attributes:
+        key: hash of chunker, tokenizer and documents; equal keys mean equal chunks.
+        chunks: in (document, start) order.
+        seconds: what cutting cost when it was first done.
+    """
+
+    key: str
+    chunks: tuple[Chunk, ...]
+    seconds: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - the Sequence contract: an item or a slice
+        return self.chunks[index]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk and how well it matches; larger scores are better and comparable within one ranking only."""
+
+    chunk: Chunk
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked.
+
+    Attributes:
+        id: unique within a data set.
+        text: the question, or for `form="summary"` the request.
+        choices: options of a multiple-choice question, without letters; empty for an open question.
+        form: whether an answer or a summary is wanted. Known to whoever asks, so not gold.
+    """
+
+    id: str
+    text: str
+    choices: tuple[str, ...] = ()
+    form: Form = "question"
+
+    @property
+    def search_text(self) -> str:
+        """What retrieval looks for: the question with its options."""
+        return "\n".join((self.text, *self.choices))
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A query, the documents it is asked over, and what is known about the right answer (the gold).
+
+    Attributes:
+        query: what is asked.
+        documents: what may be read, in their given order.
+        references: accepted answers; for multiple choice the texts of the right options.
+        answer_mode: `any` reference suffices, or `all` are required.
+        unanswerable: the documents do not answer it; `references` is then empty or says so.
+        evidence: where the answer stands; empty when not located or when only whole sections are known.
+        relevant: grade by document id, for retrieval over a collection.
+        cluster: what resampling keeps together (questions over one document are not independent).
+        task: the data set's word for the kind of question. May give gold away: for reports, never for routes.
+        tags: further facts for breaking results down.
+    """
+
+    query: Query
+    documents: tuple[Document, ...]
+    references: tuple[str, ...] = ()
+    answer_mode: Literal["any", "all"] = "any"
+    unanswerable: bool = False
+    evidence: tuple[Span, ...] = ()
+    relevant: Mapping[str, float] = field(default_factory=dict)
+    cluster: str = ""
+    task: str = "qa"
+    tags: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The query's id."""
+        return self.query.id
+
+    @property
+    def key(self) -> str:
+        """Content hash: a stored answer belongs to an example only while this is unchanged."""
+        query = self.query
+        return content_key(
+            [
+                [query.id, query.text, list(query.choices), query.form],
+                [document.key for document in self.documents],
+                [list(self.references), self.answer_mode, self.unanswerable],
+                [[span.document_id, span.start, span.end] for span in self.evidence],
+                dict(self.relevant),
+            ]
+        )
+
+
+def covered(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Returns the union of `spans` as disjoint spans in (document, start) order."""
+    merged: list[Span] = []
+    for span in sorted(span for span in spans if len(span) > 0):
+        last = merged[-1] if merged else None
+        if last and last.document_id == span.document_id and span.start <= last.end:
+            merged[-1] = Span(last.document_id, last.start, max(last.end, span.end))
+        else:
+            merged.append(span)
+    return tuple(merged)

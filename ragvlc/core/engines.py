@@ -1,0 +1,238 @@
+"""Opened things: models that hold memory, what is sent to them, and the run that a route works in.
+
+Specs (see `families`) are data; what stands here is alive, thread-safe, and closed by the pool that opened it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from ragvlc.core.answer import Answer, Finish, Timing, Usage
+from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ragvlc.core.families import Chunker, Retriever
+
+    Vectors = NDArray[np.float32]
+    Arrays = Mapping[str, NDArray[Any]]
+
+__all__ = [
+    "Generation",
+    "Index",
+    "Prompt",
+    "Reader",
+    "Request",
+    "Run",
+    "TextEngine",
+    "Tokenizer",
+    "VectorEngine",
+    "placeholders",
+]
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def placeholders(template: str) -> tuple[str, ...]:
+    """Returns the names in braces of a prompt template, in order of appearance, without repeats."""
+    return tuple(dict.fromkeys(_PLACEHOLDER.findall(template)))
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One user message: our template and the data to put into it.
+
+    Fields are data, never control: an engine must see to it that no character of a field opens a control token.
+
+    Attributes:
+        template: text with `{name}` where a field goes; other braces stand for themselves.
+        fields: text by name.
+    """
+
+    template: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """Returns the message with every field put in, in one pass: braces inside a field stay as they are."""
+        return _PLACEHOLDER.sub(lambda match: self.fields.get(match[1], match[0]), self.template)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One generation asked for.
+
+    Attributes:
+        prompt: what to say.
+        max_tokens: at most so many new tokens.
+        temperature: 0 is greedy; None takes the generator's own setting.
+        top_p: nucleus sampling; None takes the generator's own setting.
+        stop: texts that end the answer; they are cut off.
+        seed: makes a sampled answer repeatable, whatever else is in its batch.
+        logprobs: also return the log-probability of each new token.
+    """
+
+    prompt: Prompt
+    max_tokens: int
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    logprobs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What came back for one request. `reused`: found, not computed; usage and timing are those of the first time."""
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    finish: Finish = "stop"
+    usage: Usage = Usage()
+    timing: Timing = Timing()
+    logprobs: tuple[float, ...] | None = None
+    reused: bool = False
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Counts and places tokens; needs no weights. Data is tokenised as data: control strings are ordinary text."""
+
+    @property
+    def id(self) -> str:
+        """Names the vocabulary and its rules: equal ids, equal tokens."""
+        ...
+
+    def count(self, text: str) -> int:
+        """Returns the number of tokens of `text` as data."""
+        ...
+
+    def spans(self, text: str) -> Sequence[tuple[int, int]]:
+        """Returns the characters (start, end) of each token of `text`, in order, covering it without gaps."""
+        ...
+
+    def render(self, prompt: Prompt) -> list[int]:
+        """Returns the token ids that are sent: chat template around the message, ready for the answer."""
+        ...
+
+
+@runtime_checkable
+class TextEngine(Protocol):
+    """A language model that answers requests. `generate` may be called from many threads."""
+
+    @property
+    def window(self) -> int:
+        """Tokens of prompt and answer together that the model can hold."""
+        ...
+
+    def generate(self, requests: Sequence[Request]) -> list[Generation]:
+        """Returns one generation for each request, in order."""
+        ...
+
+    def close(self) -> None:
+        """Frees the memory. The engine is not used afterwards."""
+        ...
+
+
+@runtime_checkable
+class VectorEngine(Protocol):
+    """An embedding model. `embed` may be called from many threads."""
+
+    @property
+    def window(self) -> int:
+        """Tokens beyond which a text is cut."""
+        ...
+
+    def embed(self, texts: Sequence[str], *, side: str = "passage") -> Vectors:
+        """Returns unit-length float32 vectors, one row for each text. `side` is `query` or `passage`."""
+        ...
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Returns each text's length in this model's tokens, special tokens included, before any cut."""
+        ...
+
+    def close(self) -> None:
+        """Frees the memory. The engine is not used afterwards."""
+        ...
+
+
+class Index(Protocol):
+    """Something searchable that a retriever made of chunks."""
+
+    def search(self, query: Query, n: int) -> list[Hit]:
+        """Returns at most `n` hits, best first; equal scores in chunk order."""
+        ...
+
+
+class Reader(Protocol):
+    """A generator as a route sees it: opened, and with every call counted for the answer at hand."""
+
+    @property
+    def window(self) -> int:
+        """Tokens of prompt and answer together."""
+        ...
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The generator's tokenizer."""
+        ...
+
+    def generate(self, requests: Sequence[Request]) -> list[Generation]:
+        """Returns one generation for each request, in order. Independent requests belong in one call."""
+        ...
+
+
+class Run(Protocol):
+    """One question on its way to an answer: what a route may ask for while it works.
+
+    Everything asked for here is computed once for equal inputs and charged to each answer as if alone.
+    """
+
+    @property
+    def gold(self) -> Example:
+        """The example with its gold; raises unless the route declares `uses_gold`."""
+        ...
+
+    def seed_for(self, step: str, i: int = 0) -> int:
+        """Returns a seed that depends on cell seed, example, step and i, never on the order of work."""
+        ...
+
+    def generator(self, role: str = "main") -> Reader:
+        """Returns the generator that the pipeline calls `role`."""
+        ...
+
+    def embedder(self, role: str = "main") -> VectorEngine:
+        """Returns the embedder that the pipeline calls `role`."""
+        ...
+
+    def chunks(self, chunker: Chunker, documents: Sequence[Document], role: str = "main") -> ChunkSet:
+        """Returns the documents cut into chunks, sizes counted by the tokenizer of generator `role`."""
+        ...
+
+    def search(self, retriever: Retriever, query: Query, chunks: ChunkSet) -> tuple[Hit, ...]:
+        """Returns the retriever's candidates for `query`, best first."""
+        ...
+
+    def kept(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> Arrays:
+        """Returns `build()`, kept on disk under the content of retriever, its embedders and chunks."""
+        ...
+
+    def step(self, name: str, **facts: Any) -> AbstractContextManager[dict[str, Any]]:  # noqa: ANN401 - JSON scalars
+        """Opens a step of the trace; the mapping it yields takes further facts. Seconds and usage are filled in."""
+        ...
+
+    def answer(
+        self,
+        generation: Generation,
+        *,
+        ranking: Sequence[Hit] = (),
+        context: Sequence[Span] = (),
+        finish: Finish | None = None,
+    ) -> Answer:
+        """Returns the answer with all usage, timing and steps of this run."""
+        ...

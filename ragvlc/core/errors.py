@@ -1,0 +1,83 @@
+"""The exception tree. Everything ragvlc raises on purpose descends from `RagvlcError`.
+
+RagvlcError
+├── ConfigError       a YAML file or a spec that cannot be used; carries every problem found, not the first
+├── MissingExtra      an optional library that is not installed; names the extra
+├── EngineError       a model that failed to open or to answer
+│   └── WindowExceeded    a prompt longer than the window, where the policy is to refuse
+├── DatasetError      data that cannot be read; names file and line
+└── StoreError        a results folder that cannot be read or written
+
+An error says where, what, the known choices, the nearest guess, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Never
+
+__all__ = [
+    "ConfigError",
+    "DatasetError",
+    "EngineError",
+    "MissingExtra",
+    "RagvlcError",
+    "StoreError",
+    "WindowExceeded",
+    "missing_extra",
+    "nearest",
+]
+
+
+class RagvlcError(Exception):
+    """Root of the tree. `transient` says whether trying again later may help."""
+
+    transient: bool = False
+
+
+class ConfigError(RagvlcError):
+    """A file or spec that cannot be used.
+
+    Attributes:
+        problems: one sentence each, in the order found.
+    """
+
+    def __init__(self, problems: str | Sequence[str]) -> None:
+        self.problems: tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class MissingExtra(RagvlcError):
+    """An optional library that is not installed."""
+
+
+class EngineError(RagvlcError):
+    """A model that failed to open or to answer."""
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+class WindowExceeded(EngineError):
+    """A prompt that does not fit its model's window, where truncation is refused or cannot help."""
+
+
+class DatasetError(RagvlcError):
+    """Data that cannot be read."""
+
+
+class StoreError(RagvlcError):
+    """A results folder that cannot be read or written."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Returns `" Nearest: x."` for the known word closest to `word`, or an empty string if none is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Nearest: {close[0]}." if close else ""
+
+
+def missing_extra(library: str, extra: str, error: ImportError) -> Never:
+    """Raises `MissingExtra` with the line that installs `library`."""
+    raise MissingExtra(f"{library} is not installed. Install it with: pip install 'ragvlc[{extra}]'") from error

@@ -1,0 +1,218 @@
+"""The abstract parts, one verb each. A kind is a file in the family's folder that subclasses one of these."""
+
+from __future__ import annotations
+
+import random
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Protocol
+
+from pydantic import Field
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.component import Component, Execution
+from ragvlc.core.data import Chunk, ChunkSet, Document, Example, Hit, Query
+from ragvlc.core.engines import Index, Run, TextEngine, Tokenizer, VectorEngine
+from ragvlc.core.records import CellRecord, SweepRecord
+
+__all__ = [
+    "Choice",
+    "Chunker",
+    "Dataset",
+    "Embedder",
+    "Generator",
+    "Metric",
+    "Order",
+    "Retriever",
+    "Route",
+    "Router",
+    "Selector",
+    "TrackedSweep",
+    "Tracker",
+]
+
+Temperature = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(gt=0, le=1)]
+
+
+class Chunker(Component):
+    """Cuts documents. Every size is in tokens of the tokenizer given."""
+
+    family: ClassVar[str] = "chunkers"
+
+    @abstractmethod
+    def split(self, document: Document, tokenizer: Tokenizer) -> list[Chunk]:
+        """Returns chunks in order, `text == document.text[start:end]`, that together lose nothing."""
+
+
+class Retriever(Component):
+    """Finds chunks for a query. `candidates` is how deep the ranking goes before anything is selected."""
+
+    family: ClassVar[str] = "retrievers"
+    candidates: Annotated[int, Field(ge=1)] = 50
+
+    @abstractmethod
+    def index(self, chunks: ChunkSet, run: Run) -> Index:
+        """Returns a searchable index. Work worth keeping on disk goes through `run.kept`."""
+
+
+class Selector(Component):
+    """Decides how many of the ranked chunks are read."""
+
+    family: ClassVar[str] = "selectors"
+
+    @abstractmethod
+    def select(self, hits: Sequence[Hit], tokenizer: Tokenizer) -> list[Hit]:
+        """Returns the hits to read, best first: a subset of `hits`, which come best first."""
+
+
+class Order(Component):
+    """Decides in which order the selected chunks stand in the prompt."""
+
+    family: ClassVar[str] = "orders"
+
+    @abstractmethod
+    def arrange(self, hits: Sequence[Hit], seed: int) -> list[Hit]:
+        """Returns a permutation of `hits`, which come best first; the first item is read first."""
+
+
+class Embedder(Component):
+    """Names an embedding model."""
+
+    family: ClassVar[str] = "embedders"
+
+    @abstractmethod
+    def open(self) -> VectorEngine:
+        """Returns the loaded model. Raises `EngineError` if it cannot be loaded."""
+
+
+class Generator(Component):
+    """Names a language model and how it decodes.
+
+    Attributes:
+        temperature: 0 is greedy; a request may ask for another.
+        top_p: nucleus sampling, for temperatures above 0.
+    """
+
+    family: ClassVar[str] = "generators"
+    temperature: Temperature = 0.0
+    top_p: Probability = 1.0
+
+    @property
+    def random(self) -> bool:
+        """Sampling is random; greedy decoding is not."""
+        return self.temperature > 0
+
+    @abstractmethod
+    def tokenizer(self) -> Tokenizer:
+        """Returns the tokenizer; opens no weights."""
+
+    @abstractmethod
+    def open(self) -> TextEngine:
+        """Returns the loaded model. Raises `EngineError` if it cannot be loaded."""
+
+
+class Route(Component):
+    """Answers a question over documents in one way."""
+
+    family: ClassVar[str] = "routes"
+    uses_gold: ClassVar[bool] = False
+    """True for controls that read the right answer's place; their rows are marked."""
+
+    @abstractmethod
+    def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
+        """Returns the answer, made by `run.answer`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a router decided, why, and from which signals."""
+
+    route: str
+    reason: str = ""
+    signals: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Router(Component):
+    """Chooses a route before answering, from question, documents and declared metadata only."""
+
+    family: ClassVar[str] = "routers"
+
+    @abstractmethod
+    def choose(self, query: Query, documents: Sequence[Document], routes: Mapping[str, Route], run: Run) -> Choice:
+        """Returns which of `routes` to take."""
+
+    @abstractmethod
+    def targets(self, routes: Mapping[str, Route]) -> frozenset[str]:
+        """Returns the names of the routes that this router may choose; checked when a pipeline loads."""
+
+
+class Dataset(Component):
+    """Examples to ask.
+
+    Attributes:
+        limit: ask only so many: the first of a permutation seeded by `seed`, so that smaller limits nest in larger
+            ones; the chosen examples keep the data set's order.
+        seed: of that permutation.
+    """
+
+    family: ClassVar[str] = "datasets"
+    limit: Annotated[int | None, Field(ge=1), Execution] = None
+    seed: Annotated[int, Execution] = 0
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return self.kind
+
+    @abstractmethod
+    def read(self) -> Sequence[Example]:
+        """Returns every example that passes the filters, in the data set's order. Raises `DatasetError`."""
+
+    def load(self) -> tuple[Example, ...]:
+        """Returns the examples to ask, at most `limit`."""
+        examples = tuple(self.read())
+        if self.limit is None or self.limit >= len(examples):
+            return examples
+        places = list(range(len(examples)))
+        random.Random(self.seed).shuffle(places)  # noqa: S311 - a repeatable permutation, not a secret
+        return tuple(examples[place] for place in sorted(places[: self.limit]))
+
+
+class Metric(Component):
+    """Scores one answer."""
+
+    family: ClassVar[str] = "metrics"
+
+    @property
+    def label(self) -> str:
+        """Column name; unique within a sweep."""
+        return self.kind
+
+    @abstractmethod
+    def score(self, answer: Answer, example: Example) -> float | None:
+        """Returns a score, larger is better unless the docstring says otherwise, or None if it does not apply."""
+
+    def flags(self, answer: Answer, example: Example) -> tuple[str, ...]:  # noqa: ARG002 - most have none
+        """Returns remarks to count beside the score, such as `unparsed`."""
+        return ()
+
+
+class TrackedSweep(Protocol):
+    """A sweep as its tracker sees it."""
+
+    def cell(self, record: CellRecord) -> None:
+        """Sends one finished cell; sending it again changes nothing."""
+        ...
+
+
+class Tracker(Component):
+    """Shows results somewhere. The results folder is written first: a tracker's outage never costs a result."""
+
+    family: ClassVar[str] = "trackers"
+
+    @abstractmethod
+    def open(self, sweep: SweepRecord) -> AbstractContextManager[TrackedSweep]:
+        """Opens the sweep, found again if it was sent before."""

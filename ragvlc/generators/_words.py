@@ -1,0 +1,37 @@
+"""A tokenizer that needs no files: words, punctuation marks, and single characters of unsegmented scripts."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from ragvlc.core.engines import Prompt
+
+__all__ = ["WordTokenizer"]
+
+_UNSEGMENTED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_TOKEN = re.compile(rf"\s*(?:[{_UNSEGMENTED}]|[^\W{_UNSEGMENTED}]+|[^\w\s]|\Z)|\s+")
+
+
+@lru_cache(maxsize=256)
+def _spans(text: str) -> tuple[tuple[int, int], ...]:
+    return tuple(match.span() for match in _TOKEN.finditer(text) if match.end() > match.start())
+
+
+class WordTokenizer:
+    """Tokens are words with the white space before them. Ids are hashes: equal within a process, not beyond."""
+
+    id = "words-1"
+
+    def count(self, text: str) -> int:
+        """Returns the number of tokens."""
+        return len(_spans(text))
+
+    def spans(self, text: str) -> tuple[tuple[int, int], ...]:
+        """Returns the characters of each token; together they cover `text`."""
+        return _spans(text)
+
+    def render(self, prompt: Prompt) -> list[int]:
+        """Returns one id a token; there is no chat template."""
+        text = prompt.text()
+        return [hash(text[start:end]) & 0x7FFFFFFF for start, end in _spans(text)]

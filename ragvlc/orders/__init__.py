@@ -1,0 +1,1 @@
+"""Ways of arranging the selected chunks in the prompt."""

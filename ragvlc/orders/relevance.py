@@ -1,0 +1,16 @@
+"""Best first: the order of the ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ragvlc.core.data import Hit
+from ragvlc.core.families import Order
+
+
+class Relevance(Order):
+    """The best passage is read first."""
+
+    def arrange(self, hits: Sequence[Hit], seed: int) -> list[Hit]:  # noqa: ARG002 - nothing random here
+        """Returns the hits as they come."""
+        return list(hits)

@@ -1,0 +1,1 @@
+"""Ways of deciding how many ranked chunks are read."""
