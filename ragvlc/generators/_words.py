@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from zlib import crc32
 
 from ragvlc.core.engines import Prompt
 
@@ -19,7 +20,7 @@ def _spans(text: str) -> tuple[tuple[int, int], ...]:
 
 
 class WordTokenizer:
-    """Tokens are words with the white space before them. Ids are hashes: equal within a process, not beyond."""
+    """Tokens are words with the white space before them. Ids are checksums of their text."""
 
     id = "words-1"
 
@@ -34,4 +35,4 @@ class WordTokenizer:
     def render(self, prompt: Prompt) -> list[int]:
         """Returns one id a token; there is no chat template."""
         text = prompt.text()
-        return [hash(text[start:end]) & 0x7FFFFFFF for start, end in _spans(text)]
+        return [crc32(text[start:end].encode("utf-8", "surrogatepass")) for start, end in _spans(text)]
