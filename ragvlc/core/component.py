@@ -13,15 +13,16 @@ import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, ClassVar, Self, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import nearest
 
-__all__ = ["Component", "Execution", "Role", "find_kind", "known_kinds"]
+__all__ = ["Component", "Execution", "FilePath", "ModelName", "Role", "find_kind", "known_kinds"]
 
 
 PartT = TypeVar("PartT", bound="Component")
@@ -42,6 +43,22 @@ class Role:
 
     table: str
     needs: str = "TextEngine"
+
+
+def _against_folder(value: str, info: ValidationInfo) -> str:
+    folder = (info.context or {}).get("folder")
+    path = Path(value).expanduser()
+    return str((Path(folder) / path).resolve()) if folder and value else str(path)
+
+
+def _against_folder_if_dotted(value: str, info: ValidationInfo) -> str:
+    return _against_folder(value, info) if value.startswith((".", "~")) else value
+
+
+FilePath = Annotated[str, AfterValidator(_against_folder)]
+"""A file or folder; a relative one written in a YAML file is relative to that file."""
+ModelName = Annotated[str, AfterValidator(_against_folder_if_dotted)]
+"""A hub id, `packaged:NAME`, or a folder; a relative folder starts with a dot and is relative to its YAML file."""
 
 
 class Component(BaseModel):
@@ -104,7 +121,7 @@ class Component(BaseModel):
         return {"kind": self.kind, "version": self.version, "fields": fields, "identity": dict(self.identity())}
 
     @classmethod
-    def build(cls, value: object) -> Self:
+    def build(cls, value: object, context: Any = None) -> Self:  # noqa: ANN401 - pydantic's validation context
         """Returns the part of this family that `value` names: an instance, a kind, or a mapping with `kind`."""
         if isinstance(value, cls):
             return value
@@ -119,7 +136,7 @@ class Component(BaseModel):
             raise _problem(f"needs a kind of {cls.family}: {_listing(cls.family)}.")
         part = find_kind(cls, kind)
         try:
-            return part.model_validate(fields)
+            return part.model_validate(fields, context=context)
         except ValidationError as error:
             raise PydanticCustomError(
                 "part", "{problem}", {"problem": str(error), "nested": error, "cls": part}
@@ -129,8 +146,9 @@ class Component(BaseModel):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
         """Makes a field annotated with a family accept what `build` accepts."""
         if cls.__dict__.get("family"):
-            return core_schema.no_info_plain_validator_function(
-                cls.build, serialization=core_schema.plain_serializer_function_ser_schema(lambda part: part.spec())
+            return core_schema.with_info_plain_validator_function(
+                lambda value, info: cls.build(value, info.context),
+                serialization=core_schema.plain_serializer_function_ser_schema(lambda part: part.spec()),
             )
         return handler(source)
 

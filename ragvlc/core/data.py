@@ -61,13 +61,23 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a document: `text == document.text[start:end]`, always. `index` counts within the document."""
+    """A piece of a document: `text == document.text[start:end]`, always.
+
+    Attributes:
+        document_id: the document it is cut from.
+        index: counts within the document.
+        start: first character.
+        end: one past the last character.
+        text: the characters.
+        document_index: place of the document among the question's documents; set by the run.
+    """
 
     document_id: str
     index: int
     start: int
     end: int
     text: str
+    document_index: int = 0
 
     @property
     def span(self) -> Span:

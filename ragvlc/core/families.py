@@ -82,6 +82,8 @@ class Embedder(Component):
     """Names an embedding model."""
 
     family: ClassVar[str] = "embedders"
+    offers: ClassVar[frozenset[str]] = frozenset({"VectorEngine"})
+    """Engine protocols that `open` returns."""
 
     @abstractmethod
     def open(self) -> VectorEngine:
@@ -97,6 +99,8 @@ class Generator(Component):
     """
 
     family: ClassVar[str] = "generators"
+    offers: ClassVar[frozenset[str]] = frozenset({"TextEngine"})
+    """Engine protocols that `open` returns."""
     temperature: Temperature = 0.0
     top_p: Probability = 1.0
 
