@@ -16,13 +16,13 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import nearest
 
-__all__ = ["Component", "Execution", "FilePath", "ModelName", "Role", "find_kind", "known_kinds"]
+__all__ = ["Component", "Execution", "FilePath", "ModelName", "Role", "find_kind", "known_kinds", "part"]
 
 
 PartT = TypeVar("PartT", bound="Component")
@@ -43,6 +43,11 @@ class Role:
 
     table: str
     needs: str = "TextEngine"
+
+
+def part(kind: str) -> Any:  # noqa: ANN401 - a field default that pydantic builds
+    """Returns the default of a field annotated with a family: the part of that kind with its own defaults."""
+    return Field(default=kind)
 
 
 def _against_folder(value: str, info: ValidationInfo) -> str:
@@ -134,12 +139,12 @@ class Component(BaseModel):
             kind, fields = None, {}
         if not isinstance(kind, str):
             raise _problem(f"needs a kind of {cls.family}: {_listing(cls.family)}.")
-        part = find_kind(cls, kind)
+        found = find_kind(cls, kind)
         try:
-            return part.model_validate(fields, context=context)
+            return found.model_validate(fields, context=context)
         except ValidationError as error:
             raise PydanticCustomError(
-                "part", "{problem}", {"problem": str(error), "nested": error, "cls": part}
+                "part", "{problem}", {"problem": str(error), "nested": error, "cls": found}
             ) from None
 
     @classmethod

@@ -171,17 +171,17 @@ class Example:
 
     @property
     def key(self) -> str:
-        """Content hash: a stored answer belongs to an example only while this is unchanged."""
+        """Hash of what is asked over what: a stored answer belongs to an example while this is unchanged."""
         query = self.query
-        return content_key(
-            [
-                [query.id, query.text, list(query.choices), query.form],
-                [document.key for document in self.documents],
-                [list(self.references), self.answer_mode, self.unanswerable],
-                [[span.document_id, span.start, span.end] for span in self.evidence],
-                dict(self.relevant),
-            ]
-        )
+        asked = [query.id, query.text, list(query.choices), query.form]
+        return content_key([asked, [document.key for document in self.documents]])
+
+    @property
+    def gold_key(self) -> str:
+        """Hash of what is known about the right answer: scores and answers of controls stand while it is unchanged."""
+        spans = [[span.document_id, span.start, span.end] for span in self.evidence]
+        right = [list(self.references), self.answer_mode, self.unanswerable]
+        return content_key([right, spans, dict(self.relevant)])
 
 
 def covered(spans: Iterable[Span]) -> tuple[Span, ...]:

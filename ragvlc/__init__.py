@@ -1,0 +1,28 @@
+"""ragvlc: full context, retrieval, or a route between the two, settled with evidence."""
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Document, Example, Query, Span
+from ragvlc.core.errors import RagvlcError
+from ragvlc.datasets._files import read_document
+from ragvlc.pipeline import Pipeline
+from ragvlc.sweep.plan import plan
+from ragvlc.sweep.results import Results
+from ragvlc.sweep.runner import run_sweep
+from ragvlc.sweep.spec import Sweep
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Answer",
+    "Document",
+    "Example",
+    "Pipeline",
+    "Query",
+    "RagvlcError",
+    "Results",
+    "Span",
+    "Sweep",
+    "plan",
+    "read_document",
+    "run_sweep",
+]

@@ -1,0 +1,5 @@
+"""`python -m ragvlc` is `ragvlc`."""
+
+from ragvlc.cli import main
+
+main()

@@ -1,0 +1,145 @@
+"""YAML in, parts out: every error of a file at once, each with file, dotted path, known choices and nearest guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from ragvlc.core.component import Component
+from ragvlc.core.errors import ConfigError, nearest
+
+__all__ = ["build", "find_file", "read_yaml", "shipped", "shipped_folder", "to_yaml"]
+
+ComponentT = TypeVar("ComponentT", bound=Component)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key given twice, which plain YAML loading silently overrides."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"'{key}' stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Returns the mapping in a YAML file. Raises `ConfigError` with line and column if it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, source: str) -> dict[str, Any]:
+    """Returns the mapping in a YAML text; `source` names it in errors."""
+    try:
+        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
+        raise ConfigError(f"{source}:{place} {getattr(error, 'problem', None) or error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{source}: needs a mapping of names to values, not {type(data).__name__}.")
+    return data
+
+
+def to_yaml(value: Mapping[str, Any]) -> str:
+    """Returns JSON values as YAML text, in their order."""
+    return yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True, width=120)
+
+
+def shipped_folder(family: str) -> Path:
+    """Returns the folder of the shipped `pipelines` or `experiments`: beside the package, or inside the wheel."""
+    package = Path(__file__).parent
+    beside = package.parent / family
+    return beside if (package.parent / "pyproject.toml").exists() and beside.is_dir() else package / "_shipped" / family
+
+
+def shipped(family: str) -> dict[str, Path]:
+    """Returns the shipped YAML files of `pipelines` or `experiments` by name."""
+    folder = shipped_folder(family)
+    return {str(path.relative_to(folder).with_suffix("")): path for path in sorted(folder.rglob("*.yaml"))}
+
+
+def find_file(name: str, family: str, folder: Path | None = None) -> Path:
+    """Returns the YAML file that `name` means: a path (relative to `folder`), or the name of a shipped file."""
+    path = Path(name).expanduser()
+    for candidate in ((folder / path) if folder else path, path):
+        if candidate.is_file():
+            return candidate.resolve()
+    known = shipped(family)
+    if name in known:
+        return known[name]
+    names = ", ".join(known) or "none"
+    raise ConfigError(f"'{name}' is neither a file nor one of the shipped {family}: {names}.{nearest(name, known)}")
+
+
+def build(cls: type[ComponentT], data: Mapping[str, Any], source: str, folder: Path | None = None) -> ComponentT:
+    """Returns the part that `data` describes. Raises `ConfigError` with every problem in it.
+
+    Args:
+        cls: what to build.
+        data: its fields.
+        source: the file's name for errors.
+        folder: what relative paths in `data` are relative to.
+    """
+    try:
+        return cls.model_validate(dict(data), context={"folder": folder} if folder else None)
+    except ValidationError as error:
+        raise ConfigError(problems(error, cls, source)) from None
+
+
+def problems(error: ValidationError, cls: type[Component], source: str, prefix: str = "") -> list[str]:
+    """Returns one sentence for each problem, those of nested parts and files included."""
+    found: list[str] = []
+    for one in error.errors():
+        context: Mapping[str, Any] = one.get("ctx") or {}
+        path = _dotted(one["loc"], prefix)
+        if isinstance(context.get("nested"), ValidationError):
+            found += problems(context["nested"], context["cls"], source, path)
+        elif "sentences" in context:
+            found += list(context["sentences"])
+        else:
+            place = f"{source}: {path}: " if path else f"{source}: "
+            found.append(place + _sentence(one, cls, context))
+    return found
+
+
+def _sentence(one: Mapping[str, Any], cls: type[Component], context: Mapping[str, Any]) -> str:
+    if one["type"] == "extra_forbidden":
+        known = list(cls.model_fields)
+        name = str(one["loc"][-1])
+        owner = f"{cls.family} kind '{_kind(cls)}'" if cls.family else cls.__name__.lower()
+        listing = ", ".join(known) or "none"
+        return f"{owner} has no field '{name}'. Known: {listing}.{nearest(name, known)}"
+    if one["type"] == "literal_error":
+        known = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+        return f"'{one['input']}' is not known. Known: {', '.join(known)}.{nearest(str(one['input']), known)}"
+    if one["type"] == "missing":
+        return "is missing."
+    message = str(one["msg"]).removeprefix("Value error, ")
+    given = "" if one["type"] in {"kind", "value_error", "part"} else f" (given: {one['input']!r})"
+    return message[:1].lower() + message[1:] + given
+
+
+def _kind(cls: type[Component]) -> str:
+    from ragvlc.core.component import kind_of
+
+    return kind_of(cls)
+
+
+def _dotted(location: tuple[int | str, ...], prefix: str) -> str:
+    path = prefix
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+    return path

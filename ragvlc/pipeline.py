@@ -1,0 +1,118 @@
+"""A complete system that answers questions: models by role, routes by name, and a router that chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from ragvlc import config
+from ragvlc.core.answer import Answer, Step
+from ragvlc.core.component import Component, Execution, find_kind, known_kinds, part
+from ragvlc.core.data import Document, Example, Query
+from ragvlc.core.errors import nearest
+from ragvlc.core.families import Embedder, Generator, Route, Router
+from ragvlc.pool import EnginePool
+from ragvlc.run import LiveRun, Models
+
+__all__ = ["Pipeline"]
+
+
+class Pipeline(Component):
+    """How a question is answered. One value for everything: sweeps live in experiments.
+
+    Attributes:
+        description: a sentence for people.
+        generators: language models by role.
+        embedders: embedding models by role.
+        routes: ways of answering, by name.
+        router: chooses the route; not needed when there is one.
+    """
+
+    description: Annotated[str, Execution] = ""
+    generators: dict[str, Generator]
+    embedders: dict[str, Embedder] = Field(default_factory=dict)
+    routes: Annotated[dict[str, Route], Field(min_length=1)]
+    router: Router = part("always")
+    _pool: EnginePool | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """Every role and route that is named exists, and offers what is needed of it."""
+        tables: dict[str, Mapping[str, Generator | Embedder]]
+        tables = {"generators": self.generators, "embedders": self.embedders}
+        wrong: list[str] = []
+        for name, route in [*self.routes.items(), ("router", self.router)]:
+            for table, role, needs in sorted(route.roles()):
+                models = tables[table]
+                if role not in models:
+                    known = ", ".join(models) or "none"
+                    wrong.append(f"'{name}' needs {table}.{role}. Known: {known}.{nearest(role, models)}")
+                elif needs not in models[role].offers:
+                    able = ", ".join(_kinds_that_offer(table, needs)) or "none here"
+                    wrong.append(
+                        f"'{name}' needs a {needs}; {table}.{role} ({models[role].kind}) is none. Use: {able}."
+                    )
+        wrong += [
+            f"router names route '{target}'. Known: {', '.join(self.routes)}.{nearest(target, self.routes)}"
+            for target in sorted(self.router.targets(self.routes) - set(self.routes))
+        ]
+        if wrong:
+            raise ValueError(" ".join(wrong))
+        return self
+
+    @classmethod
+    def load(cls, name: str | Path) -> Self:
+        """Returns the pipeline in a YAML file, or the shipped one of that name. Raises `ConfigError`."""
+        path = config.find_file(str(name), "pipelines")
+        return config.build(cls, config.read_yaml(path), str(path), path.parent)
+
+    @property
+    def controls(self) -> frozenset[str]:
+        """Names of routes that read gold."""
+        return frozenset(name for name, route in self.routes.items() if route.uses_gold)
+
+    def answer(
+        self, query: Query | str, documents: Sequence[Document], *, seed: int = 0, pool: EnginePool | None = None
+    ) -> Answer:
+        """Returns the answer to a question over documents.
+
+        Models open on first use and stay open until `close`; a pool given is used instead and left open.
+        """
+        asked = Query("question", query) if isinstance(query, str) else query
+        return self.answer_example(Example(asked, tuple(documents)), seed=seed, pool=pool)
+
+    def answer_example(self, example: Example, *, seed: int = 0, pool: EnginePool | None = None) -> Answer:
+        """Returns the answer to an example of a data set; only controls can see its gold."""
+        query, documents = example.query, example.documents
+        run = LiveRun(Models(self.generators, self.embedders), pool or self._own_pool(), example, seed=seed)
+        choice = self.router.choose(query, documents, self.routes, run)
+        route = self.routes[choice.route]
+        run.gold_open = route.uses_gold
+        answer = route.answer(query, documents, run)
+        chosen = Step("route", {"route": choice.route, "reason": choice.reason, **choice.signals})
+        return replace(answer, route=choice.route, trace=(chosen, *answer.trace))
+
+    def close(self) -> None:
+        """Frees the models opened by `answer`."""
+        if self._pool is not None:
+            self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _own_pool(self) -> EnginePool:
+        if self._pool is None:
+            self._pool = EnginePool()
+        return self._pool
+
+
+def _kinds_that_offer(table: str, needs: str) -> list[str]:
+    family: type[Generator | Embedder] = Generator if table == "generators" else Embedder
+    return [f"kind: {kind}" for kind in known_kinds(table) if needs in find_kind(family, kind).offers]

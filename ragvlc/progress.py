@@ -1,0 +1,79 @@
+"""Progress of a sweep on a terminal, with time left; a line a cell where there is no terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from ragvlc.core.answer import Prediction
+from ragvlc.sweep.plan import Cell
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """Watches a sweep. Writes to standard error, so that standard output holds results only."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        console = Console(stderr=True)
+        self._live = console.is_terminal
+        self._bars: Bars = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            disable=not self._live,
+            speed_estimate_period=120,
+        )
+        self._all: TaskID | None = None
+        self._failed = 0
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.stop()
+
+    def planned(self, cells: Sequence[Cell], owed: int, total: int) -> None:
+        """Shows how much is left."""
+        if total > owed:
+            self._say(f"{len(cells)} cells: {total - owed} of {total} answers are there already")
+        self._all = self._bars.add_task("starting", total=owed)
+
+    def cell(self, cell: Cell, owed: int) -> None:
+        """Shows which cell is at work."""
+        if self._all is not None and owed:
+            self._bars.update(self._all, description=cell.name)
+
+    def row(self, cell: Cell, prediction: Prediction) -> None:  # noqa: ARG002 - part of the protocol
+        """Moves the bar."""
+        self._failed += prediction.failure is not None
+        if self._all is not None:
+            self._bars.advance(self._all)
+
+    def done(self, cell: Cell, status: str, summary: Mapping[str, Any]) -> None:
+        """Says how the cell ended, with its first metric."""
+        label, figures = next(iter(summary["metrics"].items()))
+        mean = "-" if figures["mean"] is None else f"{figures['mean']:.3f}"
+        failed = f", {summary['failed']} failed" if summary["failed"] else ""
+        self._say(f"{cell.name}: {status}, {label} {mean}{failed}")
+
+    def _say(self, text: str) -> None:
+        if self._live:
+            self._bars.console.print(text, markup=False, highlight=False)
+        else:
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()

@@ -1,0 +1,30 @@
+"""The same route for every question: how a pipeline with one way of answering is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ragvlc.core.data import Document, Query
+from ragvlc.core.engines import Run
+from ragvlc.core.families import Choice, Route, Router
+
+
+class Always(Router):
+    """Takes one route.
+
+    Attributes:
+        route: its name; may be left out when the pipeline has only one.
+    """
+
+    route: str = ""
+
+    def targets(self, routes: Mapping[str, Route]) -> frozenset[str]:
+        """Returns the one route taken."""
+        if self.route or len(routes) == 1:
+            return frozenset({self.route or next(iter(routes))})
+        message = f"router: needs a route, since the pipeline has several: {', '.join(routes)}."
+        raise ValueError(message)
+
+    def choose(self, query: Query, documents: Sequence[Document], routes: Mapping[str, Route], run: Run) -> Choice:  # noqa: ARG002
+        """Returns the one route taken."""
+        return Choice(next(iter(self.targets(routes))), "always")

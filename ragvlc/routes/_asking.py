@@ -1,0 +1,160 @@
+"""What every single-call route shares: its prompts, its limits, and the one call that asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.component import Role
+from ragvlc.core.data import Document, Hit, Query, Span
+from ragvlc.core.engines import Prompt, Request, Run, placeholders
+from ragvlc.core.errors import nearest
+from ragvlc.core.families import Route
+from ragvlc.routes._context import Truncation, fit
+
+__all__ = ["Asking", "Reading", "letters", "whole"]
+
+QUESTION = """{document}
+
+Answer the question using only the text above. Reply with a short phrase and nothing else.{decline}
+
+Question: {question}
+Answer:"""
+
+CHOICE = """{document}
+
+Answer the multiple-choice question using only the text above. Reply with the letter of the right option.{decline}
+
+Question: {question}
+{choices}
+Answer:"""
+
+SUMMARY = """{document}
+
+Using only the text above, write a short summary that answers the request.{decline}
+
+Request: {question}
+Summary:"""
+
+DECLINE = " If the text does not answer it, reply with the single word {word}."
+
+
+def letters(choices: Sequence[str]) -> str:
+    """Returns the options as lines `A. first`, `B. second`, ..."""
+    return "\n".join(f"{chr(ord('A') + place)}. {choice}" for place, choice in enumerate(choices))
+
+
+class Asking(Route):
+    """A route that asks its generator once.
+
+    Attributes:
+        generator: role of the model that answers.
+        answer_tokens: at most so many tokens for an answer.
+        summary_tokens: at most so many for a summary.
+        decline: a word with which the model may say that the text does not answer; None offers no way out.
+        question_prompt: for open questions.
+        choice_prompt: for multiple choice; `{choices}` are lines with letters.
+        summary_prompt: for requests of a summary.
+    """
+
+    needed: ClassVar[frozenset[str]] = frozenset({"question", "document"})
+    known: ClassVar[frozenset[str]] = frozenset({"question", "document", "choices", "decline"})
+
+    generator: Annotated[str, Role("generators")] = "main"
+    answer_tokens: Annotated[int, Field(ge=1)] = 32
+    summary_tokens: Annotated[int, Field(ge=1)] = 192
+    decline: str | None = None
+    question_prompt: str = QUESTION
+    choice_prompt: str = CHOICE
+    summary_prompt: str = SUMMARY
+
+    @model_validator(mode="after")
+    def _prompts_name_their_fields(self) -> Self:
+        prompts = {
+            "question_prompt": (self.question_prompt, self.needed),
+            "choice_prompt": (self.choice_prompt, self.needed | {"choices"}),
+            "summary_prompt": (self.summary_prompt, self.needed),
+        }
+        for name, (template, needed) in prompts.items():
+            found = set(placeholders(template))
+            for missing in sorted(needed - found):
+                raise ValueError(f"{name} must contain {{{missing}}}")
+            for unknown in sorted(found - self.known):
+                known = ", ".join(sorted(self.known))
+                raise ValueError(f"{name} has no field {{{unknown}}}. Known: {known}.{nearest(unknown, self.known)}")
+            if self.decline and "decline" not in found:
+                raise ValueError(f"{name} must contain {{decline}} where `decline` is set")
+        return self
+
+    def max_tokens(self, query: Query) -> int:
+        """Returns the answer's limit for this kind of query."""
+        return self.summary_tokens if query.form == "summary" else self.answer_tokens
+
+    def prompt(self, query: Query, text: str) -> Prompt:
+        """Returns the message for `query` over the document text `text`."""
+        template = self.question_prompt
+        if query.choices:
+            template = self.choice_prompt
+        elif query.form == "summary":
+            template = self.summary_prompt
+        fields = {"document": text, "question": query.text, "choices": letters(query.choices), "decline": ""}
+        if self.decline:
+            fields["decline"] = DECLINE.replace("{word}", self.decline)
+        used = {name: fields[name] for name in placeholders(template)}
+        return Prompt(template, used)
+
+    def ask(
+        self, prompt: Prompt, query: Query, run: Run, *, ranking: Sequence[Hit] = (), context: Sequence[Span] = ()
+    ) -> Answer:
+        """Returns the generator's answer to `prompt`; a reply that is the decline word is marked as declined."""
+        request = Request(prompt, max_tokens=self.max_tokens(query), seed=run.seed_for("answer"))
+        with run.step("answer", generator=self.generator) as facts:
+            [generation] = run.generator(self.generator).generate([request])
+            facts["finish"] = generation.finish
+        declined = self.decline is not None and _plain(generation.text) == _plain(self.decline)
+        return run.answer(generation, ranking=ranking, context=context, finish="declined" if declined else None)
+
+
+class Reading(Asking):
+    """A route that reads pieces of the documents in one call.
+
+    Attributes:
+        truncation: where text too long for the window is cut: `middle`, `head`, `tail`, or `refuse` to fail instead.
+    """
+
+    truncation: Truncation = "middle"
+
+    def read(
+        self,
+        query: Query,
+        documents: Sequence[Document],
+        run: Run,
+        *,
+        spans: Sequence[Span],
+        ranking: Sequence[Hit] = (),
+        limit: int | None = None,
+    ) -> Answer:
+        """Returns the answer from `spans` in their order, cut to the window and to `limit` document tokens."""
+        fitted = fit(
+            spans,
+            documents,
+            run.generator(self.generator),
+            lambda text: self.prompt(query, text),
+            max_tokens=self.max_tokens(query),
+            truncation=self.truncation,
+            limit=limit,
+        )
+        with run.step("read", pieces=len(fitted.context), dropped_tokens=fitted.dropped_tokens):
+            return self.ask(fitted.prompt, query, run, ranking=ranking, context=fitted.context)
+
+
+def whole(documents: Sequence[Document]) -> list[Span]:
+    """Returns one span for each document with any text, in order."""
+    return [Span(document.id, 0, len(document.text)) for document in documents if document.text]
+
+
+def _plain(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())

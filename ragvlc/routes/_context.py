@@ -1,0 +1,163 @@
+"""What a reader is given: pieces of documents laid out as one text, and cut to fit without touching the question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ragvlc.core.data import Document, Span
+from ragvlc.core.engines import Prompt, Reader, Tokenizer
+from ragvlc.core.errors import WindowExceeded
+
+__all__ = ["Fitted", "Truncation", "fit", "lay_out"]
+
+Truncation = Literal["middle", "head", "tail", "refuse"]
+"""Where a document too long for its budget is cut; `refuse` fails the example instead."""
+
+OMISSION = "\n[...]\n"
+"""Stands where characters were left out inside a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A prompt that fits.
+
+    Attributes:
+        prompt: with the document text filled in.
+        context: the characters of the documents that are in it, in prompt order.
+        dropped_tokens: document tokens left out.
+    """
+
+    prompt: Prompt
+    context: tuple[Span, ...]
+    dropped_tokens: int
+
+
+def lay_out(
+    spans: Sequence[Span], documents: Sequence[Document], cuts: Container[tuple[str, int]] = frozenset()
+) -> str:
+    """Returns the text of `spans` in their order.
+
+    A span that starts inside or at the end of the one before continues it without a break or repeat; other spans start
+    a paragraph. When the question has several documents, each change of document is announced by a title line.
+
+    Args:
+        spans: what to read.
+        documents: the question's documents.
+        cuts: (document id, character) where truncation cut; an omission mark stands there.
+    """
+    named = {document.id: document for document in documents}
+    parts: list[str] = []
+    before: Span | None = None
+    for span in spans:
+        document = named[span.document_id]
+        announced = before is None or before.document_id != span.document_id
+        after_cut = before is not None and (before.document_id, before.end) in cuts
+        start = span.start
+        if before is not None and not announced and before.start <= start <= before.end:
+            start = min(before.end, span.end)
+        elif before is not None:
+            parts.append(OMISSION if after_cut else "\n\n")
+        if announced and len(documents) > 1:
+            parts.append(f"Title: {document.title or document.id}\n")
+        if announced and (span.document_id, span.start) in cuts:
+            parts.append(OMISSION)
+        parts.append(document.text[start : span.end])
+        before = span
+    if before is not None and (before.document_id, before.end) in cuts:
+        parts.append(OMISSION)
+    return "".join(parts)
+
+
+def fit(
+    spans: Sequence[Span],
+    documents: Sequence[Document],
+    reader: Reader,
+    make: Callable[[str], Prompt],
+    *,
+    max_tokens: int,
+    truncation: Truncation = "middle",
+    limit: int | None = None,
+) -> Fitted:
+    """Returns a prompt whose rendered tokens and answer fit the window; only document text is ever cut.
+
+    Args:
+        spans: what to read, in prompt order.
+        documents: the question's documents.
+        reader: whose window and tokenizer count.
+        make: puts document text into the prompt.
+        max_tokens: of the answer.
+        truncation: where the longest span is cut.
+        limit: at most so many tokens of document text, whatever the window allows.
+
+    Raises:
+        WindowExceeded: if `truncation` is `refuse` and the text is too long, or if no document token fits at all.
+    """
+    tokenizer = reader.tokenizer
+    room = reader.window - max_tokens
+    kept = tuple(spans)
+    text = lay_out(kept, documents)
+    prompt = make(text)
+    excess = _excess(prompt, tokenizer.count(text), tokenizer, room, limit)
+    if excess > 0 and truncation == "refuse":
+        raise WindowExceeded(
+            f"the prompt is {excess} tokens too long for a window of {reader.window} with {max_tokens} for the answer"
+            f"{f' and at most {limit} of documents' if limit else ''}; truncation is 'refuse'."
+        )
+    shrink = 0
+    while excess > 0:
+        shrink += excess
+        kept = _cut(spans, documents, tokenizer, shrink, truncation)
+        edges = {(span.document_id, place) for span in kept for place in (span.start, span.end)}
+        cuts = edges - {(span.document_id, place) for span in spans for place in (span.start, span.end)}
+        text = lay_out(kept, documents, cuts)
+        prompt = make(text)
+        excess = _excess(prompt, tokenizer.count(text), tokenizer, room, limit)
+        if excess > 0 and not kept:
+            raise WindowExceeded(
+                f"the question and instructions alone exceed the window of {reader.window} tokens"
+                f" with {max_tokens} for the answer, by {excess}"
+            )
+    dropped = sum(_tokens(spans, documents, tokenizer)) - sum(_tokens(kept, documents, tokenizer)) if shrink else 0
+    return Fitted(prompt, kept, dropped)
+
+
+def _excess(prompt: Prompt, document_tokens: int, tokenizer: Tokenizer, room: int, limit: int | None) -> int:
+    over_window = len(tokenizer.render(prompt)) - room
+    return max(over_window, document_tokens - limit) if limit is not None else over_window
+
+
+def _cut(
+    spans: Sequence[Span], documents: Sequence[Document], tokenizer: Tokenizer, excess: int, where: Truncation
+) -> tuple[Span, ...]:
+    """Returns the spans less `excess` tokens and the omission mark, taken from the longest span, then the next."""
+    texts = {document.id: document.text for document in documents}
+    pieces: list[tuple[Span, ...]] = [(span,) for span in spans]
+    sizes = _tokens(spans, documents, tokenizer)
+    mark = tokenizer.count(OMISSION)
+    for place in sorted(range(len(spans)), key=lambda i: (-sizes[i], i)):
+        if excess <= 0:
+            break
+        span = spans[place]
+        keep = max(0, sizes[place] - excess - mark)
+        tokens = tokenizer.spans(texts[span.document_id][span.start : span.end])
+        pieces[place] = _halves(span, tokens, keep, where)
+        excess -= sizes[place] - keep - (mark if pieces[place] else 0)
+    return tuple(piece for group in pieces for piece in group)
+
+
+def _halves(span: Span, tokens: Sequence[tuple[int, int]], keep: int, where: Truncation) -> tuple[Span, ...]:
+    front = {"middle": (keep + 1) // 2, "tail": keep, "head": 0}[where]
+    back = keep - front
+    pieces = []
+    if front:
+        pieces.append(Span(span.document_id, span.start, span.start + tokens[front - 1][1]))
+    if back:
+        pieces.append(Span(span.document_id, span.start + tokens[len(tokens) - back][0], span.end))
+    return tuple(pieces)
+
+
+def _tokens(spans: Sequence[Span], documents: Sequence[Document], tokenizer: Tokenizer) -> list[int]:
+    texts = {document.id: document.text for document in documents}
+    return [tokenizer.count(texts[span.document_id][span.start : span.end]) for span in spans]

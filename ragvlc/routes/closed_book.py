@@ -1,0 +1,46 @@
+"""Closed book: the question alone. A control that shows what the model answers from memory.
+
+Source: the `no_context` run of LongBench v2 (Bai et al. 2024, arXiv 2412.15204). Scores above chance here mean that the
+questions, or their answers, were in the training data. Differences: none; our prompt wording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Document, Query
+from ragvlc.core.engines import Run
+from ragvlc.routes._asking import Asking
+
+QUESTION = """Answer the question. Reply with a short phrase and nothing else.{decline}
+
+Question: {question}
+Answer:"""
+
+CHOICE = """Answer the multiple-choice question. Reply with the letter of the right option.{decline}
+
+Question: {question}
+{choices}
+Answer:"""
+
+SUMMARY = """Write a short summary that answers the request.{decline}
+
+Request: {question}
+Summary:"""
+
+
+class ClosedBook(Asking):
+    """Asks without any document."""
+
+    needed: ClassVar[frozenset[str]] = frozenset({"question"})
+    known: ClassVar[frozenset[str]] = frozenset({"question", "choices", "decline"})
+
+    question_prompt: str = QUESTION
+    choice_prompt: str = CHOICE
+    summary_prompt: str = SUMMARY
+
+    def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:  # noqa: ARG002 - reads none
+        """Returns the answer from memory."""
+        return self.ask(self.prompt(query, ""), query, run)

@@ -1,0 +1,33 @@
+"""Full context: every document of the question in the prompt, in order, before the question.
+
+Source: the long-context arm of LaRA (Li et al. 2025, arXiv 2502.09977), LongBench (Bai et al. 2023, arXiv 2308.14508)
+and HELMET (Yen et al. 2024, arXiv 2410.02694). Differences: those cut the middle (or end) of the rendered prompt,
+before or without regard to the chat template; here only document text is cut, inside the longest document, and the
+rendered prompt with the answer always fits the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Document, Query
+from ragvlc.core.engines import Run
+from ragvlc.routes._asking import Reading, whole
+
+
+class FullContext(Reading):
+    """Reads everything that fits.
+
+    Attributes:
+        max_context_tokens: at most so many document tokens, whatever the window allows; None for all that fit.
+    """
+
+    max_context_tokens: Annotated[int | None, Field(ge=1)] = None
+
+    def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
+        """Returns the answer from the whole documents."""
+        return self.read(query, documents, run, spans=whole(documents), limit=self.max_context_tokens)

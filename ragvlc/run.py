@@ -1,0 +1,243 @@
+"""One question on its way to an answer: the concrete `Run`, which counts, times and shares what routes ask for."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ragvlc.core.answer import Answer, Finish, Step, Timing, Usage
+from ragvlc.core.component import Component
+from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span, content_key
+from ragvlc.core.engines import Generation, Index, Request, Tokenizer, VectorEngine
+from ragvlc.core.families import Chunker, Embedder, Generator, Retriever
+from ragvlc.pool import EnginePool, Found
+
+if TYPE_CHECKING:
+    from ragvlc.core.engines import Arrays
+
+__all__ = ["CountingReader", "LiveRun", "Models"]
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models of a pipeline by role."""
+
+    generators: Mapping[str, Generator]
+    embedders: Mapping[str, Embedder]
+
+    def key_of(self, part: Component) -> str:
+        """Hash of a part together with the models behind the roles it names."""
+        tables: dict[str, Mapping[str, Component]] = {"generators": self.generators, "embedders": self.embedders}
+        models = {f"{table}.{name}": tables[table][name].key for table, name, _ in sorted(part.roles())}
+        return content_key([part.key, models])
+
+
+@dataclass(slots=True)
+class _OpenStep:
+    name: str
+    facts: dict[str, Any]
+    usage: Usage = field(default_factory=Usage)
+    steps: list[Step] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    index: Index
+    step: Step
+
+
+class LiveRun:
+    """The run behind one answer. Used by one thread; everything it shares is behind the pool.
+
+    Args:
+        models: the pipeline's models by role.
+        pool: opened models and shared computations.
+        example: the question; its gold is reachable only while `gold_open`.
+        seed: the cell's seed.
+
+    Attributes:
+        gold_open: whether the route at work is a control that may read gold.
+    """
+
+    def __init__(self, models: Models, pool: EnginePool, example: Example, *, seed: int = 0) -> None:
+        self._models = models
+        self._pool = pool
+        self._example = example
+        self._seed = seed
+        self.gold_open = False
+        self._open: list[_OpenStep] = [_OpenStep("run", {})]
+        self._usage = Usage()
+        self._timing = Timing()
+        self._reused = False
+
+    @property
+    def gold(self) -> Example:
+        """The example with its gold, for controls only."""
+        if not self.gold_open:
+            message = "only a route with uses_gold may read the gold of an example"
+            raise PermissionError(message)
+        return self._example
+
+    def seed_for(self, step: str, i: int = 0) -> int:
+        """Returns 31 bits that depend on seed, example, step and i only."""
+        text = f"{self._seed}\x00{self._example.id}\x00{step}\x00{i}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+    def generator(self, role: str = "main") -> CountingReader:
+        """Returns the generator called `role`."""
+        return CountingReader(self, self._models.generators[role], self._pool)
+
+    def embedder(self, role: str = "main") -> VectorEngine:
+        """Returns the embedder called `role`."""
+        return self._pool.vectors(self._models.embedders[role])
+
+    def chunks(self, chunker: Chunker, documents: Sequence[Document], role: str = "main") -> ChunkSet:
+        """Returns the documents cut into chunks, in (document, start) order."""
+        tokenizer = self._pool.tokenizer(self._models.generators[role])
+        key = content_key([chunker.key, tokenizer.id, [document.key for document in documents]])
+
+        def cut() -> ChunkSet:
+            start = time.perf_counter()
+            found = [
+                replace(chunk, document_index=place)
+                for place, document in enumerate(documents)
+                for chunk in chunker.split(document, tokenizer)
+            ]
+            return ChunkSet(key, tuple(found), time.perf_counter() - start)
+
+        found: ChunkSet = self._pool.once.get("chunk", key, cut).value
+        return found
+
+    def search(self, retriever: Retriever, query: Query, chunks: ChunkSet) -> tuple[Hit, ...]:
+        """Returns the candidates, best first; the index and the ranking are made once for equal inputs."""
+        part = self._models.key_of(retriever)
+        place = content_key([part, chunks.key])
+        built: _Built = self._pool.once.get("index", place, lambda: self._build(retriever, chunks, place)).value
+        self._open[-1].steps.append(built.step)
+
+        def rank() -> tuple[tuple[Hit, ...], float]:
+            start = time.perf_counter()
+            hits = tuple(built.index.search(query, retriever.candidates))
+            return hits, time.perf_counter() - start
+
+        ranking = self._pool.once.get("rank", content_key([place, query.search_text]), rank)
+        hits, seconds = ranking.value
+        self._charge(Usage(), Timing(phases={"search": seconds}))
+        return tuple(hits)
+
+    def _build(self, retriever: Retriever, chunks: ChunkSet, place: str) -> _Built:
+        self._open.append(_OpenStep("index", {"index": place[:16], "chunks": len(chunks), "kept_seconds": 0.0}))
+        start = time.perf_counter()
+        try:
+            index = retriever.index(chunks, self)
+        finally:
+            opened = self._open.pop()
+        seconds = time.perf_counter() - start + opened.facts.pop("kept_seconds") + chunks.seconds
+        return _Built(index, Step(opened.name, opened.facts | {"index_seconds": seconds}, steps=tuple(opened.steps)))
+
+    def kept(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> Arrays:
+        """Returns `build()`, from disk if it was built before; building is charged at its first cost."""
+        import numpy as np
+
+        found = True
+
+        def timed() -> Arrays:
+            nonlocal found
+            found = False
+            start = time.perf_counter()
+            arrays = dict(build())
+            return arrays | {"build_seconds": np.array([time.perf_counter() - start])}
+
+        key = content_key([self._models.key_of(retriever), chunks.key])
+        arrays = dict(self._pool.arrays.get(key, timed))
+        seconds = float(arrays.pop("build_seconds")[0])
+        if found:
+            self._open[-1].facts["kept_seconds"] = seconds
+        return arrays
+
+    @contextmanager
+    def step(self, name: str, **facts: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - JSON scalars
+        """Opens a step of the trace."""
+        opened = _OpenStep(name, dict(facts))
+        self._open.append(opened)
+        start = time.perf_counter()
+        try:
+            yield opened.facts
+        finally:
+            self._open.pop()
+            seconds = time.perf_counter() - start
+            self._open[-1].steps.append(Step(name, opened.facts, opened.usage, seconds, tuple(opened.steps)))
+            self._open[-1].usage += opened.usage
+
+    def answer(
+        self,
+        generation: Generation,
+        *,
+        ranking: Sequence[Hit] = (),
+        context: Sequence[Span] = (),
+        finish: Finish | None = None,
+    ) -> Answer:
+        """Returns the answer with all usage, timing and steps of this run."""
+        return Answer(
+            text=generation.text.strip(),
+            ranking=tuple(ranking),
+            context=tuple(context),
+            usage=self._usage,
+            timing=self._timing,
+            trace=tuple(self._open[0].steps),
+            finish=finish or generation.finish,
+            reused=self._reused,
+        )
+
+    def _charge(self, usage: Usage, timing: Timing, *, reused: bool = False) -> None:
+        self._usage += usage
+        self._timing += timing
+        self._open[-1].usage += usage
+        self._reused = self._reused or reused
+
+
+class CountingReader:
+    """A generator as a route sees it: equal requests are generated once, every one is charged to the answer."""
+
+    def __init__(self, run: LiveRun, generator: Generator, pool: EnginePool) -> None:
+        self._run = run
+        self._generator = generator
+        self._pool = pool
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The generator's tokenizer."""
+        return self._pool.tokenizer(self._generator)
+
+    @property
+    def window(self) -> int:
+        """Tokens of prompt and answer together."""
+        return self._pool.text(self._generator).window
+
+    def generate(self, requests: Sequence[Request]) -> list[Generation]:
+        """Returns one generation for each request, in order."""
+        decided = [self._decide(request) for request in requests]
+        keys = [self._key(request) for request in decided]
+        engine = self._pool.text(self._generator)
+        found: list[Found] = self._pool.once.many(
+            "generate", keys, lambda places: engine.generate([decided[place] for place in places])
+        )
+        generations = [replace(one.value, reused=True) if one.reused else one.value for one in found]
+        for generation in generations:
+            self._run._charge(generation.usage, generation.timing, reused=generation.reused)  # noqa: SLF001 - one unit
+        return generations
+
+    def _decide(self, request: Request) -> Request:
+        own = self._generator
+        temperature = own.temperature if request.temperature is None else request.temperature
+        top_p = own.top_p if request.top_p is None else request.top_p
+        return replace(request, temperature=temperature, top_p=top_p, seed=request.seed if temperature > 0 else 0)
+
+    def _key(self, request: Request) -> str:
+        text = hashlib.sha256(request.prompt.text().encode("utf-8", "surrogatepass")).hexdigest()
+        settings = [request.max_tokens, request.temperature, request.top_p, list(request.stop), request.seed]
+        return content_key([self._generator.key, text, settings, request.logprobs])

@@ -1,0 +1,237 @@
+"""Results read back from disk, as tables: what notebooks and reports work with. Opens no model and no data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from ragvlc.core.answer import Prediction
+from ragvlc.core.errors import ConfigError, nearest
+from ragvlc.statistics import holm, paired_difference
+from ragvlc.sweep.store import SweepStore
+from ragvlc.sweep.summary import summarise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["CellResult", "Comparison", "Results"]
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One cell as it stands on disk.
+
+    Attributes:
+        facts: key, name, pipeline, settings, dataset, repeat, seed, control.
+        examples: what was asked, by id.
+        rows: what came back, by id.
+        complete: whether the cell is done.
+        metrics: column labels.
+    """
+
+    facts: Mapping[str, Any]
+    examples: Mapping[str, Mapping[str, Any]]
+    rows: Mapping[str, Prediction]
+    complete: bool
+    metrics: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Readable and unique within the sweep."""
+        return str(self.facts["name"])
+
+    @cached_property
+    def summary(self) -> Mapping[str, Any]:
+        """Counts, means with intervals, tokens and seconds; see `sweep.summary`."""
+        return summarise(list(self.examples.values()), self.rows, self.metrics)
+
+    def scores(self, metric: str) -> dict[str, float | None]:
+        """Returns a metric's score by example id."""
+        return {name: row.scores.get(metric) for name, row in self.rows.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A cell against the baseline on one metric, over the questions that both answered or failed.
+
+    Attributes:
+        cell: name.
+        baseline: name of the cell compared with.
+        metric: label.
+        difference: mean of cell minus baseline.
+        low: bound of the 95 % interval, resampled by cluster.
+        high: bound of the 95 % interval.
+        p: two-sided sign-flip permutation test by cluster.
+        p_holm: corrected for all comparisons of this metric.
+        n: paired questions.
+        clusters: among them.
+        better: share of questions where the cell scores higher.
+        worse: share where it scores lower.
+    """
+
+    cell: str
+    baseline: str
+    metric: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    n: int
+    clusters: int
+    better: float
+    worse: float
+
+
+class Results:
+    """A sweep's results.
+
+    Attributes:
+        folder: where they are.
+        cells: in the order of the plan.
+    """
+
+    def __init__(self, folder: Path, cells: Sequence[CellResult], baseline: str) -> None:
+        self.folder = folder
+        self.cells = tuple(cells)
+        self._baseline = baseline
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Returns the results in `runs/<sweep>`. Raises `StoreError` if there are none."""
+        store = SweepStore(Path(folder))
+        cells = []
+        baseline = ""
+        for facts in store.cells():
+            examples = {one["id"]: one for one in store.examples(facts["examples"])}
+            cell = store.cell(facts["key"])
+            rows = {name: row for name, row in cell.load().items() if name in examples}
+            ordered = {name: rows[name] for name in examples if name in rows}
+            cells.append(CellResult(facts, examples, ordered, cell.summary() is not None, tuple(facts["metrics"])))
+            baseline = facts["baseline"]
+        return cls(store.folder, cells, baseline)
+
+    @property
+    def name(self) -> str:
+        """The sweep's name."""
+        return self.folder.name
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metric columns."""
+        return self.cells[0].metrics if self.cells else ()
+
+    def frame(self) -> pd.DataFrame:
+        """Returns one row for each cell and question: settings, answer, scores, tokens, seconds, tags."""
+        import pandas as pd
+
+        return pd.DataFrame([_row(cell, name, row) for cell in self.cells for name, row in cell.rows.items()])
+
+    def table(self) -> pd.DataFrame:
+        """Returns one row for each cell: settings, mean and bounds of every metric, tokens, seconds, counts."""
+        import pandas as pd
+
+        rows = []
+        for cell in self.cells:
+            row: dict[str, Any] = {"cell": cell.name, "pipeline": cell.facts["pipeline"], **cell.facts["settings"]}
+            for label, figures in cell.summary["metrics"].items():
+                row |= {label: figures["mean"], f"{label}_low": figures["low"], f"{label}_high": figures["high"]}
+            rows.append(row | {name: value for name, value in cell.summary.items() if name != "metrics"})
+        return pd.DataFrame(rows)
+
+    def compare(self, baseline: str | None = None) -> pd.DataFrame:
+        """Returns every cell against the baseline on every metric, as a table of `Comparison` fields."""
+        import dataclasses
+
+        import pandas as pd
+
+        return pd.DataFrame([dataclasses.asdict(one) for one in self.comparisons(baseline)])
+
+    def comparisons(self, baseline: str | None = None) -> list[Comparison]:
+        """Returns every cell against the baseline on every metric.
+
+        Args:
+            baseline: a pipeline's or a cell's name; the sweep's own baseline by default. Where the pipeline has
+                several cells, each cell is compared with the one whose data set and settings agree most with its own.
+
+        Raises:
+            ConfigError: if nothing has that name.
+        """
+        wanted = baseline or self._baseline
+        bases = [cell for cell in self.cells if wanted in (cell.facts["pipeline"], cell.name)]
+        if not bases:
+            known = sorted({name for cell in self.cells for name in (cell.facts["pipeline"], cell.name)})
+            raise ConfigError(f"no cell of {self.name} is called '{wanted}'. Known: {known}.{nearest(wanted, known)}")
+        found: list[Comparison] = []
+        for metric in self.metrics:
+            pairs = [(cell, _agreeing(bases, cell)) for cell in self.cells if cell not in bases or len(bases) > 1]
+            found += _compared(metric, [(cell, base) for cell, base in pairs if cell is not base])
+        return found
+
+
+def _agreeing(bases: Sequence[CellResult], cell: CellResult) -> CellResult:
+    def agreement(base: CellResult) -> int:
+        mine, theirs = cell.facts["settings"], base.facts["settings"]
+        same = sum(bool(theirs.get(path) == value) for path, value in mine.items())
+        same_data = set(base.examples) == set(cell.examples)
+        return 1000 * same_data + 2 * same + int(base.facts["repeat"] == cell.facts["repeat"])
+
+    return max(bases, key=agreement)
+
+
+def _compared(metric: str, pairs: Sequence[tuple[CellResult, CellResult]]) -> list[Comparison]:
+    differences = []
+    for cell, base in pairs:
+        clusters = {name: facts["cluster"] for name, facts in cell.examples.items()}
+        differences.append(paired_difference(cell.scores(metric), base.scores(metric), clusters))
+    corrected = holm([difference.p for difference in differences])
+    return [
+        Comparison(
+            cell.name,
+            base.name,
+            metric,
+            one.mean,
+            one.low,
+            one.high,
+            one.p,
+            p_holm,
+            one.n,
+            one.clusters,
+            one.better,
+            one.worse,
+        )
+        for (cell, base), one, p_holm in zip(pairs, differences, corrected, strict=True)
+    ]
+
+
+def _row(cell: CellResult, name: str, row: Prediction) -> dict[str, Any]:
+    facts, answer = cell.examples[name], row.answer
+    found: dict[str, Any] = {
+        "cell": cell.name,
+        "pipeline": cell.facts["pipeline"],
+        **cell.facts["settings"],
+        "id": name,
+        "question": facts["question"],
+        "references": tuple(facts["references"]),
+        "cluster": facts["cluster"],
+        "task": facts["task"],
+        "answer": answer.text if answer else None,
+        "route": answer.route if answer else None,
+        "finish": answer.finish if answer else None,
+        "failure": row.failure.message if row.failure else None,
+        **{label: row.scores.get(label) for label in cell.metrics},
+        "flags": row.flags,
+    }
+    if answer:
+        found |= {
+            "prompt_tokens": answer.usage.prompt_tokens,
+            "completion_tokens": answer.usage.completion_tokens,
+            "dropped_tokens": answer.dropped_tokens,
+            "engine_seconds": answer.timing.engine_seconds,
+            "search_seconds": answer.timing.phases.get("search", 0.0),
+            "reused": answer.reused,
+        }
+    return found | {f"tag_{tag}": value for tag, value in facts["tags"].items()}

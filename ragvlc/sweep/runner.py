@@ -1,0 +1,238 @@
+"""The dull loop: what is owed, threads over examples, a row each, a summary at the end.
+
+The disk is the truth. Killing the process at any moment loses at most the answers in flight; running again asks only
+what is missing. A bad example is a row, not a crash; too many stop the cell.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from ragvlc import config
+from ragvlc.core.answer import Prediction
+from ragvlc.core.data import Example
+from ragvlc.core.errors import EngineError
+from ragvlc.core.families import Metric
+from ragvlc.pool import EnginePool
+from ragvlc.sweep.plan import Cell, plan
+from ragvlc.sweep.results import Results
+from ragvlc.sweep.scoring import asked_key, failure_of, row_key, score, scored
+from ragvlc.sweep.spec import Sweep
+from ragvlc.sweep.store import CellStore, SweepStore
+from ragvlc.sweep.tracking import Tracking, cell_record, cell_summary, write_plan
+
+__all__ = ["Outcome", "Watcher", "run_sweep"]
+
+log = logging.getLogger("ragvlc")
+
+
+class Watcher(Protocol):
+    """Told what happens, from the thread that called `run_sweep`."""
+
+    def planned(self, cells: Sequence[Cell], owed: int, total: int) -> None:
+        """So many of all answers are still owed."""
+        ...
+
+    def cell(self, cell: Cell, owed: int) -> None:
+        """A cell starts."""
+        ...
+
+    def row(self, cell: Cell, prediction: Prediction) -> None:
+        """A row was written."""
+        ...
+
+    def done(self, cell: Cell, status: str, summary: Mapping[str, Any]) -> None:
+        """A cell ended."""
+        ...
+
+
+class _Silent:
+    def planned(self, cells: Sequence[Cell], owed: int, total: int) -> None:
+        """Says nothing."""
+
+    def cell(self, cell: Cell, owed: int) -> None:
+        """Says nothing."""
+
+    def row(self, cell: Cell, prediction: Prediction) -> None:
+        """Says nothing."""
+
+    def done(self, cell: Cell, status: str, summary: Mapping[str, Any]) -> None:
+        """Says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a sweep ended.
+
+    Attributes:
+        folder: where its results are.
+        status: by cell key: `complete`, `stopped` (too many failures), or `owing` (transient failures: run again).
+        asked: answers by stage that were asked for, in this process.
+        computed: of those, really computed.
+        untracked: why the tracker was not told, or None.
+    """
+
+    folder: Path
+    status: Mapping[str, str]
+    asked: Mapping[str, int]
+    computed: Mapping[str, int]
+    untracked: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell is."""
+        return all(status == "complete" for status in self.status.values())
+
+    def results(self) -> Results:
+        """Returns what is on disk, as tables."""
+        return Results.load(self.folder)
+
+
+def run_sweep(
+    sweep: Sweep,
+    runs: str | Path = "runs",
+    *,
+    retry_failed: bool = False,
+    watcher: Watcher | None = None,
+    pool: EnginePool | None = None,
+) -> Outcome:
+    """Runs what a sweep still owes and returns how it ended.
+
+    Args:
+        sweep: what to compare.
+        runs: folder of all results; this sweep's are in `runs/<name>`.
+        retry_failed: ask failed questions again, not only those that failed for a passing reason.
+        watcher: told about progress.
+        pool: opened models to work with; left open. Without one, models are opened and closed here.
+
+    Raises:
+        ConfigError, DatasetError, StoreError: before anything is computed.
+    """
+    cells = plan(sweep)
+    told = watcher or _Silent()
+    with SweepStore(Path(runs) / sweep.name) as store, _pool(pool) as open_pool:
+        asked = write_plan(sweep, cells, store)
+        owing = [_Owing(cell, asked[cell.dataset.key], store.cell(cell.key), sweep, retry_failed) for cell in cells]
+        told.planned(cells, sum(len(one.owed) for one in owing), sum(len(one.examples) for one in owing))
+        status: dict[str, str] = {}
+        with Tracking(sweep, store, asked) as tracking:
+            for one in owing:
+                told.cell(one.cell, len(one.owed))
+                ended, summary = _run_cell(one, sweep, open_pool, told)
+                status[one.cell.key] = ended
+                tracking.cell(cell_record(one.cell, ended, summary, store, one.examples))
+                told.done(one.cell, ended, summary)
+        once = open_pool.once
+        return Outcome(store.folder, status, dict(once.asked), dict(once.computed), tracking.problem)
+
+
+class _Owing:
+    """A cell with what it still owes. A cell whose summary stands for the same questions and metrics owes nothing."""
+
+    def __init__(
+        self, cell: Cell, examples: Sequence[Example], store: CellStore, sweep: Sweep, retry_failed: bool
+    ) -> None:
+        self.cell = cell
+        self.store = store
+        self.examples = examples
+        self.asked = {example.id for example in examples}
+        self.rows = store.load()
+        self.owed = [example for example in _grouped(examples) if self._owes(example, retry_failed)]
+        summary = store.summary()
+        self.done = not self.owed and summary is not None and summary["asked"] == asked_key(examples, sweep.metrics)
+        self.summary = summary or {}
+
+    def _owes(self, example: Example, retry_failed: bool) -> bool:
+        row = self.rows.get(example.id)
+        if row is None or row.example_key != row_key(example, control=self.cell.control):
+            return True
+        return row.failure is not None and (row.failure.transient or retry_failed)
+
+
+def _grouped(examples: Sequence[Example]) -> list[Example]:
+    """Returns the examples with those over the same documents side by side, in order of first appearance."""
+    places: dict[tuple[str, ...], int] = {}
+    keys = [tuple(document.key for document in example.documents) for example in examples]
+    order = [places.setdefault(key, len(places)) for key in keys]
+    return [example for _, example in sorted(zip(order, examples, strict=True), key=lambda pair: pair[0])]
+
+
+def _run_cell(one: _Owing, sweep: Sweep, pool: EnginePool, told: Watcher) -> tuple[str, dict[str, Any]]:
+    if one.done:
+        return "complete", one.summary
+    one.store.reopen(config.to_yaml(_resolved_cell(one.cell)))
+    allowed = sweep.max_failures * len(one.examples)
+    owed = {example.id for example in one.owed}
+    failures = sum(row.failure is not None for name, row in one.rows.items() if name in one.asked - owed)
+    answers = _answers(one, sweep, pool) if failures <= allowed else iter(())
+    for prediction in answers:
+        told.row(one.cell, prediction)
+        failures += prediction.failure is not None
+        if failures > allowed:
+            break
+    rows = scored(one.store, one.examples, sweep.metrics, control=one.cell.control)
+    owing = any(row.failure is not None and row.failure.transient for row in rows.values())
+    status = "stopped" if failures > allowed else "owing" if owing else "complete"
+    summary = cell_summary(one.cell, status, rows, one.examples, sweep)
+    if status == "complete":
+        one.store.write_summary(summary)
+    return status, summary
+
+
+def _answers(one: _Owing, sweep: Sweep, pool: EnginePool) -> Iterator[Prediction]:
+    """Yields rows as they are written. Leaving the loop early, or Ctrl-C, waits for the answers in flight only."""
+    stop = threading.Event()
+
+    def work(example: Example) -> Prediction | None:
+        if stop.is_set():
+            return None
+        prediction = _predict(one.cell, example, sweep.metrics, pool)
+        one.store.append(prediction)
+        return prediction
+
+    with ThreadPoolExecutor(sweep.concurrency, thread_name_prefix="ragvlc") as executor:
+        futures = [executor.submit(work, example) for example in one.owed]
+        try:
+            for future in as_completed(futures):
+                prediction = future.result()
+                if prediction is not None:
+                    yield prediction
+        finally:
+            stop.set()
+            executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _resolved_cell(cell: Cell) -> dict[str, Any]:
+    return {
+        "name": cell.name,
+        "pipeline": cell.pipeline.spec(),
+        "dataset": cell.dataset.spec(),
+        "settings": dict(cell.settings),
+        "seed": cell.seed,
+    }
+
+
+def _predict(cell: Cell, example: Example, metrics: Sequence[Metric], pool: EnginePool) -> Prediction:
+    blank = Prediction(example.id, row_key(example, control=cell.control))
+    try:
+        answer = cell.pipeline.answer_example(example, seed=cell.seed, pool=pool)
+    except Exception as error:  # noqa: BLE001 - a bad example is a row
+        stage = "generate" if isinstance(error, EngineError) else "route"
+        return score(replace(blank, failure=failure_of(stage, error)), example, metrics)
+    return score(replace(blank, answer=answer), example, metrics)
+
+
+@contextmanager
+def _pool(given: EnginePool | None) -> Iterator[EnginePool]:
+    if given is not None:
+        yield given
+        return
+    with EnginePool() as pool:
+        yield pool

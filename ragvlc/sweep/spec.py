@@ -1,0 +1,123 @@
+"""What is compared: pipelines, data, axes and metrics, as one YAML file describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
+
+from ragvlc import config
+from ragvlc.core.component import Component, Execution, part
+from ragvlc.core.errors import ConfigError, nearest
+from ragvlc.core.families import Dataset, Metric, Tracker
+from ragvlc.pipeline import Pipeline
+
+__all__ = ["Sweep"]
+
+
+def _load_pipelines(value: object, info: ValidationInfo) -> object:
+    """Turns a list of shipped names and paths into pipelines by name; collects the problems of all files."""
+    if isinstance(value, (list, tuple)):
+        value = {Path(str(name)).stem: name for name in value}
+    if not isinstance(value, Mapping):
+        return value
+    folder = (info.context or {}).get("folder")
+    found: dict[str, object] = {}
+    wrong: list[str] = []
+    for name, given in value.items():
+        found[str(name)] = given
+        if isinstance(given, str):
+            try:
+                path = config.find_file(given, "pipelines", folder)
+                found[str(name)] = config.build(Pipeline, config.read_yaml(path), str(path), path.parent)
+            except ConfigError as error:
+                wrong += [f"pipelines.{name}: {problem}" for problem in error.problems]
+    if wrong:
+        raise PydanticCustomError("files", "{text}", {"text": "; ".join(wrong), "sentences": tuple(wrong)})
+    return found
+
+
+def _unique_labels(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+    labels = [metric.label for metric in metrics]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ValueError(f"two metrics are called '{label}'")
+    return metrics
+
+
+class Sweep(Component):
+    """A comparison.
+
+    Attributes:
+        name: of the experiment; a file's stem by default.
+        description: what it settles, in a sentence or two.
+        dataset: the questions.
+        pipelines: systems by name; in YAML a list of shipped names or of paths relative to the file.
+        axes: dotted path into a pipeline (or `dataset.`) and the values it takes; a name of your own may stand for a
+            list of mappings that set several paths together. One value is an override.
+        metrics: how answers are scored.
+        baseline: the pipeline that the others are compared with; the first by default.
+        repeats: how often cells with anything random are run, each with its own seed.
+        seed: from which every seed derives.
+        max_failures: a cell stops when more than this share of its questions failed.
+        concurrency: questions in work at the same time.
+        tracker: where results are shown besides the disk.
+    """
+
+    spec_folder: ClassVar[str] = "experiments"
+
+    name: Annotated[str, Field(pattern=r"^[\w][\w .+-]*$")]
+    description: Annotated[str, Execution] = ""
+    dataset: Dataset
+    pipelines: Annotated[dict[str, Pipeline], BeforeValidator(_load_pipelines), Field(min_length=1)]
+    axes: dict[str, list[Any]] = Field(default_factory=dict)
+    metrics: Annotated[tuple[Metric, ...], Field(min_length=1), AfterValidator(_unique_labels)]
+    baseline: str = ""
+    repeats: Annotated[int, Field(ge=1)] = 1
+    seed: int = 0
+    max_failures: Annotated[float, Field(ge=0, le=1)] = 0.1
+    concurrency: Annotated[int, Field(ge=1), Execution] = 4
+    tracker: Annotated[Tracker, Execution] = part("mlflow")
+
+    @model_validator(mode="after")
+    def _baseline_exists(self) -> Self:
+        if self.baseline and self.baseline not in self.pipelines:
+            known = ", ".join(self.pipelines)
+            hint = nearest(self.baseline, self.pipelines)
+            raise ValueError(f"baseline '{self.baseline}' is no pipeline of this sweep. Known: {known}.{hint}")
+        for axis, values in self.axes.items():
+            if not values:
+                raise ValueError(f"axes['{axis}'] has no values")
+        return self
+
+    @classmethod
+    def load(cls, name: str | Path, *, overrides: Mapping[str, Any] | None = None) -> Self:
+        """Returns the sweep in a YAML file, or the shipped one of that name.
+
+        Args:
+            name: a path or the name of a shipped experiment.
+            overrides: dotted paths and values: of the sweep itself (`repeats`, `dataset.limit`), else one-value axes.
+
+        Raises:
+            ConfigError: with every problem found.
+        """
+        path = config.find_file(str(name), "experiments")
+        data: dict[str, Any] = {"name": path.stem, **config.read_yaml(path)}
+        for place, value in (overrides or {}).items():
+            _override(cls, data, place, value)
+        return config.build(cls, data, str(path), path.parent)
+
+
+def _override(cls: type[Component], data: dict[str, Any], place: str, value: object) -> None:
+    """Sets a field of the sweep or its data set in `data`; any other path becomes an axis of one value."""
+    first, _, rest = place.partition(".")
+    if first == "dataset" and rest:
+        dataset = data.get("dataset")
+        data["dataset"] = {**({"kind": dataset} if isinstance(dataset, str) else dataset or {}), rest: value}
+    elif first in cls.model_fields and not rest:
+        data[first] = value
+    else:
+        data["axes"] = {**(data.get("axes") or {}), place: [value]}

@@ -1,0 +1,107 @@
+"""What a cell's rows add up to. Every answer is charged as if its cell ran alone; what sharing saved is shown apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from ragvlc.statistics import mean_interval
+
+from ragvlc.core.answer import Answer, Prediction
+from ragvlc.core.data import Example
+
+__all__ = ["example_facts", "metric_values", "summarise"]
+
+
+def example_facts(example: Example) -> dict[str, Any]:
+    """Returns what a results folder keeps of an example: everything but the documents' texts."""
+    return {
+        "id": example.id,
+        "key": example.key,
+        "question": example.query.text,
+        "choices": list(example.query.choices),
+        "references": list(example.references),
+        "unanswerable": example.unanswerable,
+        "documents": [document.id for document in example.documents],
+        "evidence": [[span.document_id, span.start, span.end] for span in example.evidence],
+        "cluster": example.cluster,
+        "task": example.task,
+        "tags": dict(example.tags),
+    }
+
+
+def summarise(
+    examples: Sequence[Mapping[str, Any]], rows: Mapping[str, Prediction], labels: Iterable[str]
+) -> dict[str, Any]:
+    """Returns counts, means with 95 % intervals (resampled by cluster), tokens and seconds of a cell.
+
+    Args:
+        examples: facts of what was to be asked.
+        rows: by example id; rows of examples that changed since are left out.
+        labels: metric columns.
+    """
+    found = {one["id"]: rows[one["id"]] for one in examples if one["id"] in rows}
+    clusters = [one["cluster"] for one in examples if one["id"] in rows]
+    answers = [row.answer for row in found.values() if row.answer is not None]
+    metrics = {}
+    for label in labels:
+        interval = mean_interval([row.scores.get(label) for row in found.values()], clusters)
+        metrics[label] = {"mean": interval.mean, "low": interval.low, "high": interval.high, "n": interval.n}
+    flags = [flag for row in found.values() for flag in row.flags]
+    return {
+        "questions": len(examples),
+        "answered": len(answers),
+        "failed": sum(row.failure is not None for row in found.values()),
+        "truncated": sum(answer.dropped_tokens > 0 for answer in answers),
+        "unparsed": flags.count("unparsed"),
+        "declined": sum(answer.finish == "declined" for answer in answers),
+        "cut_short": sum(answer.finish == "length" for answer in answers),
+        "reused": sum(answer.reused for answer in answers),
+        "clusters": len(set(clusters)),
+        "metrics": metrics,
+        **_costs(answers),
+    }
+
+
+def _costs(answers: Sequence[Answer]) -> dict[str, Any]:
+    first = [found for answer in answers if (found := answer.timing.first_token_seconds) is not None]
+    indexes = {
+        step.facts["index"]: step.facts["index_seconds"]
+        for answer in answers
+        for root in answer.trace
+        for step in root.walk()
+        if "index_seconds" in step.facts
+    }
+    return {
+        "prompt_tokens": _mean([answer.usage.prompt_tokens for answer in answers]),
+        "cached_tokens": _mean([answer.usage.cached_tokens for answer in answers]),
+        "completion_tokens": _mean([answer.usage.completion_tokens for answer in answers]),
+        "calls": _mean([answer.usage.calls for answer in answers]),
+        "dropped_tokens": _mean([answer.dropped_tokens for answer in answers]),
+        "engine_seconds": _mean([answer.timing.engine_seconds for answer in answers]),
+        "queue_seconds": _mean([answer.timing.queue_seconds for answer in answers]),
+        "search_seconds": _mean([answer.timing.phases.get("search", 0.0) for answer in answers]),
+        "first_token_seconds": _mean(first),
+        "index_seconds": sum(indexes.values()),
+        "indexes": len(indexes),
+        "engine_seconds_total": sum(answer.timing.engine_seconds for answer in answers),
+        "engine_seconds_reused": sum(answer.timing.engine_seconds for answer in answers if answer.reused),
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None
+
+
+def metric_values(summary: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the figures of a summary as flat names and numbers, for a tracker."""
+    flat: dict[str, float] = {}
+    for label, figures in summary["metrics"].items():
+        for name, suffix in (("mean", ""), ("low", "_low"), ("high", "_high")):
+            if figures[name] is not None:
+                flat[f"{label}{suffix}"] = float(figures[name])
+    for name, value in summary.items():
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            flat[name] = float(value)
+    return flat

@@ -1,0 +1,184 @@
+"""What is told about a sweep: its plan on disk, its cells' summaries, and the tracker, which never costs a result."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from ragvlc import config
+from ragvlc.core.answer import Prediction
+from ragvlc.core.data import Example, content_key
+from ragvlc.core.families import TrackedSweep
+from ragvlc.core.records import CellRecord, SweepRecord
+from ragvlc.sweep.plan import Cell, plan
+from ragvlc.sweep.scoring import asked_key, scored
+from ragvlc.sweep.spec import Sweep
+from ragvlc.sweep.store import SweepStore
+from ragvlc.sweep.summary import example_facts, metric_values, summarise
+
+__all__ = ["Tracking", "cell_record", "cell_summary", "rescore", "send", "write_plan"]
+
+log = logging.getLogger("ragvlc")
+
+
+def rescore(sweep: Sweep, runs: Path) -> Path:
+    """Scores stored answers again where metrics or gold changed, without opening a model; returns the folder."""
+    cells = plan(sweep)
+    with SweepStore(runs / sweep.name) as store:
+        asked = write_plan(sweep, cells, store)
+        for cell in cells:
+            cell_store, examples = store.cell(cell.key), asked[cell.dataset.key]
+            done = cell_store.summary() is not None
+            rows = scored(cell_store, examples, sweep.metrics, control=cell.control)
+            if done and len(rows) == len(examples):
+                cell_store.write_summary(cell_summary(cell, "complete", rows, examples, sweep))
+    return store.folder
+
+
+def send(sweep: Sweep, runs: Path) -> str | None:
+    """Tells the tracker what the disk holds, again if need be; returns what went wrong or None."""
+    cells = plan(sweep)
+    with SweepStore(runs / sweep.name) as store:
+        asked = {cell.dataset.key: cell.dataset.load() for cell in cells}
+        with Tracking(sweep, store, asked) as tracking:
+            for cell in cells:
+                rows, examples = store.cell(cell.key).load(), asked[cell.dataset.key]
+                if rows:
+                    done = store.cell(cell.key).summary()
+                    status = "complete" if done else "stopped"
+                    summary = done or cell_summary(cell, status, rows, examples, sweep)
+                    tracking.cell(cell_record(cell, status, summary, store, examples))
+    problem: str | None = tracking.problem
+    return problem
+
+
+def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[str, tuple[Example, ...]]:
+    """Loads each data set once and writes what the sweep consists of; returns the examples by data set key."""
+    asked: dict[str, tuple[Example, ...]] = {}
+    files = {}
+    for cell in cells:
+        key = cell.dataset.key
+        if key not in asked:
+            asked[key] = cell.dataset.load()
+            files[key] = store.write_examples(key, [example_facts(example) for example in asked[key]])
+    rows = [
+        {
+            "key": cell.key,
+            "name": cell.name,
+            "pipeline": cell.pipeline_name,
+            "settings": dict(cell.settings),
+            "dataset": cell.dataset.name,
+            "repeat": cell.repeat,
+            "seed": cell.seed,
+            "control": cell.control,
+            "examples": files[cell.dataset.key],
+            "metrics": [metric.label for metric in sweep.metrics],
+            "baseline": sweep.baseline or next(iter(sweep.pipelines)),
+        }
+        for cell in cells
+    ]
+    store.write_cells(config.to_yaml(sweep.spec()), rows)
+    return asked
+
+
+def cell_summary(
+    cell: Cell, status: str, rows: Mapping[str, Prediction], examples: Sequence[Example], sweep: Sweep
+) -> dict[str, Any]:
+    """Returns a cell's figures, with what they stand for."""
+    facts = [example_facts(example) for example in examples]
+    figures = summarise(facts, rows, [metric.label for metric in sweep.metrics])
+    return {
+        "key": cell.key,
+        "name": cell.name,
+        "status": status,
+        "asked": asked_key(examples, sweep.metrics),
+        **figures,
+    }
+
+
+class Tracking:
+    """The tracker, kept from costing a result: its first error is noted and it is left alone from then on."""
+
+    def __init__(self, sweep: Sweep, store: SweepStore, asked: Mapping[str, Sequence[Example]]) -> None:
+        self.problem: str | None = None
+        self._sweep = sweep
+        self._record = _sweepcell_record(sweep, store, asked)
+        self._context: Any = None
+        self._tracked: TrackedSweep | None = None
+
+    def __enter__(self) -> Self:
+        with self._guard():
+            self._context = self._sweep.tracker.open(self._record)
+            self._tracked = self._context.__enter__()
+        return self
+
+    def cell(self, record: CellRecord) -> None:
+        """Tells the tracker about a cell."""
+        with self._guard():
+            if self._tracked is not None:
+                self._tracked.cell(record)
+
+    def __exit__(self, *error: object) -> None:
+        if self._tracked is not None:
+            with self._guard():
+                self._context.__exit__(*error)
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a tracker never costs a result
+            self.problem = f"{type(error).__name__}: {error}"
+            self._tracked = None
+            log.warning("results are safe on disk, but the tracker was not told: %s", self.problem)
+
+
+def _sweepcell_record(sweep: Sweep, store: SweepStore, asked: Mapping[str, Sequence[Example]]) -> SweepRecord:
+    return SweepRecord(
+        name=sweep.name,
+        folder=store.folder,
+        description=sweep.description,
+        dataset=sweep.dataset.name,
+        dataset_key=content_key([[example.key for example in examples] for examples in asked.values()]),
+        examples=sum(len(examples) for examples in asked.values()),
+        resolved=config.to_yaml(sweep.spec()),
+    )
+
+
+def cell_record(
+    cell: Cell, status: str, summary: Mapping[str, Any], store: SweepStore, examples: Sequence[Example]
+) -> CellRecord:
+    """Returns what a tracker is told about a cell."""
+    rows = store.cell(cell.key).load()
+    params = {"pipeline": cell.pipeline_name, "dataset": cell.dataset.name, "seed": cell.seed, **cell.settings}
+    return CellRecord(
+        key=cell.key,
+        name=cell.name,
+        status=status,
+        folder=store.cell(cell.key).folder,
+        params=params,
+        metrics=metric_values(summary),
+        table=tuple(table_row(example, rows[example.id]) for example in examples if example.id in rows),
+        tags={"pipeline": cell.pipeline_name, "control": str(cell.control).lower()},
+    )
+
+
+def table_row(example: Example, row: Prediction) -> dict[str, Any]:
+    """Returns one question's line of a tracker's table."""
+    answer = row.answer
+    return {
+        "id": example.id,
+        "question": example.query.text,
+        "answer": answer.text if answer else "",
+        "references": " | ".join(example.references),
+        "failure": row.failure.message if row.failure else "",
+        **row.scores,
+        "prompt_tokens": answer.usage.prompt_tokens if answer else None,
+        "completion_tokens": answer.usage.completion_tokens if answer else None,
+        "engine_seconds": answer.timing.engine_seconds if answer else None,
+        "dropped_tokens": answer.dropped_tokens if answer else None,
+        "cluster": example.cluster,
+    }

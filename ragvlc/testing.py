@@ -1,0 +1,118 @@
+"""For tests of routes and sweeps: pools with engines of your own, and a generator that fails on purpose."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from ragvlc.core.answer import Timing, Usage
+from ragvlc.core.data import Example
+from ragvlc.core.engines import Generation, Request, TextEngine, Tokenizer
+from ragvlc.core.errors import EngineError
+from ragvlc.core.families import Generator
+from ragvlc.generators._words import WordTokenizer
+from ragvlc.pool import EnginePool
+
+__all__ = ["Flaky", "FunctionEngine", "ScriptedPool"]
+
+
+class FunctionEngine:
+    """A text engine around a function from prompt text to reply. Notes every request; counts tokens as words.
+
+    Attributes:
+        requests: every request, in the order of arrival.
+        most_at_once: the largest number of requests in work at the same time.
+    """
+
+    def __init__(self, reply: Callable[[str], str], window: int = 8192) -> None:
+        self._reply = reply
+        self._window = window
+        self._tokenizer = WordTokenizer()
+        self._lock = threading.Lock()
+        self._working = 0
+        self.requests: list[Request] = []
+        self.most_at_once = 0
+
+    @property
+    def window(self) -> int:
+        """Tokens of prompt and answer together."""
+        return self._window
+
+    def generate(self, requests: Sequence[Request]) -> list[Generation]:
+        """Returns the function's replies."""
+        with self._lock:
+            self.requests += requests
+            self._working += len(requests)
+            self.most_at_once = max(self.most_at_once, self._working)
+        try:
+            return [self._one(request) for request in requests]
+        finally:
+            with self._lock:
+                self._working -= len(requests)
+
+    def _one(self, request: Request) -> Generation:
+        text = self._reply(request.prompt.text())
+        usage = Usage(len(self._tokenizer.render(request.prompt)), 0, self._tokenizer.count(text), 1)
+        return Generation(text, finish="stop", usage=usage, timing=Timing(engine_seconds=0.0))
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+class ScriptedPool(EnginePool):
+    """A pool in which every generator is the engine given; nothing is opened."""
+
+    def __init__(self, engine: TextEngine, folder: Path) -> None:
+        super().__init__(folder / "indexes")
+        self.engine = engine
+
+    def text(self, generator: Generator) -> TextEngine:  # noqa: ARG002 - the same for all
+        """Returns the engine given."""
+        return self.engine
+
+    def tokenizer(self, generator: Generator) -> Tokenizer:  # noqa: ARG002 - the same for all
+        """Returns the word tokenizer."""
+        return WordTokenizer()
+
+
+class Flaky(Generator):
+    """Answers with the last word of the prompt, and fails on prompts that match.
+
+    Attributes:
+        fails: regular expression; a prompt in which it is found fails.
+        transient: whether the failure is said to be a passing one.
+        window: tokens of prompt and answer together.
+    """
+
+    fails: str = "(?!)"
+    transient: bool = False
+    window: Annotated[int, Field(ge=1)] = 8192
+
+    def tokenizer(self) -> Tokenizer:
+        """Returns the word tokenizer."""
+        return WordTokenizer()
+
+    def open(self) -> TextEngine:
+        """Returns the engine."""
+
+        def reply(text: str) -> str:
+            if re.search(self.fails, text):
+                raise EngineError("this prompt fails on purpose", transient=self.transient)
+            return text.rsplit(maxsplit=1)[-1]
+
+        return FunctionEngine(reply, self.window)
+
+
+def prompts_sent(engine: FunctionEngine) -> list[str]:
+    """Returns the texts of all prompts that reached an engine."""
+    return [request.prompt.text() for request in engine.requests]
+
+
+def without_gold(example: Example) -> Example:
+    """Returns the example with everything about the right answer taken out: what a route may know."""
+    return Example(example.query, example.documents)
