@@ -1,0 +1,145 @@
+"""JSON lines with their line numbers, and everything wrong with a file in one error."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ragvlc.core.errors import DatasetError
+
+__all__ = ["Problems", "Row", "rows_of"]
+
+_SHOWN = 20
+
+
+@dataclass(slots=True)
+class Problems:
+    """What is wrong with one file, gathered so that it can be mended in one go."""
+
+    path: Path
+    sentences: list[str] = field(default_factory=list)
+
+    def add(self, sentence: str, line: int | None = None) -> None:
+        """Notes one problem."""
+        self.sentences.append(f"line {line}: {sentence}" if line else sentence)
+
+    def raise_any(self) -> None:
+        """Raises `DatasetError` with the first twenty problems, if there are any."""
+        if not self.sentences:
+            return
+        if len(self.sentences) == 1:
+            raise DatasetError(f"{self.path}: {self.sentences[0]}")
+        shown = self.sentences[:_SHOWN]
+        if len(self.sentences) > _SHOWN:
+            shown.append(f"... and {len(self.sentences) - _SHOWN} more.")
+        raise DatasetError("\n  ".join([f"{self.path}: {len(self.sentences)} problems", *shown]))
+
+
+@dataclass(slots=True)
+class Row:
+    """One object of a JSON Lines file, read field by field; what does not fit is noted and replaced by an empty value.
+
+    Fields may be read again and again: each problem is noted once.
+    """
+
+    values: Mapping[str, Any]
+    line: int
+    problems: Problems
+    _told: list[str] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was wrong with it so far."""
+        return not self._told
+
+    def complain(self, sentence: str) -> None:
+        """Notes a problem with this row."""
+        if sentence not in self._told:
+            self._told.append(sentence)
+            self.problems.add(sentence, self.line)
+
+    def text(self, name: str, *, default: str | None = None) -> str:
+        """Returns a text that is not blank. Absent and empty ones are `default`, where one is given."""
+        value = self.values.get(name)
+        if default is not None and value in (None, ""):
+            return default
+        if isinstance(value, str) and value.strip():
+            return value
+        self.complain(f"'{name}' must be a text that is not blank, not {_shown(value)}.")
+        return ""
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Returns a list of texts that are not blank; an absent list is empty."""
+        value = self.values.get(name)
+        if value is None:
+            return ()
+        if isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value):
+            return tuple(value)
+        self.complain(f"'{name}' must be a list of texts that are not blank, not {_shown(value)}.")
+        return ()
+
+    def flag(self, name: str) -> bool:
+        """Returns true or false; absent is false."""
+        value = self.values.get(name)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        self.complain(f"'{name}' must be true or false, not {_shown(value)}.")
+        return False
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """Returns an object; an absent one is empty."""
+        value = self.values.get(name)
+        if value is None or isinstance(value, dict):
+            return value or {}
+        self.complain(f"'{name}' must be an object, not {_shown(value)}.")
+        return {}
+
+    def mappings(self, name: str) -> tuple[Mapping[str, Any], ...]:
+        """Returns a list of objects; an absent one is empty."""
+        value = self.values.get(name)
+        if value is None:
+            return ()
+        if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+            return tuple(value)
+        self.complain(f"'{name}' must be a list of objects, not {_shown(value)}.")
+        return ()
+
+
+def rows_of(path: Path, problems: Problems) -> Iterator[Row]:
+    """Yields every line of a JSON Lines file, gzipped or plain, that holds an object; blank lines are skipped.
+
+    Lines end at line feeds only: texts may contain other line separators of Unicode.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip() and (values := _object(line, number, problems)) is not None:
+                    yield Row(values, number, problems)
+    except (OSError, EOFError, zlib.error) as error:  # a torn gzip file is an EOFError or an OSError
+        problems.add(f"cannot be read: {error}")
+
+
+def _object(line: bytes, number: int, problems: Problems) -> Mapping[str, Any] | None:
+    try:
+        values = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+    except UnicodeDecodeError as error:
+        problems.add(f"is not UTF-8: {error}.", number)
+    except ValueError as error:
+        torn = "" if line.endswith(b"\n") else " The file ends within this line: it was not written to its end."
+        problems.add(f"is not JSON: {error}.{torn}", number)
+    else:
+        if isinstance(values, dict):
+            return values
+        problems.add(f"must hold a JSON object, not {_shown(values)}.", number)
+    return None
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    return "nothing" if value is None else text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,220 @@
+"""A line of a questions file becomes an example; what does not fit is noted with its line."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from ragvlc.core.data import Document, Example, Query, Span
+from ragvlc.core.errors import nearest
+from ragvlc.datasets._jsonl_documents import Documents
+from ragvlc.datasets._jsonl_lines import Row
+
+__all__ = ["Reader"]
+
+_SUMMARIES = ("summarization", "query_summarization")
+_COARSE = ("whole section", "whole story")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Makes examples over one set of documents.
+
+    Attributes:
+        documents: of the set.
+        cluster: the data set's rule.
+        language: of the whole set, or empty where it has several or does not say.
+    """
+
+    documents: Documents
+    cluster: str = "document"
+    language: str = ""
+    _corpora: dict[object, tuple[Document, ...]] = field(default_factory=dict)
+
+    def example(self, row: Row) -> Example:
+        """Returns the example of a row; of a row that is not `sound` afterwards, something to be thrown away."""
+        task = row.text("task", default="qa")
+        ids = self._document_ids(row)
+        by_id = self.documents.by_id
+        known = tuple(by_id[name] for name in ids if name in by_id)
+        documents = self._corpus(row, ids) if task == "retrieval" else known
+        choices = _choices(row, task)
+        unanswerable = row.flag("unanswerable")
+        answers = self._answers(row, unanswerable=unanswerable)
+        evidence, standing = self._evidence(row, documents)
+        tags = {**self._tags(row, known, documents), "evidence": standing}
+        if unanswerable and answers:
+            tags["said_instead"] = answers[0]
+        asked = not unanswerable and task != "retrieval"
+        return Example(
+            query=Query(
+                row.text("question_id"), row.text("question"), choices, "summary" if task in _SUMMARIES else "question"
+            ),
+            documents=documents,
+            references=(_right_options(row, choices, answers) if choices else answers) if asked else (),
+            answer_mode=_answer_mode(row),
+            unanswerable=unanswerable,
+            evidence=evidence,
+            relevant=dict.fromkeys(ids, 1.0) if task == "retrieval" else {},
+            cluster=self._cluster(row, ids),
+            task=task,
+            tags=tags,
+        )
+
+    def _document_ids(self, row: Row) -> tuple[str, ...]:
+        ids = row.texts("doc_ids")
+        one = row.text("doc_id", default="")
+        if one and ids and ids != (one,):
+            row.complain(f"'doc_id' is '{one}', but 'doc_ids' names {', '.join(ids)}.")
+        ids = ids or ((one,) if one else ())
+        if not ids and row.sound:
+            row.complain("'doc_ids' names no document.")
+        if len(set(ids)) < len(ids):
+            row.complain(f"'doc_ids' names a document twice: {', '.join(ids)}.")
+        for name in ids:
+            if name not in self.documents.by_id:
+                row.complain(f"no document has the id '{name}'.{nearest(name, self.documents.by_id)}")
+        return ids
+
+    def _corpus(self, row: Row, ids: tuple[str, ...]) -> tuple[Document, ...]:
+        """Returns what a retrieval query searches: the whole set, or its part of the same length; one shared tuple."""
+        length = row.mapping("meta").get("length")
+        key = length if isinstance(length, (str, int, float)) and self._has_lengths else None
+        if key not in self._corpora:
+            self._corpora[key] = tuple(
+                document
+                for document in self.documents.by_id.values()
+                if key is None or document.metadata.get("length") == key
+            )
+        corpus = self._corpora[key]
+        for name in ids:
+            if name in self.documents.by_id and self.documents.by_id[name] not in corpus:
+                row.complain(f"'meta.length' is {length!r}, but the relevant document '{name}' has another.")
+        return corpus
+
+    @cached_property
+    def _has_lengths(self) -> bool:
+        return any("length" in document.metadata for document in self.documents.by_id.values())
+
+    def _answers(self, row: Row, *, unanswerable: bool) -> tuple[str, ...]:
+        answers = row.texts("answers")
+        if not answers and not unanswerable and row.values.get("answer_index") is None and row.sound:
+            row.complain("'answers' is empty, and the question is not marked 'unanswerable'.")
+        return answers
+
+    def _evidence(self, row: Row, documents: tuple[Document, ...]) -> tuple[tuple[Span, ...], str]:
+        """Returns the located spans, and in a word how well the evidence is known."""
+        given = row.mappings("evidence")
+        texts = {document.id: document.text for document in documents}
+        spans = [_span(row, number, one, texts) for number, one in enumerate(given) if one.get("start") is not None]
+        kind = row.mapping("meta").get("evidence_kind")
+        if kind in _COARSE:
+            return (), str(kind)
+        if not given:
+            return (), "none"
+        found = tuple(dict.fromkeys(span for span in spans if span))
+        return found, "located" if len(spans) == len(given) else "partly located" if spans else "not located"
+
+    def _tags(self, row: Row, known: tuple[Document, ...], documents: tuple[Document, ...]) -> dict[str, Any]:
+        tags: dict[str, Any] = dict(_scalars(row.mapping("meta")))
+        for name, value in _scalars(known[0].metadata) if known else ():
+            if all(document.metadata.get(name) == value for document in known[1:]):
+                tags[f"document.{name}"] = value
+        if source := row.text("source", default=""):
+            tags["source"] = source
+        if language := tags.get("language") or tags.get("lang") or tags.get("document.lang") or self.language:
+            tags["language"] = language
+        tags["documents"] = len(documents)
+        tags["document_words"] = sum(self.documents.words[document.id] for document in documents)
+        tags["document_characters"] = sum(len(document.text) for document in documents)
+        return tags
+
+    def _cluster(self, row: Row, ids: tuple[str, ...]) -> str:
+        name = row.text("question_id", default="")
+        if self.cluster == "document":
+            return "+".join(ids)
+        if self.cluster == "question":
+            return name
+        if self.cluster == "id_prefix":
+            return name.partition("@")[0]
+        wanted = self.cluster.removeprefix("meta.")
+        meta = dict(_scalars(row.mapping("meta")))
+        if wanted not in meta:
+            row.complain(f"'cluster: {self.cluster}' needs a 'meta.{wanted}', which is absent.{nearest(wanted, meta)}")
+        return str(meta.get(wanted, ""))
+
+
+def _choices(row: Row, task: str) -> tuple[str, ...]:
+    choices = row.texts("choices") or (("True", "False") if task == "true_false" else ())
+    if not choices and row.sound:
+        if task == "multiple_choice":
+            row.complain("a multiple_choice question needs 'choices'.")
+        elif row.values.get("answer_index") is not None:
+            row.complain("'answer_index' is given, but no 'choices'.")
+    return choices
+
+
+def _answer_mode(row: Row) -> Literal["any", "all"]:
+    mode = row.values.get("answer_mode")
+    if mode not in (None, "any", "all"):
+        row.complain(f"'answer_mode' must be any or all, not {mode!r}.")
+    return "all" if mode == "all" else "any"
+
+
+def _right_options(row: Row, choices: tuple[str, ...], answers: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the texts of the right options, which `answer_index` or the answers (letters or texts) name."""
+    named = [_option(row, choices, answer) for answer in answers]
+    index = row.values.get("answer_index")
+    if index is None:
+        return tuple(choices[place] for place in dict.fromkeys(named) if place is not None)
+    if type(index) is not int or not 0 <= index < len(choices):
+        row.complain(f"'answer_index' must be a whole number from 0 to {len(choices) - 1}, not {index!r}.")
+        return ()
+    if row.sound and named and index not in named:
+        row.complain(f"'answer_index' is {index}, but 'answers' says {', '.join(answers)}.")
+    return tuple(choices[place] for place in dict.fromkeys([index, *named]) if place is not None)
+
+
+def _option(row: Row, choices: tuple[str, ...], answer: str) -> int | None:
+    """Returns the place of the option that `answer` names: by letter first, then by text."""
+    letter = answer.strip()
+    letters = string.ascii_uppercase[: len(choices)]
+    if len(letter) == 1 and letter in letters:
+        return letters.index(letter)
+    texts = [choice.strip().casefold() for choice in choices]
+    if letter.casefold() in texts:
+        return texts.index(letter.casefold())
+    row.complain(f"the answer '{answer}' is no letter from A to {letters[-1:]} and no option of 'choices'.")
+    return None
+
+
+def _span(row: Row, number: int, given: Mapping[str, Any], texts: Mapping[str, str]) -> Span | None:
+    """Returns the span of `evidence[number]`, checked against the document."""
+    where = f"evidence[{number}]"
+    name, start, end, quoted = (given.get(key) for key in ("doc_id", "start", "end", "text"))
+    if name is None and len(texts) == 1:
+        name = next(iter(texts))
+    if not isinstance(name, str) or name not in texts:
+        if texts:
+            row.complain(f"{where} is in document {name!r}, which is not asked over.{nearest(str(name), texts)}")
+        return None
+    text = texts[name]
+    if type(start) is not int or type(end) is not int or not 0 <= start < end <= len(text):
+        row.complain(f"{where} runs from {start!r} to {end!r}; document '{name}' has characters 0 to {len(text)}.")
+        return None
+    if quoted is not None and text[start:end] != quoted:
+        row.complain(f"{where} says {str(quoted)[:60]!r}, but document '{name}' has {text[start:end][:60]!r} there.")
+        return None
+    return Span(name, start, end)
+
+
+def _scalars(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the texts, numbers and truth values of an object, with dotted names for those inside other objects."""
+    for name, value in values.items():
+        if isinstance(value, (str, int, float)):
+            yield prefix + name, value
+        elif isinstance(value, dict):
+            yield from _scalars(value, f"{prefix}{name}.")

@@ -1,0 +1,87 @@
+"""Chunks whose embedding is closest to the question's, by exact search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from ragvlc.core.component import Role
+from ragvlc.core.data import Chunk, ChunkSet, Hit, Query
+from ragvlc.core.engines import Index, Run, VectorEngine
+from ragvlc.core.errors import missing_extra
+from ragvlc.core.families import Retriever
+
+if TYPE_CHECKING:
+    from ragvlc.core.engines import Arrays
+
+
+class Dense(Retriever):
+    """Ranks chunks by the cosine between their embedding and that of the question (with its options).
+
+    The search is exact (FAISS, flat inner product over unit vectors). Embedders drop what is beyond their window
+    without a word; how many chunks and tokens that hit stands in the trace, step `embed`.
+
+    Attributes:
+        embedder: role of the embedding model.
+    """
+
+    embedder: Annotated[str, Role("embedders", "VectorEngine")] = "main"
+
+    def index(self, chunks: ChunkSet, run: Run) -> Index:
+        """Returns the index; vectors are kept on disk. Raises `MissingExtra` without FAISS."""
+        try:
+            import faiss
+        except ImportError as error:
+            missing_extra("faiss", "cpu", error)
+        import numpy as np
+
+        engine = run.embedder(self.embedder)
+        # Outside any step of ours: the run books the first cost of kept arrays on the step that is open.
+        arrays = run.kept(self, chunks, lambda: _embedded(chunks, engine))
+        cut, dropped = int(arrays["cut_chunks"]), int(arrays["dropped_tokens"])
+        with run.step("embed", chunks=len(chunks), embedder_cut_chunks=cut, embedder_dropped_tokens=dropped):
+            vectors = np.ascontiguousarray(arrays["vectors"], dtype=np.float32)
+            flat = faiss.IndexFlatIP(vectors.shape[1])
+            flat.add(vectors)
+        return _VectorIndex(chunks.chunks, engine, flat)
+
+
+@dataclass(frozen=True, slots=True)
+class _VectorIndex:
+    chunks: Sequence[Chunk]
+    engine: VectorEngine
+    flat: Any
+
+    def search(self, query: Query, n: int) -> list[Hit]:
+        """Returns `n` hits, or all; best first, equal scores in chunk order."""
+        import numpy as np
+
+        n = min(n, len(self.chunks))
+        if n <= 0:
+            return []
+        vector = self.engine.embed([query.search_text], side="query")
+        # FAISS takes any of the chunks that tie at the cut, so look deeper until the tie has ended.
+        deep = min(n + 1, len(self.chunks))
+        scores, places = self.flat.search(vector, deep)
+        while deep < len(self.chunks) and scores[0, -1] == scores[0, n - 1]:
+            deep = min(2 * deep, len(self.chunks))
+            scores, places = self.flat.search(vector, deep)
+        order = np.lexsort((places[0], -scores[0]))[:n]
+        return [Hit(self.chunks[places[0, at]], float(scores[0, at])) for at in order]
+
+
+def _embedded(chunks: ChunkSet, engine: VectorEngine) -> Arrays:
+    """Returns vectors (float32, one row a chunk) and what the embedder's window cut off."""
+    import numpy as np
+
+    texts = [chunk.text for chunk in chunks.chunks]
+    # Equal texts are embedded once: beside other batch mates they could differ in the last bits and stop being ties.
+    rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    vectors = engine.embed(list(rows), side="passage")
+    over = [max(0, length - engine.window) for length in engine.lengths(texts)]
+    return {
+        "vectors": vectors[[rows[text] for text in texts]],
+        "cut_chunks": np.array(sum(1 for tokens in over if tokens)),
+        "dropped_tokens": np.array(sum(over)),
+    }
