@@ -18,6 +18,7 @@ __all__ = [
     "Query",
     "Span",
     "content_key",
+    "covered",
 ]
 
 Form = Literal["question", "summary"]
@@ -143,12 +144,13 @@ class Example:
     Attributes:
         query: what is asked.
         documents: what may be read, in their given order.
-        references: accepted answers; for multiple choice the texts of the right options.
+        references: accepted answers; for multiple choice the texts of the right options. None without `unanswerable`:
+            nothing is known.
         answer_mode: `any` reference suffices, or `all` are required.
         unanswerable: the documents do not answer it; `references` is then empty or says so.
         evidence: where the answer stands; empty when not located or when only whole sections are known.
         relevant: grade by document id, for retrieval over a collection.
-        cluster: what resampling keeps together (questions over one document are not independent).
+        cluster: what resampling keeps together (questions over one document are not independent); empty: on its own.
         task: the data set's word for the kind of question. May give gold away: for reports, never for routes.
         tags: further facts for breaking results down.
     """

@@ -1,0 +1,37 @@
+"""Answer in context: whether a reference stands in the text that was sent.
+
+The ceiling of a reader that only copies, and the recall of a retriever where evidence is not located. As `has_answer`
+of DPR (Karpukhin et al. 2020), words must match whole (`5` is not in `1955`), here after the normalisation of
+`_normalise`; so an answer that is part of a hyphenated word is missed, and a short or common one may occur by chance.
+Where all references are required, the share that occurs.
+
+The text is the union of the spans sent: an answer cut by the border of two neighbouring chunks counts where both were
+sent, so numbers are comparable across chunk sizes. References without a word after normalisation are skipped.
+"""
+
+from __future__ import annotations
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Example, covered
+from ragvlc.core.families import Metric
+from ragvlc.metrics._normalise import has_cjk, normalise
+
+
+class AnswerInContext(Metric):
+    """1 if any reference occurs in the context; the share that occurs where all are required."""
+
+    def score(self, answer: Answer, example: Example) -> float | None:
+        """Returns a score from 0 to 1, or None for unanswerable examples and where no reference has a word."""
+        if example.unanswerable:
+            return None
+        cjk = has_cjk(*example.references)
+        references = [normal for reference in example.references if (normal := normalise(reference, cjk=cjk))]
+        if not references:
+            return None
+        documents = {document.id: document.text for document in example.documents}
+        texts = [
+            f" {normalise(documents[span.document_id][span.start : span.end], cjk=cjk)} "
+            for span in covered(answer.context)
+        ]
+        found = sum(any(f" {reference} " in text for text in texts) for reference in references)
+        return found / len(references) if example.answer_mode == "all" else float(found > 0)

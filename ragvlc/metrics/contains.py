@@ -1,0 +1,34 @@
+"""Contains: 1 if a reference stands in the reply, after normalisation.
+
+HELMET's substring exact match (Yen et al. 2025): the normalised reference is a substring of the normalised reply; no
+word boundaries are asked for, so `12345678` contains `1234567`. Where all references are required, the share that
+occurs, as RULER's `string_match_all` (Hsieh et al. 2024).
+
+Differences: a reference that is empty after normalisation is skipped rather than contained in everything, the raw reply
+is searched without looking for `Answer:` in it, and Chinese and Japanese follow `_normalise`. A declined reply
+contains nothing. Does not apply to unanswerable examples: no reply could contain what is not there.
+"""
+
+from __future__ import annotations
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Example
+from ragvlc.core.families import Metric
+from ragvlc.metrics._normalise import has_cjk, normalise
+from ragvlc.metrics._references import reply_text
+
+
+class Contains(Metric):
+    """1 if the normalised reply contains any reference; the share contained where all are required."""
+
+    def score(self, answer: Answer, example: Example) -> float | None:
+        """Returns a score from 0 to 1, or None for unanswerable examples and where no reference has a word."""
+        if example.unanswerable:
+            return None
+        cjk = has_cjk(*example.references)
+        references = [normal for reference in example.references if (normal := normalise(reference, cjk=cjk))]
+        if not references:
+            return None
+        reply = normalise(reply_text(answer), cjk=cjk)
+        found = sum(reference in reply for reference in references)
+        return found / len(references) if example.answer_mode == "all" else float(found > 0)

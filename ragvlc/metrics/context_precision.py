@@ -1,0 +1,25 @@
+"""Context precision: how much of what was sent is evidence.
+
+Characters of the context inside the evidence, divided by characters of the context, both as unions; 0 for an empty
+context. Low by nature for long contexts: it says how much the model had to read past. The definition is ours and not
+that of ragas, which judges chunks with a model and weights them by rank.
+"""
+
+from __future__ import annotations
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Example, covered
+from ragvlc.core.families import Metric
+from ragvlc.metrics._spans import characters, overlap
+
+
+class ContextPrecision(Metric):
+    """Share of the context's characters that are evidence."""
+
+    def score(self, answer: Answer, example: Example) -> float | None:
+        """Returns a score from 0 to 1, or None where the evidence is not located."""
+        evidence = covered(example.evidence)
+        if not evidence:
+            return None
+        context = covered(answer.context)
+        return overlap(evidence, context) / characters(context) if context else 0.0

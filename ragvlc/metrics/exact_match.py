@@ -1,0 +1,32 @@
+"""Exact match: 1 if the reply is a reference, after normalisation.
+
+SQuAD 2.0's definition (Rajpurkar, Jia and Liang 2018), maximum over the references; see `_normalise` for what is
+normalised and `_references` for empty references. Unanswerable examples score 1 for a declined or empty reply only.
+
+Differences: Chinese and Japanese as `_normalise` says. Where all references are required, the reply must hold the same
+words as all of them together, in any order; the word `and` does not count on either side.
+"""
+
+from __future__ import annotations
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Example
+from ragvlc.core.families import Metric
+from ragvlc.metrics._references import compare
+
+
+class ExactMatch(Metric):
+    """1 if the normalised reply equals a normalised reference, else 0."""
+
+    def score(self, answer: Answer, example: Example) -> float | None:
+        """Returns 0 or 1, or None where the example has no references."""
+        sides = compare(answer, example)
+        if sides is None:
+            return None
+        if example.answer_mode == "all":
+            return float(any(_listed(sides.reply) == _listed(reference) for reference in sides.references))
+        return float(sides.reply in sides.references)
+
+
+def _listed(text: str) -> list[str]:
+    return sorted(word for word in text.split() if word != "and")

@@ -1,0 +1,56 @@
+"""ROUGE-L: the longest common subsequence of words, for summaries and long answers.
+
+The F measure of Lin (2004) as the `rouge-score` package computes it without stemming, one subsequence over the whole
+text (`rougeL`, not `rougeLsum`), best reference. Its tokens are runs of ASCII letters and digits: `naïve` is read as
+`na` and `ve`.
+
+Differences: where reply or references have Chinese or Japanese characters, or a reference's letters are mostly not
+ASCII (the package would drop them and score 0), tokens are what stands between blanks and punctuation of any script,
+Chinese and Japanese by character. A declined reply scores 0. Where all references are required, they are joined in
+their order. Does not apply to unanswerable examples.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Example
+from ragvlc.core.families import Metric
+from ragvlc.metrics._normalise import has_cjk, words
+from ragvlc.metrics._references import reply_text
+
+
+class RougeL(Metric):
+    """ROUGE-L F measure against the best reference."""
+
+    def score(self, answer: Answer, example: Example) -> float | None:
+        """Returns a score from 0 to 1, or None for unanswerable examples and where there are no references."""
+        references = example.references
+        if example.unanswerable or not any(reference.strip() for reference in references):
+            return None
+        if example.answer_mode == "all":
+            references = (" ".join(references),)
+        reply = reply_text(answer)
+        scorer = _scorer(unicode=has_cjk(reply, *references) or any(map(_mostly_foreign, references)))
+        return max(float(scorer.score(reference, reply)["rougeL"].fmeasure) for reference in references)
+
+
+class _UnicodeWords:
+    """Tokenizer for the scorer: words of any script, Chinese and Japanese by character."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return words(text)
+
+
+def _mostly_foreign(text: str) -> bool:
+    letters = [character.isascii() for character in text if character.isalpha()]
+    return 2 * sum(letters) < len(letters)
+
+
+@lru_cache(maxsize=2)
+def _scorer(*, unicode: bool) -> Any:  # noqa: ANN401 - an untyped library's object; it keeps no state between calls
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rougeL"], use_stemmer=False, tokenizer=_UnicodeWords() if unicode else None)

@@ -1,0 +1,125 @@
+"""What the README says is true: its commands run, its YAML and Python work, its tables and links are right."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ragvlc.cli import app
+from ragvlc.core.component import known_kinds
+from ragvlc.pipeline import Pipeline
+from ragvlc.sweep.plan import plan
+from ragvlc.sweep.spec import Sweep
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+SET_UP_AND_SERVERS = ("make ", "python3 -m venv", "pip install", "pytest", "ragvlc ui")
+RUNNABLE = "dataset.topics=[exprlists, power]"
+
+
+def blocks(language: str) -> list[str]:
+    """Returns the fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Returns the lines after a prompt, without comments."""
+    lines = [line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()]
+    return [line.split("#")[0].strip() for line in lines]
+
+
+def cheap(command: str) -> list[str]:
+    """Returns the command's words, on a few short topics and few settings, so that a test can afford it."""
+    words = shlex.split(command)
+    if words[1] in {"run", "score", "track", "plan"}:
+        words[words.index("--limit") + 1 if "--limit" in words else len(words) :] = []
+        words = [word for word in words if word != "--limit"]
+        words += ["--limit", "2", "--set", RUNNABLE, "--set", "routes.rag.chunker.size=64"]
+    return words
+
+
+def test_the_commands_run_in_their_order(language_model, embedding_model, tmp_path):
+    (tmp_path / "notes.txt").write_text("The report on the lighthouse was written by Ada Trevean in 2009.\n")
+    ran = 0
+    for command in commands():
+        assert command.startswith("ragvlc "), command
+        if command.startswith(SET_UP_AND_SERVERS):
+            continue
+        words = [sys.executable, "-m", "ragvlc", *cheap(command)[1:]]
+        done = subprocess.run(words, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert done.stdout.strip(), command
+        ran += 1
+    assert ran >= 7
+
+
+def test_every_command_of_the_tool_is_in_the_readme_or_in_its_help():
+    shown = subprocess.run(
+        [sys.executable, "-m", "ragvlc", "--help"], capture_output=True, text=True, timeout=60
+    ).stdout
+    names = {(command.name or command.callback.__name__) for command in app.registered_commands}
+    assert names == {"ask", "plan", "run", "score", "report", "show", "track", "ui", "models"}
+    for name in names:
+        assert re.search(rf"^\W*{name}\b", shown, flags=re.MULTILINE), name
+    used = {command.split()[1] for command in commands()}
+    assert used | {"models"} == names
+
+
+def test_the_table_of_parts_lists_every_kind():
+    rows = dict(re.findall(r"^\| (\w+) \| (`.*`) \|$", TEXT, flags=re.MULTILINE))
+    assert rows
+    for family, cells in rows.items():
+        assert tuple(re.findall(r"`(\w+)`", cells)) == known_kinds(family), family
+    folders = {path.parent.name for path in (ROOT / "ragvlc").glob("*/__init__.py")}
+    assert set(rows) == folders - {"core", "sweep", "analysis"}
+
+
+def test_the_sweep_in_the_readme_plans(tmp_path):
+    [sweep] = [block for block in blocks("yaml") if "pipelines:" in block]
+    (tmp_path / "mine.yaml").write_text(sweep, encoding="utf-8")
+    assert len(plan(Sweep.load(tmp_path / "mine.yaml"))) == 5
+
+
+def test_the_data_in_the_readme_loads(tmp_path):
+    document, question = blocks("json")[0].splitlines()
+    (tmp_path / "documents.jsonl").write_text(document.replace("...", "Written by Ada Trevean") + "\n")
+    (tmp_path / "questions.jsonl").write_text(
+        question.replace('"start": 10, "end": 21', '"start": 11, "end": 22') + "\n"
+    )
+    [spec] = [yaml.safe_load(block)["dataset"] for block in blocks("yaml") if "path:" in block]
+    from ragvlc.datasets.jsonl import Jsonl
+
+    spec.pop("kind")
+    [example] = Jsonl.model_validate(spec | {"path": str(tmp_path)}).load()
+    assert example.references == ("Ada Trevean",)
+
+
+def test_the_route_in_the_readme_answers(tmp_path, monkeypatch):
+    [route] = [block for block in blocks("python") if "class FirstWords" in block]
+    (tmp_path / "readme_route.py").write_text(route, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from ragvlc.core.data import Document
+
+    generator = {"kind": "scripted", "replies": {"(?s)^(.{4})": r"\1"}}
+    pipeline = Pipeline.model_validate(
+        {"generators": {"main": generator}, "routes": {"mine": {"kind": "readme_route:FirstWords", "characters": 4}}}
+    )
+    assert pipeline.answer("What?", [Document("d", "Ada wrote it")]).text == "Ada"
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)#]+)\)", TEXT) or ["LICENSE"])
+def test_links_lead_somewhere(link):
+    assert (ROOT / link).exists()
+
+
+def test_files_named_in_the_readme_exist():
+    named = re.findall(r"`((?:notebooks|tests|pipelines|experiments)/[\w/.]+)`", TEXT)
+    assert named
+    for name in named:
+        assert (ROOT / name).exists(), name
