@@ -1,0 +1,20 @@
+"""Fixed windows of tokens, wherever sentences end. OP-RAG takes 128, no overlap (Yu et al. 2024, arXiv 2409.01666)."""
+
+from __future__ import annotations
+
+from ragvlc.chunkers._windows import SizedChunker, chunks_between, token_cuts, windows
+from ragvlc.core.data import Chunk, Document
+from ragvlc.core.engines import Tokenizer
+
+
+class Tokens(SizedChunker):
+    """Every chunk but the last has exactly `size` tokens and shares exactly `overlap` with the next.
+
+    Both may fall short where a character takes several tokens, as an emoji does in a byte-level vocabulary: a character
+    is never cut.
+    """
+
+    def split(self, document: Document, tokenizer: Tokenizer) -> list[Chunk]:
+        """Returns the windows in order; without overlap they join to the document's text."""
+        cuts = token_cuts(document.text, tokenizer)
+        return chunks_between(document, cuts, windows(cuts.tokens, self.size, self.overlap))

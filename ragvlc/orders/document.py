@@ -1,0 +1,23 @@
+"""Passages as they stand in the documents: OP-RAG and DOS RAG.
+
+Papers: Yu, Xu, Akkiraju, "In Defense of RAG in the Era of Long-Context Language Models", 2024,
+https://arxiv.org/abs/2409.01666 (OP-RAG); Laitenberger, Manning, Liu, "Stronger Baselines for Retrieval-Augmented
+Generation with Long-Context Language Models", EMNLP 2025, https://arxiv.org/abs/2506.03989 (DOS RAG).
+
+Differences from the papers: they read one document at a time; several are taken in the order in which they were given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ragvlc.core.data import Hit
+from ragvlc.core.families import Order
+
+
+class DocumentOrder(Order):
+    """What stands first in the documents is read first, whatever its score."""
+
+    def arrange(self, hits: Sequence[Hit], seed: int) -> list[Hit]:  # noqa: ARG002 - nothing random here
+        """Returns the hits by document, then by place in it."""
+        return sorted(hits, key=lambda hit: (hit.chunk.document_index, hit.chunk.start))

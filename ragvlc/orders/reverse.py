@@ -1,0 +1,16 @@
+"""Best last: the ranking read backwards, so that the best passage stands next to a question at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ragvlc.core.data import Hit
+from ragvlc.core.families import Order
+
+
+class Reverse(Order):
+    """The best passage is read last."""
+
+    def arrange(self, hits: Sequence[Hit], seed: int) -> list[Hit]:  # noqa: ARG002 - nothing random here
+        """Returns the hits from the weakest to the best."""
+        return list(reversed(hits))
