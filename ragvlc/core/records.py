@@ -48,6 +48,9 @@ class CellRecord:
         metrics: means, bounds, tokens and seconds by name.
         table: one mapping a question, equal columns: id, question, answer, references, scores, tokens, seconds ...
         tags: strings by name.
+        dataset: name of its data set; empty for the sweep's own.
+        dataset_key: hash of the examples asked.
+        examples: how many.
     """
 
     key: str
@@ -58,3 +61,6 @@ class CellRecord:
     metrics: Mapping[str, float] = field(default_factory=dict)
     table: tuple[Mapping[str, Any], ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    dataset: str = ""
+    dataset_key: str = ""
+    examples: int = 0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role
@@ -19,25 +20,22 @@ __all__ = ["Asking", "Reading", "letters", "whole"]
 
 QUESTION = """{document}
 
-Answer the question using only the text above. Reply with a short phrase and nothing else.{decline}
+Based on the text above, answer this question in a few words.{decline}
 
-Question: {question}
-Answer:"""
+{question}"""
 
 CHOICE = """{document}
 
-Answer the multiple-choice question using only the text above. Reply with the letter of the right option.{decline}
+Based on the text above, answer this multiple-choice question with the letter of the right option.{decline}
 
-Question: {question}
-{choices}
-Answer:"""
+{question}
+{choices}"""
 
 SUMMARY = """{document}
 
-Using only the text above, write a short summary that answers the request.{decline}
+Based on the text above, write a short summary that answers this request.{decline}
 
-Request: {question}
-Summary:"""
+{question}"""
 
 DECLINE = " If the text does not answer it, reply with the single word {word}."
 
@@ -78,15 +76,19 @@ class Asking(Route):
             "choice_prompt": (self.choice_prompt, self.needed | {"choices"}),
             "summary_prompt": (self.summary_prompt, self.needed),
         }
+        known = ", ".join(sorted(self.known))
+        wrong: list[str] = []
         for name, (template, needed) in prompts.items():
             found = set(placeholders(template))
-            for missing in sorted(needed - found):
-                raise ValueError(f"{name} must contain {{{missing}}}")
-            for unknown in sorted(found - self.known):
-                known = ", ".join(sorted(self.known))
-                raise ValueError(f"{name} has no field {{{unknown}}}. Known: {known}.{nearest(unknown, self.known)}")
+            wrong += [f"{name} must contain {{{missing}}}." for missing in sorted(needed - found)]
+            wrong += [
+                f"{name} has no field {{{unknown}}}. Known: {known}.{nearest(unknown, self.known)}"
+                for unknown in sorted(found - self.known)
+            ]
             if self.decline and "decline" not in found:
-                raise ValueError(f"{name} must contain {{decline}} where `decline` is set")
+                wrong.append(f"{name} must contain {{decline}} where `decline` is set.")
+        if wrong:
+            raise PydanticCustomError("several", "{text}", {"text": " ".join(wrong), "each": tuple(wrong)})
         return self
 
     def max_tokens(self, query: Query) -> int:

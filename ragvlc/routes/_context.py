@@ -53,17 +53,19 @@ def lay_out(
     for span in spans:
         document = named[span.document_id]
         announced = before is None or before.document_id != span.document_id
-        after_cut = before is not None and (before.document_id, before.end) in cuts
-        start = span.start
-        if before is not None and not announced and before.start <= start <= before.end:
-            start = min(before.end, span.end)
-        elif before is not None:
-            parts.append(OMISSION if after_cut else "\n\n")
+        if before is not None and not announced and before.start <= span.start <= before.end:
+            parts.append(document.text[before.end : span.end])
+            before = Span(span.document_id, before.start, max(before.end, span.end))
+            continue
+        at_cut = (span.document_id, span.start) in cuts
+        if before is not None:
+            after_cut = (before.document_id, before.end) in cuts
+            parts.append(OMISSION if after_cut or (at_cut and not announced) else "\n\n")
         if announced and len(documents) > 1:
             parts.append(f"Title: {document.title or document.id}\n")
-        if announced and (span.document_id, span.start) in cuts:
+        if announced and at_cut:
             parts.append(OMISSION)
-        parts.append(document.text[start : span.end])
+        parts.append(document.text[span.start : span.end])
         before = span
     if before is not None and (before.document_id, before.end) in cuts:
         parts.append(OMISSION)
@@ -109,16 +111,16 @@ def fit(
     while excess > 0:
         shrink += excess
         kept = _cut(spans, documents, tokenizer, shrink, truncation)
+        if not kept:
+            raise WindowExceeded(
+                f"instructions, question and {max_tokens} tokens for the answer leave no room for document text in a "
+                f"window of {reader.window}{f' and a limit of {limit} document tokens' if limit else ''}."
+            )
         edges = {(span.document_id, place) for span in kept for place in (span.start, span.end)}
         cuts = edges - {(span.document_id, place) for span in spans for place in (span.start, span.end)}
         text = lay_out(kept, documents, cuts)
         prompt = make(text)
         excess = _excess(prompt, tokenizer.count(text), tokenizer, room, limit)
-        if excess > 0 and not kept:
-            raise WindowExceeded(
-                f"the question and instructions alone exceed the window of {reader.window} tokens"
-                f" with {max_tokens} for the answer, by {excess}"
-            )
     dropped = sum(_tokens(spans, documents, tokenizer)) - sum(_tokens(kept, documents, tokenizer)) if shrink else 0
     return Fitted(prompt, kept, dropped)
 
@@ -135,7 +137,7 @@ def _cut(
     texts = {document.id: document.text for document in documents}
     pieces: list[tuple[Span, ...]] = [(span,) for span in spans]
     sizes = _tokens(spans, documents, tokenizer)
-    mark = tokenizer.count(OMISSION)
+    mark = tokenizer.count(f"a{OMISSION}a") - tokenizer.count("a") * 2  # beside text: its edges join their neighbours
     for place in sorted(range(len(spans)), key=lambda i: (-sizes[i], i)):
         if excess <= 0:
             break

@@ -14,21 +14,18 @@ from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Run
 from ragvlc.routes._asking import Asking
 
-QUESTION = """Answer the question. Reply with a short phrase and nothing else.{decline}
+QUESTION = """Answer this question in a few words.{decline}
 
-Question: {question}
-Answer:"""
+{question}"""
 
-CHOICE = """Answer the multiple-choice question. Reply with the letter of the right option.{decline}
+CHOICE = """Answer this multiple-choice question with the letter of the right option.{decline}
 
-Question: {question}
-{choices}
-Answer:"""
+{question}
+{choices}"""
 
-SUMMARY = """Write a short summary that answers the request.{decline}
+SUMMARY = """Write a short summary that answers this request.{decline}
 
-Request: {question}
-Summary:"""
+{question}"""
 
 
 class ClosedBook(Asking):

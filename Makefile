@@ -1,0 +1,63 @@
+# One environment in .venv for everything: `make quickstart` installs what running needs, `make test` adds the tools.
+#   make quickstart PYTHON=python3.12
+#   make quickstart PIP_FLAGS="--extra-index-url URL"    URL: PyTorch's CPU index, which saves gigabytes on Linux
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_FLAGS ?=
+PYTEST_FLAGS ?=
+
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_FLAGS) -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-tools quickstart models test check format bench clean
+
+help:
+	@echo "make quickstart   install, fetch two small models, compare full context with retrieval (CPU, minutes)"
+	@echo "make models       fetch the small models (about 200 MB, once)"
+	@echo "make check        format, lint, types, import floors"
+	@echo "make test         the tests (offline, CPU)"
+	@echo "make bench        the measurements behind the figures on speed"
+	@echo "make clean        remove the environment, caches and builds; results in runs/ stay"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[cpu]'
+	@touch $@
+
+$(VENV)/.installed-tools: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[cpu,test]'
+	@touch $@ $(VENV)/.installed
+
+install: $(VENV)/.installed
+
+install-tools: $(VENV)/.installed-tools
+
+models: $(VENV)/.installed
+	$(BIN)/ragvlc models fetch
+
+quickstart: models
+	$(BIN)/ragvlc run experiments/quickstart.yaml
+
+check: $(VENV)/.installed-tools
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-tools
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: $(VENV)/.installed-tools
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+bench: $(VENV)/.installed-tools models
+	$(BIN)/python tests/benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find ragvlc tests -name __pycache__ -type d -prune -exec rm -rf {} +

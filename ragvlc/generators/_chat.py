@@ -1,0 +1,221 @@
+"""A model's own tokenizer and chat template, with document text kept apart from control tokens."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any
+
+from ragvlc.core.data import content_key
+from ragvlc.core.engines import Prompt
+from ragvlc.core.errors import EngineError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as FastTokenizer
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["ChatTokenizer", "SpanCache"]
+
+_MESSAGE = "RAGVLC0MESSAGE1GOES2HERE"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CACHED_CHARACTERS = 4_000_000  # about 100 MB of tuples
+
+Spans = tuple[tuple[int, int], ...]
+
+
+class SpanCache:
+    """The spans of recent texts, bounded by their characters: routes count and cut the same documents many times."""
+
+    def __init__(self, characters: int = _CACHED_CHARACTERS) -> None:
+        self._room = characters
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, Spans] = OrderedDict()
+        self._held = 0
+
+    def get(self, text: str) -> Spans | None:
+        """Returns what was put for `text`, None if it was not or has been pushed out."""
+        with self._lock:
+            if text in self._kept:
+                self._kept.move_to_end(text)
+            return self._kept.get(text)
+
+    def put(self, text: str, spans: Spans) -> None:
+        """Keeps `spans`; pushes out the texts that were asked for least recently."""
+        with self._lock:
+            if text in self._kept or len(text) > self._room:
+                return
+            self._kept[text] = spans
+            self._held += len(text)
+            while self._held > self._room:
+                pushed, _ = self._kept.popitem(last=False)
+                self._held -= len(pushed)
+
+
+class ChatTokenizer:
+    """Counts, places and renders by a tokenizer of the `transformers` library.
+
+    The template is rendered once, around a stand-in for the message. What stands between the control tokens next to the
+    stand-in becomes one text with the message and is tokenised with control tokens switched off, so ordinary text gives
+    the ids of `apply_chat_template`, and `<|im_end|>` in a document gives the ids of its characters.
+
+    Args:
+        tokenizer: a fast tokenizer; not changed, and safe to use elsewhere.
+        system: a system message; where there is no chat template it stands before the message.
+        options: variables for the chat template.
+
+    Raises:
+        EngineError: no fast tokenizer, or a template that cannot be used this way.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        system: str | None = None,
+        options: Mapping[str, object] | None = None,
+    ) -> None:
+        from tokenizers import Tokenizer as FastTokenizer
+
+        if not getattr(tokenizer, "is_fast", False):
+            raise EngineError(f"The tokenizer of '{tokenizer.name_or_path}' is not a fast one: it cannot place tokens.")
+        state = json.loads(tokenizer.backend_tokenizer.to_str()) | {"truncation": None, "padding": None}
+        template = tokenizer.get_chat_template() if tokenizer.chat_template else None
+        control = _control_tokens(state["added_tokens"], template)
+        self.id = content_key([state, template, system, dict(options or {})])[:32]
+        self.end_ids = frozenset[int](() if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,))
+        self._control = frozenset(control.values())
+        self._control_aware = FastTokenizer.from_str(json.dumps(state))
+        self._data = _without_control(state, control)
+        self._cache = SpanCache()
+        self._head: list[int] = []
+        self._tail: list[int] = []
+        self._plain_before = self._plain_after = ""
+        self._strips = False
+        if template is not None:
+            self._read_template(tokenizer, system, options or {})
+        else:
+            self._head = self._opening(tokenizer.bos_token_id)
+            self._plain_before = f"{system}\n\n" if system else ""
+
+    def count(self, text: str) -> int:
+        """Returns the number of tokens of `text` as data."""
+        return len(self.spans(text))
+
+    def spans(self, text: str) -> Spans:
+        """Returns the characters of each token, covering `text`.
+
+        A character cut into several tokens counts to the first; the others are empty. Characters that belong to no
+        token go with the next one, at the end with the last.
+        """
+        found = self._cache.get(text)
+        if found is None:
+            ends = list(accumulate((end for _, end in self._encode(text)), max))
+            if ends:
+                ends[-1] = len(text)
+            found = tuple(pairwise([0, *ends]))
+            self._cache.put(text, found)
+        return found
+
+    def render(self, prompt: Prompt) -> list[int]:
+        """Returns the ids that are sent."""
+        message = prompt.text()
+        if self._strips:
+            message = message.strip()
+        body = self._encode(self._plain_before + message + self._plain_after)
+        return [*self._head, *(token for token, _ in body), *self._tail]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Returns the text of generated ids without control tokens."""
+        return self._control_aware.decode(list(ids), skip_special_tokens=True)
+
+    def _encode(self, text: str) -> list[tuple[int, int]]:
+        """Returns (id, end of its characters) for each token of `text` as data."""
+        try:
+            encoding = self._data.encode(text, add_special_tokens=False)
+        except TypeError:  # how the library refuses half of a surrogate pair
+            text = _SURROGATE.sub("\ufffd", text)
+            encoding = self._data.encode(text, add_special_tokens=False)
+        ids, offsets = encoding.ids, encoding.offsets
+        if self._control.isdisjoint(ids):
+            return [(token, end) for token, (_, end) in zip(ids, offsets, strict=True)]
+        return self._encode_apart(
+            text, [span for token, span in zip(ids, offsets, strict=True) if token in self._control]
+        )
+
+    def _encode_apart(self, text: str, places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """For vocabularies that can spell a control token from ordinary pieces: cuts the text inside each of them."""
+        if any(end - start < 2 for start, end in places):
+            start, end = next(place for place in places if place[1] - place[0] < 2)
+            raise EngineError(f"The text {text[start:end]!r} is a control token of this model and cannot be data.")
+        cuts = [0, *(start + 1 for start, _ in places), len(text)]
+        return [(token, start + end) for start, stop in pairwise(cuts) for token, end in self._encode(text[start:stop])]
+
+    def _opening(self, bos: int | None) -> list[int]:
+        """Returns the beginning-of-sequence id if this tokenizer sets one itself."""
+        own = self._control_aware.encode("", add_special_tokens=True).ids
+        return own[:1] if own and own[0] == bos else []
+
+    def _read_template(
+        self, tokenizer: PreTrainedTokenizerBase, system: str | None, options: Mapping[str, object]
+    ) -> None:
+        """Splits the rendered template into ids before, text around the message, and ids after."""
+        padded = _rendered(tokenizer, f" {_MESSAGE} ", system, options)
+        self._strips = f" {_MESSAGE} " not in padded
+        before, found, after = _rendered(tokenizer, _MESSAGE, system, options).partition(_MESSAGE)
+        if not found or _MESSAGE in after:
+            raise EngineError(f"The chat template of {tokenizer.name_or_path} does not show the user's message once.")
+        self._head, self._plain_before = self._until_last_control(before)
+        self._plain_after, self._tail = self._from_first_control(after)
+
+    def _until_last_control(self, text: str) -> tuple[list[int], str]:
+        encoding = self._control_aware.encode(text, add_special_tokens=False)
+        places = [i for i, token in enumerate(encoding.ids) if token in self._control]
+        if not places:
+            return [], text
+        return encoding.ids[: places[-1] + 1], text[encoding.offsets[places[-1]][1] :]
+
+    def _from_first_control(self, text: str) -> tuple[str, list[int]]:
+        encoding = self._control_aware.encode(text, add_special_tokens=False)
+        for i, token in enumerate(encoding.ids):
+            if token in self._control:
+                return text[: encoding.offsets[i][0]], encoding.ids[i:]
+        return text, []
+
+
+def _control_tokens(added: Sequence[Mapping[str, Any]], template: str | None) -> dict[str, int]:
+    """Returns the tokens that mean more than their letters: special ones, and others that the template writes."""
+    return {
+        str(token["content"]): int(token["id"])
+        for token in added
+        if token["special"] or (template is not None and token["content"].strip() and token["content"] in template)
+    }
+
+
+def _without_control(state: Mapping[str, Any], control: Mapping[str, int]) -> FastTokenizer:
+    """Returns a copy that takes control strings for ordinary text."""
+    from tokenizers import Tokenizer as FastTokenizer
+
+    added = [{**token, "special": token["special"] or token["content"] in control} for token in state["added_tokens"]]
+    copy = FastTokenizer.from_str(json.dumps({**state, "added_tokens": added, "post_processor": None}))
+    copy.encode_special_tokens = True
+    return copy
+
+
+def _rendered(
+    tokenizer: PreTrainedTokenizerBase, message: str, system: str | None, options: Mapping[str, object]
+) -> str:
+    from jinja2.exceptions import TemplateError
+
+    messages = [{"role": "system", "content": system}] if system is not None else []
+    messages.append({"role": "user", "content": message})
+    # Llama's templates print today's date unless they are given one, so that no prompt would be the same tomorrow.
+    variables = {"date_string": "26 Jul 2024", **options}
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **variables)
+    except TemplateError as error:
+        raise EngineError(f"The chat template of {tokenizer.name_or_path} refuses these messages: {error}") from error
+    return str(text)

@@ -1,0 +1,98 @@
+"""Names and values as MLflow takes them. Pure: nothing here imports MLflow.
+
+MLflow allows letters, digits, `_ - . /` and spaces in a name (colons too, but not on Windows), at most 250 characters,
+and no name that is an unusual spelling of a path (`a//b`, `../a`). The mapping:
+
+- `@` becomes `_at_` (`recall@5` is `recall_at_5`), every other character outside the set becomes `_`;
+- empty parts, `.` and `..` between slashes, and a leading `..`, get an underscore in front;
+- a name over 250 characters is cut, and ends in `_` and eight hex digits of the hash of the original;
+- so does a changed name that meets another name of the same record: two names never become one.
+
+A name that is legal as it stands is never changed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ragvlc.core.data import content_key
+
+__all__ = ["finite", "legal_names", "param_text", "table_text", "tag_text"]
+
+MAX_NAME = 250
+MAX_PARAM = 6_000
+MAX_TAG = 8_000
+_ILLEGAL = re.compile(r"[^/\w.\- ]")
+
+
+def legal_names(names: Iterable[str]) -> dict[str, str]:
+    """Returns the name to use in MLflow by original name; no two originals share one."""
+    originals = sorted(set(names))
+    taken = {name for name in originals if _legal(name) == name}
+    mapping = {name: name for name in sorted(taken)}
+    for name in originals:
+        if name in mapping:
+            continue
+        legal = _legal(name)
+        if legal in taken:
+            legal = _hashed(legal, name)
+        taken.add(legal)
+        mapping[name] = legal
+    return mapping
+
+
+def param_text(value: object) -> str:
+    """Returns a parameter as YAML would spell it, at most 6,000 characters."""
+    return _cut(value if isinstance(value, str) else _json(value), MAX_PARAM)
+
+
+def tag_text(value: object) -> str:
+    """Returns a tag's value, at most 8,000 characters."""
+    return _cut(str(value), MAX_TAG)
+
+
+def finite(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    """Returns the metrics that are numbers, under legal names; None, NaN and infinities have no place on an axis."""
+    numbers = {name: float(value) for name, value in metrics.items() if value is not None and math.isfinite(value)}
+    names = legal_names(numbers)
+    return {names[name]: value for name, value in numbers.items()}
+
+
+def table_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Returns rows as the JSON that `mlflow.load_table` and MLflow's pages read: columns, then rows of cells."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    return _json({"columns": columns, "data": [[row.get(column) for column in columns] for row in rows]})
+
+
+def _legal(name: str) -> str:
+    legal = _ILLEGAL.sub("_", name.replace("@", "_at_"))
+    legal = "/".join(f"_{part}" if part in {"", ".", ".."} else part for part in legal.split("/"))
+    legal = f"_{legal}" if legal.startswith("..") else legal
+    return legal if len(legal) <= MAX_NAME else _hashed(legal, name)
+
+
+def _hashed(legal: str, original: str) -> str:
+    return f"{legal[: MAX_NAME - 9]}_{content_key(original)[:8]}"
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _json(value: object) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, default=str)
+
+
+def _plain(value: object) -> object:
+    """JSON knows no NaN: browsers refuse a table that has one."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

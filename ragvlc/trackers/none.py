@@ -1,0 +1,27 @@
+"""No tracking: the results folder is all there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from ragvlc.core.families import TrackedSweep, Tracker
+from ragvlc.core.records import CellRecord, SweepRecord
+
+
+class NoTracker(Tracker):
+    """Sends nothing anywhere."""
+
+    def open(self, sweep: SweepRecord) -> AbstractContextManager[TrackedSweep]:  # noqa: ARG002 - the contract's
+        """Returns a sweep that takes cells and does nothing with them."""
+        return _nowhere()
+
+
+class _Nowhere:
+    def cell(self, record: CellRecord) -> None:
+        """Does nothing."""
+
+
+@contextmanager
+def _nowhere() -> Iterator[TrackedSweep]:
+    yield _Nowhere()

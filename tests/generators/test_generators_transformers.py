@@ -1,0 +1,294 @@
+"""Decoding agrees with the library's own, and no request feels its neighbours."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from ragvlc.core.engines import Generation, Prompt, Request, TextEngine
+from ragvlc.core.errors import EngineError, WindowExceeded
+from ragvlc.core.families import Generator
+from ragvlc.generators import _decoding
+from ragvlc.generators.transformers import TransformersGenerator
+
+QUESTIONS = ["the cat", "what is the answer to the question?", "a", "the dog ran after the cat on the mat " * 3]
+
+
+def tiny_spec(folder: Path, **fields: object) -> TransformersGenerator:
+    """The tiny model, exact and on the CPU."""
+    return TransformersGenerator(**{"model": str(folder), "device": "cpu", **fields})
+
+
+def request(text: str, **settings: object) -> Request:
+    """A question as data."""
+    return Request(Prompt("{q}", {"q": text}), **{"max_tokens": 12, **settings})
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model: Path):
+    """One at a time."""
+    opened = tiny_spec(tiny_model).open()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def batching(tiny_model: Path):
+    """Four at a time."""
+    opened = tiny_spec(tiny_model, batch_size=4).open()
+    yield opened
+    opened.close()
+
+
+def by_the_library(folder: Path, text: str, tokens: int = 12) -> list[int]:
+    """What `model.generate` makes of the same prompt."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    ids = torch.tensor([tiny_spec(folder).tokenizer().render(Prompt("{q}", {"q": text}))])
+    out = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=tokens)
+    return out[0, ids.shape[1] :].tolist()
+
+
+def tokens_of(generations: list[Generation]) -> list[tuple[int, ...]]:
+    """The ids alone."""
+    return [generation.token_ids for generation in generations]
+
+
+def test_greedy_tokens_are_those_of_the_library(tiny_model: Path, engine) -> None:
+    for text in QUESTIONS:
+        (generation,) = engine.generate([request(text)])
+        assert list(generation.token_ids) == by_the_library(tiny_model, text)
+    assert isinstance(engine, TextEngine)
+
+
+def test_a_batch_changes_nothing(engine, batching) -> None:
+    requests = [request(text, max_tokens=5 + 3 * i, logprobs=True) for i, text in enumerate(QUESTIONS)]
+    alone = [engine.generate([one])[0] for one in requests]
+    together = batching.generate(requests)
+    assert tokens_of(together) == tokens_of(alone)
+    assert [g.text for g in together] == [g.text for g in alone]
+    for one, other in zip(together, alone, strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+
+
+def test_prompts_longer_than_one_prefill_part(engine, batching, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = [request(text) for text in QUESTIONS]
+    alone = [engine.generate([one])[0] for one in requests]
+    monkeypatch.setattr(_decoding, "_PREFILL_COLUMNS", 7)  # the first parts of short rows are all padding
+    assert tokens_of(batching.generate(requests)) == tokens_of(alone)
+
+
+def test_equal_lengths_and_more_requests_than_fit_one_batch(engine, batching) -> None:
+    requests = [request(text) for text in ["the cat", "the dog", "the mat", "the cat", *QUESTIONS]]
+    assert tokens_of(batching.generate(requests)) == [engine.generate([one])[0].token_ids for one in requests]
+    assert batching.generate([]) == []
+
+
+def test_a_seed_repeats_its_sample_in_any_batch(engine, batching) -> None:
+    sampled = [request("the cat", temperature=1.5, seed=seed) for seed in range(5)]
+    alone = [engine.generate([one])[0].token_ids for one in sampled]
+    assert alone == [engine.generate([one])[0].token_ids for one in sampled]
+    assert len(set(alone)) == 5
+    mixed = [sampled[3], request(QUESTIONS[3]), sampled[1], request("a", temperature=2.0, seed=9)]
+    together = batching.generate(mixed)
+    assert [together[0].token_ids, together[2].token_ids] == [alone[3], alone[1]]
+
+
+def test_a_tiny_nucleus_is_greedy_and_the_spec_sets_the_defaults(tiny_model: Path, engine) -> None:
+    greedy = engine.generate([request("the cat")])[0].token_ids
+    assert engine.generate([request("the cat", temperature=2.0, top_p=1e-6, seed=3)])[0].token_ids == greedy
+    hot = tiny_spec(tiny_model, temperature=1.5).open()
+    assert hot.generate([request("the cat", seed=3)])[0].token_ids != greedy
+    assert hot.generate([request("the cat", seed=3, temperature=0.0)])[0].token_ids == greedy
+
+
+def test_samples_follow_the_models_probabilities() -> None:
+    import torch
+
+    logits = torch.tensor([0.0, 2.0, 1.0, -1.0])
+    row = _decoding.Row(prompt=[0], max_tokens=1, temperature=2.0, top_p=0.8)
+    generator = torch.Generator().manual_seed(0)
+    drawn = [_decoding._sampled(logits, row, generator) for _ in range(4000)]
+    kept = torch.exp(torch.tensor([1.0, 0.5, 0.0]))  # tokens 1, 2, 0: 0.455, 0.276, 0.167 reach 0.8 together
+    for token, share in zip((1, 2, 0), (kept / kept.sum()).tolist(), strict=True):
+        assert drawn.count(token) / 4000 == pytest.approx(share, abs=0.03)
+    assert drawn.count(3) == 0
+
+
+def test_stop_texts_end_the_answer_wherever_tokens_break(engine) -> None:
+    (whole,) = engine.generate([request("the cat", max_tokens=20)])
+    assert len(whole.text) > 8
+    for start in (1, 4):
+        stop = whole.text[start : start + 4]
+        (cut,) = engine.generate([request("the cat", max_tokens=20, stop=("never", stop))])
+        assert cut.text == whole.text[: whole.text.index(stop)]
+        assert cut.finish == "stop"
+        assert cut.token_ids == whole.token_ids[: len(cut.token_ids)]
+        assert cut.usage.completion_tokens == len(cut.token_ids) < 20
+
+
+def with_end(tiny_model: Path, folder: Path, end: object) -> Path:
+    """A copy whose generation settings name other ends."""
+    copy = shutil.copytree(tiny_model, folder / "ending")
+    settings = json.loads((copy / "generation_config.json").read_text())
+    (copy / "generation_config.json").write_text(json.dumps({**settings, "eos_token_id": end}))
+    return copy
+
+
+def test_an_end_token_stops_and_leaves_no_text(tiny_model: Path, engine, tmp_path: Path) -> None:
+    (whole,) = engine.generate([request("the cat")])
+    assert whole.finish == "length"
+    end = whole.token_ids[4]
+    (stopped,) = tiny_spec(with_end(tiny_model, tmp_path, [2, end])).open().generate([request("the cat")])
+    assert stopped.token_ids == whole.token_ids[: whole.token_ids.index(end) + 1]
+    assert stopped.finish == "stop"
+    assert whole.text.startswith(stopped.text)
+    assert stopped.text == tiny_spec(tiny_model).tokenizer().decode(stopped.token_ids[:-1])
+
+
+def test_a_row_that_ends_early_lets_the_others_finish(tiny_model: Path, engine, tmp_path: Path) -> None:
+    end = engine.generate([request("the cat")])[0].token_ids[1]
+    folder = with_end(tiny_model, tmp_path, end)
+    requests = [request(text) for text in QUESTIONS]
+    one, four = tiny_spec(folder).open(), tiny_spec(folder, batch_size=4).open()
+    together = four.generate(requests)
+    assert tokens_of(together) == [one.generate([each])[0].token_ids for each in requests]
+    assert len({len(ids) for ids in tokens_of(together)}) > 1
+
+
+def test_logprobs_are_those_of_the_untempered_model(tiny_model: Path, engine) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    asked = request("the cat", temperature=1.3, seed=4, logprobs=True)
+    (generation,) = engine.generate([asked])
+    prompt = tiny_spec(tiny_model).tokenizer().render(asked.prompt)
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    with torch.inference_mode():
+        logits = model(torch.tensor([prompt + list(generation.token_ids)])).logits[0, len(prompt) - 1 : -1]
+    expected = logits.log_softmax(-1).gather(1, torch.tensor([generation.token_ids]).T)[:, 0].tolist()
+    assert generation.logprobs == pytest.approx(expected, abs=1e-4)
+    assert engine.generate([request("the cat")])[0].logprobs is None
+
+
+def test_exactly_the_window_fits_and_one_more_does_not(tiny_model: Path) -> None:
+    spec = tiny_spec(tiny_model, window=40)
+    prompt = len(spec.tokenizer().render(request("the cat").prompt))
+    opened = spec.open()
+    assert opened.window == 40
+    assert opened.generate([request("the cat", max_tokens=40 - prompt)])[0].finish == "length"
+    with pytest.raises(WindowExceeded, match=f"{prompt} prompt tokens and {41 - prompt} new ones exceed .* of 40"):
+        opened.generate([request("a"), request("the cat", max_tokens=41 - prompt)])
+    assert tiny_spec(tiny_model).open().window == 256
+
+
+def test_usage_and_time_are_counted_for_each_request(tiny_model: Path, batching) -> None:
+    requests = [request(text) for text in QUESTIONS]
+    tokenizer = tiny_spec(tiny_model).tokenizer()
+    generations = batching.generate(requests)
+    for asked, generation in zip(requests, generations, strict=True):
+        usage, timing = generation.usage, generation.timing
+        assert usage.prompt_tokens == len(tokenizer.render(asked.prompt))
+        assert (usage.completion_tokens, usage.calls, usage.cached_tokens) == (12, 1, 0)
+        assert timing.engine_seconds == pytest.approx(sum(timing.phases.values()))
+        assert set(timing.phases) == {"prefill", "decode"}
+    (first,) = {generation.timing.first_token_seconds for generation in generations}
+    assert first == pytest.approx(sum(generation.timing.phases["prefill"] for generation in generations))
+    shares = [generation.timing.phases["prefill"] / generation.usage.prompt_tokens for generation in generations]
+    assert shares == pytest.approx([shares[0]] * 4)
+
+
+def test_waiting_for_the_engine_is_no_engine_time(engine) -> None:
+    found: dict[str, Generation] = {}
+    with engine._lock:
+        thread = threading.Thread(target=lambda: found.update(one=engine.generate([request("a", max_tokens=1)])[0]))
+        thread.start()
+        thread.join(0.3)
+        assert not found
+    thread.join()
+    assert found["one"].timing.queue_seconds > 0.25
+    assert found["one"].timing.engine_seconds < found["one"].timing.queue_seconds
+
+
+def test_threads_get_their_own_answers(engine) -> None:
+    expected = [engine.generate([request(text)])[0].token_ids for text in QUESTIONS]
+    found: dict[int, tuple[int, ...]] = {}
+
+    def work(i: int) -> None:
+        found[i] = engine.generate([request(QUESTIONS[i % 4])])[0].token_ids
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[i] for i in range(12)] == expected * 3
+
+
+def test_a_closed_engine_says_so(tiny_model: Path) -> None:
+    opened = tiny_spec(tiny_model).open()
+    opened.close()
+    with pytest.raises(EngineError, match="is closed"):
+        opened.generate([request("a")])
+
+
+def test_the_key_is_that_of_the_files_not_of_their_place(tiny_model: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_model, tmp_path / "copy")
+    here, there = tiny_spec(tiny_model), tiny_spec(copy)
+    assert here.key == there.key
+    assert here.identity()["dtype"] == "float32"
+    assert tiny_spec(tiny_model, device="meta").key == here.key
+    for fields in ({"dtype": "bfloat16"}, {"batch_size": 2}, {"system": "x"}, {"template_options": {"a": True}}):
+        assert tiny_spec(tiny_model, **fields).key != here.key
+    (copy / "generation_config.json").write_text("{}")
+    assert tiny_spec(copy).key != here.key
+    assert here.tokenizer() is tiny_spec(tiny_model, dtype="bfloat16").tokenizer()
+
+
+def test_auto_dtype_is_what_the_model_was_published_in(tiny_model: Path, tmp_path: Path) -> None:
+    assert TransformersGenerator().resolved_dtype() == "bfloat16"
+    assert TransformersGenerator(dtype="float32").resolved_dtype() == "float32"
+    assert TransformersGenerator(model="nobody/nothing").resolved_dtype() == "auto"
+    for settings, dtype in (({"text_config": {"torch_dtype": "bfloat16"}}, "bfloat16"), ({}, "float32")):
+        (tmp_path / "config.json").write_text(json.dumps(settings))
+        assert TransformersGenerator(model=str(tmp_path)).resolved_dtype() == dtype
+
+
+def test_bfloat16_loads_and_answers(tiny_model: Path) -> None:
+    opened = tiny_spec(tiny_model, dtype="bfloat16", batch_size=4).open()
+    assert {len(ids) for ids in tokens_of(opened.generate([request(text) for text in QUESTIONS]))} == {12}
+
+
+def test_yaml_form_round_trips_and_unknown_models_are_refused_when_read() -> None:
+    spec = Generator.build({"kind": "transformers", "batch_size": 2, "template_options": {"enable_thinking": False}})
+    assert Generator.build(spec.spec()) == spec
+    with pytest.raises(ValidationError, match="Nearest: smollm2-135m-instruct"):
+        TransformersGenerator(model="packaged:smolm2-135m-instruct")
+
+
+def test_a_model_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="cannot be loaded"):
+        TransformersGenerator(model=str(tmp_path)).open()
+
+
+@pytest.fixture(scope="module")
+def smollm2(language_model: Path):
+    """The packaged model as shipped."""
+    opened = TransformersGenerator(device="cpu", batch_size=2).open()
+    yield opened
+    opened.close()
+
+
+def test_smollm2_answers_and_stops_by_itself(smollm2) -> None:
+    (generation,) = smollm2.generate([request("What is the capital of France?", max_tokens=12)])
+    assert "Paris" in generation.text
+    assert generation.finish == "stop"
+    assert "<|im_end|>" not in generation.text
+    assert smollm2.window == 8192
