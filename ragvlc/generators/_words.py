@@ -19,6 +19,11 @@ def _spans(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(match.span() for match in _TOKEN.finditer(text) if match.end() > match.start())
 
 
+@lru_cache(maxsize=256)
+def _ids(text: str) -> tuple[int, ...]:
+    return tuple(crc32(text[start:end].encode("utf-8", "surrogatepass")) for start, end in _spans(text))
+
+
 class WordTokenizer:
     """Tokens are words with the white space before them. Ids are checksums of their text."""
 
@@ -34,5 +39,4 @@ class WordTokenizer:
 
     def render(self, prompt: Prompt) -> list[int]:
         """Returns one id a token; there is no chat template."""
-        text = prompt.text()
-        return [crc32(text[start:end].encode("utf-8", "surrogatepass")) for start, end in _spans(text)]
+        return list(_ids(prompt.text()))

@@ -11,10 +11,9 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ragvlc import packaged
 from ragvlc.core.answer import Timing, Usage
@@ -24,6 +23,7 @@ from ragvlc.core.errors import ConfigError, EngineError, WindowExceeded
 from ragvlc.core.families import Generator
 from ragvlc.generators._chat import ChatTokenizer
 from ragvlc.generators._decoding import Batch, Row, decode
+from ragvlc.generators._dtypes import settled_dtype
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -36,9 +36,9 @@ class TransformersGenerator(Generator):
 
     Attributes:
         model: local folder, hub id, or `packaged:NAME`. Part of the key by what its files hold, not by its name.
-        dtype: `auto` takes what the model was published in, everywhere the same (packaged SmolLM2: bfloat16). On CPUs
-            with bfloat16 instructions that is faster than float32, on older ones slower. float32 makes answers
-            independent of batching; in bfloat16 near-ties between two tokens may flip.
+        dtype: `auto` is settled when the part is made: what the model was published in, or float32 on a CPU that has
+            no instructions for 16-bit numbers. float32 makes answers independent of batching; in bfloat16 near-ties
+            between two tokens may flip.
         device: `auto` takes CUDA, then MPS, then the CPU.
         batch_size: requests of one call that are computed together. Hashed, for what it may flip in bfloat16.
         window: tokens of prompt and answer together; None takes the model's own.
@@ -66,19 +66,15 @@ class TransformersGenerator(Generator):
             raise ValueError(str(error)) from None
         return model
 
+    @model_validator(mode="after")
+    def _settle_dtype(self) -> Self:
+        # Written past the freeze: from here on the spec says what is computed, on this machine and on any other.
+        self.__dict__["dtype"] = settled_dtype(self.dtype, self.model, self.device)
+        return self
+
     def identity(self) -> Mapping[str, Any]:
-        """Returns what the model's files hold and the resolved dtype. Fetches nothing."""
-        return {"model": packaged.fingerprint(self.model), "dtype": self.resolved_dtype()}
-
-    def resolved_dtype(self) -> str:
-        """Returns the dtype to load: what is set, else what the model was published in, else `float32`.
-
-        A hub model that was never downloaded gives `auto`.
-        """
-        if self.dtype != "auto":
-            return self.dtype
-        known = packaged.find(self.model)
-        return known.dtype if known else _published_dtype(self.model)
+        """Returns what the model's files hold. Fetches nothing."""
+        return {"model": packaged.fingerprint(self.model)}
 
     def tokenizer(self) -> ChatTokenizer:
         """Returns the tokenizer with the chat template; one for equal settings."""
@@ -99,22 +95,6 @@ def _tokenizer(model: str, fingerprint: str, system: str | None, options: str) -
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise EngineError(f"The tokenizer of '{model}' cannot be loaded: {_first_line(error)}") from error
     return ChatTokenizer(tokenizer, system=system, options=json.loads(options))
-
-
-def _published_dtype(model: str) -> str:
-    config = Path(model) / "config.json"
-    if not Path(model).is_dir():
-        cached = packaged.hub_file(model, "config.json")
-        if cached is None:
-            return "auto"
-        config = cached
-    try:
-        facts = json.loads(config.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise EngineError(f"{config} cannot be read: {_first_line(error)}") from error
-    inner = facts.get("text_config") or {}
-    found = (facts.get(name) or inner.get(name) for name in ("dtype", "torch_dtype"))
-    return str(next(filter(None, found), "float32")).removeprefix("torch.")
 
 
 def _first_line(error: Exception) -> str:
@@ -229,7 +209,7 @@ def _load(spec: TransformersGenerator) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging as library_logging
 
-    folder, dtype = packaged.resolve(spec.model), spec.resolved_dtype()
+    folder, dtype = packaged.resolve(spec.model), spec.dtype
     bars = library_logging.is_progress_bar_enabled()
     library_logging.disable_progress_bar()
     try:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ragvlc.core.engines import Generation, Prompt, Request, TextEngine
 from ragvlc.core.errors import EngineError, WindowExceeded
 from ragvlc.core.families import Generator
-from ragvlc.generators import _decoding
+from ragvlc.generators import _decoding, _dtypes
 from ragvlc.generators.transformers import TransformersGenerator
 
 QUESTIONS = ["the cat", "what is the answer to the question?", "a", "the dog ran after the cat on the mat " * 3]
@@ -243,7 +243,7 @@ def test_the_key_is_that_of_the_files_not_of_their_place(tiny_model: Path, tmp_p
     copy = shutil.copytree(tiny_model, tmp_path / "copy")
     here, there = tiny_spec(tiny_model), tiny_spec(copy)
     assert here.key == there.key
-    assert here.identity()["dtype"] == "float32"
+    assert here.dtype == "float32"
     assert tiny_spec(tiny_model, device="meta").key == here.key
     for fields in ({"dtype": "bfloat16"}, {"batch_size": 2}, {"system": "x"}, {"template_options": {"a": True}}):
         assert tiny_spec(tiny_model, **fields).key != here.key
@@ -252,13 +252,20 @@ def test_the_key_is_that_of_the_files_not_of_their_place(tiny_model: Path, tmp_p
     assert here.tokenizer() is tiny_spec(tiny_model, dtype="bfloat16").tokenizer()
 
 
-def test_auto_dtype_is_what_the_model_was_published_in(tiny_model: Path, tmp_path: Path) -> None:
-    assert TransformersGenerator().resolved_dtype() == "bfloat16"
-    assert TransformersGenerator(dtype="float32").resolved_dtype() == "float32"
-    assert TransformersGenerator(model="nobody/nothing").resolved_dtype() == "auto"
+def test_auto_dtype_is_the_published_one_where_the_device_computes_it_fast(tiny_model, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(_dtypes, "_accelerator", lambda: False)
+    monkeypatch.setattr(_dtypes, "_cpu_has_16_bits", lambda: True)
+    assert TransformersGenerator().dtype == "bfloat16"
+    assert TransformersGenerator(dtype="float32").dtype == "float32"
+    assert TransformersGenerator(model="nobody/nothing").dtype == "auto"
     for settings, dtype in (({"text_config": {"torch_dtype": "bfloat16"}}, "bfloat16"), ({}, "float32")):
         (tmp_path / "config.json").write_text(json.dumps(settings))
-        assert TransformersGenerator(model=str(tmp_path)).resolved_dtype() == dtype
+        assert TransformersGenerator(model=str(tmp_path)).dtype == dtype
+    fast = TransformersGenerator()
+    monkeypatch.setattr(_dtypes, "_cpu_has_16_bits", lambda: False)
+    assert TransformersGenerator().dtype == "float32"
+    assert TransformersGenerator(device="cuda").dtype == "bfloat16"
+    assert TransformersGenerator.model_validate(fast.model_dump()) == fast
 
 
 def test_bfloat16_loads_and_answers(tiny_model: Path) -> None:
