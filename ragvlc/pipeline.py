@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, PrivateAttr, model_validator
+from pydantic_core import PydanticCustomError
 
 from ragvlc import config
 from ragvlc.core.answer import Answer, Step
@@ -45,24 +47,31 @@ class Pipeline(Component):
         tables: dict[str, Mapping[str, Generator | Embedder]]
         tables = {"generators": self.generators, "embedders": self.embedders}
         wrong: list[str] = []
-        for name, route in [*self.routes.items(), ("router", self.router)]:
-            for table, role, needs in sorted(route.roles()):
+        users = [*((f"routes.{name}", route) for name, route in self.routes.items()), ("router", self.router)]
+        for name, user in users:
+            for table, role, needs in sorted(user.roles()):
                 models = tables[table]
                 if role not in models:
                     known = ", ".join(models) or "none"
-                    wrong.append(f"'{name}' needs {table}.{role}. Known: {known}.{nearest(role, models)}")
+                    wrong.append(f"{name}: needs {table}.{role}. Known: {known}.{nearest(role, models)}")
                 elif needs not in models[role].offers:
                     able = ", ".join(_kinds_that_offer(table, needs)) or "none here"
-                    wrong.append(
-                        f"'{name}' needs a {needs}; {table}.{role} ({models[role].kind}) is none. Use: {able}."
-                    )
-        wrong += [
-            f"router names route '{target}'. Known: {', '.join(self.routes)}.{nearest(target, self.routes)}"
-            for target in sorted(self.router.targets(self.routes) - set(self.routes))
-        ]
+                    wrong.append(f"{name}: needs a {needs}; {table}.{role} ({models[role].kind}) is none. Use: {able}.")
+        wrong += self._wrong_targets()
         if wrong:
-            raise ValueError(" ".join(wrong))
+            raise PydanticCustomError("several", "{text}", {"text": " ".join(wrong), "each": tuple(wrong)})
         return self
+
+    def _wrong_targets(self) -> list[str]:
+        try:
+            targets = self.router.targets(self.routes)
+        except ValueError as error:
+            return [str(error)]
+        known = ", ".join(self.routes)
+        return [
+            f"router: names route '{target}'. Known: {known}.{nearest(target, self.routes)}"
+            for target in sorted(targets - set(self.routes))
+        ]
 
     @classmethod
     def load(cls, name: str | Path) -> Self:
@@ -88,13 +97,17 @@ class Pipeline(Component):
     def answer_example(self, example: Example, *, seed: int = 0, pool: EnginePool | None = None) -> Answer:
         """Returns the answer to an example of a data set; only controls can see its gold."""
         query, documents = example.query, example.documents
-        run = LiveRun(Models(self.generators, self.embedders), pool or self._own_pool(), example, seed=seed)
+        run = LiveRun(self._models, pool or self._own_pool(), example, seed=seed)
         choice = self.router.choose(query, documents, self.routes, run)
         route = self.routes[choice.route]
         run.gold_open = route.uses_gold
         answer = route.answer(query, documents, run)
         chosen = Step("route", {"route": choice.route, "reason": choice.reason, **choice.signals})
-        return replace(answer, route=choice.route, trace=(chosen, *answer.trace))
+        return replace(answer, route=choice.route, trace=(chosen, *run.trace))
+
+    @cached_property
+    def _models(self) -> Models:
+        return Models(self.generators, self.embedders)
 
     def close(self) -> None:
         """Frees the models opened by `answer`."""

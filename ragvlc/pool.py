@@ -69,6 +69,9 @@ class Once:
         if mine:
             try:
                 values = compute(mine)
+                if len(values) != len(mine):
+                    message = f"{len(mine)} values of '{stage}' were to be computed, {len(values)} came back"
+                    raise ValueError(message)  # noqa: TRY301 - waiting threads must hear of it too
             except BaseException as error:
                 self._forget(stage, [keys[place] for place in mine])
                 for place in mine:
@@ -118,7 +121,7 @@ class ArrayStore:
             try:
                 with np.load(path, allow_pickle=False) as kept:
                     return {name: kept[name] for name in kept.files}
-            except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
                 log.warning("%s is damaged (%s); it is built again", path, error)
         arrays = build()
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -23,11 +23,12 @@ class Progress:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
+        from rich.table import Column
 
         console = Console(stderr=True)
         self._live = console.is_terminal
         self._bars: Bars = RichProgress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False, table_column=Column(max_width=36, no_wrap=True)),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -50,7 +51,8 @@ class Progress:
     def planned(self, cells: Sequence[Cell], owed: int, total: int) -> None:
         """Shows how much is left."""
         if total > owed:
-            self._say(f"{len(cells)} cells: {total - owed} of {total} answers are there already")
+            number = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+            self._say(f"{number}: {total - owed} of {total} answers are there already")
         self._all = self._bars.add_task("starting", total=owed)
 
     def cell(self, cell: Cell, owed: int) -> None:

@@ -28,12 +28,21 @@ class Models:
 
     generators: Mapping[str, Generator]
     embedders: Mapping[str, Embedder]
+    _keys: dict[tuple[int, str], tuple[str, Component]] = field(default_factory=dict, repr=False, compare=False)
 
-    def key_of(self, part: Component) -> str:
-        """Hash of a part together with the models behind the roles it names."""
+    def key_of(self, part: Component, *, leaving_out: str = "") -> str:
+        """Hash of a part together with the models behind the roles it names; one field may be left out."""
+        place = id(part), leaving_out
+        if place not in self._keys:
+            self._keys[place] = self._key_of(part, leaving_out), part  # the part too: its id must stay its own
+        return self._keys[place][0]
+
+    def _key_of(self, part: Component, leaving_out: str) -> str:
+        facts = part.key_facts()
+        facts["fields"].pop(leaving_out, None)
         tables: dict[str, Mapping[str, Component]] = {"generators": self.generators, "embedders": self.embedders}
         models = {f"{table}.{name}": tables[table][name].key for table, name, _ in sorted(part.roles())}
-        return content_key([part.key, models])
+        return content_key([facts, models])
 
 
 @dataclass(slots=True)
@@ -82,6 +91,11 @@ class LiveRun:
             raise PermissionError(message)
         return self._example
 
+    @property
+    def trace(self) -> tuple[Step, ...]:
+        """The outermost steps that have ended. A route may make its answer inside a step, so read this after it."""
+        return tuple(self._open[0].steps)
+
     def seed_for(self, step: str, i: int = 0) -> int:
         """Returns 31 bits that depend on seed, example, step and i only."""
         text = f"{self._seed}\x00{self._example.id}\x00{step}\x00{i}"
@@ -114,8 +128,7 @@ class LiveRun:
 
     def search(self, retriever: Retriever, query: Query, chunks: ChunkSet) -> tuple[Hit, ...]:
         """Returns the candidates, best first; the index and the ranking are made once for equal inputs."""
-        part = self._models.key_of(retriever)
-        place = content_key([part, chunks.key])
+        place = self._index_key(retriever, chunks)
         built: _Built = self._pool.once.get("index", place, lambda: self._build(retriever, chunks, place)).value
         self._open[-1].steps.append(built.step)
 
@@ -124,12 +137,20 @@ class LiveRun:
             hits = tuple(built.index.search(query, retriever.candidates))
             return hits, time.perf_counter() - start
 
-        ranking = self._pool.once.get("rank", content_key([place, query.search_text]), rank)
+        asked = content_key([place, retriever.candidates, query.search_text])
+        ranking = self._pool.once.get("rank", asked, rank)
         hits, seconds = ranking.value
         self._charge(Usage(), Timing(phases={"search": seconds}))
         return tuple(hits)
 
+    def _index_key(self, retriever: Retriever, chunks: ChunkSet) -> str:
+        """How deep the ranking goes makes no other index."""
+        return content_key([self._models.key_of(retriever, leaving_out="candidates"), chunks.key])
+
     def _build(self, retriever: Retriever, chunks: ChunkSet, place: str) -> _Built:
+        for table, role, _ in retriever.roles():
+            if table == "embedders":
+                self.embedder(role)  # opened before the clock starts: loading a model is no cost of an index
         self._open.append(_OpenStep("index", {"index": place[:16], "chunks": len(chunks), "kept_seconds": 0.0}))
         start = time.perf_counter()
         try:
@@ -152,11 +173,11 @@ class LiveRun:
             arrays = dict(build())
             return arrays | {"build_seconds": np.array([time.perf_counter() - start])}
 
-        key = content_key([self._models.key_of(retriever), chunks.key])
-        arrays = dict(self._pool.arrays.get(key, timed))
+        arrays = dict(self._pool.arrays.get(self._index_key(retriever, chunks), timed))
         seconds = float(arrays.pop("build_seconds")[0])
         if found:
-            self._open[-1].facts["kept_seconds"] = seconds
+            facts = self._open[-1].facts
+            facts["kept_seconds"] = facts.get("kept_seconds", 0.0) + seconds
         return arrays
 
     @contextmanager
@@ -188,7 +209,7 @@ class LiveRun:
             context=tuple(context),
             usage=self._usage,
             timing=self._timing,
-            trace=tuple(self._open[0].steps),
+            trace=self.trace,
             finish=finish or generation.finish,
             reused=self._reused,
         )

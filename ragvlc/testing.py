@@ -1,24 +1,29 @@
-"""For tests of routes and sweeps: pools with engines of your own, and a generator that fails on purpose."""
+"""For tests of routes and sweeps: pools without models, engines of your own, and a generator that fails on purpose."""
 
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from zlib import crc32
 
 from pydantic import Field
 
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.data import Example
-from ragvlc.core.engines import Generation, Request, TextEngine, Tokenizer
+from ragvlc.core.engines import Generation, Request, TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.errors import EngineError
-from ragvlc.core.families import Generator
+from ragvlc.core.families import Embedder, Generator
 from ragvlc.generators._words import WordTokenizer
 from ragvlc.pool import EnginePool
 
-__all__ = ["Flaky", "FunctionEngine", "ScriptedPool"]
+if TYPE_CHECKING:
+    from ragvlc.core.engines import Vectors
+
+__all__ = ["Flaky", "FunctionEngine", "ScriptedPool", "WordVectors", "prompts_sent", "without_gold"]
 
 
 class FunctionEngine:
@@ -64,16 +69,57 @@ class FunctionEngine:
         """Does nothing."""
 
 
+class WordVectors:
+    """An embedding engine without a model: a text is its hashed words, counted. Notes what it embeds.
+
+    Attributes:
+        embedded: (side, text) of every text, in the order of arrival.
+    """
+
+    def __init__(self) -> None:
+        self.embedded: list[tuple[str, str]] = []
+
+    @property
+    def window(self) -> int:
+        """Tokens beyond which a text is cut: none is."""
+        return sys.maxsize
+
+    def embed(self, texts: Sequence[str], *, side: str = "passage") -> Vectors:
+        """Returns unit-length vectors of 257 numbers, one row for each text."""
+        import numpy as np
+
+        self.embedded += [(side, text) for text in texts]
+        vectors = np.zeros((len(texts), 257), np.float32)
+        vectors[:, 256] = 0.1  # a text without words has a direction too
+        for row, text in enumerate(texts):
+            for word in re.findall(r"\w+", text.casefold()):
+                vectors[row, crc32(word.encode("utf-8", "surrogatepass")) % 256] += 1
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Returns each text's length in words and marks."""
+        return [WordTokenizer().count(text) for text in texts]
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
 class ScriptedPool(EnginePool):
-    """A pool in which every generator is the engine given; nothing is opened."""
+    """A pool in which every generator is the engine given and every embedder counts words; nothing is opened."""
 
     def __init__(self, engine: TextEngine, folder: Path) -> None:
         super().__init__(folder / "indexes")
         self.engine = engine
+        self.word_vectors = WordVectors()
 
     def text(self, generator: Generator) -> TextEngine:  # noqa: ARG002 - the same for all
         """Returns the engine given."""
         return self.engine
+
+    def vectors(self, embedder: Embedder) -> VectorEngine:  # noqa: ARG002 - the same for all
+        """Returns the engine that counts words."""
+        return self.word_vectors
 
     def tokenizer(self, generator: Generator) -> Tokenizer:  # noqa: ARG002 - the same for all
         """Returns the word tokenizer."""

@@ -101,7 +101,7 @@ def fit(
     kept = tuple(spans)
     text = lay_out(kept, documents)
     prompt = make(text)
-    excess = _excess(prompt, tokenizer.count(text), tokenizer, room, limit)
+    excess = _excess(prompt, text, tokenizer, room, limit)
     if excess > 0 and truncation == "refuse":
         raise WindowExceeded(
             f"the prompt is {excess} tokens too long for a window of {reader.window} with {max_tokens} for the answer"
@@ -120,14 +120,14 @@ def fit(
         cuts = edges - {(span.document_id, place) for span in spans for place in (span.start, span.end)}
         text = lay_out(kept, documents, cuts)
         prompt = make(text)
-        excess = _excess(prompt, tokenizer.count(text), tokenizer, room, limit)
+        excess = _excess(prompt, text, tokenizer, room, limit)
     dropped = sum(_tokens(spans, documents, tokenizer)) - sum(_tokens(kept, documents, tokenizer)) if shrink else 0
     return Fitted(prompt, kept, dropped)
 
 
-def _excess(prompt: Prompt, document_tokens: int, tokenizer: Tokenizer, room: int, limit: int | None) -> int:
+def _excess(prompt: Prompt, text: str, tokenizer: Tokenizer, room: int, limit: int | None) -> int:
     over_window = len(tokenizer.render(prompt)) - room
-    return max(over_window, document_tokens - limit) if limit is not None else over_window
+    return over_window if limit is None else max(over_window, tokenizer.count(text) - limit)
 
 
 def _cut(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ragvlc import config
 from ragvlc.core.component import Component
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Chunker, Dataset, Retriever
 from ragvlc.pipeline import Pipeline
 from ragvlc.run import Models
+from ragvlc.sweep.settings import Changer, paths_in
 from ragvlc.sweep.spec import Sweep
 
 __all__ = ["Cell", "distinct_work", "plan"]
@@ -33,6 +33,7 @@ class Cell:
         settings: value by axis path, for the paths that this pipeline has.
         repeat: counts from 0.
         seed: of this repeat.
+        pipelines: names of all pipelines that come out as this cell, the first one's included.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Cell:
     settings: Mapping[str, Any]
     repeat: int
     seed: int
+    pipelines: tuple[str, ...] = ()
 
     @property
     def control(self) -> bool:
@@ -61,26 +63,44 @@ def plan(sweep: Sweep) -> list[Cell]:
         ConfigError: for a path that no pipeline has, and for values that a pipeline refuses.
     """
     axes = [_choices(axis, values) for axis, values in sweep.axes.items()]
+    data_changer, original = Changer[_Data](sweep.name), _Data(dataset=sweep.dataset)
     cells: dict[str, Cell] = {}
+    names: dict[str, list[str]] = {}
     wrong: list[str] = []
     placed: set[str] = set()
     for name, pipeline in sweep.pipelines.items():
+        changer = Changer[Pipeline](f"{sweep.name}: {name}")
+        planned: set[tuple[int, int]] = set()
         for combination in itertools.product(*axes):
             settings = {path: value for choice in combination for path, value in choice.items()}
             try:
-                changed, used = _with_settings(pipeline, settings, f"{sweep.name}: {name}")
-                dataset, data_used = _with_data_settings(sweep, settings)
+                changed, used = changer.change(pipeline, _part_of(settings, data=False))
+                data, data_used = data_changer.change(original, _part_of(settings, data=True))
             except ConfigError as error:
                 wrong += error.problems
-                placed |= set(settings)
+                placed |= {path for path in settings if changer.has(pipeline, path) or data_changer.has(original, path)}
+                placed |= {path for path in settings if any(path.startswith(f"{other}.") for other in settings)}
                 continue
-            placed |= set(used) | set(data_used)
-            for cell in _repeats(sweep, name, changed, dataset, used | data_used):
+            placed |= used | data_used
+            if (id(changed), id(data)) in planned:  # settings that this pipeline has no place for
+                continue
+            planned.add((id(changed), id(data)))
+            own = {path: value for path, value in settings.items() if path in used | data_used}
+            for cell in _repeats(sweep, name, changed, data.dataset, own):
                 cells.setdefault(cell.key, cell)
+                names.setdefault(cell.key, []).append(name)
     wrong += _unplaced(sweep, axes, placed)
     if wrong:
         raise ConfigError(list(dict.fromkeys(wrong)))
-    return _named(list(cells.values()))
+    return _named([replace(cell, pipelines=tuple(dict.fromkeys(names[key]))) for key, cell in cells.items()])
+
+
+class _Data(Component):
+    dataset: Dataset
+
+
+def _part_of(settings: Mapping[str, Any], *, data: bool) -> dict[str, Any]:
+    return {path: value for path, value in settings.items() if (path.split(".")[0] == "dataset") == data}
 
 
 def distinct_work(cells: Sequence[Cell]) -> dict[str, int]:
@@ -109,104 +129,50 @@ def _every(part: Component) -> Iterator[Component]:
 
 
 def _choices(axis: str, values: Sequence[Any]) -> list[dict[str, Any]]:
-    """Returns a mapping of paths to values for each value of an axis; an axis without a dot may bring mappings."""
-    if "." not in axis and axis != "dataset" and all(isinstance(value, Mapping) for value in values):
+    """Returns a mapping of paths to values for each value of an axis; a name that is no path brings mappings."""
+    is_path = "." in axis or axis == "dataset" or axis in Pipeline.model_fields
+    if not is_path and all(isinstance(value, Mapping) for value in values):
         return [dict(value) for value in values]
     return [{axis: value} for value in values]
 
 
 def _unplaced(sweep: Sweep, axes: Sequence[Sequence[Mapping[str, Any]]], placed: set[str]) -> list[str]:
-    specs: list[dict[str, Any]] = [pipeline.spec() for pipeline in sweep.pipelines.values()]
-    known = [path for spec in [*specs, {"dataset": sweep.dataset.spec()}] for path in _paths(spec)]
-    every = dict.fromkeys(path for axis in axes for choice in axis for path in choice)
-    return [
-        f"{sweep.name}: axes['{path}'] matches no pipeline.{nearest(path, known)}"
-        for path in every
-        if path not in placed
-    ]
-
-
-def _paths(spec: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for name, value in spec.items():
-        yield prefix + name
-        if isinstance(value, Mapping):
-            yield from _paths(value, f"{prefix}{name}.")
-
-
-def _by_depth(settings: Mapping[str, Any], *, data: bool) -> list[list[str]]:
-    """Returns the paths of the pipeline (or of the data set) in groups of equal depth, shallow ones first."""
-    own = [path for path in settings if (path.split(".")[0] == "dataset") == data]
-    depths = sorted({path.count(".") for path in own})
-    return [[path for path in own if path.count(".") == depth] for depth in depths]
-
-
-def _with_settings(pipeline: Pipeline, settings: Mapping[str, Any], source: str) -> tuple[Pipeline, dict[str, Any]]:
-    """Returns the pipeline with the settings it has a place for, parents first, and which those were."""
-    used: dict[str, Any] = {}
-    for paths in _by_depth(settings, data=False):
-        spec = pipeline.spec()
-        here = {path: settings[path] for path in paths if _put(spec, path, settings[path])}
-        if here:
-            pipeline = config.build(Pipeline, spec, source)
-            used |= here
-    return pipeline, used
-
-
-def _with_data_settings(sweep: Sweep, settings: Mapping[str, Any]) -> tuple[Dataset, dict[str, Any]]:
-    dataset = sweep.dataset
-    used: dict[str, Any] = {}
-    for paths in _by_depth(settings, data=True):
-        spec: dict[str, Any] = {"dataset": dataset.spec()}
-        here = {path: settings[path] for path in paths if _put(spec, path, settings[path])}
-        if here:
-            dataset = config.build(_Data, spec, sweep.name).dataset
-            used |= here
-    return dataset, used
-
-
-class _Data(Component):
-    dataset: Dataset
-
-
-def _put(spec: dict[str, Any], path: str, value: object) -> bool:
-    """Sets `path` in `spec` if it exists there; returns whether it does."""
-    *parents, last = path.split(".")
-    place: Any = spec
-    for step in parents:
-        place = place.get(step) if isinstance(place, Mapping) else None
-    if not isinstance(place, dict) or last not in place:
-        return False
-    place[last] = value
-    return True
+    places = [*sweep.pipelines.values(), _Data(dataset=sweep.dataset)]
+    known = dict.fromkeys(path for place in places for path in paths_in(place))
+    wrong = []
+    for path in dict.fromkeys(path for axis in axes for choice in axis for path in choice if path not in placed):
+        part, _, last = path.rpartition(".")
+        hint = f" Vary '{part}' itself." if last == "kind" and part in known else nearest(path, known)
+        wrong.append(f"{sweep.name}: axes['{path}'] matches no pipeline.{hint}")
+    return wrong
 
 
 def _repeats(
     sweep: Sweep, name: str, pipeline: Pipeline, dataset: Dataset, settings: Mapping[str, Any]
 ) -> Iterator[Cell]:
-    for repeat in range(sweep.repeats if pipeline.random else 1):
+    random = pipeline.random
+    for repeat in range(sweep.repeats if random else 1):
         seed = int(content_key([sweep.seed, repeat])[:8], 16) >> 1
-        key = content_key([pipeline.key, dataset.key, seed if pipeline.random else 0])[:16]
+        key = content_key([pipeline.key, dataset.key, seed if random else 0])[:16]
         yield Cell(key, name, name, pipeline, dataset, settings, repeat, seed)
 
 
 def _named(cells: list[Cell]) -> list[Cell]:
     """Returns the cells with names that tell them apart: pipeline, the settings that vary, and the repeat."""
     labels = _labels({path for cell in cells for path in cell.settings})
-    varied = {}
-    for name in {cell.pipeline_name for cell in cells}:
-        own = [cell for cell in cells if cell.pipeline_name == name]
-        values = {path: {json.dumps(cell.settings.get(path)) for cell in own} for path in labels}
-        varied[name] = {path for path, seen in values.items() if len(seen) > 1}
-    named = []
+    seen: dict[tuple[str, str], set[str]] = {}
     for cell in cells:
-        words = [cell.pipeline_name]
-        words += [
-            f"{labels[path]}={_short(value)}"
-            for path, value in cell.settings.items()
-            if path in varied[cell.pipeline_name]
-        ]
+        for path in labels:
+            seen.setdefault((cell.pipeline_name, path), set()).add(repr(cell.settings.get(path)))
+    named = []
+    taken: Counter[str] = Counter()
+    for cell in cells:
+        own = {path: value for path, value in cell.settings.items() if len(seen[cell.pipeline_name, path]) > 1}
+        words = [cell.pipeline_name, *(f"{labels[path]}={_short(value)}" for path, value in own.items())]
         words += [f"#{cell.repeat + 1}"] if cell.repeat else []
-        named.append(replace(cell, name=" ".join(words)))
+        name = " ".join(words)
+        taken[name] += 1  # long values may look alike once they are cut short
+        named.append(replace(cell, name=name if taken[name] == 1 else f"{name} ({taken[name]})"))
     return named
 
 
@@ -227,4 +193,5 @@ def _short(value: object) -> str:
     if isinstance(value, Mapping):
         inner = ",".join(f"{name}={_short(item)}" for name, item in value.items() if name != "kind")
         return f"{value.get('kind', '')}({inner})" if inner else str(value.get("kind", ""))
-    return str(value)
+    text = " ".join(str(value).split())
+    return text if len(text) <= 32 else f"{text[:31]}…"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.statistics import holm, paired_difference
+from ragvlc.sweep.scoring import stored_row_key
 from ragvlc.sweep.store import SweepStore
 from ragvlc.sweep.summary import summarise
 
@@ -25,7 +26,7 @@ class CellResult:
     """One cell as it stands on disk.
 
     Attributes:
-        facts: key, name, pipeline, settings, dataset, repeat, seed, control.
+        facts: key, name, pipeline (and all `pipelines` that come out equal), settings, dataset, repeat, seed, control.
         examples: what was asked, by id.
         rows: what came back, by id.
         complete: whether the cell is done.
@@ -108,16 +109,16 @@ class Results:
         for facts in store.cells():
             examples = {one["id"]: one for one in store.examples(facts["examples"])}
             cell = store.cell(facts["key"])
-            rows = {name: row for name, row in cell.load().items() if name in examples}
-            ordered = {name: rows[name] for name in examples if name in rows}
-            cells.append(CellResult(facts, examples, ordered, cell.summary() is not None, tuple(facts["metrics"])))
+            rows = _standing(cell.load(), examples, control=facts["control"])
+            complete = cell.summary() is not None and len(rows) == len(examples)
+            cells.append(CellResult(facts, examples, rows, complete, tuple(facts["metrics"])))
             baseline = facts["baseline"]
         return cls(store.folder, cells, baseline)
 
     @property
     def name(self) -> str:
         """The sweep's name."""
-        return self.folder.name
+        return self.folder.resolve().name
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -148,36 +149,52 @@ class Results:
 
         import pandas as pd
 
-        return pd.DataFrame([dataclasses.asdict(one) for one in self.comparisons(baseline)])
+        columns = [field.name for field in dataclasses.fields(Comparison)]
+        return pd.DataFrame([dataclasses.asdict(one) for one in self.comparisons(baseline)], columns=columns)
 
     def comparisons(self, baseline: str | None = None) -> list[Comparison]:
         """Returns every cell against the baseline on every metric.
 
         Args:
             baseline: a pipeline's or a cell's name; the sweep's own baseline by default. Where the pipeline has
-                several cells, each cell is compared with the one whose data set and settings agree most with its own.
+                several cells, each other cell is compared with the one whose data set and settings agree most with
+                its own; where there are no others, with the first one over the same data set.
 
         Raises:
             ConfigError: if nothing has that name.
         """
         wanted = baseline or self._baseline
-        bases = [cell for cell in self.cells if wanted in (cell.facts["pipeline"], cell.name)]
+        bases = [cell for cell in self.cells if wanted in (*cell.facts["pipelines"], cell.name)]
         if not bases:
-            known = sorted({name for cell in self.cells for name in (cell.facts["pipeline"], cell.name)})
+            known = sorted({name for cell in self.cells for name in (*cell.facts["pipelines"], cell.name)})
             raise ConfigError(f"no cell of {self.name} is called '{wanted}'. Known: {known}.{nearest(wanted, known)}")
-        found: list[Comparison] = []
-        for metric in self.metrics:
-            pairs = [(cell, _agreeing(bases, cell)) for cell in self.cells if cell not in bases or len(bases) > 1]
-            found += _compared(metric, [(cell, base) for cell, base in pairs if cell is not base])
-        return found
+        others = [cell for cell in self.cells if cell not in bases]
+        pairs = [(cell, _agreeing(bases, cell)) for cell in others] or [(cell, _first(bases, cell)) for cell in bases]
+        pairs = [(cell, base) for cell, base in pairs if cell is not base]
+        return [one for metric in self.metrics for one in _compared(metric, pairs)]
+
+
+def _standing(
+    rows: Mapping[str, Prediction], examples: Mapping[str, Mapping[str, Any]], *, control: bool
+) -> dict[str, Prediction]:
+    """Returns the rows that belong to the questions as they were last asked, in their order."""
+    return {
+        name: row
+        for name, facts in examples.items()
+        if (row := rows.get(name)) and row.example_key == stored_row_key(facts, control=control)
+    }
+
+
+def _first(bases: Sequence[CellResult], cell: CellResult) -> CellResult:
+    return next(base for base in bases if base.facts["examples"] == cell.facts["examples"])
 
 
 def _agreeing(bases: Sequence[CellResult], cell: CellResult) -> CellResult:
     def agreement(base: CellResult) -> int:
         mine, theirs = cell.facts["settings"], base.facts["settings"]
         same = sum(bool(theirs.get(path) == value) for path, value in mine.items())
-        same_data = set(base.examples) == set(cell.examples)
-        return 1000 * same_data + 2 * same + int(base.facts["repeat"] == cell.facts["repeat"])
+        same_data = base.facts["examples"] == cell.facts["examples"]
+        return 1000 * int(same_data) + 2 * same + int(base.facts["repeat"] == cell.facts["repeat"])
 
     return max(bases, key=agreement)
 

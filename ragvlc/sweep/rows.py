@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from ragvlc.core.answer import Answer, Failure, Prediction, Step, Timing, Usage
@@ -18,7 +18,7 @@ def to_row(prediction: Prediction) -> dict[str, Any]:
     if prediction.answer is not None:
         row["answer"] = _answer(prediction.answer)
     if prediction.failure is not None:
-        row["failure"] = asdict(prediction.failure)
+        row["failure"] = _fields(prediction.failure)
     row |= {"scores": dict(prediction.scores), "scored_by": dict(prediction.scored_by), "flags": list(prediction.flags)}
     return row
 
@@ -49,7 +49,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
             for chunk, hit in zip(chunks, answer.ranking, strict=True)
         ],
         "context": [[span.document_id, span.start, span.end] for span in answer.context],
-        "usage": asdict(answer.usage),
+        "usage": _fields(answer.usage),
         "timing": {
             "queue_seconds": answer.timing.queue_seconds,
             "first_token_seconds": answer.timing.first_token_seconds,
@@ -60,10 +60,15 @@ def _answer(answer: Answer) -> dict[str, Any]:
     }
 
 
+def _fields(flat: Usage | Failure) -> dict[str, Any]:
+    """Returns the fields of a flat dataclass; `dataclasses.asdict` copies deeply and is several times slower."""
+    return {field.name: getattr(flat, field.name) for field in fields(flat)}
+
+
 def _step(step: Step) -> dict[str, Any]:
     row: dict[str, Any] = {"name": step.name, "facts": dict(step.facts), "seconds": step.seconds}
     if step.usage != Usage():
-        row["usage"] = asdict(step.usage)
+        row["usage"] = _fields(step.usage)
     if step.steps:
         row["steps"] = [_step(inner) for inner in step.steps]
     return row

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from ragvlc import config
-from ragvlc.core.answer import Prediction
+from ragvlc.core.answer import Failure, Prediction
 from ragvlc.core.data import Example
 from ragvlc.core.errors import EngineError
-from ragvlc.core.families import Metric
 from ragvlc.pool import EnginePool
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.results import Results
-from ragvlc.sweep.scoring import asked_key, failure_of, row_key, score, scored
+from ragvlc.sweep.scoring import Asked, failure_of, score, scored
 from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.store import CellStore, SweepStore
 from ragvlc.sweep.tracking import Tracking, cell_record, cell_summary, write_plan
@@ -119,16 +118,16 @@ def run_sweep(
     told = watcher or _Silent()
     with SweepStore(Path(runs) / sweep.name) as store, _pool(pool) as open_pool:
         asked = write_plan(sweep, cells, store)
-        owing = [_Owing(cell, asked[cell.dataset.key], store.cell(cell.key), sweep, retry_failed) for cell in cells]
-        told.planned(cells, sum(len(one.owed) for one in owing), sum(len(one.examples) for one in owing))
+        owing = [_Owing(cell, asked[cell.dataset.key], store.cell(cell.key), retry_failed) for cell in cells]
+        told.planned(cells, sum(len(one.owed) for one in owing), sum(len(one.asked.examples) for one in owing))
         status: dict[str, str] = {}
         with Tracking(sweep, store, asked) as tracking:
             for one in owing:
                 told.cell(one.cell, len(one.owed))
-                ended, summary = _run_cell(one, sweep, open_pool, told)
-                status[one.cell.key] = ended
-                tracking.cell(cell_record(one.cell, ended, summary, store, one.examples))
-                told.done(one.cell, ended, summary)
+                ended = _run_cell(one, sweep, open_pool, told)
+                status[one.cell.key] = ended.status
+                tracking.cell(cell_record(one.cell, ended.summary, one.store.folder, one.asked, ended.rows))
+                told.done(one.cell, ended.status, ended.summary)
         once = open_pool.once
         return Outcome(store.folder, status, dict(once.asked), dict(once.computed), tracking.problem)
 
@@ -136,24 +135,29 @@ def run_sweep(
 class _Owing:
     """A cell with what it still owes. A cell whose summary stands for the same questions and metrics owes nothing."""
 
-    def __init__(
-        self, cell: Cell, examples: Sequence[Example], store: CellStore, sweep: Sweep, retry_failed: bool
-    ) -> None:
+    def __init__(self, cell: Cell, asked: Asked, store: CellStore, retry_failed: bool) -> None:
         self.cell = cell
         self.store = store
-        self.examples = examples
-        self.asked = {example.id for example in examples}
-        self.rows = store.load()
-        self.owed = [example for example in _grouped(examples) if self._owes(example, retry_failed)]
-        summary = store.summary()
-        self.done = not self.owed and summary is not None and summary["asked"] == asked_key(examples, sweep.metrics)
-        self.summary = summary or {}
+        self.asked = asked
+        self.summary = store.summary() or {}
+        self.done = self.summary.get("asked") == asked.key
+        self.done = self.done and not (retry_failed and self.summary["failed"])
+        self.owed: list[Example] = []
+        if not self.done:
+            rows = store.load()
+            self.owed = [one for one in _grouped(asked.examples) if self._owes(rows.get(one.id), one, retry_failed)]
 
-    def _owes(self, example: Example, retry_failed: bool) -> bool:
-        row = self.rows.get(example.id)
-        if row is None or row.example_key != row_key(example, control=self.cell.control):
+    def _owes(self, row: Prediction | None, example: Example, retry_failed: bool) -> bool:
+        if row is None or row.example_key != self.asked.row_key(example, control=self.cell.control):
             return True
-        return row.failure is not None and (row.failure.transient or retry_failed)
+        return row.answer is None and row.failure is not None and (row.failure.transient or retry_failed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    status: str
+    summary: Mapping[str, Any]
+    rows: Mapping[str, Prediction]
 
 
 def _grouped(examples: Sequence[Example]) -> list[Example]:
@@ -164,40 +168,54 @@ def _grouped(examples: Sequence[Example]) -> list[Example]:
     return [example for _, example in sorted(zip(order, examples, strict=True), key=lambda pair: pair[0])]
 
 
-def _run_cell(one: _Owing, sweep: Sweep, pool: EnginePool, told: Watcher) -> tuple[str, dict[str, Any]]:
+def _run_cell(one: _Owing, sweep: Sweep, pool: EnginePool, told: Watcher) -> _Ended:
     if one.done:
-        return "complete", one.summary
+        return _Ended("complete", one.summary, one.store.load())
     one.store.reopen(config.to_yaml(_resolved_cell(one.cell)))
-    allowed = sweep.max_failures * len(one.examples)
     owed = {example.id for example in one.owed}
-    failures = sum(row.failure is not None for name, row in one.rows.items() if name in one.asked - owed)
-    answers = _answers(one, sweep, pool) if failures <= allowed else iter(())
-    for prediction in answers:
-        told.row(one.cell, prediction)
-        failures += prediction.failure is not None
-        if failures > allowed:
-            break
-    rows = scored(one.store, one.examples, sweep.metrics, control=one.cell.control)
+    rows = scored(one.store, one.asked, control=one.cell.control)
+    failures = sum(row.failure is not None for name, row in rows.items() if name not in owed)
+    allowed = sweep.max_failures * len(one.asked.examples)
+    if one.owed and failures <= allowed:
+        # Closed here, not whenever it is collected: an error must end the work before the folder is free for others.
+        with closing(_answers(one, pool, sweep.concurrency, allowed=allowed - failures)) as answers:
+            for prediction in answers:
+                told.row(one.cell, prediction)
+                failures += prediction.failure is not None
+                rows[prediction.example_id] = prediction
+        rows = {example.id: rows[example.id] for example in one.asked.examples if example.id in rows}
     owing = any(row.failure is not None and row.failure.transient for row in rows.values())
     status = "stopped" if failures > allowed else "owing" if owing else "complete"
-    summary = cell_summary(one.cell, status, rows, one.examples, sweep)
+    summary = cell_summary(one.cell, status, rows, one.asked)
     if status == "complete":
         one.store.write_summary(summary)
-    return status, summary
+    return _Ended(status, summary, rows)
 
 
-def _answers(one: _Owing, sweep: Sweep, pool: EnginePool) -> Iterator[Prediction]:
-    """Yields rows as they are written. Leaving the loop early, or Ctrl-C, waits for the answers in flight only."""
+def _answers(one: _Owing, pool: EnginePool, concurrency: int, *, allowed: float) -> Generator[Prediction]:
+    """Yields rows as they are written, until more than `allowed` failed.
+
+    Leaving the loop early, or Ctrl-C, waits for the answers in flight only.
+    """
     stop = threading.Event()
+    failed: list[str] = []
 
     def work(example: Example) -> Prediction | None:
         if stop.is_set():
             return None
-        prediction = _predict(one.cell, example, sweep.metrics, pool)
-        one.store.append(prediction)
+        prediction = _predict(one, example, pool)
+        try:
+            one.store.append(prediction)
+        except (TypeError, ValueError) as error:  # a fact of the trace that is no JSON
+            prediction = _failed(one, example, failure_of("route", error))
+            one.store.append(prediction)
+        if prediction.failure is not None:
+            failed.append(prediction.example_id)
+            if len(failed) > allowed:
+                stop.set()
         return prediction
 
-    with ThreadPoolExecutor(sweep.concurrency, thread_name_prefix="ragvlc") as executor:
+    with ThreadPoolExecutor(concurrency, thread_name_prefix="ragvlc") as executor:
         futures = [executor.submit(work, example) for example in one.owed]
         try:
             for future in as_completed(futures):
@@ -219,14 +237,20 @@ def _resolved_cell(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _predict(cell: Cell, example: Example, metrics: Sequence[Metric], pool: EnginePool) -> Prediction:
-    blank = Prediction(example.id, row_key(example, control=cell.control))
+def _predict(one: _Owing, example: Example, pool: EnginePool) -> Prediction:
+    cell = one.cell
     try:
         answer = cell.pipeline.answer_example(example, seed=cell.seed, pool=pool)
     except Exception as error:  # noqa: BLE001 - a bad example is a row
         stage = "generate" if isinstance(error, EngineError) else "route"
-        return score(replace(blank, failure=failure_of(stage, error)), example, metrics)
-    return score(replace(blank, answer=answer), example, metrics)
+        return _failed(one, example, failure_of(stage, error))
+    row = Prediction(example.id, one.asked.row_key(example, control=cell.control), answer)
+    return score(row, example, one.asked)
+
+
+def _failed(one: _Owing, example: Example, failure: Failure) -> Prediction:
+    row = Prediction(example.id, one.asked.row_key(example, control=one.cell.control), failure=failure)
+    return score(row, example, one.asked)
 
 
 @contextmanager

@@ -3,29 +3,59 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ragvlc.core.answer import Answer, Failure, Prediction
 from ragvlc.core.data import Example, content_key
 from ragvlc.core.errors import RagvlcError
 from ragvlc.core.families import Metric
 from ragvlc.sweep.store import CellStore
+from ragvlc.sweep.summary import example_facts
 
-__all__ = ["asked_key", "failure_of", "row_key", "score", "scored"]
+__all__ = ["Asked", "failure_of", "score", "scored", "standing", "stored_row_key"]
 
 log = logging.getLogger("ragvlc")
 
 
-def asked_key(examples: Sequence[Example], metrics: Sequence[Metric]) -> str:
-    """Returns a hash of the questions and metrics that a summary stands for."""
-    asked = [[example.key, example.gold_key] for example in examples]
-    return content_key([asked, {metric.label: metric.key for metric in metrics}])
+class Asked:
+    """The questions of one data set and the metrics, with all their keys worked out once for every cell.
+
+    Attributes:
+        examples: in the order of the data set.
+        metrics: columns.
+        facts: what a results folder keeps of each example.
+        data_key: hash of the questions and their gold.
+        key: hash of those and the metrics: what a summary stands for.
+    """
+
+    def __init__(self, examples: Sequence[Example], metrics: Sequence[Metric]) -> None:
+        self.examples = tuple(examples)
+        self.metrics = tuple(metrics)
+        self.facts = tuple(example_facts(example) for example in examples)
+        keys = {metric.label: metric.key for metric in metrics}
+        self.data_key = content_key([[one["key"], one["gold_key"]] for one in self.facts])
+        self.key = content_key([self.data_key, keys])
+        self._facts = {one["id"]: one for one in self.facts}
+        self._scored_by = {
+            one["id"]: {label: content_key([key, one["gold_key"]])[:16] for label, key in keys.items()}
+            for one in self.facts
+        }
+
+    def row_key(self, example: Example, *, control: bool) -> str:
+        """Returns what a row must carry to belong to `example`; the answers of controls depend on its gold too."""
+        return stored_row_key(self._facts[example.id], control=control)
+
+    def scored_by(self, example: Example) -> dict[str, str]:
+        """Returns what scores depend on besides the answer, by metric."""
+        return self._scored_by[example.id]
 
 
-def row_key(example: Example, *, control: bool) -> str:
-    """Returns what a row must carry to belong to `example`; the answers of controls depend on its gold too."""
-    return content_key([example.key, example.gold_key]) if control else example.key
+def stored_row_key(facts: Mapping[str, Any], *, control: bool) -> str:
+    """Returns `Asked.row_key` from what a results folder keeps of an example."""
+    return content_key([facts["key"], facts["gold_key"]]) if control else str(facts["key"])
 
 
 def failed_scores(example: Example, metrics: Sequence[Metric]) -> dict[str, float | None]:
@@ -41,35 +71,44 @@ def failure_of(stage: str, error: Exception) -> Failure:
     return Failure(stage, type(error).__name__, str(error), bool(getattr(error, "transient", False)))
 
 
-def score(row: Prediction, example: Example, metrics: Sequence[Metric]) -> Prediction:
-    """Returns the row with its scores; a metric that raises makes the row a failure."""
-    scored_by = _scored_by(example, metrics)
-    if row.answer is None:
-        return replace(row, scores=failed_scores(example, metrics), scored_by=scored_by, flags=())
+def score(row: Prediction, example: Example, asked: Asked) -> Prediction:
+    """Returns the row with its scores; a metric that raises makes the row a failure, to be scored again later."""
+    metrics, scored_by = asked.metrics, asked.scored_by(example)
     try:
-        scores = {metric.label: metric.score(row.answer, example) for metric in metrics}
+        if row.answer is None:
+            return replace(row, scores=failed_scores(example, metrics), scored_by=scored_by, flags=())
+        scores = {metric.label: _finite(metric, metric.score(row.answer, example)) for metric in metrics}
         flags = [flag for metric in metrics for flag in metric.flags(row.answer, example)]
     except Exception as error:  # noqa: BLE001 - a metric that fails on one answer is a row
-        return replace(row, failure=failure_of("score", error), scores={}, scored_by={}, flags=())
+        failure = failure_of("score", error) if row.answer else row.failure
+        return replace(row, failure=failure, scores={}, scored_by={}, flags=())
     return replace(row, failure=None, scores=scores, scored_by=scored_by, flags=tuple(dict.fromkeys(flags)))
 
 
-def _scored_by(example: Example, metrics: Sequence[Metric]) -> dict[str, str]:
-    return {metric.label: content_key([metric.key, example.gold_key])[:16] for metric in metrics}
+def _finite(metric: Metric, score: float | None) -> float | None:
+    if score is None:
+        return None
+    if not math.isfinite(score):
+        raise ValueError(f"metric {metric.label} gave {score}; a score is a finite number or None")
+    return float(score)
 
 
-def scored(
-    store: CellStore, examples: Sequence[Example], metrics: Sequence[Metric], *, control: bool
-) -> dict[str, Prediction]:
-    """Returns the stored rows of these examples, scored by these metrics; rows that changed are appended."""
-    rows = store.load()
-    found = {}
-    for example in examples:
-        row = rows.get(example.id)
-        if row is None or row.example_key != row_key(example, control=control):
-            continue
-        if dict(row.scored_by) != _scored_by(example, metrics):
-            row = score(row, example, metrics)
-            store.append(row)
-        found[example.id] = row
+def standing(rows: Mapping[str, Prediction], asked: Asked, *, control: bool) -> dict[str, Prediction]:
+    """Returns the rows that belong to the questions as they are today, in their order."""
+    return {
+        example.id: row
+        for example in asked.examples
+        if (row := rows.get(example.id)) and row.example_key == asked.row_key(example, control=control)
+    }
+
+
+def scored(store: CellStore, asked: Asked, *, control: bool) -> dict[str, Prediction]:
+    """Returns the stored rows of these questions, scored by these metrics; rows that changed are appended."""
+    found = standing(store.load(), asked, control=control)
+    for example in asked.examples:
+        row = found.get(example.id)
+        if row is not None and dict(row.scored_by) != asked.scored_by(example):
+            found[example.id] = score(row, example, asked)
+            if found[example.id] != row:
+                store.append(found[example.id])
     return found

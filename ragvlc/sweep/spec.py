@@ -40,8 +40,10 @@ def _load_pipelines(value: object, info: ValidationInfo) -> object:
     return found
 
 
-def _unique_labels(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+def _labelled(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
     labels = [metric.label for metric in metrics]
+    if not labels:  # not a length of the field: that would be told of metrics that are merely misspelt, too
+        raise ValueError("needs at least one metric")
     for label in labels:
         if labels.count(label) > 1:
             raise ValueError(f"two metrics are called '{label}'")
@@ -74,7 +76,7 @@ class Sweep(Component):
     dataset: Dataset
     pipelines: Annotated[dict[str, Pipeline], BeforeValidator(_load_pipelines), Field(min_length=1)]
     axes: dict[str, list[Any]] = Field(default_factory=dict)
-    metrics: Annotated[tuple[Metric, ...], Field(min_length=1), AfterValidator(_unique_labels)]
+    metrics: Annotated[tuple[Metric, ...], AfterValidator(_labelled)]
     baseline: str = ""
     repeats: Annotated[int, Field(ge=1)] = 1
     seed: int = 0
@@ -114,10 +116,21 @@ class Sweep(Component):
 def _override(cls: type[Component], data: dict[str, Any], place: str, value: object) -> None:
     """Sets a field of the sweep or its data set in `data`; any other path becomes an axis of one value."""
     first, _, rest = place.partition(".")
-    if first == "dataset" and rest:
-        dataset = data.get("dataset")
-        data["dataset"] = {**({"kind": dataset} if isinstance(dataset, str) else dataset or {}), rest: value}
+    axes, dataset = data.get("axes") or {}, data.get("dataset") or {}
+    if isinstance(dataset, str):
+        dataset = {"kind": dataset}
+    if first == "dataset" and rest and not _replaces_dataset(axes):
+        if isinstance(dataset, dict):  # anything else is refused when the sweep is built
+            data["dataset"] = {**dataset, rest: value}
     elif first in cls.model_fields and not rest:
         data[first] = value
-    else:
-        data["axes"] = {**(data.get("axes") or {}), place: [value]}
+    elif isinstance(axes, dict):
+        data["axes"] = {**axes, place: [value]}
+
+
+def _replaces_dataset(axes: object) -> bool:
+    """Whether an axis brings data sets of its own, so that a setting has to reach into those."""
+    if not isinstance(axes, dict):
+        return False
+    brought = [value for values in axes.values() if isinstance(values, list) for value in values]
+    return "dataset" in axes or any(isinstance(value, dict) and "dataset" in value for value in brought)

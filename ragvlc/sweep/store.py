@@ -55,8 +55,11 @@ class CellStore:
                     break
                 try:
                     prediction = from_row(json.loads(line.decode("utf-8", "surrogatepass")))
-                except (ValueError, KeyError, TypeError) as error:
-                    raise StoreError(f"{self._rows} line {number}: not a row of this version: {error!r}") from error
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    raise StoreError(
+                        f"{self._rows} line {number}: not a row of this version: {error!r}. "
+                        "Move the folder away to ask again."
+                    ) from error
                 rows[prediction.example_id] = prediction
         return rows
 
@@ -110,11 +113,15 @@ class SweepStore:
         self._lock = FileLock(str(folder / ".lock"), timeout=0)
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except Timeout as error:
-            raise StoreError(f"{self.folder}: another process is running this sweep") from error
+            raise StoreError(
+                f"{self.folder}: another process is running this sweep. Wait for it, or write elsewhere with --runs."
+            ) from error
+        except OSError as error:
+            raise StoreError(f"{self.folder}: cannot be written: {error}") from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -154,7 +161,9 @@ class SweepStore:
 def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
         raise StoreError(f"{path}: not JSON: {error}") from error
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from ragvlc.statistics import mean_interval
-
 from ragvlc.core.answer import Answer, Prediction
 from ragvlc.core.data import Example
+from ragvlc.statistics import mean_interval
 
 __all__ = ["example_facts", "metric_values", "summarise"]
 
@@ -19,6 +18,7 @@ def example_facts(example: Example) -> dict[str, Any]:
     return {
         "id": example.id,
         "key": example.key,
+        "gold_key": example.gold_key,
         "question": example.query.text,
         "choices": list(example.query.choices),
         "references": list(example.references),

@@ -14,10 +14,10 @@ from ragvlc.core.data import Example, content_key
 from ragvlc.core.families import TrackedSweep
 from ragvlc.core.records import CellRecord, SweepRecord
 from ragvlc.sweep.plan import Cell, plan
-from ragvlc.sweep.scoring import asked_key, scored
+from ragvlc.sweep.scoring import Asked, scored, standing
 from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.store import SweepStore
-from ragvlc.sweep.summary import example_facts, metric_values, summarise
+from ragvlc.sweep.summary import metric_values, summarise
 
 __all__ = ["Tracking", "cell_record", "cell_summary", "rescore", "send", "write_plan"]
 
@@ -25,50 +25,62 @@ log = logging.getLogger("ragvlc")
 
 
 def rescore(sweep: Sweep, runs: Path) -> Path:
-    """Scores stored answers again where metrics or gold changed, without opening a model; returns the folder."""
+    """Scores stored answers again where metrics or gold changed, without opening a model; returns the folder.
+
+    Raises:
+        StoreError: if nothing is stored.
+    """
     cells = plan(sweep)
+    SweepStore(runs / sweep.name).cells()
     with SweepStore(runs / sweep.name) as store:
         asked = write_plan(sweep, cells, store)
         for cell in cells:
-            cell_store, examples = store.cell(cell.key), asked[cell.dataset.key]
-            done = cell_store.summary() is not None
-            rows = scored(cell_store, examples, sweep.metrics, control=cell.control)
-            if done and len(rows) == len(examples):
-                cell_store.write_summary(cell_summary(cell, "complete", rows, examples, sweep))
+            cell_store, own = store.cell(cell.key), asked[cell.dataset.key]
+            cell_store.mend()
+            rows = scored(cell_store, own, control=cell.control)
+            if cell_store.summary() is not None and len(rows) == len(own.examples):
+                cell_store.write_summary(cell_summary(cell, "complete", rows, own))
     return store.folder
 
 
 def send(sweep: Sweep, runs: Path) -> str | None:
-    """Tells the tracker what the disk holds, again if need be; returns what went wrong or None."""
+    """Tells the tracker what the disk holds, again if need be; returns what went wrong or None.
+
+    Raises:
+        StoreError: if nothing is stored.
+    """
     cells = plan(sweep)
+    SweepStore(runs / sweep.name).cells()
     with SweepStore(runs / sweep.name) as store:
-        asked = {cell.dataset.key: cell.dataset.load() for cell in cells}
+        asked = _asked(sweep, cells)
         with Tracking(sweep, store, asked) as tracking:
             for cell in cells:
-                rows, examples = store.cell(cell.key).load(), asked[cell.dataset.key]
+                cell_store, own = store.cell(cell.key), asked[cell.dataset.key]
+                rows = standing(cell_store.load(), own, control=cell.control)
                 if rows:
-                    done = store.cell(cell.key).summary()
-                    status = "complete" if done else "stopped"
-                    summary = done or cell_summary(cell, status, rows, examples, sweep)
-                    tracking.cell(cell_record(cell, status, summary, store, examples))
+                    done = cell_store.summary() is not None and len(rows) == len(own.examples)
+                    summary = cell_summary(cell, "complete" if done else "stopped", rows, own)
+                    tracking.cell(cell_record(cell, summary, cell_store.folder, own, rows))
     problem: str | None = tracking.problem
     return problem
 
 
-def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[str, tuple[Example, ...]]:
-    """Loads each data set once and writes what the sweep consists of; returns the examples by data set key."""
-    asked: dict[str, tuple[Example, ...]] = {}
-    files = {}
-    for cell in cells:
-        key = cell.dataset.key
-        if key not in asked:
-            asked[key] = cell.dataset.load()
-            files[key] = store.write_examples(key, [example_facts(example) for example in asked[key]])
+def _asked(sweep: Sweep, cells: Sequence[Cell]) -> dict[str, Asked]:
+    """Loads each data set once; returns the questions by data set key."""
+    datasets = {cell.dataset.key: cell.dataset for cell in cells}
+    return {key: Asked(dataset.load(), sweep.metrics) for key, dataset in datasets.items()}
+
+
+def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[str, Asked]:
+    """Loads each data set once and writes what the sweep consists of; returns the questions by data set key."""
+    asked = _asked(sweep, cells)
+    files = {key: store.write_examples(key, own.facts) for key, own in asked.items()}
     rows = [
         {
             "key": cell.key,
             "name": cell.name,
             "pipeline": cell.pipeline_name,
+            "pipelines": list(cell.pipelines),
             "settings": dict(cell.settings),
             "dataset": cell.dataset.name,
             "repeat": cell.repeat,
@@ -84,28 +96,19 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
     return asked
 
 
-def cell_summary(
-    cell: Cell, status: str, rows: Mapping[str, Prediction], examples: Sequence[Example], sweep: Sweep
-) -> dict[str, Any]:
+def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked: Asked) -> dict[str, Any]:
     """Returns a cell's figures, with what they stand for."""
-    facts = [example_facts(example) for example in examples]
-    figures = summarise(facts, rows, [metric.label for metric in sweep.metrics])
-    return {
-        "key": cell.key,
-        "name": cell.name,
-        "status": status,
-        "asked": asked_key(examples, sweep.metrics),
-        **figures,
-    }
+    figures = summarise(asked.facts, rows, [metric.label for metric in asked.metrics])
+    return {"key": cell.key, "name": cell.name, "status": status, "asked": asked.key, **figures}
 
 
 class Tracking:
     """The tracker, kept from costing a result: its first error is noted and it is left alone from then on."""
 
-    def __init__(self, sweep: Sweep, store: SweepStore, asked: Mapping[str, Sequence[Example]]) -> None:
+    def __init__(self, sweep: Sweep, store: SweepStore, asked: Mapping[str, Asked]) -> None:
         self.problem: str | None = None
         self._sweep = sweep
-        self._record = _sweepcell_record(sweep, store, asked)
+        self._record = _sweep_record(sweep, store, asked)
         self._context: Any = None
         self._tracked: TrackedSweep | None = None
 
@@ -136,33 +139,39 @@ class Tracking:
             log.warning("results are safe on disk, but the tracker was not told: %s", self.problem)
 
 
-def _sweepcell_record(sweep: Sweep, store: SweepStore, asked: Mapping[str, Sequence[Example]]) -> SweepRecord:
+def _sweep_record(sweep: Sweep, store: SweepStore, asked: Mapping[str, Asked]) -> SweepRecord:
     return SweepRecord(
         name=sweep.name,
         folder=store.folder,
         description=sweep.description,
         dataset=sweep.dataset.name,
-        dataset_key=content_key([[example.key for example in examples] for examples in asked.values()]),
-        examples=sum(len(examples) for examples in asked.values()),
+        dataset_key=content_key([own.data_key for own in asked.values()]),
+        examples=sum(len(own.examples) for own in asked.values()),
         resolved=config.to_yaml(sweep.spec()),
     )
 
 
 def cell_record(
-    cell: Cell, status: str, summary: Mapping[str, Any], store: SweepStore, examples: Sequence[Example]
+    cell: Cell,
+    summary: Mapping[str, Any],
+    folder: Path,
+    asked: Asked,
+    rows: Mapping[str, Prediction],
 ) -> CellRecord:
     """Returns what a tracker is told about a cell."""
-    rows = store.cell(cell.key).load()
     params = {"pipeline": cell.pipeline_name, "dataset": cell.dataset.name, "seed": cell.seed, **cell.settings}
     return CellRecord(
         key=cell.key,
         name=cell.name,
-        status=status,
-        folder=store.cell(cell.key).folder,
+        status=summary["status"],
+        folder=folder,
         params=params,
         metrics=metric_values(summary),
-        table=tuple(table_row(example, rows[example.id]) for example in examples if example.id in rows),
+        table=tuple(table_row(example, rows[example.id]) for example in asked.examples if example.id in rows),
         tags={"pipeline": cell.pipeline_name, "control": str(cell.control).lower()},
+        dataset=cell.dataset.name,
+        dataset_key=asked.data_key,
+        examples=len(asked.examples),
     )
 
 

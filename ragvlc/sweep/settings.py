@@ -1,0 +1,100 @@
+"""Dotted paths into parts: which exist, and the part with some of them set to other values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import ValidationError
+
+from ragvlc import config
+from ragvlc.core.component import Component
+from ragvlc.core.errors import ConfigError
+
+__all__ = ["Changer", "paths_in"]
+
+PartT = TypeVar("PartT", bound=Component)
+AnyPartT = TypeVar("AnyPartT", bound=Component)
+
+
+class Changer(Generic[PartT]):
+    """Makes changed parts. What a change leaves alone is kept as it is, keys and all, and equal changes are made once.
+
+    Args:
+        source: names the parts in errors.
+    """
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._made: dict[tuple[int, str], tuple[Component, Component]] = {}
+        self._places: dict[tuple[int, str], bool] = {}
+
+    def change(self, part: PartT, settings: Mapping[str, Any]) -> tuple[PartT, set[str]]:
+        """Returns the part with the settings it has a place for, parents before their children, and which those were.
+
+        Raises:
+            ConfigError: for a value that the part refuses.
+        """
+        used: set[str] = set()
+        for depth in sorted({path.count(".") for path in settings}):
+            here = [path for path in settings if path.count(".") == depth and self.has(part, path)]
+            if here:
+                part = self._changed(part, {tuple(path.split(".")): settings[path] for path in here}, "")
+                used.update(here)
+        return part, used
+
+    def has(self, part: Component, path: str) -> bool:
+        """Returns whether the part has a place for this path."""
+        key = id(part), path
+        if key not in self._places:
+            self._places[key] = _exists(part, path.split("."))
+        return self._places[key]
+
+    def _changed(self, part: AnyPartT, changes: Mapping[tuple[str, ...], Any], place: str) -> AnyPartT:
+        key = id(part), repr(changes)
+        if key not in self._made:
+            fields = self._fields({name: getattr(part, name) for name in type(part).model_fields}, changes, place)
+            try:
+                made = type(part).model_validate(fields)
+            except ValidationError as error:
+                raise ConfigError(config.problems(error, type(part), self._source, place)) from None
+            self._made[key] = made, part  # the original too: its id must stay its own
+        return cast("AnyPartT", self._made[key][0])
+
+    def _fields(self, fields: Mapping[str, Any], changes: Mapping[tuple[str, ...], Any], place: str) -> dict[str, Any]:
+        """Returns the fields with the changes made, each below the part that it is for."""
+        found = dict(fields)
+        for name in dict.fromkeys(path[0] for path in changes):
+            inner = {path[1:]: value for path, value in changes.items() if path[0] == name}
+            path = f"{place}.{name}" if place else name
+            if () in inner:
+                found[name] = inner[()]
+            elif isinstance(found[name], Component):
+                found[name] = self._changed(found[name], inner, path)
+            else:
+                found[name] = self._fields(found[name], inner, path)
+        return found
+
+
+def paths_in(place: object, prefix: str = "") -> Iterator[str]:
+    """Yields every dotted path into a part."""
+    for name, value in _inside(place):
+        yield prefix + name
+        yield from paths_in(value, f"{prefix}{name}.")
+
+
+def _exists(place: object, path: Iterable[str]) -> bool:
+    for step in path:
+        found = dict(_inside(place))
+        if step not in found:
+            return False
+        place = found[step]
+    return True
+
+
+def _inside(place: object) -> Iterator[tuple[str, Any]]:
+    if isinstance(place, Component):
+        for name in type(place).model_fields:
+            yield name, getattr(place, name)
+    elif isinstance(place, Mapping):
+        yield from place.items()

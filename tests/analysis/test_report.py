@@ -1,0 +1,203 @@
+"""What the terminal says, for results with known figures."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sweep_folders as made
+from rich.console import Console
+from sweep_folders import cell, example, failed, row, write
+
+from ragvlc.analysis.questions import one_question, question_list
+from ragvlc.analysis.report import answer_sentence, terminal_report
+from ragvlc.core.errors import ConfigError
+from ragvlc.sweep.results import Results
+
+NAMES = tuple("abcdefgh")
+EXAMPLES = [example(name) for name in NAMES]
+GOOD, HALF, NONE = (1,) * 8, (1, 1, 1, 1, 0, 0, 0, 0), (0,) * 8
+
+
+def rows(scores: tuple[float | None, ...], **answer: Any) -> list[Any]:
+    return [row(name, {"m": score, "other": 0.25}, **answer) for name, score in zip(NAMES, scores, strict=True)]
+
+
+def text_of(parts: Any, width: int = 120) -> str:
+    console = Console(width=width, markup=False, emoji=False, highlight=False)
+    with console.capture() as capture:
+        for part in parts:
+            console.print(part)
+    return capture.get()
+
+
+def line_of(text: str, start: str, nth: int = 0) -> str:
+    return [line for line in text.splitlines() if line.strip().startswith(start)][nth]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    cut = row("a", {"m": 1.0, "other": 0.25}, trace=made.dropping(5), usage=made.Usage(1500, 0, 10, 1))
+    unparsed = replace(rows(HALF)[1], flags=("unparsed",))
+    cells = [
+        cell("full", [cut, unparsed, *rows(HALF)[2:7], failed("h", {"m": 0.0, "other": 0.0})]),
+        cell("rag k=2", rows(GOOD), settings={"k": 2}),
+        cell("oracle", made.as_control(rows(GOOD)[:4]), control=True, done=False),
+    ]
+    return write(tmp_path / "hand", EXAMPLES, cells, metrics=("m", "other"))
+
+
+def test_the_report_has_scores_differences_costs_and_an_answer(results: Results) -> None:
+    text = text_of(terminal_report(results))
+    titles = [
+        line.strip()
+        for line in text.splitlines()
+        if line.strip() in ("Scores", "Difference to full", "Coverage and cost")
+    ]
+    assert titles == ["Scores", "Difference to full", "Coverage and cost"]
+    assert re.search(r"^ rag k=2 +1\.00 \[1\.00,1\.00\] +\.25 \[\.25,\.25\]", text, re.MULTILINE)
+    assert re.search(r"^ full +\.50 \[\.\d\d,\.\d\d\]", text, re.MULTILINE)
+    assert re.search(r"^ rag k=2 +\+\.50 \[\.\d\d,\.\d\d\] +\+\.03 \[\.00,\.\d\d\] +\.?\d", text, re.MULTILINE)
+    assert text.strip().splitlines()[-1].startswith("Best m: rag k=2, 1.000. Against full: +0.500 [")
+
+
+def test_the_report_counts_failures_truncation_and_what_could_not_be_read(results: Results) -> None:
+    text = text_of(terminal_report(results))
+    words = line_of(text, "full", 1).split()
+    assert words[:5] == ["full", "8/8", "1", "1", "1"], "questions, failed, truncated, unparsed"
+    assert words[5:8] == ["300", "10", "2.00"], "(1500 + 6 * 100) / 7 prompt tokens, new tokens, engine seconds"
+    assert line_of(text, "rag k=2", 2).split()[2:6] == ["8/8", "-", "-", "-"]
+
+
+def test_cells_that_are_controls_or_not_complete_say_so(results: Results) -> None:
+    text = text_of(terminal_report(results))
+    assert "oracle (not complete, control)" in text
+    assert "4/8" in text
+
+
+def test_the_report_explains_its_figures(results: Results) -> None:
+    text = " ".join(text_of(terminal_report(results)).split())
+    for words in (
+        "95 % interval",
+        "Failed questions score 0",
+        "cluster",
+        "Holm",
+        "as if it ran alone",
+        "Truncated",
+        "Unparsed",
+    ):
+        assert words in text
+
+
+def test_a_cell_of_its_own_has_no_differences(tmp_path: Path) -> None:
+    text = text_of(terminal_report(write(tmp_path, EXAMPLES, [cell("full", rows(HALF))], metrics=("m",))))
+    assert "Difference" not in text
+    assert "Best m: full, 0.500." in text
+
+
+def test_rows_against_different_baselines_name_theirs(tmp_path: Path) -> None:
+    cells = [cell(f"{name} s={s}", rows(HALF), settings={"s": s}) for name in ("full", "rag") for s in (1, 2)]
+    text = text_of(terminal_report(write(tmp_path, EXAMPLES, cells)))
+    assert "rag s=1 - full s=1" in text
+    assert "rag s=2 - full s=2" in text
+
+
+WIDE = ["contains", "token_f1", "choice_accuracy", "evidence_recall", "answer_in_context"]
+
+
+def wide(tmp_path: Path) -> Results:
+    names = ["closed_book", "full_context"]
+    names += [
+        f"rag size={s} k={k} order={o}" for s in (64, 256) for k in (2, 6) for o in ("document", "edges_best_first")
+    ]
+    scored = [row(name, {label: float(place % 2) for label in WIDE}) for place, name in enumerate(NAMES)]
+    return write(tmp_path, EXAMPLES, [cell(name, scored) for name in names], metrics=WIDE, baseline="full_context")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
+def test_no_figure_is_broken_at_any_width(tmp_path: Path, width: int) -> None:
+    text = text_of(terminal_report(wide(tmp_path)), width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    figures = re.findall(r"\.50 \[\.\d\d,\.\d\d\]|\[\.\d\d,\.\d\d\]", text)
+    assert len(figures) >= 5 * 10
+    assert "…" not in text
+    for head in ("evidence_", "answer_in_", "questions", "truncated", "unparsed", "seconds"):
+        assert head in text
+
+
+def test_a_hundred_columns_take_one_table_with_intervals_below(tmp_path: Path) -> None:
+    text = text_of(terminal_report(wide(tmp_path)), 100)
+    assert "continued" not in text
+    assert "continued" in text_of(terminal_report(wide(tmp_path)), 60)
+    assert len(text.splitlines()) < 90
+
+
+def sentence(tmp_path: Path, *cells: dict[str, Any], baseline: str = "full") -> str:
+    results = write(tmp_path, EXAMPLES, list(cells), metrics=("m",), baseline=baseline)
+    return answer_sentence(results, results.comparisons())
+
+
+def test_a_settled_answer_says_how_sure_it_is(tmp_path: Path) -> None:
+    found = sentence(tmp_path, cell("full", rows(NONE)), cell("rag", rows(GOOD)))
+    assert found == "Best m: rag, 1.000. Against full: +1.000 [+1.000, +1.000], p = 0.008."
+
+
+def test_an_unsettled_answer_says_so(tmp_path: Path) -> None:
+    found = sentence(tmp_path, cell("full", rows(HALF)), cell("rag", rows((1, 1, 1, 1, 1, 0, 0, 0))))
+    assert found.startswith("Best m: rag, 0.625. Against full: +0.125 [")
+    assert found.endswith("p = 1.000: not settled by 8 questions in 8 clusters.")
+
+
+def test_one_cluster_settles_nothing(tmp_path: Path) -> None:
+    examples = [example(name, "only") for name in NAMES]
+    results = write(tmp_path, examples, [cell("full", rows(NONE)), cell("rag", rows(GOOD))])
+    found = answer_sentence(results, results.comparisons())
+    assert found == "Best m: rag, 1.000. Against full: +1.000: not settled by 8 questions in 1 cluster."
+
+
+def test_a_baseline_that_wins_is_held_against_the_next_best(tmp_path: Path) -> None:
+    found = sentence(tmp_path, cell("full", rows(GOOD)), cell("worst", rows(NONE)), cell("rag", rows(HALF)))
+    assert found.startswith("Best m: full, 1.000. It is the baseline; against it the next best, rag: -0.500 [")
+
+
+def test_a_control_is_never_the_answer(tmp_path: Path) -> None:
+    oracle = cell("oracle", made.as_control(rows(GOOD)), control=True)
+    found = sentence(tmp_path, cell("full", rows(HALF)), cell("rag", rows(NONE)), oracle)
+    assert found.startswith("Best m: full, 0.500. It is the baseline; against it the next best, rag: -0.500")
+
+
+def test_no_scores_is_no_answer(tmp_path: Path) -> None:
+    assert sentence(tmp_path, cell("full", rows((None,) * 8))) == "No cell has a score for m yet."
+
+
+ODD = "What is [/b] :smile: [red]?"
+
+
+def test_one_question_is_shown_with_every_cells_answer(tmp_path: Path) -> None:
+    asked = [example("a", question=ODD, choices=["yes [/i]", "no"], references=["no"], documents=["d1", "d2"])]
+    cells = [
+        cell("full", [row("a", {"m": 1.0}, text="[/x] no")]),
+        cell("rag", [failed("a", {"m": None}, "out [/of] it")]),
+    ]
+    text = text_of(one_question(write(tmp_path, asked, cells), "a"))
+    for words in (ODD, "A. yes [/i]", "B. no", "accepted: no", "over: d1, d2", "[/x] no", "failed: out [/of] it"):
+        assert words in text
+    assert line_of(text, "full").split()[-2:] == ["1.00", "100"]
+    assert line_of(text, "rag").split()[-2:] == ["-", "-"]
+
+
+def test_all_questions_are_listed_with_their_mean(tmp_path: Path) -> None:
+    cells = [cell("full", rows(HALF)), cell("rag", rows(GOOD))]
+    text = text_of(question_list(write(tmp_path, [example(name, question=ODD) for name in NAMES], cells)))
+    assert line_of(text, "a").split()[-2:] == ["1.00", "2/2"]
+    assert line_of(text, "h").split()[-2:] == ["0.50", "1/2"]
+    assert text.count(ODD) == 8
+
+
+def test_an_unknown_question_names_the_nearest(tmp_path: Path) -> None:
+    results = write(tmp_path, [example("question-1")], [cell("full", [])])
+    with pytest.raises(ConfigError, match=r"no question 'question1'\. Nearest: question-1\."):
+        one_question(results, "question1")

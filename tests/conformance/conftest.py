@@ -1,0 +1,60 @@
+"""What every kind of a family is tried with: the least settings it needs, the toy set, and a folder of examples."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ragvlc.core import families
+from ragvlc.core.component import Component, known_kinds
+from ragvlc.core.data import Example
+from ragvlc.datasets.toy import Toy
+
+FAMILIES: dict[str, type[Component]] = {
+    cls.family: cls
+    for cls in vars(families).values()
+    if isinstance(cls, type) and issubclass(cls, Component) and cls.__dict__.get("family")
+}
+
+# Kinds that cannot do with their defaults, and the least they need. Documented in the kind's own docstring.
+LEAST: dict[tuple[str, str], dict[str, Any]] = {("routers", "always"): {"route": "full"}}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Gives a test with an argument `route_kind`, `order_kind` ... every kind in that family's folder."""
+    for family in FAMILIES:
+        name = f"{family.removesuffix('s')}_kind"
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, known_kinds(family))
+    if "any_kind" in metafunc.fixturenames:
+        kinds = [(family, kind) for family in FAMILIES for kind in known_kinds(family)]
+        metafunc.parametrize("any_kind", kinds, ids=["-".join(kind) for kind in kinds])
+
+
+@pytest.fixture(scope="session")
+def examples() -> tuple[Example, ...]:
+    return Toy().load()
+
+
+@pytest.fixture(scope="session")
+def jsonl_folder(tmp_path_factory) -> str:
+    """A folder with one question over one document."""
+    folder = tmp_path_factory.mktemp("jsonl")
+    document = {"doc_id": "d", "text": "The tower is 31 metres high."}
+    question = {"question_id": "q", "doc_id": "d", "question": "How high?", "answers": ["31 metres"]}
+    (folder / "documents.jsonl").write_text(json.dumps(document) + "\n")
+    (folder / "questions.jsonl").write_text(json.dumps(question) + "\n")
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def build(jsonl_folder):
+    """Returns a function that builds a kind with the least settings, and others if given."""
+
+    def build(family: str, kind: str, **settings):
+        least = {"path": jsonl_folder} if (family, kind) == ("datasets", "jsonl") else LEAST.get((family, kind), {})
+        return FAMILIES[family].build({"kind": kind, **least, **settings})
+
+    return build

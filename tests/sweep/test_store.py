@@ -1,0 +1,187 @@
+"""Rows survive being written, torn and read again; one process at a time runs a sweep."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ragvlc.core.answer import Answer, Failure, Prediction, Step, Timing, Usage
+from ragvlc.core.data import Chunk, Hit, Span
+from ragvlc.core.errors import StoreError
+from ragvlc.sweep.rows import from_row, to_row
+from ragvlc.sweep.store import CellStore, SweepStore
+
+ANSWER = Answer(
+    text="茉莉花茶, naïve \ud83d\n\u2028 \x00",
+    route="rag",
+    ranking=(Hit(Chunk("d\ud800", 3, 10, 20, "", 1), 0.1 + 0.2), Hit(Chunk("d", 0, 0, 10, "", 0), -1e-300)),
+    context=(Span("d", 0, 10), Span("d\ud800", 10, 20)),
+    usage=Usage(10, 2, 3, 4, 5, 6),
+    timing=Timing(0.1, 0.2, 0.3, {"search": 1e-9}),
+    trace=(Step("a", {"n": 1, "text": "\udfff", "none": None}, Usage(1), 0.5, (Step("b"),)),),
+    finish="length",
+    reused=True,
+)
+ROW = Prediction("q\ud83d", "key", ANSWER, None, {"m": 0.5, "none": None}, ("unparsed",), {"m": "abc"})
+FAILED = Prediction("f", "key", None, Failure("generate", "EngineError", "it\nfailed", True), {"m": 0.0})
+ANY_TEXT = st.text(st.characters(exclude_categories=[]))
+
+
+def store(folder: Path) -> CellStore:
+    found = CellStore(folder / "cell")
+    found.reopen("settings: {}\n")
+    return found
+
+
+@pytest.mark.parametrize("row", [ROW, FAILED])
+def test_a_row_comes_back_as_it_was(tmp_path: Path, row: Prediction) -> None:
+    cell = store(tmp_path)
+    cell.append(row)
+    assert cell.load() == {row.example_id: row}
+
+
+def test_a_row_keeps_every_field() -> None:
+    """A field added to an answer must not be forgotten here: none of the sample's fields has its default."""
+    for thing in (ANSWER, ANSWER.usage, ANSWER.timing, ROW):
+        for one in fields(thing):
+            assert getattr(thing, one.name) != one.default or one.name == "failure", one.name
+    assert from_row(json.loads(json.dumps(to_row(ROW)))) == ROW
+
+
+@settings(max_examples=50, deadline=None)
+@given(text=ANY_TEXT, name=ANY_TEXT, score=st.floats(allow_nan=False, allow_infinity=False))
+def test_any_text_and_score_come_back(
+    tmp_path_factory: pytest.TempPathFactory, text: str, name: str, score: float
+) -> None:
+    cell = store(tmp_path_factory.mktemp("rows"))
+    row = Prediction(name, "key", Answer(text), scores={"m": score})
+    cell.append(row)
+    assert cell.load()[name] == row
+
+
+def test_the_last_row_of_an_id_wins(tmp_path: Path) -> None:
+    cell = store(tmp_path)
+    for text in ("first", "second"):
+        cell.append(Prediction("q", "key", Answer(text)))
+    cell.append(Prediction("other", "key", Answer("third")))
+    assert {name: row.answer.text for name, row in cell.load().items() if row.answer} == {
+        "q": "second",
+        "other": "third",
+    }
+
+
+def test_every_torn_tail_is_left_out_and_mended(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cell = store(tmp_path)
+    cell.append(Prediction("whole", "key", Answer("stays")))
+    file = tmp_path / "cell" / "predictions.jsonl"
+    whole = file.read_bytes()
+    cell.append(ROW)
+    both = file.read_bytes()
+    for cut in range(len(whole) + 1, len(both)):
+        file.write_bytes(both[:cut])
+        assert set(cell.load()) == {"whole"}, cut
+        cell.reopen("settings: {}\n")
+        assert file.read_bytes() == whole, cut
+    assert "torn" in caplog.text
+
+
+def test_a_row_after_a_mended_tear_stands_on_a_line_of_its_own(tmp_path: Path) -> None:
+    cell = store(tmp_path)
+    cell.append(ROW)
+    with (tmp_path / "cell" / "predictions.jsonl").open("ab") as file:
+        file.write(b'{"id":"torn')
+    cell.mend()
+    cell.append(FAILED)
+    assert set(cell.load()) == {ROW.example_id, "f"}
+
+
+def test_a_tear_longer_than_a_block_and_a_file_of_nothing_else_are_mended(tmp_path: Path) -> None:
+    cell = store(tmp_path)
+    cell.append(FAILED)
+    file = tmp_path / "cell" / "predictions.jsonl"
+    whole = file.read_bytes()
+    file.write_bytes(whole + b"x" * 200_000)
+    cell.mend()
+    assert file.read_bytes() == whole
+    file.write_bytes(b"x" * 200_000)
+    cell.mend()
+    assert file.read_bytes() == b""
+    assert cell.load() == {}
+
+
+@pytest.mark.parametrize("line", ["not json", "[]", '{"id": "q"}', '{"id": "q", "example_key": "", "answer": {}}'])
+def test_a_line_of_another_make_names_file_and_line(tmp_path: Path, line: str) -> None:
+    cell = store(tmp_path)
+    cell.append(ROW)
+    with (tmp_path / "cell" / "predictions.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(StoreError, match=r"predictions\.jsonl line 2: not a row of this version"):
+        cell.load()
+
+
+def test_no_number_that_json_lacks_is_written(tmp_path: Path) -> None:
+    cell = store(tmp_path)
+    with pytest.raises(ValueError, match="JSON"):
+        cell.append(Prediction("q", "key", Answer("a"), scores={"m": float("nan")}))
+    assert cell.load() == {}
+
+
+def test_a_reopened_cell_is_not_done(tmp_path: Path) -> None:
+    cell = store(tmp_path)
+    assert cell.summary() is None
+    cell.write_summary({"asked": "x"})
+    assert cell.summary() == {"asked": "x"}
+    cell.reopen("settings: {}\n")
+    assert cell.summary() is None
+
+
+def test_a_summary_is_replaced_whole_and_leaves_no_parts(tmp_path: Path) -> None:
+    cell = store(tmp_path)
+    for n in range(3):
+        cell.write_summary({"n": n})
+    assert sorted(path.name for path in (tmp_path / "cell").iterdir()) == ["resolved.yaml", "summary.json"]
+
+
+def test_a_folder_without_results_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"no results here.*ragvlc run"):
+        SweepStore(tmp_path / "nothing").cells()
+    (tmp_path / "cells.json").write_text("{", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"cells\.json: not JSON"):
+        SweepStore(tmp_path).cells()
+
+
+def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(StoreError, match="cannot be written"), SweepStore(tmp_path / "file" / "sweep"):
+        pass
+
+
+def test_examples_with_half_a_character_come_back(tmp_path: Path) -> None:
+    kept = SweepStore(tmp_path)
+    example = {"id": "q\ud83d", "question": "茶\u2028?", "choices": []}
+    assert kept.examples(kept.write_examples("0123456789abcdef99", [example, example])) == [example, example]
+
+
+def test_a_second_run_in_this_process_or_another_is_refused(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from ragvlc.sweep.store import SweepStore\n"
+        "from ragvlc.core.errors import StoreError\n"
+        "try:\n    SweepStore(Path(sys.argv[1])).__enter__()\n"
+        "except StoreError as error:\n    print(error)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with SweepStore(tmp_path):
+        with pytest.raises(StoreError, match="another process is running this sweep"), SweepStore(tmp_path):
+            pass
+        there = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "another process is running this sweep" in there.stdout
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
+    with SweepStore(tmp_path) as free:
+        assert free.folder == tmp_path
