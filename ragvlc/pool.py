@@ -11,10 +11,11 @@ import tempfile
 import threading
 import zipfile
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ragvlc import packaged
@@ -41,18 +42,25 @@ class Found:
     reused: bool
 
 
+LARGE: Mapping[str, int] = MappingProxyType({"chunk": 256, "index": 256})
+"""Stages whose values hold whole documents' texts or vectors, and how many of them are kept in memory."""
+
+
 class Once:
     """Computes each distinct input once, however many threads ask for it at the same time, and counts both.
+
+    The values asked for least recently are forgotten beyond `capacity` for each stage, or what `large` says of it.
 
     Attributes:
         asked: requests by stage.
         computed: computations by stage.
     """
 
-    def __init__(self, capacity: int = 20_000) -> None:
+    def __init__(self, capacity: int = 20_000, *, large: Mapping[str, int] = LARGE) -> None:
         self._capacity = capacity
+        self._large = large
         self._lock = threading.Lock()
-        self._futures: OrderedDict[tuple[str, str], Future[Any]] = OrderedDict()
+        self._futures: dict[str, OrderedDict[str, Future[Any]]] = {}
         self.asked: Counter[str] = Counter()
         self.computed: Counter[str] = Counter()
 
@@ -85,25 +93,26 @@ class Once:
     def _claim(self, stage: str, keys: Sequence[str]) -> tuple[list[Future[Any]], list[int]]:
         futures, mine = [], []
         with self._lock:
+            kept = self._futures.setdefault(stage, OrderedDict())
             self.asked[stage] += len(keys)
             for place, key in enumerate(keys):
-                future = self._futures.get((stage, key))
+                future = kept.get(key)
                 if future is None:
-                    future = self._futures[stage, key] = Future()
+                    future = kept[key] = Future()
                     mine.append(place)
                 else:
-                    self._futures.move_to_end((stage, key))
+                    kept.move_to_end(key)
                 futures.append(future)
             self.computed[stage] += len(mine)
-            while len(self._futures) > self._capacity:
-                self._futures.popitem(last=False)
+            while len(kept) > self._large.get(stage, self._capacity):
+                kept.popitem(last=False)
         return futures, mine
 
     def _forget(self, stage: str, keys: Sequence[str]) -> None:
         with self._lock:
             self.computed[stage] -= len(keys)
             for key in keys:
-                self._futures.pop((stage, key), None)
+                self._futures[stage].pop(key, None)
 
 
 class ArrayStore:

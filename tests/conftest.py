@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # Before anything imports the libraries that read them, and inherited by every process that a test starts.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -17,6 +18,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 # A store that whoever runs the tests has set up is not to be written to.
 os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+# Machines are shared: how long an example takes says nothing.
+settings.register_profile("ragvlc", deadline=None)
+settings.load_profile("ragvlc")
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"

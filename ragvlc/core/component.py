@@ -192,10 +192,12 @@ def _outside(family: type[PartT], kind: str) -> type[PartT]:
     module_name, _, class_name = kind.partition(":")
     try:
         part = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise _problem(f"'{kind}' cannot be imported: {error}.") from error
     if not (inspect.isclass(part) and issubclass(part, family)):
         raise _problem(f"'{kind}' is not a subclass of {family.__module__}.{family.__name__}.")
+    if inspect.isabstract(part):
+        raise _problem(f"'{kind}' is abstract: name a class that has every method of {family.__name__}.")
     return part
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from ragvlc import packaged
-from ragvlc.core.component import Execution, ModelName
+from ragvlc.core.component import Execution
 from ragvlc.core.engines import VectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder
@@ -34,7 +34,7 @@ class SentenceTransformerEmbedder(Embedder):
         batch_size: texts computed together.
     """
 
-    model: ModelName = "packaged:all-minilm-l6-v2"
+    model: packaged.Model = "packaged:all-minilm-l6-v2"
     query_prompt: str | None = None
     passage_prompt: str | None = None
     max_length: Annotated[int | None, Field(ge=3)] = None

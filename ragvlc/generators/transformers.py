@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from ragvlc import packaged
 from ragvlc.core.answer import Timing, Usage
-from ragvlc.core.component import Execution, ModelName
+from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
-from ragvlc.core.errors import ConfigError, EngineError, WindowExceeded
+from ragvlc.core.errors import EngineError, WindowExceeded
 from ragvlc.core.families import Generator
 from ragvlc.generators._chat import ChatTokenizer
 from ragvlc.generators._decoding import Batch, Row, decode
@@ -48,7 +48,7 @@ class TransformersGenerator(Generator):
     """
 
     version: ClassVar[int] = 1
-    model: Annotated[ModelName, Execution] = "packaged:smollm2-135m-instruct"
+    model: Annotated[packaged.Model, Execution] = "packaged:smollm2-135m-instruct"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: Annotated[str, Field(min_length=1), Execution] = "auto"
     batch_size: Annotated[int, Field(ge=1)] = 1
@@ -56,15 +56,6 @@ class TransformersGenerator(Generator):
     system: str | None = None
     template_options: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
     attention: str = "sdpa"
-
-    @field_validator("model")
-    @classmethod
-    def _check_model(cls, model: str) -> str:
-        try:
-            packaged.find(model)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        return model
 
     @model_validator(mode="after")
     def _settle_dtype(self) -> Self:

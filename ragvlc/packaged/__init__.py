@@ -22,13 +22,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AfterValidator
+
+from ragvlc.core.component import ModelName
 from ragvlc.core.errors import ConfigError, EngineError, nearest
 from ragvlc.packaged import _smollm2
 
 __all__ = [
     "PACKAGED",
+    "Model",
     "PackagedModel",
     "cache_folder",
     "fetch",
@@ -97,6 +101,18 @@ def find(model: str) -> PackagedModel | None:
         known = ", ".join(PREFIX + known for known in PACKAGED)
         raise ConfigError(f"'{model}' is no packaged model. Known: {known}.{nearest(name, PACKAGED)}")
     return PACKAGED[name]
+
+
+def _known(model: str) -> str:
+    try:
+        find(model)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return model
+
+
+Model = Annotated[ModelName, AfterValidator(_known)]
+"""A hub id, a folder or `packaged:NAME`; a misspelt name of a packaged model is refused when a file is read."""
 
 
 def resolve(model: str) -> str:

@@ -14,7 +14,7 @@ from ragvlc.core.data import Document, Hit, Query, Span
 from ragvlc.core.engines import Prompt, Request, Run, placeholders
 from ragvlc.core.errors import nearest
 from ragvlc.core.families import Route
-from ragvlc.routes._context import Truncation, fit
+from ragvlc.routes._context import Budget, Truncation, fit
 
 __all__ = ["Asking", "Reading", "letters", "whole"]
 
@@ -138,17 +138,15 @@ class Reading(Asking):
         spans: Sequence[Span],
         ranking: Sequence[Hit] = (),
         limit: int | None = None,
+        least: Sequence[int] = (),
     ) -> Answer:
-        """Returns the answer from `spans` in their order, cut to the window and to `limit` document tokens."""
-        fitted = fit(
-            spans,
-            documents,
-            run.generator(self.generator),
-            lambda text: self.prompt(query, text),
-            max_tokens=self.max_tokens(query),
-            truncation=self.truncation,
-            limit=limit,
-        )
+        """Returns the answer from `spans` in their order, cut to the window and to `limit` document tokens.
+
+        `least` are the places in `spans` to give up first; by default the longest span is cut first.
+        """
+        reader = run.generator(self.generator)
+        budget = Budget(self.max_tokens(query), self.truncation, limit, least)
+        fitted = fit(spans, documents, reader, lambda text: self.prompt(query, text), budget)
         with run.step("read", pieces=len(fitted.context), dropped_tokens=fitted.dropped_tokens):
             return self.ask(fitted.prompt, query, run, ranking=ranking, context=fitted.context)
 

@@ -10,13 +10,30 @@ from ragvlc.core.data import Document, Span
 from ragvlc.core.engines import Prompt, Reader, Tokenizer
 from ragvlc.core.errors import WindowExceeded
 
-__all__ = ["Fitted", "Truncation", "fit", "lay_out"]
+__all__ = ["Budget", "Fitted", "Truncation", "fit", "lay_out"]
 
 Truncation = Literal["middle", "head", "tail", "refuse"]
 """Where a document too long for its budget is cut; `refuse` fails the example instead."""
 
 OMISSION = "\n[...]\n"
 """Stands where characters were left out inside a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a prompt must fit, and what gives way.
+
+    Attributes:
+        max_tokens: of the answer.
+        truncation: where a span is cut.
+        limit: at most so many tokens of document text, whatever the window allows.
+        least: places in the spans, those to give up first in front; by default the longest span is cut, then the next.
+    """
+
+    max_tokens: int
+    truncation: Truncation = "middle"
+    limit: int | None = None
+    least: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +94,7 @@ def fit(
     documents: Sequence[Document],
     reader: Reader,
     make: Callable[[str], Prompt],
-    *,
-    max_tokens: int,
-    truncation: Truncation = "middle",
-    limit: int | None = None,
+    budget: Budget,
 ) -> Fitted:
     """Returns a prompt whose rendered tokens and answer fit the window; only document text is ever cut.
 
@@ -89,14 +103,13 @@ def fit(
         documents: the question's documents.
         reader: whose window and tokenizer count.
         make: puts document text into the prompt.
-        max_tokens: of the answer.
-        truncation: where the longest span is cut.
-        limit: at most so many tokens of document text, whatever the window allows.
+        budget: what to fit and what gives way.
 
     Raises:
         WindowExceeded: if `truncation` is `refuse` and the text is too long, or if no document token fits at all.
     """
     tokenizer = reader.tokenizer
+    max_tokens, limit, truncation = budget.max_tokens, budget.limit, budget.truncation
     room = reader.window - max_tokens
     kept = tuple(spans)
     text = lay_out(kept, documents)
@@ -107,10 +120,12 @@ def fit(
             f"the prompt is {excess} tokens too long for a window of {reader.window} with {max_tokens} for the answer"
             f"{f' and at most {limit} of documents' if limit else ''}; truncation is 'refuse'."
         )
+    sizes = _tokens(spans, documents, tokenizer) if excess > 0 else []
+    order = budget.least or sorted(range(len(sizes)), key=lambda i: (-sizes[i], i))
     shrink = 0
     while excess > 0:
         shrink += excess
-        kept = _cut(spans, documents, tokenizer, shrink, truncation)
+        kept = _cut([(place, spans[place], sizes[place]) for place in order], documents, tokenizer, shrink, truncation)
         if not kept:
             raise WindowExceeded(
                 f"instructions, question and {max_tokens} tokens for the answer leave no room for document text in a "
@@ -121,7 +136,7 @@ def fit(
         text = lay_out(kept, documents, cuts)
         prompt = make(text)
         excess = _excess(prompt, text, tokenizer, room, limit)
-    dropped = sum(_tokens(spans, documents, tokenizer)) - sum(_tokens(kept, documents, tokenizer)) if shrink else 0
+    dropped = sum(sizes) - sum(_tokens(kept, documents, tokenizer)) if shrink else 0
     return Fitted(prompt, kept, dropped)
 
 
@@ -131,22 +146,32 @@ def _excess(prompt: Prompt, text: str, tokenizer: Tokenizer, room: int, limit: i
 
 
 def _cut(
-    spans: Sequence[Span], documents: Sequence[Document], tokenizer: Tokenizer, excess: int, where: Truncation
+    spans: Sequence[tuple[int, Span, int]],
+    documents: Sequence[Document],
+    tokenizer: Tokenizer,
+    excess: int,
+    where: Truncation,
 ) -> tuple[Span, ...]:
-    """Returns the spans less `excess` tokens and the omission mark, taken from the longest span, then the next."""
+    """Returns the spans in prompt order, less `excess` tokens and the omission mark from the first, then the next.
+
+    Args:
+        spans: place in the prompt, span, tokens; those to give up first in front.
+        documents: the question's documents.
+        tokenizer: counts.
+        excess: tokens to lose.
+        where: a span is cut.
+    """
     texts = {document.id: document.text for document in documents}
-    pieces: list[tuple[Span, ...]] = [(span,) for span in spans]
-    sizes = _tokens(spans, documents, tokenizer)
+    pieces: dict[int, tuple[Span, ...]] = {}
     mark = tokenizer.count(f"a{OMISSION}a") - tokenizer.count("a") * 2  # beside text: its edges join their neighbours
-    for place in sorted(range(len(spans)), key=lambda i: (-sizes[i], i)):
-        if excess <= 0:
-            break
-        span = spans[place]
-        keep = max(0, sizes[place] - excess - mark)
-        tokens = tokenizer.spans(texts[span.document_id][span.start : span.end])
-        pieces[place] = _halves(span, tokens, keep, where)
-        excess -= sizes[place] - keep - (mark if pieces[place] else 0)
-    return tuple(piece for group in pieces for piece in group)
+    for place, span, size in spans:
+        pieces[place] = (span,)
+        if excess > 0:
+            keep = max(0, size - excess - mark)
+            tokens = tokenizer.spans(texts[span.document_id][span.start : span.end])
+            pieces[place] = _halves(span, tokens, keep, where)
+            excess -= size - keep - (mark if pieces[place] else 0)
+    return tuple(piece for place in sorted(pieces) for piece in pieces[place])
 
 
 def _halves(span: Span, tokens: Sequence[tuple[int, int]], keep: int, where: Truncation) -> tuple[Span, ...]:

@@ -4,7 +4,8 @@ Sources: retrieval-augmented generation (Lewis et al. 2020, arXiv 2005.11401); t
 al. 2024 (Long-Context LLMs Meet RAG, arXiv 2410.05983) or in document order after Yu et al. 2024 (OP-RAG, arXiv
 2409.01666).
 Differences: retrieval is over the documents of the question, not over a corpus; passages that touch or overlap in the
-prompt are read as one; passages carry no number, and a title line only when the question has several documents.
+prompt are read as one; what does not fit the window costs the passages that matched worst; passages carry no number,
+and a title line only when the question has several documents.
 """
 
 from __future__ import annotations
@@ -43,4 +44,6 @@ class Retrieve(Reading):
             arranged = self.order.arrange(selected, run.seed_for("order"))
             facts |= {"chunks": len(chunks), "ranked": len(ranking), "selected": len(selected)}
         spans = [hit.chunk.span for hit in arranged]
-        return self.read(query, documents, run, spans=spans, ranking=ranking)
+        rank = {hit.chunk.span: place for place, hit in enumerate(selected)}
+        worst_first = sorted(range(len(spans)), key=lambda i: -rank[spans[i]])
+        return self.read(query, documents, run, spans=spans, ranking=ranking, least=worst_first)

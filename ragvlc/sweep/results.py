@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ragvlc.core.answer import Prediction
-from ragvlc.core.errors import ConfigError, nearest
+from ragvlc.core.errors import ConfigError, StoreError, nearest
 from ragvlc.statistics import holm, paired_difference
 from ragvlc.sweep.scoring import stored_row_key
 from ragvlc.sweep.store import SweepStore
@@ -102,17 +102,16 @@ class Results:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Returns the results in `runs/<sweep>`. Raises `StoreError` if there are none."""
+        """Returns the results in `runs/<sweep>`. Raises `StoreError` if there are none, or of another version."""
         store = SweepStore(Path(folder))
-        cells = []
-        baseline = ""
-        for facts in store.cells():
-            examples = {one["id"]: one for one in store.examples(facts["examples"])}
-            cell = store.cell(facts["key"])
-            rows = _standing(cell.load(), examples, control=facts["control"])
-            complete = cell.summary() is not None and len(rows) == len(examples)
-            cells.append(CellResult(facts, examples, rows, complete, tuple(facts["metrics"])))
-            baseline = facts["baseline"]
+        found = store.cells()
+        try:
+            cells = [_cell(store, facts) for facts in found]
+            baseline = found[-1]["baseline"] if found else ""
+        except (KeyError, TypeError) as error:
+            raise StoreError(
+                f"{store.folder}: written by another version of ragvlc ({error!r}). Run the experiment again."
+            ) from error
         return cls(store.folder, cells, baseline)
 
     @property
@@ -172,6 +171,14 @@ class Results:
         pairs = [(cell, _agreeing(bases, cell)) for cell in others] or [(cell, _first(bases, cell)) for cell in bases]
         pairs = [(cell, base) for cell, base in pairs if cell is not base]
         return [one for metric in self.metrics for one in _compared(metric, pairs)]
+
+
+def _cell(store: SweepStore, facts: Mapping[str, Any]) -> CellResult:
+    examples = {one["id"]: one for one in store.examples(facts["examples"])}
+    cell = store.cell(facts["key"])
+    rows = _standing(cell.load(), examples, control=facts["control"])
+    complete = cell.summary() is not None and len(rows) == len(examples)
+    return CellResult(facts, examples, rows, complete, tuple(facts["metrics"]))
 
 
 def _standing(

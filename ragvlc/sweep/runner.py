@@ -183,7 +183,6 @@ def _run_cell(one: _Owing, sweep: Sweep, pool: EnginePool, told: Watcher) -> _En
                 told.row(one.cell, prediction)
                 failures += prediction.failure is not None
                 rows[prediction.example_id] = prediction
-        rows = {example.id: rows[example.id] for example in one.asked.examples if example.id in rows}
     owing = any(row.failure is not None and row.failure.transient for row in rows.values())
     status = "stopped" if failures > allowed else "owing" if owing else "complete"
     summary = cell_summary(one.cell, status, rows, one.asked)

@@ -98,6 +98,13 @@ def test_a_cell_of_its_own_has_no_differences(tmp_path: Path) -> None:
     assert "Best m: full, 0.500." in text
 
 
+def test_a_difference_that_rounds_to_nothing_has_no_sign(tmp_path: Path) -> None:
+    cells = [cell("full", rows((0.001,) * 8)), cell("rag", rows((0.0,) * 8))]
+    text = text_of(terminal_report(write(tmp_path, EXAMPLES, cells)))
+    assert re.search(r"^ rag +\.00 \[\.00,\.00\] +\.?\d", text, re.MULTILINE)
+    assert "-.00" not in text
+
+
 def test_rows_against_different_baselines_name_theirs(tmp_path: Path) -> None:
     cells = [cell(f"{name} s={s}", rows(HALF), settings={"s": s}) for name in ("full", "rag") for s in (1, 2)]
     text = text_of(terminal_report(write(tmp_path, EXAMPLES, cells)))

@@ -123,3 +123,23 @@ def test_the_trace_counts(ask):
     assert facts == {"chunks": 4, "ranked": 4, "selected": 2}
     assert [step.name for step in answer.trace] == ["route", "retrieve", "read"]
     assert answer.context == (Span("d", 0, 24), Span("d", 75, 101))
+
+
+@pytest.mark.parametrize("order", ["relevance", "document", "edges_best_last"])
+def test_what_does_not_fit_costs_the_worst_passages(ask, order):
+    long = Document("l", " ".join(f"w{number}" for number in range(400)))
+    asked = ask(
+        {
+            "kind": "retrieve",
+            "chunker": {"kind": "tokens", "size": 50},
+            "selector": {"kind": "top_k", "k": 8},
+            "order": order,
+        },
+        "w210 w211 w212 w301",
+        [long],
+        window=200,
+    )
+    best, second = (hit.chunk.text for hit in asked.answer.ranking[:2])
+    assert best in asked.prompt
+    assert second in asked.prompt
+    assert asked.answer.dropped_tokens > 100

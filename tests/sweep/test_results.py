@@ -145,10 +145,10 @@ def test_a_cell_meets_the_baseline_on_its_own_data(tmp_path: Path) -> None:
     file = results.cells[0].facts["examples"]
     (tmp_path / "examples-other.jsonl").write_bytes((tmp_path / file).read_bytes())
     cells = [
-        cell("full dataset=long", scored, settings={"dataset": "long"}, examples="examples-other.jsonl"),
-        cell("full dataset=short", scored, settings={"dataset": "short"}),
-        cell("rag dataset=short", scored, settings={"dataset": "short"}),
-        cell("rag dataset=long", scored, settings={"dataset": "long"}, examples="examples-other.jsonl"),
+        cell("full dataset=long", scored, examples="examples-other.jsonl"),
+        cell("full dataset=short", scored),
+        cell("rag dataset=short", scored),
+        cell("rag dataset=long", scored, examples="examples-other.jsonl"),
     ]
     found = compared(write(tmp_path, EXAMPLES, cells))
     assert found == {"rag dataset=short": "full dataset=short", "rag dataset=long": "full dataset=long"}
@@ -191,6 +191,13 @@ def test_rows_of_a_control_belong_to_their_gold(tmp_path: Path) -> None:
         answered = made.Prediction("a", content_key(["key of a", gold]), made.Answer("x"), scores={"m": 1.0})
         results = write(tmp_path / gold, EXAMPLES, [cell("oracle", [answered], control=True)])
         assert list(results.cells[0].rows) == kept
+
+
+def test_a_folder_of_another_version_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, EXAMPLES, [cell("full", rows(1, 0, 1, 0))])
+    (tmp_path / "cells.json").write_text('[{"key": "0"}]', encoding="utf-8")
+    with pytest.raises(StoreError, match="written by another version"):
+        Results.load(tmp_path)
 
 
 def test_no_results_is_an_error(tmp_path: Path) -> None:

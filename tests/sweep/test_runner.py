@@ -337,6 +337,7 @@ def test_a_metric_that_raises_is_a_failure_and_is_scored_again_later(data: Path,
     assert row.failure is not None
     assert (row.failure.stage, row.failure.type, row.scores) == ("score", "ZeroDivisionError", {})
     assert row.answer is not None, "the answer is kept"
+    rescore(sweep(broken=True), runs)
     assert len(lines(outcome, "full")) == 12, "failing again in the same way adds no rows"
     outcome, engine = ran(sweep(broken=False), runs)
     assert engine.requests == []
