@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from ragvlc.core.errors import ConfigError, RagvlcError
+from ragvlc.core.errors import ConfigError, RagvlcError, StoreError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -210,10 +210,19 @@ def ui(
     """Open MLflow on the store that holds the results."""
     import subprocess
 
-    from ragvlc.trackers.mlflow import ui_command
+    from ragvlc.trackers.mlflow import charts_page, ui_command
 
     command = ui_command(results, port)
     _out().print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)")
+    folder = Path(results)
+    sweeps = (
+        [folder] if (folder / "cells.json").is_file() else sorted(path.parent for path in folder.glob("*/cells.json"))
+    )
+    for sweep in sweeps:
+        try:
+            _out().print(f"  {sweep.name}, its cells side by side: {charts_page(results, sweep.name, port)}")
+        except StoreError as error:
+            _out().print(f"  {error}")
     try:
         sys.exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own command
     except KeyboardInterrupt:

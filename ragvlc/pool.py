@@ -150,6 +150,9 @@ class EnginePool:
     """
 
     def __init__(self, arrays: Path | None = None) -> None:
+        # Before torch starts its threads: they then sleep while they wait. Spinning, two busy processes on a small
+        # machine slow each other down several times over.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         self.once = Once()
         self.arrays = ArrayStore(arrays or packaged.cache_folder() / "indexes")
         self._engines: dict[str, TextEngine | VectorEngine] = {}

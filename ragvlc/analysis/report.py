@@ -21,7 +21,7 @@ SCORES = (
     "questions of this kind. Failed questions score 0; - where a metric does not apply."
 )
 DIFFERENCES = (
-    "Question by question, so these intervals say more than those above: one without 0 in it is a real difference. "
+    "Question by question, so these intervals say more than those above: one without 0 speaks for a difference. "
     "p: the chance of a difference as large if there were none, corrected for the number of rows (Holm). In intervals "
     "and p, questions over one document (a cluster) count together."
 )
