@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 import scipy.stats
@@ -85,13 +83,6 @@ def test_coverage_on_clustered_data():
         assert one.high - one.low > 1.5 * (two.high - two.low)
     assert 0.89 <= aware / 200 <= 0.98
     assert naive / 200 < 0.7
-
-
-def test_five_thousand_questions_take_well_under_a_second():
-    values, clusters = list(np.random.default_rng(0).random(5000)), names(5000)
-    start = time.process_time()
-    mean_interval(values, clusters, resamples=2000)
-    assert time.process_time() - start < 2  # 0.2 s on an idle core
 
 
 def test_difference_by_hand():

@@ -71,7 +71,7 @@ def started(experiment: Path, runs: Path) -> subprocess.Popen[bytes]:
 
 def finished(experiment: Path, runs: Path) -> None:
     process = started(experiment, runs)
-    _, errors = process.communicate(timeout=500)
+    _, errors = process.communicate(timeout=1500)
     assert process.returncode == 0, errors.decode()
 
 
@@ -123,5 +123,6 @@ def test_ten_kills_change_nothing(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 def test_ten_kills_change_nothing_with_a_real_model(tmp_path: Path, language_model: Path) -> None:
     check(tmp_path, model_sweep(tmp_path), kills=10, seed=4)
