@@ -23,7 +23,7 @@ from ragvlc.pool import EnginePool
 if TYPE_CHECKING:
     from ragvlc.core.engines import Vectors
 
-__all__ = ["Flaky", "FunctionEngine", "ScriptedPool", "WordVectors", "prompts_sent", "without_gold"]
+__all__ = ["Flaky", "FunctionEngine", "ScriptedPool", "WordVectors", "without_gold"]
 
 
 class FunctionEngine:
@@ -152,11 +152,6 @@ class Flaky(Generator):
             return text.rsplit(maxsplit=1)[-1]
 
         return FunctionEngine(reply, self.window)
-
-
-def prompts_sent(engine: FunctionEngine) -> list[str]:
-    """Returns the texts of all prompts that reached an engine."""
-    return [request.prompt.text() for request in engine.requests]
 
 
 def without_gold(example: Example) -> Example:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
 from ragvlc.metrics._normalise import has_cjk, normalise
 
-__all__ = ["Comparison", "compare", "reply_text"]
+__all__ = ["Comparison", "compare", "reply_text", "share_found", "wanted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,20 @@ def compare(answer: Answer, example: Example) -> Comparison | None:
     reply = reply_text(answer)
     gold = () if example.unanswerable else example.references
     cjk = has_cjk(reply, *gold)
-    references = [normal for reference in gold if (normal := normalise(reference, cjk=cjk))]
+    references = wanted(example, cjk=cjk)
     if example.answer_mode == "all":
         references = [" ".join(references)]
     return Comparison(normalise(reply, cjk=cjk), tuple(references) or ("",))
+
+
+def wanted(example: Example, *, cjk: bool) -> list[str]:
+    """Returns the normalised references to look for in a text: none for unanswerable examples, none without a word."""
+    gold = () if example.unanswerable else example.references
+    return [normal for reference in gold if (normal := normalise(reference, cjk=cjk))]
+
+
+def share_found(found: Sequence[bool], example: Example) -> float | None:
+    """Returns the share of `wanted` that was found where all are required, else whether any was; None without any."""
+    if not found:
+        return None
+    return sum(found) / len(found) if example.answer_mode == "all" else float(any(found))

@@ -15,6 +15,7 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example, covered
 from ragvlc.core.families import Metric
 from ragvlc.metrics._normalise import has_cjk, normalise
+from ragvlc.metrics._references import share_found, wanted
 
 
 class AnswerInContext(Metric):
@@ -22,10 +23,8 @@ class AnswerInContext(Metric):
 
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns a score from 0 to 1, or None for unanswerable examples and where no reference has a word."""
-        if example.unanswerable:
-            return None
         cjk = has_cjk(*example.references)
-        references = [normal for reference in example.references if (normal := normalise(reference, cjk=cjk))]
+        references = wanted(example, cjk=cjk)
         if not references:
             return None
         documents = {document.id: document.text for document in example.documents}
@@ -33,5 +32,4 @@ class AnswerInContext(Metric):
             f" {normalise(documents[span.document_id][span.start : span.end], cjk=cjk)} "
             for span in covered(answer.context)
         ]
-        found = sum(any(f" {reference} " in text for text in texts) for reference in references)
-        return found / len(references) if example.answer_mode == "all" else float(found > 0)
+        return share_found([any(f" {reference} " in text for text in texts) for reference in references], example)

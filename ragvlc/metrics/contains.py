@@ -15,7 +15,7 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
 from ragvlc.core.families import Metric
 from ragvlc.metrics._normalise import has_cjk, normalise
-from ragvlc.metrics._references import reply_text
+from ragvlc.metrics._references import reply_text, share_found, wanted
 
 
 class Contains(Metric):
@@ -23,12 +23,6 @@ class Contains(Metric):
 
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns a score from 0 to 1, or None for unanswerable examples and where no reference has a word."""
-        if example.unanswerable:
-            return None
         cjk = has_cjk(*example.references)
-        references = [normal for reference in example.references if (normal := normalise(reference, cjk=cjk))]
-        if not references:
-            return None
         reply = normalise(reply_text(answer), cjk=cjk)
-        found = sum(reference in reply for reference in references)
-        return found / len(references) if example.answer_mode == "all" else float(found > 0)
+        return share_found([reference in reply for reference in wanted(example, cjk=cjk)], example)
