@@ -304,7 +304,13 @@ def _print_report(folder: Path, baseline: str | None) -> None:
 
 
 def _print_sharing(asked: Any, computed: Any) -> None:  # noqa: ANN401 - counters by stage
-    words = {"generate": "prompts", "rank": "rankings", "index": "indexes", "chunk": "chunkings"}
+    words = {
+        "generate": "prompts",
+        "rank": "rankings",
+        "rerank": "rerankings",
+        "index": "indexes",
+        "chunk": "chunkings",
+    }
     parts = [
         f"{asked[stage]} {word}, {asked[stage] - computed.get(stage, 0)} of them found again"
         for stage, word in words.items()

@@ -16,9 +16,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast
 
 from ragvlc import packaged
+from ragvlc.core.component import Component
 from ragvlc.core.engines import TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.families import Embedder, Generator
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["ArrayStore", "EnginePool", "Found", "Once"]
 
 log = logging.getLogger("ragvlc")
+
+OpenedT = TypeVar("OpenedT")
 
 
 class _Closable(Protocol):
@@ -155,23 +158,24 @@ class EnginePool:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         self.once = Once()
         self.arrays = ArrayStore(arrays or packaged.cache_folder() / "indexes")
-        self._engines: dict[str, TextEngine | VectorEngine] = {}
+        self._engines: dict[str, Any] = {}
         self._tokenizers: dict[str, Tokenizer] = {}
         self._lock = threading.RLock()
 
     def text(self, generator: Generator) -> TextEngine:
         """Returns the opened language model."""
-        with self._lock:
-            if generator.key not in self._engines:
-                self._engines[generator.key] = generator.open()
-            return self._engines[generator.key]  # type: ignore[return-value]
+        return self.opened(generator, generator.open)
 
     def vectors(self, embedder: Embedder) -> VectorEngine:
         """Returns the opened embedding model."""
+        return self.opened(embedder, embedder.open)
+
+    def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
+        """Returns what `open_it` returns, opened once for equal parts; its `close` is called in the end."""
         with self._lock:
-            if embedder.key not in self._engines:
-                self._engines[embedder.key] = embedder.open()
-            return self._engines[embedder.key]  # type: ignore[return-value]
+            if part.key not in self._engines:
+                self._engines[part.key] = open_it()
+            return cast("OpenedT", self._engines[part.key])
 
     def tokenizer(self, generator: Generator) -> Tokenizer:
         """Returns the generator's tokenizer; opens no weights."""

@@ -7,19 +7,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ragvlc.core.answer import Answer, Finish, Step, Timing, Usage
 from ragvlc.core.component import Component
 from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span, content_key
 from ragvlc.core.engines import Generation, Index, Request, Tokenizer, VectorEngine
-from ragvlc.core.families import Chunker, Embedder, Generator, Retriever
+from ragvlc.core.families import Chunker, Embedder, Generator, Reranker, Retriever
 from ragvlc.pool import EnginePool, Found
 
 if TYPE_CHECKING:
     from ragvlc.core.engines import Arrays
 
 __all__ = ["CountingReader", "LiveRun", "Models"]
+
+OpenedT = TypeVar("OpenedT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class LiveRun:
         self._seed = seed
         self.gold_open = False
         self._open: list[_OpenStep] = [_OpenStep("run", {})]
-        self._usage = Usage()
+        self._bills: dict[str, Usage] = {}
         self._timing = Timing()
         self._reused = False
 
@@ -103,11 +105,15 @@ class LiveRun:
 
     def generator(self, role: str = "main") -> CountingReader:
         """Returns the generator called `role`."""
-        return CountingReader(self, self._models.generators[role], self._pool)
+        return CountingReader(self, self._models.generators[role], self._pool, role)
 
     def embedder(self, role: str = "main") -> VectorEngine:
         """Returns the embedder called `role`."""
         return self._pool.vectors(self._models.embedders[role])
+
+    def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
+        """Returns what `open_it` returns, opened once for equal parts; its `close` is called in the end."""
+        return self._pool.opened(part, open_it)
 
     def chunks(self, chunker: Chunker, documents: Sequence[Document], role: str = "main") -> ChunkSet:
         """Returns the documents cut into chunks, in (document, start) order."""
@@ -128,36 +134,62 @@ class LiveRun:
 
     def search(self, retriever: Retriever, query: Query, chunks: ChunkSet) -> tuple[Hit, ...]:
         """Returns the candidates, best first; the index and the ranking are made once for equal inputs."""
-        place = self._index_key(retriever, chunks)
-        built: _Built = self._pool.once.get("index", place, lambda: self._build(retriever, chunks, place)).value
-        self._open[-1].steps.append(built.step)
+        index = self.index(retriever, chunks)
+        asked = [self._index_key(retriever, chunks), retriever.candidates, query.search_text]
+        return self._ranked("search", content_key(asked), lambda: index.search(query, retriever.candidates))
 
-        def rank() -> tuple[tuple[Hit, ...], float]:
+    def rerank(self, reranker: Reranker, query: Query, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        """Returns the hits in the reranker's order; made once for equal inputs.
+
+        A reranker that asks a generator works for each answer: its equal prompts are generated once, and every answer
+        is charged for them.
+        """
+        with self.step("rerank", reranker=reranker.kind, hits=len(hits)):
+            if any(table == "generators" for table, _, _ in reranker.roles()):
+                return tuple(reranker.rerank(query, hits, self))
+            texts = [[hit.chunk.document_index, hit.chunk.start, hit.chunk.text] for hit in hits]
+            asked = [self._models.key_of(reranker), query.search_text, texts]
+            return self._ranked("rerank", content_key(asked), lambda: reranker.rerank(query, hits, self))
+
+    def _ranked(self, phase: str, key: str, rank: Callable[[], Sequence[Hit]]) -> tuple[Hit, ...]:
+        def timed() -> tuple[tuple[Hit, ...], float]:
             start = time.perf_counter()
-            hits = tuple(built.index.search(query, retriever.candidates))
-            return hits, time.perf_counter() - start
+            found = tuple(rank())
+            return found, time.perf_counter() - start
 
-        asked = content_key([place, retriever.candidates, query.search_text])
-        ranking = self._pool.once.get("rank", asked, rank)
-        hits, seconds = ranking.value
-        self._charge(Usage(), Timing(phases={"search": seconds}))
+        hits, seconds = self._pool.once.get("rank" if phase == "search" else phase, key, timed).value
+        self._timing += Timing(phases={phase: seconds})
         return tuple(hits)
 
     def _index_key(self, retriever: Retriever, chunks: ChunkSet) -> str:
         """How deep the ranking goes makes no other index."""
         return content_key([self._models.key_of(retriever, leaving_out="candidates"), chunks.key])
 
+    def index(self, retriever: Retriever, chunks: ChunkSet) -> Index:
+        """Returns the retriever's index, made once for equal inputs and charged to each cell that uses it."""
+        place = self._index_key(retriever, chunks)
+        start = time.perf_counter()
+        built: _Built = self._pool.once.get("index", place, lambda: self._build(retriever, chunks, place)).value
+        outer = self._open[-1]
+        if "inner_seconds" in outer.facts:  # an index of an index: charged below its own name
+            outer.facts["inner_seconds"] += time.perf_counter() - start
+        outer.steps.append(built.step)
+        return built.index
+
     def _build(self, retriever: Retriever, chunks: ChunkSet, place: str) -> _Built:
         for table, role, _ in retriever.roles():
             if table == "embedders":
                 self.embedder(role)  # opened before the clock starts: loading a model is no cost of an index
-        self._open.append(_OpenStep("index", {"index": place[:16], "chunks": len(chunks), "kept_seconds": 0.0}))
+        cutting = 0.0 if "inner_seconds" in self._open[-1].facts else chunks.seconds
+        facts = {"index": place[:16], "chunks": len(chunks), "kept_seconds": 0.0, "inner_seconds": 0.0}
+        self._open.append(_OpenStep("index", facts))
         start = time.perf_counter()
         try:
             index = retriever.index(chunks, self)
         finally:
             opened = self._open.pop()
-        seconds = time.perf_counter() - start + opened.facts.pop("kept_seconds") + chunks.seconds
+        seconds = time.perf_counter() - start + cutting
+        seconds += opened.facts.pop("kept_seconds") - opened.facts.pop("inner_seconds")
         return _Built(index, Step(opened.name, opened.facts | {"index_seconds": seconds}, steps=tuple(opened.steps)))
 
     def kept(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> Arrays:
@@ -207,27 +239,30 @@ class LiveRun:
             text=generation.text.strip(),
             ranking=tuple(ranking),
             context=tuple(context),
-            usage=self._usage,
+            usage=sum(self._bills.values(), Usage()),
             timing=self._timing,
             trace=self.trace,
             finish=finish or generation.finish,
             reused=self._reused,
+            bills=dict(self._bills),
         )
 
-    def _charge(self, usage: Usage, timing: Timing, *, reused: bool = False) -> None:
-        self._usage += usage
-        self._timing += timing
-        self._open[-1].usage += usage
-        self._reused = self._reused or reused
+    def _charge(self, role: str, generation: Generation) -> None:
+        self._bills[role] = self._bills.get(role, Usage()) + generation.usage
+        self._timing += generation.timing
+        self._open[-1].usage += generation.usage
+        self._open[-1].facts |= generation.notes
+        self._reused = self._reused or generation.reused
 
 
 class CountingReader:
     """A generator as a route sees it: equal requests are generated once, every one is charged to the answer."""
 
-    def __init__(self, run: LiveRun, generator: Generator, pool: EnginePool) -> None:
+    def __init__(self, run: LiveRun, generator: Generator, pool: EnginePool, role: str) -> None:
         self._run = run
         self._generator = generator
         self._pool = pool
+        self._role = role
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -249,7 +284,7 @@ class CountingReader:
         )
         generations = [replace(one.value, reused=True) if one.reused else one.value for one in found]
         for generation in generations:
-            self._run._charge(generation.usage, generation.timing, reused=generation.reused)  # noqa: SLF001 - one unit
+            self._run._charge(self._role, generation)  # noqa: SLF001 - one unit
         return generations
 
     def _decide(self, request: Request) -> Request:

@@ -93,7 +93,7 @@ descripton: x
     places = {problem.split(": ")[0]: problem.split(": ", 1)[1] for problem in found}
     assert places == {
         "generators.main.window": "input should be greater than or equal to 2 (given: 1)",
-        "generators.main.defalt": "generators kind 'scripted' has no field 'defalt'. Known: temperature, top_p, "
+        "generators.main.defalt": "generators kind 'scripted' has no field 'defalt'. Known: temperature, top_p, price, "
         "replies, default, window, seconds_per_call. Nearest: default.",
         "embedders.main": f"'sentence_transformr' is no kind of embedders. Known: {kinds('embedders')}, or "
         "module:Class. Nearest: sentence_transformer.",

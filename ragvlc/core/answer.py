@@ -95,6 +95,7 @@ class Answer:
         trace: the steps taken, in order.
         finish: why the last generation ended, or `declined` when the model said that the text does not answer.
         reused: some generation was found in memory or on disk; its usage and timing are those of the first time.
+        bills: usage by the generator's role, for prices.
     """
 
     text: str
@@ -106,6 +107,7 @@ class Answer:
     trace: tuple[Step, ...] = ()
     finish: Finish = "stop"
     reused: bool = False
+    bills: Mapping[str, Usage] = field(default_factory=dict)
 
     def facts(self, name: str) -> Iterator[Any]:
         """Yields the fact called `name` of every step that has it."""
@@ -142,6 +144,7 @@ class Prediction:
         scores: by metric label; None where a metric does not apply.
         flags: remarks of metrics, such as `unparsed`.
         scored_by: key of the metric behind each score, so that an edited metric is noticed.
+        scoring: tokens and calls of models that scored it.
     """
 
     example_id: str
@@ -151,3 +154,4 @@ class Prediction:
     scores: Mapping[str, float | None] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     scored_by: Mapping[str, str] = field(default_factory=dict)
+    scoring: Usage = Usage()

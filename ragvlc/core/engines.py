@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from ragvlc.core.answer import Answer, Finish, Timing, Usage
 from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ragvlc.core.families import Chunker, Retriever
+    from ragvlc.core.component import Component
+    from ragvlc.core.families import Chunker, Embedder, Generator, Reranker, Retriever
 
     Vectors = NDArray[np.float32]
     Arrays = Mapping[str, NDArray[Any]]
 
 __all__ = [
+    "Engines",
     "Generation",
     "Index",
     "Prompt",
@@ -35,6 +37,8 @@ __all__ = [
     "VectorEngine",
     "placeholders",
 ]
+
+OpenedT = TypeVar("OpenedT")
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -88,7 +92,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What came back for one request. `reused`: found, not computed; usage and timing are those of the first time."""
+    """What came back for one request.
+
+    Attributes:
+        text: the answer.
+        token_ids: of the answer, where the engine knows them.
+        finish: why it ended.
+        usage: tokens, counted by the engine.
+        timing: seconds, measured by the engine.
+        logprobs: one for each token, if asked for.
+        reused: found, not computed; usage and timing are those of the first time.
+        notes: further facts for the trace, such as `control_strings_broken`.
+    """
 
     text: str
     token_ids: tuple[int, ...] = ()
@@ -97,6 +112,7 @@ class Generation:
     timing: Timing = Timing()
     logprobs: tuple[float, ...] | None = None
     reused: bool = False
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -187,6 +203,26 @@ class Reader(Protocol):
         ...
 
 
+class Engines(Protocol):
+    """Opened models, for whoever names one in a spec of its own: metrics that judge by a model."""
+
+    def text(self, generator: Generator) -> TextEngine:
+        """Returns the opened language model."""
+        ...
+
+    def vectors(self, embedder: Embedder) -> VectorEngine:
+        """Returns the opened embedding model."""
+        ...
+
+    def tokenizer(self, generator: Generator) -> Tokenizer:
+        """Returns the generator's tokenizer; opens no weights."""
+        ...
+
+    def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
+        """Returns what `open_it` returns, opened once for equal parts; its `close` is called in the end."""
+        ...
+
+
 class Run(Protocol):
     """One question on its way to an answer: what a route may ask for while it works.
 
@@ -214,8 +250,20 @@ class Run(Protocol):
         """Returns the documents cut into chunks, sizes counted by the tokenizer of generator `role`."""
         ...
 
+    def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
+        """Returns what `open_it` returns, opened once for equal parts; its `close` is called in the end."""
+        ...
+
+    def index(self, retriever: Retriever, chunks: ChunkSet) -> Index:
+        """Returns the retriever's index of `chunks`, made once: for retrievers that are made of others."""
+        ...
+
     def search(self, retriever: Retriever, query: Query, chunks: ChunkSet) -> tuple[Hit, ...]:
         """Returns the retriever's candidates for `query`, best first."""
+        ...
+
+    def rerank(self, reranker: Reranker, query: Query, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        """Returns the hits in the reranker's order, best first."""
         ...
 
     def kept(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> Arrays:

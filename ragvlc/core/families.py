@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol, Self
 
 from pydantic import Field
 
-from ragvlc.core.answer import Answer
+from ragvlc.core.answer import Answer, Usage
 from ragvlc.core.component import Component, Execution
 from ragvlc.core.data import Chunk, ChunkSet, Document, Example, Hit, Query
-from ragvlc.core.engines import Index, Run, TextEngine, Tokenizer, VectorEngine
+from ragvlc.core.engines import Engines, Index, Run, TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.records import CellRecord, SweepRecord
 
 __all__ = [
@@ -22,12 +22,16 @@ __all__ = [
     "Chunker",
     "Dataset",
     "Embedder",
+    "Examples",
     "Generator",
     "Metric",
     "Order",
+    "Price",
+    "Reranker",
     "Retriever",
     "Route",
     "Router",
+    "Score",
     "Selector",
     "TrackedSweep",
     "Tracker",
@@ -56,6 +60,16 @@ class Retriever(Component):
     @abstractmethod
     def index(self, chunks: ChunkSet, run: Run) -> Index:
         """Returns a searchable index. Work worth keeping on disk goes through `run.kept`."""
+
+
+class Reranker(Component):
+    """Ranks the candidates of a retriever again, by a closer look at each."""
+
+    family: ClassVar[str] = "rerankers"
+
+    @abstractmethod
+    def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:
+        """Returns `hits` or some of them, best first, under scores of its own. Models come from `run.opened`."""
 
 
 class Selector(Component):
@@ -90,12 +104,33 @@ class Embedder(Component):
         """Returns the loaded model. Raises `EngineError` if it cannot be loaded."""
 
 
+class Price(Component):
+    """What a model charges, in money per million tokens.
+
+    Attributes:
+        prompt: for tokens read.
+        completion: for tokens written.
+        cached: for tokens found in the server's prefix cache; as `prompt` where none is given.
+    """
+
+    prompt: Annotated[float, Field(ge=0)]
+    completion: Annotated[float, Field(ge=0)]
+    cached: Annotated[float | None, Field(ge=0)] = None
+
+    def of(self, usage: Usage) -> float:
+        """Returns the money for `usage`."""
+        cached = self.prompt if self.cached is None else self.cached
+        fresh = usage.prompt_tokens - usage.cached_tokens
+        return (fresh * self.prompt + usage.cached_tokens * cached + usage.completion_tokens * self.completion) / 1e6
+
+
 class Generator(Component):
     """Names a language model and how it decodes.
 
     Attributes:
         temperature: 0 is greedy; a request may ask for another.
         top_p: nucleus sampling, for temperatures above 0.
+        price: money per million tokens, for the costs in reports.
     """
 
     family: ClassVar[str] = "generators"
@@ -103,6 +138,7 @@ class Generator(Component):
     """Engine protocols that `open` returns."""
     temperature: Temperature = 0.0
     top_p: Probability = 1.0
+    price: Annotated[Price | None, Execution] = None
 
     @property
     def random(self) -> bool:
@@ -124,6 +160,8 @@ class Route(Component):
     family: ClassVar[str] = "routes"
     uses_gold: ClassVar[bool] = False
     """True for controls that read the right answer's place; their rows are marked."""
+    ranks_only: ClassVar[bool] = False
+    """True for routes that give a ranking and no text."""
 
     @abstractmethod
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
@@ -153,6 +191,22 @@ class Router(Component):
         """Returns the names of the routes that this router may choose; checked when a pipeline loads."""
 
 
+class Examples(tuple[Example, ...]):
+    """Examples, with how many were left out and why.
+
+    Attributes:
+        skipped: counts by reason.
+    """
+
+    skipped: Mapping[str, int]
+
+    def __new__(cls, examples: Iterable[Example] = (), skipped: Mapping[str, int] | None = None) -> Self:
+        """Returns the examples with the counts."""
+        found = super().__new__(cls, examples)
+        found.skipped = dict(skipped or {})
+        return found
+
+
 class Dataset(Component):
     """Examples to ask.
 
@@ -175,9 +229,12 @@ class Dataset(Component):
     def read(self) -> Sequence[Example]:
         """Returns every example that passes the filters, in the data set's order. Raises `DatasetError`."""
 
-    def load(self) -> tuple[Example, ...]:
+    def load(self) -> Examples:
         """Returns the examples to ask, at most `limit`."""
-        examples = tuple(self.read())
+        return Examples(self.limited(self.read()))
+
+    def limited(self, examples: Sequence[Example]) -> Sequence[Example]:
+        """Returns at most `limit` of the examples."""
         if self.limit is None or self.limit >= len(examples):
             return examples
         places = list(range(len(examples)))
@@ -185,8 +242,26 @@ class Dataset(Component):
         return tuple(examples[place] for place in sorted(places[: self.limit]))
 
 
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a metric made of one answer.
+
+    Attributes:
+        value: the score; None where the metric does not apply.
+        flags: remarks to count beside the score, such as `unparsed`.
+        missing: the score was wanted but could not be had (a judge that failed); it is tried again when the row is
+            scored again.
+        usage: tokens and calls that scoring cost.
+    """
+
+    value: float | None
+    flags: tuple[str, ...] = ()
+    missing: bool = False
+    usage: Usage = field(default_factory=Usage)
+
+
 class Metric(Component):
-    """Scores one answer."""
+    """Scores one answer. A kind overrides `score`, or `assess` and `applies` if it needs opened models."""
 
     family: ClassVar[str] = "metrics"
 
@@ -195,13 +270,26 @@ class Metric(Component):
         """Column name; unique within a sweep."""
         return self.kind
 
-    @abstractmethod
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns a score, larger is better unless the docstring says otherwise, or None if it does not apply."""
+        message = f"{self.kind} scores with opened models only: use assess"
+        raise NotImplementedError(message)
 
     def flags(self, answer: Answer, example: Example) -> tuple[str, ...]:  # noqa: ARG002 - most have none
         """Returns remarks to count beside the score, such as `unparsed`."""
         return ()
+
+    def assess(self, answer: Answer, example: Example, engines: Engines) -> Score:  # noqa: ARG002 - most need none
+        """Returns the score with its remarks."""
+        return Score(self.score(answer, example), self.flags(answer, example))
+
+    def applies(self, example: Example) -> bool:
+        """Returns whether an answer to `example` has a score: one that failed then counts as 0."""
+        return self.score(Answer(""), example) is not None
+
+    def objection(self, candidates: Sequence[Generator]) -> str | None:  # noqa: ARG002 - most have none
+        """Returns why answers of these generators must not be scored this way, or None."""
+        return None
 
 
 class TrackedSweep(Protocol):

@@ -1,9 +1,10 @@
-"""Retrieval with reordering: cut, rank, select, arrange, read once.
+"""Retrieval with reordering: cut, rank, rerank if wanted, select, arrange, read once.
 
 Sources: retrieval-augmented generation (Lewis et al. 2020, arXiv 2005.11401); the order of the passages after Jin et
 al. 2024 (Long-Context LLMs Meet RAG, arXiv 2410.05983) or in document order after Yu et al. 2024 (OP-RAG, arXiv
 2409.01666).
-Differences: retrieval is over the documents of the question, not over a corpus; passages that touch or overlap in the
+Differences: retrieval is over the documents of the question, which a data set may widen to its whole collection
+(`scope: corpus`); passages that touch or overlap in the
 prompt are read as one; what does not fit the window costs the passages that matched worst; passages carry no number,
 and a title line only when the question has several documents.
 """
@@ -16,30 +17,26 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.component import part
 from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Run
-from ragvlc.core.families import Chunker, Order, Retriever, Selector
+from ragvlc.core.families import Order, Selector
 from ragvlc.routes._asking import Reading
+from ragvlc.routes._finding import Finding
 
 
-class Retrieve(Reading):
+class Retrieve(Finding, Reading):
     """Reads the passages that match the question.
 
     Attributes:
-        chunker: cuts the documents.
-        retriever: ranks the chunks.
-        selector: decides how many are read.
+        selector: decides how many passages are read.
         order: decides in which order.
     """
 
-    chunker: Chunker = part("tokens")
-    retriever: Retriever = part("bm25")
     selector: Selector = part("top_k")
     order: Order = part("document")
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
         """Returns the answer from the selected passages."""
         with run.step("retrieve") as facts:
-            chunks = run.chunks(self.chunker, documents, self.generator)
-            ranking = run.search(self.retriever, query, chunks)
+            chunks, ranking = self.find(query, documents, run, role=self.generator)
             selected = self.selector.select(ranking, run.generator(self.generator).tokenizer)
             arranged = self.order.arrange(selected, run.seed_for("order"))
             facts |= {"chunks": len(chunks), "ranked": len(ranking), "selected": len(selected)}

@@ -90,6 +90,7 @@ def plan(sweep: Sweep) -> list[Cell]:
                 cells.setdefault(cell.key, cell)
                 names.setdefault(cell.key, []).append(name)
     wrong += _unplaced(sweep, axes, placed)
+    wrong += _objections(sweep, list(cells.values()))
     if wrong:
         raise ConfigError(list(dict.fromkeys(wrong)))
     return _named([replace(cell, pipelines=tuple(dict.fromkeys(names[key]))) for key, cell in cells.items()])
@@ -145,6 +146,16 @@ def _unplaced(sweep: Sweep, axes: Sequence[Sequence[Mapping[str, Any]]], placed:
         hint = f" Vary '{part}' itself." if last == "kind" and part in known else nearest(path, known)
         wrong.append(f"{sweep.name}: axes['{path}'] matches no pipeline.{hint}")
     return wrong
+
+
+def _objections(sweep: Sweep, cells: Sequence[Cell]) -> list[str]:
+    """Returns why metrics refuse to judge some of the cells."""
+    return [
+        f"{sweep.name}: metrics.{metric.label} and pipelines.{cell.pipeline_name}: {objection}"
+        for cell in cells
+        for metric in sweep.metrics
+        if (objection := metric.objection(tuple(cell.pipeline.generators.values())))
+    ]
 
 
 def _repeats(

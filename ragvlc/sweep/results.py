@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import ConfigError, StoreError, nearest
-from ragvlc.statistics import holm, paired_difference
+from ragvlc.statistics import Difference, holm, paired_difference
 from ragvlc.sweep.scoring import stored_row_key
 from ragvlc.sweep.store import SweepStore
 from ragvlc.sweep.summary import summarise
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 __all__ = ["CellResult", "Comparison", "Results"]
 
@@ -26,7 +27,8 @@ class CellResult:
     """One cell as it stands on disk.
 
     Attributes:
-        facts: key, name, pipeline (and all `pipelines` that come out equal), settings, dataset, repeat, seed, control.
+        facts: key, name, pipeline (and all `pipelines` that come out equal), settings, dataset, repeat, seed, control,
+            labels of metrics where `smaller_is_better`.
         examples: what was asked, by id.
         rows: what came back, by id.
         complete: whether the cell is done.
@@ -47,11 +49,28 @@ class CellResult:
     @cached_property
     def summary(self) -> Mapping[str, Any]:
         """Counts, means with intervals, tokens and seconds; see `sweep.summary`."""
-        return summarise(list(self.examples.values()), self.rows, self.metrics)
+        facts = self.facts
+        priced = {"prices": facts.get("prices"), "skipped": facts.get("skipped")}
+        return summarise(list(self.examples.values()), self.rows, self.metrics, **priced)
+
+    @property
+    def control(self) -> bool:
+        """Whether it reads gold: a bound for the others, never a candidate."""
+        return bool(self.facts["control"])
 
     def scores(self, metric: str) -> dict[str, float | None]:
         """Returns a metric's score by example id."""
         return {name: row.scores.get(metric) for name, row in self.rows.items()}
+
+    def mean(self, metric: str) -> float | None:
+        """Returns a metric's mean; None where no question has a score."""
+        found: float | None = self.summary["metrics"][metric]["mean"]
+        return found
+
+    def merit(self, metric: str) -> float | None:
+        """Returns a metric's mean so that more is better: with its sign changed where smaller values are better."""
+        mean = self.mean(metric)
+        return -mean if mean is not None and metric in self.facts.get("smaller_is_better", ()) else mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +88,8 @@ class Comparison:
         p_holm: corrected for all comparisons of this metric.
         n: paired questions.
         clusters: among them.
-        better: share of questions where the cell scores higher.
-        worse: share where it scores lower.
+        better: share of questions where the cell scores better: higher, or lower where smaller is better.
+        worse: share where it scores worse.
     """
 
     cell: str
@@ -123,6 +142,64 @@ class Results:
     def metrics(self) -> tuple[str, ...]:
         """Metric columns."""
         return self.cells[0].metrics if self.cells else ()
+
+    @property
+    def resolved(self) -> str:
+        """The sweep as it was last run: YAML with every default filled in. Raises `StoreError`."""
+        file = self.folder / "sweep.yaml"
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{file}: cannot be read: {error}") from error
+
+    def metric(self, label: str | None = None) -> str:
+        """Returns `label` if it is a metric here, and the first one for None. Raises `ConfigError`."""
+        if label is None and self.metrics:
+            return self.metrics[0]
+        if label is None or label not in self.metrics:
+            known = list(self.metrics)
+            raise ConfigError(f"{self.name} has no metric '{label}'. Known: {known}.{nearest(label or '', known)}")
+        return label
+
+    def cell(self, name: str) -> CellResult:
+        """Returns the cell of that name, or the only cell of the pipeline of that name. Raises `ConfigError`."""
+        own = [cell for cell in self.cells if cell.name == name]
+        found = own or [cell for cell in self.cells if name in cell.facts["pipelines"]]
+        if len(found) == 1:
+            return found[0]
+        known = [cell.name for cell in found or self.cells]
+        problem = "is the pipeline of several cells" if found else f"is no cell of {self.name}"
+        raise ConfigError(f"'{name}' {problem}. Known: {known}.{'' if found else nearest(name, known)}")
+
+    def by_dataset(self) -> dict[str, tuple[CellResult, ...]]:
+        """Returns the cells over each data set, under names that tell the data sets apart.
+
+        Scores over different data sets are different quantities: nothing should rank them together.
+        """
+        groups: dict[str, list[CellResult]] = {}
+        for cell in self.cells:
+            groups.setdefault(cell.facts["examples"], []).append(cell)
+        named: dict[str, tuple[CellResult, ...]] = {}
+        for cells in groups.values():
+            label = name = _dataset_words(cells[0], alone=len(groups) == 1)
+            number = 1
+            while name in named:
+                number += 1
+                name = f"{label} ({number})"
+            named[name] = tuple(cells)
+        return named
+
+    def figures(self, metric: str | None = None) -> dict[str, Figure]:
+        """Returns every figure that these results allow, by name; see `analysis.figures`. Raises `ConfigError`."""
+        from ragvlc.analysis.figures import figures
+
+        return figures(self, metric)
+
+    def figure(self, name: str, metric: str | None = None) -> Figure:
+        """Returns one figure, such as `quality_tokens`, for the first metric or another. Raises `ConfigError`."""
+        from ragvlc.analysis.figures import figure
+
+        return figure(self, name, metric)
 
     def frame(self) -> pd.DataFrame:
         """Returns one row for each cell and question: settings, answer, scores, tokens, seconds, tags."""
@@ -181,6 +258,15 @@ def _cell(store: SweepStore, facts: Mapping[str, Any]) -> CellResult:
     return CellResult(facts, examples, rows, complete, tuple(facts["metrics"]))
 
 
+def _dataset_words(cell: CellResult, *, alone: bool) -> str:
+    """Returns a data set's name and, unless it is the only one, its settings on axes."""
+    words = [str(cell.facts["dataset"])]
+    if not alone:
+        settings = cell.facts["settings"].items()
+        words += [f"{path.removeprefix('dataset.')}={value}" for path, value in settings if path.startswith("dataset.")]
+    return " ".join(words)
+
+
 def _standing(
     rows: Mapping[str, Prediction], examples: Mapping[str, Mapping[str, Any]], *, control: bool
 ) -> dict[str, Prediction]:
@@ -224,11 +310,15 @@ def _compared(metric: str, pairs: Sequence[tuple[CellResult, CellResult]]) -> li
             p_holm,
             one.n,
             one.clusters,
-            one.better,
-            one.worse,
+            *_better_and_worse(cell, metric, one),
         )
         for (cell, base), one, p_holm in zip(pairs, differences, corrected, strict=True)
     ]
+
+
+def _better_and_worse(cell: CellResult, metric: str, one: Difference) -> tuple[float, float]:
+    smaller = metric in cell.facts.get("smaller_is_better", ())
+    return (one.worse, one.better) if smaller else (one.better, one.worse)
 
 
 def _row(cell: CellResult, name: str, row: Prediction) -> dict[str, Any]:

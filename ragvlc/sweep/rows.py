@@ -20,6 +20,8 @@ def to_row(prediction: Prediction) -> dict[str, Any]:
     if prediction.failure is not None:
         row["failure"] = _fields(prediction.failure)
     row |= {"scores": dict(prediction.scores), "scored_by": dict(prediction.scored_by), "flags": list(prediction.flags)}
+    if prediction.scoring != Usage():
+        row["scoring"] = _fields(prediction.scoring)
     return row
 
 
@@ -34,6 +36,7 @@ def from_row(row: Mapping[str, Any]) -> Prediction:
         scores=row.get("scores", {}),
         flags=tuple(row.get("flags", ())),
         scored_by=row.get("scored_by", {}),
+        scoring=Usage(**row.get("scoring", {})),
     )
 
 
@@ -57,6 +60,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
             "phases": dict(answer.timing.phases),
         },
         "trace": [_step(step) for step in answer.trace],
+        "bills": {role: _fields(usage) for role, usage in answer.bills.items()},
     }
 
 
@@ -89,6 +93,7 @@ def _read_answer(row: Mapping[str, Any]) -> Answer:
         trace=_read_steps(row["trace"]),
         finish=row["finish"],
         reused=row["reused"],
+        bills={role: Usage(**usage) for role, usage in row.get("bills", {}).items()},
     )
 
 

@@ -173,7 +173,7 @@ def _run_cell(one: _Owing, sweep: Sweep, pool: EnginePool, told: Watcher) -> _En
         return _Ended("complete", one.summary, one.store.load())
     one.store.reopen(config.to_yaml(_resolved_cell(one.cell)))
     owed = {example.id for example in one.owed}
-    rows = scored(one.store, one.asked, control=one.cell.control)
+    rows = scored(one.store, one.asked, pool, control=one.cell.control)
     failures = sum(row.failure is not None for name, row in rows.items() if name not in owed)
     allowed = sweep.max_failures * len(one.asked.examples)
     if one.owed and failures <= allowed:
@@ -206,7 +206,7 @@ def _answers(one: _Owing, pool: EnginePool, concurrency: int, *, allowed: float)
         try:
             one.store.append(prediction)
         except (TypeError, ValueError) as error:  # a fact of the trace that is no JSON
-            prediction = _failed(one, example, failure_of("route", error))
+            prediction = _failed(one, example, failure_of("route", error), pool)
             one.store.append(prediction)
         if prediction.failure is not None:
             failed.append(prediction.example_id)
@@ -242,14 +242,14 @@ def _predict(one: _Owing, example: Example, pool: EnginePool) -> Prediction:
         answer = cell.pipeline.answer_example(example, seed=cell.seed, pool=pool)
     except Exception as error:  # noqa: BLE001 - a bad example is a row
         stage = "generate" if isinstance(error, EngineError) else "route"
-        return _failed(one, example, failure_of(stage, error))
+        return _failed(one, example, failure_of(stage, error), pool)
     row = Prediction(example.id, one.asked.row_key(example, control=cell.control), answer)
-    return score(row, example, one.asked)
+    return score(row, example, one.asked, pool)
 
 
-def _failed(one: _Owing, example: Example, failure: Failure) -> Prediction:
+def _failed(one: _Owing, example: Example, failure: Failure, pool: EnginePool) -> Prediction:
     row = Prediction(example.id, one.asked.row_key(example, control=one.cell.control), failure=failure)
-    return score(row, example, one.asked)
+    return score(row, example, one.asked, pool)
 
 
 @contextmanager

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ragvlc.core.answer import Answer, Failure, Prediction
+from ragvlc.core.answer import Failure, Prediction, Usage
 from ragvlc.core.data import Example, content_key
+from ragvlc.core.engines import Engines
 from ragvlc.core.errors import RagvlcError
-from ragvlc.core.families import Metric
+from ragvlc.core.families import Examples, Metric
 from ragvlc.sweep.store import CellStore
 from ragvlc.sweep.summary import example_facts
 
@@ -25,6 +26,7 @@ class Asked:
 
     Attributes:
         examples: in the order of the data set.
+        skipped: examples that the data set left out, by reason.
         metrics: columns.
         facts: what a results folder keeps of each example.
         data_key: hash of the questions and their gold.
@@ -33,6 +35,7 @@ class Asked:
 
     def __init__(self, examples: Sequence[Example], metrics: Sequence[Metric]) -> None:
         self.examples = tuple(examples)
+        self.skipped = dict(examples.skipped) if isinstance(examples, Examples) else {}
         self.metrics = tuple(metrics)
         self.facts = tuple(example_facts(example) for example in examples)
         keys = {metric.label: metric.key for metric in metrics}
@@ -60,8 +63,7 @@ def stored_row_key(facts: Mapping[str, Any], *, control: bool) -> str:
 
 def failed_scores(example: Example, metrics: Sequence[Metric]) -> dict[str, float | None]:
     """Returns the scores of an example without an answer: 0 wherever the metric applies, so that failing never pays."""
-    silence = Answer("")
-    return {metric.label: None if metric.score(silence, example) is None else 0.0 for metric in metrics}
+    return {metric.label: 0.0 if metric.applies(example) else None for metric in metrics}
 
 
 def failure_of(stage: str, error: Exception) -> Failure:
@@ -71,25 +73,35 @@ def failure_of(stage: str, error: Exception) -> Failure:
     return Failure(stage, type(error).__name__, str(error), bool(getattr(error, "transient", False)))
 
 
-def score(row: Prediction, example: Example, asked: Asked) -> Prediction:
-    """Returns the row with its scores; a metric that raises makes the row a failure, to be scored again later."""
+def score(row: Prediction, example: Example, asked: Asked, engines: Engines) -> Prediction:
+    """Returns the row with its scores; a metric that raises makes the row a failure, to be scored again later.
+
+    A score that could not be had is left out of `scored_by`, so that it is tried again.
+    """
     metrics, scored_by = asked.metrics, asked.scored_by(example)
     try:
         if row.answer is None:
             return replace(row, scores=failed_scores(example, metrics), scored_by=scored_by, flags=())
-        scores = {metric.label: _finite(metric, metric.score(row.answer, example)) for metric in metrics}
-        flags = [flag for metric in metrics for flag in metric.flags(row.answer, example)]
+        found = {metric.label: metric.assess(row.answer, example, engines) for metric in metrics}
+        scores = {label: _finite(label, one.value) for label, one in found.items()}
     except Exception as error:  # noqa: BLE001 - a metric that fails on one answer is a row
         failure = failure_of("score", error) if row.answer else row.failure
         return replace(row, failure=failure, scores={}, scored_by={}, flags=())
-    return replace(row, failure=None, scores=scores, scored_by=scored_by, flags=tuple(dict.fromkeys(flags)))
+    return replace(
+        row,
+        failure=None,
+        scores=scores,
+        scored_by={label: key for label, key in scored_by.items() if not found[label].missing},
+        flags=tuple(dict.fromkeys(flag for one in found.values() for flag in one.flags)),
+        scoring=sum((one.usage for one in found.values()), Usage()),
+    )
 
 
-def _finite(metric: Metric, score: float | None) -> float | None:
+def _finite(label: str, score: float | None) -> float | None:
     if score is None:
         return None
     if not math.isfinite(score):
-        raise ValueError(f"metric {metric.label} gave {score}; a score is a finite number or None")
+        raise ValueError(f"metric {label} gave {score}; a score is a finite number or None")
     return float(score)
 
 
@@ -102,13 +114,13 @@ def standing(rows: Mapping[str, Prediction], asked: Asked, *, control: bool) -> 
     }
 
 
-def scored(store: CellStore, asked: Asked, *, control: bool) -> dict[str, Prediction]:
+def scored(store: CellStore, asked: Asked, engines: Engines, *, control: bool) -> dict[str, Prediction]:
     """Returns the stored rows of these questions, scored by these metrics; rows that changed are appended."""
     found = standing(store.load(), asked, control=control)
     for example in asked.examples:
         row = found.get(example.id)
         if row is not None and dict(row.scored_by) != asked.scored_by(example):
-            found[example.id] = score(row, example, asked)
+            found[example.id] = score(row, example, asked, engines)
             if found[example.id] != row:
                 store.append(found[example.id])
     return found

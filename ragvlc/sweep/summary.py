@@ -8,6 +8,7 @@ from typing import Any
 
 from ragvlc.core.answer import Answer, Prediction
 from ragvlc.core.data import Example
+from ragvlc.core.families import Price
 from ragvlc.statistics import mean_interval
 
 __all__ = ["example_facts", "metric_values", "summarise"]
@@ -32,7 +33,12 @@ def example_facts(example: Example) -> dict[str, Any]:
 
 
 def summarise(
-    examples: Sequence[Mapping[str, Any]], rows: Mapping[str, Prediction], labels: Iterable[str]
+    examples: Sequence[Mapping[str, Any]],
+    rows: Mapping[str, Prediction],
+    labels: Iterable[str],
+    *,
+    prices: Mapping[str, Mapping[str, Any]] | None = None,
+    skipped: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Returns counts, means with 95 % intervals (resampled by cluster), tokens and seconds of a cell.
 
@@ -40,6 +46,8 @@ def summarise(
         examples: facts of what was to be asked.
         rows: by example id; rows of examples that changed since are left out.
         labels: metric columns.
+        prices: of the generators, by role.
+        skipped: questions that the data set left out, by reason.
     """
     found = {one["id"]: rows[one["id"]] for one in examples if one["id"] in rows}
     clusters = [one["cluster"] for one in examples if one["id"] in rows]
@@ -59,8 +67,11 @@ def summarise(
         "cut_short": sum(answer.finish == "length" for answer in answers),
         "reused": sum(answer.reused for answer in answers),
         "clusters": len(set(clusters)),
+        "skipped": sum((skipped or {}).values()),
         "metrics": metrics,
         **_costs(answers),
+        "cost": _cost(answers, prices or {}),
+        "scoring_tokens": sum(row.scoring.prompt_tokens + row.scoring.completion_tokens for row in found.values()),
     }
 
 
@@ -88,6 +99,14 @@ def _costs(answers: Sequence[Answer]) -> dict[str, Any]:
         "engine_seconds_total": sum(answer.timing.engine_seconds for answer in answers),
         "engine_seconds_reused": sum(answer.timing.engine_seconds for answer in answers if answer.reused),
     }
+
+
+def _cost(answers: Sequence[Answer], prices: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """Returns the mean money of an answer; None unless every model asked has a price."""
+    known = {role: Price.model_validate(price) for role, price in prices.items()}
+    if not answers or any(role not in known for answer in answers for role in answer.bills):
+        return None
+    return fmean(sum(known[role].of(usage) for role, usage in answer.bills.items()) for answer in answers)
 
 
 def _mean(values: Sequence[float]) -> float | None:

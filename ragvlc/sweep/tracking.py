@@ -13,6 +13,7 @@ from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example, content_key
 from ragvlc.core.families import TrackedSweep
 from ragvlc.core.records import CellRecord, SweepRecord
+from ragvlc.pool import EnginePool
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.scoring import Asked, scored, standing
 from ragvlc.sweep.spec import Sweep
@@ -25,19 +26,19 @@ log = logging.getLogger("ragvlc")
 
 
 def rescore(sweep: Sweep, runs: Path) -> Path:
-    """Scores stored answers again where metrics or gold changed, without opening a model; returns the folder.
+    """Scores stored answers again where metrics or gold changed; opens models of metrics only; returns the folder.
 
     Raises:
         StoreError: if nothing is stored.
     """
     cells = plan(sweep)
     SweepStore(runs / sweep.name).cells()
-    with SweepStore(runs / sweep.name) as store:
+    with SweepStore(runs / sweep.name) as store, EnginePool() as pool:
         asked = write_plan(sweep, cells, store)
         for cell in cells:
             cell_store, own = store.cell(cell.key), asked[cell.dataset.key]
             cell_store.mend()
-            rows = scored(cell_store, own, control=cell.control)
+            rows = scored(cell_store, own, pool, control=cell.control)
             if cell_store.summary() is not None and len(rows) == len(own.examples):
                 cell_store.write_summary(cell_summary(cell, "complete", rows, own))
     return store.folder
@@ -89,6 +90,8 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
             "examples": files[cell.dataset.key],
             "metrics": [metric.label for metric in sweep.metrics],
             "baseline": sweep.baseline or next(iter(sweep.pipelines)),
+            "skipped": asked[cell.dataset.key].skipped,
+            "prices": _prices(cell),
         }
         for cell in cells
     ]
@@ -96,9 +99,15 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
     return asked
 
 
+def _prices(cell: Cell) -> dict[str, Any]:
+    models = cell.pipeline.generators.items()
+    return {role: model.price.spec() for role, model in models if model.price is not None}
+
+
 def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked: Asked) -> dict[str, Any]:
     """Returns a cell's figures, with what they stand for."""
-    figures = summarise(asked.facts, rows, [metric.label for metric in asked.metrics])
+    labels = [metric.label for metric in asked.metrics]
+    figures = summarise(asked.facts, rows, labels, prices=_prices(cell), skipped=asked.skipped)
     return {"key": cell.key, "name": cell.name, "status": status, "asked": asked.key, **figures}
 
 

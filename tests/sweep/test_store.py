@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
@@ -28,8 +28,11 @@ ANSWER = Answer(
     trace=(Step("a", {"n": 1, "text": "\udfff", "none": None}, Usage(1), 0.5, (Step("b"),)),),
     finish="length",
     reused=True,
+    bills={"main": Usage(8, 2, 3, 3, 0, 0), "judge": Usage(2, 0, 0, 1, 5, 6)},
 )
-ROW = Prediction("q\ud83d", "key", ANSWER, None, {"m": 0.5, "none": None}, ("unparsed",), {"m": "abc"})
+ROW = Prediction(
+    "q\ud83d", "key", ANSWER, None, {"m": 0.5, "none": None}, ("unparsed",), {"m": "abc"}, Usage(7, 0, 1, 1)
+)
 FAILED = Prediction("f", "key", None, Failure("generate", "EngineError", "it\nfailed", True), {"m": 0.0})
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 
@@ -51,7 +54,8 @@ def test_a_row_keeps_every_field() -> None:
     """A field added to an answer must not be forgotten here: none of the sample's fields has its default."""
     for thing in (ANSWER, ANSWER.usage, ANSWER.timing, ROW):
         for one in fields(thing):
-            assert getattr(thing, one.name) != one.default or one.name == "failure", one.name
+            default = one.default if one.default_factory is MISSING else one.default_factory()
+            assert getattr(thing, one.name) != default or one.name == "failure", one.name
     assert from_row(json.loads(json.dumps(to_row(ROW)))) == ROW
 
 

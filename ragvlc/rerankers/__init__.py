@@ -1,0 +1,1 @@
+"""Ways of ranking candidates again, by a closer look at each."""
