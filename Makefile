@@ -11,13 +11,14 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_FLAGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tools quickstart models test check format bench clean
+.PHONY: help install install-tools quickstart models test check format generate bench clean
 
 help:
 	@echo "make quickstart   install, fetch two small models, compare full context with retrieval (CPU, minutes)"
 	@echo "make models       fetch the small models (about 200 MB, once)"
 	@echo "make check        format, lint, types, import floors"
 	@echo "make test         the tests (offline, CPU)"
+	@echo "make generate     write the README's table of kinds and the JSON Schemas again"
 	@echo "make bench        the measurements behind the figures on speed"
 	@echo "make clean        remove the environment, caches and builds; results in runs/ stay"
 
@@ -54,6 +55,9 @@ format: $(VENV)/.installed-tools
 
 test: $(VENV)/.installed-tools
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+generate: $(VENV)/.installed-tools
+	$(BIN)/python tests/docs/generate.py
 
 bench: $(VENV)/.installed-tools models
 	$(BIN)/python tests/benchmarks/run.py

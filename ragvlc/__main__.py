@@ -1,5 +1,5 @@
 """`python -m ragvlc` is `ragvlc`."""
 
-from ragvlc.cli import main
+from ragvlc.cli.main import main
 
 main()

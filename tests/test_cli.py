@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ragvlc.cli import main
+from ragvlc.cli.main import main
 from ragvlc.sweep.results import Results
 
 FULL = {
@@ -267,7 +267,8 @@ def test_an_answer_is_printed_as_it_is(ragvlc: Cli, reply: str) -> None:
 
 
 def test_half_a_character_is_printed_somehow() -> None:
-    code = "from ragvlc.cli import main, _out, app\n@app.command()\ndef odd(): _out().print('a\\ud83db')\nmain()"
+    imports = "from ragvlc.cli.main import main\nfrom ragvlc.cli.app import app, out\n"
+    code = imports + "@app.command()\ndef odd(): out().print('a\\ud83db')\nmain()"
     done = subprocess.run([sys.executable, "-c", code, "odd"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "a\\ud83db\n"), done.stderr
 
@@ -303,7 +304,7 @@ def test_help_and_import_are_light() -> None:
         "rich.table",
     )
     code = (
-        "import sys\nfrom ragvlc.cli import main\nsys.argv = ['ragvlc', '--help']\n"
+        "import sys\nfrom ragvlc.cli.main import main\nsys.argv = ['ragvlc', '--help']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
     )

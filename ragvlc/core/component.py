@@ -16,16 +16,28 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import nearest
 
-__all__ = ["Component", "Execution", "FilePath", "ModelName", "Role", "find_kind", "known_kinds", "part"]
+__all__ = ["FAMILY_MARK", "Component", "Execution", "FilePath", "ModelName", "Role", "find_kind", "known_kinds", "part"]
 
 
 PartT = TypeVar("PartT", bound="Component")
+
+FAMILY_MARK = "x-family"
+"""Stands in the JSON Schema of a field for any part of that family; `ragvlc.schema` puts the union of kinds there."""
 
 
 class Execution:
@@ -156,6 +168,13 @@ class Component(BaseModel):
                 serialization=core_schema.plain_serializer_function_ser_schema(lambda part: part.spec()),
             )
         return handler(source)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Says that a field annotated with a family takes any of its kinds."""
+        if cls.__dict__.get("family"):
+            return {FAMILY_MARK: cls.family}
+        return handler(schema)
 
 
 def kind_of(part: type[Component]) -> str:

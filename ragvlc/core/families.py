@@ -52,7 +52,11 @@ class Chunker(Component):
 
 
 class Retriever(Component):
-    """Finds chunks for a query. `candidates` is how deep the ranking goes before anything is selected."""
+    """Finds chunks for a query.
+
+    Attributes:
+        candidates: how deep the ranking goes before anything is ranked again or selected.
+    """
 
     family: ClassVar[str] = "retrievers"
     candidates: Annotated[int, Field(ge=1)] = 50

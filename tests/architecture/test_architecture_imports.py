@@ -28,7 +28,7 @@ IMPORTS = {
     "package": "import ragvlc",
     "help": (
         "import contextlib, sys; sys.argv = ['ragvlc', '--help']\n"
-        "from ragvlc.cli import main\n"
+        "from ragvlc.cli.main import main\n"
         "with contextlib.suppress(SystemExit):\n    main()"
     ),
     # What a part needs, it imports where it uses it.

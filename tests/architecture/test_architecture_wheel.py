@@ -56,4 +56,4 @@ def test_no_data_sets_and_no_leftovers(wheel: zipfile.ZipFile) -> None:
 def test_it_has_its_licence_and_command(wheel: zipfile.ZipFile) -> None:
     assert any(name.endswith("/LICENSE") for name in wheel.namelist())
     (entry,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
-    assert "ragvlc = ragvlc.cli:main" in wheel.read(entry).decode()
+    assert "ragvlc = ragvlc.cli.main:main" in wheel.read(entry).decode()

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ragvlc.cli import app, main
+from ragvlc.cli.app import app
+from ragvlc.cli.main import main
 from ragvlc.core.component import known_kinds
 from ragvlc.pipeline import Pipeline
 from ragvlc.sweep.plan import plan
@@ -69,11 +70,11 @@ def test_every_command_of_the_tool_is_in_the_readme_or_in_its_help():
         [sys.executable, "-m", "ragvlc", "--help"], check=False, capture_output=True, text=True, timeout=60
     ).stdout
     names = {(command.name or command.callback.__name__) for command in app.registered_commands}
-    assert names == {"ask", "plan", "run", "score", "report", "show", "track", "ui", "models"}
+    assert names == {"ask", "plan", "run", "score", "report", "show", "track", "ui", "models", "schema"}
     for name in names:
         assert re.search(rf"^\W*{name}\b", shown, flags=re.MULTILINE), name
     used = {command.split()[1] for command in commands()}
-    assert used | {"models"} == names
+    assert used | {"models", "schema"} == names
 
 
 def test_the_table_of_parts_lists_every_kind():
@@ -128,3 +129,10 @@ def test_files_named_in_the_readme_exist():
     assert named
     for name in named:
         assert (ROOT / name).exists(), name
+
+
+def test_what_is_made_from_the_code_is_up_to_date():
+    from generate import generated
+
+    stale = [str(path.relative_to(ROOT)) for path, text in generated().items() if path.read_text("utf-8") != text]
+    assert stale == [], "run: make generate"

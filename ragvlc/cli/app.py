@@ -1,0 +1,99 @@
+"""The application, its shared arguments, and where output goes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+
+from ragvlc.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ragvlc.sweep.spec import Sweep
+
+__all__ = [
+    "RUNS",
+    "ExperimentArg",
+    "LimitOption",
+    "ResultsArg",
+    "RunsOption",
+    "SetOption",
+    "app",
+    "is_results",
+    "load_sweep",
+    "out",
+    "results_folder",
+    "runs_folder",
+]
+
+app = typer.Typer(
+    name="ragvlc",
+    help="Full context, retrieval, or a route between the two: settle it with evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ExperimentArg = Annotated[
+    str, typer.Argument(help="A YAML file, the name of a shipped experiment, or a results folder.")
+]
+ResultsArg = Annotated[str, typer.Argument(help="A results folder, or the experiment it belongs to.")]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of all results.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override one setting.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Ask only so many questions.")]
+RUNS = Path("runs")
+
+
+def load_sweep(experiment: str, settings: list[str] | None, limit: int | None) -> Sweep:
+    """Returns the sweep that is meant, with the settings given on the command line."""
+    from ragvlc.sweep.spec import Sweep
+
+    overrides: dict[str, Any] = {}
+    for setting in settings or []:
+        path, separator, text = setting.partition("=")
+        if not separator:
+            raise ConfigError(f"--set {setting}: needs PATH=VALUE.")
+        try:
+            overrides[path.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            problem = getattr(error, "problem", None) or error
+            raise ConfigError(f"--set {setting}: the value is not YAML: {problem}.") from error
+    if limit is not None:
+        overrides["dataset.limit"] = limit
+    found = Path(experiment) / "sweep.yaml" if is_results(Path(experiment)) else experiment
+    return Sweep.load(found, overrides=overrides)
+
+
+def is_results(folder: Path) -> bool:
+    """Returns whether a sweep was run into this folder."""
+    return (folder / "cells.json").is_file()
+
+
+def runs_folder(experiment: str, runs: Path) -> Path:
+    """Returns where results go: beside the results folder that was named, or else `runs`."""
+    return Path(experiment).resolve().parent if is_results(Path(experiment)) else runs
+
+
+def results_folder(results: str, runs: Path) -> Path:
+    """Returns the results folder that is meant: itself, or `runs/<name>` of an experiment."""
+    path = Path(results)
+    if path.is_file():
+        from ragvlc.config import read_yaml
+
+        return runs / str(read_yaml(path).get("name", path.stem))
+    return next((folder for folder in (path, runs / path) if is_results(folder)), runs / path.name)
+
+
+def out() -> Console:
+    """Returns standard output: as wide as the terminal, wide and without breaks inside a text where there is none."""
+    from rich.console import Console
+
+    free = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(width=160 if free else None, soft_wrap=free, markup=False, highlight=False, emoji=False)

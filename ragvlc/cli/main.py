@@ -1,0 +1,38 @@
+"""The command line. Bad input gets one clear error and exit status 2, never a traceback.
+
+Exit status: 0 complete, 1 a cell stopped or still owes answers, 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from io import TextIOWrapper
+
+from ragvlc.cli import asking, reading, running, tools  # they add their commands
+from ragvlc.cli.app import app
+from ragvlc.core.errors import ConfigError, RagvlcError
+
+__all__ = ["asking", "main", "reading", "running", "tools"]
+
+
+def main() -> None:
+    """Runs the command line."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("ragvlc").setLevel(logging.INFO)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # half a surrogate pair in a text must not end the program
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app(prog_name="ragvlc")
+    except ConfigError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"error: {problem}\n")
+        sys.exit(2)
+    except RagvlcError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

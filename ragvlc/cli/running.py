@@ -1,0 +1,120 @@
+"""Sweeps: what they will do, doing it, scoring and sending what is stored."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from ragvlc.cli.app import RUNS, ExperimentArg, LimitOption, RunsOption, SetOption, app, load_sweep, out, runs_folder
+from ragvlc.cli.reading import print_report
+from ragvlc.core.errors import ConfigError
+
+
+@app.command()
+def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOption = None) -> None:
+    """Show the cells of an experiment and the work they share. Opens no model."""
+    from rich.table import Table
+
+    from ragvlc.sweep import plan as planning
+
+    sweep = load_sweep(experiment, settings, limit)
+    cells = planning.plan(sweep)
+    datasets = {cell.dataset.key: cell.dataset for cell in cells}
+    questions = {key: len(dataset.load()) for key, dataset in datasets.items()}
+    table = Table("cell", "key", "questions", title=sweep.name, title_justify="left", box=None, pad_edge=False)
+    for cell in cells:
+        table.add_row(cell.name, cell.key, str(questions[cell.dataset.key]))
+    out().print(table)
+    work = planning.distinct_work(cells)
+    answers = sum(questions[cell.dataset.key] for cell in cells)
+    out().print(
+        f"{len(cells)} cells, {answers} answers. Done once each for every document and question: "
+        f"{work['chunkings']} chunkings, {work['rankings']} rankings; identical prompts are generated once."
+    )
+    if sweep.repeats > 1 and not all(cell.pipeline.random for cell in cells):
+        out().print("Cells with nothing random in them run once, whatever `repeats` says.")
+
+
+@app.command()
+def run(
+    experiment: ExperimentArg,
+    settings: SetOption = None,
+    limit: LimitOption = None,
+    runs: RunsOption = RUNS,
+    retry: Annotated[str | None, typer.Option("--retry", help="`failed`: ask failed questions again.")] = None,
+) -> None:
+    """Run what an experiment still owes, then print the comparison. Stop with Ctrl-C and run again at any time."""
+    from ragvlc.progress import Progress
+    from ragvlc.sweep.runner import run_sweep
+
+    if retry not in (None, "failed"):
+        raise ConfigError(f"--retry {retry}: not known. Known: failed.")
+    sweep = load_sweep(experiment, settings, limit)
+    try:
+        with Progress() as watcher:
+            outcome = run_sweep(sweep, runs_folder(experiment, runs), retry_failed=retry == "failed", watcher=watcher)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; every finished answer is kept. Run the same command again to go on.\n")
+        sys.exit(130)
+    print_report(outcome.folder, None)
+    _print_sharing(outcome.asked, outcome.computed)
+    if outcome.untracked:
+        out().print(f"The tracker was not told ({outcome.untracked}). Send it with: ragvlc track {outcome.folder}")
+    elif sweep.tracker.kind == "mlflow":
+        out().print(f"Browse it in MLflow: ragvlc ui {outcome.folder}")
+    if not outcome.complete:
+        names = {cell.facts["key"]: cell.name for cell in outcome.results().cells}
+        for key, status in outcome.status.items():
+            if status != "complete":
+                out().print(f"{names[key]}: {_ADVICE[status]}")
+    sys.exit(0 if outcome.complete else 1)
+
+
+_ADVICE = {
+    "stopped": "stopped, more questions failed than max_failures allows. See why with `ragvlc show`, mend the cause, "
+    "then run again with --retry failed.",
+    "owing": "some questions failed for a passing reason. Run the same command again.",
+}
+
+
+@app.command()
+def score(
+    experiment: ExperimentArg, settings: SetOption = None, limit: LimitOption = None, runs: RunsOption = RUNS
+) -> None:
+    """Score stored answers again after metrics or references changed. Opens no model."""
+    from ragvlc.sweep.tracking import rescore
+
+    print_report(rescore(load_sweep(experiment, settings, limit), runs_folder(experiment, runs)), None)
+
+
+@app.command()
+def track(
+    experiment: ExperimentArg, settings: SetOption = None, limit: LimitOption = None, runs: RunsOption = RUNS
+) -> None:
+    """Send stored results to the tracker again; nothing is duplicated."""
+    from ragvlc.sweep.tracking import send
+
+    problem = send(load_sweep(experiment, settings, limit), runs_folder(experiment, runs))
+    if problem:
+        sys.stderr.write(f"error: the tracker was not told: {problem}\n")
+        sys.exit(1)
+    out().print("sent")
+
+
+def _print_sharing(asked: Any, computed: Any) -> None:  # noqa: ANN401 - counters by stage
+    words = {
+        "generate": "prompts",
+        "rank": "rankings",
+        "rerank": "rerankings",
+        "index": "indexes",
+        "chunk": "chunkings",
+    }
+    parts = [
+        f"{asked[stage]} {word}, {asked[stage] - computed.get(stage, 0)} of them found again"
+        for stage, word in words.items()
+        if asked.get(stage)
+    ]
+    if parts:
+        out().print("Asked for in this run: " + "; ".join(parts) + ".")
