@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
@@ -20,7 +21,12 @@ from ragvlc.core.families import Embedder, Generator, Route, Router
 from ragvlc.pool import EnginePool
 from ragvlc.run import LiveRun, Models
 
+if TYPE_CHECKING:
+    from langchain_core.runnables import Runnable
+
 __all__ = ["Pipeline"]
+
+_POOLS = threading.Lock()
 
 
 class Pipeline(Component):
@@ -105,6 +111,14 @@ class Pipeline(Component):
         chosen = Step("route", {"route": choice.route, "reason": choice.reason, **choice.signals})
         return replace(answer, route=choice.route, trace=(chosen, *run.trace))
 
+    def as_runnable(
+        self, *, documents: Iterable[Any] | None = None, output: Literal["answer", "dict"] = "answer"
+    ) -> Runnable[Any, Any]:
+        """Returns the pipeline as a LangChain Runnable; see `ragvlc.langchain`."""
+        from ragvlc.langchain.runnables import as_runnable
+
+        return as_runnable(self, documents=documents, output=output)
+
     @cached_property
     def _models(self) -> Models:
         return Models(self.generators, self.embedders)
@@ -121,9 +135,10 @@ class Pipeline(Component):
         self.close()
 
     def _own_pool(self) -> EnginePool:
-        if self._pool is None:
-            self._pool = EnginePool()
-        return self._pool
+        with _POOLS:  # two threads that ask first must not open every model twice
+            if self._pool is None:
+                self._pool = EnginePool()
+            return self._pool
 
 
 def _kinds_that_offer(table: str, needs: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ragvlc.core.answer import Answer, Finish, Step, Timing, Usage
 from ragvlc.core.component import Component
-from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span, content_key
+from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span, content_key, documents_key
 from ragvlc.core.engines import Generation, Index, Request, Tokenizer, VectorEngine
 from ragvlc.core.families import Chunker, Embedder, Generator, Reranker, Retriever
 from ragvlc.pool import EnginePool, Found
@@ -61,6 +61,13 @@ class _Built:
     step: Step
 
 
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    hits: tuple[Hit, ...]
+    seconds: float
+    steps: tuple[Step, ...]
+
+
 class LiveRun:
     """The run behind one answer. Used by one thread; everything it shares is behind the pool.
 
@@ -83,6 +90,7 @@ class LiveRun:
         self._open: list[_OpenStep] = [_OpenStep("run", {})]
         self._bills: dict[str, Usage] = {}
         self._timing = Timing()
+        self._opening = 0.0
         self._reused = False
 
     @property
@@ -113,12 +121,15 @@ class LiveRun:
 
     def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
         """Returns what `open_it` returns, opened once for equal parts; its `close` is called in the end."""
-        return self._pool.opened(part, open_it)
+        start = time.perf_counter()
+        found = self._pool.opened(part, open_it)
+        self._opening += time.perf_counter() - start
+        return found
 
     def chunks(self, chunker: Chunker, documents: Sequence[Document], role: str = "main") -> ChunkSet:
         """Returns the documents cut into chunks, in (document, start) order."""
         tokenizer = self._pool.tokenizer(self._models.generators[role])
-        key = content_key([chunker.key, tokenizer.id, [document.key for document in documents]])
+        key = content_key([chunker.key, tokenizer.id, documents_key(documents)])
 
         def cut() -> ChunkSet:
             start = time.perf_counter()
@@ -147,19 +158,27 @@ class LiveRun:
         with self.step("rerank", reranker=reranker.kind, hits=len(hits)):
             if any(table == "generators" for table, _, _ in reranker.roles()):
                 return tuple(reranker.rerank(query, hits, self))
-            texts = [[hit.chunk.document_index, hit.chunk.start, hit.chunk.text] for hit in hits]
+            places = [[hit.chunk.document_id, hit.chunk.document_index, hit.chunk.index] for hit in hits]
+            texts = [[*place, hit.chunk.start, hit.chunk.text] for place, hit in zip(places, hits, strict=True)]
             asked = [self._models.key_of(reranker), query.search_text, texts]
             return self._ranked("rerank", content_key(asked), lambda: reranker.rerank(query, hits, self))
 
     def _ranked(self, phase: str, key: str, rank: Callable[[], Sequence[Hit]]) -> tuple[Hit, ...]:
-        def timed() -> tuple[tuple[Hit, ...], float]:
-            start = time.perf_counter()
-            found = tuple(rank())
-            return found, time.perf_counter() - start
+        def timed() -> _Ranked:
+            opened = _OpenStep(phase, {})
+            self._open.append(opened)
+            start, opening = time.perf_counter(), self._opening
+            try:
+                found = tuple(rank())
+            finally:
+                self._open.pop()
+            seconds = time.perf_counter() - start - (self._opening - opening)  # loading a model is no cost of a ranking
+            return _Ranked(found, seconds, tuple(opened.steps))
 
-        hits, seconds = self._pool.once.get("rank" if phase == "search" else phase, key, timed).value
-        self._timing += Timing(phases={phase: seconds})
-        return tuple(hits)
+        ranked: _Ranked = self._pool.once.get("rank" if phase == "search" else phase, key, timed).value
+        self._timing += Timing(phases={phase: ranked.seconds})
+        self._open[-1].steps += ranked.steps  # whoever ranked first: the trace is the same
+        return ranked.hits
 
     def _index_key(self, retriever: Retriever, chunks: ChunkSet) -> str:
         """How deep the ranking goes makes no other index."""
@@ -170,17 +189,19 @@ class LiveRun:
         place = self._index_key(retriever, chunks)
         start = time.perf_counter()
         built: _Built = self._pool.once.get("index", place, lambda: self._build(retriever, chunks, place)).value
-        outer = self._open[-1]
+        outer, step = self._open[-1], built.step
         if "inner_seconds" in outer.facts:  # an index of an index: charged below its own name
             outer.facts["inner_seconds"] += time.perf_counter() - start
-        outer.steps.append(built.step)
+        else:  # cutting is charged once, to the outermost
+            facts = {**step.facts, "index_seconds": step.facts["index_seconds"] + chunks.seconds}
+            step = replace(step, facts=facts)
+        outer.steps.append(step)
         return built.index
 
     def _build(self, retriever: Retriever, chunks: ChunkSet, place: str) -> _Built:
         for table, role, _ in retriever.roles():
             if table == "embedders":
                 self.embedder(role)  # opened before the clock starts: loading a model is no cost of an index
-        cutting = 0.0 if "inner_seconds" in self._open[-1].facts else chunks.seconds
         facts = {"index": place[:16], "chunks": len(chunks), "kept_seconds": 0.0, "inner_seconds": 0.0}
         self._open.append(_OpenStep("index", facts))
         start = time.perf_counter()
@@ -188,7 +209,7 @@ class LiveRun:
             index = retriever.index(chunks, self)
         finally:
             opened = self._open.pop()
-        seconds = time.perf_counter() - start + cutting
+        seconds = time.perf_counter() - start
         seconds += opened.facts.pop("kept_seconds") - opened.facts.pop("inner_seconds")
         return _Built(index, Step(opened.name, opened.facts | {"index_seconds": seconds}, steps=tuple(opened.steps)))
 
@@ -247,11 +268,18 @@ class LiveRun:
             bills=dict(self._bills),
         )
 
+    def _note(self, notes: Mapping[str, Any]) -> None:
+        """Adds to the facts of the open step: counts are added up, of anything else the last stands."""
+        facts = self._open[-1].facts
+        for name, value in notes.items():
+            counted = isinstance(value, int) and not isinstance(value, bool)
+            facts[name] = facts.get(name, 0) + value if counted else value
+
     def _charge(self, role: str, generation: Generation) -> None:
         self._bills[role] = self._bills.get(role, Usage()) + generation.usage
         self._timing += generation.timing
         self._open[-1].usage += generation.usage
-        self._open[-1].facts |= generation.notes
+        self._note(generation.notes)
         self._reused = self._reused or generation.reused
 
 

@@ -7,23 +7,27 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 from zlib import crc32
 
 from pydantic import Field
 
 from ragvlc.core.answer import Timing, Usage
+from ragvlc.core.component import Component
 from ragvlc.core.data import Example
 from ragvlc.core.engines import Generation, Request, TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder, Generator
 from ragvlc.generators._words import WordTokenizer
 from ragvlc.pool import EnginePool
+from ragvlc.rerankers.cross_encoder import CrossEncoder
 
 if TYPE_CHECKING:
     from ragvlc.core.engines import Vectors
 
-__all__ = ["Flaky", "FunctionEngine", "ScriptedPool", "WordVectors", "without_gold"]
+__all__ = ["Flaky", "FunctionEngine", "ScriptedPool", "WordPairs", "WordVectors", "without_gold"]
+
+OpenedT = TypeVar("OpenedT")
 
 
 class FunctionEngine:
@@ -105,8 +109,29 @@ class WordVectors:
         """Does nothing."""
 
 
+class WordPairs:
+    """A cross-encoder without a model: a passage scores the share of the question's words that it has."""
+
+    @property
+    def window(self) -> int:
+        """Tokens beyond which a pair is cut: none is."""
+        return sys.maxsize
+
+    def score(self, question: str, passages: Sequence[str]) -> list[float]:
+        """Returns a share for each passage."""
+        asked = set(re.findall(r"\w+", question.casefold()))
+        return [len(asked & set(re.findall(r"\w+", passage.casefold()))) / max(1, len(asked)) for passage in passages]
+
+    def lengths(self, question: str, passages: Sequence[str]) -> list[int]:
+        """Returns each pair's length in words and marks."""
+        return [WordTokenizer().count(question) + WordTokenizer().count(passage) for passage in passages]
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
 class ScriptedPool(EnginePool):
-    """A pool in which every generator is the engine given and every embedder counts words; nothing is opened."""
+    """A pool without models: every generator is the engine given, embedders and cross-encoders count words."""
 
     def __init__(self, engine: TextEngine, folder: Path) -> None:
         super().__init__(folder / "indexes")
@@ -120,6 +145,12 @@ class ScriptedPool(EnginePool):
     def vectors(self, embedder: Embedder) -> VectorEngine:  # noqa: ARG002 - the same for all
         """Returns the engine that counts words."""
         return self.word_vectors
+
+    def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
+        """Returns the engine that compares words for a cross-encoder; opens what else is asked for."""
+        if isinstance(part, CrossEncoder):
+            return cast("OpenedT", WordPairs())
+        return super().opened(part, open_it)
 
     def tokenizer(self, generator: Generator) -> Tokenizer:  # noqa: ARG002 - the same for all
         """Returns the word tokenizer."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -416,3 +417,18 @@ def test_a_step_that_fails_is_left_behind(start):
         pass
     assert [step.name for step in run.trace] == ["broken", "after"]
     assert run.trace[0].usage.calls == 1
+
+
+def test_notes_of_generations_are_facts_of_the_step_and_counts_add_up(start, engine, monkeypatch):
+    plain = engine.generate
+
+    def noting(requests):
+        notes = {"control_strings_broken": 2, "served_model": "m", "estimated": True}
+        return [replace(generation, notes=notes) for generation in plain(requests)]
+
+    monkeypatch.setattr(engine, "generate", noting)
+    run = start()
+    with run.step("answer"):
+        say(run, "a", "b")
+    [step] = run.trace
+    assert step.facts == {"control_strings_broken": 4, "served_model": "m", "estimated": True}

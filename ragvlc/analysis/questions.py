@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ragvlc.core.answer import Prediction
+from ragvlc.analysis.passages import passages as found_passages
+from ragvlc.analysis.tables import title
+from ragvlc.core.answer import Answer, Prediction, Step
+from ragvlc.core.data import Span
 from ragvlc.core.errors import ConfigError, nearest
-from ragvlc.sweep.results import CellResult, Results
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from ragvlc.sweep.results import CellResult, Results
 
 __all__ = ["one_question", "question_list"]
 
@@ -30,8 +35,20 @@ def question_list(results: Results) -> list[RenderableType]:
     return [table]
 
 
-def one_question(results: Results, question: str) -> list[RenderableType]:
-    """Returns a question, its accepted answers, and what every cell made of it. Raises `ConfigError` if unknown."""
+def one_question(
+    results: Results, question: str, *, passages: bool = False, texts: Mapping[str, str] | None = None
+) -> list[RenderableType]:
+    """Returns a question, its accepted answers, and what every cell made of it.
+
+    Args:
+        results: with the question.
+        question: its id.
+        passages: also what each cell read, and the steps it took.
+        texts: documents by id; without them, passages are shown by their places.
+
+    Raises:
+        ConfigError: no such question.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -44,12 +61,63 @@ def one_question(results: Results, question: str) -> list[RenderableType]:
     for letter, choice in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", facts["choices"], strict=False):
         head.append(f"  {letter}. {choice}\n")
     head.append(f"accepted: {' | '.join(facts['references']) or 'unanswerable'}\n")
-    head.append(f"over: {', '.join(facts['documents'])}")
-    table = Table("cell", "answer", *results.metrics, "prompt tokens", box=box.SIMPLE_HEAD, pad_edge=False)
+    count = facts.get("document_count", len(facts["documents"]))
+    more = f" and {count - len(facts['documents']):,} more" if count > len(facts["documents"]) else ""
+    head.append(f"over: {', '.join(facts['documents'])}{more}")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("cell", "answer", *results.metrics, "prompt tokens"):
+        table.add_column(column, overflow="fold")
     for cell in results.cells:
         if question in cell.rows:
             table.add_row(*_line(cell, cell.rows[question]))
-    return [head, table]
+    read = [part for cell in results.cells if question in cell.rows for part in _read(cell, question, texts)]
+    return [head, table, *(read if passages else [])]
+
+
+def _read(cell: CellResult, question: str, texts: Mapping[str, str] | None) -> list[RenderableType]:
+    """Returns what a cell sent to its models and the steps it took, each with its tokens and seconds."""
+    from rich.text import Text
+
+    answer = cell.rows[question].answer
+    head = Text(f"\n{title(cell)}", style="bold")
+    if answer is None:
+        return [head, Text("  no answer, no passages")]
+    parts: list[RenderableType] = [head]
+    for passage in found_passages(cell.examples[question], answer, texts):
+        span = passage.span
+        words = f"  [{span.document_id} {span.start}-{span.end}]"
+        words += _ranks(answer, span)
+        words += f" ({passage.evidence} characters of evidence)" if passage.evidence else ""
+        text = Text(words)
+        for piece in passage.pieces:
+            text.append(" " if piece is passage.pieces[0] else "")
+            text.append(re.sub(r"\s+", " ", piece.text), "reverse" if piece.evidence else "")
+        parts.append(text)
+    if not answer.context:
+        parts.append(Text("  nothing read"))
+    for root in answer.trace:
+        parts += [Text(line) for line in _steps(root, 1)]
+    return parts
+
+
+def _ranks(answer: Answer, span: Span) -> str:
+    """Returns the ranks of the retrieved chunks in a passage, which may be several that continue one another."""
+    found = [
+        (rank, hit.score)
+        for rank, hit in enumerate(answer.ranking, 1)
+        if hit.chunk.document_id == span.document_id and span.start <= hit.chunk.start and hit.chunk.end <= span.end
+    ]
+    if len(found) == 1:
+        return f" rank {found[0][0]}, score {found[0][1]:.3f}"
+    return f" ranks {', '.join(str(rank) for rank, _ in found)}" if found else ""
+
+
+def _steps(step: Step, depth: int) -> Iterator[str]:
+    facts = ", ".join(f"{name}={value}" for name, value in step.facts.items())
+    usage = f", {step.usage.prompt_tokens} + {step.usage.completion_tokens} tokens" if step.usage.calls else ""
+    yield f"{'  ' * depth}{step.name}: {facts} ({step.seconds:.3f} s{usage})"
+    for inner in step.steps:
+        yield from _steps(inner, depth + 1)
 
 
 def _questions(results: Results) -> dict[str, Mapping[str, Any]]:

@@ -1,7 +1,8 @@
-"""One question over documents."""
+"""One question over documents, and what there is to ask over."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from ragvlc.cli.app import app, out
 
 if TYPE_CHECKING:
     from ragvlc.core.answer import Answer
+    from ragvlc.core.data import Span
 
 
 @app.command()
@@ -31,9 +33,33 @@ def ask(
     documents = [read_document(path) for path in document or []]
     with Pipeline.load(pipeline) as loaded:
         answer = loaded.answer(Query("question", question, tuple(choice or ())), documents)
-    out().print(answer.text)
+        ranks_only = loaded.routes[answer.route].ranks_only
+    if ranks_only:
+        _print_ranking(answer, {one.id: one.text for one in documents})
+    else:
+        out().print(answer.text)
     if trace:
         _print_trace(answer, {one.id: one.text for one in documents})
+
+
+@app.command()
+def check(
+    target: Annotated[
+        str, typer.Argument(help="A folder or file of documents, a folder of JSON Lines, or an experiment.")
+    ],
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Model whose tokens are counted: hub id, folder, or packaged:NAME.")
+    ] = None,
+    window: Annotated[int | None, typer.Option(min=1, help="Also count what exceeds this window.")] = None,
+) -> None:
+    """Show what there is to ask over, how long it is, and what should be mended. Opens no model."""
+    from ragvlc.check import check as examined
+
+    found = examined(target, tokenizer or "", window)
+    for one in found:
+        for part in one.renderables():
+            out().print(part)
+    sys.exit(1 if any(one.problems for one in found) else 0)
 
 
 def _print_trace(answer: Answer, texts: dict[str, str]) -> None:
@@ -42,11 +68,20 @@ def _print_trace(answer: Answer, texts: dict[str, str]) -> None:
         facts = ", ".join(f"{name}={value}" for name, value in step.facts.items())
         screen.print(f"  {step.name}: {facts} ({step.seconds:.3f} s)")
     for span in answer.context:
-        text = " ".join(texts[span.document_id][span.start : span.end].split())
-        shown = text if len(text) <= 200 else f"{text[:120]} ... {text[-60:]}"
-        screen.print(f"  [{span.document_id} {span.start}-{span.end}] {shown}")
+        screen.print(f"  {_passage(span, texts)}")
     usage, timing = answer.usage, answer.timing
     screen.print(
         f"  route {answer.route}, {usage.prompt_tokens} prompt and {usage.completion_tokens} new tokens, "
         f"{timing.engine_seconds:.2f} s in the engine, finish: {answer.finish}"
     )
+
+
+def _print_ranking(answer: Answer, texts: dict[str, str], shown: int = 10) -> None:
+    for hit in answer.ranking[:shown]:
+        out().print(f"{hit.score:.4g}  {_passage(hit.chunk.span, texts)}")
+
+
+def _passage(span: Span, texts: dict[str, str]) -> str:
+    text = " ".join(texts[span.document_id][span.start : span.end].split())
+    text = text if len(text) <= 200 else f"{text[:120]} ... {text[-60:]}"
+    return f"[{span.document_id} {span.start}-{span.end}] {text}"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ragvlc.cli.app import RUNS, ResultsArg, RunsOption, app, out, results_folder
-from ragvlc.core.errors import StoreError
+from ragvlc.core.errors import ConfigError, RagvlcError, StoreError
 
-__all__ = ["print_report"]
+if TYPE_CHECKING:
+    from ragvlc.sweep.results import Results
+
+__all__ = ["print_report", "report_files_in"]
+
+log = logging.getLogger("ragvlc")
 
 
 @app.command()
@@ -20,22 +26,53 @@ def report(
     baseline: Annotated[str | None, typer.Option(help="Pipeline or cell to compare with.")] = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Print the comparison: scores with intervals, differences to the baseline, costs."""
-    print_report(results_folder(results, runs), baseline)
+    """Print the comparison, and write it as a page with figures that opens in a browser."""
+    from ragvlc.analysis.page import write_html
+    from ragvlc.sweep.results import Results
+
+    folder = results_folder(results, runs)
+    print_report(folder, baseline)
+    loaded = Results.load(folder)
+    out().print(f"The same with figures and answers side by side: {write_html(loaded, baseline, texts_of(loaded))}")
 
 
 @app.command()
 def show(
     results: ResultsArg,
     question: Annotated[str | None, typer.Option(help="Id of a question; without it, all are listed.")] = None,
+    passages: Annotated[bool, typer.Option("--passages", help="Also what each cell read and did.")] = False,
     runs: RunsOption = RUNS,
 ) -> None:
     """Show one question through every cell: answers, scores, failures."""
     from ragvlc.analysis.questions import one_question, question_list
     from ragvlc.sweep.results import Results
 
+    if passages and question is None:
+        raise ConfigError("--passages: needs --question ID. Without it, all questions are listed.")
     loaded = Results.load(results_folder(results, runs))
-    for part in one_question(loaded, question) if question else question_list(loaded):
+    parts = question_list(loaded)
+    if question is not None:
+        parts = one_question(loaded, question, passages=passages, texts=texts_of(loaded) if passages else None)
+    for part in parts:
+        out().print(part)
+
+
+@app.command()
+def compare(
+    results: ResultsArg,
+    first: Annotated[str, typer.Argument(help="A cell, or a pipeline with one.")],
+    second: Annotated[str, typer.Argument(help="What it is compared with.")],
+    other: Annotated[str | None, typer.Option("--with", help="Results folder that the second is in.")] = None,
+    metric: Annotated[str | None, typer.Option(help="By which questions flip; the first by default.")] = None,
+    runs: RunsOption = RUNS,
+) -> None:
+    """Compare two cells question by question, of one results folder or of two."""
+    from ragvlc.analysis.compare import comparison
+    from ragvlc.sweep.results import Results
+
+    beside = Results.load(results_folder(other, runs)) if other else None
+    loaded = Results.load(results_folder(results, runs))
+    for part in comparison(loaded, first, second, other=beside, metric=metric):
         out().print(part)
 
 
@@ -73,3 +110,26 @@ def print_report(folder: Path, baseline: str | None) -> None:
 
     for part in terminal_report(Results.load(folder), baseline):
         out().print(part)
+
+
+def report_files_in(folder: Path) -> dict[str, Path]:
+    """Writes the page and the figures of the results in `folder`; returns the files by name."""
+    from ragvlc.analysis.files import report_files
+    from ragvlc.sweep.results import Results
+
+    loaded = Results.load(folder)
+    return report_files(loaded, texts_of(loaded))
+
+
+def texts_of(results: Results) -> dict[str, str] | None:
+    """Returns the documents' texts by id; None where the data set is gone, or where variants share ids."""
+    from ragvlc.sweep.spec import Sweep
+
+    if len(results.by_dataset()) > 1:
+        return None
+    try:
+        examples = Sweep.load(results.folder / "sweep.yaml").dataset.load()
+    except RagvlcError as error:
+        log.info("the report shows places instead of passages: %s", error)
+        return None
+    return {document.id: document.text for example in examples for document in example.documents}

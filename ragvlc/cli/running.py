@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ragvlc.cli.app import RUNS, ExperimentArg, LimitOption, RunsOption, SetOption, app, load_sweep, out, runs_folder
-from ragvlc.cli.reading import print_report
+from ragvlc.cli.reading import print_report, report_files_in
 from ragvlc.core.errors import ConfigError
 
 
@@ -54,11 +54,18 @@ def run(
     sweep = load_sweep(experiment, settings, limit)
     try:
         with Progress() as watcher:
-            outcome = run_sweep(sweep, runs_folder(experiment, runs), retry_failed=retry == "failed", watcher=watcher)
+            outcome = run_sweep(
+                sweep,
+                runs_folder(experiment, runs),
+                retry_failed=retry == "failed",
+                watcher=watcher,
+                finish=report_files_in,
+            )
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; every finished answer is kept. Run the same command again to go on.\n")
         sys.exit(130)
     print_report(outcome.folder, None)
+    out().print(f"The same with figures and answers side by side: {outcome.folder / 'report.html'}")
     _print_sharing(outcome.asked, outcome.computed)
     if outcome.untracked:
         out().print(f"The tracker was not told ({outcome.untracked}). Send it with: ragvlc track {outcome.folder}")
@@ -75,7 +82,7 @@ def run(
 _ADVICE = {
     "stopped": "stopped, more questions failed than max_failures allows. See why with `ragvlc show`, mend the cause, "
     "then run again with --retry failed.",
-    "owing": "some questions failed for a passing reason. Run the same command again.",
+    "owing": "some questions failed, or could not be judged, for a passing reason. Run the same command again.",
 }
 
 
@@ -96,7 +103,8 @@ def track(
     """Send stored results to the tracker again; nothing is duplicated."""
     from ragvlc.sweep.tracking import send
 
-    problem = send(load_sweep(experiment, settings, limit), runs_folder(experiment, runs))
+    sweep = load_sweep(experiment, settings, limit)
+    problem = send(sweep, runs_folder(experiment, runs), finish=report_files_in)
     if problem:
         sys.stderr.write(f"error: the tracker was not told: {problem}\n")
         sys.exit(1)

@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 __all__ = [
     "Chunk",
     "ChunkSet",
+    "Collection",
     "Document",
     "Example",
     "Form",
@@ -19,6 +21,7 @@ __all__ = [
     "Span",
     "content_key",
     "covered",
+    "documents_key",
 ]
 
 Form = Literal["question", "summary"]
@@ -46,6 +49,20 @@ class Document:
         if not self._key:
             self._key.append(content_key([self.id, self.title, self.text, dict(self.metadata)]))
         return self._key[0]
+
+
+class Collection(tuple[Document, ...]):
+    """Documents that many questions share, with a key that is worked out once."""
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of all of them, in their order."""
+        return content_key([document.key for document in self])
+
+
+def documents_key(documents: Sequence[Document]) -> str:
+    """Returns the hash of documents in their order; cheap for a `Collection`."""
+    return (documents if isinstance(documents, Collection) else Collection(documents)).key
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -176,7 +193,7 @@ class Example:
         """Hash of what is asked over what: a stored answer belongs to an example while this is unchanged."""
         query = self.query
         asked = [query.id, query.text, list(query.choices), query.form]
-        return content_key([asked, [document.key for document in self.documents]])
+        return content_key([asked, documents_key(self.documents)])
 
     @property
     def gold_key(self) -> str:

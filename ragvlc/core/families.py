@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, Self
 
 from pydantic import Field
@@ -268,6 +269,9 @@ class Metric(Component):
     """Scores one answer. A kind overrides `score`, or `assess` and `applies` if it needs opened models."""
 
     family: ClassVar[str] = "metrics"
+    smaller_is_better: ClassVar[bool] = False
+    worst: ClassVar[float] = 0.0
+    """What a question that failed counts as, so that failing never pays."""
 
     @property
     def label(self) -> str:
@@ -301,6 +305,10 @@ class TrackedSweep(Protocol):
 
     def cell(self, record: CellRecord) -> None:
         """Sends one finished cell; sending it again changes nothing."""
+        ...
+
+    def files(self, paths: Mapping[str, Path]) -> None:
+        """Sends files about the whole sweep by the place where they are shown, in place of those sent before."""
         ...
 
 

@@ -7,7 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CellRecord", "SweepRecord"]
+from ragvlc.core.answer import Prediction
+from ragvlc.core.data import Example
+
+__all__ = ["CellRecord", "SweepRecord", "TraceRecord", "bound_name", "score_name"]
+
+
+def score_name(label: str) -> str:
+    """Returns the name of a metric's mean among the numbers of a cell."""
+    return f"score/{label}"
+
+
+def bound_name(label: str, end: str) -> str:
+    """Returns the name of the `low` or `high` end of a mean's 95 % interval."""
+    return f"score/{end}/{label}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +36,9 @@ class SweepRecord:
         examples: how many.
         tags: strings by name.
         resolved: the sweep as resolved YAML text.
+        cells: keys of all its cells, in the order of the plan; empty if they are not known.
+        metrics: labels of its metrics; the first is the one that cells are ranked by.
+        smaller_is_better: those of them where it is.
     """
 
     name: str
@@ -33,6 +49,17 @@ class SweepRecord:
     examples: int = 0
     tags: Mapping[str, str] = field(default_factory=dict)
     resolved: str = ""
+    cells: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    smaller_is_better: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRecord:
+    """One question of a cell: what was asked over what, and what came back."""
+
+    example: Example
+    prediction: Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +72,15 @@ class CellRecord:
         status: `complete` or `stopped`.
         folder: where its files are.
         params: settings by name: axis values, pipeline, data set, seed.
-        metrics: means, bounds, tokens and seconds by name.
+        metrics: numbers by name, as `score_name` and `bound_name` say; whatever else there is has another group.
         table: one mapping a question, equal columns: id, question, answer, references, scores, tokens, seconds ...
         tags: strings by name.
         dataset: name of its data set; empty for the sweep's own.
         dataset_key: hash of the examples asked.
         examples: how many.
+        control: whether it reads gold, so that it bounds the others and is never the best.
+        models: name of the generator by role.
+        traces: every question with what came back, in the order of the data set.
     """
 
     key: str
@@ -64,3 +94,6 @@ class CellRecord:
     dataset: str = ""
     dataset_key: str = ""
     examples: int = 0
+    control: bool = False
+    models: Mapping[str, str] = field(default_factory=dict)
+    traces: tuple[TraceRecord, ...] = ()

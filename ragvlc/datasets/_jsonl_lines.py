@@ -19,14 +19,21 @@ _SHOWN = 20
 
 @dataclass(slots=True)
 class Problems:
-    """What is wrong with one file, gathered so that it can be mended in one go."""
+    """What is wrong with one file, gathered so that it can be mended in one go.
 
-    path: Path
+    Attributes:
+        path: of the file, or the name of another source.
+        unit: what is counted: `line`, or `row` of a table.
+        sentences: one a problem.
+    """
+
+    path: Path | str
+    unit: str = "line"
     sentences: list[str] = field(default_factory=list)
 
     def add(self, sentence: str, line: int | None = None) -> None:
         """Notes one problem."""
-        self.sentences.append(f"line {line}: {sentence}" if line else sentence)
+        self.sentences.append(f"{self.unit} {line}: {sentence}" if line else sentence)
 
     def raise_any(self) -> None:
         """Raises `DatasetError` with the first twenty problems, if there are any."""

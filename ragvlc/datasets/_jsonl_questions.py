@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from ragvlc.core.data import Document, Example, Query, Span
+from ragvlc.core.data import Collection, Document, Example, Query, Span
 from ragvlc.core.errors import nearest
 from ragvlc.datasets._jsonl_documents import Documents
 from ragvlc.datasets._jsonl_lines import Row
@@ -27,11 +27,13 @@ class Reader:
         documents: of the set.
         cluster: the data set's rule.
         language: of the whole set, or empty where it has several or does not say.
+        lenient: questions may name no documents (they are asked over all) and have no answers (nothing is known).
     """
 
     documents: Documents
     cluster: str = "document"
     language: str = ""
+    lenient: bool = False
     _corpora: dict[object, tuple[Document, ...]] = field(default_factory=dict)
 
     def example(self, row: Row) -> Example:
@@ -39,7 +41,7 @@ class Reader:
         task = row.text("task", default="qa")
         ids = self._document_ids(row)
         by_id = self.documents.by_id
-        known = tuple(by_id[name] for name in ids if name in by_id)
+        known = tuple(by_id[name] for name in ids if name in by_id) if ids or not self.lenient else self._everything
         documents = self._corpus(row, ids) if task == "retrieval" else known
         choices = _choices(row, task)
         unanswerable = row.flag("unanswerable")
@@ -49,6 +51,7 @@ class Reader:
         if unanswerable and answers:
             tags["said_instead"] = answers[0]
         asked = not unanswerable and task != "retrieval"
+        within = ids or tuple(dict.fromkeys(span.document_id for span in evidence))
         return Example(
             query=Query(
                 row.text("question_id"), row.text("question"), choices, "summary" if task in _SUMMARIES else "question"
@@ -58,8 +61,8 @@ class Reader:
             answer_mode=_answer_mode(row),
             unanswerable=unanswerable,
             evidence=evidence,
-            relevant=dict.fromkeys(ids, 1.0) if task == "retrieval" else {},
-            cluster=self._cluster(row, ids),
+            relevant=dict.fromkeys(within, 1.0) if task == "retrieval" or not ids else {},
+            cluster=self._cluster(row, within),
             task=task,
             tags=tags,
         )
@@ -70,7 +73,7 @@ class Reader:
         if one and ids and ids != (one,):
             row.complain(f"'doc_id' is '{one}', but 'doc_ids' names {', '.join(ids)}.")
         ids = ids or ((one,) if one else ())
-        if not ids and row.sound:
+        if not ids and row.sound and not self.lenient:
             row.complain("'doc_ids' names no document.")
         if len(set(ids)) < len(ids):
             row.complain(f"'doc_ids' names a document twice: {', '.join(ids)}.")
@@ -84,7 +87,7 @@ class Reader:
         length = row.mapping("meta").get("length")
         key = length if isinstance(length, (str, int, float)) and self._has_lengths else None
         if key not in self._corpora:
-            self._corpora[key] = tuple(
+            self._corpora[key] = Collection(
                 document
                 for document in self.documents.by_id.values()
                 if key is None or document.metadata.get("length") == key
@@ -101,7 +104,8 @@ class Reader:
 
     def _answers(self, row: Row, *, unanswerable: bool) -> tuple[str, ...]:
         answers = row.texts("answers")
-        if not answers and not unanswerable and row.values.get("answer_index") is None and row.sound:
+        known = unanswerable or self.lenient or row.values.get("answer_index") is not None
+        if not answers and not known and row.sound:
             row.complain("'answers' is empty, and the question is not marked 'unanswerable'.")
         return answers
 
@@ -120,23 +124,37 @@ class Reader:
 
     def _tags(self, row: Row, known: tuple[Document, ...], documents: tuple[Document, ...]) -> dict[str, Any]:
         tags: dict[str, Any] = dict(_scalars(row.mapping("meta")))
-        for name, value in _scalars(known[0].metadata) if known else ():
+        for name, value in _scalars(known[0].metadata) if known and known is not self._everything else ():
             if all(document.metadata.get(name) == value for document in known[1:]):
                 tags[f"document.{name}"] = value
         if source := row.text("source", default=""):
             tags["source"] = source
         if language := tags.get("language") or tags.get("lang") or tags.get("document.lang") or self.language:
             tags["language"] = language
-        tags["documents"] = len(documents)
-        tags["document_words"] = sum(self.documents.words[document.id] for document in documents)
-        tags["document_characters"] = sum(len(document.text) for document in documents)
-        return tags
+        if documents is self._everything:
+            return {**tags, **self._totals}
+        return {**tags, **self._sizes(documents)}
+
+    def _sizes(self, documents: tuple[Document, ...]) -> dict[str, int]:
+        return {
+            "documents": len(documents),
+            "document_words": sum(self.documents.words[document.id] for document in documents),
+            "document_characters": sum(len(document.text) for document in documents),
+        }
+
+    @cached_property
+    def _everything(self) -> tuple[Document, ...]:
+        return Collection(self.documents.by_id.values())
+
+    @cached_property
+    def _totals(self) -> dict[str, int]:
+        return self._sizes(self._everything)
 
     def _cluster(self, row: Row, ids: tuple[str, ...]) -> str:
         name = row.text("question_id", default="")
-        if self.cluster == "document":
+        if self.cluster == "document" and (ids or not self.lenient):
             return "+".join(ids)
-        if self.cluster == "question":
+        if self.cluster in ("document", "question"):
             return name
         if self.cluster == "id_prefix":
             return name.partition("@")[0]

@@ -22,23 +22,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from ragvlc.core.component import Execution, FilePath
-from ragvlc.core.data import Example
+from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
-from ragvlc.core.families import Dataset
 from ragvlc.datasets._jsonl_documents import documents_of
 from ragvlc.datasets._jsonl_lines import Problems, rows_of
 from ragvlc.datasets._jsonl_questions import Reader
+from ragvlc.datasets._shaped import Shaped
 
 Scalar = str | int | float | bool
 Wanted = Scalar | tuple[Scalar, ...]
 
 
-class Jsonl(Dataset):
+class Jsonl(Shaped):
     """Reads documents and questions from JSON Lines files.
 
     Attributes:
@@ -63,7 +63,7 @@ class Jsonl(Dataset):
     cluster: Annotated[str, Field(pattern=r"^(document|question|id_prefix|meta\..+)$"), Execution] = "document"
 
     @property
-    def name(self) -> str:
+    def source(self) -> str:
         """The folder's name, with another questions file's and the filters."""
         stem = Path(self.questions).name.partition(".")[0] if self.questions else ""
         name = f"{self._folder().name}/{stem}" if stem else self._folder().name
@@ -71,13 +71,17 @@ class Jsonl(Dataset):
         wanted += [f"{tag}={','.join(map(str, _listed(value)))}" for tag, value in self.tags.items()]
         return f"{name}[{' '.join(wanted)}]" if wanted else name
 
-    def identity(self) -> Mapping[str, str]:
+    def identity(self) -> Mapping[str, Any]:
         """Returns the names of the folder and the one above it.
 
         What the files hold is hashed example by example, so that answers to unchanged questions stand when others are
         edited or added.
         """
-        return {"set": "/".join(self._folder().parts[-2:])}
+        return {**super().identity(), "set": "/".join(self._folder().parts[-2:])}
+
+    def collection(self) -> Sequence[Document]:
+        """Returns every document of the file, in its order. Raises `DatasetError`."""
+        return tuple(documents_of(self._file("documents", self.documents)).by_id.values())
 
     def read(self) -> Sequence[Example]:
         """Returns the examples that pass the filters, in the file's order.

@@ -3,7 +3,7 @@
 The documents need no download and differ a little between Python versions: an example's content key covers its text,
 so results of two versions are not mixed. Questions and answers hold for CPython 3.11 to 3.13. Evidence is found by its
 words, whatever the line breaks; where a later release has reworded it, the example keeps no evidence and the tag
-`evidence: not located`, and may no longer be answerable.
+`evidence: not located`, and may no longer be answerable. Padding and `scope: corpus` draw on all of its topics.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ragvlc.core.data import Document, Example, Query, Span, content_key
 from ragvlc.core.errors import DatasetError, nearest
-from ragvlc.core.families import Dataset
+from ragvlc.datasets._shaped import Shaped
 
 FILE = "_python_reference/questions.yaml"
 
@@ -29,7 +29,7 @@ Kind = Literal["short_answer", "multiple_choice", "true_false", "several_answers
 Text = Annotated[str, Field(min_length=1)]
 
 
-class PythonReference(Dataset):
+class PythonReference(Shaped):
     """Asks about topics of Python's language reference.
 
     Attributes:
@@ -42,9 +42,16 @@ class PythonReference(Dataset):
     topics: tuple[str, ...] = ()
     lengths: tuple[Length, ...] = ()
 
-    def identity(self) -> Mapping[str, str]:
+    def identity(self) -> Mapping[str, Any]:
         """Returns a hash of the examples: the documents come with the interpreter."""
-        return {"examples": content_key([[example.key, example.gold_key] for example in _examples()])}
+        return {
+            **super().identity(),
+            "examples": content_key([[example.key, example.gold_key] for example in _examples()]),
+        }
+
+    def collection(self) -> Sequence[Document]:
+        """Returns all topics of the reference, by name: those that no question is about, too; copies once."""
+        return _collection()
 
     def read(self) -> Sequence[Example]:
         """Returns the examples that pass the filters, shortest documents first. Raises `DatasetError`."""
@@ -99,8 +106,22 @@ class _Topic(BaseModel):
 
 @cache
 def _examples() -> tuple[Example, ...]:
-    texts: Mapping[str, str] = import_module("pydoc_data.topics").topics
-    return _build(files("ragvlc.datasets").joinpath(FILE).read_text(encoding="utf-8"), texts)
+    return _build(files("ragvlc.datasets").joinpath(FILE).read_text(encoding="utf-8"), _topics())
+
+
+def _topics() -> Mapping[str, str]:
+    topics: Mapping[str, str] = import_module("pydoc_data.topics").topics
+    return topics
+
+
+@cache
+def _collection() -> tuple[Document, ...]:
+    once = {text: name for name, text in sorted(_topics().items(), reverse=True)}  # some topics are copies of others
+    return tuple(_document(name, text) for text, name in reversed(once.items()))
+
+
+def _document(name: str, text: str) -> Document:
+    return Document(f"python-{name}", text, text.strip().partition("\n")[0])
 
 
 def _build(source: str, texts: Mapping[str, str]) -> tuple[Example, ...]:
@@ -113,7 +134,7 @@ def _build(source: str, texts: Mapping[str, str]) -> tuple[Example, ...]:
             first = topic.questions[0].id
             raise DatasetError(f"{FILE}: question '{first}': this Python has no topic '{name}'.{nearest(name, texts)}")
         text = texts[name]
-        document = Document(f"python-{name}", text, text.strip().partition("\n")[0])
+        document = _document(name, text)
         for question in topic.questions:
             if problem := question.problem():
                 raise DatasetError(f"{FILE}: question '{question.id}' of topic '{name}' {problem}.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ragvlc.core.data import Document, Example, Query, Span
-from ragvlc.core.families import Dataset
+from ragvlc.datasets._shaped import Shaped
 
 LIGHTHOUSE = Document(
     "lighthouse",
@@ -129,7 +129,7 @@ _EXAMPLES = (
 )
 
 
-class Toy(Dataset):
+class Toy(Shaped):
     """Nine examples over four texts, by the words of their `task`; one in Chinese."""
 
     version: ClassVar[int] = 1
@@ -137,3 +137,7 @@ class Toy(Dataset):
     def read(self) -> Sequence[Example]:
         """Returns the examples; their evidence is located, and nothing is read from disk."""
         return _EXAMPLES
+
+    def collection(self) -> Sequence[Document]:
+        """Returns the four texts."""
+        return LIGHTHOUSE, FERRY, BAKERY, TEAHOUSE

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from ragvlc.core.component import Role
+from ragvlc.core.component import Execution, Role
 from ragvlc.core.data import Chunk, ChunkSet, Hit, Query
 from ragvlc.core.engines import Index, Run, VectorEngine
-from ragvlc.core.errors import missing_extra
 from ragvlc.core.families import Retriever
+from ragvlc.retrievers._flat import Device, FlatSearch, require
 
 if TYPE_CHECKING:
     from ragvlc.core.engines import Arrays
@@ -24,26 +24,22 @@ class Dense(Retriever):
 
     Attributes:
         embedder: role of the embedding model.
+        device: where neighbours are searched, not where texts are embedded. `auto` is a GPU if there is one and FAISS
+            was built for it (`faiss-gpu`), else the CPU; `cuda` the same, with a line in the log where that fails.
     """
 
     embedder: Annotated[str, Role("embedders", "VectorEngine")] = "main"
+    device: Annotated[Device, Execution] = "auto"
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:
         """Returns the index; vectors are kept on disk. Raises `MissingExtra` without FAISS."""
-        try:
-            import faiss
-        except ImportError as error:
-            missing_extra("faiss", "cpu", error)
-        import numpy as np
-
+        require()
         engine = run.embedder(self.embedder)
         # Outside any step of ours: the run books the first cost of kept arrays on the step that is open.
         arrays = run.kept(self, chunks, lambda: _embedded(chunks, engine))
         cut, dropped = int(arrays["cut_chunks"]), int(arrays["dropped_tokens"])
         with run.step("embed", chunks=len(chunks), embedder_cut_chunks=cut, embedder_dropped_tokens=dropped):
-            vectors = np.ascontiguousarray(arrays["vectors"], dtype=np.float32)
-            flat = faiss.IndexFlatIP(vectors.shape[1])
-            flat.add(vectors)
+            flat = FlatSearch(arrays["vectors"], self.device)
         return _VectorIndex(chunks.chunks, engine, flat)
 
 
@@ -51,24 +47,14 @@ class Dense(Retriever):
 class _VectorIndex:
     chunks: Sequence[Chunk]
     engine: VectorEngine
-    flat: Any
+    flat: FlatSearch
 
     def search(self, query: Query, n: int) -> list[Hit]:
         """Returns `n` hits, or all; best first, equal scores in chunk order."""
-        import numpy as np
-
-        n = min(n, len(self.chunks))
-        if n <= 0:
+        if min(n, len(self.chunks)) <= 0:
             return []
-        vector = self.engine.embed([query.search_text], side="query")
-        # FAISS takes any of the chunks that tie at the cut, so look deeper until the tie has ended.
-        deep = min(n + 1, len(self.chunks))
-        scores, places = self.flat.search(vector, deep)
-        while deep < len(self.chunks) and scores[0, -1] == scores[0, n - 1]:
-            deep = min(2 * deep, len(self.chunks))
-            scores, places = self.flat.search(vector, deep)
-        order = np.lexsort((places[0], -scores[0]))[:n]
-        return [Hit(self.chunks[places[0, at]], float(scores[0, at])) for at in order]
+        scores, places = self.flat.best(self.engine.embed([query.search_text], side="query"), n)
+        return [Hit(self.chunks[place], float(score)) for score, place in zip(scores, places, strict=True)]
 
 
 def _embedded(chunks: ChunkSet, engine: VectorEngine) -> Arrays:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from ragvlc import config
 from ragvlc.core.answer import Failure, Prediction
-from ragvlc.core.data import Example
+from ragvlc.core.data import Example, documents_key
 from ragvlc.core.errors import EngineError
 from ragvlc.pool import EnginePool
 from ragvlc.sweep.plan import Cell, plan
@@ -25,7 +25,7 @@ from ragvlc.sweep.results import Results
 from ragvlc.sweep.scoring import Asked, failure_of, score, scored
 from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.store import CellStore, SweepStore
-from ragvlc.sweep.tracking import Tracking, cell_record, cell_summary, write_plan
+from ragvlc.sweep.tracking import Finish, Tracking, cell_record, cell_summary, write_plan
 
 __all__ = ["Outcome", "Watcher", "run_sweep"]
 
@@ -101,6 +101,7 @@ def run_sweep(
     retry_failed: bool = False,
     watcher: Watcher | None = None,
     pool: EnginePool | None = None,
+    finish: Finish | None = None,
 ) -> Outcome:
     """Runs what a sweep still owes and returns how it ended.
 
@@ -110,6 +111,8 @@ def run_sweep(
         retry_failed: ask failed questions again, not only those that failed for a passing reason.
         watcher: told about progress.
         pool: opened models to work with; left open. Without one, models are opened and closed here.
+        finish: called with the results folder after the last cell; makes files about the sweep, such as figures, and
+            returns them by the place where the tracker shows them.
 
     Raises:
         ConfigError, DatasetError, StoreError: before anything is computed.
@@ -128,6 +131,7 @@ def run_sweep(
                 status[one.cell.key] = ended.status
                 tracking.cell(cell_record(one.cell, ended.summary, one.store.folder, one.asked, ended.rows))
                 told.done(one.cell, ended.status, ended.summary)
+            tracking.finish(finish)
         once = open_pool.once
         return Outcome(store.folder, status, dict(once.asked), dict(once.computed), tracking.problem)
 
@@ -162,8 +166,8 @@ class _Ended:
 
 def _grouped(examples: Sequence[Example]) -> list[Example]:
     """Returns the examples with those over the same documents side by side, in order of first appearance."""
-    places: dict[tuple[str, ...], int] = {}
-    keys = [tuple(document.key for document in example.documents) for example in examples]
+    places: dict[str, int] = {}
+    keys = [documents_key(example.documents) for example in examples]
     order = [places.setdefault(key, len(places)) for key in keys]
     return [example for _, example in sorted(zip(order, examples, strict=True), key=lambda pair: pair[0])]
 
@@ -183,12 +187,20 @@ def _run_cell(one: _Owing, sweep: Sweep, pool: EnginePool, told: Watcher) -> _En
                 told.row(one.cell, prediction)
                 failures += prediction.failure is not None
                 rows[prediction.example_id] = prediction
-    owing = any(row.failure is not None and row.failure.transient for row in rows.values())
+    labels = {metric.label for metric in one.asked.metrics}
+    owing = any(_still_owes(row, labels) for row in rows.values())
     status = "stopped" if failures > allowed else "owing" if owing else "complete"
     summary = cell_summary(one.cell, status, rows, one.asked)
     if status == "complete":
         one.store.write_summary(summary)
     return _Ended(status, summary, rows)
+
+
+def _still_owes(row: Prediction, labels: set[str]) -> bool:
+    """Whether running again may help: a failure that may pass, or a score that could not be had."""
+    if row.failure is not None:
+        return row.failure.transient
+    return not labels <= set(row.scored_by)
 
 
 def _answers(one: _Owing, pool: EnginePool, concurrency: int, *, allowed: float) -> Generator[Prediction]:

@@ -62,8 +62,8 @@ def stored_row_key(facts: Mapping[str, Any], *, control: bool) -> str:
 
 
 def failed_scores(example: Example, metrics: Sequence[Metric]) -> dict[str, float | None]:
-    """Returns the scores of an example without an answer: 0 wherever the metric applies, so that failing never pays."""
-    return {metric.label: 0.0 if metric.applies(example) else None for metric in metrics}
+    """Returns the scores of an example without an answer: the worst wherever the metric applies."""
+    return {metric.label: metric.worst if metric.applies(example) else None for metric in metrics}
 
 
 def failure_of(stage: str, error: Exception) -> Failure:

@@ -119,7 +119,9 @@ def _override(cls: type[Component], data: dict[str, Any], place: str, value: obj
     axes, dataset = data.get("axes") or {}, data.get("dataset") or {}
     if isinstance(dataset, str):
         dataset = {"kind": dataset}
-    if first == "dataset" and rest and not _replaces_dataset(axes):
+    if isinstance(axes, dict) and place in axes:
+        data["axes"] = {**axes, place: [value]}
+    elif first == "dataset" and rest and not _replaces_dataset(axes):
         if isinstance(dataset, dict):  # anything else is refused when the sweep is built
             data["dataset"] = {**dataset, rest: value}
     elif first in cls.model_fields and not rest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -9,13 +10,23 @@ from typing import Any
 from ragvlc.core.answer import Answer, Prediction
 from ragvlc.core.data import Example
 from ragvlc.core.families import Price
+from ragvlc.core.records import bound_name, score_name
 from ragvlc.statistics import mean_interval
+
+MANY = 100
 
 __all__ = ["example_facts", "metric_values", "summarise"]
 
 
 def example_facts(example: Example) -> dict[str, Any]:
-    """Returns what a results folder keeps of an example: everything but the documents' texts."""
+    """Returns what a results folder keeps of an example: everything but the documents' texts.
+
+    Of a large collection only the documents with something about the answer are named.
+    """
+    shown = example.documents
+    if len(shown) > MANY:
+        named = {*example.relevant, *(span.document_id for span in example.evidence)}
+        shown = tuple(document for document in shown if document.id in named)
     return {
         "id": example.id,
         "key": example.key,
@@ -24,7 +35,9 @@ def example_facts(example: Example) -> dict[str, Any]:
         "choices": list(example.query.choices),
         "references": list(example.references),
         "unanswerable": example.unanswerable,
-        "documents": [document.id for document in example.documents],
+        "documents": [document.id for document in shown],
+        "characters": [len(document.text) for document in shown],
+        "document_count": len(example.documents),
         "evidence": [[span.document_id, span.start, span.end] for span in example.evidence],
         "cluster": example.cluster,
         "task": example.task,
@@ -63,6 +76,7 @@ def summarise(
         "failed": sum(row.failure is not None for row in found.values()),
         "truncated": sum(answer.dropped_tokens > 0 for answer in answers),
         "unparsed": flags.count("unparsed"),
+        "flags": dict(Counter(flags)),
         "declined": sum(answer.finish == "declined" for answer in answers),
         "cut_short": sum(answer.finish == "length" for answer in answers),
         "reused": sum(answer.reused for answer in answers),
@@ -104,7 +118,8 @@ def _costs(answers: Sequence[Answer]) -> dict[str, Any]:
 def _cost(answers: Sequence[Answer], prices: Mapping[str, Mapping[str, Any]]) -> float | None:
     """Returns the mean money of an answer; None unless every model asked has a price."""
     known = {role: Price.model_validate(price) for role, price in prices.items()}
-    if not answers or any(role not in known for answer in answers for role in answer.bills):
+    unknown = (not answer.bills or not set(answer.bills) <= set(known) for answer in answers)
+    if not answers or any(unknown):
         return None
     return fmean(sum(known[role].of(usage) for role, usage in answer.bills.items()) for answer in answers)
 
@@ -114,13 +129,25 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def metric_values(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the figures of a summary as flat names and numbers, for a tracker."""
+    """Returns the figures of a summary as flat names and numbers, for a tracker.
+
+    Names are `group/name`, because MLflow shows a section for each group. It sorts them by the alphabet and puts what
+    has no group last, so these come in the order in which they are read: `score/`, `score/high/` and `score/low/` (its
+    bounds), `seconds/`, `spend/` (money), `tokens/` and `totals/`.
+    """
     flat: dict[str, float] = {}
     for label, figures in summary["metrics"].items():
-        for name, suffix in (("mean", ""), ("low", "_low"), ("high", "_high")):
-            if figures[name] is not None:
-                flat[f"{label}{suffix}"] = float(figures[name])
+        places = {"mean": score_name(label), "low": bound_name(label, "low"), "high": bound_name(label, "high")}
+        flat |= {place: float(figures[name]) for name, place in places.items() if figures[name] is not None}
     for name, value in summary.items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            flat[name] = float(value)
+            flat[f"{_group(name)}/{name}"] = float(value)
     return flat
+
+
+def _group(name: str) -> str:
+    if "_seconds" in name:
+        return "seconds"
+    if name.endswith("_tokens") or name == "calls":
+        return "tokens"
+    return "spend" if name == "cost" else "totals"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from ragvlc import config
 from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example, content_key
 from ragvlc.core.families import TrackedSweep
-from ragvlc.core.records import CellRecord, SweepRecord
+from ragvlc.core.records import CellRecord, SweepRecord, TraceRecord
 from ragvlc.pool import EnginePool
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.scoring import Asked, scored, standing
@@ -20,9 +20,12 @@ from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.store import SweepStore
 from ragvlc.sweep.summary import metric_values, summarise
 
-__all__ = ["Tracking", "cell_record", "cell_summary", "rescore", "send", "write_plan"]
+__all__ = ["Finish", "Tracking", "cell_record", "cell_summary", "rescore", "send", "write_plan"]
 
 log = logging.getLogger("ragvlc")
+
+Finish = Callable[[Path], Mapping[str, Path]]
+"""Makes files, such as figures, from a results folder, and returns them by the place where the tracker shows them."""
 
 
 def rescore(sweep: Sweep, runs: Path) -> Path:
@@ -44,8 +47,13 @@ def rescore(sweep: Sweep, runs: Path) -> Path:
     return store.folder
 
 
-def send(sweep: Sweep, runs: Path) -> str | None:
+def send(sweep: Sweep, runs: Path, *, finish: Finish | None = None) -> str | None:
     """Tells the tracker what the disk holds, again if need be; returns what went wrong or None.
+
+    Args:
+        sweep: what was compared.
+        runs: folder of all results.
+        finish: makes files about the sweep to send, from its results folder.
 
     Raises:
         StoreError: if nothing is stored.
@@ -54,7 +62,7 @@ def send(sweep: Sweep, runs: Path) -> str | None:
     SweepStore(runs / sweep.name).cells()
     with SweepStore(runs / sweep.name) as store:
         asked = _asked(sweep, cells)
-        with Tracking(sweep, store, asked) as tracking:
+        with Tracking(sweep, store, asked, [cell.key for cell in cells]) as tracking:
             for cell in cells:
                 cell_store, own = store.cell(cell.key), asked[cell.dataset.key]
                 rows = standing(cell_store.load(), own, control=cell.control)
@@ -62,6 +70,7 @@ def send(sweep: Sweep, runs: Path) -> str | None:
                     done = cell_store.summary() is not None and len(rows) == len(own.examples)
                     summary = cell_summary(cell, "complete" if done else "stopped", rows, own)
                     tracking.cell(cell_record(cell, summary, cell_store.folder, own, rows))
+            tracking.finish(finish)
     problem: str | None = tracking.problem
     return problem
 
@@ -112,12 +121,23 @@ def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked:
 
 
 class Tracking:
-    """The tracker, kept from costing a result: its first error is noted and it is left alone from then on."""
+    """The tracker, kept from costing a result: its first error is noted, what is open is closed, and it is left alone.
 
-    def __init__(self, sweep: Sweep, store: SweepStore, asked: Mapping[str, Asked]) -> None:
+    Args:
+        sweep: what is compared.
+        store: where its results are.
+        asked: the questions by data set key.
+        cells: keys of its cells in the order of the plan; by default those of the plan on disk.
+    """
+
+    def __init__(
+        self, sweep: Sweep, store: SweepStore, asked: Mapping[str, Asked], cells: Sequence[str] | None = None
+    ) -> None:
         self.problem: str | None = None
         self._sweep = sweep
-        self._record = _sweep_record(sweep, store, asked)
+        self._folder = store.folder
+        keys = cells if cells is not None else [facts["key"] for facts in store.cells()]
+        self._record = _sweep_record(sweep, store, asked, keys)
         self._context: Any = None
         self._tracked: TrackedSweep | None = None
 
@@ -133,6 +153,20 @@ class Tracking:
             if self._tracked is not None:
                 self._tracked.cell(record)
 
+    def finish(self, make: Finish | None) -> None:
+        """Makes the files about the sweep, whether or not there is a tracker left to send them to, and sends them."""
+        if make is None:
+            return
+        try:
+            paths = make(self._folder)
+        except Exception as error:
+            log.warning("results are safe on disk, but files about them were not made", exc_info=error)
+            self.problem = self.problem or f"files about the sweep were not made: {type(error).__name__}: {error}"
+            return
+        with self._guard():
+            if self._tracked is not None:
+                self._tracked.files(paths)
+
     def __exit__(self, *error: object) -> None:
         if self._tracked is not None:
             with self._guard():
@@ -144,11 +178,14 @@ class Tracking:
             yield
         except Exception as error:  # noqa: BLE001 - a tracker never costs a result
             self.problem = f"{type(error).__name__}: {error}"
-            self._tracked = None
+            tracked, self._tracked = self._tracked, None
             log.warning("results are safe on disk, but the tracker was not told: %s", self.problem)
+            if tracked is not None:
+                with suppress(Exception):  # raises the error again, after it closed what can be closed
+                    self._context.__exit__(type(error), error, error.__traceback__)
 
 
-def _sweep_record(sweep: Sweep, store: SweepStore, asked: Mapping[str, Asked]) -> SweepRecord:
+def _sweep_record(sweep: Sweep, store: SweepStore, asked: Mapping[str, Asked], cells: Sequence[str]) -> SweepRecord:
     return SweepRecord(
         name=sweep.name,
         folder=store.folder,
@@ -157,6 +194,8 @@ def _sweep_record(sweep: Sweep, store: SweepStore, asked: Mapping[str, Asked]) -
         dataset_key=content_key([own.data_key for own in asked.values()]),
         examples=sum(len(own.examples) for own in asked.values()),
         resolved=config.to_yaml(sweep.spec()),
+        cells=tuple(cells),
+        metrics=tuple(metric.label for metric in sweep.metrics),
     )
 
 
@@ -177,10 +216,13 @@ def cell_record(
         params=params,
         metrics=metric_values(summary),
         table=tuple(table_row(example, rows[example.id]) for example in asked.examples if example.id in rows),
-        tags={"pipeline": cell.pipeline_name, "control": str(cell.control).lower()},
+        tags={"pipeline": cell.pipeline_name},
         dataset=cell.dataset.name,
         dataset_key=asked.data_key,
         examples=len(asked.examples),
+        control=cell.control,
+        models={role: str(model.spec().get("model", model.kind)) for role, model in cell.pipeline.generators.items()},
+        traces=tuple(TraceRecord(one, rows[one.id]) for one in asked.examples if one.id in rows),
     )
 
 

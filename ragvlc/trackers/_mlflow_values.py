@@ -21,8 +21,10 @@ from typing import Any
 
 from ragvlc.core.data import content_key
 
-__all__ = ["finite", "legal_names", "param_text", "table_text", "tag_text"]
+__all__ = ["CELL_TAG", "SWEEP_TAG", "finite", "legal_names", "param_text", "table_text", "tag_text"]
 
+SWEEP_TAG = "ragvlc.sweep"
+CELL_TAG = "ragvlc.cell"
 MAX_NAME = 250
 MAX_PARAM = 6_000
 MAX_TAG = 8_000

@@ -4,6 +4,7 @@ Runs are found again by their tags, `ragvlc.sweep` (the sweep's name) on every r
 the children, and reopened, so sending again duplicates nothing. MLflow cannot take back a parameter, a metric or a
 dataset: a cell whose record contradicts what its run says gets a new run, which keeps the user's own tags and notes;
 the old one goes to MLflow's deleted runs. A metric that changed gets a further point at step 0; the latest is shown.
+`ragvlc.order` has a cell's place in the plan; cells that the sweep no longer has are marked by `ragvlc.stale`.
 
 Names of metrics, parameters and tags are made legal as `_mlflow_values.py` says: `recall@5` is `recall_at_5` in MLflow.
 Without a server everything lands in `mlflow.db` and `mlartifacts/` next to the results, never in the current directory.
@@ -11,35 +12,33 @@ Without a server everything lands in `mlflow.db` and `mlartifacts/` next to the 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote, urlencode, urlsplit
+
+from pydantic import AfterValidator, Field
 
 from ragvlc.core.component import Execution
 from ragvlc.core.errors import StoreError
 from ragvlc.core.families import TrackedSweep, Tracker
-from ragvlc.core.records import CellRecord, SweepRecord
+from ragvlc.core.records import SweepRecord
 from ragvlc.trackers._mlflow_calls import artifact_folder, shown, sqlite_file, sqlite_uri, talking
 from ragvlc.trackers._mlflow_calls import client as connect
-from ragvlc.trackers._mlflow_values import finite, legal_names, param_text, table_text, tag_text
+from ragvlc.trackers._mlflow_machine import possible
+from ragvlc.trackers._mlflow_runs import ORDER_TAG, STALE_TAG, Sending, opened
+from ragvlc.trackers._mlflow_values import CELL_TAG, SWEEP_TAG
 
-SWEEP_TAG = "ragvlc.sweep"
-CELL_TAG = "ragvlc.cell"
-TABLE = "questions.json"
-CELL_FILES = ("resolved.yaml", "summary.json")
+__all__ = ["CELL_TAG", "SWEEP_TAG", "MlflowTracker", "charts_page", "ui_command"]
 
-_PARENT_TAG = "mlflow.parentRunId"
-_NOTE_TAG = "mlflow.note.content"
-_LOGGED_TAG = "mlflow.loggedArtifacts"
-_SOURCE = {"mlflow.source.name": "ragvlc", "mlflow.source.type": "LOCAL"}
+
+def _measurable(wanted: bool) -> bool:
+    if wanted and not possible():
+        raise ValueError("system metrics need psutil. Install it with: pip install psutil")
+    return wanted
 
 
 class MlflowTracker(Tracker):
@@ -48,10 +47,16 @@ class MlflowTracker(Tracker):
     Attributes:
         uri: tracking URI; by default the environment's MLFLOW_TRACKING_URI, else a SQLite file next to the results.
         experiment: by default the sweep's name.
+        traces: so many questions of each cell are shown as traces, with the passages read, the same ones in every
+            cell; up to as many failed ones come on top. 0 shows none, and takes back those shown before.
+        system_metrics: log memory and processor use while cells are computed: of this process, of the machine, and of
+            CUDA devices.
     """
 
     uri: Annotated[str | None, Execution] = None
     experiment: Annotated[str | None, Execution] = None
+    traces: Annotated[int, Field(ge=0), Execution] = 5
+    system_metrics: Annotated[bool, AfterValidator(_measurable), Execution] = False
 
     def store(self, runs: Path) -> str:
         """Returns the tracking URI for results whose sweeps are folders of `runs`."""
@@ -60,7 +65,8 @@ class MlflowTracker(Tracker):
     def open(self, sweep: SweepRecord) -> AbstractContextManager[TrackedSweep]:
         """Opens the sweep's parent run. Raises `StoreError` if MLflow cannot be reached or refuses."""
         runs = sweep.folder.absolute().parent
-        return _opened(self.store(runs), self.experiment or sweep.name, sweep, runs)
+        experiment = self.experiment or sweep.name
+        return opened(Sending(self.store(runs), experiment, runs, self.traces, self.system_metrics), sweep)
 
 
 def ui_command(store: str | Path, port: int = 5000) -> list[str]:
@@ -109,8 +115,8 @@ def charts_page(store: str | Path, experiment: str, port: int = 5000) -> str:
     view = {
         "workflowType": "machine_learning",
         "compareRunsMode": "CHART",
-        "searchFilter": f"tags.`{CELL_TAG}` != ''",
-        "orderByKey": "tags.`mlflow.runName`",
+        "searchFilter": f"tags.`{STALE_TAG}` = 'false'",  # cells have it, the sweep's own run does not
+        "orderByKey": f"tags.`{ORDER_TAG}`",
         "orderByAsc": "true",
     }
     return f"{server}/#/experiments/{found.experiment_id}/runs?{urlencode(view, quote_via=quote)}"
@@ -128,223 +134,3 @@ def _uri(store: str | Path) -> str:
 
 def _is_server(uri: str) -> bool:
     return urlsplit(uri).scheme in {"http", "https"}
-
-
-class _Sent:
-    """A sweep whose parent run is open."""
-
-    def __init__(self, client: Any, uri: str, sweep: SweepRecord, parent: Any) -> None:  # noqa: ANN401 - MLflow's types
-        self._client = client
-        self._uri = uri
-        self._sweep = sweep
-        self._parent = parent
-        self._lock = threading.Lock()
-        self._runs: dict[str, Any] = {}
-        self._lost: StoreError | None = None
-        self.stopped: set[str] = set()
-        for run in _search(client, parent.info.experiment_id, f"tags.`{_PARENT_TAG}` = '{parent.info.run_id}'"):
-            key = run.data.tags.get(CELL_TAG, "")
-            self._runs.setdefault(key, run)
-            if run.info.status == "FAILED":
-                self.stopped.add(key)
-
-    def cell(self, record: CellRecord) -> None:
-        """Sends one cell; sending it again changes nothing. Raises `StoreError`."""
-        with self._lock, self._sending():
-            run = self._reopened(record)
-            self._log(run, record)
-            complete = record.status == "complete"
-            self._client.set_terminated(
-                run.info.run_id, status="FINISHED" if complete else "FAILED", end_time=_end(record)
-            )
-            self._runs[record.key] = self._client.get_run(run.info.run_id)
-            (self.stopped.discard if complete else self.stopped.add)(record.key)
-
-    def close(self, status: str) -> None:
-        """Ends the sweep's run at the end of its last cell, whenever it was sent. Raises `StoreError`."""
-        ends = [run.info.end_time for run in self._runs.values() if run.info.end_time]
-        end = max([*ends, self._parent.info.start_time])
-        with self._lock, self._sending():
-            self._client.set_terminated(self._parent.info.run_id, status=status, end_time=end)
-
-    @contextmanager
-    def _sending(self) -> Iterator[None]:
-        """Waits for a server that went away once, not once a cell."""
-        if self._lost:
-            raise self._lost
-        try:
-            with talking(self._uri):
-                yield
-        except StoreError as error:
-            self._lost = error if error.transient else None
-            raise
-
-    def _reopened(self, record: CellRecord) -> Any:  # noqa: ANN401
-        run = self._runs.get(record.key)
-        kept: Mapping[str, str] = {}
-        if run is not None:
-            if not self._contradicted(run, record):
-                return run
-            kept = run.data.tags
-            self._client.delete_run(run.info.run_id)
-        tags = {
-            **_SOURCE,
-            **kept,
-            _PARENT_TAG: self._parent.info.run_id,
-            SWEEP_TAG: self._sweep.name,
-            CELL_TAG: record.key,
-        }
-        return self._client.create_run(
-            self._parent.info.experiment_id, start_time=_start(record), run_name=record.name, tags=tags
-        )
-
-    def _data_of(self, record: CellRecord) -> SweepRecord | CellRecord:
-        """Returns whichever of the two records names the cell's data set."""
-        return record if record.dataset else self._sweep
-
-    def _contradicted(self, run: Any, record: CellRecord) -> bool:  # noqa: ANN401
-        params, metrics = _params(record), finite(record.metrics)
-        digests = {given.dataset.digest for given in run.inputs.dataset_inputs}
-        return (
-            any(params.get(name) != value for name, value in run.data.params.items())
-            or any(name not in metrics for name in run.data.metrics)
-            or not digests <= {_digest(self._data_of(record))}
-        )
-
-    def _log(self, run: Any, record: CellRecord) -> None:  # noqa: ANN401
-        from mlflow.entities import Metric, Param, RunTag
-
-        now = int(time.time() * 1000)
-        known = run.data
-        names = legal_names(record.tags)
-        tags = {names[name]: tag_text(value) for name, value in record.tags.items()}
-        tags |= {SWEEP_TAG: self._sweep.name, CELL_TAG: record.key, "mlflow.runName": record.name}
-        tags |= {"ragvlc.status": record.status}
-        if record.table:
-            tags[_LOGGED_TAG] = _with_table(known.tags.get(_LOGGED_TAG, "[]"))
-        self._client.log_batch(
-            run.info.run_id,
-            metrics=[
-                Metric(name, value, now, 0)
-                for name, value in sorted(finite(record.metrics).items())
-                if known.metrics.get(name) != value
-            ],
-            params=[Param(name, value) for name, value in sorted(_params(record).items()) if name not in known.params],
-            tags=[RunTag(name, value) for name, value in sorted(tags.items()) if known.tags.get(name) != value],
-        )
-        _log_dataset(self._client, run, self._data_of(record))
-        if record.table:
-            # Not log_table: it appends to a table that is there.
-            self._client.log_text(run.info.run_id, table_text(record.table), TABLE)
-        for file in CELL_FILES:
-            if (record.folder / file).is_file():
-                self._client.log_artifact(run.info.run_id, str(record.folder / file))
-
-
-@contextmanager
-def _opened(uri: str, experiment: str, sweep: SweepRecord, runs: Path) -> Iterator[TrackedSweep]:
-    """Yields the sweep with its parent run open; closes the run with a status that fits."""
-    with talking(uri, patient=False):
-        client = connect(uri)
-        parent = _parent(client, _experiment(client, experiment, artifact_folder(uri, runs)), sweep)
-    with talking(uri):
-        sent = _Sent(client, uri, sweep, parent)
-        if sweep.resolved:
-            client.log_text(parent.info.run_id, sweep.resolved, "resolved.yaml")
-        _log_dataset(client, parent, sweep)
-    try:
-        yield sent
-    except BaseException as error:
-        # What went wrong inside is the news; that the run could not be closed either is not.
-        with suppress(StoreError):
-            sent.close("FAILED" if isinstance(error, Exception) else "KILLED")
-        raise
-    sent.close("FAILED" if sent.stopped else "FINISHED")
-
-
-def _experiment(client: Any, name: str, artifacts: Path | None) -> str:  # noqa: ANN401
-    """Returns the experiment's id; makes it, or brings it back if it was deleted."""
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        place = (artifacts / re.sub(r"[^\w.-]", "_", name)).as_uri() if artifacts else None
-        # The kind decides which of MLflow's pages come first: runs and charts, not traces.
-        tags = {"mlflow.experimentKind": "custom_model_development"}
-        return str(client.create_experiment(name, artifact_location=place, tags=tags))
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
-
-
-def _parent(client: Any, experiment_id: str, sweep: SweepRecord) -> Any:  # noqa: ANN401
-    """Returns the sweep's own run, running."""
-    from mlflow.entities import RunTag
-
-    names = legal_names(sweep.tags)
-    tags = {names[name]: tag_text(value) for name, value in sweep.tags.items()}
-    tags |= {SWEEP_TAG: sweep.name, "ragvlc.dataset": sweep.dataset, "ragvlc.examples": str(sweep.examples)}
-    tags |= {_NOTE_TAG: tag_text(sweep.description)} if sweep.description else {}
-    for run in _search(client, experiment_id, f"tags.`{SWEEP_TAG}` {_equals(sweep.name)}"):
-        if run.data.tags.get(SWEEP_TAG) == sweep.name and CELL_TAG not in run.data.tags:
-            client.log_batch(run.info.run_id, tags=[RunTag(*item) for item in tags.items()])
-            client.update_run(run.info.run_id, status="RUNNING")
-            return run
-    return client.create_run(experiment_id, run_name=sweep.name, tags=_SOURCE | tags)
-
-
-def _equals(value: str) -> str:
-    """Returns the end of a filter; MLflow knows no escapes, so a name with both quotes is found among all runs."""
-    mark = next((mark for mark in "'\"" if mark not in value), None)
-    return f"= {mark}{value}{mark}" if mark else "!= ''"
-
-
-def _search(client: Any, experiment_id: str, query: str) -> Iterator[Any]:  # noqa: ANN401
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], filter_string=query, max_results=1000, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def _log_dataset(client: Any, run: Any, record: SweepRecord | CellRecord) -> None:  # noqa: ANN401
-    if not record.dataset or _digest(record) in {given.dataset.digest for given in run.inputs.dataset_inputs}:
-        return
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    dataset = Dataset(
-        name=record.dataset,
-        digest=_digest(record),
-        source_type="ragvlc",
-        source=json.dumps({"dataset": record.dataset, "key": record.dataset_key}),
-        profile=json.dumps({"num_rows": record.examples}),
-    )
-    client.log_inputs(run.info.run_id, [DatasetInput(dataset, tags=[InputTag("mlflow.data.context", "eval")])])
-
-
-def _digest(record: SweepRecord | CellRecord) -> str:
-    return record.dataset_key[:12] or "unknown"
-
-
-def _params(record: CellRecord) -> dict[str, str]:
-    names = legal_names(record.params)
-    return {names[name]: param_text(value) for name, value in record.params.items()}
-
-
-def _with_table(tag: str) -> str:
-    """Returns the tag by which MLflow knows which artifacts are tables."""
-    entry = {"path": TABLE, "type": "table"}
-    logged = json.loads(tag)
-    return json.dumps(logged if entry in logged else [*logged, entry])
-
-
-def _start(record: CellRecord) -> int:
-    """Returns when the cell's files were begun, in milliseconds, so that MLflow shows the work's duration."""
-    begun = record.folder / "resolved.yaml"
-    end = _end(record)
-    return min(int(begun.stat().st_mtime * 1000), end) if begun.is_file() else end
-
-
-def _end(record: CellRecord) -> int:
-    done = record.folder / "summary.json"
-    return int((done.stat().st_mtime if done.is_file() else time.time()) * 1000)

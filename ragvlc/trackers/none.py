@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 from ragvlc.core.families import TrackedSweep, Tracker
 from ragvlc.core.records import CellRecord, SweepRecord
@@ -19,6 +20,9 @@ class NoTracker(Tracker):
 
 class _Nowhere:
     def cell(self, record: CellRecord) -> None:
+        """Does nothing."""
+
+    def files(self, paths: Mapping[str, Path]) -> None:
         """Does nothing."""
 
 

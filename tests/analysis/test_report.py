@@ -12,8 +12,12 @@ import sweep_folders as made
 from rich.console import Console
 from sweep_folders import cell, example, failed, row, write
 
+from ragvlc.analysis import tables
 from ragvlc.analysis.questions import one_question, question_list
-from ragvlc.analysis.report import answer_sentence, terminal_report
+from ragvlc.analysis.report import terminal_report
+from ragvlc.analysis.verdict import answer_sentence
+from ragvlc.core.answer import Step
+from ragvlc.core.data import Chunk, Hit, Span
 from ragvlc.core.errors import ConfigError
 from ragvlc.sweep.results import Results
 
@@ -76,6 +80,31 @@ def test_cells_that_are_controls_or_not_complete_say_so(results: Results) -> Non
     text = text_of(terminal_report(results))
     assert "oracle (not complete, control)" in text
     assert "4/8" in text
+
+
+def test_columns_appear_when_there_is_something_to_say(tmp_path: Path) -> None:
+    bills = {"main": made.Usage(1000, 0, 100, 1)}
+    priced = {"prices": {"main": {"prompt": 1.0, "completion": 5.0}}, "skipped": {"too long": 2, "empty": 1}}
+    judged = [replace(one, scoring=made.Usage(900, 0, 100, 1)) for one in rows(HALF, bills=bills)]
+    plain = text_of(terminal_report(write(tmp_path / "plain", EXAMPLES, [cell("full", rows(HALF))])))
+    assert not re.search(r"skipped|money|scored answers", plain)
+    text = text_of(terminal_report(write(tmp_path / "priced", EXAMPLES, [cell("full", judged, **priced)])))
+    words = line_of(text, "full", 1).split()
+    assert words[:4] == ["full", "8/8", "-", "3"], "questions, failed, skipped"
+    assert words[-1] == "1.50", "1000 questions of 1000 prompt tokens at 1 and 100 new ones at 5 a million"
+    assert "Models that scored answers used 8,000 tokens" in " ".join(text.split())
+
+
+def test_bold_are_the_best_of_each_data_set_without_controls(tmp_path: Path) -> None:
+    oracle = cell("oracle", made.as_control(rows(GOOD)), control=True)
+    results = write(tmp_path, EXAMPLES, [cell("full", rows(HALF)), cell("rag", rows(NONE)), oracle], metrics=("m",))
+    marked = {name for name, entries in tables.scores(results).rows if entries[0].best}
+    assert marked == {"full"}
+    lower = write(
+        tmp_path / "lower", EXAMPLES, [cell(n, rows(v), smaller_is_better=["m"]) for n, v in (("a", HALF), ("b", NONE))]
+    )
+    assert {name for name, entries in tables.scores(lower).rows if entries[0].best} == {"b"}
+    assert "Smaller is better: m." in text_of(terminal_report(lower))
 
 
 def test_the_report_explains_its_figures(results: Results) -> None:
@@ -194,6 +223,22 @@ def test_one_question_is_shown_with_every_cells_answer(tmp_path: Path) -> None:
         assert words in text
     assert line_of(text, "full").split()[-2:] == ["1.00", "100"]
     assert line_of(text, "rag").split()[-2:] == ["-", "-"]
+
+
+def test_passages_and_steps_are_shown_when_asked_for(tmp_path: Path) -> None:
+    text = "".join(chr(97 + n % 26) for n in range(100))
+    step = Step("read", {"pieces": 2}, made.Usage(90, 0, 5, 1), 0.5, (Step("answer", {"finish": "stop"}),))
+    found = Hit(Chunk("d", 0, 10, 30, ""), 0.75)
+    read = row("a", {"m": 1.0}, context=(Span("d", 10, 30), Span("d", 50, 60)), ranking=(found,), trace=(step,))
+    asked = [example("a", evidence=[["d", 12, 16]])]
+    results = write(tmp_path, asked, [cell("rag", [read]), cell("full", [failed("a", {"m": 0.0})])])
+    shown = text_of(one_question(results, "a", passages=True, texts={"d": text}))
+    assert f"[d 10-30] rank 1, score 0.750 (4 characters of evidence) {text[10:30]}" in shown
+    assert f"[d 50-60] {text[50:60]}" in shown
+    assert "  read: pieces=2 (0.500 s, 90 + 5 tokens)\n    answer: finish=stop" in shown
+    assert "no answer, no passages" in shown
+    assert "[d 50-60]" in text_of(one_question(results, "a", passages=True)), "places without texts"
+    assert "[d 50-60]" not in text_of(one_question(results, "a"))
 
 
 def test_all_questions_are_listed_with_their_mean(tmp_path: Path) -> None:

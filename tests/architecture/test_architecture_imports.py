@@ -13,9 +13,12 @@ ROOT = Path(__file__).parents[2]
 HEAVY = [
     "bm25s",
     "faiss",
+    "jinja2",
     "langchain_core",
     "langchain_text_splitters",
+    "matplotlib",
     "mlflow",
+    "openai",
     "pandas",
     "ray",
     "sentence_transformers",

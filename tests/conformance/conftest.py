@@ -19,7 +19,13 @@ FAMILIES: dict[str, type[Component]] = {
 }
 
 # Kinds that cannot do with their defaults, and the least they need. Documented in the kind's own docstring.
-LEAST: dict[tuple[str, str], dict[str, Any]] = {("routers", "always"): {"route": "full"}}
+LEAST: dict[tuple[str, str], dict[str, Any]] = {
+    ("routers", "always"): {"route": "full"},
+    ("generators", "openai_compatible"): {"url": "http://127.0.0.1:8000/v1", "model": "m"},
+    ("generators", "langchain"): {"chat_model": "langchain_core.language_models:FakeListChatModel"},
+    ("metrics", "llm_judge"): {"judge": "scripted"},
+    ("retrievers", "langchain"): {"retriever": "langchain_core.vectorstores:InMemoryVectorStore"},
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -39,22 +45,33 @@ def examples() -> tuple[Example, ...]:
 
 
 @pytest.fixture(scope="session")
-def jsonl_folder(tmp_path_factory) -> str:
-    """A folder with one question over one document."""
-    folder = tmp_path_factory.mktemp("jsonl")
+def data_folder(tmp_path_factory) -> str:
+    """A folder with one question over one document, in every form that a data set may have."""
+    folder = tmp_path_factory.mktemp("data")
     document = {"doc_id": "d", "text": "The tower is 31 metres high."}
     question = {"question_id": "q", "doc_id": "d", "question": "How high?", "answers": ["31 metres"]}
     (folder / "documents.jsonl").write_text(json.dumps(document) + "\n")
     (folder / "questions.jsonl").write_text(json.dumps(question) + "\n")
+    (folder / "tower.txt").write_text(document["text"])
+    (folder / "questions.csv").write_text("question,answers\nHow high?,31 metres\n")
+    row = {"question": question["question"], "answers": question["answers"], "text": document["text"]}
+    (folder / "rows.json").write_text(json.dumps(row) + "\n")
     return str(folder)
 
 
 @pytest.fixture(scope="session")
-def build(jsonl_folder):
+def build(data_folder):
     """Returns a function that builds a kind with the least settings, and others if given."""
 
+    columns = {"question": "question", "answers": "answers", "document": "text"}
+    data: dict[str, dict[str, Any]] = {
+        "folder": {"path": data_folder, "questions": "questions.csv"},
+        "huggingface": {"path": "json", "data_files": [f"{data_folder}/rows.json"], "columns": columns},
+        "jsonl": {"path": data_folder},
+    }
+
     def build(family: str, kind: str, **settings):
-        least = {"path": jsonl_folder} if (family, kind) == ("datasets", "jsonl") else LEAST.get((family, kind), {})
+        least = data.get(kind, {}) if family == "datasets" else LEAST.get((family, kind), {})
         return FAMILIES[family].build({"kind": kind, **least, **settings})
 
     return build

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ragvlc.core.answer import Answer
-from ragvlc.core.data import Chunk, Document, Hit, Query, Span
+from ragvlc.core.data import Chunk, Document, Example, Hit, Query, Span, covered
 from ragvlc.core.engines import Prompt, TextEngine, Tokenizer, VectorEngine
+from ragvlc.core.families import Score
 from ragvlc.generators._words import WordTokenizer
 from ragvlc.generators.scripted import Scripted
 from ragvlc.run import LiveRun, Models
@@ -131,8 +133,17 @@ def search(build, tmp_path):
 def test_a_ranking_is_of_the_chunks_best_first_ties_in_chunk_order(retriever_kind, search, examples):
     for example in examples:
         hits, chunks = search(retriever_kind, example.query, example.documents)
-        keys = [(-hit.score, chunks.chunks.index(hit.chunk)) for hit in hits]
+        keys = [(-hit.score, hit.chunk.document_index, hit.chunk.start) for hit in hits]
         assert keys == sorted(keys)
+        # A hit is a chunk, or neighbouring chunks joined: the document's characters, between two borders of chunks.
+        texts = {document.id: document.text for document in example.documents}
+        assert all(hit.chunk.text == texts[hit.chunk.document_id][hit.chunk.start : hit.chunk.end] for hit in hits)
+        assert {(hit.chunk.document_index, hit.chunk.start) for hit in hits} <= {
+            (chunk.document_index, chunk.start) for chunk in chunks
+        }
+        assert {(hit.chunk.document_index, hit.chunk.end) for hit in hits} <= {
+            (chunk.document_index, chunk.end) for chunk in chunks
+        }
         assert len({hit.chunk.span for hit in hits}) == len(hits) > 0
         assert all(isinstance(hit.score, float) and math.isfinite(hit.score) for hit in hits)
 
@@ -140,7 +151,7 @@ def test_a_ranking_is_of_the_chunks_best_first_ties_in_chunk_order(retriever_kin
 def test_a_smaller_number_of_candidates_is_the_head_of_a_larger(retriever_kind, search, examples):
     for example in examples:
         all_hits, chunks = search(retriever_kind, example.query, example.documents, candidates=10_000)
-        assert len(all_hits) == len(chunks)
+        assert covered(hit.chunk.span for hit in all_hits) == covered(chunk.span for chunk in chunks)
         for candidates in (1, 3):
             hits, _ = search(retriever_kind, example.query, example.documents, candidates=candidates)
             assert hits == all_hits[:candidates]
@@ -161,9 +172,37 @@ def test_nothing_to_find(retriever_kind, search, documents, text):
 
 # ---------------------------------------------------------------- metrics
 
+# A search with enough right documents that even a precision at 10 can be perfect.
+SEARCH = Example(
+    Query("search", "What is said about boats?"),
+    tuple(Document(f"d{n:02}", f"Boat {n} is at sea." if n < 10 else f"House {n} is on land.") for n in range(20)),
+    evidence=tuple(Span(f"d{n:02}", 0, 6) for n in range(10)),
+    relevant={f"d{n:02}": 1.0 + n % 2 for n in range(10)},
+    cluster="search",
+    task="retrieval",
+)
+
+
+def verdict(prompt: str) -> str:
+    """Judges as a language model might: a reply is right if it stands in the prompt before, as a reference does."""
+    before, _, after = prompt.rpartition("Answer to check:\n")
+    return f"{after.partition(chr(10))[0] in before}."
+
+
+@pytest.fixture
+def engines(tmp_path):
+    """Opened models without models: a judge by rule, and word vectors."""
+    with ScriptedPool(FunctionEngine(verdict), tmp_path) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def scored_examples(examples):
+    return (*examples, SEARCH)
+
 
 def answers(example):
-    """Returns answers of every sort: right, wrong, empty, declined, in other scripts, with and without context."""
+    """Returns answers of every sort: right, wrong, empty, declined, in other scripts; other contexts and rankings."""
     whole = tuple(Span(document.id, 0, len(document.text)) for document in example.documents)
     first = (Span(example.documents[0].id, 0, 5),)
     replies = [
@@ -175,6 +214,7 @@ def answers(example):
         "yes",
         "31 metres",
         "It is 31 metres high, I think",
+        "The text does not say.",
         "茉莉花茶",
         "🫖",
         "!?",
@@ -185,28 +225,41 @@ def answers(example):
         for context in ((), first, whole, (*first, *whole), example.evidence):
             yield Answer(text, context=context)
     yield Answer("none", finish="declined", context=whole)
+    hits = [
+        Hit(Chunk(document.id, 0, 0, len(document.text), document.text, place), 1.0)
+        for place, document in enumerate(example.documents)
+    ]
+    right = [hit for hit in hits if hit.chunk.document_id in example.relevant]
+    wrong = [hit for hit in hits if hit not in right]
+    for ranking in ([*right, *wrong], [*wrong, *right], right, wrong, right[:1], hits * 2):
+        yield Answer("", ranking=tuple(ranking))
 
 
-def test_a_score_is_a_share_or_does_not_apply(metric_kind, build, examples):
+def test_a_score_is_a_share_or_does_not_apply(metric_kind, build, scored_examples, engines):
     metric, applied = build("metrics", metric_kind), 0
-    for example in examples:
-        before = copy.deepcopy(example)
-        applies = set()
+    for example in scored_examples:
+        before, applies = copy.deepcopy(example), metric.applies(example)
         for answer in answers(example):
-            score = metric.score(answer, example)
-            applies.add(score is not None)
-            assert score is None or (isinstance(score, float) and 0 <= score <= 1), (example.id, answer.text)
-            assert score == metric.score(answer, example)
-            assert all(isinstance(flag, str) and flag for flag in metric.flags(answer, example))
-        assert len(applies) == 1, f"{example.id}: whether it applies depends on the answer"
-        applied += applies == {True}
+            score = metric.assess(answer, example, engines)
+            assert isinstance(score, Score)
+            wanted = score.value is not None or score.missing
+            assert wanted == applies, f"{example.id}: whether it applies depends on the answer"
+            assert score.value is None or (isinstance(score.value, float) and 0 <= score.value <= 1), (
+                example.id,
+                answer.text,
+            )
+            assert score == metric.assess(answer, example, engines)
+            assert all(isinstance(flag, str) and flag for flag in score.flags)
+        applied += applies
         assert example == before
     assert applied > 0
 
 
-def test_scores_tell_right_from_wrong(metric_kind, build, examples):
+def test_scores_tell_right_from_wrong(metric_kind, build, scored_examples, engines):
     metric = build("metrics", metric_kind)
-    scores = {metric.score(answer, example) for example in examples for answer in answers(example)}
+    scores = {
+        metric.assess(answer, example, engines).value for example in scored_examples for answer in answers(example)
+    }
     assert {0, 1} <= scores
 
 
@@ -215,6 +268,7 @@ def test_metrics_have_labels_of_their_own(build):
 
     labels = [build("metrics", kind).label for kind in known_kinds("metrics")]
     assert len(set(labels)) == len(labels)
+    assert all(re.fullmatch(r"[\w. /-]+", label) for label in labels)  # what a tracker takes for a name
 
 
 # ---------------------------------------------------------------- data sets

@@ -20,7 +20,12 @@ BY_CONTENT = {
     ("datasets", "jsonl", "path"),
     ("datasets", "jsonl", "documents"),
     ("datasets", "jsonl", "questions"),
+    ("datasets", "folder", "path"),
+    ("datasets", "huggingface", "path"),
+    ("datasets", "huggingface", "data_files"),
     ("generators", "transformers", "model"),
+    ("generators", "openai_compatible", "tokenizer_from"),
+    ("generators", "langchain", "tokenizer_from"),
 }
 
 
@@ -86,20 +91,27 @@ def candidates(value: Any, annotation: Any) -> Iterator[Any]:  # noqa: PLR0911, 
     for inner in (annotation, *get_args(annotation)):
         if get_origin(inner) is Literal:
             yield from (other for other in get_args(inner) if other != value)
+        if value is None and isinstance(inner, type) and issubclass(inner, Component) and inner.family:
+            yield from known_kinds(inner.family)
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, (int, float)):
         yield from (value + 1, value / 2, value + 0.25, value - 1)
     elif isinstance(value, str):
         yield from ("packaged:smollm2-135m-instruct", "question", f"{value}x")
+        yield "langchain_core.vectorstores.in_memory:InMemoryVectorStore"
     elif isinstance(value, Component):
         yield from (kind for kind in known_kinds(value.family) if kind != value.kind)
+        for name, info in type(value).model_fields.items():
+            if Execution not in info.metadata:
+                others = candidates(getattr(value, name), info.annotation)
+                yield from ({**value.spec(), name: other} for other in others)
     elif isinstance(value, Mapping):
-        yield from ({**value, "name": "x"}, {**value, "name": 1})
+        yield from ({**value, "name": "x"}, {**value, "name": 1}, {**value, "seed": None}, {**value, "title": "x"})
     elif isinstance(value, tuple):
-        yield from ((*value, "x"), ("pass",), ("long",))
+        yield from ((*value, "x"), ("pass",), ("long",), value[:1])
     elif value is None:
-        yield from (3, 0.5, "x", True, ("x",))
+        yield from (3, 8, 0.5, "x", True, ("x",), (1, 2), "NAME", {"prompt": 1.0, "completion": 1.0})
 
 
 def test_every_setting_is_in_the_key_unless_it_is_execution(any_kind, build):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from threading import RLock
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from ragvlc.core.data import Query
 from ragvlc.core.errors import MissingExtra
+from ragvlc.retrievers._flat import FlatSearch, _Gpu
 from ragvlc.retrievers.dense import Dense
 
 TEXTS = ["red cat", "blue dog", "red red fish", "one two three four five six seven", "cat"]
@@ -124,3 +126,121 @@ def test_without_faiss_the_extra_is_named(run, chunked, monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtra, match=r"ragvlc\[cpu\]"):
         Dense().index(chunked(TEXTS), run)
+
+
+# ---------------------------------------------------------------- where neighbours are searched
+
+
+@pytest.fixture
+def forget():
+    """Makes FAISS's GPU be looked for anew."""
+    from ragvlc.retrievers import _flat
+
+    _flat._gpu.cache_clear()
+    _flat._opened.cache_clear()
+    yield
+    _flat._gpu.cache_clear()
+    _flat._opened.cache_clear()
+
+
+def test_rows_are_scored_one_by_one_as_a_search_scores_them():
+    # What makes a GPU's ranking the CPU's: the GPU says who, the CPU how much.
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(2000, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    flat = FlatSearch(vectors, "cpu")
+    scores, places = flat.best(vectors[:1], 500)
+    assert flat._scores(vectors[:1], places[None]) == pytest.approx(scores, abs=1e-6)
+    twins = FlatSearch(np.repeat(vectors[:1], 999, axis=0), "cpu")
+    assert len(set(twins._scores(vectors[1:2], np.arange(999)[None]).tolist())) == 1
+    assert flat.device == "cpu"
+
+
+def test_without_a_gpu_build_the_cpu_searches_and_only_who_asked_is_told_once(run, chunked, forget, caplog):
+    import faiss
+
+    if hasattr(faiss, "StandardGpuResources"):
+        pytest.skip("this FAISS was built for GPUs")
+    found = {device: ranked(Dense(device=device).index(chunked(TEXTS), run), "red") for device in ("cpu", "auto")}
+    assert caplog.messages == []
+    for _ in range(2):
+        found["cuda"] = ranked(Dense(device="cuda").index(chunked(TEXTS), run), "red")
+    assert found["cpu"] == found["auto"] == found["cuda"]
+    assert [("without GPU support" in line) for line in caplog.messages] == [True]
+    assert Dense(device="cpu").key == Dense(device="cuda").key
+
+
+@pytest.mark.parametrize("apart", [0.05, 2e-7])
+def test_a_searcher_that_is_off_in_the_last_bits_changes_nothing(apart):
+    # Stands for a GPU: ties are torn apart, and neighbours change places over the cut, within the margin.
+    rng = np.random.default_rng(0)
+    vectors = np.zeros((3000, 16), np.float32)
+    vectors[:, 0] = 0.5 + apart * rng.permutation(np.arange(3000) // (200 if apart > 0.01 else 1))
+    noisy = FlatSearch(vectors + rng.normal(scale=1e-6, size=vectors.shape).astype(np.float32), "cpu")
+    exact, through = FlatSearch(vectors, "cpu"), FlatSearch(vectors, "cpu")
+    through._gpu, through._copy = _Gpu(None, RLock()), noisy._flat
+    asked = np.eye(16, dtype=np.float32)[:1]
+    for n in (1, 7, 200, 1000, 2040, 2999, 3000):
+        for found, expected in zip(through.best(asked, n), exact.best(asked, n), strict=True):
+            assert (found == expected).all()
+
+
+@pytest.fixture
+def gpu():
+    import faiss
+
+    if not hasattr(faiss, "StandardGpuResources") or faiss.get_num_gpus() == 0:
+        pytest.skip("needs faiss-gpu and a GPU")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("rows", [1, 10, 5_000, 200_000])
+def test_a_gpu_ranks_like_the_cpu(gpu, rows):
+    rng = np.random.default_rng(rows)
+    vectors = rng.normal(size=(rows, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cpu, cuda = FlatSearch(vectors, "cpu"), FlatSearch(vectors, "cuda")
+    assert cuda.device == "cuda"
+    for place in rng.integers(rows, size=20):
+        asked = vectors[place : place + 1] + 0.05 * rng.normal(size=(1, 384)).astype(np.float32)
+        asked /= np.linalg.norm(asked)
+        for n in (1, 50, 1500, 3000):  # the last is deeper than a GPU goes
+            (scores, places), (expected, order) = cuda.best(asked, n), cpu.best(asked, n)
+            assert (places == order).all()
+            assert scores == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.gpu
+def test_a_gpu_keeps_ties_in_chunk_order(gpu):
+    rng = np.random.default_rng(0)
+    table = np.eye(8, dtype=np.float32)[rng.integers(8, size=3000)]
+    cpu, cuda = FlatSearch(table, "cpu"), FlatSearch(table, "cuda")
+    for n in (1, 99, 1000, 2999):
+        assert (cuda.best(table[:1], n)[1] == cpu.best(table[:1], n)[1]).all()
+
+
+@pytest.mark.gpu
+def test_a_gpu_serves_many_threads_and_indexes(gpu):
+    rng = np.random.default_rng(0)
+    tables = [rng.normal(size=(500 + 100 * number, 64)).astype(np.float32) for number in range(8)]
+    indexes = [FlatSearch(table / np.linalg.norm(table, axis=1, keepdims=True), "cuda") for table in tables]
+    asked = [(index, table[:1]) for index, table in zip(indexes, tables, strict=True) for _ in range(25)]
+    alone = [index.best(vector, 20)[1].tolist() for index, vector in asked]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(lambda pair: pair[0].best(pair[1], 20)[1].tolist(), asked)) == alone
+
+
+@pytest.mark.gpu
+def test_real_texts_rank_alike_on_both(gpu, shared_data, make_run, chunked, embedding_model):
+    import gzip
+    import json
+
+    from ragvlc.embedders.sentence_transformer import SentenceTransformerEmbedder
+
+    with gzip.open(shared_data / "squad_articles" / "documents.jsonl.gz", "rt", encoding="utf-8") as lines:
+        words = json.loads(next(lines))["text"].split()
+    texts = chunked([" ".join(words[start : start + 60]) for start in range(0, len(words), 60)])
+    run = make_run(SentenceTransformerEmbedder(model=str(embedding_model)).open())
+    cpu, cuda = Dense(device="cpu").index(texts, run), Dense(device="cuda").index(texts, run)
+    for question in ("When was it founded?", "Who leads it?", "Where does it stand?"):
+        assert ranked(cuda, question, 20) == ranked(cpu, question, 20)

@@ -203,3 +203,42 @@ def test_a_folder_of_another_version_is_an_error(tmp_path: Path) -> None:
 def test_no_results_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no results here"):
         Results.load(tmp_path / "absent")
+
+
+def test_cells_are_found_by_name_or_by_a_pipeline_with_one_cell(tmp_path: Path) -> None:
+    scored = rows(1, 0, 1, 0)
+    cells = [cell("full", scored), *(cell(f"rag k={k}", scored, settings={"k": k}) for k in (1, 2))]
+    results = write(tmp_path, EXAMPLES, cells)
+    assert (results.cell("full").name, results.cell("rag k=2").name) == ("full", "rag k=2")
+    with pytest.raises(ConfigError, match=r"'rag' is the pipeline of several cells\. Known: \['rag k=1', 'rag k=2'\]"):
+        results.cell("rag")
+    with pytest.raises(ConfigError, match=r"'ragk=2' is no cell of .*Nearest: rag k=2"):
+        results.cell("ragk=2")
+
+
+def test_cells_are_grouped_by_data_set_under_names_that_differ(tmp_path: Path) -> None:
+    scored = rows(1, 0, 1, 0)
+    [only] = write(tmp_path, EXAMPLES, [cell("full", scored)]).by_dataset()
+    assert only == "toy"
+    for letter in "xyz":
+        (tmp_path / f"{letter}.jsonl").write_bytes((tmp_path / f"examples-{'0' * 16}.jsonl").read_bytes())
+    cells = [
+        cell("full x", scored, examples="x.jsonl", settings={"dataset.pad_to_tokens": 9}),
+        cell("full y", scored, examples="y.jsonl", settings={"dataset.pad_to_tokens": 99}),
+        cell("rag y", scored, examples="y.jsonl", settings={"dataset.pad_to_tokens": 99, "k": 1}),
+        cell("full z", scored, examples="z.jsonl", settings={"dataset.pad_to_tokens": 99}),
+    ]
+    found = write(tmp_path, EXAMPLES, cells).by_dataset()
+    assert {name: [one.name for one in own] for name, own in found.items()} == {
+        "toy pad_to_tokens=9": ["full x"],
+        "toy pad_to_tokens=99": ["full y", "rag y"],
+        "toy pad_to_tokens=99 (2)": ["full z"],
+    }
+
+
+def test_what_was_run_can_be_read_back(tmp_path: Path) -> None:
+    results = write(tmp_path, EXAMPLES, [cell("full", rows(1, 0, 1, 0))])
+    assert results.resolved == "name: hand\n"
+    (tmp_path / "sweep.yaml").unlink()
+    with pytest.raises(StoreError, match=r"sweep\.yaml: cannot be read"):
+        _ = results.resolved

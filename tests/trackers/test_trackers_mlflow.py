@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from traced_questions import traced
 
 from ragvlc.core.errors import StoreError
 from ragvlc.core.families import Tracker
@@ -62,6 +63,15 @@ def send(tracker: Tracker, sweep: SweepRecord, *cells: CellRecord) -> None:
             opened.cell(cell)
 
 
+def figures(folder: Path, *places: str) -> dict[str, Path]:
+    """Returns files to send: places that end as the files are called, or not."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {place: folder / f"{number}.made" for number, place in enumerate(places)}
+    for place, path in found.items():
+        path.write_text(place)
+    return found
+
+
 class Store:
     """What a reader of the store sees."""
 
@@ -81,6 +91,16 @@ class Store:
 
     def files(self, run) -> list[str]:
         return sorted(file.path for file in self.client.list_artifacts(run.info.run_id))
+
+    def all_files(self, run, folder: str | None = None) -> list[str]:
+        found = []
+        for file in self.client.list_artifacts(run.info.run_id, folder):
+            found += self.all_files(run, file.path) if file.is_dir else [file.path]
+        return sorted(found)
+
+    def traces(self, run) -> list:
+        place = f"metadata.`mlflow.sourceRun` = '{run.info.run_id}'"
+        return list(self.client.search_traces([run.info.experiment_id], filter_string=place))
 
 
 @pytest.fixture(autouse=True)
@@ -357,6 +377,23 @@ class TestPages:
         query = dict(urllib.parse.parse_qsl(page.partition("?")[2]))
         assert len(client.search_runs([experiment], query["searchFilter"], order_by=[query["orderByKey"]])) == 1
 
+    def test_charts_have_the_cells_of_today_in_the_order_of_the_plan(self, runs: Path) -> None:
+        sweep = sweep_in(runs, cells=("gone", "size128", "size64"))
+        names = {"gone": "size=32", "size128": "size=128", "size64": "size=64"}
+        send(MlflowTracker(), sweep, *(cell_in(sweep, key, name=name) for key, name in names.items()))
+        sweep = sweep_in(runs, cells=("size64", "size128"))
+        send(MlflowTracker(), sweep, *(cell_in(sweep, key, name=names[key]) for key in sweep.cells))
+        client = mlflow.MlflowClient(tracking_uri=sqlite_uri(runs))
+        query = dict(urllib.parse.parse_qsl(charts_page(runs, "chunk_size").partition("?")[2]))
+        experiment = client.get_experiment_by_name("chunk_size").experiment_id
+        shown = client.search_runs([experiment], query["searchFilter"], order_by=[query["orderByKey"]])
+        assert [run.info.run_name for run in shown] == ["size=64", "size=128"]
+        assert len(Store(sqlite_uri(runs)).children("chunk_size")) == 3
+
+        send(MlflowTracker(), sweep_in(runs, cells=("gone",)), cell_in(sweep, "gone", name="size=32"))
+        shown = client.search_runs([experiment], query["searchFilter"], order_by=[query["orderByKey"]])
+        assert [run.info.run_name for run in shown] == ["size=32"]
+
     def test_charts_of_nothing(self, runs: Path) -> None:
         with pytest.raises(StoreError, match="no experiment 'x'"):
             charts_page(runs, "x")
@@ -403,10 +440,18 @@ def test_a_real_server_takes_all_of_it_until_it_goes_away(
     tmp_path: Path, server: tuple[str, subprocess.Popen], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri, process = server
-    sweep = sweep_in(tmp_path / "local")
-    for _ in range(2):
-        send(MlflowTracker(uri=uri), sweep, cell_in(sweep, "aa"), cell_in(sweep, "bb"))
+    sweep = sweep_in(tmp_path / "local", cells=("aa", "bb"), metrics=("contains",))
+    for number in range(2):
+        with MlflowTracker(uri=uri, traces=1, system_metrics=True).open(sweep) as opened:
+            for key in ("aa", "bb"):
+                opened.cell(cell_in(sweep, key, traces=(traced("q1"),)))
+            opened.files(figures(tmp_path, "report.html", *(["figures/old.svg"] if number == 0 else [])))
     store = Store(uri)
+    assert store.all_files(store.parent("chunk_size")) == ["report.html", "resolved.yaml"]
+    for child in store.children("chunk_size"):
+        [trace] = store.traces(child)
+        assert [span.name for span in trace.data.spans][0] == child.info.run_name
+        assert len(trace.data.spans) == 6
     assert len(store.children("chunk_size")) == 2
     for child in store.children("chunk_size"):
         assert child.info.artifact_uri.startswith("mlflow-artifacts:")

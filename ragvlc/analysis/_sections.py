@@ -1,0 +1,261 @@
+"""What the sections of a page say, as plain values for its template. The template escapes every text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from ragvlc.analysis.breakdowns import Breakdown, by_position, by_tag, by_task, disagreements, tags
+from ragvlc.analysis.passages import Passage, passages
+from ragvlc.analysis.tables import Entry, Table, title
+from ragvlc.analysis.verdict import shown_cells
+
+if TYPE_CHECKING:
+    from ragvlc.core.answer import Prediction
+    from ragvlc.sweep.results import CellResult, Results
+
+__all__ = [
+    "MOST_CELLS",
+    "Group",
+    "breakdowns",
+    "compared",
+    "disputes",
+    "failures",
+    "incomplete",
+    "skipped",
+    "truncations",
+]
+
+MOST_CELLS = 8
+"""Cells whose answers stand side by side."""
+MOST_ROWS = 24
+MOST_DISPUTES = 12
+MOST_PASSAGES = 20
+MOST_FAILURES = 40
+LONGEST_MESSAGE = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Tables under one head."""
+
+    title: str
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a cell made of a question."""
+
+    cell: str
+    text: str
+    failed: bool
+    scores: tuple[str, ...]
+    tokens: str
+    passages: tuple[Passage, ...] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A question that cells disagree on, with all their answers."""
+
+    id: str
+    question: str
+    dataset: str
+    metric: str
+    low: str
+    high: str
+    choices: tuple[str, ...]
+    accepted: str
+    task: str
+    documents: str
+    evidence: str
+    labels: tuple[str, ...]
+    replies: tuple[Reply, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Questions of a cell that failed alike."""
+
+    cell: str
+    stage: str
+    type: str
+    message: str
+    example: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """What a cell lost to the window, and its score with and without loss."""
+
+    cell: str
+    count: int
+    of: int
+    mean: str
+    most: str
+    cut: str
+    whole: str
+
+
+@dataclass(slots=True)
+class _Count:
+    example: str
+    number: int = field(default=0)
+
+
+def compared(results: Results) -> str:
+    """Returns what was compared, over what, by which metrics."""
+    pipelines = list(dict.fromkeys(str(cell.facts["pipeline"]) for cell in results.cells))
+    words = [
+        f"{_several(len(results.cells), 'cell')} of {_several(len(pipelines), 'pipeline')} ({', '.join(pipelines)})"
+    ]
+    for name, cells in results.by_dataset().items():
+        examples = cells[0].examples.values()
+        clusters = len({facts["cluster"] or facts["id"] for facts in examples})
+        words.append(f"over {name}: {_several(len(examples), 'question')} in {_several(clusters, 'cluster')}")
+    return "; ".join([*words, f"scored by {', '.join(results.metrics)}"]) + "."
+
+
+def incomplete(results: Results) -> list[str]:
+    """Returns a warning for each cell that still owes answers."""
+    return [
+        f"{cell.name} is not complete: {len(cell.rows)} of {len(cell.examples)} questions. Run the sweep again."
+        for cell in results.cells
+        if not cell.complete
+    ]
+
+
+def breakdowns(results: Results, texts: Mapping[str, str] | None) -> list[Group]:
+    """Returns scores by task, by tag and by place of the evidence, for each data set."""
+    first = results.metric()
+    groups: list[Group] = []
+    datasets = results.by_dataset()
+    for name, cells in datasets.items():
+        shown = list(cells) if len(cells) <= MOST_ROWS else shown_cells(cells, first, MOST_ROWS)
+        of = f" ({name})" if len(datasets) > 1 else ""
+        found = {"task": by_task(shown, results.metrics)}
+        found |= {tag: by_tag(shown, first, tag) for tag in tags(shown) if tag != "task"}
+        found |= {
+            "place of the evidence in the documents": by_position(shown, first, "document", texts),
+            "place of the evidence in what was sent": by_position(shown, first, "context", texts),
+        }
+        groups += [Group(f"By {by}{of}", tuple(map(_table, tables))) for by, tables in found.items() if tables]
+    return groups
+
+
+def disputes(results: Results, texts: Mapping[str, str] | None) -> list[Dispute]:
+    """Returns the questions that cells over one data set score most differently."""
+    found = []
+    datasets = results.by_dataset()
+    for name, cells in datasets.items():
+        shown = shown_cells(cells, results.metric(), MOST_CELLS)
+        limit = max(3, MOST_DISPUTES // len(datasets))
+        for one in disagreements(shown, results.metrics, limit):
+            facts = shown[0].examples[one.question]
+            rows = [(cell, cell.rows[one.question]) for cell in shown if one.question in cell.rows]
+            scores = [score for _, row in rows if (score := row.scores.get(one.metric)) is not None]
+            labels = tuple(
+                label for label in results.metrics if any(row.scores.get(label) is not None for _, row in rows)
+            )
+            found.append(
+                Dispute(
+                    id=one.question,
+                    question=facts["question"],
+                    dataset=name if len(datasets) > 1 else "",
+                    metric=one.metric,
+                    low=f"{min(scores):.2f}",
+                    high=f"{max(scores):.2f}",
+                    choices=tuple(facts["choices"]),
+                    accepted=" | ".join(facts["references"]) or "unanswerable",
+                    task=facts["task"],
+                    documents=_listed(facts["documents"]),
+                    evidence=_listed([f"{document} {start}-{end}" for document, start, end in facts["evidence"]]),
+                    labels=labels,
+                    replies=tuple(_reply(cell, row, facts, labels, texts) for cell, row in rows),
+                )
+            )
+    return found
+
+
+def failures(results: Results) -> list[Failed]:
+    """Returns what went wrong, by cell and kind, most frequent first."""
+    counts: dict[tuple[str, str, str, str], _Count] = {}
+    for cell in results.cells:
+        for name, row in cell.rows.items():
+            if row.failure is not None:
+                message = row.failure.message
+                short = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]} ..."
+                key = (cell.name, row.failure.stage, row.failure.type, short)
+                counts.setdefault(key, _Count(name)).number += 1
+    found = [Failed(*key, one.example, one.number) for key, one in counts.items()]
+    return sorted(found, key=lambda one: -one.count)[:MOST_FAILURES]
+
+
+def truncations(results: Results) -> list[Truncated]:
+    """Returns what each cell lost to the window, and how it scored with and without loss."""
+    metric = results.metric()
+    found = []
+    for cell in results.cells:
+        answered = {name: row.answer for name, row in cell.rows.items() if row.answer is not None}
+        lost = {name: answer.dropped_tokens for name, answer in answered.items() if answer.dropped_tokens}
+        if lost:
+            cut = _mean([cell.rows[name].scores.get(metric) for name in lost])
+            whole = _mean([cell.rows[name].scores.get(metric) for name in answered if name not in lost])
+            mean, most = f"{fmean(lost.values()):,.0f}", f"{max(lost.values()):,}"
+            found.append(Truncated(cell.name, len(lost), len(answered), mean, most, cut, whole))
+    return found
+
+
+def skipped(results: Results) -> str:
+    """Returns what data sets left out, with the reasons."""
+    datasets = results.by_dataset()
+    words = []
+    for name, cells in datasets.items():
+        reasons = (cells[0].facts.get("skipped") or {}).items()
+        of = f" of {name}" if len(datasets) > 1 else ""
+        words += [f"{count:,} {reason}{of}" for reason, count in reasons if count]
+    return "; ".join(words)
+
+
+def _table(one: Breakdown) -> Table:
+    counts = [max(row[place].n for _, row in one.rows) for place in range(len(one.parts))]
+    heads = tuple(f"{part}\nn = {count}" for part, count in zip(one.parts, counts, strict=True))
+    rows = tuple(
+        (title(cell), tuple(Entry(found.mean, found.low, found.high, 2) for found in row)) for cell, row in one.rows
+    )
+    return Table(one.metric, heads, rows, "")
+
+
+def _reply(
+    cell: CellResult,
+    row: Prediction,
+    facts: Mapping[str, Any],
+    labels: Sequence[str],
+    texts: Mapping[str, str] | None,
+) -> Reply:
+    scores = tuple("-" if (score := row.scores.get(label)) is None else f"{score:.2f}" for label in labels)
+    if row.answer is None:
+        reason = row.failure.message if row.failure else "no answer"
+        return Reply(title(cell), f"failed: {reason}", failed=True, scores=scores, tokens="-")
+    read = passages(facts, row.answer, texts)
+    tokens = f"{row.answer.usage.prompt_tokens:,}"
+    more = max(0, len(read) - MOST_PASSAGES)
+    return Reply(title(cell), row.answer.text, False, scores, tokens, read[:MOST_PASSAGES], more)
+
+
+def _mean(scores: Sequence[float | None]) -> str:
+    known = [score for score in scores if score is not None]
+    return f"{fmean(known):.2f}" if known else "-"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(words[:6]) + (f" and {len(words) - 6} more" if len(words) > 6 else "")
+
+
+def _several(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -1,0 +1,251 @@
+"""Two cells question by question, of one results folder or of two: what differs, how sure that is, what flipped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from ragvlc.analysis.tables import plain, title
+from ragvlc.core.errors import ConfigError, nearest
+from ragvlc.statistics import Difference, paired_difference
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ragvlc.core.answer import Answer
+    from ragvlc.sweep.results import CellResult, Results
+
+__all__ = ["Pairing", "comparison", "paired"]
+
+MOST_FLIPS = 10
+"""Questions that are shown in each direction."""
+COSTS = {"prompt tokens": 0, "new tokens": 0, "engine seconds": 2}
+SETTLED = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Two cells, paired by the ids of their questions.
+
+    Attributes:
+        a: the cell that is compared.
+        b: the cell that it is compared with.
+        metrics: that both have.
+        shared: ids of questions that both have rows for, in the order of `a`.
+        only_a: questions that `b` has no row for.
+        only_b: questions that `a` has no row for.
+        other_texts: shared questions that were asked in other words or over other documents.
+        other_gold: shared questions whose accepted answers or evidence differ.
+    """
+
+    a: CellResult
+    b: CellResult
+    metrics: tuple[str, ...]
+    shared: tuple[str, ...]
+    only_a: int
+    only_b: int
+    other_texts: int
+    other_gold: int
+
+    def difference(self, metric: str) -> Difference:
+        """Returns a minus b; clusters are those of `a`."""
+        clusters = {name: self.a.examples[name]["cluster"] for name in self.shared}
+        scores = [{name: cell.rows[name].scores.get(metric) for name in self.shared} for cell in (self.a, self.b)]
+        return paired_difference(scores[0], scores[1], clusters)
+
+    def flips(self, metric: str) -> tuple[list[str], list[str]]:
+        """Returns the questions that `a` scores better and those that `b` scores better, widest apart first."""
+        sign = -1 if self.smaller(metric) else 1
+        gaps = {}
+        for name in self.shared:
+            one, two = self.a.rows[name].scores.get(metric), self.b.rows[name].scores.get(metric)
+            if one is not None and two is not None and one != two:
+                gaps[name] = sign * (one - two)
+        ranked = sorted(gaps, key=lambda name: -abs(gaps[name]))
+        return [name for name in ranked if gaps[name] > 0], [name for name in ranked if gaps[name] < 0]
+
+    def smaller(self, metric: str) -> bool:
+        """Returns whether smaller values of the metric are better."""
+        return metric in self.a.facts.get("smaller_is_better", ())
+
+
+def paired(results: Results, a: str, b: str, *, other: Results | None = None) -> Pairing:
+    """Returns two cells paired by question id.
+
+    Args:
+        results: where `a` is.
+        a: name of a cell, or of a pipeline with one cell.
+        b: likewise.
+        other: where `b` is; the same results by default.
+
+    Raises:
+        ConfigError: no such cell, a pipeline of several cells, no common metric or no common question.
+    """
+    first, second = results.cell(a), (other or results).cell(b)
+    if first is second:
+        raise ConfigError(f"'{a}' and '{b}' are the same cell, {first.name}. Name two.")
+    metrics = tuple(label for label in first.metrics if label in second.metrics)
+    if not metrics:
+        raise ConfigError(f"no metric in common: {list(first.metrics)} and {list(second.metrics)}.")
+    shared = tuple(name for name in first.rows if name in second.rows)
+    if not shared:
+        raise ConfigError(
+            f"no question in common: {first.name} has {len(first.rows)}, {second.name} has {len(second.rows)}, "
+            "with other ids."
+        )
+    facts = [(first.examples[name], second.examples[name]) for name in shared]
+    return Pairing(
+        first,
+        second,
+        metrics,
+        shared,
+        only_a=len(first.rows) - len(shared),
+        only_b=len(second.rows) - len(shared),
+        other_texts=sum(one["key"] != two["key"] for one, two in facts),
+        other_gold=sum(one["gold_key"] != two["gold_key"] for one, two in facts),
+    )
+
+
+def comparison(
+    results: Results, a: str, b: str, *, other: Results | None = None, metric: str | None = None
+) -> list[RenderableType]:
+    """Returns what `ragvlc compare` prints: differences by metric, costs and their ratio, questions that flipped.
+
+    Args:
+        results: where `a` is.
+        a: name of a cell, or of a pipeline with one cell.
+        b: likewise.
+        other: where `b` is; the same results by default.
+        metric: by which questions flip and the verdict is given; the first in common by default.
+
+    Raises:
+        ConfigError: see `paired`; or the two have no such metric in common.
+    """
+    pair = paired(results, a, b, other=other)
+    chosen = metric or pair.metrics[0]
+    if chosen not in pair.metrics:
+        known = list(pair.metrics)
+        raise ConfigError(f"no metric '{chosen}' in common. Known: {known}.{nearest(chosen, known)}")
+    names = _names(pair, results, other)
+    head = f"a: {names[0]}\nb: {names[1]}\n{_coverage(pair)}"
+    parts: list[RenderableType] = [head, "", _differences(pair), _costs(pair)]
+    better, worse = pair.flips(chosen)
+    for found, words in ((better, "a better"), (worse, "b better")):
+        if found:
+            parts.append(_flips(pair, chosen, found, words))
+    return [*parts, _verdict(pair, chosen), ""]
+
+
+def _names(pair: Pairing, results: Results, other: Results | None) -> tuple[str, str]:
+    if other is None:
+        return title(pair.a), title(pair.b)
+    return f"{title(pair.a)}  ({results.folder})", f"{title(pair.b)}  ({other.folder})"
+
+
+def _coverage(pair: Pairing) -> str:
+    words = [f"{len(pair.shared)} questions in common"]
+    words += [f"{pair.only_a} only in a"] if pair.only_a else []
+    words += [f"{pair.only_b} only in b"] if pair.only_b else []
+    words += [f"{pair.other_texts} asked in other words or over other documents"] if pair.other_texts else []
+    words += [f"{pair.other_gold} with other accepted answers or evidence"] if pair.other_gold else []
+    return ", ".join(words) + "."
+
+
+def _differences(pair: Pairing) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title="Scores, question by question", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for head in ("", "a", "b", "a - b", "95 % interval", "p", "a better", "b better", "equal", "n"):
+        table.add_column(head, justify="right" if head else "left", no_wrap=True)
+    for metric in pair.metrics:
+        one = pair.difference(metric)
+        means = [_mean_over(cell, pair, metric) for cell in (pair.a, pair.b)]
+        interval = "-" if one.low is None or one.high is None else f"[{one.low:+.3f}, {one.high:+.3f}]"
+        better, worse = map(len, pair.flips(metric))
+        counts = [better, worse, one.n - better - worse, one.n]
+        signed = "-" if one.mean is None else plain(one.mean, 3, "+")
+        name = f"{metric} (smaller is better)" if pair.smaller(metric) else metric
+        table.add_row(name, *means, signed, interval, "-" if one.p is None else f"{one.p:.3f}", *map(str, counts))
+    return table
+
+
+def _mean_over(cell: CellResult, pair: Pairing, metric: str) -> str:
+    """Returns the mean over the pairs, not over all of the cell's questions."""
+    both = [
+        score
+        for name in pair.shared
+        if (score := cell.rows[name].scores.get(metric)) is not None
+        and all(one.rows[name].scores.get(metric) is not None for one in (pair.a, pair.b))
+    ]
+    return f"{fmean(both):.3f}" if both else "-"
+
+
+def _costs(pair: Pairing) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title="Cost of a question", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for head in ("", "a", "b", "a / b"):
+        table.add_column(head, justify="right" if head else "left", no_wrap=True)
+    answers = [(pair.a.rows[name].answer, pair.b.rows[name].answer) for name in pair.shared]
+    both = [(one, two) for one, two in answers if one is not None and two is not None]
+    for words, digits in COSTS.items() if both else ():
+        one, two = (fmean(_cost(pick[at], words) for pick in both) for at in (0, 1))
+        table.add_row(words, *_ratio(one, two, digits))
+    money = [cell.summary["cost"] for cell in (pair.a, pair.b)]
+    if all(money):
+        table.add_row("money for 1,000", *_ratio(money[0] * 1000, money[1] * 1000, 4))
+    indexing = [cell.summary["index_seconds"] for cell in (pair.a, pair.b)]
+    if any(indexing):
+        table.add_row("index seconds, all", *_ratio(indexing[0], indexing[1], 2))
+    return table
+
+
+def _cost(answer: Answer, words: str) -> float:
+    usage = answer.usage
+    found = {"prompt tokens": usage.prompt_tokens, "new tokens": usage.completion_tokens}
+    return found.get(words, answer.timing.engine_seconds)
+
+
+def _ratio(one: float, two: float, digits: int) -> tuple[str, str, str]:
+    return plain(one, digits), plain(two, digits), f"{one / two:.2f}" if two else "-"
+
+
+def _flips(pair: Pairing, metric: str, names: Sequence[str], words: str) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    more = f", the widest {MOST_FLIPS}" if len(names) > MOST_FLIPS else ""
+    table = Table(
+        title=f"{words} on {len(names)} by {metric}{more}", title_justify="left", title_style="bold",
+        box=box.SIMPLE_HEAD, pad_edge=False,
+    )  # fmt: skip
+    for head in ("id", "question", "accepted", "a", "answer of a", "b", "answer of b"):
+        table.add_column(head, overflow="fold")
+    for name in names[:MOST_FLIPS]:
+        facts = pair.a.examples[name]
+        cells: list[Any] = [name, facts["question"], " | ".join(facts["references"]) or "unanswerable"]
+        for cell in (pair.a, pair.b):
+            row = cell.rows[name]
+            said = row.answer.text if row.answer else f"failed: {row.failure.message if row.failure else 'no answer'}"
+            cells += [f"{row.scores[metric]:.2f}", said]
+        table.add_row(*[Text(str(one)) for one in cells])
+    return table
+
+
+def _verdict(pair: Pairing, metric: str) -> str:
+    one = pair.difference(metric)
+    if one.mean is None:
+        return f"No question has a {metric} in both."
+    text = f"{metric}: a - b = {plain(one.mean, 3, '+')}"
+    if one.low is not None and one.high is not None and one.p is not None:
+        text += f" [{one.low:+.3f}, {one.high:+.3f}], p = {one.p:.3f}"
+    where = f"{one.n} questions in {one.clusters} cluster{'' if one.clusters == 1 else 's'}"
+    if one.p is None or one.p >= SETTLED:
+        return f"{text}: not settled by {where}."
+    winner = "a" if (one.mean > 0) != pair.smaller(metric) else "b"
+    return f"{text}: {winner} is better, on {where}."

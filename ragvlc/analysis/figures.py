@@ -1,0 +1,216 @@
+"""Figures of a comparison, by name, as matplotlib figures: for notebooks, pages and trackers.
+
+quality_tokens, quality_seconds, quality_money    score against what a question costs
+over_<setting>                                    score over a setting that takes several numbers
+position_document, position_context               score by where the evidence stands
+
+Which there are depends on the results: money needs prices, positions need located evidence. Nothing here touches
+matplotlib's global state, so figures can be made in any thread that no other thread draws in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ragvlc.analysis._drawing import FRONTIER, INK, label, legend, look, mark, numbers, panels, svg
+from ragvlc.analysis.axes import Axis, axes, axis
+from ragvlc.analysis.breakdowns import Breakdown, by_position
+from ragvlc.analysis.verdict import shown_cells
+from ragvlc.core.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ragvlc.sweep.results import CellResult, Results
+
+__all__ = ["drawers", "figure", "figures", "svg"]
+
+COSTS = {
+    "quality_tokens": ("prompt_tokens", 1.0, "prompt tokens of a question (mean)", "prompt tokens"),
+    "quality_seconds": ("engine_seconds", 1.0, "seconds in the model for a question (mean)", "seconds"),
+    "quality_money": ("cost", 1000.0, "money for 1,000 questions", "money"),
+}
+POSITIONS = ("document", "context")
+MOST_PANELS = 6
+MOST_LINES = 8
+NAMED_CELLS = 12
+"""Cells that a legend names; with more, it names their pipelines."""
+
+
+def figures(results: Results, metric: str | None = None) -> dict[str, Figure]:
+    """Returns every figure that these results allow, by name, for the first metric or another."""
+    return {name: draw() for name, draw in drawers(results, metric).items()}
+
+
+def figure(results: Results, name: str, metric: str | None = None) -> Figure:
+    """Returns one figure. Raises `ConfigError` if these results have none of that name."""
+    known = drawers(results, metric)
+    if name not in known:
+        raise ConfigError(f"{results.name} has no figure '{name}'. Known: {list(known)}.{nearest(name, known)}")
+    return known[name]()
+
+
+def drawers(
+    results: Results, metric: str | None = None, texts: Mapping[str, str] | None = None
+) -> dict[str, Callable[[], Figure]]:
+    """Returns what draws each figure, by name, so that only what is wanted is drawn.
+
+    Args:
+        results: to draw.
+        metric: label; the first by default.
+        texts: documents by id, for their lengths where the results folder does not have them.
+    """
+    chosen = results.metric(metric)
+    scored = [cell for cell in results.cells if cell.mean(chosen) is not None]
+    datasets = {name: [cell for cell in cells if cell in scored] for name, cells in results.by_dataset().items()}
+    datasets = {name: cells for name, cells in datasets.items() if cells}
+    shown = dict(list(datasets.items())[:MOST_PANELS])
+    found: dict[str, Callable[[], Figure]] = {}
+    for name, (cost, *_) in COSTS.items():
+        if len(scored) > 1 and any(cell.summary[cost] for cell in scored):
+            found[name] = partial(_quality, name, shown, chosen)
+    for one in axes(scored, chosen):
+        found[f"over_{one.name}"] = partial(_over, one.path, scored, chosen)
+    for where in POSITIONS:
+        broken = {name: _positions(cells, chosen, where, texts) for name, cells in shown.items()}
+        kept = {name: one[0] for name, one in broken.items() if one and len(one[0].parts) > 1}
+        if kept:
+            names = [cell.name for cell in scored] if len(scored) <= NAMED_CELLS else []
+            found[f"position_{where}"] = partial(_position, where, kept, chosen, names)
+    return found
+
+
+def _positions(
+    cells: Sequence[CellResult], metric: str, where: str, texts: Mapping[str, str] | None
+) -> list[Breakdown]:
+    rivals = [cell for cell in cells if not cell.control]
+    return by_position(
+        shown_cells(rivals, metric, MOST_LINES), metric, "document" if where == "document" else "context", texts
+    )
+
+
+def _quality(name: str, datasets: Mapping[str, Sequence[CellResult]], metric: str) -> Figure:
+    cost, times, words, short = COSTS[name]
+    pipelines = list(dict.fromkeys(cell.facts["pipeline"] for cells in datasets.values() for cell in cells))
+    names = list(dict.fromkeys(cell.name for cells in datasets.values() for cell in cells))
+    single = len(datasets) == 1 and len(names) <= NAMED_CELLS
+    with look():
+        drawn, places = panels(list(datasets), f"{metric} against {short}")
+        for place, cells in zip(places, datasets.values(), strict=True):
+            paid = [cell for cell in cells if cell.summary[cost] is not None]
+            for cell in paid:
+                of = names.index(cell.name) if single else pipelines.index(cell.facts["pipeline"])
+                title = cell.name if single else cell.facts["pipeline"]
+                _point(place, cell, metric, cell.summary[cost] * times, of, title)
+            numbers(place, [cell.summary[cost] * times for cell in paid], few=False)
+            place.set_ylabel(label(metric))
+            place.set_xlabel(words)
+            _within(place)
+            _frontier(place, paid, metric, cost, times)
+        legend(drawn, places)
+    return drawn
+
+
+def _over(path: str, cells: Sequence[CellResult], metric: str) -> Figure:
+    found = axis(cells, path, metric)
+    if found is None:
+        raise ConfigError(f"no two cells differ in '{path}' alone")
+    with look():
+        drawn, [place] = panels([""], f"{metric} over {found.words.split(' (')[0].split(';')[0]}")
+        for at, line in enumerate(found.lines):
+            colour, marker = mark(at)
+            xs = [value for value, _ in line.points]
+            means = [interval.mean or 0.0 for _, interval in line.points]
+            bounds = [(interval.low, interval.high) for _, interval in line.points]
+            lows = [mean if low is None else low for mean, (low, _) in zip(means, bounds, strict=True)]
+            highs = [mean if high is None else high for mean, (_, high) in zip(means, bounds, strict=True)]
+            title = label(line.label + (" (control)" if line.control else ""))
+            place.plot(
+                xs, means, color=colour, marker=marker, markersize=5, label=title,
+                markerfacecolor="none" if line.control else colour,
+            )  # fmt: skip
+            if len(found.lines) <= 3 and len(xs) > 1:
+                place.fill_between(xs, lows, highs, color=colour, alpha=0.13, linewidth=0)
+        _references(place, cells, found, metric)
+        numbers(place, [value for line in found.lines for value, _ in line.points], few=True)
+        place.set_xlabel(label(found.words))
+        place.set_ylabel(label(metric))
+        _within(place)
+        legend(drawn, [place])
+    return drawn
+
+
+def _position(where: str, broken: Mapping[str, Breakdown], metric: str, names: Sequence[str]) -> Figure:
+    title = "in the documents" if where == "document" else "in what was sent"
+    with look():
+        drawn, places = panels(list(broken), f"{metric} by place of the evidence {title}")
+        for place, one in zip(places, broken.values(), strict=True):
+            for at, (cell, intervals) in enumerate(one.rows):
+                colour, marker = mark(names.index(cell.name) if names else at)  # as in the figures of costs
+                known = [(x, found.mean) for x, found in enumerate(intervals) if found.mean is not None]
+                place.plot(
+                    [x for x, _ in known], [mean for _, mean in known],
+                    color=colour, marker=marker, markersize=5, label=label(cell.name),
+                )  # fmt: skip
+            counts = [[row[x].n for _, row in one.rows] for x in range(len(one.parts))]
+            spans = [f"{min(n)}" if min(n) == max(n) else f"{min(n)}-{max(n)}" for n in counts]
+            place.set_xticks(
+                range(len(one.parts)), [f"{part}\nn = {n}" for part, n in zip(one.parts, spans, strict=True)]
+            )
+            if len(one.parts) > 6:
+                place.tick_params(axis="x", labelsize=7, labelrotation=45)
+            place.set_ylabel(label(metric))
+            _within(place)
+        legend(drawn, places)
+    return drawn
+
+
+def _point(place: Axes, cell: CellResult, metric: str, cost: float, of: int, title: str) -> None:
+    figures = cell.summary["metrics"][metric]
+    mean, low, high = figures["mean"], figures["low"], figures["high"]
+    colour, marker = mark(of)
+    place.errorbar(
+        [cost], [mean],
+        yerr=None if low is None or high is None else [[max(0.0, mean - low)], [max(0.0, high - mean)]],
+        color=colour, marker=marker, markersize=7, linestyle="none", elinewidth=1, alpha=0.9,
+        markerfacecolor="none" if cell.control else colour,
+        label=label(title + (" (control)" if cell.control else "")),
+    )  # fmt: skip
+
+
+def _frontier(place: Axes, cells: Sequence[CellResult], metric: str, cost: str, times: float) -> None:
+    """Joins the cells that no other cell beats for less."""
+    rivals = [cell for cell in cells if not cell.control]
+    rivals.sort(key=lambda cell: (cell.summary[cost], -(cell.merit(metric) or 0.0)))
+    kept: list[CellResult] = []
+    for cell in rivals:
+        if not kept or (cell.merit(metric) or 0.0) > (kept[-1].merit(metric) or 0.0):
+            kept.append(cell)
+    if len(kept) > 1:
+        place.plot(
+            [cell.summary[cost] * times for cell in kept], [cell.mean(metric) or 0.0 for cell in kept],
+            color=INK, linestyle=(0, (4, 3)), linewidth=1, zorder=1, label=FRONTIER,
+        )  # fmt: skip
+
+
+def _references(place: Axes, cells: Sequence[CellResult], found: Axis, metric: str) -> None:
+    """Draws cells without the setting across, where all is over one data set."""
+    if len({cell.facts["examples"] for cell in cells}) > 1:
+        return
+    on_axis = {line.pipeline for line in found.lines}
+    others = [cell for cell in cells if cell.facts["pipeline"] not in on_axis]
+    for at, cell in enumerate(shown_cells(others, metric, 4)):
+        colour, _ = mark(len(found.lines) + at)
+        title = cell.name + (" (control)" if cell.control else "")
+        place.axhline(cell.mean(metric) or 0.0, color=colour, linestyle=(0, (6, 3)), linewidth=1.2, label=label(title))
+
+
+def _within(place: Axes) -> None:
+    """Keeps the scale of scores from 0 to 1 within them."""
+    low, high = place.get_ylim()
+    drawn = place.dataLim
+    if drawn.y0 >= 0 and drawn.y1 <= 1:
+        place.set_ylim(max(low, -0.03), min(high, 1.03))

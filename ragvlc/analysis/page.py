@@ -1,0 +1,170 @@
+"""A sweep's comparison as one HTML page that stands alone: no scripts, nothing fetched, every text escaped.
+
+What was compared, the answer in sentences, tables, parts of the questions, figures, the questions that cells disagree
+on most, failures and truncation, and how to reproduce it. It reads on a phone and on paper, in light and in dark.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragvlc.analysis import _sections as sections
+from ragvlc.analysis import tables
+from ragvlc.analysis.verdict import verdicts
+from ragvlc.core.errors import StoreError
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from ragvlc.sweep.results import Results
+
+__all__ = ["PAGE", "html_page", "write_html"]
+
+PAGE = "report.html"
+TEMPLATE = Path(__file__).with_name("page.html")
+LIBRARIES = ("torch", "transformers", "sentence-transformers", "vllm", "bm25s", "mlflow")
+OTHER_METRICS = 4
+"""Further metrics with figures of their own."""
+
+COSTS = "Each point is a cell, its bar the 95 % interval; the broken line joins the cells that none beats for less."
+CAPTIONS = {
+    "quality_tokens": f"{COSTS} Hollow: controls.",
+    "quality_seconds": f"{COSTS} Seconds depend on the machine and on what ran beside it.",
+    "quality_money": f"{COSTS} At the prices given, without indexing and scoring.",
+    "position_document": "Where the answer is known to stand in the documents; n: questions with a score.",
+    "position_context": "Where the evidence stands in the text that the cell really sent; n differs from cell to cell.",
+}
+OVER = "A line for each combination of the other settings; across: cells without this setting. Shade: 95 % interval."
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A figure in the page."""
+
+    svg: Markup
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Figures under one head."""
+
+    title: str
+    figures: tuple[Drawn, ...]
+
+
+def write_html(results: Results, baseline: str | None = None, texts: Mapping[str, str] | None = None) -> Path:
+    """Writes the page into the results folder, whole or not at all, and returns where it is.
+
+    Args:
+        results: to report.
+        baseline: a pipeline's or a cell's name; the sweep's own by default.
+        texts: documents by id, where the data set can be loaded; without them, passages are shown by their places.
+
+    Raises:
+        ConfigError: nothing is called `baseline`.
+        StoreError: the folder cannot be written.
+    """
+    text = html_page(results, baseline, texts)
+    path = results.folder / PAGE
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        # Half a surrogate pair, which a model may write, is no UTF-8.
+        part.write_text(text, encoding="utf-8", errors="replace")
+        part.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error}") from error
+    return path
+
+
+def html_page(results: Results, baseline: str | None = None, texts: Mapping[str, str] | None = None) -> str:
+    """Returns the page; see `write_html`."""
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(page=_page(results, baseline, texts or {}))
+
+
+def _page(results: Results, baseline: str | None, texts: Mapping[str, str]) -> dict[str, Any]:
+    comparisons = results.comparisons(baseline)
+    shown = [tables.scores(results)]
+    shown += [tables.differences(results, comparisons)] if comparisons else []
+    shown += [tables.costs(results, tables.MORE_COLUMNS)]
+    return {
+        "name": results.name,
+        "description": _description(results.resolved),
+        "compared": sections.compared(results),
+        "incomplete": sections.incomplete(results),
+        "verdicts": verdicts(results, comparisons),
+        "controls": ", ".join(cell.name for cell in results.cells if cell.control),
+        "tables": shown,
+        "breakdowns": sections.breakdowns(results, texts),
+        "figures": _figures(results, texts),
+        "metrics": results.metrics,
+        "most_cells": sections.MOST_CELLS,
+        "texts": bool(texts),
+        "disagreements": sections.disputes(results, texts),
+        "failures": sections.failures(results),
+        "truncations": sections.truncations(results),
+        "skipped": sections.skipped(results),
+        "command": "\n".join(f"ragvlc {verb} {results.name}.yaml" for verb in ("plan", "run", "report")),
+        "versions": _versions(),
+        "resolved": results.resolved,
+        "cells": [
+            {**{name: cell.facts[name] for name in ("name", "key", "seed")}, "settings": _settings(cell.facts)}
+            for cell in results.cells
+        ],
+    }
+
+
+def _figures(results: Results, texts: Mapping[str, str]) -> list[Figures]:
+    """Returns every figure of the first metric, and costs and axes of the others."""
+    from markupsafe import Markup
+
+    from ragvlc.analysis.figures import drawers, svg
+
+    groups = []
+    for place, metric in enumerate(results.metrics[: 1 + OTHER_METRICS]):
+        drawn: list[Drawn] = []
+        for name, draw in drawers(results, metric, texts).items():
+            if place == 0 or name == "quality_tokens" or name.startswith("over_"):
+                # Our own drawing of escaped texts.
+                element = Markup(svg(draw(), f"f{place}-{len(drawn)}"))  # noqa: S704
+                drawn.append(Drawn(element, CAPTIONS.get(name, OVER)))
+        if drawn:
+            groups.append(Figures(f"Figures for {metric}", tuple(drawn)))
+    return groups
+
+
+def _description(resolved: str) -> str:
+    import yaml
+
+    try:
+        spec = yaml.safe_load(resolved)
+    except yaml.YAMLError:  # edited by hand since: the page shows it as it stands
+        return ""
+    return str(spec.get("description") or "") if isinstance(spec, dict) else ""
+
+
+def _settings(facts: Mapping[str, Any]) -> str:
+    repeat = [f"repeat {facts['repeat'] + 1}"] if facts["repeat"] else []
+    return ", ".join([*(f"{path} = {value}" for path, value in facts["settings"].items()), *repeat]) or "as in the file"
+
+
+def _versions() -> str:
+    """Returns what is installed where the page is written; a results folder does not say what it was made with."""
+    found = []
+    for name in LIBRARIES:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    own = f"ragvlc {metadata.version('ragvlc')} on Python {platform.python_version()}"
+    return f"This page was written by {own}, with {', '.join(found)} installed."

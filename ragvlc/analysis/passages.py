@@ -1,0 +1,96 @@
+"""What a cell read of a question's documents: places always, the text where the documents are at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ragvlc.core.data import Span, covered
+
+if TYPE_CHECKING:
+    from ragvlc.core.answer import Answer
+
+__all__ = ["Passage", "Piece", "passages"]
+
+LONGEST = 600
+"""Characters of a passage that are shown; of longer ones, both ends and the evidence."""
+EDGE = 120
+GAP = " [...] "
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text of a passage; `evidence`: the answer is known to stand in it."""
+
+    text: str
+    evidence: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of a document that was read.
+
+    Attributes:
+        span: where it stands.
+        evidence: characters of the evidence in it.
+        pieces: its text, shortened in the middle; empty where the document is not at hand.
+    """
+
+    span: Span
+    evidence: int
+    pieces: tuple[Piece, ...] = ()
+
+
+def passages(facts: Mapping[str, Any], answer: Answer, texts: Mapping[str, str] | None = None) -> tuple[Passage, ...]:
+    """Returns what was sent for an answer, in the order of the prompt; passages that continue one another are joined.
+
+    Args:
+        facts: what the results folder keeps of the question.
+        answer: with its context.
+        texts: documents by id; one that is shorter than a passage says is another document and is not shown.
+    """
+    evidence = covered(Span(*span) for span in facts["evidence"])
+    joined: list[Span] = []
+    for span in answer.context:
+        last = joined[-1] if joined else None
+        if last and last.document_id == span.document_id and last.end == span.start:
+            joined[-1] = Span(last.document_id, last.start, span.end)
+        else:
+            joined.append(span)
+    found = []
+    for span in joined:
+        inside = [_within(one, span) for one in evidence if one.document_id == span.document_id]
+        inside = [one for one in inside if one.start < one.end]
+        text = (texts or {}).get(span.document_id, "")
+        pieces = _pieces(text, span, inside) if span.end <= len(text) else ()
+        found.append(Passage(span, sum(map(len, inside)), pieces))
+    return tuple(found)
+
+
+def _within(one: Span, span: Span) -> Span:
+    return Span(span.document_id, max(one.start, span.start), min(one.end, span.end))
+
+
+def _pieces(text: str, span: Span, evidence: Sequence[Span]) -> tuple[Piece, ...]:
+    """Returns the text of `span` with its evidence apart."""
+    windows = [span]
+    if len(span) > LONGEST:
+        ends = [
+            Span(span.document_id, span.start, span.start + EDGE),
+            Span(span.document_id, span.end - EDGE, span.end),
+        ]
+        around = [_within(Span(span.document_id, one.start - EDGE, one.end + EDGE), span) for one in evidence]
+        windows = list(covered([*ends, *around]))
+    pieces: list[Piece] = []
+    for window in windows:
+        if pieces:
+            pieces.append(Piece(GAP))
+        at = window.start
+        for one in evidence:
+            start, end = max(one.start, window.start), min(one.end, window.end)
+            if start < end:
+                pieces += [Piece(text[at:start]), Piece(text[start:end], evidence=True)]
+                at = end
+        pieces.append(Piece(text[at : window.end]))
+    return tuple(piece for piece in pieces if piece.text)

@@ -1,0 +1,237 @@
+"""The tables of a comparison as figures, for a terminal and a page alike: scores, differences, coverage and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ragvlc.sweep.results import CellResult, Comparison, Results
+
+__all__ = ["COLUMNS", "MORE_COLUMNS", "Column", "Entry", "Table", "costs", "differences", "scores", "title"]
+
+SCORES = (
+    "Mean score of the questions, and in brackets its 95 % interval: where the mean would likely lie with other "
+    "questions of this kind. Failed questions score 0; - where a metric does not apply."
+)
+SMALLER = "Smaller is better: {labels}."
+DIFFERENCES = (
+    "Question by question, so these intervals say more than those above: one without 0 speaks for a difference. "
+    "p: the chance of a difference as large if there were none, corrected for the number of rows (Holm). In intervals "
+    "and p, questions over one document (a cluster) count together."
+)
+COSTS = (
+    "Tokens and engine seconds: mean of a question; index seconds: all of the cell. Each cell is charged as if it ran "
+    "alone. Truncated: some text did not fit the window. Unparsed: no option found in the answer."
+)
+FLAGS = {
+    "unjudged": "Unjudged: the judge gave no verdict; left out of its mean.",
+    "ranking_cut": "Ranking cut: fewer candidates were ranked than the metric looks at.",
+    "embedding_cut": "Embedding cut: a text was longer than the embedder's window.",
+}
+SKIPPED = "Skipped: left out by the data set, asked of no cell."
+MONEY = "Money: for 1,000 questions at the prices given, without indexing and scoring."
+JUDGES = "Models that scored answers used {tokens:,} tokens beyond those of the table."
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A figure with its interval, or a word.
+
+    Attributes:
+        value: None where there is nothing to say.
+        low: lower bound.
+        high: upper bound.
+        digits: behind the point.
+        sign: `+` where a plus is shown.
+        best: of the cells that compete with this one.
+        word: shown in place of a figure.
+        score: whether it is a score or a difference of scores, which a terminal shows in a shorter form.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    digits: int = 0
+    sign: str = ""
+    best: bool = False
+    word: str = ""
+    score: bool = False
+
+    @property
+    def text(self) -> str:
+        """The figure alone."""
+        return self.word or ("-" if self.value is None else plain(self.value, self.digits, self.sign))
+
+    @property
+    def interval(self) -> str:
+        """The bounds in brackets, or nothing."""
+        if self.value is None or self.low is None or self.high is None:
+            return ""
+        low, high = (plain(bound, self.digits, self.sign) for bound in (self.low, self.high))
+        return f"[{low}, {high}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures by cell and column.
+
+    Attributes:
+        title: what they are.
+        heads: of the columns.
+        rows: a cell's title and its figures.
+        note: how to read them.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Entry, ...]], ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of costs.
+
+    Attributes:
+        head: its title, in lines.
+        name: in a cell's summary.
+        digits: behind the point; for counts, where 0 is shown as `-`, None.
+        always: shown even if no cell has anything there.
+        times: what the figure is multiplied with.
+        flag: whether the name is that of a flag.
+    """
+
+    head: str
+    name: str
+    digits: int | None = None
+    always: bool = False
+    times: float = 1.0
+    flag: bool = False
+
+    def entry(self, summary: Mapping[str, Any]) -> Entry:
+        """Returns the cell's figure."""
+        value = summary["flags"].get(self.name, 0) if self.flag else summary[self.name]
+        if self.digits is None:
+            return Entry(word=f"{value:,}" if value else "-")
+        if value is None:
+            return Entry()
+        # A price of a thousand questions may be far below a hundredth of the currency.
+        small = 0 < value * self.times < 10.0**-self.digits
+        return Entry(word=f"{value * self.times:.2g}") if small else Entry(value * self.times, digits=self.digits)
+
+
+COLUMNS = (
+    Column("failed", "failed", always=True),
+    Column("skipped", "skipped"),
+    Column("truncated", "truncated", always=True),
+    Column("unparsed", "unparsed", always=True),
+    Column("prompt\ntokens", "prompt_tokens", 0, always=True),
+    Column("new\ntokens", "completion_tokens", 0, always=True),
+    Column("engine\nseconds", "engine_seconds", 2, always=True),
+    Column("index\nseconds", "index_seconds", 2),
+    Column("money\nper 1000", "cost", 2, times=1000),
+)
+"""What fits a terminal."""
+
+MORE_COLUMNS = (
+    *COLUMNS[:4],
+    Column("declined", "declined"),
+    Column("cut short", "cut_short"),
+    Column("calls", "calls", 1),
+    COLUMNS[4],
+    Column("cached\ntokens", "cached_tokens", 0),
+    COLUMNS[5],
+    Column("first token\nseconds", "first_token_seconds", 2),
+    *COLUMNS[6:],
+)
+"""What fits a page."""
+
+
+def scores(results: Results) -> Table:
+    """Returns the means with their intervals; the best of each data set is marked, controls apart."""
+    digits = _digits(results)
+    best = {
+        (cell.name, label)
+        for cells in results.by_dataset().values()
+        for label in results.metrics
+        for cell in _best(cells, label)
+    }
+    rows = []
+    for cell in results.cells:
+        found = []
+        for label in results.metrics:
+            figures = cell.summary["metrics"][label]
+            mark = (cell.name, label) in best
+            found.append(Entry(figures["mean"], figures["low"], figures["high"], digits, best=mark, score=True))
+        rows.append((title(cell), tuple(found)))
+    smaller = [label for label in results.metrics if any(label in _smaller(cell) for cell in results.cells)]
+    note = f"{SCORES} {SMALLER.format(labels=', '.join(smaller))}" if smaller else SCORES
+    return Table("Scores", results.metrics, tuple(rows), note)
+
+
+def differences(results: Results, comparisons: Sequence[Comparison]) -> Table:
+    """Returns each cell's differences to its baseline; p is that of the first metric."""
+    digits = _digits(results)
+    found = {(one.cell, one.metric): one for one in comparisons}
+    bases = {one.cell: one.baseline for one in comparisons}
+    same = len(set(bases.values())) == 1
+    rows = []
+    for cell in results.cells:
+        if cell.name not in bases:
+            continue
+        own = [found[cell.name, label] for label in results.metrics]
+        figures = [Entry(one.difference, one.low, one.high, digits, "+", score=True) for one in own]
+        name = title(cell) if same else f"{title(cell)} - {bases[cell.name]}"
+        rows.append((name, (*figures, Entry(own[0].p_holm, digits=3))))
+    head = f"Difference to {next(iter(bases.values()))}" if same else "Differences"
+    return Table(head, (*results.metrics, f"p of\n{results.metrics[0]}"), tuple(rows), DIFFERENCES)
+
+
+def costs(results: Results, columns: Sequence[Column] = COLUMNS) -> Table:
+    """Returns what was asked and what it cost; columns without anything to say are left out."""
+    summaries = [cell.summary for cell in results.cells]
+    shown = [one for one in columns if one.always or any(summary[one.name] for summary in summaries)]
+    flags = dict.fromkeys(flag for summary in summaries for flag in summary["flags"] if flag != "unparsed")
+    shown += [Column(flag.replace("_", "\n", 1), flag, flag=True) for flag in flags]
+    rows = []
+    for cell, summary in zip(results.cells, summaries, strict=True):
+        asked = Entry(word=f"{summary['answered'] + summary['failed']}/{summary['questions']}")
+        rows.append((title(cell), (asked, *(column.entry(summary) for column in shown))))
+    note, names = COSTS, {column.name for column in shown}
+    note += f" {SKIPPED}" if "skipped" in names else ""
+    note += "".join(f" {FLAGS[flag]}" for flag in flags if flag in FLAGS)
+    note += f" {MONEY}" if "cost" in names else ""
+    if judged := sum(summary["scoring_tokens"] for summary in summaries):
+        note += f" {JUDGES.format(tokens=judged)}"
+    return Table("Coverage and cost", ("questions", *(column.head for column in shown)), tuple(rows), note)
+
+
+def title(cell: CellResult) -> str:
+    """Returns a cell's name with what to keep in mind about it."""
+    marks = [] if cell.complete else ["not complete"]
+    marks += ["control"] if cell.control else []
+    return cell.name + (f" ({', '.join(marks)})" if marks else "")
+
+
+def plain(value: float, digits: int, sign: str = "") -> str:
+    """Returns a figure with thousands apart, and zero without a sign."""
+    text = f"{value:{sign},.{digits}f}"
+    return text if float(text.replace(",", "")) else f"{0:.{digits}f}"
+
+
+def _best(cells: Sequence[CellResult], metric: str) -> list[CellResult]:
+    rivals = [cell for cell in cells if not cell.control and cell.merit(metric) is not None]
+    most = max((cell.merit(metric) for cell in rivals), default=None, key=lambda merit: merit or 0.0)
+    return [cell for cell in rivals if cell.merit(metric) == most]
+
+
+def _smaller(cell: CellResult) -> Sequence[str]:
+    found: Sequence[str] = cell.facts.get("smaller_is_better", ())
+    return found
+
+
+def _digits(results: Results) -> int:
+    """Returns 2, or 3 where there are so many questions that the third digit means something."""
+    return 3 if any(len(cell.rows) > 1000 for cell in results.cells) else 2

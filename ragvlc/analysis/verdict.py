@@ -1,0 +1,272 @@
+"""What a comparison says, in sentences: which cell is best and by how much, how sure that is, and at what cost.
+
+How many questions would settle a difference is worked out from the interval that was found: its standard error shrinks
+with the root of the number of questions, and a test at 5 % (divided by the number of comparisons, as Holm's first step
+does) finds a true difference four times in five when it is 0.84 standard errors beyond the limit of the test. It takes
+the difference seen for the true one and further clusters for clusters like these, so it is an order of magnitude.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+from ragvlc.statistics import holm, paired_difference
+
+if TYPE_CHECKING:
+    from ragvlc.sweep.results import CellResult, Comparison, Results
+
+__all__ = ["Verdict", "answer_sentence", "shown_cells", "verdicts"]
+
+SETTLED = 0.05
+POWER = 0.8
+HOPELESS = 100
+"""So many times the questions asked are no longer worth a figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer over one data set.
+
+    Attributes:
+        dataset: its name.
+        best: name of the cell that scores best, controls apart; empty where nothing has a score.
+        sentences: what is best, how sure that is, and at what cost.
+    """
+
+    dataset: str
+    best: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """The best cell against the one that it is measured by; `difference` is best minus other."""
+
+    best: CellResult
+    other: CellResult
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int
+    clusters: int
+    tests: int
+    baseline: str
+
+    @property
+    def settled(self) -> bool:
+        """Whether the difference is more than chance."""
+        return self.p is not None and self.p < SETTLED
+
+
+def answer_sentence(results: Results, comparisons: Sequence[Comparison]) -> str:
+    """Returns which cell scored best on the first metric, how it compares with the baseline, and how sure that is.
+
+    Several data sets get a line each.
+    """
+    datasets = results.by_dataset()
+    lines = [_line(results, cells, comparisons) for cells in datasets.values()]
+    if len(lines) == 1:
+        return lines[0]
+    return "\n".join(f"{name}: {line}" for name, line in zip(datasets, lines, strict=True))
+
+
+def verdicts(
+    results: Results, comparisons: Sequence[Comparison], datasets: dict[str, tuple[CellResult, ...]] | None = None
+) -> list[Verdict]:
+    """Returns the answer over each data set, on the first metric, for a reader without the tables."""
+    metric = results.metric()
+    found = []
+    for name, cells in (datasets or results.by_dataset()).items():
+        rivals = _rivals(cells, metric)
+        if not rivals:
+            found.append(Verdict(name, "", (f"No cell has a score for {metric} yet.",)))
+            continue
+        duel = _duel(rivals, comparisons, metric)
+        best = duel.best if duel else rivals[0]
+        sentences = [_first(best, duel, metric), *([_second(duel)] if duel else []), _third(best, duel, rivals, metric)]
+        found.append(Verdict(name, best.name, tuple(sentences)))
+    return found
+
+
+def shown_cells(cells: Sequence[CellResult], metric: str, limit: int) -> list[CellResult]:
+    """Returns at most `limit` cells, in their order: the best of each pipeline first, then the next best."""
+    ranked = sorted(cells, key=lambda cell: -math.inf if (merit := cell.merit(metric)) is None else merit, reverse=True)
+    first = {cell.facts["pipeline"]: cell for cell in reversed(ranked)}
+    chosen = [cell for cell in ranked if first[cell.facts["pipeline"]] is cell]
+    chosen = [*chosen, *(cell for cell in ranked if cell not in chosen)][:limit]
+    return [cell for cell in cells if cell in chosen]
+
+
+def _rivals(cells: Sequence[CellResult], metric: str) -> list[CellResult]:
+    """Returns the cells that may be best, best first."""
+    rivals = [cell for cell in cells if not cell.control and cell.merit(metric) is not None]
+    return sorted(rivals, key=lambda cell: cell.merit(metric) or 0.0, reverse=True)
+
+
+def _duel(rivals: Sequence[CellResult], comparisons: Sequence[Comparison], metric: str) -> Duel | None:
+    """Returns the best cell against its baseline; if it is the baseline, or has none, against the next best."""
+    known = {cell.name: cell for cell in rivals}
+    best = rivals[0]
+    own = [one for one in comparisons if one.metric == metric and one.difference is not None]
+    tests = max(1, len(own))
+    for one in own:
+        if one.cell == best.name and one.baseline in known:
+            return _of(best, known[one.baseline], one, 1, tests)
+    ranks = {cell.name: rank for rank, cell in enumerate(rivals)}
+    others = [one for one in own if one.baseline == best.name and one.cell in known]
+    if others:
+        one = min(others, key=lambda one: ranks[one.cell])
+        return _of(best, known[one.cell], one, -1, tests)
+    if len(rivals) == 1:
+        return None
+    clusters = {name: facts["cluster"] for name, facts in best.examples.items()}
+    found = paired_difference(best.scores(metric), rivals[1].scores(metric), clusters)
+    if found.mean is None:
+        return None
+    return Duel(best, rivals[1], found.mean, found.low, found.high, found.p, found.n, found.clusters, 1, "")
+
+
+def _of(best: CellResult, other: CellResult, one: Comparison, sign: int, tests: int) -> Duel:
+    low, high = (one.low, one.high) if sign == 1 else (_negated(one.high), _negated(one.low))
+    difference = sign * (one.difference or 0.0)
+    return Duel(best, other, difference, low, high, one.p_holm, one.n, one.clusters, tests, one.baseline)
+
+
+def _negated(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
+def _line(results: Results, cells: Sequence[CellResult], comparisons: Sequence[Comparison]) -> str:
+    metric = results.metric()
+    rivals = _rivals(cells, metric)
+    if not rivals:
+        return f"No cell has a score for {metric} yet."
+    text = f"Best {metric}: {rivals[0].name}, {rivals[0].mean(metric):.3f}."
+    duel = _duel(rivals, comparisons, metric)
+    if duel is None:
+        return text
+    if duel.baseline != duel.best.name:
+        return f"{text} Against {duel.other.name}: {_told(duel, 1)}"
+    return f"{text} It is the baseline; against it the next best, {duel.other.name}: {_told(duel, -1)}"
+
+
+def _told(duel: Duel, sign: int) -> str:
+    text = f"{sign * duel.difference:+.3f}"
+    if duel.low is not None and duel.high is not None:
+        bounds = sorted((sign * duel.low, sign * duel.high))
+        text += f" [{bounds[0]:+.3f}, {bounds[1]:+.3f}]"
+    if duel.p is not None:
+        text += f", p = {duel.p:.3f}"
+    if duel.settled:
+        return f"{text}."
+    return f"{text}: not settled by {duel.n} questions in {_clusters(duel.clusters)}."
+
+
+def _clusters(count: int) -> str:
+    return "1 cluster" if count == 1 else f"{count} clusters"
+
+
+def _first(best: CellResult, duel: Duel | None, metric: str) -> str:
+    smaller = metric in best.facts.get("smaller_is_better", ())
+    text = f"{best.name} has the best {metric}{' (smaller is better)' if smaller else ''}: {best.mean(metric):.3f}"
+    if duel is None:
+        return f"{text}; there is no other cell to compare it with."
+    if not duel.difference:
+        rank = f"level with {duel.other.name}"
+    else:
+        way = "above" if duel.difference > 0 else "below"
+        # Not the difference of the two means: a question that only one of them could be scored on has no pair.
+        rank = f"on paired questions {abs(duel.difference):.3f} {way} {duel.other.name} ({duel.other.mean(metric):.3f})"
+    if duel.baseline == duel.best.name:
+        return f"{text}. It is the baseline, {rank}, the next best."
+    return f"{text}, {rank}{', the baseline' if duel.baseline else ', the next best'}."
+
+
+def _second(duel: Duel) -> str:
+    asked = f"{duel.n} paired questions in {_clusters(duel.clusters)}"
+    if duel.low is None or duel.high is None or duel.p is None:
+        return f"How sure that is cannot be said: {asked}; it takes questions over more documents."
+    corrected = f", corrected for {duel.tests} comparisons" if duel.tests > 1 else ""
+    figures = f"95 % interval of the difference [{duel.low:+.3f}, {duel.high:+.3f}], p = {duel.p:.3f}{corrected}"
+    if duel.settled:
+        return f"More than chance: {figures}, from {asked}."
+    return f"Not settled: {figures}, from {asked}. {_wanted(duel)}"
+
+
+def _wanted(duel: Duel) -> str:
+    """Returns what would settle a difference."""
+    normal = NormalDist()
+    error = ((duel.high or 0.0) - (duel.low or 0.0)) / (2 * normal.inv_cdf(0.975))
+    reach = error * (normal.inv_cdf(1 - SETTLED / (2 * duel.tests)) + normal.inv_cdf(POWER))
+    if not reach:
+        return "The cells score alike on every question: choose by cost."
+    smallest = f"These questions would most likely show a difference of {reach:.2g} or more"
+    if not duel.difference or (reach / duel.difference) ** 2 > HOPELESS:
+        return f"{smallest}; no practical number of questions would settle one as small as this: choose by cost."
+    factor = (reach / duel.difference) ** 2
+    if factor <= 1:  # the interval and the test disagree, as they may with few clusters
+        return f"{smallest}, but {_clusters(duel.clusters)} are few to test on: ask over more documents."
+    return f"{smallest}; one of {abs(duel.difference):.2g} would take about {_round(factor * duel.n):,} like them."
+
+
+def _round(value: float) -> int:
+    """Returns a number in two digits, rounded up: it is no more exact than that."""
+    step = 10.0 ** max(0, math.floor(math.log10(value)) - 1)
+    return math.ceil(value / step) * int(step)
+
+
+def _third(best: CellResult, duel: Duel | None, rivals: Sequence[CellResult], metric: str) -> str:
+    parts = [_cost(best, duel.other if duel else None)]
+    if cheaper := _cheaper(best, rivals, metric):
+        parts.append(cheaper)
+    return " ".join(parts)
+
+
+def _cost(best: CellResult, other: CellResult | None) -> str:
+    own, theirs = best.summary, other.summary if other else {}
+
+    def told(name: str, form: str, words: str, times: float = 1.0) -> str:
+        value, against = own[name], theirs.get(name)
+        if not value:
+            return ""
+        text = f"{value * times:{form}} {words}"
+        if not against or other is None:
+            return text
+        return f"{text} against {against * times:{form}} ({value / against:.2g} times as much)"
+
+    indexed = f"indexing took {own['index_seconds']:,.1f} s" if own["index_seconds"] else ""
+    words = [
+        told("prompt_tokens", ",.0f", "prompt tokens"),
+        told("engine_seconds", ",.2f", "seconds in the model"),
+        told("cost", ",.4g", "money for 1,000 questions", 1000),
+        indexed,
+    ]
+    found = "; ".join(word for word in words if word)
+    named = f" beside {other.name}" if other else ""
+    return f"A question costs {best.name}{named}: {found}." if found else "What it costs is not known."
+
+
+def _cheaper(best: CellResult, rivals: Sequence[CellResult], metric: str) -> str:
+    """Returns the cell that reads least of those that are not shown to be worse than the best."""
+    read = best.summary["prompt_tokens"]
+    less = [cell for cell in rivals if cell is not best and (cell.summary["prompt_tokens"] or math.inf) < (read or 0)]
+    if not less:
+        return ""
+    clusters = {name: facts["cluster"] for name, facts in best.examples.items()}
+    found = [paired_difference(cell.scores(metric), best.scores(metric), clusters) for cell in less]
+    for p, one, cell in sorted(
+        zip(holm([one.p for one in found]), found, less, strict=True), key=lambda row: row[2].summary["prompt_tokens"]
+    ):
+        if one.mean is None or p is None or p < SETTLED:
+            continue
+        bounds = "" if one.low is None or one.high is None else f" [{one.low:+.3f}, {one.high:+.3f}]"
+        tokens = cell.summary["prompt_tokens"]
+        return (
+            f"{cell.name} reads {tokens:,.0f} and these questions do not show it to be worse ({one.mean:+.3f}{bounds})."
+        )
+    return ""

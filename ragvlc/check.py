@@ -1,0 +1,365 @@
+"""What there is to ask over, before anything is asked: what was read, how long it is, and what should be mended."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from ragvlc import config
+from ragvlc.core.data import Document, Example
+from ragvlc.core.errors import DatasetError, nearest
+from ragvlc.core.families import Dataset, Examples
+from ragvlc.datasets._duplicates import equal_texts, near_texts
+from ragvlc.datasets._files import read_document, read_folder
+from ragvlc.datasets._matching import has_cjk, normalise
+from ragvlc.datasets._shaped import Shaped
+from ragvlc.datasets._sources import jsonl_file
+from ragvlc.datasets._tokens import data_tokenizer, window_of
+from ragvlc.datasets.folder import Folder
+from ragvlc.datasets.jsonl import Jsonl
+from ragvlc.generators._words import WordTokenizer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+__all__ = ["WINDOWS", "Check", "Lengths", "check", "checked"]
+
+WINDOWS: Mapping[str, int] = {"4k": 4096, "8k": 8192, "16k": 16384, "32k": 32768, "128k": 131072}
+ESTIMATE = "words and marks (an estimate: name a tokenizer)"
+QUESTIONS = ("questions.jsonl", "questions.csv", "questions.jsonl.gz")
+SHOWN = 5
+MANY_WORDS = 20_000_000
+CONTROL = re.compile(
+    r"<\|[^\s<>|]{1,40}\|>|<｜[^<>｜]{1,40}｜>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
+)
+"""What models take for more than its letters, where it is not tokenised as data."""
+
+
+class TokenCounter(Protocol):
+    """Whatever counts tokens."""
+
+    def count(self, text: str) -> int:
+        """Returns the number of tokens of a text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Tokens of some texts, or of what questions are asked over.
+
+    Attributes:
+        what: is measured.
+        sizes: in ascending order.
+        over: how many do not fit, by the name of a window.
+    """
+
+    what: str
+    sizes: tuple[int, ...]
+    over: Mapping[str, int]
+
+    def quantile(self, share: float) -> int:
+        """Returns the smallest size that so many are no larger than."""
+        return self.sizes[max(0, math.ceil(round(len(self.sizes) * share, 9)) - 1)]
+
+
+@dataclass
+class Check:
+    """What was found.
+
+    Attributes:
+        name: of the data.
+        facts: (what, how much) in the order to show.
+        lengths: of documents, and of what questions are asked over.
+        counted_by: whose tokens.
+        problems: a sentence each: to be mended before a comparison means anything.
+        remarks: a sentence each: to be known.
+    """
+
+    name: str
+    counted_by: str = ESTIMATE
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    lengths: list[Lengths] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def renderables(self) -> list[RenderableType]:
+        """Returns what `ragvlc check` prints."""
+        parts: list[RenderableType] = [_facts_table(self.name, self.facts), ""]
+        if self.lengths:
+            parts += [_lengths_table(self), ""]
+        for title, sentences in (("To mend", self.problems), ("To know", self.remarks)):
+            if sentences:
+                parts += [f"{title}:", *(f"- {sentence}" for sentence in sentences), ""]
+        return [*parts, "Nothing to mend." if not self.problems else f"To mend: {len(self.problems)}."]
+
+
+def check(target: str | Path | Dataset, tokenizer: str = "", window: int | None = None) -> list[Check]:
+    """Returns what is found in each data set that `target` means.
+
+    Args:
+        target: a folder of texts (with `questions.csv` or `questions.jsonl`, if there are questions), a folder with a
+            `documents.jsonl`, one text, an experiment (YAML file or shipped name: each of its data sets), a data set.
+        tokenizer: `packaged:NAME`, folder or hub id of the reader; for an experiment, that of its first generator.
+        window: of the reader, in tokens; the model's own where its `config.json` states one.
+
+    Raises:
+        ConfigError, DatasetError: if there is nothing to look at.
+    """
+    if isinstance(target, Dataset):
+        return [checked(target, *_reader(tokenizer), window=window or window_of(tokenizer))]
+    place = Path(target).expanduser()
+    if place.is_dir():
+        return [checked(_dataset_in(place), *_reader(tokenizer), window=window or window_of(tokenizer))]
+    if place.suffix in (".yaml", ".yml") or (not place.exists() and str(target) in config.shipped("experiments")):
+        return _experiment(str(target), tokenizer, window)
+    if not place.exists():
+        known = [*(other.name for other in place.parent.glob("*")), *config.shipped("experiments")]
+        raise DatasetError(f"{place}: no such folder, file or experiment.{nearest(place.name, known)}")
+    counter, counted_by = _reader(tokenizer)
+    found = Check(str(place), counted_by)
+    _look_at_documents(found, [read_document(place)], counter, _windows(window or window_of(tokenizer)))
+    return [found]
+
+
+def checked(
+    dataset: Dataset, counter: TokenCounter | None = None, counted_by: str = ESTIMATE, *, window: int | None = None
+) -> Check:
+    """Returns what is found in a data set; what cannot be read becomes a problem.
+
+    Args:
+        dataset: to look at.
+        counter: counts tokens; words and marks without one.
+        counted_by: whose tokens, for the table.
+        window: of the reader, in tokens.
+    """
+    found = Check(dataset.name, counted_by)
+    windows = _windows(window)
+    counter = counter or WordTokenizer()
+    documents = _documents(dataset, found)
+    try:
+        examples = dataset.load() if _asks(dataset) else Examples()
+    except DatasetError as error:
+        found.problems += [line.strip() for line in str(error).splitlines()]
+        examples = Examples()
+    if not _holds_all(dataset):
+        documents = list({one.id: one for example in examples for one in example.documents}.values())
+    sizes = _look_at_documents(found, documents, counter, windows)
+    if examples:
+        _look_at_questions(found, examples, _Sizes(counter, sizes), windows)
+    elif not _asks(dataset):
+        found.remarks.append("There are no questions: the documents can be asked by hand (ragvlc ask).")
+    return found
+
+
+def _documents(dataset: Dataset, found: Check) -> list[Document]:
+    """Returns the set's documents, and notes how the reading went."""
+    if isinstance(dataset, Folder):
+        files = read_folder(dataset.path, encoding=dataset.encoding, exclude=dataset.left_alone())
+        found.problems += files.problems
+        found.facts += [(f"{kind} files", f"{count:,}") for kind, count in sorted(files.read.items())]
+        if files.problems:
+            found.facts.append(("files without text", f"{len(files.problems):,}"))
+        if files.passed_over:
+            kinds = ", ".join(f"{count} {ending}" for ending, count in sorted(files.passed_over.items()))
+            found.facts.append(("other files, not read", kinds))
+        if files.hidden:
+            found.facts.append(("hidden files, not read", f"{files.hidden:,}"))
+        for name, encoding in list(files.encodings.items())[:SHOWN]:
+            found.remarks.append(f"{name}: not UTF-8, read as {encoding}; set `encoding` if letters come out wrong.")
+        return list(files.documents)
+    if not isinstance(dataset, Shaped) or not _holds_all(dataset):
+        return []
+    try:
+        return list(dataset.collection())
+    except DatasetError as error:
+        found.problems += [line.strip() for line in str(error).splitlines()]
+        return []
+
+
+def _holds_all(dataset: Dataset) -> bool:
+    """Returns whether the set's documents are the matter, not those alone that its questions are asked over."""
+    shaped = isinstance(dataset, Shaped) and (dataset.scope == "corpus" or dataset.pad_to_tokens is not None)
+    return shaped or isinstance(dataset, (Folder, Jsonl))
+
+
+def _asks(dataset: Dataset) -> bool:
+    if isinstance(dataset, Folder):
+        return bool(dataset.questions)
+    return not (
+        isinstance(dataset, Jsonl) and not dataset.questions and jsonl_file(Path(dataset.path), "questions") is None
+    )
+
+
+def _look_at_documents(
+    found: Check, documents: Sequence[Document], counter: TokenCounter, windows: Mapping[str, int]
+) -> dict[str, int]:
+    """Notes what there is to say of documents; returns their sizes by key."""
+    words = sum(len(document.text.split()) for document in documents)
+    found.facts += [("documents", f"{len(documents):,}"), ("words", f"{words:,}")]
+    if not documents:
+        found.problems.append("no documents with text.")
+    blank = [document.id for document in documents if not document.text.strip()]
+    if blank:
+        found.problems.append(f"without text: {_listing(blank)}.")
+    sizes = {document.key: counter.count(document.text) for document in documents}
+    if documents:
+        found.lengths.append(_lengths("a document", sorted(sizes[one.key] for one in documents), windows))
+        found.facts.append(("tokens", f"{sum(sizes[one.key] for one in documents):,}"))
+    for group in equal_texts(documents):
+        found.problems.append(f"the same text {len(group)} times: {_listing(group)}. Keep one.")
+    if words > MANY_WORDS:
+        found.remarks.append(f"Nearly equal documents were not looked for, among more than {MANY_WORDS:,} words.")
+    else:
+        pairs = near_texts(documents)
+        for one, other, share in pairs[:SHOWN]:
+            found.remarks.append(f"nearly the same text ({share:.0%} of its word groups): {one} and {other}.")
+        if len(pairs) > SHOWN:
+            found.remarks.append(f"... and {len(pairs) - SHOWN} more pairs of nearly the same text.")
+    control: Counter[str] = Counter()
+    for document in documents:
+        control.update(dict.fromkeys(_control_strings(document.text, counter), 1))
+    if control:
+        listing = ", ".join(f"{text!r} in {count}" for text, count in control.most_common(SHOWN))
+        found.remarks.append(f"control strings of models in documents, sent as ordinary text: {listing}.")
+    return sizes
+
+
+def _look_at_questions(found: Check, examples: Examples, sizes: _Sizes, windows: Mapping[str, int]) -> None:
+    found.facts.append(("questions", f"{len(examples):,}"))
+    tasks = Counter(example.task for example in examples)
+    if len(tasks) > 1:
+        found.facts.append(("by task", ", ".join(f"{task} {count}" for task, count in tasks.most_common())))
+    found.facts += [(f"left out: {reason}", f"{count:,}") for reason, count in examples.skipped.items()]
+    found.lengths.append(
+        _lengths("what a question is asked over", sorted(sizes.of(example.documents) for example in examples), windows)
+    )
+    standing = Counter(str(example.tags.get("evidence", "")) for example in examples)
+    located = sum(bool(example.evidence) for example in examples)
+    found.facts.append(("with located evidence", f"{located:,}"))
+    lost = [
+        example.id for example in examples if str(example.tags.get("evidence", "")) in ("not located", "partly located")
+    ]
+    if lost:
+        part = f", {standing['partly located']} of them partly" if standing["partly located"] else ""
+        found.problems.append(f"evidence that stands in no document, of {len(lost)} questions{part}: {_listing(lost)}.")
+    unknown = [
+        example.id for example in examples if not (example.references or example.unanswerable or example.relevant)
+    ]
+    if unknown:
+        found.remarks.append(f"questions with no answer to compare with: {len(unknown)} ({_listing(unknown)}).")
+    absent = list(_without_answer(examples))
+    if absent:
+        found.remarks.append(
+            f"questions without an answer that stands word for word in their documents (usual where answers are worded "
+            f"freely): {len(absent)} ({_listing(absent)})."
+        )
+
+
+def _without_answer(examples: Sequence[Example]) -> Iterator[str]:
+    """Yields questions whose references are in none of their documents; choices and summaries are not looked at."""
+    words: dict[tuple[str, bool], str] = {}
+    for example in examples:
+        if not example.references or example.query.choices or example.query.form == "summary":
+            continue
+        cjk = has_cjk(example.references)
+        wanted = [normalise(reference, cjk=cjk) for reference in example.references]
+        for document in example.documents:
+            if (document.key, cjk) not in words:
+                words[document.key, cjk] = normalise(document.text, cjk=cjk)
+        if not any(one in words[document.key, cjk] for document in example.documents for one in wanted if one.strip()):
+            yield example.id
+
+
+@dataclass
+class _Sizes:
+    """Tokens of documents and of tuples of them, each counted once."""
+
+    counter: TokenCounter
+    known: dict[str, int]
+    _tuples: dict[int, int] = field(default_factory=dict)
+
+    def of(self, documents: tuple[Document, ...]) -> int:
+        if id(documents) not in self._tuples:
+            for document in documents:
+                if document.key not in self.known:
+                    self.known[document.key] = self.counter.count(document.text)
+            self._tuples[id(documents)] = sum(self.known[document.key] for document in documents)
+        return self._tuples[id(documents)]
+
+
+def _experiment(name: str, tokenizer: str, window: int | None) -> list[Check]:
+    from ragvlc.sweep.plan import plan
+    from ragvlc.sweep.spec import Sweep
+
+    cells = plan(Sweep.load(name))
+    generator = next(iter(cells[0].pipeline.generators.values()))
+    counter, counted_by = _reader(tokenizer)
+    if not tokenizer:
+        counter, counted_by = generator.tokenizer(), str(getattr(generator, "model", generator.kind))
+    own = window or getattr(generator, "window", None) or window_of(tokenizer or str(getattr(generator, "model", "")))
+    datasets = {cell.dataset.key: cell.dataset for cell in cells}
+    return [checked(dataset, counter, counted_by, window=own) for dataset in datasets.values()]
+
+
+def _dataset_in(folder: Path) -> Dataset:
+    if jsonl_file(folder, "documents"):
+        return Jsonl(path=str(folder))
+    questions = next((name for name in QUESTIONS if (folder / name).is_file()), "")
+    return Folder(path=str(folder), questions=questions, unreadable="skip")
+
+
+def _reader(tokenizer: str) -> tuple[TokenCounter, str]:
+    return (data_tokenizer(tokenizer), tokenizer) if tokenizer else (WordTokenizer(), ESTIMATE)
+
+
+def _windows(own: int | None) -> dict[str, int]:
+    named = {f"{name} (the reader's)" if most == own else name: most for name, most in WINDOWS.items()}
+    return named if own is None or own in WINDOWS.values() else {**named, f"{own:,} (the reader's)": own}
+
+
+def _lengths(what: str, sizes: Sequence[int], windows: Mapping[str, int]) -> Lengths:
+    return Lengths(what, tuple(sizes), {name: sum(size > most for size in sizes) for name, most in windows.items()})
+
+
+def _control_strings(text: str, counter: TokenCounter) -> set[str]:
+    own: Sequence[str] = getattr(counter, "control", ())
+    return {match[0] for match in CONTROL.finditer(text)} | {one for one in own if one in text}
+
+
+def _listing(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
+
+
+def _facts_table(name: str, facts: Sequence[tuple[str, str]]) -> Table:
+    table = _table(name, ["", ""])
+    table.show_header = False
+    table.columns[1].justify = "left"
+    for what, much in facts:
+        table.add_row(what, much)
+    return table
+
+
+def _lengths_table(found: Check) -> Table:
+    over = [f"over {name}" for name in found.lengths[0].over]
+    table = _table(f"Tokens, by {found.counted_by}", ["", "number", "least", "median", "95 %", "most", *over])
+    for one in found.lengths:
+        figures = [len(one.sizes), *(one.quantile(share) for share in (0.0, 0.5, 0.95, 1.0)), *one.over.values()]
+        table.add_row(one.what, *[f"{figure:,}" for figure in figures])
+    return table
+
+
+def _table(title: str, heads: Sequence[str]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="right" if place else "left")
+    return table

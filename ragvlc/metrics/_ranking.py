@@ -1,0 +1,139 @@
+"""What metrics of rankings share: what is ranked, what is relevant, and the call of the library.
+
+Two units.
+
+`document`: chunks stand for their documents. A document's rank is that of its best chunk, further chunks of it are
+passed over, and `k` counts documents. Relevant are the documents that `Example.relevant` gives a grade above 0; only
+nDCG looks at how high the grade is (linear gain).
+
+`span`: `k` counts chunks. A chunk is relevant when it holds evidence: at least one character of a located span, and at
+least the share `min_overlap` of it. Grades are 0 and 1.
+
+Values are those of trec_eval, through pytrec_eval-terrier (Van Gysel and de Rijke 2018). It sorts by score, which it
+keeps in 32 bits, and breaks ties by name, downwards: the order of a run is not its own. Here scores are replaced by
+strictly falling whole numbers, so the order of `Answer.ranking` alone decides: chunks with equal scores count in the
+order in which the retriever gave them, which is that of the documents.
+
+`Answer.ranking` ends at the retriever's `candidates` chunks. Where that leaves fewer than `k` and something relevant is
+not among them, the row is flagged `ranking_cut`: raise `candidates`. A ranking that is short because there is no more
+to rank has no flag; nothing found is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Example, Hit, Span
+from ragvlc.core.families import Metric
+from ragvlc.metrics._passages import evidence_of, holds
+
+__all__ = ["Judged", "RankingMetric", "trec"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A ranking with what is known about it.
+
+    Attributes:
+        grades: of what is ranked, best first; 0 is not relevant.
+        missed: grades of what is relevant and not ranked at all.
+        complete: whether everything there is was ranked.
+    """
+
+    grades: tuple[float, ...]
+    missed: tuple[float, ...]
+    complete: bool
+
+
+class RankingMetric(Metric):
+    """A metric of `Answer.ranking`.
+
+    Attributes:
+        k: how many of the best ranked count.
+        unit: what is ranked: `document`, against the data's relevant documents, or `span`, chunks against the data's
+            located evidence.
+        min_overlap: of unit `span`: the share of an evidence span's characters that a chunk must have; 0 asks for one
+            character.
+    """
+
+    k: Annotated[int, Field(ge=1)] = 10
+    unit: Literal["document", "span"] = "document"
+    min_overlap: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @property
+    def label(self) -> str:
+        """Such as `ndcg_at_10`, and `ndcg_at_10_span` or `ndcg_at_10_span_0.5` by evidence."""
+        label = f"{self.kind.removesuffix('_at')}_at_{self.k}"
+        if self.unit == "span":
+            label += "_span" + (f"_{self.min_overlap:g}" if self.min_overlap else "")
+        return label
+
+    def judged(self, answer: Answer, example: Example) -> Judged | None:
+        """Returns what was ranked with its grades, or None where nothing relevant is known."""
+        if self.unit == "document":
+            return _documents(answer, example)
+        evidence = evidence_of(example)
+        return _chunks(answer, evidence, self.min_overlap) if evidence else None
+
+    def flags(self, answer: Answer, example: Example) -> tuple[str, ...]:
+        """Returns `ranking_cut` where more candidates might have raised the score."""
+        judged = self.judged(answer, example)
+        if judged is None or judged.complete or not judged.missed or len(judged.grades) >= self.k:
+            return ()
+        return ("ranking_cut",)
+
+
+def trec(measure: str, judged: Judged, k: int) -> float:
+    """Returns a measure of trec_eval for the first `k` of a ranking, from 0 to 1.
+
+    Args:
+        measure: its name, such as `recall` or `ndcg_cut`.
+        judged: the ranking.
+        k: the cut, also for measures without one of their own.
+    """
+    from pytrec_eval import RelevanceEvaluator
+
+    if not judged.grades:
+        return 0.0
+    grades = _whole((*judged.grades, *judged.missed))
+    relevant = {str(place): grade for place, grade in enumerate(grades)}
+    ranked = min(k, len(judged.grades))
+    run = {str(place): float(ranked - place) for place in range(ranked)}
+    name = measure if measure == "recip_rank" else f"{measure}.{k}"
+    found: Mapping[str, float] = RelevanceEvaluator({"q": relevant}, {name}).evaluate({"q": run})["q"]
+    return float(found[name.replace(".", "_")])
+
+
+def _documents(answer: Answer, example: Example) -> Judged | None:
+    relevant = {name: grade for name, grade in example.relevant.items() if grade > 0}
+    if not relevant:
+        return None
+    ranked = list(dict.fromkeys(hit.chunk.document_id for hit in answer.ranking))
+    missed = tuple(grade for name, grade in relevant.items() if name not in set(ranked))
+    complete = _all_chunks(answer) or len(ranked) >= sum(bool(document.text) for document in example.documents)
+    return Judged(tuple(relevant.get(name, 0.0) for name in ranked), missed, complete)
+
+
+def _chunks(answer: Answer, evidence: Sequence[Span], min_overlap: float) -> Judged:
+    def grade(hit: Hit) -> float:
+        return float(any(holds(hit.chunk.span, span, min_overlap) for span in evidence))
+
+    found = [any(holds(hit.chunk.span, span, min_overlap) for hit in answer.ranking) for span in evidence]
+    return Judged(tuple(map(grade, answer.ranking)), (1.0,) * found.count(False), _all_chunks(answer))
+
+
+def _all_chunks(answer: Answer) -> bool:
+    """Returns whether every chunk was ranked; True also where the trace does not say how many there were."""
+    steps = [step.facts for root in answer.trace for step in root.walk() if "ranked" in step.facts]
+    return all(facts.get("chunks", 0) <= facts["ranked"] for facts in steps)
+
+
+def _whole(grades: Sequence[float]) -> list[int]:
+    """Returns grades as the whole numbers that the library wants; only their ratios count."""
+    scale = 1 if all(float(grade).is_integer() for grade in grades) else 1000
+    return [max(round(grade * scale), int(grade > 0)) for grade in grades]

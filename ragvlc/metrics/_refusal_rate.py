@@ -1,0 +1,48 @@
+"""What the two refusal metrics share: the wording of a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import content_key
+from ragvlc.core.families import Metric
+from ragvlc.metrics._refusals import PHRASES, REPLIES, refused, worded
+
+__all__ = ["RefusalRate"]
+
+
+def _worded(phrases: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    for phrase in phrases or ():
+        if not worded(phrase):
+            raise ValueError(f"'{phrase}' has no word to look for")
+    return phrases
+
+
+Phrases = Annotated[tuple[str, ...] | None, AfterValidator(_worded)]
+
+
+class RefusalRate(Metric):
+    """A metric that looks for refusals.
+
+    Attributes:
+        phrases: what the first sentence of a refusal holds, in the signs that `_refusals` explains; None takes the
+            lists there, in English, German, French, Spanish, Italian, Portuguese, Russian, Chinese and Japanese.
+        replies: whole replies that are refusals, in the same signs; None takes the lists there.
+    """
+
+    phrases: Phrases = None
+    replies: Phrases = None
+
+    def identity(self) -> Mapping[str, Any]:
+        """Returns a hash of the lists that are taken where none are given."""
+        return {"lists": content_key([PHRASES, REPLIES])}
+
+    def refused(self, answer: Answer) -> float:
+        """Returns 1 for a refusal, else 0."""
+        phrases = PHRASES if self.phrases is None else self.phrases
+        replies = REPLIES if self.replies is None else self.replies
+        return float(refused(answer, phrases=phrases, replies=replies))

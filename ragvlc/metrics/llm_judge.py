@@ -1,0 +1,198 @@
+"""A language model as judge: whether the reply says what the reference says.
+
+The protocol of LaRA (Li et al. 2025, arXiv 2502.09977): the judge reads question, reference and reply and says True or
+False; for questions that the text does not answer a second prompt asks whether the reply says so. Agreement with people
+has to be checked for every judge: keep a sample that was read by hand.
+
+Differences: the prompts are our own. The first word True or False decides, in either case, thoughts in `<think>` marks
+left out; LaRA counts whatever contains `true`, so `untrue` too. A reply of the judge without either word, or a call
+that fails, is no verdict: the row has no score, is flagged `unjudged`, and is asked again when it is scored again. (A
+judge that cannot be opened at all makes the row fail.) LaRA drops failed calls, but takes a verdict it cannot read for
+False. An empty or declined reply is not sent: it is wrong, and right where the text does not answer. The second prompt
+shows no reference, since many data sets have none there. Options of a multiple-choice question are shown with letters.
+LaRA's script lets the evaluated model judge itself; here a sweep refuses that unless told otherwise, since models
+favour their own answers (Panickssery et al. 2024, arXiv 2404.13076).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.component import Execution
+from ragvlc.core.data import Example
+from ragvlc.core.engines import Engines, Generation, Prompt, Request, TextEngine, placeholders
+from ragvlc.core.errors import EngineError, nearest
+from ragvlc.core.families import Generator, Metric, Score
+from ragvlc.metrics._references import reply_text
+
+log = logging.getLogger("ragvlc")
+
+JUDGE = """You check answers to questions about a text. The reference is what is known to be right.
+
+Question:
+{question}
+
+Reference ({rule}):
+{reference}
+
+Answer to check:
+{answer}
+
+The answer is right if it tells what the question asks for and agrees with the reference, in whatever words and at \
+whatever length. It is wrong if it contradicts the reference, leaves out what is asked for, or says that the text does \
+not tell.
+
+Reply with one word: True if the answer is right, False if it is wrong."""
+
+JUDGE_UNANSWERABLE = """You check answers to questions about a text. The text does not answer the question below, so \
+an answer is right only if it says so.
+
+Question:
+{question}
+
+Answer to check:
+{answer}
+
+The answer is right if it says that the text does not mention or does not tell what is asked, or that what the \
+question takes for granted is not in the text. It is wrong if it answers the question as if the text did.
+
+Reply with one word: True if the answer is right, False if it is wrong."""
+
+_ANY, _ALL = "any one of these lines will do", "all of these lines are required"
+_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)|\A.*</think>", re.DOTALL)
+_VERDICT = re.compile(r"(?<![a-z])(?:(true)|false)(?![a-z])", re.IGNORECASE)
+
+
+class LlmJudge(Metric):
+    """1 if the judge says True, 0 if it says False.
+
+    Attributes:
+        judge: the model that judges, greedily, whatever its own temperature; needed. It must not be one that answers.
+        prompt: for questions with references; `{rule}` says whether any or all of them are wanted.
+        unanswerable_prompt: for questions that the text does not answer.
+        judge_tokens: at most so many tokens for a verdict; judges that think first need hundreds.
+        allow_same_model: let a model judge its own answers.
+        name: added to the label, for sweeps with several judges.
+    """
+
+    needed: ClassVar[frozenset[str]] = frozenset({"question", "answer"})
+    known: ClassVar[frozenset[str]] = frozenset({"question", "answer", "reference", "rule"})
+
+    judge: Generator
+    prompt: str = JUDGE
+    unanswerable_prompt: str = JUDGE_UNANSWERABLE
+    judge_tokens: Annotated[int, Field(ge=1)] = 16
+    allow_same_model: Annotated[bool, Execution] = False
+    name: Annotated[str, Field(pattern=r"^[\w-]*$"), Execution] = ""
+
+    @model_validator(mode="after")
+    def _prompts_name_their_fields(self) -> Self:
+        prompts = {
+            "prompt": (self.prompt, self.needed | {"reference"}, self.known),
+            "unanswerable_prompt": (self.unanswerable_prompt, self.needed, self.needed),
+        }
+        wrong: list[str] = []
+        for name, (template, needed, known) in prompts.items():
+            found = set(placeholders(template))
+            wrong += [f"{name} must contain {{{missing}}}." for missing in sorted(needed - found)]
+            wrong += [
+                f"{name} has no field {{{unknown}}}. Known: {', '.join(sorted(known))}.{nearest(unknown, known)}"
+                for unknown in sorted(found - known)
+            ]
+        if wrong:
+            raise PydanticCustomError("several", "{text}", {"text": " ".join(wrong), "each": tuple(wrong)})
+        return self
+
+    @property
+    def label(self) -> str:
+        """`llm_judge`, with the name if there is one."""
+        return f"{self.kind}_{self.name}" if self.name else self.kind
+
+    def assess(self, answer: Answer, example: Example, engines: Engines) -> Score:
+        """Returns 0 or 1; none where nothing is known about the right answer; a missing score without a verdict."""
+        if not self.applies(example):
+            return Score(None)
+        reply = answer.text if example.query.choices else reply_text(answer)
+        if not reply.strip():
+            return Score(float(example.unanswerable))
+        bench = engines.opened(self, lambda: _Bench(engines.text(self.judge)))
+        request = Request(self.prompt_for(reply, example), max_tokens=self.judge_tokens, temperature=0.0, top_p=1.0)
+        try:
+            generation = bench.ask(request)
+        except EngineError as error:
+            log.debug("the judge failed on %s: %s", example.id, error)
+            return Score(None, ("unjudged",), missing=True)
+        verdict = verdict_of(generation.text)
+        if verdict is None:
+            return Score(None, ("unjudged",), missing=True, usage=generation.usage)
+        return Score(float(verdict), usage=generation.usage)
+
+    def applies(self, example: Example) -> bool:
+        """Returns whether anything is known about the right answer."""
+        return bool(example.references) or example.unanswerable
+
+    def objection(self, candidates: Sequence[Generator]) -> str | None:
+        """Returns why these generators must not be judged by this judge: it is one of them."""
+        if self.allow_same_model or not any(_same_model(self.judge, candidate) for candidate in candidates):
+            return None
+        return (
+            "the judge is a model that answers, and models favour their own answers. Name another judge, or set "
+            "allow_same_model: true."
+        )
+
+    def prompt_for(self, reply: str, example: Example) -> Prompt:
+        """Returns what the judge is asked about `reply`."""
+        letters = {choice: f"{chr(ord('A') + place)}. {choice}" for place, choice in enumerate(example.query.choices)}
+        template = self.unanswerable_prompt if example.unanswerable else self.prompt
+        fields = {
+            "question": "\n".join((example.query.text, *letters.values())),
+            "reference": "\n".join(letters.get(reference, reference) for reference in example.references),
+            "rule": _ALL if example.answer_mode == "all" else _ANY,
+            "answer": reply,
+        }
+        return Prompt(template, {name: fields[name] for name in placeholders(template)})
+
+
+def verdict_of(reply: str) -> bool | None:
+    """Returns what a judge's reply says, or None if it holds neither True nor False outside its thoughts."""
+    found = _VERDICT.search(_THOUGHT.sub("", reply))
+    return found and bool(found[1])
+
+
+def _same_model(judge: Generator, candidate: Generator) -> bool:
+    """Whether two generators run one model: equal parts, or the same name or files under other settings."""
+    return judge.key == candidate.key or bool(_models(judge) & _models(candidate))
+
+
+def _models(generator: Generator) -> set[str]:
+    found = generator.spec().get("model"), generator.identity().get("model")
+    return {str(model) for model in found if model}
+
+
+class _Bench:
+    """An opened judge that remembers its verdicts: cells of a sweep often give equal answers."""
+
+    def __init__(self, engine: TextEngine) -> None:
+        self._engine = engine
+        self._ruled: dict[str, Generation] = {}
+
+    def ask(self, request: Request) -> Generation:
+        """Returns the judge's reply; one without a verdict is not remembered."""
+        text = request.prompt.text()
+        found = self._ruled.get(text)
+        if found is None:
+            [found] = self._engine.generate([request])
+            if verdict_of(found.text) is not None:
+                self._ruled[text] = found
+        return found
+
+    def close(self) -> None:
+        """Forgets; the engine is closed by whoever opened it."""
+        self._ruled.clear()

@@ -1,0 +1,20 @@
+"""Reciprocal rank: how early the first relevant document or chunk stands; its mean over questions is the MRR.
+
+1 / rank of the first relevant document, or chunk that holds evidence, if it is among the first `k`, else 0: trec_eval's
+`recip_rank` of a ranking cut at `k`. `_ranking` says what is ranked.
+"""
+
+from __future__ import annotations
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Example
+from ragvlc.metrics._ranking import RankingMetric, trec
+
+
+class Mrr(RankingMetric):
+    """1 / rank of the first that is relevant, 0 beyond `k`."""
+
+    def score(self, answer: Answer, example: Example) -> float | None:
+        """Returns a score from 0 to 1, or None where nothing relevant is known."""
+        judged = self.judged(answer, example)
+        return None if judged is None else trec("recip_rank", judged, self.k)

@@ -1,0 +1,28 @@
+"""Recall at k: how much of what is relevant was among the first k.
+
+`document`: relevant documents among the first `k` / all relevant documents, trec_eval's `recall`. `span`: evidence
+spans that one of the first `k` chunks holds / all evidence spans; two chunks of one span find it once, and one chunk
+may find several. `_ranking` says what is ranked and when a span is held.
+"""
+
+from __future__ import annotations
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Example
+from ragvlc.metrics._passages import evidence_of, holds
+from ragvlc.metrics._ranking import RankingMetric, trec
+
+
+class RecallAt(RankingMetric):
+    """Share of what is relevant that is among the first `k`."""
+
+    def score(self, answer: Answer, example: Example) -> float | None:
+        """Returns a score from 0 to 1, or None where nothing relevant is known."""
+        judged = self.judged(answer, example)
+        if judged is None:
+            return None
+        if self.unit == "document":
+            return trec("recall", judged, self.k)
+        first = [hit.chunk.span for hit in answer.ranking[: self.k]]
+        evidence = evidence_of(example)
+        return sum(any(holds(chunk, span, self.min_overlap) for chunk in first) for span in evidence) / len(evidence)

@@ -1,0 +1,21 @@
+"""Refusal recall: how often a question that the documents do not answer is refused.
+
+1 if the model declined (`decline` of a route), said nothing, or its reply is a refusal by the rules of `_refusals`.
+Read it beside `false_refusal`: a model that refuses everything has a perfect refusal recall. Compare LaRA's
+hallucination questions (Li et al. 2025, arXiv 2502.09977), which a judge scores; here rules do, so that what they
+miss is the same every time.
+"""
+
+from __future__ import annotations
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Example
+from ragvlc.metrics._refusal_rate import RefusalRate
+
+
+class RefusalRecall(RefusalRate):
+    """1 if an unanswerable question was refused, else 0."""
+
+    def score(self, answer: Answer, example: Example) -> float | None:
+        """Returns 0 or 1, or None where the question can be answered."""
+        return self.refused(answer) if example.unanswerable else None

@@ -1,0 +1,173 @@
+"""Models that score pairs of question and passage, opened."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, Self
+
+from ragvlc import packaged
+from ragvlc.core.errors import EngineError
+
+__all__ = ["Dtype", "LoadedPairs", "Loading", "PairEngine"]
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+class PairEngine(Protocol):
+    """A model that scores pairs. May be called from many threads."""
+
+    @property
+    def window(self) -> int:
+        """Tokens of question and passage together beyond which a pair is cut."""
+        ...
+
+    def score(self, question: str, passages: Sequence[str]) -> list[float]:
+        """Returns how well each passage matches, larger is better."""
+        ...
+
+    def lengths(self, question: str, passages: Sequence[str]) -> list[int]:
+        """Returns each pair's length in this model's tokens, special tokens included, before any cut."""
+        ...
+
+    def close(self) -> None:
+        """Frees the memory. The engine is not used afterwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """What is loaded, and how.
+
+    Attributes:
+        model: a local folder, a hub id, or `packaged:NAME`.
+        device: `auto`, or a torch device.
+        dtype: of the weights.
+        max_length: cut pairs at so many tokens; None takes the model's own window.
+    """
+
+    model: str
+    device: str
+    dtype: Dtype
+    max_length: int | None
+
+
+class LoadedPairs:
+    """A loaded cross-encoder. One thread at a time: the tokenizer keeps its cutting rules as state."""
+
+    def __init__(self, model: Any, name: str, *, batch_size: int) -> None:  # noqa: ANN401 - the library's class
+        self._model = model
+        self._name = name
+        self._batch_size = batch_size
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, loading: Loading, *, batch_size: int) -> Self:
+        """Returns the opened model. Raises `EngineError` if it cannot be loaded or does not score pairs."""
+        try:
+            model = _loaded(loading)
+        except Exception as error:
+            reason = str(error).rstrip(".")
+            message = (
+                f"cross-encoder '{loading.model}' cannot be loaded on device '{loading.device}': {reason}. Give a "
+                "folder with a cross-encoder, or the id of one on a hub that can be reached."
+            )
+            raise EngineError(message) from error
+        if problem := _problem(model, loading):
+            raise EngineError(f"'{loading.model}' {problem}")
+        return cls(model, loading.model, batch_size=batch_size)
+
+    @property
+    def window(self) -> int:
+        """Tokens beyond which a pair is cut, special tokens included; `sys.maxsize` if nothing is cut."""
+        length = self._model.max_seq_length
+        return sys.maxsize if length is None or math.isinf(length) else int(length)
+
+    def score(self, question: str, passages: Sequence[str]) -> list[float]:
+        """Returns the model's number for each pair, before any sigmoid. Raises `EngineError` if the model fails."""
+        import numpy as np
+        import torch
+
+        try:
+            with self._lock:
+                scores = self._model.predict(
+                    [(question, passage) for passage in passages],
+                    batch_size=self._batch_size,
+                    show_progress_bar=False,
+                    activation_fn=torch.nn.Identity(),
+                )
+        except (RuntimeError, IndexError) as error:
+            full = isinstance(error, torch.OutOfMemoryError)
+            hint = " Lower its batch_size." if full else ""
+            message = f"cross-encoder '{self._name}' failed on {len(passages)} passages: {error}{hint}"
+            raise EngineError(message, transient=full) from error
+        if not np.isfinite(scores).all():
+            message = f"cross-encoder '{self._name}' gave numbers that are not finite. Use dtype: float32."
+            raise EngineError(message)
+        return [float(score) for score in scores]
+
+    def lengths(self, question: str, passages: Sequence[str]) -> list[int]:
+        """Returns each pair's tokens: special tokens and the model's own prompt included, nothing cut."""
+        if not passages:
+            return []
+        pairs = [(question, passage) for passage in passages]
+        prompt = self._model.prompts.get(self._model.default_prompt_name)
+        uncut = {"text": {"truncation": False, "verbose": False}}
+        with self._lock:
+            found = self._model.preprocess(pairs, prompt=prompt, processing_kwargs=uncut)
+        return [int(length) for length in found["attention_mask"].sum(dim=1)]
+
+    def close(self) -> None:
+        """Frees the memory."""
+        import torch
+
+        self._model = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _loaded(loading: Loading) -> Any:  # noqa: ANN401 - the library's class
+    import torch
+    from sentence_transformers import CrossEncoder
+
+    with _quiet():
+        return CrossEncoder(
+            packaged.resolve(loading.model),
+            device=None if loading.device == "auto" else loading.device,
+            max_length=loading.max_length,
+            model_kwargs={"dtype": getattr(torch, loading.dtype)},
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without progress bars, and without the long report on an embedding model, which is refused in one line."""
+    from transformers.utils import logging
+
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _problem(model: Any, loading: Loading) -> str | None:  # noqa: ANN401 - the library's class
+    """Returns why this model cannot rank passages, or None."""
+    built, published = type(model.transformers_model).__name__, model.config.architectures
+    if published and built not in published:
+        # The library then adds a last layer of random numbers, and ranks by it without a word.
+        return f"is no cross-encoder: it was published as {', '.join(published)}, without a layer that scores pairs."
+    if model.num_labels != 1:
+        return f"gives {model.num_labels} numbers for a pair; a cross-encoder that ranks gives one."
+    room = getattr(model.config, "max_position_embeddings", None)
+    if room is not None and loading.max_length is not None and loading.max_length > room:
+        return f"has {room} positions; max_length {loading.max_length} exceeds them."
+    return None

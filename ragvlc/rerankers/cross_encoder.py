@@ -1,0 +1,68 @@
+"""Passages in the order of a cross-encoder, which reads question and passage together.
+
+Nogueira and Cho 2019, "Passage Re-ranking with BERT" (arXiv 1901.04085), by sentence-transformers.
+
+Differences: scores are the model's raw outputs, before the sigmoid that some models end with. The order is the same,
+and near the ends, where a sigmoid rounds to 1 or 0, good passages stay apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ragvlc import packaged
+from ragvlc.core.component import Execution
+from ragvlc.core.data import Hit, Query
+from ragvlc.core.engines import Run
+from ragvlc.core.families import Reranker
+from ragvlc.rerankers._pairs import Dtype, LoadedPairs, Loading, PairEngine
+
+
+class CrossEncoder(Reranker):
+    """Ranks hits by a model that scores pairs of question (with its options) and passage.
+
+    How many of them its window cut, and by how many tokens, stands in the trace, step `cross_encoder`. No cross-encoder
+    is packaged: the default is a small English one (Apache-2.0, 91 MB), fetched from the hub at first use.
+
+    Attributes:
+        model: a local folder or a hub id, of a model that gives one number for a pair.
+        keep: how many hits are kept, the best; all by default. How many are looked at is the retriever's `candidates`.
+        max_length: cut pairs at so many tokens, the longer side first; None takes the model's own window.
+        dtype: of the weights.
+        device: `auto`, or a torch device.
+        batch_size: pairs computed together.
+    """
+
+    model: packaged.Model = "cross-encoder/ms-marco-MiniLM-L6-v2"
+    keep: Annotated[int | None, Field(ge=1)] = None
+    max_length: Annotated[int | None, Field(ge=5)] = None
+    dtype: Dtype = "float32"
+    device: Annotated[str, Execution] = "auto"
+    batch_size: Annotated[int, Field(ge=1), Execution] = 32
+
+    def identity(self) -> Mapping[str, Any]:
+        """Returns the fingerprint of the model's files."""
+        return {"model": packaged.fingerprint(self.model)}
+
+    def open(self) -> PairEngine:
+        """Returns the loaded model. Raises `EngineError` if it cannot be loaded or does not score pairs."""
+        loading = Loading(self.model, self.device, self.dtype, self.max_length)
+        return LoadedPairs.load(loading, batch_size=self.batch_size)
+
+    def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:
+        """Returns the hits best first; equal scores keep the retriever's order."""
+        if not hits:
+            return []
+        engine: PairEngine = run.opened(self, self.open)
+        # Equal texts are scored once: beside other batch mates they could differ in the last bits and stop being ties.
+        texts = list(dict.fromkeys(hit.chunk.text for hit in hits))
+        with run.step("cross_encoder", passages=len(hits)) as facts:
+            points = dict(zip(texts, engine.score(query.search_text, texts), strict=True))
+            lengths = dict(zip(texts, engine.lengths(query.search_text, texts), strict=True))
+            over = [max(0, lengths[hit.chunk.text] - engine.window) for hit in hits]
+            facts |= {"reranker_cut_passages": sum(map(bool, over)), "reranker_dropped_tokens": sum(over)}
+        scored = [Hit(hit.chunk, points[hit.chunk.text]) for hit in hits]
+        return sorted(scored, key=lambda hit: -hit.score)[: self.keep]

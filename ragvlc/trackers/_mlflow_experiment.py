@@ -1,0 +1,109 @@
+"""What an MLflow store has of a sweep already, and the pieces it is made of."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ragvlc.core.records import CellRecord, SweepRecord
+from ragvlc.trackers._mlflow_notes import experiment_note, note_tags
+from ragvlc.trackers._mlflow_values import CELL_TAG, SWEEP_TAG, legal_names, tag_text
+
+__all__ = [
+    "SOURCE",
+    "dataset_of",
+    "delete_file",
+    "digest",
+    "equals",
+    "experiment_id",
+    "log_dataset",
+    "parent_run",
+    "search_runs",
+]
+
+SOURCE = {"mlflow.source.name": "ragvlc", "mlflow.source.type": "LOCAL"}
+
+
+def experiment_id(client: Any, name: str, sweep: SweepRecord, artifacts: Path | None) -> str:  # noqa: ANN401
+    """Returns the experiment's id; makes it, or brings it back if it was deleted; says what it is about."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        place = (artifacts / re.sub(r"[^\w.-]", "_", name)).as_uri() if artifacts else None
+        # The kind decides which of MLflow's pages come first: runs and charts, not traces.
+        tags = {"mlflow.experimentKind": "custom_model_development", **note_tags(experiment_note(sweep), {})}
+        return str(client.create_experiment(name, artifact_location=place, tags=tags))
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    for tag, value in note_tags(experiment_note(sweep), found.tags).items():
+        if found.tags.get(tag) != value:
+            client.set_experiment_tag(found.experiment_id, tag, value)
+    return str(found.experiment_id)
+
+
+def parent_run(client: Any, experiment_id: str, sweep: SweepRecord) -> Any:  # noqa: ANN401
+    """Returns the sweep's own run, running."""
+    from mlflow.entities import RunTag
+
+    names = legal_names(sweep.tags)
+    tags = {names[name]: tag_text(value) for name, value in sweep.tags.items()}
+    tags |= {SWEEP_TAG: sweep.name, "ragvlc.dataset": sweep.dataset, "ragvlc.examples": str(sweep.examples)}
+    for run in search_runs(client, experiment_id, f"tags.`{SWEEP_TAG}` {equals(sweep.name)}"):
+        if run.data.tags.get(SWEEP_TAG) == sweep.name and CELL_TAG not in run.data.tags:
+            client.log_batch(run.info.run_id, tags=[RunTag(*item) for item in tags.items()])
+            client.update_run(run.info.run_id, status="RUNNING")
+            return run
+    tags |= note_tags(sweep.description, {})
+    return client.create_run(experiment_id, run_name=sweep.name, tags=SOURCE | tags)
+
+
+def equals(value: str) -> str:
+    """Returns the end of a filter; MLflow knows no escapes, so a name with both quotes is found among all runs."""
+    mark = next((mark for mark in "'\"" if mark not in value), None)
+    return f"= {mark}{value}{mark}" if mark else "!= ''"
+
+
+def search_runs(client: Any, experiment_id: str, query: str) -> Iterator[Any]:  # noqa: ANN401
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], filter_string=query, max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def log_dataset(client: Any, run: Any, record: SweepRecord | CellRecord) -> None:  # noqa: ANN401
+    if not record.dataset or digest(record) in {given.dataset.digest for given in run.inputs.dataset_inputs}:
+        return
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset(
+        name=record.dataset,
+        digest=digest(record),
+        source_type="ragvlc",
+        source=json.dumps({"dataset": record.dataset, "key": record.dataset_key}),
+        profile=json.dumps({"num_rows": record.examples}),
+    )
+    client.log_inputs(run.info.run_id, [DatasetInput(dataset, tags=[InputTag("mlflow.data.context", "eval")])])
+
+
+def digest(record: SweepRecord | CellRecord) -> str:
+    return record.dataset_key[:12] or "unknown"
+
+
+def dataset_of(run: Any) -> str:  # noqa: ANN401
+    """Returns the data set of a cell's run: equal contents, equal words."""
+    return " and ".join(sorted(f"{one.dataset.name} {one.dataset.digest[:6]}" for one in run.inputs.dataset_inputs))
+
+
+def delete_file(run: Any, place: str, uri: str) -> None:  # noqa: ANN401
+    """Deletes an artifact, where the store can; a file that is gone already is as well."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    with suppress(NotImplementedError, MlflowException, OSError):
+        get_artifact_repository(run.info.artifact_uri, tracking_uri=uri).delete_artifacts(place)

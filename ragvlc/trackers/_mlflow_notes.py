@@ -1,0 +1,135 @@
+"""What MLflow's pages say about a sweep and its cells in words. Pure: nothing here imports MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ragvlc.core.data import content_key
+from ragvlc.core.records import CellRecord, SweepRecord, bound_name, score_name
+from ragvlc.trackers._mlflow_values import tag_text
+
+__all__ = ["Best", "best", "cell_note", "experiment_note", "note_tags", "sweep_note"]
+
+NOTE_TAG = "mlflow.note.content"
+OURS_TAG = "ragvlc.note"
+"""Hash of the note that we wrote last: a note that somebody edited is theirs, and stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The cells with the best mean over one data set.
+
+    Attributes:
+        keys: of the cells; several where means are equal, in the order of the plan.
+        name: of the first.
+        score: its mean.
+        metric: label.
+        dataset: name; empty where the sweep has one only.
+        cells: how many were compared.
+    """
+
+    keys: tuple[str, ...]
+    name: str
+    score: float
+    metric: str
+    dataset: str
+    cells: int
+
+    @property
+    def others(self) -> str:
+        """How many more cells have the same mean, in words; empty for none."""
+        count = len(self.keys) - 1
+        return f"{count} other{'s' if count > 1 else ''}" if count else ""
+
+    @property
+    def words(self) -> str:
+        """The cell in a few words, for a column of a table."""
+        others = f", shared with {self.others}" if self.others else ""
+        return f"{self.dataset + ': ' if self.dataset else ''}{self.name} ({self.score:.3f}{others})"
+
+
+def best(
+    metric: str, scores: Mapping[str, float], names: Mapping[str, str], datasets: Mapping[str, str], *, smaller: bool
+) -> list[Best]:
+    """Returns the best cell over each data set: scores over different ones are different quantities.
+
+    Args:
+        metric: label.
+        scores: mean by key of the cell, in the order of the plan.
+        names: of the cells.
+        datasets: name of the data set by key of the cell.
+        smaller: whether smaller scores are better.
+    """
+    groups: dict[str, list[str]] = {}
+    for key in scores:
+        groups.setdefault(datasets[key], []).append(key)
+    found = []
+    for dataset, keys in groups.items():
+        score = (min if smaller else max)(scores[key] for key in keys)
+        winners = tuple(key for key in keys if scores[key] == score)
+        shown = dataset if len(groups) > 1 else ""
+        found.append(Best(winners, names[winners[0]], score, metric, shown, len(keys)))
+    return found
+
+
+def cell_note(record: CellRecord, labels: Sequence[str], wins: Sequence[Best] = ()) -> str:
+    """Returns a cell in words: its pipeline and settings, its scores, and what it is the best at."""
+    own = {name: value for name, value in record.params.items() if name not in {"pipeline", "dataset", "seed"}}
+    about = f"Pipeline **{record.params.get('pipeline', record.name)}**"
+    about += f" over {record.dataset}" if record.dataset else ""
+    about += f", {record.examples} questions." if record.examples else "."
+    if record.control:
+        about += " A control: it reads the right answer's place, so it bounds the others and is no candidate."
+    if record.status != "complete":
+        about += f" Not complete: {record.status}."
+    for win in wins:
+        tie = f", shared with {win.others}" if win.others else ""
+        about += f" Best mean of {win.metric} among {win.cells} cells{tie}."
+    scores = [_score(label, record.metrics) for label in labels if score_name(label) in record.metrics]
+    lines = [about, *(["Means with 95 % intervals: " + "; ".join(scores) + "."] if scores else [])]
+    lines += ["\n".join(f"- `{name}`: {value}" for name, value in own.items())] if own else []
+    return "\n\n".join(lines)
+
+
+def sweep_note(sweep: SweepRecord, found: Sequence[Best]) -> str:
+    """Returns a sweep in words: what it settles and which cells are the best."""
+    lines = [sweep.description] if sweep.description else []
+    for one in found:
+        over = f" over {one.dataset}" if one.dataset else ""
+        lines.append(
+            f"Best mean of {one.metric}{over}: **{one.name}**, {one.score:.3f}, among {one.cells} cells"
+            f"{f', shared with {one.others}' if one.others else ''}."
+        )
+    return "\n\n".join(lines)
+
+
+def experiment_note(sweep: SweepRecord) -> str:
+    """Returns what an experiment's page says: what is compared, and how to find one's way."""
+    about = f"{sweep.description}\n\n" if sweep.description else ""
+    return (
+        f"{about}One run for the sweep, and in it a child run for each cell. `score/` has the means, `score/low/` and "
+        "`score/high/` their bounds; `seconds/`, `spend/`, `tokens/` and `totals/` the rest. Sort by the tag "
+        "`ragvlc.order` for the order of the plan; `ragvlc.stale` marks cells that the sweep no longer has. Questions "
+        "are in the table `questions.json` of each cell, some of them as traces: the tag `ragvlc.question` finds one "
+        "in every cell."
+    )
+
+
+def note_tags(text: str, tags: Mapping[str, str], *, earlier: str | None = None) -> dict[str, str]:
+    """Returns the tags that make `text` the note, or none where the note is somebody else's.
+
+    Args:
+        text: of the note.
+        tags: that stand now.
+        earlier: a note that is ours though nothing says so.
+    """
+    text, standing = tag_text(text), tags.get(NOTE_TAG)
+    ours = standing in (None, "", earlier) or content_key(standing)[:16] == tags.get(OURS_TAG)
+    return {NOTE_TAG: text, OURS_TAG: content_key(text)[:16]} if ours and text else {}
+
+
+def _score(label: str, metrics: Mapping[str, float]) -> str:
+    low, high = metrics.get(bound_name(label, "low")), metrics.get(bound_name(label, "high"))
+    bounds = f" ({low:.3f} to {high:.3f})" if low is not None and high is not None else ""
+    return f"{label} {metrics[score_name(label)]:.3f}{bounds}"
