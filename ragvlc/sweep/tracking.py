@@ -100,6 +100,7 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
             "metrics": [metric.label for metric in sweep.metrics],
             "baseline": sweep.baseline or next(iter(sweep.pipelines)),
             "skipped": asked[cell.dataset.key].skipped,
+            "smaller_is_better": [metric.label for metric in sweep.metrics if metric.smaller_is_better],
             "prices": _prices(cell),
         }
         for cell in cells
@@ -196,6 +197,7 @@ def _sweep_record(sweep: Sweep, store: SweepStore, asked: Mapping[str, Asked], c
         resolved=config.to_yaml(sweep.spec()),
         cells=tuple(cells),
         metrics=tuple(metric.label for metric in sweep.metrics),
+        smaller_is_better=tuple(metric.label for metric in sweep.metrics if metric.smaller_is_better),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sweep_things import FULL, questions, ran, reader, sweep_over, write_set
@@ -145,3 +145,29 @@ def test_questions_that_a_data_set_leaves_out_are_counted(data: Path, runs: Path
     assert cell.summary["skipped"] == 2
     assert cell.facts["skipped"] == {"too long": 2}
     assert len(engine.requests) == 10
+
+
+class Wrong(Metric):
+    """Counts what is better small."""
+
+    smaller_is_better: ClassVar[bool] = True
+    worst: ClassVar[float] = 1.0
+
+    def score(self, answer: Answer, example: Example) -> float | None:
+        return float(answer.text != example.references[0])
+
+
+def test_a_failed_question_counts_as_the_worst_and_the_smallest_is_best(data: Path, runs: Path) -> None:
+    def reply(prompt: str) -> str:
+        if "thing 3?" in prompt:
+            raise RuntimeError("no")
+        return reader(prompt)
+
+    outcome, _ = ran(sweep_over(data, metrics=[Wrong()]), runs, reply)
+    full, rag = outcome.results().cells
+    assert full.rows["q3"].scores == rag.rows["q3"].scores == {Wrong().label: 1.0}
+    assert full.summary["metrics"][Wrong().label]["mean"] == pytest.approx(1 / 12)
+    assert rag.summary["metrics"][Wrong().label]["mean"] > 1 / 12
+    [difference] = outcome.results().comparisons("full")
+    assert difference.difference > 0
+    assert difference.better == 0 < difference.worse

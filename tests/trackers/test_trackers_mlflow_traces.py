@@ -139,7 +139,9 @@ def test_a_trace_cut_off_before_its_spans_is_sent_again(runs: Path, monkeypatch:
     assert store.parent("chunk_size").info.status == "FAILED"
     send(MlflowTracker(), sweep, cell)
     [child] = store.children("chunk_size")
-    assert [len(trace.data.spans) for trace in store.traces(child)] == [6]
+    [trace] = store.traces(child)
+    assert len(trace.data.spans) == 6
+    assert sorted(one.name for one in trace.info.assessments) == ["contains", "expected_response", "recall_at_5"]
 
 
 def test_files_of_the_sweep_replace_those_before(runs: Path, tmp_path: Path) -> None:  # noqa: F811
