@@ -61,6 +61,7 @@ generate: $(VENV)/.installed-tools
 
 bench: $(VENV)/.installed-tools models
 	$(BIN)/python tests/benchmarks/run.py
+	$(BIN)/python tests/benchmarks/full_context.py --documents 2 --repeats 1
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -100,15 +100,26 @@ class Component(BaseModel):
     @property
     def random(self) -> bool:
         """Whether two runs with different seeds may differ."""
+        return self._random_within
+
+    @cached_property
+    def _random_within(self) -> bool:
         return any(part.random for part in self.parts())
 
-    def parts(self) -> Iterator[Component]:
-        """Yields the parts held directly by this one."""
-        for name in type(self).model_fields:
-            yield from _parts_in(getattr(self, name))
+    def parts(self) -> tuple[Component, ...]:
+        """Returns the parts held directly by this one."""
+        return self._parts
+
+    @cached_property
+    def _parts(self) -> tuple[Component, ...]:
+        return tuple(part for name in type(self).model_fields for part in _parts_in(getattr(self, name)))
 
     def roles(self) -> frozenset[tuple[str, str, str]]:
         """Returns (table, role name, needed protocol) for every opened model that this part and its parts use."""
+        return self._roles
+
+    @cached_property
+    def _roles(self) -> frozenset[tuple[str, str, str]]:
         found = set()
         for name, info in type(self).model_fields.items():
             for mark in info.metadata:
@@ -129,7 +140,7 @@ class Component(BaseModel):
         return content_key(self.key_facts())
 
     def key_facts(self) -> dict[str, Any]:
-        """Returns what `key` hashes."""
+        """Returns what `key` hashes; a part within stands there by its own key."""
         fields = {
             name: _key_facts(getattr(self, name))
             for name, info in type(self).model_fields.items()
@@ -228,7 +239,12 @@ def _listing(family: str) -> str:
     return ", ".join(known_kinds(family)) + ", or module:Class"
 
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
 def _parts_in(value: object) -> Iterator[Component]:
+    if type(value) in _SCALARS:  # most are, and asking what else they are takes time
+        return
     if isinstance(value, Component):
         yield value
     elif isinstance(value, Mapping):
@@ -250,8 +266,10 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
 
 
 def _key_facts(value: object) -> Any:  # noqa: ANN401 - JSON
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, Component):
-        return value.key_facts()
+        return value.key
     if isinstance(value, Mapping):
         return {str(name): _key_facts(item) for name, item in value.items()}
     if isinstance(value, (tuple, list)):

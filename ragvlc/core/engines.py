@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from ragvlc.core.answer import Answer, Finish, Timing, Usage
@@ -43,6 +44,7 @@ OpenedT = TypeVar("OpenedT")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
+@lru_cache(maxsize=256)
 def placeholders(template: str) -> tuple[str, ...]:
     """Returns the names in braces of a prompt template, in order of appearance, without repeats."""
     return tuple(dict.fromkeys(_PLACEHOLDER.findall(template)))

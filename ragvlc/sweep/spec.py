@@ -81,7 +81,7 @@ class Sweep(Component):
     repeats: Annotated[int, Field(ge=1)] = 1
     seed: int = 0
     max_failures: Annotated[float, Field(ge=0, le=1)] = 0.1
-    concurrency: Annotated[int, Field(ge=1), Execution] = 4
+    concurrency: Annotated[int, Field(ge=1), Execution] = 16
     tracker: Annotated[Tracker, Execution] = part("mlflow")
 
     @model_validator(mode="after")
