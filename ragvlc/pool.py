@@ -150,6 +150,7 @@ class EnginePool:
     Attributes:
         once: shared computations of everything that works with this pool.
         arrays: indexes kept on disk.
+        building: held by whoever builds arrays, so that waiting for the embedder is no cost of an index.
     """
 
     def __init__(self, arrays: Path | None = None) -> None:
@@ -157,6 +158,7 @@ class EnginePool:
         # machine slow each other down several times over.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         self.once = Once()
+        self.building = threading.RLock()
         self.arrays = ArrayStore(arrays or packaged.cache_folder() / "indexes")
         self._engines: dict[str, Any] = {}
         self._tokenizers: dict[str, Tokenizer] = {}

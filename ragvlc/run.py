@@ -217,20 +217,22 @@ class LiveRun:
         """Returns `build()`, from disk if it was built before; building is charged at its first cost."""
         import numpy as np
 
-        found = True
+        found, waited = True, 0.0
 
         def timed() -> Arrays:
-            nonlocal found
-            found = False
-            start = time.perf_counter()
-            arrays = dict(build())
-            return arrays | {"build_seconds": np.array([time.perf_counter() - start])}
+            nonlocal found, waited
+            found, asked = False, time.perf_counter()
+            with self._pool.building:
+                start = time.perf_counter()
+                arrays = dict(build())
+                seconds = time.perf_counter() - start
+            waited = start - asked
+            return arrays | {"build_seconds": np.array([seconds])}
 
         arrays = dict(self._pool.arrays.get(self._index_key(retriever, chunks), timed))
         seconds = float(arrays.pop("build_seconds")[0])
-        if found:
-            facts = self._open[-1].facts
-            facts["kept_seconds"] = facts.get("kept_seconds", 0.0) + seconds
+        facts = self._open[-1].facts
+        facts["kept_seconds"] = facts.get("kept_seconds", 0.0) + (seconds if found else -waited)
         return arrays
 
     @contextmanager

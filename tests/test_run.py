@@ -432,3 +432,23 @@ def test_notes_of_generations_are_facts_of_the_step_and_counts_add_up(start, eng
         say(run, "a", "b")
     [step] = run.trace
     assert step.facts == {"control_strings_broken": 4, "served_model": "m", "estimated": True}
+
+
+def test_waiting_while_another_index_is_built_is_no_cost_of_an_index(start, pool):
+    released, run = threading.Event(), start()
+
+    def other():
+        with pool.building:
+            begun.set()
+            released.wait(30)
+
+    begun = threading.Event()
+    with ThreadPoolExecutor(2) as executor:
+        executor.submit(other)
+        assert begun.wait(30)
+        searching = executor.submit(lambda: run.search(Dense(), QUERY, run.chunks(CHUNKER, [DOCUMENT])))
+        time.sleep(3)
+        released.set()
+        assert searching.result(30)
+    [cost] = [step.facts["index_seconds"] for step in run.trace if step.name == "index"]
+    assert cost < 3

@@ -26,6 +26,7 @@ COSTS = (
     "alone. Truncated: some text did not fit the window. Unparsed: no option found in the answer."
 )
 FLAGS = {
+    "ambiguous": "Ambiguous: the answer names several options.",
     "unjudged": "Unjudged: the judge gave no verdict; left out of its mean.",
     "ranking_cut": "Ranking cut: fewer candidates were ranked than the metric looks at.",
     "embedding_cut": "Embedding cut: a text was longer than the embedder's window.",
