@@ -34,8 +34,7 @@ def has_cjk(texts: Iterable[str]) -> bool:
 def normalise(text: str, *, cjk: bool) -> str:
     """Returns the tokens of `text` between blanks, one before and one after, so that whole words can be looked for."""
     text = text.lower().translate(_unicode_punctuation() if cjk else _ASCII_PUNCTUATION)
-    text = _ARTICLE.sub(" ", text)
-    words = (_CJK.sub(r" \g<0> ", text) if cjk else text).split()
+    words = _ARTICLE.sub(" ", _CJK.sub(r" \g<0> ", text) if cjk else text).split()
     return f" {' '.join(words)} "
 
 

@@ -45,8 +45,8 @@ def normalise(text: str, *, cjk: bool = False) -> str:
         cjk: use the Chinese and Japanese rule. Both sides of a comparison need the same one.
     """
     text = text.lower().translate(_unicode_punctuation("") if cjk else _ASCII_PUNCTUATION)
-    text = _ARTICLE.sub(" ", text)
-    return " ".join((_spaced(text) if cjk else text).split())
+    text = _ARTICLE.sub(" ", _spaced(text) if cjk else text)
+    return " ".join(text.split())
 
 
 def words(text: str) -> list[str]:

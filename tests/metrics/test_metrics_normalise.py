@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ragvlc.metrics._normalise import has_cjk, normalise
@@ -70,6 +70,7 @@ def test_what_is_not_chinese_or_japanese(text):
 
 
 @given(st.text(max_size=80), st.booleans())
+@example("\x1bA㐀", True)  # an article at a Chinese character is one, too
 def test_once_is_enough(text, cjk):
     once = normalise(text, cjk=cjk)
     assert normalise(once, cjk=cjk).split() == [word for word in once.split() if word not in {"a", "an", "the"}]
