@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from ragvlc.metrics._normalise import has_cjk, normalise
+from ragvlc.normalising import has_cjk, normalise
 
 __all__ = ["parse_choice"]
 

@@ -9,7 +9,7 @@ well: `He did not mention the debt` is one. Here the place counts. The rules, in
    `Unfortunately, the text does not say who she was. It does mention ...`. What comes later is not looked at: after a
    refusal it softens it, after an answer it explains it.
 
-All is compared after the normalisation of `_normalise`, curly apostrophes as straight ones. A phrase is words in order
+All is compared after the normalisation of `normalising`, curly apostrophes as straight ones. A phrase is words in order
 with four signs: `a/b` is one word or the other, `...` at most ten words, a `^` in front wants the sentence to begin
 there and a full stop at the end wants it to end there. The phrases name who is silent (`text/passage ... does not ...
 mention`) or where (`not mentioned ... in ... text`), so that `The captain does not mention the storm` is an answer.
@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from ragvlc.core.answer import Answer
-from ragvlc.metrics._normalise import has_cjk, normalise
+from ragvlc.normalising import has_cjk, normalise
 
 __all__ = ["PHRASES", "REPLIES", "refused", "refuses", "worded"]
 

@@ -2,7 +2,7 @@
 
 The ceiling of a reader that only copies, and the recall of a retriever where evidence is not located. As `has_answer`
 of DPR (Karpukhin et al. 2020), words must match whole (`5` is not in `1955`), here after the normalisation of
-`_normalise`; so an answer that is part of a hyphenated word is missed, and a short or common one may occur by chance.
+`normalising`; so an answer that is part of a hyphenated word is missed, and a short or common one may occur by chance.
 Where all references are required, the share that occurs.
 
 The text is the union of the spans sent: an answer cut by the border of two neighbouring chunks counts where both were
@@ -14,8 +14,8 @@ from __future__ import annotations
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example, covered
 from ragvlc.core.families import Metric
-from ragvlc.metrics._normalise import has_cjk, normalise
 from ragvlc.metrics._references import share_found, wanted
+from ragvlc.normalising import has_cjk, normalise
 
 
 class AnswerInContext(Metric):

@@ -5,7 +5,7 @@ word boundaries are asked for, so `12345678` contains `1234567`. Where all refer
 occurs, as RULER's `string_match_all` (Hsieh et al. 2024).
 
 Differences: a reference that is empty after normalisation is skipped rather than contained in everything, the raw reply
-is searched without looking for `Answer:` in it, and Chinese and Japanese follow `_normalise`. A declined reply
+is searched without looking for `Answer:` in it, and Chinese and Japanese follow `normalising`. A declined reply
 contains nothing. Does not apply to unanswerable examples: no reply could contain what is not there.
 """
 
@@ -14,8 +14,8 @@ from __future__ import annotations
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
 from ragvlc.core.families import Metric
-from ragvlc.metrics._normalise import has_cjk, normalise
 from ragvlc.metrics._references import reply_text, share_found, wanted
+from ragvlc.normalising import has_cjk, normalise
 
 
 class Contains(Metric):

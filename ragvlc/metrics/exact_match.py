@@ -1,9 +1,9 @@
 """Exact match: 1 if the reply is a reference, after normalisation.
 
-SQuAD 2.0's definition (Rajpurkar, Jia and Liang 2018), maximum over the references; see `_normalise` for what is
+SQuAD 2.0's definition (Rajpurkar, Jia and Liang 2018), maximum over the references; see `normalising` for what is
 normalised and `_references` for empty references. Unanswerable examples score 1 for a declined or empty reply only.
 
-Differences: Chinese and Japanese as `_normalise` says. Where all references are required, the reply must hold the same
+Differences: Chinese and Japanese as `normalising` says. Where all references are required, the reply must hold the same
 words as all of them together, in any order; the word `and` does not count on either side.
 """
 

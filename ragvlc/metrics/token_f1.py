@@ -3,11 +3,11 @@
 SQuAD 2.0's definition (Rajpurkar, Jia and Liang 2018): tokens are the words after normalisation, common tokens are
 counted with their multiplicity, precision is their share of the reply, recall their share of the reference, the score
 is the harmonic mean and the maximum over the references. If either side is empty, the score is 1 if both are, else 0.
-See `_normalise` for tokens, `_references` for empty references. Unanswerable examples score 1 for a declined or
+See `normalising` for tokens, `_references` for empty references. Unanswerable examples score 1 for a declined or
 empty reply only.
 
-Differences: Chinese and Japanese by character, as `_normalise` says. Where all references are required, they are joined
-into one, as Qasper joins the spans of an answer (Dasigi et al. 2021); their order does not matter.
+Differences: Chinese and Japanese by character, as `normalising` says. Where all references are required, they are
+joined into one, as Qasper joins the spans of an answer (Dasigi et al. 2021); their order does not matter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One normalisation for every metric that compares words.
+"""One normalisation for every part that compares words: metrics, and data sets that look for an answer in a text.
 
 Text without Chinese or Japanese characters follows the script of SQuAD 2.0 (Rajpurkar, Jia and Liang 2018) to
 the letter: lower-case, delete ASCII punctuation, replace the words a, an and the by a blank, squeeze white
