@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -11,9 +11,9 @@ from typing import Any, Literal
 from ragvlc.core.data import Collection, Document, Example, Query, Span
 from ragvlc.core.errors import nearest
 from ragvlc.datasets._jsonl_documents import Documents
-from ragvlc.datasets._jsonl_lines import Row
+from ragvlc.datasets._jsonl_lines import Problems, Row
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "examples_of"]
 
 _SUMMARIES = ("summarization", "query_summarization")
 _COARSE = ("whole section", "whole story")
@@ -236,3 +236,20 @@ def _scalars(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield prefix + name, value
         elif isinstance(value, dict):
             yield from _scalars(value, f"{prefix}{name}.")
+
+
+def examples_of(rows: Iterable[Row], reader: Reader, problems: Problems) -> list[Example]:
+    """Returns an example for each row of a questions file. Raises `DatasetError` with everything wrong in it."""
+    examples: list[Example] = []
+    lines: dict[str, int] = {}
+    for row in rows:
+        example = reader.example(row)
+        if example.id in lines:
+            row.complain(f"question '{example.id}' stands in line {lines[example.id]} already.")
+        elif example.id:
+            lines[example.id] = row.line
+        examples.append(example)
+    if not examples and not problems.sentences:
+        problems.add("holds no questions.")
+    problems.raise_any()
+    return examples

@@ -24,7 +24,7 @@ from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.datasets._files import read_folder
 from ragvlc.datasets._jsonl_documents import Documents
 from ragvlc.datasets._jsonl_lines import Problems
-from ragvlc.datasets._jsonl_questions import Reader
+from ragvlc.datasets._jsonl_questions import Reader, examples_of
 from ragvlc.datasets._shaped import Shaped
 from ragvlc.datasets._sources import several
 from ragvlc.datasets._tables import question_rows
@@ -89,18 +89,7 @@ class Folder(Shaped):
         words = {name: len(document.text.split()) for name, document in by_id.items()}
         reader = Reader(Documents(by_id, words), lenient=True)
         problems = Problems(file)
-        examples: list[Example] = []
-        lines: dict[str, int] = {}
-        for row in question_rows(file, by_id, problems):
-            example = reader.example(row)
-            if example.id in lines:
-                row.complain(f"question '{example.id}' stands in line {lines[example.id]} already.")
-            lines[example.id] = row.line
-            examples.append(example)
-        if not examples and not problems.sentences:
-            problems.add("holds no questions.")
-        problems.raise_any()
-        return examples
+        return examples_of(question_rows(file, by_id, problems), reader, problems)
 
     def _folder(self) -> Path:
         return Path(self.path).expanduser().absolute()

@@ -31,7 +31,7 @@ from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.datasets._jsonl_documents import documents_of
 from ragvlc.datasets._jsonl_lines import Problems, rows_of
-from ragvlc.datasets._jsonl_questions import Reader
+from ragvlc.datasets._jsonl_questions import Reader, examples_of
 from ragvlc.datasets._shaped import Shaped
 
 Scalar = str | int | float | bool
@@ -91,7 +91,8 @@ class Jsonl(Shaped):
         documents = documents_of(self._file("documents", self.documents))
         file = self._file("questions", self.questions)
         reader = Reader(documents, self.cluster, self._language())
-        examples = _examples(file, reader)
+        problems = Problems(file)
+        examples = examples_of(rows_of(file, problems), reader, problems)
         self._check_filters(file, examples)
         chosen = [example for example in examples if self._wants(example)]
         if not chosen:
@@ -142,23 +143,6 @@ class Jsonl(Shaped):
         return (not self.tasks or example.task in self.tasks) and all(
             tag in example.tags and example.tags[tag] in _listed(wanted) for tag, wanted in self.tags.items()
         )
-
-
-def _examples(file: Path, reader: Reader) -> list[Example]:
-    problems = Problems(file)
-    examples: list[Example] = []
-    lines: dict[str, int] = {}
-    for row in rows_of(file, problems):
-        example = reader.example(row)
-        if example.id in lines:
-            row.complain(f"question '{example.id}' stands in line {lines[example.id]} already.")
-        elif example.id:
-            lines[example.id] = row.line
-        examples.append(example)
-    if not examples and not problems.sentences:
-        problems.add("holds no questions.")
-    problems.raise_any()
-    return examples
 
 
 def _listed(wanted: Wanted) -> tuple[Scalar, ...]:

@@ -10,6 +10,7 @@ from ragvlc.core.component import Execution, Role
 from ragvlc.core.data import Chunk, ChunkSet, Hit, Query
 from ragvlc.core.engines import Index, Run, VectorEngine
 from ragvlc.core.families import Retriever
+from ragvlc.retrievers._embedding import embedded
 from ragvlc.retrievers._flat import Device, FlatSearch, require
 
 if TYPE_CHECKING:
@@ -59,15 +60,7 @@ class _VectorIndex:
 
 def _embedded(chunks: ChunkSet, engine: VectorEngine) -> Arrays:
     """Returns vectors (float32, one row a chunk) and what the embedder's window cut off."""
-    import numpy as np
-
     texts = [chunk.text for chunk in chunks.chunks]
-    # Equal texts are embedded once: beside other batch mates they could differ in the last bits and stop being ties.
     rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-    vectors = engine.embed(list(rows), side="passage")
-    over = [max(0, length - engine.window) for length in engine.lengths(texts)]
-    return {
-        "vectors": vectors[[rows[text] for text in texts]],
-        "cut_chunks": np.array(sum(1 for tokens in over if tokens)),
-        "dropped_tokens": np.array(sum(over)),
-    }
+    arrays = dict(embedded(texts, engine))
+    return arrays | {"vectors": arrays["vectors"][[rows[text] for text in texts]]}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
@@ -19,6 +19,7 @@ from ragvlc.core.data import ChunkSet, content_key
 from ragvlc.core.engines import Index, Run, VectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Retriever
+from ragvlc.retrievers._embedding import embedded
 from ragvlc.retrievers._langchain_places import FilledPlaces, Found, KnownPlaces
 from ragvlc.retrievers._langchain_stores import (
     Opening,
@@ -31,9 +32,6 @@ from ragvlc.retrievers._langchain_stores import (
     put_in,
     variables,
 )
-
-if TYPE_CHECKING:
-    from ragvlc.core.engines import Arrays
 
 
 class LangChain(Retriever):
@@ -143,7 +141,7 @@ class LangChain(Retriever):
         facts: dict[str, int] = {}
         if engine is not None:
             # Outside any step of ours: the run books the first cost of kept arrays on the step that is open.
-            arrays = run.kept(self, chunks, lambda: _embedded(texts, engine))
+            arrays = run.kept(self, chunks, lambda: embedded(texts, engine))
             known = dict(zip(dict.fromkeys(texts), arrays["vectors"], strict=True))
             name = hashlib.sha256(name.encode() + arrays["vectors"].tobytes()).hexdigest()
             facts = {
@@ -191,15 +189,3 @@ class _Nothing:
     def search(self, query: object, n: int) -> list[Any]:  # noqa: ARG002 - there is nothing to search
         """Returns no hits."""
         return []
-
-
-def _embedded(texts: Sequence[str], engine: VectorEngine) -> Arrays:
-    """Returns vectors (float32, one row for each distinct text) and what the embedder's window cut off."""
-    import numpy as np
-
-    over = [max(0, length - engine.window) for length in engine.lengths(texts)]
-    return {
-        "vectors": engine.embed(list(dict.fromkeys(texts)), side="passage"),
-        "cut_chunks": np.array(sum(1 for tokens in over if tokens)),
-        "dropped_tokens": np.array(sum(over)),
-    }
