@@ -100,10 +100,15 @@ class Pipeline(Component):
         asked = Query("question", query) if isinstance(query, str) else query
         return self.answer_example(Example(asked, tuple(documents)), seed=seed, pool=pool)
 
-    def answer_example(self, example: Example, *, seed: int = 0, pool: EnginePool | None = None) -> Answer:
-        """Returns the answer to an example of a data set; only controls can see its gold."""
+    def answer_example(
+        self, example: Example, *, seed: int = 0, pool: EnginePool | None = None, cold: bool = False
+    ) -> Answer:
+        """Returns the answer to an example of a data set; only controls can see its gold.
+
+        `cold` ranks and generates anew, whatever stands in memory or on disk: for measurements of time.
+        """
         query, documents = example.query, example.documents
-        run = LiveRun(self._models, pool or self._own_pool(), example, seed=seed)
+        run = LiveRun(self._models, pool or self._own_pool(), example, seed=seed, cold=cold)
         choice = self.router.choose(query, documents, self.routes, run)
         route = self.routes[choice.route]
         run.gold_open = route.uses_gold

@@ -5,30 +5,21 @@ The pool is the only place that holds accelerator memory: sixty cells that name 
 
 from __future__ import annotations
 
-import logging
 import os
-import tempfile
 import threading
-import zipfile
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
-from ragvlc import packaged
+from ragvlc.cache import Cache
 from ragvlc.core.component import Component
 from ragvlc.core.engines import TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.families import Embedder, Generator
 
-if TYPE_CHECKING:
-    from ragvlc.core.engines import Arrays
-
-__all__ = ["ArrayStore", "EnginePool", "Found", "Once"]
-
-log = logging.getLogger("ragvlc")
+__all__ = ["EnginePool", "Form", "Found", "Once"]
 
 OpenedT = TypeVar("OpenedT")
 
@@ -39,10 +30,25 @@ class _Closable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A computed value. `reused`: another asker computed it."""
+    """A computed value. `reused`: another asker computed it, now or in an earlier run."""
 
     value: Any
     reused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the values of a stage stand on disk.
+
+    Attributes:
+        stage: their folder; one of `cache.STAGES`.
+        write: makes JSON of a value.
+        read: makes the value of that JSON.
+    """
+
+    stage: str
+    write: Callable[[Any], Any]
+    read: Callable[[Any], Any]
 
 
 LARGE: Mapping[str, int] = MappingProxyType({"chunk": 256, "index": 256})
@@ -54,44 +60,90 @@ class Once:
 
     The values asked for least recently are forgotten beyond `capacity` for each stage, or what `large` says of it.
 
+    Args:
+        cache: where values with a form are looked for before they are computed, and kept afterwards.
+        capacity: values kept in memory for a stage.
+        large: other capacities by stage.
+
     Attributes:
         asked: requests by stage.
         computed: computations by stage.
+        stored: values found on disk by stage.
     """
 
-    def __init__(self, capacity: int = 20_000, *, large: Mapping[str, int] = LARGE) -> None:
+    def __init__(self, cache: Cache | None = None, *, capacity: int = 20_000, large: Mapping[str, int] = LARGE) -> None:
+        self._cache = cache
         self._capacity = capacity
         self._large = large
         self._lock = threading.Lock()
         self._futures: dict[str, OrderedDict[str, Future[Any]]] = {}
         self.asked: Counter[str] = Counter()
         self.computed: Counter[str] = Counter()
+        self.stored: Counter[str] = Counter()
 
-    def get(self, stage: str, key: str, compute: Callable[[], Any]) -> Found:
+    def get(self, stage: str, key: str, compute: Callable[[], Any], form: Form | None = None) -> Found:
         """Returns the value under `key`, computed by `compute` if nobody has."""
-        return self.many(stage, [key], lambda _: [compute()])[0]
+        return self.many(stage, [key], lambda _: [compute()], form)[0]
 
-    def many(self, stage: str, keys: Sequence[str], compute: Callable[[list[int]], Sequence[Any]]) -> list[Found]:
+    def many(
+        self,
+        stage: str,
+        keys: Sequence[str],
+        compute: Callable[[list[int]], Sequence[Any]],
+        form: Form | None = None,
+    ) -> list[Found]:
         """Returns a value for each key; `compute` gets the places that nobody has computed and returns their values.
 
-        An error reaches every thread that waits for the value and is then forgotten, so that a later call tries again.
+        Values with a form are looked for on disk first, and kept there. An error reaches every thread that waits for
+        the value and is then forgotten, so that a later call tries again.
         """
         futures, mine = self._claim(stage, keys)
-        if mine:
-            try:
-                values = compute(mine)
-                if len(values) != len(mine):
-                    message = f"{len(mine)} values of '{stage}' were to be computed, {len(values)} came back"
-                    raise ValueError(message)  # noqa: TRY301 - waiting threads must hear of it too
-            except BaseException as error:
-                self._forget(stage, [keys[place] for place in mine])
-                for place in mine:
-                    futures[place].set_exception(error)
-                raise
-            for place, value in zip(mine, values, strict=True):
-                futures[place].set_result(value)
         own = set(mine)
+        try:
+            mine = self._look_up(stage, keys, mine, futures, form)
+            values = compute(mine) if mine else []
+            if len(values) != len(mine):
+                message = f"{len(mine)} values of '{stage}' were to be computed, {len(values)} came back"
+                raise ValueError(message)  # noqa: TRY301 - waiting threads must hear of it too
+            for place, value in zip(mine, values, strict=True):
+                self._keep(keys[place], value, form)
+                futures[place].set_result(value)
+        except BaseException as error:
+            left = [place for place in mine if not futures[place].done()]
+            self._forget(stage, [keys[place] for place in left])
+            for place in left:
+                futures[place].set_exception(error)
+            raise
+        own &= set(mine)
         return [Found(future.result(), place not in own) for place, future in enumerate(futures)]
+
+    def alone(self, stage: str, n: int = 1) -> None:
+        """Counts what was computed past this: for measurements of time."""
+        with self._lock:
+            self.asked[stage] += n
+            self.computed[stage] += n
+
+    def _look_up(
+        self, stage: str, keys: Sequence[str], mine: list[int], futures: Sequence[Future[Any]], form: Form | None
+    ) -> list[int]:
+        """Settles what the disk has; returns the places that are left."""
+        if form is None or self._cache is None:
+            return mine
+        left = []
+        for place in mine:
+            kept = self._cache.get(form.stage, keys[place])
+            if kept is None:
+                left.append(place)
+            else:
+                futures[place].set_result(form.read(kept))
+        with self._lock:
+            self.stored[stage] += len(mine) - len(left)
+            self.computed[stage] -= len(mine) - len(left)
+        return left
+
+    def _keep(self, key: str, value: Any, form: Form | None) -> None:  # noqa: ANN401 - whatever a stage computes
+        if form is not None and self._cache is not None:
+            self._cache.put(form.stage, key, form.write(value))
 
     def _claim(self, stage: str, keys: Sequence[str]) -> tuple[list[Future[Any]], list[int]]:
         futures, mine = [], []
@@ -118,48 +170,27 @@ class Once:
                 self._futures[stage].pop(key, None)
 
 
-class ArrayStore:
-    """Named numpy arrays on disk, one file a key. Writers replace whole files, so readers never see half of one."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def get(self, key: str, build: Callable[[], Arrays]) -> Arrays:
-        """Returns the arrays kept under `key`, built and kept if absent or unreadable (the archive has checksums)."""
-        import numpy as np
-
-        path = self._folder / key[:2] / f"{key}.npz"
-        if path.exists():
-            try:
-                with np.load(path, allow_pickle=False) as kept:
-                    return {name: kept[name] for name in kept.files}
-            except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
-                log.warning("%s is damaged (%s); it is built again", path, error)
-        arrays = build()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, allow_pickle=False, **dict(arrays))
-        Path(name).replace(path)
-        return arrays
-
-
 class EnginePool:
     """Opens each model once and closes all of them together.
 
+    Args:
+        cache: what earlier runs left on disk; by default that of this user.
+        reuse: whether rankings, greedy answers and the like are taken from there and left there; what indexes are made
+            of is in any case.
+
     Attributes:
         once: shared computations of everything that works with this pool.
-        arrays: indexes kept on disk.
+        cache: where indexes are kept.
         building: held by whoever builds arrays, so that waiting for the embedder is no cost of an index.
     """
 
-    def __init__(self, arrays: Path | None = None) -> None:
+    def __init__(self, cache: Cache | None = None, *, reuse: bool = True) -> None:
         # Before torch starts its threads: they then sleep while they wait. Spinning, two busy processes on a small
         # machine slow each other down several times over.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        self.once = Once()
+        self.cache = cache or Cache()
+        self.once = Once(self.cache if reuse else None)
         self.building = threading.RLock()
-        self.arrays = ArrayStore(arrays or packaged.cache_folder() / "indexes")
         self._engines: dict[str, Any] = {}
         self._tokenizers: dict[str, Tokenizer] = {}
         self._lock = threading.RLock()
@@ -186,11 +217,11 @@ class EnginePool:
                 self._tokenizers[generator.key] = generator.tokenizer()
             return self._tokenizers[generator.key]
 
-    def close(self) -> None:
-        """Closes every opened model."""
+    def close(self, only: Container[str] | None = None) -> None:
+        """Closes the opened models whose parts have these keys, or all; whoever asks for one again opens it again."""
         with self._lock:
-            engines: list[_Closable] = list(self._engines.values())
-            self._engines.clear()
+            closed = [key for key in self._engines if only is None or key in only]
+            engines: list[_Closable] = [self._engines.pop(key) for key in closed]
         for engine in engines:
             engine.close()
 

@@ -55,16 +55,11 @@ class Progress:
             self._say(f"{number}: {total - owed} of {total} answers are there already")
         self._all = self._bars.add_task("starting", total=owed)
 
-    def cell(self, cell: Cell, owed: int) -> None:
-        """Shows which cell is at work."""
-        if self._all is not None and owed:
-            self._bars.update(self._all, description=cell.name)
-
-    def row(self, cell: Cell, prediction: Prediction) -> None:  # noqa: ARG002 - part of the protocol
-        """Moves the bar."""
+    def row(self, cell: Cell, prediction: Prediction) -> None:
+        """Moves the bar, and shows whose answer came in."""
         self._failed += prediction.failure is not None
         if self._all is not None:
-            self._bars.advance(self._all)
+            self._bars.update(self._all, advance=1, description=cell.name)
 
     def done(self, cell: Cell, status: str, summary: Mapping[str, Any]) -> None:
         """Says how the cell ended, with its first metric."""

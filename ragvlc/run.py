@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ragvlc.core.answer import Answer, Finish, Step, Timing, Usage
 from ragvlc.core.component import Component
 from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span, content_key, documents_key
-from ragvlc.core.engines import Generation, Index, Request, Tokenizer, VectorEngine
+from ragvlc.core.engines import Generation, Index, Request, TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.families import Chunker, Embedder, Generator, Reranker, Retriever
-from ragvlc.pool import EnginePool, Found
+from ragvlc.kept import ANSWERS, Ranked, chunking, ranking
+from ragvlc.pool import EnginePool, Form, Found
 
 if TYPE_CHECKING:
     from ragvlc.core.engines import Arrays
@@ -61,13 +62,6 @@ class _Built:
     step: Step
 
 
-@dataclass(frozen=True, slots=True)
-class _Ranked:
-    hits: tuple[Hit, ...]
-    seconds: float
-    steps: tuple[Step, ...]
-
-
 class LiveRun:
     """The run behind one answer. Used by one thread; everything it shares is behind the pool.
 
@@ -76,16 +70,21 @@ class LiveRun:
         pool: opened models and shared computations.
         example: the question; its gold is reachable only while `gold_open`.
         seed: the cell's seed.
+        cold: rank and generate anew, whatever others have done: for measurements of time. Chunks and indexes, which
+            are charged apart, are shared all the same.
 
     Attributes:
         gold_open: whether the route at work is a control that may read gold.
     """
 
-    def __init__(self, models: Models, pool: EnginePool, example: Example, *, seed: int = 0) -> None:
+    def __init__(
+        self, models: Models, pool: EnginePool, example: Example, *, seed: int = 0, cold: bool = False
+    ) -> None:
         self._models = models
         self._pool = pool
         self._example = example
         self._seed = seed
+        self.cold = cold
         self.gold_open = False
         self._open: list[_OpenStep] = [_OpenStep("run", {})]
         self._bills: dict[str, Usage] = {}
@@ -140,14 +139,24 @@ class LiveRun:
             ]
             return ChunkSet(key, tuple(found), time.perf_counter() - start)
 
-        found: ChunkSet = self._pool.once.get("chunk", key, cut).value
+        found: ChunkSet = self._pool.once.get("chunk", key, cut, chunking(key, documents)).value
         return found
 
     def search(self, retriever: Retriever, query: Query, chunks: ChunkSet) -> tuple[Hit, ...]:
         """Returns the candidates, best first; the index and the ranking are made once for equal inputs."""
-        index = self.index(retriever, chunks)
         asked = [self._index_key(retriever, chunks), retriever.candidates, query.search_text]
-        return self._ranked("search", content_key(asked), lambda: index.search(query, retriever.candidates))
+        form = ranking("rankings", chunks.chunks) if retriever.lasting else None
+
+        def rank() -> Ranked:
+            built = self._built(retriever, chunks)
+            ranked = self._timed("search", lambda: built.index.search(query, retriever.candidates))
+            return replace(ranked, index=built.step)
+
+        start = time.perf_counter()
+        ranked = self._once("rank", content_key(asked), rank, form)
+        if ranked.index is not None:
+            self._book(ranked.index, chunks, time.perf_counter() - start)
+        return self._charged("search", ranked)
 
     def rerank(self, reranker: Reranker, query: Query, hits: Sequence[Hit]) -> tuple[Hit, ...]:
         """Returns the hits in the reranker's order; made once for equal inputs.
@@ -161,21 +170,33 @@ class LiveRun:
             places = [[hit.chunk.document_id, hit.chunk.document_index, hit.chunk.index] for hit in hits]
             texts = [[*place, hit.chunk.start, hit.chunk.text] for place, hit in zip(places, hits, strict=True)]
             asked = [self._models.key_of(reranker), query.search_text, texts]
-            return self._ranked("rerank", content_key(asked), lambda: reranker.rerank(query, hits, self))
+            form = ranking("rerankings", [hit.chunk for hit in hits]) if reranker.lasting else None
 
-    def _ranked(self, phase: str, key: str, rank: Callable[[], Sequence[Hit]]) -> tuple[Hit, ...]:
-        def timed() -> _Ranked:
-            opened = _OpenStep(phase, {})
-            self._open.append(opened)
-            start, opening = time.perf_counter(), self._opening
-            try:
-                found = tuple(rank())
-            finally:
-                self._open.pop()
-            seconds = time.perf_counter() - start - (self._opening - opening)  # loading a model is no cost of a ranking
-            return _Ranked(found, seconds, tuple(opened.steps))
+            def rank() -> Ranked:
+                return self._timed("rerank", lambda: reranker.rerank(query, hits, self))
 
-        ranked: _Ranked = self._pool.once.get("rank" if phase == "search" else phase, key, timed).value
+            ranked = self._once("rerank", content_key(asked), rank, form)
+            return self._charged("rerank", ranked)
+
+    def _once(self, stage: str, key: str, compute: Callable[[], Ranked], form: Form | None) -> Ranked:
+        if self.cold:
+            self._pool.once.alone(stage)
+            return compute()
+        found: Ranked = self._pool.once.get(stage, key, compute, form).value
+        return found
+
+    def _timed(self, phase: str, rank: Callable[[], Sequence[Hit]]) -> Ranked:
+        opened = _OpenStep(phase, {})
+        self._open.append(opened)
+        start, opening = time.perf_counter(), self._opening
+        try:
+            found = tuple(rank())
+        finally:
+            self._open.pop()
+        seconds = time.perf_counter() - start - (self._opening - opening)  # loading a model is no cost of a ranking
+        return Ranked(found, seconds, tuple(opened.steps))
+
+    def _charged(self, phase: str, ranked: Ranked) -> tuple[Hit, ...]:
         self._timing += Timing(phases={phase: ranked.seconds})
         self._open[-1].steps += ranked.steps  # whoever ranked first: the trace is the same
         return ranked.hits
@@ -186,17 +207,25 @@ class LiveRun:
 
     def index(self, retriever: Retriever, chunks: ChunkSet) -> Index:
         """Returns the retriever's index, made once for equal inputs and charged to each cell that uses it."""
-        place = self._index_key(retriever, chunks)
         start = time.perf_counter()
-        built: _Built = self._pool.once.get("index", place, lambda: self._build(retriever, chunks, place)).value
-        outer, step = self._open[-1], built.step
+        built = self._built(retriever, chunks)
+        self._book(built.step, chunks, time.perf_counter() - start)
+        return built.index
+
+    def _built(self, retriever: Retriever, chunks: ChunkSet) -> _Built:
+        place = self._index_key(retriever, chunks)
+        found: _Built = self._pool.once.get("index", place, lambda: self._build(retriever, chunks, place)).value
+        return found
+
+    def _book(self, step: Step, chunks: ChunkSet, seconds: float) -> None:
+        """Notes an index in the trace, with what it cost when it was made; it took `seconds` now."""
+        outer = self._open[-1]
         if "inner_seconds" in outer.facts:  # an index of an index: charged below its own name
-            outer.facts["inner_seconds"] += time.perf_counter() - start
+            outer.facts["inner_seconds"] += seconds
         else:  # cutting is charged once, to the outermost
             facts = {**step.facts, "index_seconds": step.facts["index_seconds"] + chunks.seconds}
             step = replace(step, facts=facts)
         outer.steps.append(step)
-        return built.index
 
     def _build(self, retriever: Retriever, chunks: ChunkSet, place: str) -> _Built:
         for table, role, _ in retriever.roles():
@@ -229,7 +258,7 @@ class LiveRun:
             waited = start - asked
             return arrays | {"build_seconds": np.array([seconds])}
 
-        arrays = dict(self._pool.arrays.get(self._index_key(retriever, chunks), timed))
+        arrays = dict(self._pool.cache.arrays(self._index_key(retriever, chunks), timed))
         seconds = float(arrays.pop("build_seconds")[0])
         facts = self._open[-1].facts
         facts["kept_seconds"] = facts.get("kept_seconds", 0.0) + (seconds if found else -waited)
@@ -302,26 +331,47 @@ class CountingReader:
     @property
     def window(self) -> int:
         """Tokens of prompt and answer together."""
-        return self._pool.text(self._generator).window
+        return self._engine.window
+
+    @property
+    def _engine(self) -> TextEngine:
+        return self._pool.text(self._generator)
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Returns one generation for each request, in order."""
         decided = [self._decide(request) for request in requests]
-        keys = [self._key(request) for request in decided]
-        engine = self._pool.text(self._generator)
-        found: list[Found] = self._pool.once.many(
-            "generate", keys, lambda places: engine.generate([decided[place] for place in places])
-        )
-        generations = [replace(one.value, reused=True) if one.reused else one.value for one in found]
+        if self._run.cold:
+            self._pool.once.alone("generate", len(decided))
+            generations = self._engine.generate(decided)
+        else:
+            generations = self._shared(decided)
         for generation in generations:
             self._run._charge(self._role, generation)  # noqa: SLF001 - one unit
         return generations
+
+    def _shared(self, requests: Sequence[Request]) -> list[Generation]:
+        """Returns what others have generated, or generates it: greedy answers for later runs, too."""
+        keys = [self._key(request) for request in requests]
+        lasting = self._generator.lasting and all(request.temperature == 0 for request in requests)
+        found: list[Found] = self._pool.once.many(
+            "generate",
+            keys,
+            lambda places: self._engine.generate([requests[place] for place in places]),
+            ANSWERS if lasting else None,
+        )
+        return [replace(one.value, reused=True) if one.reused else one.value for one in found]
 
     def _decide(self, request: Request) -> Request:
         own = self._generator
         temperature = own.temperature if request.temperature is None else request.temperature
         top_p = own.top_p if request.top_p is None else request.top_p
-        return replace(request, temperature=temperature, top_p=top_p, seed=request.seed if temperature > 0 else 0)
+        return replace(
+            request,
+            temperature=temperature,
+            top_p=top_p,
+            seed=request.seed if temperature > 0 else 0,
+            cold=self._run.cold,
+        )
 
     def _key(self, request: Request) -> str:
         text = hashlib.sha256(request.prompt.text().encode("utf-8", "surrogatepass")).hexdigest()

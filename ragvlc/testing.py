@@ -12,6 +12,7 @@ from zlib import crc32
 
 from pydantic import Field
 
+from ragvlc.cache import Cache
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.component import Component
 from ragvlc.core.data import Example
@@ -134,7 +135,7 @@ class ScriptedPool(EnginePool):
     """A pool without models: every generator is the engine given, embedders and cross-encoders count words."""
 
     def __init__(self, engine: TextEngine, folder: Path) -> None:
-        super().__init__(folder / "indexes")
+        super().__init__(Cache(folder), reuse=False)  # the spec does not say which engine answers
         self.engine = engine
         self.word_vectors = WordVectors()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ settings.load_profile("ragvlc")
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
+STORES = itertools.count()
 LOCAL_NAMES = {"", "localhost", "localhost.localdomain", "ip6-localhost", socket.gethostname()}
 
 
@@ -94,6 +96,12 @@ def no_outside_calls(request: pytest.FixtureRequest, network_guard: Guard) -> It
     network_guard.open = False
     if network_guard.refused:
         pytest.fail(f"called out to {', '.join(network_guard.refused)}", pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test computes is not found by another one."""
+    monkeypatch.setenv("RAGVLC_STORE", str(tmp_path_factory.getbasetemp() / f"store-{next(STORES)}"))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ from ragvlc.core.engines import TextEngine, VectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder
 from ragvlc.generators.scripted import Scripted
-from ragvlc.pool import ArrayStore, EnginePool, Once
+from ragvlc.cache import Cache
+from ragvlc.pool import EnginePool, Once
 from ragvlc.testing import WordVectors
 
 THREADS = 8
@@ -134,7 +135,7 @@ def test_what_was_asked_for_least_recently_goes_first():
 
 @pytest.fixture
 def store(tmp_path):
-    return ArrayStore(tmp_path)
+    return Cache(tmp_path)
 
 
 def built(store, value=1.0):
@@ -145,13 +146,13 @@ def built(store, value=1.0):
         calls.append(1)
         return {"x": np.full(200, value, np.float32), "n": np.array(3)}
 
-    return store.get("abcd", build), bool(calls)
+    return store.arrays("abcd", build), bool(calls)
 
 
 def test_arrays_are_built_once_and_read_back(store, tmp_path):
     first, was_built = built(store)
     assert was_built
-    again, was_built = built(ArrayStore(tmp_path), value=2.0)
+    again, was_built = built(Cache(tmp_path), value=2.0)
     assert not was_built
     assert again.keys() == first.keys()
     for name in first:
@@ -206,7 +207,7 @@ def test_nothing_is_left_of_a_build_that_failed(store, tmp_path):
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):
-        store.get("abcd", fail)
+        store.arrays("abcd", fail)
     assert list(tmp_path.rglob("*")) == []
 
 

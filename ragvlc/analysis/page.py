@@ -97,6 +97,7 @@ def _page(results: Results, baseline: str | None, texts: Mapping[str, str]) -> d
     shown = [tables.scores(results)]
     shown += [tables.differences(results, comparisons)] if comparisons else []
     shown += [tables.costs(results, tables.MORE_COLUMNS)]
+    shown += [table for table in [tables.latency(results)] if table]
     return {
         "name": results.name,
         "description": _description(results.resolved),

@@ -31,6 +31,7 @@ def terminal_report(results: Results, baseline: str | None = None) -> list[Rende
     shown = [tables.scores(results)]
     shown += [tables.differences(results, comparisons)] if comparisons else []
     shown += [tables.costs(results)]
+    shown += [table for table in [tables.latency(results)] if table]
     parts: list[RenderableType] = []
     for table in shown:
         parts += [_Grid(table), table.note, ""]

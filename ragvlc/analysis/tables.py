@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ragvlc.sweep.results import CellResult, Comparison, Results
 
-__all__ = ["COLUMNS", "MORE_COLUMNS", "Column", "Entry", "Table", "costs", "differences", "scores", "title"]
+__all__ = ["COLUMNS", "MORE_COLUMNS", "Column", "Entry", "Table", "costs", "differences", "latency", "scores", "title"]
 
 SCORES = (
     "Mean score of the questions, and in brackets its 95 % interval: where the mean would likely lie with other "
@@ -31,6 +31,15 @@ FLAGS = {
     "ranking_cut": "Ranking cut: fewer candidates were ranked than the metric looks at.",
     "embedding_cut": "Embedding cut: a text was longer than the embedder's window.",
 }
+SAVED = "Found again instead of computed, over all cells: {seconds:,.0f} s of the engine."
+MEMORY = (
+    "Memory: the most that the process held, and that was in use on its GPUs, while a question of the cell was in work "
+    "with whatever else was; cold cells work alone."
+)
+LATENCY = (
+    "Seconds of a question that comes alone: one at a time, ranked and generated anew, without a cache of prefixes, "
+    "with models loaded and indexes made. p95: 95 of 100 questions took less."
+)
 SKIPPED = "Skipped: left out by the data set, asked of no cell."
 MONEY = "Money: for 1,000 questions at the prices given, without indexing and scoring."
 JUDGES = "Models that scored answers used {tokens:,} tokens beyond those of the table."
@@ -144,10 +153,17 @@ MORE_COLUMNS = (
     COLUMNS[4],
     Column("cached\ntokens", "cached_tokens", 0),
     COLUMNS[5],
-    Column("first token\nseconds", "first_token_seconds", 2),
     *COLUMNS[6:],
+    Column("memory\nGB", "process_bytes", 2, times=1e-9),
+    Column("GPU\nGB", "device_bytes", 2, times=1e-9),
 )
 """What fits a page."""
+
+LATENCIES = tuple(
+    Column(f"{words}\n{name}", f"cold_{part}_seconds_{name}", 3)
+    for part, words in (("first_token", "first token"), ("answer", "answer"))
+    for name in ("median", "p95")
+)
 
 
 def scores(results: Results) -> Table:
@@ -201,12 +217,27 @@ def costs(results: Results, columns: Sequence[Column] = COLUMNS) -> Table:
         asked = Entry(word=f"{summary['answered'] + summary['failed']}/{summary['questions']}")
         rows.append((title(cell), (asked, *(column.entry(summary) for column in shown))))
     note, names = COSTS, {column.name for column in shown}
+    saving = ("engine_seconds_reused", "prefix_seconds_saved", "prefix_seconds_owed")
+    saved = sum(summary[name] for summary in summaries for name in saving)
+    note += f" {SAVED.format(seconds=saved)}" if saved >= 1 else ""
+    note += f" {MEMORY}" if "process_bytes" in names else ""
     note += f" {SKIPPED}" if "skipped" in names else ""
     note += "".join(f" {FLAGS[flag]}" for flag in flags if flag in FLAGS)
     note += f" {MONEY}" if "cost" in names else ""
     if judged := sum(summary["scoring_tokens"] for summary in summaries):
         note += f" {JUDGES.format(tokens=judged)}"
     return Table("Coverage and cost", ("questions", *(column.head for column in shown)), tuple(rows), note)
+
+
+def latency(results: Results) -> Table | None:
+    """Returns seconds to the first token and to the whole answer, of cold cells only; None where there are none."""
+    cells = [cell for cell in results.cells if cell.cold and cell.rows]
+    columns = [one for one in LATENCIES if any(one.name in cell.summary for cell in cells)]
+    rows = []
+    for cell in cells:
+        figures = [one.entry(cell.summary) if one.name in cell.summary else Entry() for one in columns]
+        rows.append((title(cell), (Entry(word=f"{cell.summary['answered']:,}"), *figures)))
+    return Table("Latency", ("questions", *(one.head for one in columns)), tuple(rows), LATENCY) if rows else None
 
 
 def title(cell: CellResult) -> str:

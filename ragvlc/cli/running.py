@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ragvlc.cli.app import RUNS, ExperimentArg, LimitOption, RunsOption, SetOption, app, load_sweep, out, runs_folder
 from ragvlc.cli.reading import print_report, report_files_in
 from ragvlc.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ragvlc.core.work import Counts
 
 
 @app.command()
@@ -66,7 +69,7 @@ def run(
         sys.exit(130)
     print_report(outcome.folder, None)
     out().print(f"The same with figures and answers side by side: {outcome.folder / 'report.html'}")
-    _print_sharing(outcome.asked, outcome.computed)
+    _print_sharing(outcome.counts)
     if outcome.untracked:
         out().print(f"The tracker was not told ({outcome.untracked}). Send it with: ragvlc track {outcome.folder}")
     elif sweep.tracker.kind == "mlflow":
@@ -111,7 +114,7 @@ def track(
     out().print("sent")
 
 
-def _print_sharing(asked: Any, computed: Any) -> None:  # noqa: ANN401 - counters by stage
+def _print_sharing(counts: Counts) -> None:
     words = {
         "generate": "prompts",
         "rank": "rankings",
@@ -119,10 +122,12 @@ def _print_sharing(asked: Any, computed: Any) -> None:  # noqa: ANN401 - counter
         "index": "indexes",
         "chunk": "chunkings",
     }
-    parts = [
-        f"{asked[stage]} {word}, {asked[stage] - computed.get(stage, 0)} of them found again"
-        for stage, word in words.items()
-        if asked.get(stage)
-    ]
+    parts = []
+    for stage, word in words.items():
+        asked, stored = counts.asked.get(stage, 0), counts.stored.get(stage, 0)
+        again = asked - counts.computed.get(stage, 0)
+        where = f" ({stored} from earlier runs)" if stored else ""
+        if asked:
+            parts.append(f"{asked} {word}, {again} of them found again{where}")
     if parts:
         out().print("Asked for in this run: " + "; ".join(parts) + ".")

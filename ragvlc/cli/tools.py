@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ragvlc.cli.app import app, out
-from ragvlc.core.errors import ConfigError
+from ragvlc.core.errors import ConfigError, nearest
 
 
 @app.command()
@@ -29,6 +29,44 @@ def models(
     for name, model in packaged.PACKAGED.items():
         state = "ready" if packaged.is_ready(name) else f"not fetched, about {model.megabytes} MB"
         out().print(f"packaged:{name}  {model.licence}  {state}\n    {model.description}")
+
+
+@app.command()
+def cache(
+    action: Annotated[str, typer.Argument(help="`size`, `verify` or `clear`.")] = "size",
+    stages: Annotated[list[str] | None, typer.Argument(help="Which stages; all by default.")] = None,
+    older_than: Annotated[
+        float, typer.Option("--older-than", min=0, help="Clear what is older than so many days.")
+    ] = 0,
+) -> None:
+    """Show, check or delete what runs left on disk for later ones: chunks, vectors, rankings, greedy answers."""
+    from ragvlc.cache import STAGES, Cache
+
+    if action not in _CACHE_ACTIONS:
+        raise ConfigError(
+            f"cache {action}: not known. Known: {', '.join(_CACHE_ACTIONS)}.{nearest(action, _CACHE_ACTIONS)}"
+        )
+    for stage in stages or ():
+        if stage not in STAGES:
+            raise ConfigError(f"cache {action} {stage}: not known. Known: {', '.join(STAGES)}.{nearest(stage, STAGES)}")
+    store, total = Cache(), 0
+    for stage in stages or STAGES:
+        if action == "verify":
+            damaged = store.damaged(stage)
+            for path in damaged:
+                path.unlink(missing_ok=True)
+                out().print(f"{path}: damaged, and deleted. It is computed again when it is needed.")
+            held = store.held(stage)
+            word = f"whole, {len(damaged)} were damaged" if damaged else "whole"
+        else:
+            held = store.clear(stage, older_than=older_than * 86400) if action == "clear" else store.held(stage)
+            word = "deleted" if action == "clear" else "kept"
+        total += held.bytes
+        out().print(f"{stage:12} {held.entries:>9,} {word:8} {held.bytes / 1e6:>12,.1f} MB")
+    out().print(f"{store.folder}: {total / 1e6:,.1f} MB")
+
+
+_CACHE_ACTIONS = ("size", "verify", "clear")
 
 
 @app.command()

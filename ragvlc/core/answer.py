@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ragvlc.core.data import Hit, Span
+from ragvlc.core.errors import RagvlcError
 
 __all__ = ["Answer", "Failure", "Finish", "Prediction", "Step", "Timing", "Usage"]
+
+log = logging.getLogger("ragvlc")
 
 Finish = Literal["stop", "length", "declined"]
 Stage = Literal["dataset", "retrieve", "generate", "score", "route"]
@@ -45,6 +49,7 @@ class Timing:
         first_token_seconds: from the engine's start on the first request to its first token; None if unknown.
         engine_seconds: the engine at work for this answer.
         phases: seconds by phase: search, rerank, prefill, decode. Making an index is charged apart, once a cell.
+            `saved` is no part of the others: what computing the cached tokens took when it was done, where known.
     """
 
     queue_seconds: float = 0.0
@@ -96,6 +101,8 @@ class Answer:
         finish: why the last generation ended, or `declined` when the model said that the text does not answer.
         reused: some generation was found in memory or on disk; its usage and timing are those of the first time.
         bills: usage by the generator's role, for prices.
+        memory: bytes that `process` and `device` held at most while this question was in work, everything else that
+            was in work with it included.
     """
 
     text: str
@@ -108,6 +115,7 @@ class Answer:
     finish: Finish = "stop"
     reused: bool = False
     bills: Mapping[str, Usage] = field(default_factory=dict)
+    memory: Mapping[str, int] = field(default_factory=dict)
 
     def facts(self, name: str) -> Iterator[Any]:
         """Yields the fact called `name` of every step that has it."""
@@ -130,6 +138,13 @@ class Failure:
     type: str
     message: str
     transient: bool = False
+
+    @classmethod
+    def of(cls, stage: str, error: Exception) -> Failure:
+        """Returns an error as data."""
+        if not isinstance(error, RagvlcError):
+            log.debug("a question failed", exc_info=error)
+        return cls(stage, type(error).__name__, str(error), bool(getattr(error, "transient", False)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,15 @@ class Component(BaseModel):
     def _random_within(self) -> bool:
         return any(part.random for part in self.parts())
 
+    @property
+    def lasting(self) -> bool:
+        """Whether equal inputs give the same tomorrow: what does not last is not kept on disk for later runs."""
+        return self._lasting_within
+
+    @cached_property
+    def _lasting_within(self) -> bool:
+        return all(part.lasting for part in self.parts())
+
     def parts(self) -> tuple[Component, ...]:
         """Returns the parts held directly by this one."""
         return self._parts

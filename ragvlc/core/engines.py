@@ -81,6 +81,7 @@ class Request:
         stop: texts that end the answer; they are cut off.
         seed: makes a sampled answer repeatable, whatever else is in its batch.
         logprobs: also return the log-probability of each new token.
+        cold: computed whole: nothing taken from, or left in, a cache of prefixes; for measurements of time.
     """
 
     prompt: Prompt
@@ -90,6 +91,7 @@ class Request:
     stop: tuple[str, ...] = ()
     seed: int = 0
     logprobs: bool = False
+    cold: bool = False
 
 
 @dataclass(frozen=True, slots=True)

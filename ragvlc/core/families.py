@@ -17,6 +17,7 @@ from ragvlc.core.component import Component, Execution
 from ragvlc.core.data import Chunk, ChunkSet, Document, Example, Hit, Query
 from ragvlc.core.engines import Engines, Index, Run, TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.records import CellRecord, SweepRecord
+from ragvlc.core.work import Workers
 
 __all__ = [
     "Choice",
@@ -24,6 +25,7 @@ __all__ = [
     "Dataset",
     "Embedder",
     "Examples",
+    "Executor",
     "Generator",
     "Metric",
     "Order",
@@ -320,3 +322,18 @@ class Tracker(Component):
     @abstractmethod
     def open(self, sweep: SweepRecord) -> AbstractContextManager[TrackedSweep]:
         """Opens the sweep, found again if it was sent before."""
+
+
+class Executor(Component):
+    """Decides where a sweep's questions are answered. It cannot change an answer, only when and where it is made."""
+
+    family: ClassVar[str] = "executors"
+
+    @abstractmethod
+    def open(self, engines: Engines, *, concurrency: int) -> AbstractContextManager[Workers]:
+        """Opens the workers.
+
+        Args:
+            engines: the opened models of this process; closed by whoever opened them.
+            concurrency: questions in work at the same time, for each process that holds models.
+        """

@@ -33,6 +33,7 @@ class Row:
         seed: of this row's random numbers.
         stop: texts that end the answer.
         wants_logprobs: fill `logprobs`.
+        cold: share nothing with other prompts, before or after.
         tokens: new ids, the one that ended the answer included.
         logprobs: log-probability of each under the model, whatever the temperature.
         text: the answer, cut before a stop text; set when finished.
@@ -41,6 +42,7 @@ class Row:
         first_token_seconds: from the engine's start on this row to its first token.
         prefill_seconds: this row's share of the engine's time up to its first token.
         decode_seconds: its share of the time after that.
+        saved_seconds: what computing its `cached` tokens took when it was done.
     """
 
     prompt: Sequence[int]
@@ -50,6 +52,7 @@ class Row:
     seed: int = 0
     stop: tuple[str, ...] = ()
     wants_logprobs: bool = False
+    cold: bool = False
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     text: str = ""
@@ -58,6 +61,7 @@ class Row:
     first_token_seconds: float = 0.0
     prefill_seconds: float = 0.0
     decode_seconds: float = 0.0
+    saved_seconds: float = 0.0
     _generator: torch.Generator | None = None
 
     def generator(self) -> torch.Generator:

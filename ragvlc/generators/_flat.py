@@ -100,9 +100,13 @@ class Flat:
         """Computes what is new in the prompts, shared beginnings first, and chooses every row's first token."""
         started = time.perf_counter()
         begun: list[Branch] = []
+        shared: list[Trunk | None] = []
         try:
             # In the order of their tokens, rows that share a beginning follow each other.
-            begun.extend(self._begin(row) for row in sorted(rows, key=lambda row: list(row.prompt)))
+            for row in sorted(rows, key=lambda row: list(row.prompt)):
+                branch, source = self._begin(row)
+                begun.append(branch)
+                shared.append(source)
             for pieces in _passes(begun, self._model.device.type):
                 self._prefill(pieces, started)
         except BaseException:
@@ -111,6 +115,11 @@ class Flat:
                 if branch.owner:
                     self._prefixes.forget(branch.trunk)
             raise
+        for branch, source in zip(begun, shared, strict=True):
+            row = branch.row
+            row.saved_seconds = source.cost(row.cached) if source else 0.0
+            if source and branch.owner:
+                branch.trunk.inherit(row.cached, row.saved_seconds)
         self._branches += begun
         self._settle()
 
@@ -144,9 +153,10 @@ class Flat:
     def _settle(self) -> None:
         self.remove([branch.row for branch in self._branches if branch.row.finish is not None])
 
-    def _begin(self, row: Row) -> Branch:
+    def _begin(self, row: Row) -> tuple[Branch, Trunk | None]:
+        """Returns the row's place, and the trunk whose beginning it need not compute."""
         tokens: NDArray[np.int64] = np.array(row.prompt)
-        found, common = self._prefixes.best(tokens)
+        found, common = (None, 0) if row.cold else self._prefixes.best(tokens)
         shared = min(common, len(tokens) - 1)  # the last token is computed: the first new one follows from it
         if found is None or shared < LEAST_SHARED:
             found, shared = None, 0
@@ -158,10 +168,11 @@ class Flat:
             owed, more = row.max_tokens, len(tokens) // 8
             trunk = Trunk(tokens, len(tokens) + owed + more, (found, shared) if found else None)
             shared = len(tokens)
-        self._prefixes.use(trunk)
+        if not row.cold:
+            self._prefixes.use(trunk)
         branch = Branch(row, trunk, shared, owed)
         trunk.join(branch)
-        return branch
+        return branch, found
 
     def _prefill(self, pieces: Sequence[Piece], started: float) -> None:
         begun = time.perf_counter()
@@ -174,7 +185,10 @@ class Flat:
             row.first_token_seconds = now - started
         total = sum(len(piece.tokens) for piece in pieces)
         for piece in pieces:
-            piece.branch.row.prefill_seconds += (now - begun) * len(piece.tokens) / total
+            seconds = (now - begun) * len(piece.tokens) / total
+            piece.branch.row.prefill_seconds += seconds
+            if piece.own:
+                piece.branch.trunk.spend(len(piece.tokens), seconds)
 
 
 def _branches_off(row: Row, shared: int) -> bool:

@@ -52,6 +52,7 @@ class Trunk:
         self.used = source[1] if source else 0
         self.branches: list[Branch] = []
         self._source = source
+        self._spent: list[tuple[int, float]] = []
         self.layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._sees: torch.Tensor | None = None
 
@@ -64,6 +65,24 @@ class Trunk:
     def idle(self) -> bool:
         """No row is at work on it."""
         return not self.branches
+
+    def spend(self, tokens: int, seconds: float) -> None:
+        """Notes what computing the next `tokens` took."""
+        self._spent.append((tokens, seconds))
+
+    def inherit(self, tokens: int, seconds: float) -> None:
+        """Notes what computing the first `tokens`, copied from another trunk, took there."""
+        self._spent.insert(0, (tokens, seconds))
+
+    def cost(self, tokens: int) -> float:
+        """Returns the seconds that computing the first `tokens` took."""
+        seconds = 0.0
+        for n, spent in self._spent:
+            if tokens <= 0:
+                break
+            seconds += spent * min(n, tokens) / n
+            tokens -= n
+        return seconds
 
     def reserve(self, columns: int) -> None:
         """Makes room for `columns` beside what the branches at work are still owed."""

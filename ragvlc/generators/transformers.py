@@ -176,6 +176,7 @@ class _TransformersEngine:
             seed=request.seed,
             stop=request.stop,
             wants_logprobs=request.logprobs,
+            cold=request.cold,
         )
 
 
@@ -222,7 +223,7 @@ def _generation(row: Row, waited: float) -> Generation:
             queue_seconds=waited,
             first_token_seconds=row.first_token_seconds,
             engine_seconds=row.prefill_seconds + row.decode_seconds,
-            phases={"prefill": row.prefill_seconds, "decode": row.decode_seconds},
+            phases={"prefill": row.prefill_seconds, "decode": row.decode_seconds, "saved": row.saved_seconds},
         ),
         logprobs=tuple(row.logprobs) if row.wants_logprobs else None,
     )

@@ -105,6 +105,11 @@ class LangChain(Retriever):
             raise PydanticCustomError("several", "{text}", {"text": " ".join(wrong), "each": tuple(wrong)})
         return self
 
+    @property
+    def lasting(self) -> bool:
+        """An existing corpus may change; under a `revision` it does not."""
+        return not self.existing or bool(self.revision)
+
     def roles(self) -> frozenset[tuple[str, str, str]]:
         """Returns the embedder's role, if the class takes one."""
         return super().roles() if self._embeds else frozenset()

@@ -15,7 +15,7 @@ from ragvlc.core.families import Chunker, Dataset, Retriever
 from ragvlc.pipeline import Pipeline
 from ragvlc.run import Models
 from ragvlc.sweep.settings import Changer, paths_in
-from ragvlc.sweep.spec import Sweep
+from ragvlc.sweep.spec import Latency, Sweep
 
 __all__ = ["Cell", "distinct_work", "plan"]
 
@@ -34,6 +34,7 @@ class Cell:
         repeat: counts from 0.
         seed: of this repeat.
         pipelines: names of all pipelines that come out as this cell, the first one's included.
+        latency: `cold` for a cell whose seconds are measured; see `Sweep`.
     """
 
     key: str
@@ -45,6 +46,12 @@ class Cell:
     repeat: int
     seed: int
     pipelines: tuple[str, ...] = ()
+    latency: Latency = "warm"
+
+    @property
+    def cold(self) -> bool:
+        """Whether its seconds are those of a question alone, with nothing at hand but models and indexes."""
+        return self.latency == "cold"
 
     @property
     def control(self) -> bool:
@@ -63,7 +70,7 @@ def plan(sweep: Sweep) -> list[Cell]:
         ConfigError: for a path that no pipeline has, and for values that a pipeline refuses.
     """
     axes = [_choices(axis, values) for axis, values in sweep.axes.items()]
-    data_changer, original = Changer[_Data](sweep.name), _Data(dataset=sweep.dataset)
+    data_changer, original = Changer[_Around](sweep.name), _Around(dataset=sweep.dataset, latency=sweep.latency)
     cells: dict[str, Cell] = {}
     names: dict[str, list[str]] = {}
     wrong: list[str] = []
@@ -86,7 +93,7 @@ def plan(sweep: Sweep) -> list[Cell]:
                 continue
             planned.add((id(changed), id(data)))
             own = {path: value for path, value in settings.items() if path in used | data_used}
-            for cell in _repeats(sweep, name, changed, data.dataset, own):
+            for cell in _repeats(sweep, name, changed, data, own):
                 cells.setdefault(cell.key, cell)
                 names.setdefault(cell.key, []).append(name)
     wrong += _unplaced(sweep, axes, placed)
@@ -96,12 +103,15 @@ def plan(sweep: Sweep) -> list[Cell]:
     return _named([replace(cell, pipelines=tuple(dict.fromkeys(names[key]))) for key, cell in cells.items()])
 
 
-class _Data(Component):
+class _Around(Component):
+    """What an axis may vary besides a pipeline."""
+
     dataset: Dataset
+    latency: Latency = "warm"
 
 
 def _part_of(settings: Mapping[str, Any], *, data: bool) -> dict[str, Any]:
-    return {path: value for path, value in settings.items() if (path.split(".")[0] == "dataset") == data}
+    return {path: value for path, value in settings.items() if (path.split(".")[0] in _Around.model_fields) == data}
 
 
 def distinct_work(cells: Sequence[Cell]) -> dict[str, int]:
@@ -131,14 +141,14 @@ def _every(part: Component) -> Iterator[Component]:
 
 def _choices(axis: str, values: Sequence[Any]) -> list[dict[str, Any]]:
     """Returns a mapping of paths to values for each value of an axis; a name that is no path brings mappings."""
-    is_path = "." in axis or axis == "dataset" or axis in Pipeline.model_fields
+    is_path = "." in axis or axis in _Around.model_fields or axis in Pipeline.model_fields
     if not is_path and all(isinstance(value, Mapping) for value in values):
         return [dict(value) for value in values]
     return [{axis: value} for value in values]
 
 
 def _unplaced(sweep: Sweep, axes: Sequence[Sequence[Mapping[str, Any]]], placed: set[str]) -> list[str]:
-    places = [*sweep.pipelines.values(), _Data(dataset=sweep.dataset)]
+    places = [*sweep.pipelines.values(), _Around(dataset=sweep.dataset)]
     known = dict.fromkeys(path for place in places for path in paths_in(place))
     wrong = []
     for path in dict.fromkeys(path for axis in axes for choice in axis for path in choice if path not in placed):
@@ -159,13 +169,14 @@ def _objections(sweep: Sweep, cells: Sequence[Cell]) -> list[str]:
 
 
 def _repeats(
-    sweep: Sweep, name: str, pipeline: Pipeline, dataset: Dataset, settings: Mapping[str, Any]
+    sweep: Sweep, name: str, pipeline: Pipeline, around: _Around, settings: Mapping[str, Any]
 ) -> Iterator[Cell]:
-    random = pipeline.random
+    random, dataset, latency = pipeline.random, around.dataset, around.latency
     for repeat in range(sweep.repeats if random else 1):
         seed = int(content_key([sweep.seed, repeat])[:8], 16) >> 1
-        key = content_key([pipeline.key, dataset.key, seed if random else 0])[:16]
-        yield Cell(key, name, name, pipeline, dataset, settings, repeat, seed)
+        facts = [pipeline.key, dataset.key, seed if random else 0, *(["cold"] if latency == "cold" else [])]
+        key = content_key(facts)[:16]
+        yield Cell(key, name, name, pipeline, dataset, settings, repeat, seed, latency=latency)
 
 
 def _named(cells: list[Cell]) -> list[Cell]:

@@ -28,7 +28,7 @@ class CellResult:
 
     Attributes:
         facts: key, name, pipeline (and all `pipelines` that come out equal), settings, dataset, repeat, seed, control,
-            labels of metrics where `smaller_is_better`.
+            latency, labels of metrics where `smaller_is_better`.
         examples: what was asked, by id.
         rows: what came back, by id.
         complete: whether the cell is done.
@@ -51,7 +51,12 @@ class CellResult:
         """Counts, means with intervals, tokens and seconds; see `sweep.summary`."""
         facts = self.facts
         priced = {"prices": facts.get("prices"), "skipped": facts.get("skipped")}
-        return summarise(list(self.examples.values()), self.rows, self.metrics, **priced)
+        return summarise(list(self.examples.values()), self.rows, self.metrics, **priced, cold=self.cold)
+
+    @property
+    def cold(self) -> bool:
+        """Whether its seconds are those of a question that comes alone."""
+        return self.facts.get("latency") == "cold"
 
     @property
     def control(self) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping
 from typing import Any
 
-from ragvlc.core.answer import Answer, Failure, Prediction, Step, Timing, Usage
+from ragvlc.core.answer import Answer, Failure, Prediction, Timing, Usage
 from ragvlc.core.data import Chunk, Hit, Span
+from ragvlc.core.forms import flat, read_steps, step_form, timing_form
 
 __all__ = ["from_row", "to_row"]
 
@@ -18,10 +18,10 @@ def to_row(prediction: Prediction) -> dict[str, Any]:
     if prediction.answer is not None:
         row["answer"] = _answer(prediction.answer)
     if prediction.failure is not None:
-        row["failure"] = _fields(prediction.failure)
+        row["failure"] = flat(prediction.failure)
     row |= {"scores": dict(prediction.scores), "scored_by": dict(prediction.scored_by), "flags": list(prediction.flags)}
     if prediction.scoring != Usage():
-        row["scoring"] = _fields(prediction.scoring)
+        row["scoring"] = flat(prediction.scoring)
     return row
 
 
@@ -52,30 +52,12 @@ def _answer(answer: Answer) -> dict[str, Any]:
             for chunk, hit in zip(chunks, answer.ranking, strict=True)
         ],
         "context": [[span.document_id, span.start, span.end] for span in answer.context],
-        "usage": _fields(answer.usage),
-        "timing": {
-            "queue_seconds": answer.timing.queue_seconds,
-            "first_token_seconds": answer.timing.first_token_seconds,
-            "engine_seconds": answer.timing.engine_seconds,
-            "phases": dict(answer.timing.phases),
-        },
-        "trace": [_step(step) for step in answer.trace],
-        "bills": {role: _fields(usage) for role, usage in answer.bills.items()},
+        "usage": flat(answer.usage),
+        "timing": timing_form(answer.timing),
+        "trace": [step_form(step) for step in answer.trace],
+        "bills": {role: flat(usage) for role, usage in answer.bills.items()},
+        **({"memory": dict(answer.memory)} if answer.memory else {}),
     }
-
-
-def _fields(flat: Usage | Failure) -> dict[str, Any]:
-    """Returns the fields of a flat dataclass; `dataclasses.asdict` copies deeply and is several times slower."""
-    return {field.name: getattr(flat, field.name) for field in fields(flat)}
-
-
-def _step(step: Step) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": step.name, "facts": dict(step.facts), "seconds": step.seconds}
-    if step.usage != Usage():
-        row["usage"] = _fields(step.usage)
-    if step.steps:
-        row["steps"] = [_step(inner) for inner in step.steps]
-    return row
 
 
 def _read_answer(row: Mapping[str, Any]) -> Answer:
@@ -90,17 +72,9 @@ def _read_answer(row: Mapping[str, Any]) -> Answer:
         context=tuple(Span(*span) for span in row["context"]),
         usage=Usage(**row["usage"]),
         timing=Timing(**row["timing"]),
-        trace=_read_steps(row["trace"]),
+        trace=read_steps(row["trace"]),
         finish=row["finish"],
         reused=row["reused"],
         bills={role: Usage(**usage) for role, usage in row.get("bills", {}).items()},
-    )
-
-
-def _read_steps(rows: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
-    return tuple(
-        Step(
-            row["name"], row["facts"], Usage(**row.get("usage", {})), row["seconds"], _read_steps(row.get("steps", ()))
-        )
-        for row in rows
+        memory=row.get("memory", {}),
     )

@@ -1,4 +1,4 @@
-"""The dull loop: what is owed, threads over examples, a row each, a summary at the end.
+"""The dull loop: what is owed, workers over questions, a row each, a summary at the end of each cell.
 
 The disk is the truth. Killing the process at any moment loses at most the answers in flight; running again asks only
 what is missing. A bad example is a row, not a crash; too many stop the cell.
@@ -6,30 +6,27 @@ what is missing. A bad example is a row, not a crash; too many stop the cell.
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from ragvlc import config
 from ragvlc.core.answer import Failure, Prediction
-from ragvlc.core.data import Example, documents_key
-from ragvlc.core.errors import EngineError
+from ragvlc.core.data import Example
+from ragvlc.core.engines import Engines
+from ragvlc.core.work import Counts, Done, Job, Workers
 from ragvlc.pool import EnginePool
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.results import Results
-from ragvlc.sweep.scoring import Asked, failure_of, score, scored
+from ragvlc.sweep.schedule import schedule
+from ragvlc.sweep.scoring import Asked, score, scored
 from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.store import CellStore, SweepStore
 from ragvlc.sweep.tracking import Finish, Tracking, cell_record, cell_summary, write_plan
 
 __all__ = ["Outcome", "Watcher", "run_sweep"]
-
-log = logging.getLogger("ragvlc")
 
 
 class Watcher(Protocol):
@@ -37,10 +34,6 @@ class Watcher(Protocol):
 
     def planned(self, cells: Sequence[Cell], owed: int, total: int) -> None:
         """So many of all answers are still owed."""
-        ...
-
-    def cell(self, cell: Cell, owed: int) -> None:
-        """A cell starts."""
         ...
 
     def row(self, cell: Cell, prediction: Prediction) -> None:
@@ -54,9 +47,6 @@ class Watcher(Protocol):
 
 class _Silent:
     def planned(self, cells: Sequence[Cell], owed: int, total: int) -> None:
-        """Says nothing."""
-
-    def cell(self, cell: Cell, owed: int) -> None:
         """Says nothing."""
 
     def row(self, cell: Cell, prediction: Prediction) -> None:
@@ -73,15 +63,13 @@ class Outcome:
     Attributes:
         folder: where its results are.
         status: by cell key: `complete`, `stopped` (too many failures), or `owing` (transient failures: run again).
-        asked: answers by stage that were asked for, in this process.
-        computed: of those, really computed.
+        counts: what was asked for and what of it was computed or found on disk, by all workers.
         untracked: why the tracker was not told, or None.
     """
 
     folder: Path
     status: Mapping[str, str]
-    asked: Mapping[str, int]
-    computed: Mapping[str, int]
+    counts: Counts
     untracked: str | None = None
 
     @property
@@ -119,21 +107,46 @@ def run_sweep(
     """
     cells = plan(sweep)
     told = watcher or _Silent()
-    with SweepStore(Path(runs) / sweep.name) as store, _pool(pool) as open_pool:
+    with SweepStore(Path(runs) / sweep.name) as store, _pool(pool, sweep) as open_pool:
         asked = write_plan(sweep, cells, store)
         owing = [_Owing(cell, asked[cell.dataset.key], store.cell(cell.key), retry_failed) for cell in cells]
         told.planned(cells, sum(len(one.owed) for one in owing), sum(len(one.asked.examples) for one in owing))
-        status: dict[str, str] = {}
-        with Tracking(sweep, store, asked) as tracking:
-            for one in owing:
-                told.cell(one.cell, len(one.owed))
-                ended = _run_cell(one, sweep, open_pool, told)
-                status[one.cell.key] = ended.status
-                tracking.cell(cell_record(one.cell, ended.summary, one.store.folder, one.asked, ended.rows))
-                told.done(one.cell, ended.status, ended.summary)
+        opened = sweep.executor.open(open_pool, concurrency=sweep.concurrency)
+        with opened as workers, Tracking(sweep, store, asked) as tracking:
+            books = {one.cell.key: _Book(one, sweep, open_pool) for one in owing}
+
+            def end(book: _Book) -> None:
+                book.close()
+                one = book.one
+                tracking.cell(cell_record(one.cell, book.summary, one.store.folder, one.asked, book.rows))
+                told.done(one.cell, book.status, book.summary)
+
+            for book in books.values():
+                if not book.left:
+                    end(book)
+            jobs = schedule([(book.one.cell, book.left) for book in books.values()], asked)
+            # Closed here, not whenever it is collected: an error ends the work before the folder is free for others.
+            with closing(_rows(workers, jobs, books)) as rows:
+                for cell, prediction in rows:
+                    book = books[cell]
+                    told.row(book.one.cell, prediction)
+                    if book.add(prediction):
+                        end(book)
+            for book in books.values():
+                if not book.closed:  # stopped: what was left is not wanted
+                    end(book)
             tracking.finish(finish)
-        once = open_pool.once
-        return Outcome(store.folder, status, dict(once.asked), dict(once.computed), tracking.problem)
+        status = {key: book.status for key, book in books.items()}
+        return Outcome(store.folder, status, workers.counts(), tracking.problem)
+
+
+def _rows(workers: Workers, jobs: Sequence[Job], books: Mapping[str, _Book]) -> Generator[tuple[str, Prediction]]:
+    """Yields each job's cell and row once it is written."""
+
+    def finish(done: Done) -> tuple[str, Prediction]:
+        return done.job.cell, books[done.job.cell].write(done)
+
+    yield from workers.work(jobs, wanted=lambda job: not books[job.cell].full, finish=finish)
 
 
 class _Owing:
@@ -149,7 +162,7 @@ class _Owing:
         self.owed: list[Example] = []
         if not self.done:
             rows = store.load()
-            self.owed = [one for one in _grouped(asked.examples) if self._owes(rows.get(one.id), one, retry_failed)]
+            self.owed = [one for one in asked.examples if self._owes(rows.get(one.id), one, retry_failed)]
 
     def _owes(self, row: Prediction | None, example: Example, retry_failed: bool) -> bool:
         if row is None or row.example_key != self.asked.row_key(example, control=self.cell.control):
@@ -157,43 +170,72 @@ class _Owing:
         return row.answer is None and row.failure is not None and (row.failure.transient or retry_failed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    status: str
-    summary: Mapping[str, Any]
-    rows: Mapping[str, Prediction]
+class _Book:
+    """A cell's rows as they come in, until it is complete or too many have failed.
 
+    Attributes:
+        left: questions still to be asked.
+        rows: by example id, in the order in which they came.
+        closed: whether nothing more is expected, and `status` and `summary` stand.
+    """
 
-def _grouped(examples: Sequence[Example]) -> list[Example]:
-    """Returns the examples with those over the same documents side by side, in order of first appearance."""
-    places: dict[str, int] = {}
-    keys = [documents_key(example.documents) for example in examples]
-    order = [places.setdefault(key, len(places)) for key in keys]
-    return [example for _, example in sorted(zip(order, examples, strict=True), key=lambda pair: pair[0])]
+    def __init__(self, one: _Owing, sweep: Sweep, engines: Engines) -> None:
+        self.one = one
+        self.left = list(one.owed)
+        self.closed = False
+        self.status = "complete"
+        self.summary: Mapping[str, Any] = one.summary
+        self._engines = engines
+        self._awaited = 0
+        if one.done:
+            self.rows = one.store.load()
+            return
+        one.store.reopen(config.to_yaml(_resolved_cell(one.cell)))
+        self.rows = scored(one.store, one.asked, engines, control=one.cell.control)
+        owed = {example.id for example in one.owed}
+        self._failed = [name for name, row in self.rows.items() if row.failure is not None and name not in owed]
+        self._allowed = sweep.max_failures * len(one.asked.examples)
+        if self.full:
+            self.left = []
+        self._awaited = len(self.left)
 
+    @property
+    def full(self) -> bool:
+        """Whether too many questions have failed."""
+        return len(self._failed) > self._allowed
 
-def _run_cell(one: _Owing, sweep: Sweep, pool: EnginePool, told: Watcher) -> _Ended:
-    if one.done:
-        return _Ended("complete", one.summary, one.store.load())
-    one.store.reopen(config.to_yaml(_resolved_cell(one.cell)))
-    owed = {example.id for example in one.owed}
-    rows = scored(one.store, one.asked, pool, control=one.cell.control)
-    failures = sum(row.failure is not None for name, row in rows.items() if name not in owed)
-    allowed = sweep.max_failures * len(one.asked.examples)
-    if one.owed and failures <= allowed:
-        # Closed here, not whenever it is collected: an error must end the work before the folder is free for others.
-        with closing(_answers(one, pool, sweep.concurrency, allowed=allowed - failures)) as answers:
-            for prediction in answers:
-                told.row(one.cell, prediction)
-                failures += prediction.failure is not None
-                rows[prediction.example_id] = prediction
-    labels = {metric.label for metric in one.asked.metrics}
-    owing = any(_still_owes(row, labels) for row in rows.values())
-    status = "stopped" if failures > allowed else "owing" if owing else "complete"
-    summary = cell_summary(one.cell, status, rows, one.asked)
-    if status == "complete":
-        one.store.write_summary(summary)
-    return _Ended(status, summary, rows)
+    def write(self, done: Done) -> Prediction:
+        """Scores what came of a job and appends it; called from many threads."""
+        one, example = self.one, done.job.example
+        blank = Prediction(example.id, one.asked.row_key(example, control=one.cell.control))
+        row = score(replace(blank, answer=done.answer, failure=done.failure), example, one.asked, self._engines)
+        try:
+            one.store.append(row)
+        except (TypeError, ValueError) as error:  # a fact of the trace that is no JSON
+            row = score(replace(blank, failure=Failure.of("route", error)), example, one.asked, self._engines)
+            one.store.append(row)
+        if row.failure is not None:
+            self._failed.append(row.example_id)
+        return row
+
+    def add(self, row: Prediction) -> bool:
+        """Takes a written row; returns whether it was the last."""
+        self.rows[row.example_id] = row
+        self._awaited -= 1
+        return self._awaited == 0
+
+    def close(self) -> None:
+        """Settles how the cell ended, and marks it as done if it is."""
+        self.closed = True
+        one = self.one
+        if one.done:
+            return
+        labels = {metric.label for metric in one.asked.metrics}
+        owing = any(_still_owes(row, labels) for row in self.rows.values())
+        self.status = "stopped" if self.full else "owing" if owing else "complete"
+        self.summary = cell_summary(one.cell, self.status, self.rows, one.asked)
+        if self.status == "complete":
+            one.store.write_summary(self.summary)
 
 
 def _still_owes(row: Prediction, labels: set[str]) -> bool:
@@ -203,41 +245,6 @@ def _still_owes(row: Prediction, labels: set[str]) -> bool:
     return not labels <= set(row.scored_by)
 
 
-def _answers(one: _Owing, pool: EnginePool, concurrency: int, *, allowed: float) -> Generator[Prediction]:
-    """Yields rows as they are written, until more than `allowed` failed.
-
-    Leaving the loop early, or Ctrl-C, waits for the answers in flight only.
-    """
-    stop = threading.Event()
-    failed: list[str] = []
-
-    def work(example: Example) -> Prediction | None:
-        if stop.is_set():
-            return None
-        prediction = _predict(one, example, pool)
-        try:
-            one.store.append(prediction)
-        except (TypeError, ValueError) as error:  # a fact of the trace that is no JSON
-            prediction = _failed(one, example, failure_of("route", error), pool)
-            one.store.append(prediction)
-        if prediction.failure is not None:
-            failed.append(prediction.example_id)
-            if len(failed) > allowed:
-                stop.set()
-        return prediction
-
-    with ThreadPoolExecutor(concurrency, thread_name_prefix="ragvlc") as executor:
-        futures = [executor.submit(work, example) for example in one.owed]
-        try:
-            for future in as_completed(futures):
-                prediction = future.result()
-                if prediction is not None:
-                    yield prediction
-        finally:
-            stop.set()
-            executor.shutdown(wait=True, cancel_futures=True)
-
-
 def _resolved_cell(cell: Cell) -> dict[str, Any]:
     return {
         "name": cell.name,
@@ -245,29 +252,14 @@ def _resolved_cell(cell: Cell) -> dict[str, Any]:
         "dataset": cell.dataset.spec(),
         "settings": dict(cell.settings),
         "seed": cell.seed,
+        "latency": cell.latency,
     }
 
 
-def _predict(one: _Owing, example: Example, pool: EnginePool) -> Prediction:
-    cell = one.cell
-    try:
-        answer = cell.pipeline.answer_example(example, seed=cell.seed, pool=pool)
-    except Exception as error:  # noqa: BLE001 - a bad example is a row
-        stage = "generate" if isinstance(error, EngineError) else "route"
-        return _failed(one, example, failure_of(stage, error), pool)
-    row = Prediction(example.id, one.asked.row_key(example, control=cell.control), answer)
-    return score(row, example, one.asked, pool)
-
-
-def _failed(one: _Owing, example: Example, failure: Failure, pool: EnginePool) -> Prediction:
-    row = Prediction(example.id, one.asked.row_key(example, control=one.cell.control), failure=failure)
-    return score(row, example, one.asked, pool)
-
-
 @contextmanager
-def _pool(given: EnginePool | None) -> Iterator[EnginePool]:
+def _pool(given: EnginePool | None, sweep: Sweep) -> Iterator[EnginePool]:
     if given is not None:
         yield given
         return
-    with EnginePool() as pool:
+    with EnginePool(reuse=sweep.cache) as pool:
         yield pool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,14 +10,11 @@ from typing import Any
 from ragvlc.core.answer import Failure, Prediction, Usage
 from ragvlc.core.data import Example, content_key
 from ragvlc.core.engines import Engines
-from ragvlc.core.errors import RagvlcError
 from ragvlc.core.families import Examples, Metric
 from ragvlc.sweep.store import CellStore
 from ragvlc.sweep.summary import example_facts
 
-__all__ = ["Asked", "failure_of", "score", "scored", "standing", "stored_row_key"]
-
-log = logging.getLogger("ragvlc")
+__all__ = ["Asked", "score", "scored", "standing", "stored_row_key"]
 
 
 class Asked:
@@ -51,6 +47,10 @@ class Asked:
         """Returns what a row must carry to belong to `example`; the answers of controls depend on its gold too."""
         return stored_row_key(self._facts[example.id], control=control)
 
+    def group(self, example: Example) -> str:
+        """Returns the hash of the documents: questions of one group are best answered side by side."""
+        return str(self._facts[example.id]["group"])
+
     def scored_by(self, example: Example) -> dict[str, str]:
         """Returns what scores depend on besides the answer, by metric."""
         return self._scored_by[example.id]
@@ -66,13 +66,6 @@ def failed_scores(example: Example, metrics: Sequence[Metric]) -> dict[str, floa
     return {metric.label: metric.worst if metric.applies(example) else None for metric in metrics}
 
 
-def failure_of(stage: str, error: Exception) -> Failure:
-    """Returns an error as data."""
-    if not isinstance(error, RagvlcError):
-        log.debug("a row failed", exc_info=error)
-    return Failure(stage, type(error).__name__, str(error), bool(getattr(error, "transient", False)))
-
-
 def score(row: Prediction, example: Example, asked: Asked, engines: Engines) -> Prediction:
     """Returns the row with its scores; a metric that raises makes the row a failure, to be scored again later.
 
@@ -85,7 +78,7 @@ def score(row: Prediction, example: Example, asked: Asked, engines: Engines) -> 
         found = {metric.label: metric.assess(row.answer, example, engines) for metric in metrics}
         scores = {label: _finite(label, one.value) for label, one in found.items()}
     except Exception as error:  # noqa: BLE001 - a metric that fails on one answer is a row
-        failure = failure_of("score", error) if row.answer else row.failure
+        failure = Failure.of("score", error) if row.answer else row.failure
         return replace(row, failure=failure, scores={}, scored_by={}, flags=())
     return replace(
         row,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
@@ -12,10 +12,12 @@ from pydantic_core import PydanticCustomError
 from ragvlc import config
 from ragvlc.core.component import Component, Execution, part
 from ragvlc.core.errors import ConfigError, nearest
-from ragvlc.core.families import Dataset, Metric, Tracker
+from ragvlc.core.families import Dataset, Executor, Metric, Tracker
 from ragvlc.pipeline import Pipeline
 
-__all__ = ["Sweep"]
+__all__ = ["Latency", "Sweep"]
+
+Latency = Literal["warm", "cold"]
 
 
 def _load_pipelines(value: object, info: ValidationInfo) -> object:
@@ -66,6 +68,11 @@ class Sweep(Component):
         seed: from which every seed derives.
         max_failures: a cell stops when more than this share of its questions failed.
         concurrency: questions in work at the same time.
+        latency: `cold` asks one question at a time, ranks and generates anew, and uses no cache of prefixes: the
+            seconds of such a cell are those of a question that comes alone, once models are loaded and indexes made.
+            Tables of latency are made of cold cells only. Also an axis: `latency: [warm, cold]` does both.
+        cache: take rankings and greedy answers of earlier runs from disk, and leave them there for later ones.
+        executor: where the work is done.
         tracker: where results are shown besides the disk.
     """
 
@@ -82,6 +89,9 @@ class Sweep(Component):
     seed: int = 0
     max_failures: Annotated[float, Field(ge=0, le=1)] = 0.1
     concurrency: Annotated[int, Field(ge=1), Execution] = 16
+    latency: Latency = "warm"
+    cache: Annotated[bool, Execution] = True
+    executor: Annotated[Executor, Execution] = part("local")
     tracker: Annotated[Tracker, Execution] = part("mlflow")
 
     @model_validator(mode="after")

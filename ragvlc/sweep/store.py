@@ -20,20 +20,14 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from ragvlc.cache import write_whole
 from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import StoreError
 from ragvlc.sweep.rows import from_row, to_row
 
-__all__ = ["CellStore", "SweepStore", "write_whole"]
+__all__ = ["CellStore", "SweepStore"]
 
 log = logging.getLogger("ragvlc")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file so that readers see the old one or the new one, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 class CellStore:
@@ -95,13 +89,13 @@ class CellStore:
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Marks the cell as done."""
-        write_whole(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False))
+        write_whole(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
 
     def reopen(self, resolved: str) -> None:
         """Makes the folder ready for rows: not done, its settings written, no torn line."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "summary.json").unlink(missing_ok=True)
-        write_whole(self.folder / "resolved.yaml", resolved)
+        write_whole(self.folder / "resolved.yaml", resolved.encode())
         self.mend()
 
 
@@ -135,7 +129,7 @@ class SweepStore:
         """Writes what was asked of one data set and returns the file's name."""
         name = f"examples-{key[:16]}.jsonl"
         lines = [json.dumps(dict(example), ensure_ascii=True) + "\n" for example in examples]
-        write_whole(self.folder / name, "".join(lines))
+        write_whole(self.folder / name, "".join(lines).encode())
         return name
 
     def examples(self, name: str) -> list[dict[str, Any]]:
@@ -147,8 +141,8 @@ class SweepStore:
 
     def write_cells(self, resolved: str, cells: Sequence[Mapping[str, Any]]) -> None:
         """Writes what the sweep consists of."""
-        write_whole(self.folder / "sweep.yaml", resolved)
-        write_whole(self.folder / "cells.json", json.dumps(list(cells), indent=1, ensure_ascii=False))
+        write_whole(self.folder / "sweep.yaml", resolved.encode())
+        write_whole(self.folder / "cells.json", json.dumps(list(cells), indent=1, ensure_ascii=False).encode())
 
     def cells(self) -> list[dict[str, Any]]:
         """Returns what the sweep consists of. Raises `StoreError` if this is no results folder."""

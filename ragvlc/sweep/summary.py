@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
+import numpy as np
+
 from ragvlc.core.answer import Answer, Prediction
-from ragvlc.core.data import Example
+from ragvlc.core.data import Example, documents_key
 from ragvlc.core.families import Price
 from ragvlc.core.records import bound_name, score_name
 from ragvlc.statistics import mean_interval
@@ -38,6 +40,7 @@ def example_facts(example: Example) -> dict[str, Any]:
         "documents": [document.id for document in shown],
         "characters": [len(document.text) for document in shown],
         "document_count": len(example.documents),
+        "group": documents_key(example.documents)[:16],
         "evidence": [[span.document_id, span.start, span.end] for span in example.evidence],
         "cluster": example.cluster,
         "task": example.task,
@@ -52,6 +55,7 @@ def summarise(
     *,
     prices: Mapping[str, Mapping[str, Any]] | None = None,
     skipped: Mapping[str, int] | None = None,
+    cold: bool = False,
 ) -> dict[str, Any]:
     """Returns counts, means with 95 % intervals (resampled by cluster), tokens and seconds of a cell.
 
@@ -61,9 +65,11 @@ def summarise(
         labels: metric columns.
         prices: of the generators, by role.
         skipped: questions that the data set left out, by reason.
+        cold: whether the seconds are those of questions alone: then there are percentiles of them.
     """
-    found = {one["id"]: rows[one["id"]] for one in examples if one["id"] in rows}
-    clusters = [one["cluster"] for one in examples if one["id"] in rows]
+    here = [one for one in examples if one["id"] in rows]
+    found = {one["id"]: rows[one["id"]] for one in here}
+    clusters = [one["cluster"] for one in here]
     answers = [row.answer for row in found.values() if row.answer is not None]
     metrics = {}
     for label in labels:
@@ -84,6 +90,10 @@ def summarise(
         "skipped": sum((skipped or {}).values()),
         "metrics": metrics,
         **_costs(answers),
+        **_shared_prefixes(
+            [(one.get("group", one["id"]), found[one["id"]].answer) for one in examples if one["id"] in found]
+        ),
+        **(_latency(answers) if cold else {}),
         "cost": _cost(answers, prices or {}),
         "scoring_tokens": sum(row.scoring.prompt_tokens + row.scoring.completion_tokens for row in found.values()),
     }
@@ -100,11 +110,9 @@ def _costs(answers: Sequence[Answer]) -> dict[str, Any]:
     }
     return {
         "prompt_tokens": _mean([answer.usage.prompt_tokens for answer in answers]),
-        "cached_tokens": _mean([answer.usage.cached_tokens for answer in answers]),
         "completion_tokens": _mean([answer.usage.completion_tokens for answer in answers]),
         "calls": _mean([answer.usage.calls for answer in answers]),
         "dropped_tokens": _mean([answer.dropped_tokens for answer in answers]),
-        "engine_seconds": _mean([answer.timing.engine_seconds for answer in answers]),
         "queue_seconds": _mean([answer.timing.queue_seconds for answer in answers]),
         "search_seconds": _mean([answer.timing.phases.get("search", 0.0) for answer in answers]),
         "first_token_seconds": _mean(first),
@@ -112,7 +120,56 @@ def _costs(answers: Sequence[Answer]) -> dict[str, Any]:
         "indexes": len(indexes),
         "engine_seconds_total": sum(answer.timing.engine_seconds for answer in answers),
         "engine_seconds_reused": sum(answer.timing.engine_seconds for answer in answers if answer.reused),
+        "process_bytes": max((answer.memory.get("process", 0) for answer in answers), default=0),
+        "device_bytes": max((answer.memory.get("device", 0) for answer in answers), default=0),
     }
+
+
+def _shared_prefixes(rows: Sequence[tuple[str, Answer | None]]) -> dict[str, Any]:
+    """Returns cached tokens and seconds in the engine as if the cell had run alone, and what it owes to other cells.
+
+    Some question of a cell must compute the beginning that its prompts over the same documents share. Where none has,
+    another cell has: the longest such beginning is charged here, once. Answers of several calls are left as they are:
+    which of their calls found what cannot be told from their sum.
+    """
+    answers = [answer for _, answer in rows if answer is not None]
+    by_group: dict[str, list[Answer]] = {}
+    for group, answer in rows:
+        if answer is not None and answer.usage.calls == 1:
+            by_group.setdefault(group, []).append(answer)
+    owed = [
+        max(group, key=lambda answer: answer.usage.cached_tokens)
+        for group in by_group.values()
+        if all(answer.usage.cached_tokens for answer in group)
+    ]
+    tokens = sum(answer.usage.cached_tokens for answer in owed)
+    seconds = sum(answer.timing.phases.get("saved", 0.0) for answer in owed)
+    saved = sum(answer.timing.phases.get("saved", 0.0) for answer in answers)
+    n = len(answers) or 1
+    return {
+        "cached_tokens": (sum(answer.usage.cached_tokens for answer in answers) - tokens) / n if answers else None,
+        "engine_seconds": (sum(answer.timing.engine_seconds for answer in answers) + seconds) / n if answers else None,
+        "prefix_seconds_saved": saved - seconds,
+        "prefix_seconds_owed": seconds,
+    }
+
+
+def _latency(answers: Sequence[Answer]) -> dict[str, float]:
+    """Returns the median and the 95th percentile of the seconds to the first token and to the whole answer.
+
+    The whole is search, reranking and the engine; making an index is not in it.
+    """
+    phases = ("search", "rerank")
+    whole = [
+        answer.timing.engine_seconds + sum(answer.timing.phases.get(name, 0.0) for name in phases) for answer in answers
+    ]
+    first = [answer.timing.first_token_seconds for answer in answers if answer.timing.first_token_seconds is not None]
+    found = {}
+    for name, seconds in (("first_token", first), ("answer", whole)):
+        if seconds:
+            found[f"cold_{name}_seconds_median"] = median(seconds)
+            found[f"cold_{name}_seconds_p95"] = float(np.percentile(seconds, 95))
+    return found
 
 
 def _cost(answers: Sequence[Answer], prices: Mapping[str, Mapping[str, Any]]) -> float | None:
@@ -133,7 +190,7 @@ def metric_values(summary: Mapping[str, Any]) -> dict[str, float]:
 
     Names are `group/name`, because MLflow shows a section for each group. It sorts them by the alphabet and puts what
     has no group last, so these come in the order in which they are read: `score/`, `score/high/` and `score/low/` (its
-    bounds), `seconds/`, `spend/` (money), `tokens/` and `totals/`.
+    bounds), `memory/`, `seconds/`, `spend/` (money), `tokens/` and `totals/`.
     """
     flat: dict[str, float] = {}
     for label, figures in summary["metrics"].items():
@@ -150,4 +207,6 @@ def _group(name: str) -> str:
         return "seconds"
     if name.endswith("_tokens") or name == "calls":
         return "tokens"
+    if name.endswith("_bytes"):
+        return "memory"
     return "spend" if name == "cost" else "totals"

@@ -96,6 +96,7 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
             "repeat": cell.repeat,
             "seed": cell.seed,
             "control": cell.control,
+            "latency": cell.latency,
             "examples": files[cell.dataset.key],
             "metrics": [metric.label for metric in sweep.metrics],
             "baseline": sweep.baseline or next(iter(sweep.pipelines)),
@@ -117,7 +118,7 @@ def _prices(cell: Cell) -> dict[str, Any]:
 def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked: Asked) -> dict[str, Any]:
     """Returns a cell's figures, with what they stand for."""
     labels = [metric.label for metric in asked.metrics]
-    figures = summarise(asked.facts, rows, labels, prices=_prices(cell), skipped=asked.skipped)
+    figures = summarise(asked.facts, rows, labels, prices=_prices(cell), skipped=asked.skipped, cold=cell.cold)
     return {"key": cell.key, "name": cell.name, "status": status, "asked": asked.key, **figures}
 
 

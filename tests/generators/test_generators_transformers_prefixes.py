@@ -202,3 +202,39 @@ def test_smollm2_in_float32_is_plain_generate(language_model: Path) -> None:
         out = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=12)
         assert list(one.token_ids) == out[0, ids.shape[1] :].tolist()
     engine.close()
+
+
+def test_what_a_shared_beginning_cost_is_told_to_those_who_share_it(tiny_model: Path) -> None:
+    """The first pays; the others know what they were spared, whether they branch off or copy."""
+    document = text(3, 80)
+    engine = opened(tiny_model)
+    first = one_by_one(engine, [asked(document, "one one")])[0].timing
+    others = [one.timing for one in one_by_one(engine, [asked(document, f"word {n}") for n in range(3)])]
+    assert first.phases["saved"] == 0
+    for timing in others:
+        assert 0.5 * first.phases["prefill"] < timing.phases["saved"] <= first.phases["prefill"]
+        assert timing.engine_seconds == pytest.approx(timing.phases["prefill"] + timing.phases["decode"])
+    together = [one.timing.phases["saved"] for one in opened(tiny_model).generate(
+        [asked(document, f"word {n}") for n in range(4)]
+    )]  # fmt: skip
+    assert sorted(saved > 0 for saved in together) == [False, True, True, True]
+
+
+def test_a_copied_beginning_passes_its_cost_on(tiny_model: Path) -> None:
+    engine = opened(tiny_model)
+    start = text(5, 60)
+    whole = [asked(start + " " + text(seed, 50), "word") for seed in (6, 7)]
+    first, copied = (one.timing for one in one_by_one(engine, whole))
+    [again] = one_by_one(engine, [asked(start + " " + text(7, 50), "one two")])
+    assert 0 < copied.phases["saved"] < first.phases["prefill"]
+    assert again.usage.cached_tokens > 0
+    assert again.timing.phases["saved"] > copied.phases["saved"]
+
+
+def test_a_cold_request_takes_nothing_and_leaves_nothing(tiny_model: Path, plain) -> None:
+    document = text(4, 80)
+    engine = opened(tiny_model)
+    cold = asked(document, "one one", cold=True)
+    found = one_by_one(engine, [cold, cold, asked(document, "one two"), asked(document, "two"), cold])
+    assert [one.usage.cached_tokens > 0 for one in found] == [False, False, False, True, False]
+    assert len({one.token_ids for one in (found[0], found[1], found[4])}) == 1

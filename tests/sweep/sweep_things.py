@@ -186,9 +186,6 @@ class Interrupting:
     def planned(self, cells: Sequence[Cell], owed: int, total: int) -> None:
         """Does nothing."""
 
-    def cell(self, cell: Cell, owed: int) -> None:
-        """Does nothing."""
-
     def row(self, cell: Cell, prediction: Prediction) -> None:
         """Interrupts when it is time."""
         self.left -= 1

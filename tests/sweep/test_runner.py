@@ -79,7 +79,7 @@ def test_a_run_answers_everything_and_says_so(data: Path, runs: Path) -> None:
     assert {row.answer.text for row in full.rows.values() if row.answer} == set(things.COLOURS)
     assert full.summary["metrics"]["contains"]["mean"] == 1.0
     assert len(engine.requests) == 24
-    assert outcome.asked["generate"] == outcome.computed["generate"] == 24
+    assert outcome.counts.asked["generate"] == outcome.counts.computed["generate"] == 24
     assert outcome.untracked is None
 
 
@@ -174,7 +174,7 @@ def test_a_changed_reference_scores_again_and_asks_only_controls(data: Path, run
     assert asked_about(engine) == ["q3"]
     assert cell_of(outcome, "full").rows["q3"].scores == {"contains": 0.0}
     assert len(lines(outcome, "full")) == 13, "one row scored again"
-    assert outcome.computed["generate"] == 1
+    assert outcome.counts.computed["generate"] == 1
 
 
 def test_a_changed_question_is_owed_and_its_old_row_counts_no_more(data: Path, runs: Path) -> None:
@@ -510,9 +510,6 @@ class Listening(things.Interrupting):
     def planned(self, cells: Any, owed: int, total: int) -> None:
         self.heard.append(("planned", len(cells), owed, total))
 
-    def cell(self, cell: Any, owed: int) -> None:
-        self.heard.append(("cell", cell.name, owed))
-
     def row(self, cell: Any, prediction: Any) -> None:
         self.heard.append(("row", cell.name))
 
@@ -524,6 +521,5 @@ def test_a_watcher_hears_of_every_row(data: Path, runs: Path) -> None:
     ran(sweep_over(data, pipelines={"full": FULL}), runs)
     watcher = Listening()
     ran(sweep_over(data), runs, watcher=watcher)
-    assert watcher.heard[:3] == [("planned", 2, 12, 24), ("cell", "full", 0), ("done", "full", "complete", 12)]
-    assert watcher.heard[3] == ("cell", "rag", 12)
-    assert watcher.heard[4:] == [("row", "rag")] * 12 + [("done", "rag", "complete", 12)]
+    assert watcher.heard[:2] == [("planned", 2, 12, 24), ("done", "full", "complete", 12)]
+    assert watcher.heard[2:] == [("row", "rag")] * 12 + [("done", "rag", "complete", 12)]

@@ -29,6 +29,7 @@ ANSWER = Answer(
     finish="length",
     reused=True,
     bills={"main": Usage(8, 2, 3, 3, 0, 0), "judge": Usage(2, 0, 0, 1, 5, 6)},
+    memory={"process": 7},
 )
 ROW = Prediction(
     "q\ud83d", "key", ANSWER, None, {"m": 0.5, "none": None}, ("unparsed",), {"m": "abc"}, Usage(7, 0, 1, 1)

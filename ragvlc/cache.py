@@ -1,0 +1,166 @@
+"""What is computed once and found again by later runs: results on disk under the hash of all that made them.
+
+A folder a stage, a file an entry, named by its key. Writers replace whole files, so any number of threads, processes
+and machines may share the folder, and whoever reads sees a whole entry or none. Every entry carries a checksum: a
+damaged one is reported, dropped and computed again.
+
+    $RAGVLC_STORE/indexes/ab/ab12….npz        arrays, such as vectors of chunks (the archive has checksums of its own)
+    $RAGVLC_STORE/rankings/ab/ab12….v1.json   SHA-256 of what follows, a line break, JSON
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragvlc import packaged
+
+if TYPE_CHECKING:
+    from ragvlc.core.engines import Arrays
+
+__all__ = ["STAGES", "Cache", "Held", "write_whole"]
+
+log = logging.getLogger("ragvlc")
+
+STAGES = ("chunkings", "indexes", "rankings", "rerankings", "answers")
+"""What is kept: pieces of documents, arrays of indexes, retrievers' and rerankers' orders, greedy answers."""
+
+_JSON_ENDING = "v1.json"  # counted up when the form of a stage's values changes: those of before are not found then
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a stage holds.
+
+    Attributes:
+        entries: files.
+        bytes: of all of them.
+    """
+
+    entries: int = 0
+    bytes: int = 0
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that readers see the old one or the new one, never a part."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+class Cache:
+    """Entries by stage and key.
+
+    Args:
+        folder: where they are; by default `$RAGVLC_STORE`, or else `store` in the folder of downloaded models.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        chosen = os.environ.get("RAGVLC_STORE")
+        default = Path(chosen).expanduser().absolute() if chosen else packaged.cache_folder() / "store"
+        self.folder = folder or default
+
+    def get(self, stage: str, key: str) -> Any:  # noqa: ANN401 - JSON
+        """Returns the JSON value kept under `key`, or None if there is none or it is damaged."""
+        path = self._path(stage, key, _JSON_ENDING)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            log.warning("%s cannot be read (%s); it is computed again", path, error)
+            return None
+        if not _whole(data):
+            log.warning("%s is damaged; it is computed again", path)
+            return None
+        return json.loads(data[65:].decode("utf-8", "surrogatepass"))
+
+    def put(self, stage: str, key: str, value: Any) -> None:  # noqa: ANN401 - JSON
+        """Keeps a JSON value. A full or read-only disk costs a warning, never a result."""
+        data = _JSON.encode(value).encode("utf-8", "surrogatepass")
+        self._write(self._path(stage, key, _JSON_ENDING), hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+
+    def arrays(self, key: str, build: Callable[[], Arrays]) -> Arrays:
+        """Returns the arrays kept under `key` among the indexes, built and kept if absent or damaged."""
+        import io
+
+        import numpy as np
+
+        path = self._path("indexes", key, "npz")
+        if path.exists():
+            try:
+                with np.load(path, allow_pickle=False) as kept:
+                    return {name: kept[name] for name in kept.files}
+            except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+                log.warning("%s is damaged (%s); it is built again", path, error)
+        arrays = build()
+        packed = io.BytesIO()
+        np.savez(packed, allow_pickle=False, **dict(arrays))
+        self._write(path, packed.getvalue())
+        return arrays
+
+    def held(self, stage: str) -> Held:
+        """Returns what a stage holds."""
+        sizes = [path.stat().st_size for path in self._entries(stage)]
+        return Held(len(sizes), sum(sizes))
+
+    def damaged(self, stage: str) -> list[Path]:
+        """Returns the entries of a stage whose checksum is wrong."""
+        return [path for path in self._entries(stage) if not _sound(path)]
+
+    def clear(self, stage: str, *, older_than: float = 0.0) -> Held:
+        """Deletes a stage's entries that were written more than so many seconds ago; returns what went."""
+        entries, size = 0, 0
+        for path in self._entries(stage):
+            facts = path.stat()
+            if time.time() - facts.st_mtime >= older_than:
+                path.unlink(missing_ok=True)
+                entries, size = entries + 1, size + facts.st_size
+        return Held(entries, size)
+
+    def _path(self, stage: str, key: str, ending: str) -> Path:
+        return self.folder / stage / key[:2] / f"{key}.{ending}"
+
+    def _entries(self, stage: str) -> Iterator[Path]:
+        # Parts of writers that were killed are entries too: they are damaged, and go with the rest.
+        return (path for path in (self.folder / stage).glob("??/*") if path.is_file())
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            write_whole(path, data)
+        except OSError as error:
+            log.warning("%s cannot be written (%s): later runs will compute it again", path, error)
+
+
+def _whole(data: bytes) -> bool:
+    return data[64:65] == b"\n" and hashlib.sha256(data[65:]).hexdigest().encode() == data[:64]
+
+
+def _sound(path: Path) -> bool:
+    try:
+        if path.suffix == ".json":
+            return _whole(path.read_bytes())
+        with zipfile.ZipFile(path) as archive:
+            return path.suffix == ".npz" and archive.testzip() is None
+    except (OSError, EOFError, zipfile.BadZipFile):
+        return False

@@ -1,0 +1,44 @@
+"""Parts of answers as JSON values and back, for whatever is kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from ragvlc.core.answer import Failure, Step, Timing, Usage
+
+__all__ = ["flat", "read_steps", "step_form", "timing_form"]
+
+
+def flat(value: Usage | Failure) -> dict[str, Any]:
+    """Returns the fields of a flat dataclass; `dataclasses.asdict` copies deeply and is several times slower."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def timing_form(timing: Timing) -> dict[str, Any]:
+    """Returns what `Timing(**form)` takes."""
+    return {
+        "queue_seconds": timing.queue_seconds,
+        "first_token_seconds": timing.first_token_seconds,
+        "engine_seconds": timing.engine_seconds,
+        "phases": dict(timing.phases),
+    }
+
+
+def step_form(step: Step) -> dict[str, Any]:
+    """Returns a step and those below it."""
+    row: dict[str, Any] = {"name": step.name, "facts": dict(step.facts), "seconds": step.seconds}
+    if step.usage != Usage():
+        row["usage"] = flat(step.usage)
+    if step.steps:
+        row["steps"] = [step_form(inner) for inner in step.steps]
+    return row
+
+
+def read_steps(rows: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
+    """Returns the steps whose forms these are."""
+    return tuple(
+        Step(row["name"], row["facts"], Usage(**row.get("usage", {})), row["seconds"], read_steps(row.get("steps", ())))
+        for row in rows
+    )

@@ -1,0 +1,80 @@
+"""Work to be done: one question to one pipeline, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from ragvlc.core.answer import Answer, Failure
+from ragvlc.core.component import Component
+from ragvlc.core.data import Example
+
+__all__ = ["Counts", "Done", "Job", "Workers"]
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One question to one cell's pipeline.
+
+    Attributes:
+        cell: key of the cell.
+        pipeline: a `ragvlc.Pipeline`.
+        example: the question.
+        seed: of the cell.
+        cold: nothing but opened models, chunks and indexes may be taken from others' work.
+        stage: jobs of one stage go together; the next stage starts when none of this one is left.
+        group: jobs of one group share documents, and are best done side by side.
+    """
+
+    cell: str
+    pipeline: Component
+    example: Example
+    seed: int
+    cold: bool = False
+    stage: int = 0
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a job: an answer or a failure."""
+
+    job: Job
+    answer: Answer | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was asked for and what of it was really computed, by stage (`chunk`, `index`, `rank`, `generate` ...).
+
+    Attributes:
+        asked: requests.
+        computed: computations.
+        stored: found on disk, from earlier runs.
+    """
+
+    asked: Mapping[str, int] = field(default_factory=dict)
+    computed: Mapping[str, int] = field(default_factory=dict)
+    stored: Mapping[str, int] = field(default_factory=dict)
+
+
+class Workers(Protocol):
+    """Whoever does jobs, opened by an executor."""
+
+    def work(
+        self, jobs: Sequence[Job], *, wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
+    ) -> Iterator[ResultT]:
+        """Yields what `finish` makes of each job that is `wanted` when its turn comes, in any order.
+
+        `finish` is called in this process, from several threads. Closing the iterator, or an error, waits for what is
+        in flight and does no more; whatever was in flight is finished too.
+        """
+        ...
+
+    def counts(self) -> Counts:
+        """Returns what all workers asked for and computed so far."""
+        ...

@@ -1,0 +1,1 @@
+"""Where a sweep's questions are answered: in this process, or on a cluster."""

@@ -1,0 +1,139 @@
+"""A job done in the process that holds the models, and what memory it saw."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Self, cast
+
+from ragvlc.core.answer import Failure
+from ragvlc.core.errors import EngineError
+from ragvlc.core.work import Counts, Done, Job
+from ragvlc.pipeline import Pipeline
+from ragvlc.pool import EnginePool
+
+__all__ = ["Desk", "MemoryMeter", "counts_of", "done_with"]
+
+_EVERY = 0.25
+_LOOK_FOR_CHILDREN = 8
+
+
+class MemoryMeter:
+    """Looks at this process and its devices a few times a second, and notes the most for everyone who is at work.
+
+    Bytes of `process` are what it and its child processes hold of the machine's memory; of `device`, what is in use on
+    the GPUs that this process sees, by whomever.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._peaks: dict[int, dict[str, int]] = {}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._children: list[Any] = []
+        self._looks = 0
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._watch, name="ragvlc-memory", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    @contextmanager
+    def peak(self) -> Iterator[dict[str, int]]:
+        """Gives a mapping that holds the most that was seen until now, at the end of the block too."""
+        seen: dict[str, int] = {}
+        with self._lock:
+            self._peaks[id(seen)] = seen
+        try:
+            yield seen
+        finally:
+            with self._lock:
+                del self._peaks[id(seen)]
+            if not seen:  # over before anyone looked
+                _raise(seen, self._look())
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_EVERY):
+            now = self._look()
+            with self._lock:
+                for seen in self._peaks.values():
+                    _raise(seen, now)
+
+    def _look(self) -> dict[str, int]:
+        import psutil
+
+        own = psutil.Process()
+        if self._looks % _LOOK_FOR_CHILDREN == 0:  # listing them reads the whole process table
+            self._children = own.children(recursive=True)
+        self._looks += 1
+        total = own.memory_info().rss
+        for child in self._children:
+            try:
+                total += child.memory_info().rss
+            except psutil.Error:  # it has ended
+                continue
+        return {"process": total, **_device_bytes()}
+
+
+def _device_bytes() -> dict[str, int]:
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return {}
+    pairs = [torch.cuda.mem_get_info(device) for device in range(torch.cuda.device_count())]
+    return {"device": sum(total - free for free, total in pairs)}
+
+
+def _raise(seen: dict[str, int], now: dict[str, int]) -> None:
+    for place, size in now.items():
+        seen[place] = max(size, seen.get(place, 0))
+
+
+class Desk:
+    """Answers jobs with the models of a pool.
+
+    Args:
+        pool: opened models and shared computations.
+        meter: an entered one.
+    """
+
+    def __init__(self, pool: EnginePool, meter: MemoryMeter) -> None:
+        self._pool = pool
+        self._meter = meter
+        self._warmed: set[str] = set()
+
+    def answer(self, job: Job) -> Done:
+        """Returns what came of a job; an error is data."""
+        pipeline = cast("Pipeline", job.pipeline)
+        try:
+            if job.cold and job.cell not in self._warmed:
+                self._warmed.add(job.cell)  # what starting up costs is no question's own
+                pipeline.answer_example(job.example, seed=job.seed, pool=self._pool, cold=True)
+            with self._meter.peak() as memory:
+                answer = pipeline.answer_example(job.example, seed=job.seed, pool=self._pool, cold=job.cold)
+        except Exception as error:  # noqa: BLE001 - a bad example is a row
+            stage = "generate" if isinstance(error, EngineError) else "route"
+            return Done(job, failure=Failure.of(stage, error))
+        return Done(job, answer=replace(answer, memory=memory))
+
+
+def counts_of(pool: EnginePool) -> Counts:
+    """Returns what was asked of a pool."""
+    return Counts(dict(pool.once.asked), dict(pool.once.computed), dict(pool.once.stored))
+
+
+def done_with(jobs: Sequence[Job], later: Sequence[Job]) -> set[str]:
+    """Returns the keys of generators that `jobs` used and `later` ones do not: they can be closed in between."""
+    return _generators(jobs) - _generators(later)
+
+
+def _generators(jobs: Sequence[Job]) -> set[str]:
+    pipelines = {job.cell: cast("Pipeline", job.pipeline) for job in jobs}
+    return {model.key for pipeline in pipelines.values() for model in pipeline.generators.values()}
