@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_FLAGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tools quickstart models test check format generate bench clean
+.PHONY: help install install-tools quickstart models test check format generate bench bench-gpu clean
 
 help:
 	@echo "make quickstart   install, fetch two small models, compare full context with retrieval (CPU, minutes)"
@@ -20,6 +20,7 @@ help:
 	@echo "make test         the tests (offline, CPU)"
 	@echo "make generate     write the README's table of kinds and the JSON Schemas again"
 	@echo "make bench        the measurements behind the figures on speed"
+	@echo "make bench-gpu    those that need a GPU and vLLM in the environment"
 	@echo "make clean        remove the environment, caches and builds; results in runs/ stay"
 
 $(BIN)/python:
@@ -62,6 +63,13 @@ generate: $(VENV)/.installed-tools
 bench: $(VENV)/.installed-tools models
 	$(BIN)/python tests/benchmarks/run.py
 	$(BIN)/python tests/benchmarks/full_context.py --documents 2 --repeats 1
+	$(BIN)/python tests/benchmarks/grid.py --repeats 1
+	$(BIN)/python tests/benchmarks/grid.py --reader smollm2 --quick
+	$(BIN)/python tests/benchmarks/ray_workers.py
+
+# One GPU and vLLM, or two GPUs: see the head of each file for its options.
+bench-gpu: $(VENV)/.installed-tools
+	$(BIN)/python tests/benchmarks/vllm_throughput.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

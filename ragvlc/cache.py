@@ -11,11 +11,12 @@ damaged one is reported, dropped and computed again.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import os
-import tempfile
 import time
+import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ STAGES = ("chunkings", "indexes", "rankings", "rerankings", "answers")
 """What is kept: pieces of documents, arrays of indexes, retrievers' and rerankers' orders, greedy answers."""
 
 _JSON_ENDING = "v1.json"  # counted up when the form of a stage's values changes: those of before are not found then
+_PROCESS = uuid.uuid4().hex[:12]  # processes of several machines may write into one folder
+_PARTS = itertools.count()
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -51,20 +54,20 @@ class Held:
     bytes: int = 0
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: str | Path, data: bytes) -> None:
     """Writes a file so that readers see the old one or the new one, never a part."""
+    part = f"{path}.{_PROCESS}-{os.getpid()}-{next(_PARTS)}.part"
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        file = open(part, "xb")  # noqa: SIM115, PTH123 - closed below; this and the next run for every entry
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    part = Path(name)
+        Path(part).parent.mkdir(parents=True, exist_ok=True)
+        file = open(part, "xb")  # noqa: SIM115, PTH123
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with file:
             file.write(data)
-        part.replace(path)
+        os.replace(part, path)  # noqa: PTH105
     except BaseException:
-        part.unlink(missing_ok=True)
+        Path(part).unlink(missing_ok=True)
         raise
 
 
@@ -79,12 +82,14 @@ class Cache:
         chosen = os.environ.get("RAGVLC_STORE")
         default = Path(chosen).expanduser().absolute() if chosen else packaged.cache_folder() / "store"
         self.folder = folder or default
+        self._folder = str(self.folder)
 
     def get(self, stage: str, key: str) -> Any:  # noqa: ANN401 - JSON
         """Returns the JSON value kept under `key`, or None if there is none or it is damaged."""
         path = self._path(stage, key, _JSON_ENDING)
         try:
-            data = path.read_bytes()
+            with open(path, "rb") as file:  # noqa: PTH123 - asked for every entry, and mostly in vain
+                data = file.read()
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -107,7 +112,7 @@ class Cache:
         import numpy as np
 
         path = self._path("indexes", key, "npz")
-        if path.exists():
+        if os.path.exists(path):  # noqa: PTH110
             try:
                 with np.load(path, allow_pickle=False) as kept:
                     return {name: kept[name] for name in kept.files}
@@ -138,14 +143,14 @@ class Cache:
                 entries, size = entries + 1, size + facts.st_size
         return Held(entries, size)
 
-    def _path(self, stage: str, key: str, ending: str) -> Path:
-        return self.folder / stage / key[:2] / f"{key}.{ending}"
+    def _path(self, stage: str, key: str, ending: str) -> str:
+        return f"{self._folder}/{stage}/{key[:2]}/{key}.{ending}"
 
     def _entries(self, stage: str) -> Iterator[Path]:
         # Parts of writers that were killed are entries too: they are damaged, and go with the rest.
         return (path for path in (self.folder / stage).glob("??/*") if path.is_file())
 
-    def _write(self, path: Path, data: bytes) -> None:
+    def _write(self, path: str, data: bytes) -> None:
         try:
             write_whole(path, data)
         except OSError as error:

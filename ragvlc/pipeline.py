@@ -128,6 +128,12 @@ class Pipeline(Component):
     def _models(self) -> Models:
         return Models(self.generators, self.embedders)
 
+    def __getstate__(self) -> dict[Any, Any]:
+        """What travels to another process: the settings, not opened models, nor keys by places in memory."""
+        state = super().__getstate__()
+        own = {name: value for name, value in state["__dict__"].items() if name != "_models"}
+        return {**state, "__dict__": own, "__pydantic_private__": {"_pool": None}}
+
     def close(self) -> None:
         """Frees the models opened by `answer`."""
         if self._pool is not None:

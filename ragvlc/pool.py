@@ -181,6 +181,7 @@ class EnginePool:
     Attributes:
         once: shared computations of everything that works with this pool.
         cache: where indexes are kept.
+        reuse: as given.
         building: held by whoever builds arrays, so that waiting for the embedder is no cost of an index.
     """
 
@@ -189,6 +190,7 @@ class EnginePool:
         # machine slow each other down several times over.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         self.cache = cache or Cache()
+        self.reuse = reuse
         self.once = Once(self.cache if reuse else None)
         self.building = threading.RLock()
         self._engines: dict[str, Any] = {}

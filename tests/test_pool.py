@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from ragvlc.cache import Cache
 from ragvlc.core.engines import TextEngine, VectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder
 from ragvlc.generators.scripted import Scripted
-from ragvlc.cache import Cache
 from ragvlc.pool import EnginePool, Once
 from ragvlc.testing import WordVectors
 

@@ -30,6 +30,7 @@ __all__ = [
     "out",
     "results_folder",
     "runs_folder",
+    "settings_of",
 ]
 
 app = typer.Typer(
@@ -51,20 +52,26 @@ LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Ask onl
 RUNS = Path("runs")
 
 
-def load_sweep(experiment: str, settings: list[str] | None, limit: int | None) -> Sweep:
-    """Returns the sweep that is meant, with the settings given on the command line."""
-    from ragvlc.sweep.spec import Sweep
-
-    overrides: dict[str, Any] = {}
+def settings_of(settings: list[str] | None) -> dict[str, Any]:
+    """Returns the values of `--set PATH=VALUE` by path."""
+    found: dict[str, Any] = {}
     for setting in settings or []:
         path, separator, text = setting.partition("=")
         if not separator:
             raise ConfigError(f"--set {setting}: needs PATH=VALUE.")
         try:
-            overrides[path.strip()] = yaml.safe_load(text)
+            found[path.strip()] = yaml.safe_load(text)
         except yaml.YAMLError as error:
             problem = getattr(error, "problem", None) or error
             raise ConfigError(f"--set {setting}: the value is not YAML: {problem}.") from error
+    return found
+
+
+def load_sweep(experiment: str, settings: list[str] | None, limit: int | None) -> Sweep:
+    """Returns the sweep that is meant, with the settings given on the command line."""
+    from ragvlc.sweep.spec import Sweep
+
+    overrides = settings_of(settings)
     if limit is not None:
         overrides["dataset.limit"] = limit
     found = Path(experiment) / "sweep.yaml" if is_results(Path(experiment)) else experiment

@@ -47,6 +47,7 @@ def run(
     limit: LimitOption = None,
     runs: RunsOption = RUNS,
     retry: Annotated[str | None, typer.Option("--retry", help="`failed`: ask failed questions again.")] = None,
+    over_budget: Annotated[bool, typer.Option("--over-budget", help="Start even beyond the budget.")] = False,
 ) -> None:
     """Run what an experiment still owes, then print the comparison. Stop with Ctrl-C and run again at any time."""
     from ragvlc.progress import Progress
@@ -55,6 +56,11 @@ def run(
     if retry not in (None, "failed"):
         raise ConfigError(f"--retry {retry}: not known. Known: failed.")
     sweep = load_sweep(experiment, settings, limit)
+    if sweep.budget is not None and not over_budget:
+        from ragvlc.estimate.limits import over_budget as exceeded
+
+        if problems := exceeded(sweep, runs_folder(experiment, runs)):
+            raise ConfigError(problems)
     try:
         with Progress() as watcher:
             outcome = run_sweep(

@@ -13,7 +13,11 @@ __all__ = ["flat", "read_steps", "step_form", "timing_form"]
 
 def flat(value: Usage | Failure) -> dict[str, Any]:
     """Returns the fields of a flat dataclass; `dataclasses.asdict` copies deeply and is several times slower."""
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+    return {name: getattr(value, name) for name in (_USAGE if isinstance(value, Usage) else _FAILURE)}
+
+
+_USAGE = tuple(field.name for field in fields(Usage))
+_FAILURE = tuple(field.name for field in fields(Failure))
 
 
 def timing_form(timing: Timing) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ragvlc.pool import EnginePool
 __all__ = ["Desk", "MemoryMeter", "counts_of", "done_with"]
 
 _EVERY = 0.25
-_LOOK_FOR_CHILDREN = 8
+_LOOK_FOR_CHILDREN = 20
 
 
 class MemoryMeter:
@@ -35,8 +35,11 @@ class MemoryMeter:
         self._thread: threading.Thread | None = None
         self._children: list[Any] = []
         self._looks = 0
+        self._now: dict[str, int] = {}
+        self._own: Any = None
 
     def __enter__(self) -> Self:
+        self._now = self._look()
         self._thread = threading.Thread(target=self._watch, name="ragvlc-memory", daemon=True)
         self._thread.start()
         return self
@@ -57,24 +60,24 @@ class MemoryMeter:
         finally:
             with self._lock:
                 del self._peaks[id(seen)]
-            if not seen:  # over before anyone looked
-                _raise(seen, self._look())
+            _raise(seen, self._now)  # it may be over before anyone looked
 
     def _watch(self) -> None:
         while not self._stop.wait(_EVERY):
-            now = self._look()
+            self._now = self._look()
             with self._lock:
                 for seen in self._peaks.values():
-                    _raise(seen, now)
+                    _raise(seen, self._now)
 
     def _look(self) -> dict[str, int]:
         import psutil
 
-        own = psutil.Process()
+        if self._own is None:
+            self._own = psutil.Process()
         if self._looks % _LOOK_FOR_CHILDREN == 0:  # listing them reads the whole process table
-            self._children = own.children(recursive=True)
+            self._children = self._own.children(recursive=True)
         self._looks += 1
-        total = own.memory_info().rss
+        total = self._own.memory_info().rss
         for child in self._children:
             try:
                 total += child.memory_info().rss
@@ -84,10 +87,10 @@ class MemoryMeter:
 
 
 def _device_bytes() -> dict[str, int]:
-    torch: Any = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+    cuda: Any = getattr(sys.modules.get("torch"), "cuda", None)  # another thread may be importing it
+    if not getattr(cuda, "is_initialized", bool)():
         return {}
-    pairs = [torch.cuda.mem_get_info(device) for device in range(torch.cuda.device_count())]
+    pairs = [cuda.mem_get_info(device) for device in range(cuda.device_count())]
     return {"device": sum(total - free for free, total in pairs)}
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
-from typing import TypeVar, cast
+from queue import SimpleQueue
+from typing import NoReturn, TypeVar, cast
 
 from ragvlc.core.engines import Engines
 from ragvlc.core.families import Executor
@@ -50,20 +52,48 @@ class _Threads:
     def _together(
         self, jobs: Sequence[Job], wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT], threads: int
     ) -> Iterator[ResultT]:
-        stop = threading.Event()
+        waiting, finished, stop = deque(jobs), SimpleQueue[Callable[[], ResultT] | None](), threading.Event()
 
-        def do(job: Job) -> list[ResultT]:
-            return [] if stop.is_set() or not wanted(job) else [finish(self._desk.answer(job))]
+        def take_turns() -> None:
+            while not stop.is_set():
+                try:
+                    job = waiting.popleft()
+                except IndexError:
+                    break
+                if not wanted(job):
+                    continue
+                try:
+                    result = finish(self._desk.answer(job))
+                except BaseException as error:  # noqa: BLE001 - raised again by whoever reads the results
+                    finished.put(partial(_raise, error))
+                    break
+                finished.put(partial(_same, result))
+            finished.put(None)
 
-        with ThreadPoolExecutor(threads, thread_name_prefix="ragvlc") as executor:
-            futures = [executor.submit(do, job) for job in jobs]
-            try:
-                for future in as_completed(futures):
-                    yield from future.result()
-            finally:
-                stop.set()
-                executor.shutdown(wait=True, cancel_futures=True)
+        workers = [threading.Thread(target=take_turns, name=f"ragvlc-{n}") for n in range(min(threads, len(jobs)))]
+        for worker in workers:
+            worker.start()
+        left = len(workers)
+        try:
+            while left:
+                result = finished.get()
+                if result is None:
+                    left -= 1
+                else:
+                    yield result()
+        finally:
+            stop.set()
+            for worker in workers:
+                worker.join()
 
     def counts(self) -> Counts:
         """Returns what was asked of the pool."""
         return counts_of(self._pool)
+
+
+def _same(result: ResultT) -> ResultT:
+    return result
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error

@@ -21,7 +21,7 @@ def _spans(text: str) -> tuple[tuple[int, int], ...]:
 
 @lru_cache(maxsize=256)
 def _ids(text: str) -> tuple[int, ...]:
-    return tuple(crc32(text[start:end].encode("utf-8", "surrogatepass")) for start, end in _spans(text))
+    return tuple(crc32(word.encode("utf-8", "surrogatepass")) for word in _TOKEN.findall(text) if word)
 
 
 class WordTokenizer:

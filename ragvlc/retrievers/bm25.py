@@ -13,6 +13,7 @@ logarithm is positive even for a word that every chunk has, which matters when o
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -98,6 +99,8 @@ class BM25(Retriever):
         return score
 
     def _library(self) -> Any:  # noqa: ANN401 - the library has no types
+        # Where JAX is installed, bm25s tries it out, and JAX would then take three quarters of the GPU's memory.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         import bm25s
 
         # 64 bits: in 32, rounding would decide between chunks that the formula holds equal.

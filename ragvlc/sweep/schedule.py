@@ -18,8 +18,8 @@ def schedule(owed: Sequence[tuple[Cell, Sequence[Example]]], asked: Mapping[str,
     Cells that ask the same models make a stage: models that no later stage needs can be closed at its end. Within a
     stage the documents follow each other, and for each of them the cells: a document's beginning of a prompt is still
     in the engine's memory when the next question needs it, and an interrupted sweep has answered the same questions
-    everywhere. Cold cells come last, each a stage of its own. Stages and cells come in the order of the plan, documents in that of the
-    data, so that what is left of a sweep is worked off in the order of the whole.
+    everywhere. Cold cells come last, each a stage of its own. Stages and cells come in the order of the plan, documents
+    in that of the data, so that what is left of a sweep is worked off in the order of the whole.
 
     Args:
         owed: cells and the questions that each still owes.

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from pydantic_core import PydanticCustomError
 
 from ragvlc import config
+from ragvlc.core.budget import Budget
 from ragvlc.core.component import Component, Execution, part
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Dataset, Executor, Metric, Tracker
@@ -67,7 +68,8 @@ class Sweep(Component):
         repeats: how often cells with anything random are run, each with its own seed.
         seed: from which every seed derives.
         max_failures: a cell stops when more than this share of its questions failed.
-        concurrency: questions in work at the same time.
+        concurrency: questions in work at the same time, for each process that holds models.
+        budget: limits on the work still owed; `ragvlc run` does not start beyond them.
         latency: `cold` asks one question at a time, ranks and generates anew, and uses no cache of prefixes: the
             seconds of such a cell are those of a question that comes alone, once models are loaded and indexes made.
             Tables of latency are made of cold cells only. Also an axis: `latency: [warm, cold]` does both.
@@ -89,6 +91,7 @@ class Sweep(Component):
     seed: int = 0
     max_failures: Annotated[float, Field(ge=0, le=1)] = 0.1
     concurrency: Annotated[int, Field(ge=1), Execution] = 16
+    budget: Annotated[Budget | None, Execution] = None
     latency: Latency = "warm"
     cache: Annotated[bool, Execution] = True
     executor: Annotated[Executor, Execution] = part("local")
@@ -124,20 +127,23 @@ class Sweep(Component):
 
 
 def _override(cls: type[Component], data: dict[str, Any], place: str, value: object) -> None:
-    """Sets a field of the sweep or its data set in `data`; any other path becomes an axis of one value."""
+    """Sets a field of the sweep or of its own parts in `data`; any other path becomes an axis of one value."""
     first, _, rest = place.partition(".")
-    axes, dataset = data.get("axes") or {}, data.get("dataset") or {}
-    if isinstance(dataset, str):
-        dataset = {"kind": dataset}
+    axes = data.get("axes") or {}
     if isinstance(axes, dict) and place in axes:
         data["axes"] = {**axes, place: [value]}
-    elif first == "dataset" and rest and not _replaces_dataset(axes):
-        if isinstance(dataset, dict):  # anything else is refused when the sweep is built
-            data["dataset"] = {**dataset, rest: value}
+    elif first in _PARTS and rest and not (first == "dataset" and _replaces_dataset(axes)):
+        part = data.get(first, cls.model_fields[first].default) or {}
+        part = {"kind": part} if isinstance(part, str) else part
+        if isinstance(part, dict):  # anything else is refused when the sweep is built
+            data[first] = {**part, rest: value}
     elif first in cls.model_fields and not rest:
         data[first] = value
     elif isinstance(axes, dict):
         data["axes"] = {**axes, place: [value]}
+
+
+_PARTS = ("dataset", "executor", "tracker", "budget")
 
 
 def _replaces_dataset(axes: object) -> bool:

@@ -29,6 +29,8 @@ __all__ = ["CellStore", "SweepStore"]
 
 log = logging.getLogger("ragvlc")
 
+_ROW = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
 
 class CellStore:
     """One cell's folder."""
@@ -36,6 +38,7 @@ class CellStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._rows = folder / "predictions.jsonl"
+        self._name = str(self._rows)
         self._lock = threading.Lock()
 
     def load(self) -> dict[str, Prediction]:
@@ -78,9 +81,9 @@ class CellStore:
 
     def append(self, prediction: Prediction) -> None:
         """Appends a row and flushes it."""
-        line = json.dumps(to_row(prediction), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        with self._lock, self._rows.open("ab") as file:
-            file.write(line.encode("utf-8", "surrogatepass") + b"\n")
+        line = _ROW.encode(to_row(prediction)).encode("utf-8", "surrogatepass") + b"\n"
+        with self._lock, open(self._name, "ab", buffering=0) as file:  # noqa: PTH123 - for every row
+            file.write(line)
 
     def summary(self) -> dict[str, Any] | None:
         """Returns the summary, or None while the cell is not done."""

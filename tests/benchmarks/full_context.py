@@ -36,16 +36,21 @@ TOKENS = 6000
 VLLM = """
 import json, sys, time
 from vllm import LLM, SamplingParams
-asked = json.load(open(sys.argv[1]))
-model = LLM(asked["model"], dtype=asked["dtype"], enforce_eager=True, enable_prefix_caching=True, max_model_len=8192)
-settings = SamplingParams(temperature=0, max_tokens=asked["max_tokens"])
-model.generate({"prompt_token_ids": asked["warm"]}, settings, use_tqdm=False)
-seconds = []
-for prompts in asked["documents"]:
-    start = time.perf_counter()
-    model.generate([{"prompt_token_ids": ids} for ids in prompts], settings, use_tqdm=False)
-    seconds.append(time.perf_counter() - start)
-json.dump(seconds, open(sys.argv[2], "w"))
+
+if __name__ == "__main__":
+    asked = json.load(open(sys.argv[1]))
+    model = LLM(asked["model"], **asked["settings"])
+    greedy = SamplingParams(temperature=0, max_tokens=asked["max_tokens"])
+    model.generate({"prompt_token_ids": asked["warm"]}, greedy, use_tqdm=False)
+    found = []
+    for prompts in asked["documents"]:
+        start = time.perf_counter()
+        out = model.generate([{"prompt_token_ids": ids} for ids in prompts], greedy, use_tqdm=False)
+        seconds = time.perf_counter() - start
+        cached = sum(one.num_cached_tokens or 0 for one in out)
+        ids = [list(one.outputs[0].token_ids) for one in out]
+        found.append({"seconds": seconds, "cached": cached, "ids": ids})
+    json.dump(found, open(sys.argv[2], "w"))
 """
 
 
@@ -130,28 +135,53 @@ class PlainLoop:
         return time.perf_counter() - start, found
 
 
-def by_vllm(work: list[Case], options: argparse.Namespace) -> list[float]:
-    """Returns the seconds of each document in a vLLM process of its own."""
+def by_vllm(work: list[Case], options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Returns seconds, cached prompt tokens and ids of the answers of each document, from a process of vLLM."""
     from ragvlc import packaged
 
     spec = TransformersGenerator(dtype=options.dtype)
     tokenizer = spec.tokenizer()
     asked = {
         "model": str(packaged.resolve(spec.model)),
-        "dtype": spec.dtype,
+        "settings": {
+            "dtype": spec.dtype,
+            "enforce_eager": not options.compiled,
+            "enable_prefix_caching": True,
+            "max_model_len": 8192,
+        },
         "max_tokens": options.max_tokens,
         "warm": tokenizer.render(Prompt("Say something.")),
         "documents": [[tokenizer.render(prompt) for prompt in case.prompts] for case in work],
     }
+    settings = {
+        "OMP_NUM_THREADS": str(options.threads),
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # bound, its threads would wait for whoever else is on their core
+        "VLLM_CPU_KVCACHE_SPACE": "2",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "HF_HUB_OFFLINE": "1",
+    }
+    print(f"\nvLLM: {asked['settings']}, {settings}, all {options.questions} questions of a document in one call")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "asked.json").write_text(json.dumps(asked))
         (folder / "work.py").write_text(VLLM)
-        threads = str(options.threads)
-        settings = {"OMP_NUM_THREADS": threads, "VLLM_CPU_KVCACHE_SPACE": "2", "HF_HUB_OFFLINE": "1"}
-        command = [options.vllm, str(folder / "work.py"), str(folder / "asked.json"), str(folder / "seconds.json")]
+        command = [options.vllm, str(folder / "work.py"), str(folder / "asked.json"), str(folder / "found.json")]
         subprocess.run(command, check=True, env=os.environ | settings, stdout=subprocess.DEVNULL)
-        return [float(seconds) for seconds in json.loads((folder / "seconds.json").read_text())]
+        found: list[dict[str, Any]] = json.loads((folder / "found.json").read_text())
+        return found
+
+
+def third_column(work: list[Case], answers: list[list[Generation]], options: argparse.Namespace) -> None:
+    """Prints a line of vLLM's for each document, and the median."""
+    found = by_vllm(work, options)
+    for case, ours_, one in zip(work, answers, found, strict=True):
+        differ, compared = flips(ours_, one["ids"])
+        cached = one["cached"] / sum(answer.usage.prompt_tokens for answer in ours_)
+        print(
+            f"{case.name[:40]:40} vLLM   {one['seconds']:7.1f} s   "
+            f"other choices than ragvlc's {differ} of {compared}   prompt tokens not computed {cached:.0%}"
+        )
+    print(f"{'vLLM':12}{spread([one['seconds'] for one in found])} s a document")
 
 
 def arguments() -> argparse.Namespace:
@@ -168,6 +198,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16"])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--vllm", metavar="PYTHON", help="an interpreter with vllm or vllm-cpu")
+    parser.add_argument("--compiled", action="store_true", help="let vLLM compile the model; minutes, not counted")
     options = parser.parse_args()
     if options.quick:
         options.documents, options.questions, options.tokens = 1, 4, min(options.tokens, 1000)
@@ -206,9 +237,11 @@ def main() -> None:
         f"{options.max_tokens} new tokens, {dtype}, {options.threads} threads, {options.concurrency} at a time"
     )
     rows: list[tuple[float, float]] = []
+    said: dict[str, list[Generation]] = {}
     for _ in range(options.repeats):
         for case in work:
             fast, answers = ours(case, options)
+            said[case.name] = answers
             slow, ids = loop(case)
             differ, compared = flips(answers, ids)
             cached = sum(one.usage.cached_tokens for one in answers) / sum(one.usage.prompt_tokens for one in answers)
@@ -222,8 +255,7 @@ def main() -> None:
     print(f"{'plain loop':12}{spread([slow for _, slow in rows])} s a document")
     print(f"{'ratio':12}{spread([slow / fast for fast, slow in rows])}")
     if options.vllm:
-        seconds = by_vllm(work, options)
-        print(f"{'vLLM':12}{spread(seconds)} s a document")
+        third_column(work, [said[case.name] for case in work], options)
     print(f"\nPython {sys.version.split()[0]}, torch {torch.__version__}. Machines are noisy: trust the ratio.")
 
 

@@ -24,6 +24,7 @@ BY_CONTENT = {
     ("datasets", "huggingface", "path"),
     ("datasets", "huggingface", "data_files"),
     ("generators", "transformers", "model"),
+    ("generators", "vllm", "model"),
     ("generators", "openai_compatible", "tokenizer_from"),
     ("generators", "langchain", "tokenizer_from"),
 }

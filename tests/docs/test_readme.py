@@ -41,7 +41,7 @@ def cheap(command) -> list[str]:
     words = shlex.split(command)
     if words[1] == "compare":
         words[-1] = "rag"  # with one size, the cell's whole name
-    if words[1] in {"run", "score", "track", "plan"}:
+    if words[1] in {"run", "score", "track", "plan", "estimate"}:
         words[words.index("--limit") + 1 if "--limit" in words else len(words) :] = []
         words = [word for word in words if word != "--limit"]
         words += ["--limit", "1", "--set", RUNNABLE, "--set", "routes.rag.chunker.size=64"]
@@ -74,6 +74,8 @@ def test_every_command_of_the_tool_is_in_the_readme_or_in_its_help():
     names = {(command.name or command.callback.__name__) for command in app.registered_commands}
     assert names == {
         "ask",
+        "cache",
+        "estimate",
         "plan",
         "run",
         "score",
@@ -89,7 +91,7 @@ def test_every_command_of_the_tool_is_in_the_readme_or_in_its_help():
     for name in names:
         assert re.search(rf"^\W*{name}\b", shown, flags=re.MULTILINE), name
     used = {command.split()[1] for command in commands()}
-    assert used | {"models", "schema"} == names
+    assert used | {"cache", "models", "schema"} == names
 
 
 def test_the_table_of_parts_lists_every_kind():
@@ -98,7 +100,7 @@ def test_the_table_of_parts_lists_every_kind():
     for family, cells in rows.items():
         assert tuple(re.findall(r"`(\w+)`", cells)) == known_kinds(family), family
     folders = {path.parent.name for path in (ROOT / "ragvlc").glob("*/__init__.py")}
-    assert set(rows) == folders - {"analysis", "cli", "core", "langchain", "packaged", "sweep"}
+    assert set(rows) == folders - {"analysis", "cli", "core", "estimate", "langchain", "packaged", "sweep"}
 
 
 def test_the_sweep_in_the_readme_plans(tmp_path):

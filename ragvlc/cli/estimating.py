@@ -1,0 +1,169 @@
+"""What an experiment, or a pipeline over documents of a given length, will cost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ragvlc.cli.app import (
+    RUNS,
+    LimitOption,
+    RunsOption,
+    SetOption,
+    app,
+    is_results,
+    load_sweep,
+    out,
+    runs_folder,
+    settings_of,
+)
+from ragvlc.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ragvlc.estimate.estimate import Options
+    from ragvlc.estimate.figures import CellEstimate, Estimate
+
+_SAMPLE = 50
+
+
+@app.command()
+def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
+    target: Annotated[str, typer.Argument(help="An experiment, a results folder, or a pipeline with --context.")],
+    settings: SetOption = None,
+    limit: LimitOption = None,
+    runs: RunsOption = RUNS,
+    everything: Annotated[bool, typer.Option("--all", help="Everything, not only what is still owed.")] = False,
+    sample: Annotated[int, typer.Option(min=0, help="Count so many questions a cell; 0 counts all.")] = _SAMPLE,
+    device: Annotated[str, typer.Option(help="Seconds on this device, such as h200, in place of measured ones.")] = "",
+    devices: Annotated[int, typer.Option(min=1, help="So many of them, tensor parallel.")] = 1,
+    context: Annotated[int | None, typer.Option(min=1, help="A pipeline: tokens of the document.")] = None,
+    questions: Annotated[int | None, typer.Option(min=1, help="A pipeline: questions about the document.")] = None,
+    new_tokens: Annotated[int | None, typer.Option(min=1, help="New tokens of every answer.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show calls, tokens, seconds and money of what is owed. Opens tokenizers, no weights, and calls no server."""
+    from ragvlc.estimate.estimate import Options
+    from ragvlc.estimate.rates import Machine
+
+    options = Options(sample or None, everything, Machine(device, devices), new_tokens)
+    if device:
+        from ragvlc.estimate.devices import device_named
+
+        device_named(device)  # a misspelt one is told at once
+    if _is_pipeline(target):
+        if limit is not None:
+            raise ConfigError("--limit is for experiments. Give a pipeline --questions.")
+        found = _of_pipeline(target, settings, runs, context, questions, options)
+    elif context is not None or questions is not None:
+        raise ConfigError(f"--context and --questions are for pipelines; '{target}' is an experiment. Use --limit.")
+    else:
+        from ragvlc.estimate.estimate import estimate as estimated
+
+        found = estimated(load_sweep(target, settings, limit), runs_folder(target, runs), options)
+    if as_json:
+        out().print(json.dumps(found.to_json(), indent=1, ensure_ascii=False), soft_wrap=True)
+    else:
+        _print(found)
+
+
+def _is_pipeline(target: str) -> bool:
+    from ragvlc import config
+
+    path = Path(target).expanduser()
+    if is_results(path):
+        return False
+    if path.is_file():
+        return "routes" in config.read_yaml(path)
+    return target in config.shipped("pipelines") and target not in config.shipped("experiments")
+
+
+def _of_pipeline(
+    target: str, settings: list[str] | None, runs: Path, context: int | None, questions: int | None, options: Options
+) -> Estimate:
+    from ragvlc.estimate.estimate import estimate_pipeline
+    from ragvlc.pipeline import Pipeline
+    from ragvlc.sweep.settings import Changer
+
+    if context is None:
+        raise ConfigError(f"'{target}' is a pipeline: give --context TOKENS, the length of the document.")
+    pipeline, name = Pipeline.load(target), Path(target).stem
+    given = settings_of(settings)
+    pipeline, used = Changer[Pipeline](name).change(pipeline, given)
+    if missing := sorted(set(given) - used):
+        raise ConfigError([f"--set {path}: {name} has no such setting." for path in missing])
+    return estimate_pipeline(pipeline, context, runs, name=name, questions=questions or 1, options=options)
+
+
+def _print(found: Estimate) -> None:
+    from rich.table import Table
+
+    screen, total = out(), found.total
+    shows = "what is still owed" if found.owed else "everything, as if nothing were stored"
+    heads = ["questions", "calls", "prompt\ntokens", "cached", "new\ntokens", "at most", "seconds"]
+    money = any(total[name] != 0 for name in ("money", "money_most"))
+    heads += ["money", "at most"] if money else []
+    table = Table("cell", title=f"{found.name}: {shows}", title_justify="left", box=None, pad_edge=False)
+    for head in heads:
+        table.add_column(head, justify="right")
+    for cell in (*found.cells, *([total] if len(found.cells) > 1 else [])):
+        if cell is total or len(found.cells) == 1:
+            table.add_row(cell.name, *_row(cell, money=money), style="bold")
+        else:
+            table.add_row(cell.name, *_row(cell, money=money))
+    screen.print(table)
+    if found.answered:
+        screen.print(f"{found.answered:,} questions are answered already (--all counts them, too).")
+    screen.print(_sharing(total))
+    if total.spread:
+        counted = f"{total.sampled:,} of {total['questions']:,.0f} questions were counted"
+        screen.print(
+            f"{counted}; with 95 % certainty the prompt tokens are right to {total.spread:.1%} (--sample 0: all)."
+        )
+    if len(found.models) > 1:
+        for name, figures in found.models.items():
+            tokens = f"{figures['prompt_tokens']:,.0f} prompt and {figures['completion_tokens']:,.0f} new tokens"
+            screen.print(f"{name}: {figures['calls']:,.0f} calls, {tokens}, {_seconds(figures['seconds'])}")
+    for sentence in (*found.notes, *found.problems):
+        screen.print(sentence)
+
+
+def _row(cell: CellEstimate, *, money: bool) -> list[str]:
+    counts = ("questions", "calls", "prompt_tokens", "cached_tokens", "completion_tokens", "completion_tokens_most")
+    row = [f"{cell[name]:,.0f}" for name in counts]
+    row.append(_seconds(cell["seconds"]))
+    return row + ([_money(cell["money"]), _money(cell["money_most"])] if money else [])
+
+
+def _sharing(total: CellEstimate) -> str:
+    """Returns what was asked for against what is left after sharing."""
+    asked, stored = total["calls_asked"], total["calls_stored"]
+    parts = [f"{asked:,.0f} prompts of {total['prompt_tokens_asked']:,.0f} tokens, {total['calls']:,.0f} to compute"]
+    parts[0] += f" ({stored:,.0f} stand on disk)" if stored else ""
+    words = ("chunkings", "indexes", "rankings", "rerankings")
+    parts += [
+        f"{total[f'{word}_asked']:,.0f} {word}, {total[word]:,.0f} to compute"
+        for word in words
+        if total[f"{word}_asked"]
+    ]
+    if total["texts_embedded_asked"] or total["texts_embedded"]:
+        embedded = f"{total['texts_embedded']:,.0f} to compute ({total['tokens_embedded']:,.0f} tokens)"
+        parts.append(f"{total['texts_embedded_asked']:,.0f} texts to embed, {embedded}")
+    return "Asked for: " + "; ".join(parts) + "."
+
+
+def _seconds(value: float) -> str:
+    if value != value:  # noqa: PLR0124 - NaN, which is not known
+        return "unknown"
+    if value < 100:
+        return f"{value:.2g} s" if 0 < value < 1 else f"{value:.1f} s"
+    hours, minutes = divmod(round(value / 60), 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
+
+
+def _money(value: float) -> str:
+    if value != value:  # noqa: PLR0124 - NaN, which is not known
+        return "unknown"
+    return f"{value:,.2f}" if value >= 0.01 or value == 0 else f"{value:.2g}"

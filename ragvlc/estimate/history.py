@@ -1,0 +1,149 @@
+"""What earlier results say of a model: how many tokens its answers have, and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic_core import PydanticCustomError
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.errors import RagvlcError
+from ragvlc.core.families import Generator
+from ragvlc.sweep.store import CellStore
+
+__all__ = ["History", "Measured", "Past"]
+
+_MOST_CELLS = 200
+_MOST_ROWS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One stored answer of a single model: tokens of a call on average, and seconds of all its calls.
+
+    Attributes:
+        calls: of the model.
+        prompt: tokens a call.
+        cached: tokens a call, found in the engine's cache.
+        completion: tokens a call.
+        prefill_seconds: of all calls.
+        decode_seconds: of all calls.
+    """
+
+    calls: int
+    prompt: float
+    cached: float
+    completion: float
+    prefill_seconds: float
+    decode_seconds: float
+
+
+@dataclass(slots=True)
+class Past:
+    """What is stored of a model.
+
+    Attributes:
+        exact: whether it is of this very generator, or of its model under other settings.
+        measured: answers with seconds.
+        lengths: (new tokens, calls) by kind of route.
+    """
+
+    exact: bool = True
+    measured: list[Measured] = field(default_factory=list)
+    lengths: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def length(self, routes: frozenset[str]) -> float | None:
+        """Returns the mean new tokens of a call in routes of these kinds, or else of any; None if nothing is stored."""
+        own = [found for kind, found in self.lengths.items() if kind in routes] or list(self.lengths.values())
+        calls = sum(count for _, count in own)
+        return sum(tokens for tokens, _ in own) / calls if calls else None
+
+
+@dataclass(frozen=True)
+class _Cell:
+    folder: Path
+    generators: Mapping[str, Generator]
+    routes: Mapping[str, str]
+
+
+class History:
+    """The results in a folder of runs, of whatever sweep; read when first asked for.
+
+    Args:
+        runs: folder of all results.
+    """
+
+    def __init__(self, runs: Path) -> None:
+        self._runs = runs
+
+    def of(self, generator: Generator) -> Past:
+        """Returns what is stored of this generator, or else of the same model under other settings."""
+        same = [cell for cell in self._cells if _roles(cell, generator, exact=True)]
+        exact = bool(same)
+        past = Past(exact)
+        for cell in same or self._cells:
+            roles = _roles(cell, generator, exact=exact)
+            if roles:
+                _read(cell, roles, past)
+            if len(past.measured) >= _MOST_ROWS:
+                break
+        return past
+
+    @cached_property
+    def _cells(self) -> list[_Cell]:
+        found = [(path.stat().st_mtime, path) for path in self._runs.glob("*/*/resolved.yaml")]
+        newest = [path for _, path in sorted(found, reverse=True)[:_MOST_CELLS]]
+        return [cell for path in newest if (cell := _cell(path)) is not None]
+
+
+def _cell(path: Path) -> _Cell | None:
+    """Returns what a cell's folder is about; None where another version wrote it."""
+    try:
+        pipeline = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["pipeline"]  # noqa: S506 - both are safe
+        generators = {role: Generator.build(spec) for role, spec in pipeline["generators"].items()}
+        routes = {name: str(route["kind"]) for name, route in pipeline["routes"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, PydanticCustomError):
+        return None
+    return _Cell(path.parent, generators, routes)
+
+
+def _roles(cell: _Cell, generator: Generator, *, exact: bool) -> set[str]:
+    if exact:
+        return {role for role, found in cell.generators.items() if found.key == generator.key}
+    return {role for role, found in cell.generators.items() if _model(found) == _model(generator)}
+
+
+def _model(generator: Generator) -> tuple[str, Any, Any]:
+    """Returns the kind, the model by its files or its name, and where it is served."""
+    spec = generator.spec()
+    model = generator.identity().get("model") or spec.get("model") or generator.key
+    return generator.kind, model, spec.get("url")
+
+
+def _read(cell: _Cell, roles: set[str], past: Past) -> None:
+    try:
+        rows = CellStore(cell.folder).load()
+    except RagvlcError:  # of another version; whoever runs that sweep is told
+        return
+    for row in rows.values():
+        answer = row.answer
+        if answer is None or answer.reused:
+            continue
+        kind = cell.routes.get(answer.route, "")
+        for usage in (usage for role, usage in answer.bills.items() if role in roles):
+            tokens, calls = past.lengths.get(kind, (0, 0))
+            past.lengths[kind] = tokens + usage.completion_tokens, calls + usage.calls
+        past.measured += _measured(answer, roles)
+
+
+def _measured(answer: Answer, roles: set[str]) -> Iterator[Measured]:
+    phases, usage = answer.timing.phases, answer.usage
+    if set(answer.bills) <= roles and usage.calls and "decode" in phases:
+        calls = usage.calls
+        tokens = (usage.prompt_tokens / calls, usage.cached_tokens / calls, usage.completion_tokens / calls)
+        yield Measured(calls, *tokens, phases.get("prefill", 0.0), phases["decode"])

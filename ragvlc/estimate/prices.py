@@ -1,0 +1,83 @@
+"""What a call or an embedded text costs, in tokens, seconds and money."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ragvlc.core.answer import Usage
+from ragvlc.core.families import Embedder, Generator
+from ragvlc.estimate.counting import Call
+from ragvlc.estimate.rates import EngineFacts, Machine, device_for
+from ragvlc.estimate.roofline import Device, prefill_seconds
+from ragvlc.estimate.shapes import Shape, UnknownShape, config_of, shape_of
+
+__all__ = ["Prices"]
+
+
+@dataclass(slots=True)
+class Prices:
+    """Says what work costs. What is not known is NaN.
+
+    Attributes:
+        generators: by key.
+        facts: of their engines, by key.
+        embedders: by key.
+        machine: what computes.
+    """
+
+    generators: Mapping[str, Generator]
+    facts: Mapping[str, EngineFacts]
+    embedders: Mapping[str, Embedder]
+    machine: Machine
+    _calls: dict[Call, dict[str, float]] = field(default_factory=dict)
+    _embedding: dict[str, tuple[Shape, Device] | None] = field(default_factory=dict)
+
+    def of(self, call: Call) -> Mapping[str, float]:
+        """Returns the figures of one computed call."""
+        if call not in self._calls:
+            self._calls[call] = self._of(call)
+        return self._calls[call]
+
+    def _of(self, call: Call) -> dict[str, float]:
+        generator, facts = self.generators[call.generator], self.facts[call.generator]
+        prefill = facts.clock.prefill(call) if facts.clock else math.nan
+        decode = facts.clock.decode(call) if facts.clock else math.nan
+        money = most = 0.0 if facts.local else math.nan
+        if generator.price is not None:
+            money = generator.price.of(Usage(call.prompt, call.cached, call.completion, 1))
+            most = generator.price.of(Usage(call.prompt, call.cached, call.most, 1))
+        return {
+            "calls": 1,
+            "prompt_tokens": call.prompt,
+            "cached_tokens": call.cached,
+            "completion_tokens": call.completion,
+            "completion_tokens_most": call.most,
+            "prefill_seconds": prefill,
+            "decode_seconds": decode,
+            "seconds": prefill + decode,
+            "money": money,
+            "money_most": most,
+        }
+
+    def of_text(self, embedder: str, tokens: int) -> Mapping[str, float]:
+        """Returns the figures of one embedded text; without seconds where they are not known."""
+        if embedder not in self._embedding:
+            self._embedding[embedder] = self._embeds(self.embedders[embedder])
+        found = self._embedding[embedder]
+        seconds = prefill_seconds(*found, tokens) if found else 0.0
+        return {"texts_embedded": 1, "tokens_embedded": tokens, "embed_seconds": seconds, "seconds": seconds}
+
+    def times_embedding(self, embedder: str) -> bool:
+        """Returns whether the seconds of this embedder are known."""
+        return self._embedding.get(embedder) is not None
+
+    def _embeds(self, embedder: Embedder) -> tuple[Shape, Device] | None:
+        spec = embedder.spec()
+        try:
+            shape = shape_of(config_of(str(spec.get("model"))), str(spec.get("dtype") or "auto"))
+        except UnknownShape:
+            return None
+        device = device_for(embedder, self.machine)
+        return (shape, device) if device else None

@@ -1,0 +1,206 @@
+"""What stands in for models that an estimate does not open: they choose some passages, and sizes are what matters."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zlib import crc32
+
+from pydantic import Field
+
+from ragvlc import packaged
+from ragvlc.core.component import Component
+from ragvlc.core.data import ChunkSet, Hit, Query
+from ragvlc.core.engines import Index, Run
+from ragvlc.core.families import Embedder, Reranker, Retriever
+from ragvlc.generators._estimate import EstimatedTokenizer
+from ragvlc.pipeline import Pipeline
+from ragvlc.sweep.settings import Changer, paths_in
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as FastTokenizer
+
+    from ragvlc.core.engines import Vectors
+
+__all__ = ["AnyPassages", "AnyScores", "CountedVectors", "stand_in"]
+
+_OUTSIDE = "langchain"
+_DIMENSIONS = 64
+_LOOKED_AT = 1000  # characters: enough to tell passages apart
+
+
+class AnyPassages(Retriever):
+    """Ranks chunks by chance, the same one each time: for stores that an estimate neither fills nor asks.
+
+    Attributes:
+        original: key of the retriever that it stands for.
+    """
+
+    original: str
+
+    def index(self, chunks: ChunkSet, run: Run) -> Index:  # noqa: ARG002 - needs none
+        """Returns the index."""
+        return _ByChance(chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class _ByChance:
+    chunks: ChunkSet
+
+    def search(self, query: Query, n: int) -> list[Hit]:
+        """Returns `n` hits."""
+        hits = [Hit(chunk, _chance(f"{query.search_text}\0{chunk.text}")) for chunk in self.chunks.chunks]
+        return sorted(hits, key=lambda hit: -hit.score)[:n]
+
+
+class AnyScores(Reranker):
+    """Ranks hits by chance, the same one each time: for rerankers with models of their own.
+
+    Attributes:
+        original: key of the reranker that it stands for.
+        keep: how many hits are kept; all by default.
+    """
+
+    original: str
+    keep: Annotated[int | None, Field(ge=1)] = None
+
+    def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:  # noqa: ARG002 - needs none
+        """Returns the hits in their new order."""
+        scored = [Hit(hit.chunk, _chance(f"{query.search_text}\0{hit.chunk.text}")) for hit in hits]
+        return sorted(scored, key=lambda hit: -hit.score)[: self.keep]
+
+
+def stand_in(pipeline: Pipeline) -> tuple[Pipeline, list[str]]:
+    """Returns the pipeline with stand-ins for parts that would open models or stores of their own, and their kinds."""
+    changes: dict[str, Component] = {}
+    for path in paths_in(pipeline):
+        part = _at(pipeline, path)
+        if isinstance(part, Retriever) and part.kind == _OUTSIDE:
+            changes[path] = AnyPassages(original=part.key, candidates=part.candidates)
+        elif isinstance(part, Reranker) and not part.roles():
+            changes[path] = AnyScores(original=part.key, keep=getattr(part, "keep", None))
+    if not changes:
+        return pipeline, []
+    kinds = [_at(pipeline, path).kind for path in changes]
+    changed, _ = Changer[Pipeline]("estimate").change(pipeline, changes)
+    return changed, kinds
+
+
+def _at(place: object, path: str) -> Any:  # noqa: ANN401 - whatever stands there
+    for step in path.split("."):
+        place = place[step] if isinstance(place, Mapping) else getattr(place, step)
+    return place
+
+
+def _chance(text: str) -> float:
+    return crc32(text.encode("utf-8", "surrogatepass")) / 2**32
+
+
+class CountedVectors:
+    """An embedding engine without weights: a text is its hashed words. Counts each text once.
+
+    Texts are counted by the embedder's own tokenizer where its files are at hand (`tokenizer.json`), else estimated.
+
+    Attributes:
+        texts: distinct ones, queries and passages.
+        tokens: of those, each cut to the window.
+        lengths_embedded: tokens of each, in order.
+        counting: whether texts are counted now.
+        exact: whether the embedder's own tokenizer counts.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        spec = embedder.spec()
+        model = spec.get("model")
+        self._folder = _folder(model) if isinstance(model, str) else None
+        self._tokenizer = _fast_tokenizer(self._folder)
+        self._estimate = EstimatedTokenizer()
+        self._prompts = {side: str(spec.get(f"{side}_prompt") or "") for side in ("query", "passage")}
+        self._window = spec.get("max_length") or _own_window(self._folder)
+        self._seen: set[tuple[str, int]] = set()
+        self.lengths_embedded: list[int] = []
+        self.counting = True
+        self.exact = self._tokenizer is not None
+
+    @property
+    def texts(self) -> int:
+        """Distinct texts embedded."""
+        return len(self.lengths_embedded)
+
+    @property
+    def tokens(self) -> int:
+        """Of distinct texts embedded."""
+        return sum(self.lengths_embedded)
+
+    @property
+    def window(self) -> int:
+        """Tokens beyond which a text is cut."""
+        return self._window
+
+    def embed(self, texts: Sequence[str], *, side: str = "passage") -> Vectors:
+        """Returns unit vectors, float32 of shape [texts, 64]."""
+        import numpy as np
+
+        if self.counting:
+            new = [text for text in dict.fromkeys(texts) if (side, hash(text)) not in self._seen]
+            self._seen |= {(side, hash(text)) for text in new}
+            self.lengths_embedded += [min(length, self._window) for length in self._lengths(new, side)]
+        vectors = np.zeros((len(texts), _DIMENSIONS), np.float32)
+        vectors[:, -1] = 0.1  # a text without words has a direction too
+        for row, text in enumerate(texts):
+            words = re.findall(r"\w+", text[:_LOOKED_AT].casefold())
+            places = [crc32(word.encode("utf-8", "surrogatepass")) % (_DIMENSIONS - 1) for word in words]
+            np.add.at(vectors[row], places, 1.0)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Returns 0 for each text: what a window cuts off changes no other figure, and counting it takes time."""
+        return [0] * len(texts)
+
+    def close(self) -> None:
+        """Frees nothing."""
+
+    def _lengths(self, texts: Sequence[str], side: str) -> list[int]:
+        prompt = self._prompts.get(side, "")
+        if self._tokenizer is None:
+            return [self._estimate.count(prompt + text) for text in texts]
+        whole = [(prompt + text).encode("utf-8", "replace").decode() for text in texts]
+        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(whole)]
+
+
+def _folder(model: str) -> Path | None:
+    known = packaged.find(model)
+    if known is not None:
+        return known.folder if known.folder.is_dir() else None
+    if Path(model).is_dir():
+        return Path(model)
+    found = packaged.hub_file(model, "tokenizer.json")
+    return found.parent if found else None
+
+
+def _fast_tokenizer(folder: Path | None) -> FastTokenizer | None:
+    if folder is None or not (folder / "tokenizer.json").is_file():
+        return None
+    from tokenizers import Tokenizer as FastTokenizer
+
+    tokenizer = FastTokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _own_window(folder: Path | None) -> int:
+    """Returns the tokens beyond which a model cuts, as its files say; no bound where they do not."""
+    for name, field in (("sentence_bert_config.json", "max_seq_length"), ("config.json", "max_position_embeddings")):
+        path = folder / name if folder else None
+        if path is not None and path.is_file():
+            found = json.loads(path.read_text("utf-8")).get(field)
+            if found:
+                return int(found)
+    return sys.maxsize

@@ -1,0 +1,246 @@
+"""Workers on a Ray cluster: each a process that holds models, over the GPUs of one machine or of many.
+
+Outside kinds (`module:Class`) and ragvlc itself must be importable on every node. Results are written by the process
+that runs the sweep, and by no other.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, cast
+
+from pydantic import AfterValidator, Field, JsonValue
+
+from ragvlc import packaged
+from ragvlc.core.component import Component
+from ragvlc.core.engines import Engines
+from ragvlc.core.errors import EngineError, missing_extra
+from ragvlc.core.families import Executor
+from ragvlc.core.work import Counts, Done, Job
+from ragvlc.executors._ray_dispatch import Dispatch
+from ragvlc.executors._ray_fleet import Fleet, Needs
+from ragvlc.executors._ray_worker import Setup
+from ragvlc.pipeline import Pipeline
+from ragvlc.pool import EnginePool
+
+__all__ = ["Ray"]
+
+ResultT = TypeVar("ResultT")
+
+_CARRIED = ("RAGVLC_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TOKENIZERS_", "VLLM_", "OMP_", "MKL_")
+_OF_ONE_NODE = frozenset({"VLLM_HOST_IP"})
+
+
+def _whole_above_one(number: float | None) -> float | None:
+    if number is not None and number > 1 and number != int(number):
+        raise ValueError("must be a whole number, or a share of one")
+    return number
+
+
+def _no_client(address: str | None) -> str | None:
+    if address is not None and address.startswith("ray://"):
+        raise ValueError(
+            "ray:// is for clients outside the cluster. Start ragvlc on one of its nodes, as a job or by hand, with "
+            "address: auto"
+        )
+    return address
+
+
+Share = Annotated[float, Field(ge=0), AfterValidator(_whole_above_one)]
+
+
+class Ray(Executor):
+    """Spreads questions over processes that hold models, on this machine or on a cluster.
+
+    Questions over the same documents go to the same worker, so that its indexes and prefixes are used again. The
+    sweep's `concurrency` is that of each worker. A worker that is lost is replaced, and its questions are asked again.
+    How to start a cluster: docs/cluster.md.
+
+    Attributes:
+        workers: processes that hold models; None makes one for each set of GPUs of the cluster, or a single one where
+            there are no GPUs.
+        address: `auto` or `HOST:PORT` joins a running cluster and leaves it running; `local` starts one on this machine
+            for the time of the sweep; None takes the environment's RAY_ADDRESS, else `local`.
+        gpus: for each worker, all on one node; None takes what the pipelines' generators say (`tensor_parallel` times
+            `pipeline_parallel`), or 1, or 0 where the cluster has none.
+        cpus: for each worker, which also computes with that many threads unless OMP_NUM_THREADS is set. None takes an
+            equal share of a node.
+        retries: how often a question is asked again when its worker was lost; then it has failed, until the next run.
+        wait_seconds: how long to wait for the first worker to find a place: clusters that grow need time.
+        runtime_env: Ray's description of what workers need, such as `{env_vars: {PYTHONPATH: /shared/code}}`. Variables
+            of ragvlc, Hugging Face, vLLM and OpenMP, and keys that pipelines name, are taken from this process.
+    """
+
+    workers: Annotated[int, Field(ge=1)] | None = None
+    address: Annotated[str | None, AfterValidator(_no_client)] = None
+    gpus: Share | None = None
+    cpus: Share | None = None
+    retries: Annotated[int, Field(ge=0)] = 3
+    wait_seconds: Annotated[float, Field(gt=0)] = 300.0
+    runtime_env: Mapping[str, JsonValue] = Field(default_factory=dict)
+
+    @contextmanager
+    def open(self, engines: Engines, *, concurrency: int) -> Iterator[_RayWorkers]:
+        """Opens the workers; the cluster is joined or started when there is work for it.
+
+        Raises:
+            MissingExtra: Ray is not installed.
+        """
+        try:
+            importlib.import_module("ray")
+        except ImportError as error:
+            missing_extra("Ray", "ray", error)
+        with ExitStack() as stack:
+            yield _RayWorkers(self, cast("EnginePool", engines), concurrency, stack)
+
+    def needs(self, pipelines: Sequence[Pipeline], nodes: Sequence[Mapping[str, float]]) -> Needs:
+        """Returns what to ask of a cluster.
+
+        Args:
+            pipelines: that workers must be able to open.
+            nodes: resources of each node, `CPU` and `GPU`, as Ray counts them.
+        """
+        with_gpus = [node for node in nodes if node.get("GPU", 0)]
+        gpus = self.gpus
+        if gpus is None:
+            gpus = max((_gpus_of(pipeline) for pipeline in pipelines), default=1) if with_gpus else 0
+        able = [node for node in nodes if node.get("GPU", 0) >= gpus and node.get("CPU", 0) > 0]
+        places = [math.floor(node["GPU"] / gpus) for node in able] if gpus else [1 for _ in able]
+        workers = self.workers or (sum(places) if gpus else 1) or 1
+        cpus = self.cpus
+        if cpus is None:
+            beside = max(1, min(workers, max(places))) if gpus and places else math.ceil(workers / max(1, len(able)))
+            cpus = min((node["CPU"] for node in able), default=1) / beside
+            cpus = float(math.floor(cpus)) if cpus >= 1 else math.floor(100 * cpus) / 100
+        return Needs(workers, gpus, cpus, self.runtime_env, self.wait_seconds, self.retries)
+
+
+class _RayWorkers:
+    """Joins or starts the cluster and places the workers at the first call of `work`.
+
+    Args:
+        spec: the settings.
+        pool: of this process; workers have pools of their own that are like it.
+        concurrency: jobs in work at the same time in each worker.
+        stack: closes what is opened here.
+    """
+
+    def __init__(self, spec: Ray, pool: EnginePool, concurrency: int, stack: ExitStack) -> None:
+        self._spec = spec
+        self._pool = pool
+        self._concurrency = concurrency
+        self._stack = stack
+        self._fleet: Fleet | None = None
+        self._calls = 0
+
+    def work(
+        self, jobs: Sequence[Job], *, wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
+    ) -> Iterator[ResultT]:
+        """Yields what `finish` makes of each job that is `wanted` when its turn comes, in any order.
+
+        Raises:
+            EngineError: no cluster, no place in it, or workers that cannot be started.
+            ConfigError: a pipeline that cannot be sent to workers.
+        """
+        if not jobs:
+            return
+        if self._fleet is None:
+            self._fleet = self._placed(jobs)
+        self._calls += 1
+        dispatch: Dispatch[ResultT] = Dispatch(
+            self._fleet,
+            self._calls,
+            concurrency=self._concurrency,
+            retries=self._spec.retries,
+            environment=self._named_by,
+        )
+        yield from dispatch.results(jobs, wanted, finish)
+
+    def counts(self) -> Counts:
+        """Returns what all workers asked for and computed, those that were lost too."""
+        return self._fleet.counts() if self._fleet else Counts()
+
+    def _placed(self, jobs: Sequence[Job]) -> Fleet:
+        nodes = self._stack.enter_context(_cluster(self._spec.address))
+        pipelines = list({job.cell: cast("Pipeline", job.pipeline) for job in jobs}.values())
+        reuse = self._pool.reuse
+        setup = Setup(self._carried(), tuple(str(Path(folder).absolute()) for folder in sys.path), reuse)
+        fleet = Fleet(self._spec.needs(pipelines, nodes), setup, self._concurrency)
+        self._stack.callback(fleet.close)
+        return fleet
+
+    def _carried(self) -> dict[str, str]:
+        """Returns what of this process's environment every worker gets; what `runtime_env` says comes first."""
+        found = {name: value for name, value in os.environ.items() if name.startswith(_CARRIED)}
+        found["RAGVLC_CACHE"] = str(packaged.cache_folder())
+        found["RAGVLC_STORE"] = str(self._pool.cache.folder)
+        return {name: value for name, value in found.items() if not self._is_set(name)}
+
+    def _named_by(self, pipeline: Component) -> dict[str, str]:
+        """Returns the variables that a pipeline names, such as that of a server's key."""
+        names = {name for name in _variables(pipeline.spec()) if name in os.environ and not self._is_set(name)}
+        return {name: os.environ[name] for name in names}
+
+    def _is_set(self, name: str) -> bool:
+        given = self._spec.runtime_env.get("env_vars")
+        return name in _OF_ONE_NODE or (isinstance(given, Mapping) and name in given)
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[list[Mapping[str, float]]]:
+    """Gives the resources of each node of a cluster that is joined, or started for as long as this is open."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+    from ray.exceptions import RayError
+
+    if ray.is_initialized():  # by the program that runs the sweep, and its own to leave
+        yield _nodes()
+        return
+    place = address or os.environ.get("RAY_ADDRESS") or "local"
+    options: dict[str, Any] = {"address": place, "log_to_driver": False, "logging_level": "error"}
+    if place == "local":
+        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    try:
+        ray.init(**options)
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        raise EngineError(
+            f"no Ray cluster at '{place}': {error}. Start one with `ray start --head`, or leave the address out.",
+            transient=True,
+        ) from error
+    try:
+        yield _nodes()
+    finally:
+        ray.shutdown()
+
+
+def _nodes() -> list[Mapping[str, float]]:
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _gpus_of(pipeline: Pipeline) -> int:
+    """Returns the GPUs that the largest generator of a pipeline is laid over."""
+    sizes = [
+        getattr(model, "tensor_parallel", 1) * getattr(model, "pipeline_parallel", 1)
+        for model in pipeline.generators.values()
+    ]
+    return max(sizes, default=1)
+
+
+def _variables(spec: object) -> Iterator[str]:
+    """Yields the names of environment variables in a spec: `api_key_env: NAME`, `{env: NAME}`."""
+    if isinstance(spec, Mapping):
+        for name, value in spec.items():
+            if isinstance(value, str) and (name == "env" or str(name).endswith("_env")):
+                yield value
+            yield from _variables(value)
+    elif isinstance(spec, (list, tuple)):
+        for value in spec:
+            yield from _variables(value)

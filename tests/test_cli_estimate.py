@@ -1,0 +1,109 @@
+"""`ragvlc estimate` as a user meets it: tables, JSON, and one clear error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ragvlc.cli.main import main
+
+FULL = {"generators": {"main": {"kind": "scripted", "default": "B"}}, "routes": {"full": "full_context"}}
+RAG = {"generators": {"main": {"kind": "scripted", "default": "B"}}, "routes": {"rag": "retrieve"}}
+SERVED = {"kind": "openai_compatible", "url": "http://127.0.0.1:9/v1", "model": "m"}
+SWEEP: dict[str, Any] = {
+    "dataset": "toy",
+    "pipelines": {"full": FULL, "rag": RAG},
+    "axes": {"routes.rag.selector.k": [2, 100, 200]},
+    "metrics": ["contains"],
+    "tracker": "none",
+}
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def ragvlc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Runs the command line here, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAGVLC_STORE", str(tmp_path / "store"))
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ragvlc", *words])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+def write(folder: Path, name: str, what: dict[str, Any]) -> str:
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(what), encoding="utf-8")
+    return str(path)
+
+
+def test_a_table_of_what_is_owed_then_nothing_is(ragvlc: Cli, tmp_path: Path) -> None:
+    file = write(tmp_path, "toys", SWEEP)
+    code, said, _ = ragvlc("estimate", file)
+    assert code == 0
+    assert said.splitlines()[0].startswith("toys: what is still owed")
+    assert "total" in said
+    assert "to compute" in said
+    figures = json.loads(ragvlc("estimate", file, "--json")[1])
+    assert figures["shows"] == "what is owed"
+    assert [cell["name"] for cell in figures["cells"]] == ["full", "rag k=2", "rag k=100", "rag k=200"]
+    assert 0 < figures["total"]["calls"] < figures["total"]["calls_asked"]
+    assert sum(cell["calls"] for cell in figures["cells"]) == figures["total"]["calls"]
+    assert ragvlc("run", file)[0] == 0
+    left = json.loads(ragvlc("estimate", file, "--json")[1])
+    assert (left["total"]["calls"], left["answered"]) == (0, figures["total"]["questions"])
+    everything = json.loads(ragvlc("estimate", file, "--all", "--json")[1])
+    assert everything["shows"] == "everything"
+    assert everything["total"]["prompt_tokens"] == figures["total"]["prompt_tokens"]
+
+
+def test_settings_and_limits_count(ragvlc: Cli, tmp_path: Path) -> None:
+    file = write(tmp_path, "toys", SWEEP)
+    few = json.loads(ragvlc("estimate", file, "--limit", "2", "--set", "routes.rag.selector.k=1", "--json")[1])
+    assert [cell["questions"] for cell in few["cells"]] == [2, 2]
+
+
+def test_a_pipeline_over_a_document_of_a_given_length(ragvlc: Cli, tmp_path: Path) -> None:
+    file = write(tmp_path, "served", {**FULL, "generators": {"main": SERVED}})
+    words = ("estimate", file, "--context", "3000", "--questions", "4", "--set", "routes.full.answer_tokens=8")
+    found = json.loads(ragvlc(*words, "--json")[1])
+    assert (found["total"]["calls"], found["total"]["completion_tokens_most"]) == (4, 32)
+    assert (found["total"]["money"], found["total"]["seconds"]) == (None, None)
+    code, said, _ = ragvlc(*words)
+    assert code == 0
+    assert said.count("unknown") >= 2
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("{pipeline}",), "give --context TOKENS"),
+        (("{pipeline}", "--context", "10", "--limit", "3"), "--limit is for experiments"),
+        (("{pipeline}", "--context", "10", "--set", "routes.nothing=3"), "has no such setting"),
+        (("{sweep}", "--context", "10"), "is an experiment"),
+        (("{sweep}", "--device", "h2000"), "Nearest: h200"),
+        (("{sweep}", "--set", "nothing"), "needs PATH=VALUE"),
+        (("no_such_thing",), "neither a file nor one of the shipped"),
+    ],
+)
+def test_bad_input_is_one_clear_error(ragvlc: Cli, tmp_path: Path, words: tuple[str, ...], problem: str) -> None:
+    files = {"{pipeline}": write(tmp_path, "one", FULL), "{sweep}": write(tmp_path, "toys", SWEEP)}
+    code, _, said = ragvlc("estimate", *(files.get(word, word) for word in words))
+    assert code == 2
+    assert problem in said
+    assert "Traceback" not in said
