@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ragvlc.core.answer import Answer, Finish, Step, Timing, Usage
 from ragvlc.core.component import Component
 from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span, content_key, documents_key
-from ragvlc.core.engines import Generation, Index, Request, TextEngine, Tokenizer, VectorEngine
+from ragvlc.core.engines import Generation, Index, Request, TokenEngine
+from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Chunker, Embedder, Generator, Reranker, Retriever
 from ragvlc.kept import ANSWERS, Ranked, chunking, ranking
 from ragvlc.pool import EnginePool, Form, Found
 
 if TYPE_CHECKING:
-    from ragvlc.core.engines import Arrays
+    from ragvlc.core.engines import Arrays, TextEngine, Tokenizer, VectorEngine
+    from ragvlc.core.sessions import Session
 
 __all__ = ["CountingReader", "LiveRun", "Models"]
 
@@ -348,6 +350,25 @@ class CountingReader:
         for generation in generations:
             self._run._charge(self._role, generation)  # noqa: SLF001 - one unit
         return generations
+
+    @property
+    def vocabulary(self) -> str:
+        """Names the tokens and their ids."""
+        return self._tokens.vocabulary
+
+    @contextmanager
+    def start(self, request: Request, *, width: int | None = None) -> Iterator[Session]:
+        """Opens a session. Each is computed for itself; the engine may share beginnings of prompts."""
+        self._pool.once.alone("generate")
+        with closing(self._tokens.start(self._decide(request), width=width)) as session:
+            yield session
+        self._run._charge(self._role, Generation("", usage=session.usage, timing=session.timing))  # noqa: SLF001
+
+    @property
+    def _tokens(self) -> TokenEngine:
+        if isinstance(self._engine, TokenEngine):
+            return self._engine
+        raise EngineError(f"generators.{self._role} ({self._generator.kind}) opens no sessions.")
 
     def _shared(self, requests: Sequence[Request]) -> list[Generation]:
         """Returns what others have generated, or generates it: greedy answers for later runs, too."""

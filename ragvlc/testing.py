@@ -19,6 +19,7 @@ from ragvlc.core.data import Example
 from ragvlc.core.engines import Generation, Request, TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder, Generator
+from ragvlc.generators._scripted_sessions import ScriptedSession
 from ragvlc.generators._words import WordTokenizer
 from ragvlc.pool import EnginePool
 from ragvlc.rerankers.cross_encoder import CrossEncoder
@@ -37,6 +38,7 @@ class FunctionEngine:
     Attributes:
         requests: every request, in the order of arrival.
         most_at_once: the largest number of requests in work at the same time.
+        sessions: every session, in the order in which they were opened.
     """
 
     def __init__(self, reply: Callable[[str], str], window: int = 8192) -> None:
@@ -47,6 +49,7 @@ class FunctionEngine:
         self._working = 0
         self.requests: list[Request] = []
         self.most_at_once = 0
+        self.sessions: list[ScriptedSession] = []
 
     @property
     def window(self) -> int:
@@ -64,6 +67,20 @@ class FunctionEngine:
         finally:
             with self._lock:
                 self._working -= len(requests)
+
+    @property
+    def vocabulary(self) -> str:
+        """Names the tokens: words."""
+        return self._tokenizer.id
+
+    def start(self, request: Request, *, width: int | None = None) -> ScriptedSession:
+        """Returns a session that says the function's reply, word by word."""
+        text, tokens = request.prompt.text(), len(self._tokenizer.render(request.prompt))
+        session = ScriptedSession(self._reply(text), tokens, max_tokens=request.max_tokens, width=width)
+        with self._lock:
+            self.requests.append(request)
+            self.sessions.append(session)
+        return session
 
     def _one(self, request: Request) -> Generation:
         text = self._reply(request.prompt.text())

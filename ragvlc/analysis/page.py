@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis import _sections as sections
 from ragvlc.analysis import tables
+from ragvlc.analysis.agents import agents
 from ragvlc.analysis.verdict import verdicts
 from ragvlc.core.errors import StoreError
 
@@ -97,7 +98,7 @@ def _page(results: Results, baseline: str | None, texts: Mapping[str, str]) -> d
     shown = [tables.scores(results)]
     shown += [tables.differences(results, comparisons)] if comparisons else []
     shown += [tables.costs(results, tables.MORE_COLUMNS)]
-    shown += [table for table in [tables.latency(results)] if table]
+    shown += [table for table in (tables.latency(results), agents(results)) if table]
     return {
         "name": results.name,
         "description": _description(results.resolved),

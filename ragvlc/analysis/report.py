@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis import tables
+from ragvlc.analysis.agents import agents
 from ragvlc.analysis.tables import Entry, Table
 from ragvlc.analysis.verdict import answer_sentence
 
@@ -31,7 +32,7 @@ def terminal_report(results: Results, baseline: str | None = None) -> list[Rende
     shown = [tables.scores(results)]
     shown += [tables.differences(results, comparisons)] if comparisons else []
     shown += [tables.costs(results)]
-    shown += [table for table in [tables.latency(results)] if table]
+    shown += [table for table in (tables.latency(results), agents(results)) if table]
     parts: list[RenderableType] = []
     for table in shown:
         parts += [_Grid(table), table.note, ""]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ragvlc.core.component import Component
     from ragvlc.core.families import Chunker, Embedder, Generator, Reranker, Retriever
+    from ragvlc.core.sessions import Session
 
     Vectors = NDArray[np.float32]
     Arrays = Mapping[str, NDArray[Any]]
@@ -34,6 +35,7 @@ __all__ = [
     "Request",
     "Run",
     "TextEngine",
+    "TokenEngine",
     "Tokenizer",
     "VectorEngine",
     "placeholders",
@@ -160,6 +162,30 @@ class TextEngine(Protocol):
 
 
 @runtime_checkable
+class TokenEngine(TextEngine, Protocol):
+    """A language model whose probabilities can be seen and whose text can be taken back. For many threads."""
+
+    @property
+    def vocabulary(self) -> str:
+        """Names the tokens and their ids: models of equal names may exchange tokens."""
+        ...
+
+    def start(self, request: Request, *, width: int | None = None) -> Session:
+        """Returns a session behind the prompt; it may wait until there is memory for one more.
+
+        Args:
+            request: prompt, limits, temperature and seed. Its `max_tokens` is the most that is ever behind the prompt.
+            width: of the rows, for a model beside another one: token ids from there on are never drawn, and missing
+                ones have no probability. None is the model's own.
+
+        Raises:
+            WindowExceeded: the prompt with its new tokens does not fit the window.
+            EngineError: the model's cache cannot be taken back, or the memory is full (transient).
+        """
+        ...
+
+
+@runtime_checkable
 class VectorEngine(Protocol):
     """An embedding model. `embed` may be called from many threads."""
 
@@ -204,6 +230,15 @@ class Reader(Protocol):
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Returns one generation for each request, in order. Independent requests belong in one call."""
+        ...
+
+    @property
+    def vocabulary(self) -> str:
+        """Names the tokens and their ids, of a `TokenEngine`."""
+        ...
+
+    def start(self, request: Request, *, width: int | None = None) -> AbstractContextManager[Session]:
+        """Opens a session of a `TokenEngine`; its usage and timing are charged to the answer when it ends."""
         ...
 
 

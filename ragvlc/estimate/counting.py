@@ -22,6 +22,7 @@ from ragvlc.estimate.sharing import Reuse
 from ragvlc.estimate.stand_ins import CountedVectors
 from ragvlc.generators._estimate import EstimatedTokenizer
 from ragvlc.generators._remote_tokenizers import FromServer
+from ragvlc.generators._scripted_sessions import ScriptedSession
 from ragvlc.pool import EnginePool, Form, Found, Once
 
 if TYPE_CHECKING:
@@ -270,6 +271,16 @@ class _CountingEngine:
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Returns fillers. Raises `WindowExceeded` as the engine itself would."""
         return [self._one(request) for request in requests]
+
+    @property
+    def vocabulary(self) -> str:
+        """The same for all: an estimate exchanges no tokens."""
+        return ""
+
+    def start(self, request: Request, *, width: int | None = None) -> ScriptedSession:
+        """Returns a session that says a filler; its prompt and tokens count as a call."""
+        found = self._one(request)
+        return ScriptedSession(found.text, found.usage.prompt_tokens, max_tokens=request.max_tokens, width=width)
 
     def close(self) -> None:
         """Frees nothing."""

@@ -7,6 +7,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,11 @@ class ChatTokenizer:
         else:
             self._head = self._opening(tokenizer.bos_token_id)
             self._plain_before = f"{system}\n\n" if system else ""
+
+    @cached_property
+    def vocabulary(self) -> str:
+        """Names the tokens and their ids, whatever the template: models of equal names may exchange tokens."""
+        return content_key(self._control_aware.get_vocab(with_added_tokens=True))[:32]
 
     def count(self, text: str) -> int:
         """Returns the number of tokens of `text` as data."""

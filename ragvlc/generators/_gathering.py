@@ -2,6 +2,7 @@
 
 Nobody waits for a batch to fill. A thread that finds the model free takes the turn and computes; what others have asked
 for meanwhile it takes along between two tokens. When its own rows are finished, another thread has the turn.
+Sessions (see `_sessions`) compute on the same model between two of its steps, in the order of asking.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from dataclasses import dataclass
 
 from ragvlc.core.errors import EngineError
 from ragvlc.generators._decoding import Form, Row
+from ragvlc.generators._turns import Turns
 
-__all__ = ["Gathering", "Ticket"]
+__all__ = ["Gathering", "Ticket", "memory_is_full"]
 
 log = logging.getLogger("ragvlc")
 
@@ -56,10 +58,14 @@ class Gathering:
         most: rows at a time.
         owner: the model's name, for errors.
         free: gives memory back to the device after it was full.
+        turns: of this queue and of whoever else computes on the model.
     """
 
-    def __init__(self, form: Form, *, most: int, owner: str, free: Callable[[], None]) -> None:
+    def __init__(
+        self, form: Form, *, most: int, owner: str, free: Callable[[], None], turns: Turns | None = None
+    ) -> None:
         self._form = form
+        self._turns = turns or Turns()
         self._most = most
         self._owner = owner
         self._free = free
@@ -89,7 +95,9 @@ class Gathering:
                 try:
                     self._work(call)
                 except BaseException as error:  # not of a model: Ctrl-C, in the middle of anything
-                    self._fail_all(EngineError(f"The work of '{self._owner}' was interrupted.", transient=True), error)
+                    with self._turns:
+                        cut = EngineError(f"The work of '{self._owner}' was interrupted.", transient=True)
+                        self._fail_all(cut, error)
                     raise
                 finally:
                     self._hand_over()
@@ -136,12 +144,13 @@ class Gathering:
 
         with torch.inference_mode():
             while call.left:
-                begun = self._next()
-                if begun:
-                    self._start(begun)
-                else:
-                    self._step()
-                self._finish()
+                with self._turns:
+                    begun = self._next()
+                    if begun:
+                        self._start(begun)
+                    else:
+                        self._step()
+                    self._finish()
 
     def _next(self) -> list[Ticket]:
         with self._lock:
@@ -161,7 +170,7 @@ class Gathering:
         try:
             self._form.start([ticket.row for ticket in begun])
         except Exception as error:  # noqa: BLE001 - whatever a model raises
-            if _memory_is_full(error):
+            if memory_is_full(error):
                 self._make_room(begun, [*begun], len(self._form.active) + len(begun) // 2, error)
             elif len(begun) == 1:
                 self._fail(begun[0], self._failed(error))
@@ -175,7 +184,7 @@ class Gathering:
         try:
             self._form.step()
         except Exception as error:  # noqa: BLE001 - whatever a model raises
-            if _memory_is_full(error):
+            if memory_is_full(error):
                 kept = max(1, len(active) // 2)
                 self._make_room(active, active[kept:], kept, error)
                 return
@@ -217,7 +226,8 @@ class Gathering:
             if call in self._waiting:
                 self._waiting.remove(call)
             if not self._busy:
-                self._finish()
+                with self._turns:  # of a session, which never waits for this queue
+                    self._finish()
                 self._wake_one()
                 self._turned.notify_all()
 
@@ -258,7 +268,7 @@ class Gathering:
         return error
 
 
-def _memory_is_full(error: BaseException) -> bool:
+def memory_is_full(error: BaseException) -> bool:
     import torch
 
     if isinstance(error, torch.OutOfMemoryError | MemoryError):

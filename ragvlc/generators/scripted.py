@@ -14,13 +14,14 @@ from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.errors import WindowExceeded
 from ragvlc.core.families import Generator
+from ragvlc.generators._scripted_sessions import ScriptedSession
 from ragvlc.generators._words import WordTokenizer
 
 __all__ = ["Scripted"]
 
 
 class Scripted(Generator):
-    r"""Answers with the first reply whose pattern is found in the prompt.
+    r"""Answers with the first reply whose pattern is found in the prompt; in a session, word by word.
 
     Attributes:
         replies: reply by regular expression, tried in order; `\1` or `\g<name>` is a group of the match. In a sampled
@@ -31,6 +32,7 @@ class Scripted(Generator):
     """
 
     version: ClassVar[int] = 1
+    offers: ClassVar[frozenset[str]] = frozenset({"TextEngine", "TokenEngine"})
     replies: Mapping[str, str] = Field(default_factory=dict)
     default: str = ""
     window: Annotated[int, Field(ge=2)] = 8192
@@ -72,17 +74,30 @@ class _ScriptedEngine:
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Returns one reply a request. Raises `WindowExceeded` before any is made."""
-        lengths = [len(self._tokenizer.render(request.prompt)) for request in requests]
-        for request, length in zip(requests, lengths, strict=True):
-            if length + request.max_tokens > self.window:
-                raise WindowExceeded(
-                    f"{length} prompt tokens and {request.max_tokens} new ones exceed the window of {self.window}. "
-                    f"Shorten the prompt or ask for fewer tokens."
-                )
+        lengths = [self._length(request) for request in requests]
         return [self._one(request, length) for request, length in zip(requests, lengths, strict=True)]
+
+    @property
+    def vocabulary(self) -> str:
+        """Names the tokens: words have the same ids in all scripted sessions of a process."""
+        return self._tokenizer.id
+
+    def start(self, request: Request, *, width: int | None = None) -> ScriptedSession:
+        """Returns a session that says the reply. Raises `WindowExceeded`."""
+        length, reply = self._length(request), self._reply(request)
+        return ScriptedSession(reply, length, max_tokens=request.max_tokens, width=width)
 
     def close(self) -> None:
         """Frees nothing."""
+
+    def _length(self, request: Request) -> int:
+        length = len(self._tokenizer.render(request.prompt))
+        if length + request.max_tokens > self.window:
+            raise WindowExceeded(
+                f"{length} prompt tokens and {request.max_tokens} new ones exceed the window of {self.window}. "
+                f"Shorten the prompt or ask for fewer tokens."
+            )
+        return length
 
     def _one(self, request: Request, prompt_tokens: int) -> Generation:
         seconds = self._spec.seconds_per_call

@@ -34,7 +34,10 @@ from ragvlc.generators._flat import Flat
 from ragvlc.generators._gathering import Gathering
 from ragvlc.generators._padded import Padded
 from ragvlc.generators._prefixes import Prefixes
+from ragvlc.generators._session import ModelSession
+from ragvlc.generators._sessions import Sessions
 from ragvlc.generators._suitable import laid_flat, why_one_by_one
+from ragvlc.generators._turns import Turns
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -69,6 +72,7 @@ class TransformersGenerator(Generator):
     """
 
     version: ClassVar[int] = 2
+    offers: ClassVar[frozenset[str]] = frozenset({"TextEngine", "TokenEngine"})
     model: Annotated[packaged.Model, Execution] = "packaged:smollm2-135m-instruct"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: Annotated[str, Field(min_length=1), Execution] = "auto"
@@ -128,14 +132,24 @@ class _TransformersEngine:
         end_ids = self._tokenizer.end_ids | set([ends] if isinstance(ends, int) else ends or ())
         ending = Ending(end_ids, self._tokenizer.decode)
         most = 1 if why_one_by_one(model.config) else spec.batch_size
-        self._gathering: Gathering | None = Gathering(
-            _form(spec, model, ending), most=most, owner=spec.model, free=_free
-        )
+        turns, prefixes = Turns(), _prefixes(spec, model)
+        form: Form
+        if prefixes is None:
+            form = Padded(model, ending, batch_tokens=spec.batch_tokens)
+        else:
+            form = Flat(model, ending, prefixes, batch_tokens=spec.batch_tokens)
+        self._gathering: Gathering | None = Gathering(form, most=most, owner=spec.model, free=_free, turns=turns)
+        self._sessions: Sessions | None = Sessions(model, ending, turns, prefixes, owner=spec.model, free=_free)
 
     @property
     def window(self) -> int:
         """Tokens of prompt and answer together."""
         return self._window
+
+    @property
+    def vocabulary(self) -> str:
+        """Names the tokens and their ids."""
+        return self._tokenizer.vocabulary
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Returns one generation a request, in order.
@@ -150,9 +164,19 @@ class _TransformersEngine:
         waits = gathering.run(rows)
         return [_generation(row, waited) for row, waited in zip(rows, waits, strict=True)]
 
+    def start(self, request: Request, *, width: int | None = None) -> ModelSession:
+        """Returns a session behind the prompt; see `ragvlc.core.engines.TokenEngine`."""
+        row, sessions = self._row(request), self._sessions
+        if sessions is None:
+            raise EngineError(f"The engine of '{self._spec.model}' is closed.")
+        return sessions.start(row, width)
+
     def close(self) -> None:
-        """Frees the memory of model and prefixes. Requests at work are finished; those that wait are refused."""
-        gathering, self._gathering = self._gathering, None
+        """Frees the memory of model and prefixes. Requests at work are finished; those that wait are refused.
+
+        Open sessions go on; their memory, and the model's, is freed with the last of them.
+        """
+        gathering, self._gathering, self._sessions = self._gathering, None, None
         if gathering is not None:
             gathering.close()
         del gathering
@@ -180,14 +204,14 @@ class _TransformersEngine:
         )
 
 
-def _form(spec: TransformersGenerator, model: PreTrainedModel, ending: Ending) -> Form:
+def _prefixes(spec: TransformersGenerator, model: PreTrainedModel) -> Prefixes | None:
+    """Switches the model to flat attention and returns where its prefixes are kept; None where it cannot be."""
     if spec.batch_size > 1:
         problem = why_one_by_one(model.config) or laid_flat(model, spec.attention)
         if not problem:
-            prefixes = Prefixes(_prefix_bytes(spec, model))
-            return Flat(model, ending, prefixes, batch_tokens=spec.batch_tokens)
+            return Prefixes(_prefix_bytes(spec, model))
         log.info("'%s' is computed without reuse of prefixes: %s", spec.model, problem)
-    return Padded(model, ending, batch_tokens=spec.batch_tokens)
+    return None
 
 
 def _prefix_bytes(spec: TransformersGenerator, model: PreTrainedModel) -> int:

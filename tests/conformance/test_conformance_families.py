@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ragvlc.core.answer import Answer
+from ragvlc.core.answer import Answer, Step
 from ragvlc.core.data import Chunk, Document, Example, Hit, Query, Span, covered
 from ragvlc.core.engines import Prompt, TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.families import Score
@@ -225,6 +225,8 @@ def answers(example):
         for context in ((), first, whole, (*first, *whole), example.evidence):
             yield Answer(text, context=context)
     yield Answer("none", finish="declined", context=whole)
+    for text in example.references:  # noted on the way, and not answered
+        yield Answer("", trace=(Step("call", {"unit": text, "path_answer": text, "quotes": 1, "survived": 1}),))
     hits = [
         Hit(Chunk(document.id, 0, 0, len(document.text), document.text, place), 1.0)
         for place, document in enumerate(example.documents)

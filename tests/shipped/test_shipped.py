@@ -40,14 +40,16 @@ def test_every_file_is_found():
         assert not [*(ROOT / family).rglob("*.yml"), *(ROOT / family).rglob("*.py")]
 
 
-@pytest.mark.parametrize("name", [*PIPELINES, *EXPERIMENTS])
-def test_it_begins_with_what_it_is_and_how_to_start_it(name):
-    path = {**PIPELINES, **EXPERIMENTS}[name]
+@pytest.mark.parametrize("command", ["ask", "run"])
+@pytest.mark.parametrize("name", sorted({*PIPELINES, *EXPERIMENTS}))
+def test_it_begins_with_what_it_is_and_how_to_start_it(name, command):
+    path = (PIPELINES if command == "ask" else EXPERIMENTS).get(name)
+    if path is None:  # a name of the other folder alone; some stand in both
+        return
     schema, first, *others = path.read_text(encoding="utf-8").splitlines()
     assert schema.startswith("# yaml-language-server: $schema=../schema/")
     assert re.match(rf"# {re.escape(path.name)} - \w.+[.?]$", first)
     comments = others[: next(place for place, line in enumerate(others) if not line.startswith("#"))]
-    command = "ask" if name in PIPELINES else "run"
     launches = [line for line in comments if line.startswith(f"#   ragvlc {command} ")]
     assert launches, f"no line '#   ragvlc {command} {name}'"
     assert all(line.split()[3] == name for line in launches)
@@ -63,7 +65,10 @@ def test_a_pipeline_answers_the_toy_set(name, pool):
             assert answer.ranking
             assert (answer.text, pool.engine.requests) == ("", [])
         else:
-            assert answer.text == reply(pool.engine.requests[-1].prompt.text())
+            replies = [reply(request.prompt.text()) for request in pool.engine.requests]
+            # A session's drafter is asked last and does not answer, and its target says no more than it may.
+            said = replies[-2].startswith(answer.text) if pool.engine.sessions else answer.text in replies
+            assert said
 
 
 def test_pipelines_that_retrieve_call_their_route_rag():

@@ -1,0 +1,138 @@
+"""Passages in the order in which a language model lists them, all in one prompt or in windows that overlap.
+
+Sources: listwise ranking with sliding windows, RankGPT (Sun et al. 2023, arXiv 2304.09542); one prompt for all
+candidates, which models with long windows allow (Liu et al. 2024, "Sliding Windows Are Not the End: Exploring Full
+Ranking with Long-Context Large Language Models", arXiv 2412.14574).
+Differences: the models of the second paper are trained for it; here they are prompted, which it found weaker than
+windows. Passages too long to be shown together are cut at their ends to one length. Numbers that a reply leaves out
+follow in the order that they had; a reply without any number changes nothing. Scores are 1, 1/2, 1/3 ... by place.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from ragvlc.core.component import Role
+from ragvlc.core.data import Hit, Query
+from ragvlc.core.engines import Prompt, Reader, Request, Run, placeholders
+from ragvlc.core.errors import WindowExceeded, nearest
+from ragvlc.core.families import Reranker
+
+RANK = """{passages}
+
+Question: {question}
+
+Rank the {count} passages above by how much they help to answer the question, the best first. Reply with their numbers \
+only, such as [2] > [1] > [3]."""
+
+_FIELDS = frozenset({"passages", "question"})
+_NUMBER = re.compile(r"\d{1,4}")
+_NUMBER_TOKENS = 8
+"""Tokens that one number of the reply may take, with its brackets and sign."""
+_LEAST_TOKENS = 16
+"""Tokens of a passage below which fewer passages are shown instead."""
+_LABEL_TOKENS = 8
+
+
+class LlmRerank(Reranker):
+    """Lets a generator of the pipeline list the passages.
+
+    Attributes:
+        generator: role of the model that ranks.
+        keep: how many hits are kept, the best; all by default. How many are looked at is the retriever's `candidates`.
+        together: passages in one prompt; None takes all that the window can show. More hits than that are ranked in
+            windows, from the last to the first, each half of one overlapping with the next.
+        passage_tokens: at most so many tokens of a passage are shown; None shows what fits.
+        prompt: asks for the numbers in order; `{count}` is how many passages there are.
+    """
+
+    version: ClassVar[int] = 1
+
+    generator: Annotated[str, Role("generators")] = "main"
+    keep: Annotated[int | None, Field(ge=1)] = None
+    together: Annotated[int | None, Field(ge=2)] = None
+    passage_tokens: Annotated[int | None, Field(ge=1)] = None
+    prompt: str = RANK
+
+    @model_validator(mode="after")
+    def _prompt_names_its_fields(self) -> Self:
+        found, known = set(placeholders(self.prompt)), _FIELDS | {"count"}
+        wrong = [f"prompt must contain {{{missing}}}." for missing in sorted(_FIELDS - found)]
+        wrong += [
+            f"prompt has no field {{{unknown}}}. Known: {', '.join(sorted(known))}.{nearest(unknown, known)}"
+            for unknown in sorted(found - known)
+        ]
+        if wrong:
+            raise ValueError(" ".join(wrong))
+        return self
+
+    def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:
+        """Returns the hits in the model's order. Raises `WindowExceeded` if no two passages can be shown."""
+        ranked = list(hits)
+        if len(ranked) > 1:
+            reader = run.generator(self.generator)
+            size = self._size(query, reader, len(ranked))
+            for place, start in enumerate(_starts(len(ranked), size)):
+                group = ranked[start : start + size]
+                ranked[start : start + size] = self._listed(query, group, run, place)
+        return [Hit(hit.chunk, 1 / (place + 1)) for place, hit in enumerate(ranked)][: self.keep]
+
+    def _size(self, query: Query, reader: Reader, count: int) -> int:
+        """Returns how many passages one prompt shows."""
+        room = reader.window - len(reader.tokenizer.render(self._message(query, [])))
+        fit = room // (min(_LEAST_TOKENS, self.passage_tokens or _LEAST_TOKENS) + _LABEL_TOKENS + _NUMBER_TOKENS)
+        size = min(count, fit, self.together or count)
+        if size < 2:
+            raise WindowExceeded(
+                f"no two passages can be ranked in a window of {reader.window}: instructions and question leave "
+                f"{room} tokens."
+            )
+        return size
+
+    def _message(self, query: Query, texts: Sequence[str]) -> Prompt:
+        passages = "\n\n".join(f"[{number}] {text}" for number, text in enumerate(texts, 1))
+        fields = {"passages": passages, "question": query.search_text, "count": str(len(texts))}
+        return Prompt(self.prompt, {name: fields[name] for name in placeholders(self.prompt)})
+
+    def _listed(self, query: Query, group: Sequence[Hit], run: Run, place: int) -> list[Hit]:
+        reader = run.generator(self.generator)
+        limit = _NUMBER_TOKENS * len(group)
+        prompt, cut = self._shown(query, [hit.chunk.text.strip() for hit in group], reader, limit)
+        request = Request(prompt, max_tokens=limit, seed=run.seed_for("rank", place))
+        with run.step("llm_rerank", passages=len(group), reranker_cut_passages=cut) as facts:
+            [reply] = reader.generate([request])
+            numbers = dict.fromkeys(int(number) - 1 for number in _NUMBER.findall(reply.text))
+            named = [number for number in numbers if 0 <= number < len(group)]
+            facts["named"] = len(named)
+        return [group[number] for number in dict.fromkeys([*named, *range(len(group))])]
+
+    def _shown(self, query: Query, texts: Sequence[str], reader: Reader, limit: int) -> tuple[Prompt, int]:
+        """Returns the prompt with every passage cut to one length that fits, and how many were cut."""
+        tokenizer = reader.tokenizer
+        places = [tokenizer.spans(text) for text in texts]
+        longest = min(max(map(len, places)), self.passage_tokens or sys.maxsize)
+        while True:
+            shown = [
+                text[: spans[longest - 1][1]] if len(spans) > longest else text
+                for text, spans in zip(texts, places, strict=True)
+            ]
+            prompt = self._message(query, shown)
+            over = len(tokenizer.render(prompt)) + limit - reader.window
+            if over <= 0:
+                return prompt, sum(len(spans) > longest for spans in places)
+            if longest <= 1:
+                raise WindowExceeded(f"{len(texts)} passages cannot be shown in a window of {reader.window}.")
+            longest = max(1, longest - max(1, over // len(texts)))
+
+
+def _starts(count: int, size: int) -> list[int]:
+    """Returns where windows begin, the last first; each shares half of its passages with the next."""
+    starts = [count - size]
+    while starts[-1] > 0:
+        starts.append(max(0, starts[-1] - max(1, size // 2)))
+    return starts

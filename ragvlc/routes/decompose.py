@@ -1,0 +1,240 @@
+"""Decompose: a planner asks sub-questions, retrieval answers each, and the answer is made from what they found.
+
+Source: MindSearch (Chen et al. 2024, "MindSearch: Mimicking Human Minds Elicits Deep AI Searcher", arXiv 2407.20183): a
+planner grows a graph of atomic sub-questions, a searcher answers each from retrieval, and the planner goes on or ends.
+Differences: the planner writes JSON in place of code, at most `rounds` times; sub-questions that need no other's answer
+are answered together; the search is over the question's documents and not the web; the last step reads the passages for
+the original question beside the findings, so that a planner without a plan leaves plain retrieval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.component import Role, part
+from ragvlc.core.data import Document, Hit, Query, Span
+from ragvlc.core.engines import Prompt, Request, Run, placeholders
+from ragvlc.core.families import Order, Selector
+from ragvlc.routes._agents import SEAMS, InPieces
+from ragvlc.routes._asking import letters
+from ragvlc.routes._calls import ask_all, asked, beginning, check_prompts, fitted, shared
+from ragvlc.routes._context import Budget, Fitted, fit
+from ragvlc.routes._finding import Finding
+from ragvlc.routes._planning import Asked, filled, levels, new_questions, questions_in
+
+PLAN = """A question is to be answered from documents that can be searched. Divide it into simpler questions, each of \
+which one passage can answer.
+
+Question: {question}
+
+Found so far:
+{findings}
+
+Reply with a JSON list of at most {questions} new questions, in which #1 stands for the answer to question 1, such as
+["Which workshop made the first model?", "In which year did #1 close?"]
+Reply with [] if what was found suffices."""
+
+SUB = """{document}
+
+Answer this question from the text above, in a few words.
+
+{question}"""
+
+QUESTION = """{document}
+
+Found out already:
+{findings}
+
+Based on the text and on what was found out, answer this question in a few words.{decline}
+
+{question}"""
+
+CHOICE = """{document}
+
+Found out already:
+{findings}
+
+Based on the text and on what was found out, answer this multiple-choice question with the letter of the right \
+option.{decline}
+
+{question}
+{choices}"""
+
+SUMMARY = """{document}
+
+Found out already:
+{findings}
+
+Based on the text and on what was found out, write a short summary that answers this request.{decline}
+
+{question}"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Passages:
+    """What was found: the ranking, what is read of it in order, and the places to give up first."""
+
+    ranking: Sequence[Hit]
+    spans: Sequence[Span]
+    least: Sequence[int]
+
+
+class Decompose(Finding, InPieces):
+    """Answers sub-questions by retrieval first.
+
+    Attributes:
+        generator: role of the model that answers the question.
+        worker: role of the model that answers sub-questions.
+        answer_tokens: at most so many tokens for an answer, and a third of the window.
+        summary_tokens: at most so many tokens for a summary, and a third of the window.
+        planner: role of the model that asks them.
+        selector: decides how many passages are read for each question.
+        order: decides in which order.
+        rounds: the planner is asked at most so often.
+        questions: at most so many sub-questions a round.
+        plan_tokens: at most so many tokens for a plan, and a third of the window.
+        finding_tokens: at most so many for the answer to a sub-question; findings share an eighth of a window.
+        plan_prompt: asks for sub-questions; `{findings}` are those answered so far.
+        sub_prompt: asks a sub-question.
+        question_prompt: for open questions; `{findings}` are sub-questions and their answers.
+    """
+
+    version: ClassVar[int] = 1
+    needed: ClassVar[frozenset[str]] = frozenset({"question", "document", "findings"})
+    known: ClassVar[frozenset[str]] = frozenset({"question", "document", "findings", "choices", "decline"})
+
+    planner: Annotated[str, Role("generators")] = "main"
+    selector: Selector = part("top_k")
+    order: Order = part("document")
+    rounds: Annotated[int, Field(ge=1)] = 2
+    questions: Annotated[int, Field(ge=1)] = 4
+    plan_tokens: Annotated[int, Field(ge=1)] = 192
+    finding_tokens: Annotated[int, Field(ge=1)] = 48
+    plan_prompt: str = PLAN
+    sub_prompt: str = SUB
+    question_prompt: str = QUESTION
+    choice_prompt: str = CHOICE
+    summary_prompt: str = SUMMARY
+
+    @model_validator(mode="after")
+    def _plan_prompts_name_their_fields(self) -> Self:
+        plan, sub = frozenset({"question", "findings"}), frozenset({"question", "document"})
+        check_prompts(
+            {
+                "plan_prompt": (self.plan_prompt, (plan, plan | {"questions"})),
+                "sub_prompt": (self.sub_prompt, (sub, sub)),
+            }
+        )
+        return self
+
+    def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
+        """Returns the answer from the findings and the passages for the question itself."""
+        findings: list[Asked] = []
+        context: list[Span] = []
+        for place in range(self.rounds):
+            planned = self._planned(query, findings, run, place)
+            if not planned:
+                break
+            for level in levels(planned):
+                context += self._found(level, findings, documents, run)
+        limit = self.answer_limit(query, run.generator(self.generator), 3)
+        told = self._told(findings, self.generator, run)
+        passages = self._searched(query, documents, run, self.generator)
+        read = self._fitted(passages, documents, run, lambda text: self._message(query, text, told), limit)
+        request = Request(read.prompt, max_tokens=limit, seed=run.seed_for("answer"))
+        facts = {"findings": len(findings), "dropped_tokens": read.dropped_tokens}
+        [reply] = ask_all(run, self.generator, [request], step="answer", notes=[facts])
+        spans = [*context, *read.context]
+        return run.answer(reply, ranking=passages.ranking, context=spans, finish=self.finish_of(reply))
+
+    def _planned(self, query: Query, findings: Sequence[Asked], run: Run, place: int) -> list[Asked]:
+        """Returns new sub-questions; none if the planner has no more, or no plan that can be read."""
+        planner = run.generator(self.planner)
+        window = self.window_of(planner)
+        limit = max(1, min(self.plan_tokens, window // 3))
+        told = self._told(findings, self.planner, run) or "nothing"
+
+        def make(text: str) -> Prompt:
+            fields = {"question": asked(query), "findings": text, "questions": str(self.questions)}
+            return Prompt(self.plan_prompt, {name: fields[name] for name in placeholders(self.plan_prompt)})
+
+        prompt = fitted(make, told, planner, window=window, max_tokens=limit)
+        request = Request(prompt, max_tokens=limit, seed=run.seed_for("plan", place))
+        [reply] = ask_all(run, self.planner, [request], step="plan", notes=[{"round": place + 1}], keep="said")
+        barred = [query.text, *questions_in(self.plan_prompt)]  # small models repeat question and example
+        planned = new_questions(reply.text, findings, self.questions, barred)
+        with run.step("planned", questions=len(planned)):
+            return planned
+
+    def _found(
+        self, level: Sequence[Asked], findings: list[Asked], documents: Sequence[Document], run: Run
+    ) -> list[Span]:
+        """Adds the answers to one level of sub-questions, asked together; returns what was read for them."""
+        worker = run.generator(self.worker)
+        limit = max(1, min(self.finding_tokens, self.window_of(worker) // 4))
+        asking = [filled(one, findings) for one in level]
+        requests, facts, spans = [], [], list[Span]()
+        for one in asking:
+            sub = Query(f"sub {one.number}", one.question)
+            passages = self._searched(sub, documents, run, self.worker)
+            read = self._fitted(passages, documents, run, partial(self._sub_message, one.question), limit, self.worker)
+            requests.append(Request(read.prompt, max_tokens=limit, seed=run.seed_for("sub", one.number)))
+            facts.append({"number": one.number, "question": one.question, "dropped_tokens": read.dropped_tokens})
+            spans += read.context
+        replies = ask_all(run, self.worker, requests, step="sub_questions", notes=facts, keep="said")
+        for one, reply in zip(asking, replies, strict=True):
+            text = beginning(" ".join(reply.text.split()), limit, worker.tokenizer)
+            findings.append(replace(one, answer=text))
+        return spans
+
+    def _searched(self, query: Query, documents: Sequence[Document], run: Run, role: str) -> _Passages:
+        """Returns what is to be read for a question."""
+        with run.step("retrieve") as facts:
+            chunks, ranking = self.find(query, documents, run, role=self.generator)
+            selected = self.selector.select(ranking, run.generator(role).tokenizer)
+            arranged = self.order.arrange(selected, run.seed_for(f"order {query.id}"))
+            facts |= {"chunks": len(chunks), "ranked": len(ranking), "selected": len(selected)}
+        rank = {hit.chunk.span: place for place, hit in enumerate(selected)}
+        spans = [hit.chunk.span for hit in arranged]
+        return _Passages(ranking, spans, sorted(range(len(spans)), key=lambda i: -rank[spans[i]]))
+
+    def _fitted(
+        self,
+        passages: _Passages,
+        documents: Sequence[Document],
+        run: Run,
+        make: Callable[[str], Prompt],
+        limit: int,
+        role: str = "",
+    ) -> Fitted:
+        reader = run.generator(role or self.generator)
+        kept = max(0, reader.window - self.window_of(reader))  # what a smaller `window` takes away
+        budget = Budget(limit + kept, least=passages.least)
+        return fit(passages.spans, documents, reader, make, budget)
+
+    def _told(self, findings: Sequence[Asked], role: str, run: Run) -> str:
+        """Returns the findings as lines, cut to an eighth of the window together."""
+        reader = run.generator(role)
+        lines = [f"{one.number}. {one.question} {one.answer}" for one in findings]
+        room = self.window_of(reader) // 8 - SEAMS * len(lines)
+        return "\n".join(shared(lines, max(0, room), reader.tokenizer))
+
+    def _sub_message(self, question: str, text: str) -> Prompt:
+        fields = {"document": text, "question": question}
+        return Prompt(self.sub_prompt, {name: fields[name] for name in placeholders(self.sub_prompt)})
+
+    def _message(self, query: Query, text: str, findings: str) -> Prompt:
+        template = self.question_prompt
+        if query.choices:
+            template = self.choice_prompt
+        elif query.form == "summary":
+            template = self.summary_prompt
+        fields = {"document": text, "findings": findings, "question": query.text}
+        fields |= {"choices": letters(query.choices), "decline": self.decline_text()}
+        return Prompt(template, {name: fields[name] for name in placeholders(template)})

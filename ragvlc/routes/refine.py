@@ -1,0 +1,143 @@
+"""Refine: one answer is carried through the pieces of the document and bettered at each.
+
+Source: incremental updating in BooookScore (Chang et al. 2023, "BooookScore: A systematic exploration of book-length
+summarization in the era of LLMs", arXiv 2310.00785). A running answer that exceeds its limit is compressed by a call of
+its own. The last running answer is the answer: unlike in Chain of Agents what is passed on is the answer itself, not
+notes for one, and no manager follows.
+Differences: it serves questions as well as summaries; a draft may be twice as long as the limit before it is
+compressed; pieces are those of `chain_of_agents`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+from pydantic import model_validator
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Document, Query
+from ragvlc.core.engines import Generation, Prompt, Request, Run, placeholders
+from ragvlc.routes._agents import SEAMS, InPieces, context_of
+from ragvlc.routes._asking import letters
+from ragvlc.routes._calls import ask_all, asked, check_prompts, fitted
+
+QUESTION = """{document}
+
+Question: {question}
+
+Answer so far, from the text before this part:
+{draft}
+
+Answer the question in a few words from the answer so far and this part of the text. If this part does not change the \
+answer, repeat it as it stands.{decline}"""
+
+CHOICE = """{document}
+
+Question: {question}
+{choices}
+
+Answer so far, from the text before this part:
+{draft}
+
+Answer this multiple-choice question with the letter of the right option, from the answer so far and this part of the \
+text. If this part does not change the answer, repeat it.{decline}"""
+
+SUMMARY = """{document}
+
+Request: {question}
+
+Summary so far, of the text before this part:
+{draft}
+
+Bring the summary up to date with this part of the text, so that it answers the request for the whole text up to here. \
+Keep it short.{decline}"""
+
+COMPRESS = """{draft}
+
+This is too long. Write it again in fewer than {words} words, keeping what answers this request:
+
+{question}"""
+
+SHARE = 6
+"""A running answer may have at most one part in so many of the window: it comes in once and goes out twice as long."""
+
+
+class Refine(InPieces):
+    """Reads the pieces one after the other.
+
+    Attributes:
+        generator: as `worker`; not asked.
+        answer_tokens: at most so many tokens for an answer, the running one too, and a sixth of the window.
+        summary_tokens: at most so many for a summary, the running one too, and a sixth of the window.
+        question_prompt: for open questions; `{draft}` is the running answer.
+        compress_prompt: for a running answer that is too long; `{words}` is the limit.
+    """
+
+    version: ClassVar[int] = 1
+    needed: ClassVar[frozenset[str]] = frozenset({"question", "document", "draft"})
+    known: ClassVar[frozenset[str]] = frozenset({"question", "document", "draft", "choices", "decline"})
+
+    question_prompt: str = QUESTION
+    choice_prompt: str = CHOICE
+    summary_prompt: str = SUMMARY
+    compress_prompt: str = COMPRESS
+
+    @model_validator(mode="after")
+    def _compress_prompt_names_its_fields(self) -> Self:
+        known = frozenset({"draft", "words", "question"})
+        check_prompts({"compress_prompt": (self.compress_prompt, (frozenset({"draft"}), known))})
+        return self
+
+    def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
+        """Returns the running answer after the last piece."""
+        worker = run.generator(self.worker)
+        limit = self.answer_limit(query, worker, SHARE)
+        pieces = self.pieces(documents, worker, lambda text: self._message(query, text, ""), 3 * limit + SEAMS)
+        running, compressed = Generation(""), 0
+        for place, text in enumerate([piece.text for piece in pieces] or [""]):
+            draft = self._draft(query, text, running.text.strip(), run, place)
+            over = worker.tokenizer.count(draft.text.strip()) > limit
+            running = self._compressed(query, draft, run, place) if over else draft
+            compressed += over
+        with run.step("refine", agents=len(pieces), compressed=compressed):
+            return run.answer(running, context=context_of(pieces), finish=self.finish_of(running))
+
+    def _message(self, query: Query, text: str, draft: str) -> Prompt:
+        template = self.question_prompt
+        if query.choices:
+            template = self.choice_prompt
+        elif query.form == "summary":
+            template = self.summary_prompt
+        fields = {"document": text, "question": query.text, "choices": letters(query.choices), "draft": draft}
+        fields["decline"] = self.decline_text()
+        return Prompt(template, {name: fields[name] for name in placeholders(template)})
+
+    def _draft(self, query: Query, text: str, before: str, run: Run, place: int) -> Generation:
+        worker = run.generator(self.worker)
+        limit = 2 * self.answer_limit(query, worker, SHARE)
+        prompt = fitted(
+            lambda draft: self._message(query, text, draft),
+            before,
+            worker,
+            window=self.window_of(worker),
+            max_tokens=limit,
+        )
+        request = Request(prompt, max_tokens=limit, seed=run.seed_for("worker", place))
+        [reply] = ask_all(run, self.worker, [request], step="worker", notes=[{"piece": place}], keep="unit")
+        return reply
+
+    def _compressed(self, query: Query, draft: Generation, run: Run, place: int) -> Generation:
+        """Returns the draft in fewer tokens: what the model writes beyond the limit is not generated."""
+        worker = run.generator(self.worker)
+        limit = self.answer_limit(query, worker, SHARE)
+        words = {"words": str(max(1, limit * 2 // 3)), "question": asked(query)}
+
+        def make(text: str) -> Prompt:
+            fields = {"draft": text, **words}
+            return Prompt(self.compress_prompt, {name: fields[name] for name in placeholders(self.compress_prompt)})
+
+        prompt = fitted(make, draft.text.strip(), worker, window=self.window_of(worker), max_tokens=limit)
+        request = Request(prompt, max_tokens=limit, seed=run.seed_for("compress", place))
+        [reply] = ask_all(run, self.worker, [request], step="compress", notes=[{"piece": place}], keep="unit")
+        return reply

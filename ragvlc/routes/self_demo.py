@@ -1,0 +1,185 @@
+"""Demonstrations made from the document itself: the model writes questions about random paragraphs, then is asked.
+
+Source: DoubleDipper (Cattan et al. 2024, "Can Few-shot Work in Long-Context? Recycling the Context to Generate
+Demonstrations", arXiv 2406.13632): three random paragraphs, a question and its answer written about each, the pairs
+between the document and the real question, each with the numbers of its paragraphs; the reply names paragraphs first,
+then answers.
+Differences: our prompts; paragraphs are whole sentences of about `paragraph_tokens`; a pair that cannot be read as one
+is left out; documents too long for the window lose paragraphs in the middle. What stands after the last `Answer:` of
+the reply is the answer, the whole reply where there is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Document, Query
+from ragvlc.core.engines import Prompt, Request, Run, placeholders
+from ragvlc.routes._agents import SEAMS, InPieces
+from ragvlc.routes._asking import letters
+from ragvlc.routes._calls import ask_all, beginning, check_prompts, fitted
+from ragvlc.routes._paragraphs import Numbered, numbered, numbers_in
+
+WRITE = """{document}
+
+Write one question about a fact in this paragraph, and its answer in a few words copied from it. Reply in two lines:
+Question: ...
+Answer: ..."""
+
+QUESTION = """{document}
+
+{demonstrations}
+
+In the same way, name the paragraphs that answer the next question by their numbers, then answer it in a few \
+words.{decline}
+
+Question: {question}
+Paragraphs:"""
+
+CHOICE = """{document}
+
+{demonstrations}
+
+In the same way, name the paragraphs that answer the next question by their numbers, then answer with the letter of \
+the right option.{decline}
+
+Question: {question}
+{choices}
+Paragraphs:"""
+
+SUMMARY = """{document}
+
+{demonstrations}
+
+Name the paragraphs that matter for the next request by their numbers, then write a short summary after \
+"Answer:".{decline}
+
+Request: {question}
+Paragraphs:"""
+
+_PAIR = re.compile(
+    r"Question\s*[:：]\s*(?P<question>\S[^\n]*)\n+\s*Answer\s*[:：]\s*(?P<answer>\S[^\n]*)", re.IGNORECASE
+)
+_ANSWER = re.compile(r"\bAnswer\s*[:：]\s*", re.IGNORECASE)
+_POINTING = 24
+"""Tokens for the numbers that the reply names before it answers."""
+
+
+class SelfDemo(InPieces):
+    """Shows examples of questions about this very text.
+
+    Attributes:
+        generator: role of the model that answers.
+        worker: role of the model that writes the examples.
+        answer_tokens: at most so many tokens for an answer, and a quarter of the window.
+        summary_tokens: at most so many tokens for a summary, and a quarter of the window.
+        demonstrations: examples, each about another paragraph; paragraphs are drawn with the seed.
+        paragraph_tokens: size of the numbered paragraphs, of whole sentences.
+        demonstration_tokens: at most so many tokens an example; all together have at most a quarter of the window.
+        write_prompt: asks for an example about a paragraph.
+        question_prompt: for open questions; `{demonstrations}` are the examples.
+    """
+
+    version: ClassVar[int] = 1
+    needed: ClassVar[frozenset[str]] = frozenset({"question", "document", "demonstrations"})
+    known: ClassVar[frozenset[str]] = frozenset({"question", "document", "demonstrations", "choices", "decline"})
+
+    demonstrations: Annotated[int, Field(ge=1)] = 3
+    paragraph_tokens: Annotated[int, Field(ge=1)] = 128
+    demonstration_tokens: Annotated[int, Field(ge=4)] = 96
+    write_prompt: str = WRITE
+    question_prompt: str = QUESTION
+    choice_prompt: str = CHOICE
+    summary_prompt: str = SUMMARY
+
+    @model_validator(mode="after")
+    def _write_prompt_names_its_field(self) -> Self:
+        document = frozenset({"document"})
+        check_prompts({"write_prompt": (self.write_prompt, (document, document))})
+        return self
+
+    @property
+    def random(self) -> bool:
+        """Another seed draws other paragraphs."""
+        return True
+
+    def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
+        """Returns what the model answers after it has seen its own examples."""
+        reader = run.generator(self.generator)
+        window = self.window_of(reader)
+        limit = self.answer_limit(query, reader, 4) + min(_POINTING, window // 12)
+        around = len(reader.tokenizer.render(self._message(query, "", "")))
+        with run.step("number") as facts:
+            room = window - around - limit - self.demonstrations * (self._size(run) + SEAMS)
+            read = numbered(documents, run, self.generator, size=self.paragraph_tokens, room=room)
+            facts |= {"paragraphs": len(read.paragraphs), "dropped_tokens": read.dropped_tokens}
+        shown = "\n\n".join(self._written(read, run))
+        prompt = fitted(
+            lambda text: self._message(query, read.text, text), shown, reader, window=window, max_tokens=limit
+        )
+        request = Request(prompt, max_tokens=limit, seed=run.seed_for("answer"))
+        [reply] = ask_all(run, self.generator, [request], step="answer", notes=[{}])
+        pointing, cue, said = _split(reply.text)
+        with run.step("point", answered=bool(cue)) as facts:
+            facts["paragraphs"] = " ".join(map(str, numbers_in(pointing, read.paragraphs)[:20]))
+        reply = replace(reply, text=said)
+        return run.answer(reply, context=read.spans, finish=self.finish_of(reply))
+
+    def _size(self, run: Run) -> int:
+        """Returns at most how many tokens one example has."""
+        window = min(self.window_of(run.generator(role)) for role in (self.worker, self.generator))
+        return max(1, min(self.demonstration_tokens, window // (4 * self.demonstrations)))
+
+    def _message(self, query: Query, text: str, demonstrations: str) -> Prompt:
+        template = self.question_prompt
+        if query.choices:
+            template = self.choice_prompt
+        elif query.form == "summary":
+            template = self.summary_prompt
+        fields = {"document": text, "demonstrations": demonstrations, "question": query.text}
+        fields |= {"choices": letters(query.choices), "decline": self.decline_text()}
+        return Prompt(template, {name: fields[name] for name in placeholders(template)})
+
+    def _written(self, read: Numbered, run: Run) -> list[str]:
+        """Returns the examples that could be read; written about all paragraphs at once."""
+        numbers = list(read.paragraphs)
+        Random(run.seed_for("paragraphs")).shuffle(numbers)  # noqa: S311 - a repeatable draw, not a secret
+        drawn = sorted(numbers[: self.demonstrations])
+        worker, size = run.generator(self.worker), self._size(run)
+        window = self.window_of(worker)
+        requests = []
+        for place, number in enumerate(drawn):
+            prompt = fitted(
+                lambda text: Prompt(self.write_prompt, {"document": text}),
+                read.paragraphs[number].text.strip(),
+                worker,
+                window=window,
+                max_tokens=size,
+            )
+            requests.append(Request(prompt, max_tokens=size, seed=run.seed_for("write", place)))
+        facts = [{"paragraph": number} for number in drawn]
+        replies = ask_all(run, self.worker, requests, step="write", notes=facts, keep="said")
+        pairs = [_PAIR.search(reply.text) for reply in replies]
+        found = [
+            f"Question: {' '.join(pair['question'].split())}\nParagraphs: [{number}]\nAnswer: "
+            f"{' '.join(pair['answer'].split())}"
+            for number, pair in zip(drawn, pairs, strict=True)
+            if pair
+        ]
+        with run.step("demonstrate", wanted=len(drawn), written=len(found)):
+            return [beginning(text, size, worker.tokenizer) for text in found]
+
+
+def _split(reply: str) -> tuple[str, str, str]:
+    """Returns what stands before the last `Answer:`, that word, and what stands behind; all is answer without it."""
+    cues = list(_ANSWER.finditer(reply))
+    if not cues or not reply[cues[-1].end() :].strip():
+        return reply, "", reply
+    return reply[: cues[-1].start()], cues[-1][0], reply[cues[-1].end() :]

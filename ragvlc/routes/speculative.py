@@ -1,0 +1,48 @@
+"""Speculative decoding: a drafter that reads the documents too proposes, the target checks; the answer is the target's.
+
+Papers: Leviathan, Kalman, Matias, "Fast Inference from Transformers via Speculative Decoding", ICML 2023,
+https://arxiv.org/abs/2211.17192; Chen et al., "Accelerating Large Language Model Decoding with Speculative Sampling",
+2023, https://arxiv.org/abs/2302.01318.
+
+The control of `rapid`: what its drafter gains by reading passages instead of everything, or of the first and last part
+of everything.
+
+Differences from the papers:
+
+- The drafter may be given fewer tokens of the documents than the target (`draft_context_tokens`).
+- A draft may end early (`confidence`), and ends behind a token that ends the answer. Both depend on drafted tokens
+  only, so every token of the answer still follows the target's probabilities exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Document, Query
+from ragvlc.core.engines import Run
+from ragvlc.routes._asking import whole
+from ragvlc.routes._context import Budget, fit
+from ragvlc.routes._speculating import Read, Speculating
+from ragvlc.routes._speculating_rules import Rule
+
+
+class Speculative(Speculating):
+    """Answers as `full_context` does, with a drafter in front.
+
+    Attributes:
+        draft_context_tokens: at most so many document tokens for the drafter; None for all that fit its window.
+    """
+
+    draft_context_tokens: Annotated[int | None, Field(ge=1)] = None
+
+    def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
+        """Returns the target's answer from the whole documents."""
+        read = self.read_whole(query, documents, run)
+        budget = Budget(self.max_tokens(query), self.truncation, self.draft_context_tokens)
+        drafter = run.generator(self.draft)
+        own = fit(whole(documents), documents, drafter, lambda text: self.prompt(query, text), budget)
+        return self.decode(Read(read, own), Rule(), query, run)

@@ -1,0 +1,76 @@
+"""Prompts counted from a trace, and the table of agents."""
+
+from __future__ import annotations
+
+import pytest
+import sweep_folders as made
+
+from ragvlc.analysis.agents import agents
+from ragvlc.analysis.attention import attention_pairs, chain_pairs, prompt_lengths, telemetry
+from ragvlc.core.answer import Answer, Step, Usage
+
+
+def call(prompt: int, new: int = 2, **facts) -> Step:
+    return Step("call", {"prompt_tokens": prompt, "completion_tokens": new, **facts})
+
+
+CHAIN = Answer(
+    "x",
+    trace=(
+        Step("split", {"agents": 2, "paths": 1}),
+        Step(
+            "worker", usage=Usage(100, 0, 5, 1), steps=(Step("read", usage=Usage(100, 0, 5, 1), steps=(call(100, 5),)),)
+        ),
+        Step("worker", usage=Usage(80, 0, 5, 1), steps=(Step("read", usage=Usage(80, 0, 5, 1), steps=(call(80, 5),)),)),
+        Step("manager", usage=Usage(20, 0, 2, 1), steps=(call(20),)),
+    ),
+    usage=Usage(200, 0, 12, 3),
+)
+FULL = Answer(
+    "x",
+    trace=(Step("route"), Step("read", usage=Usage(50, 0, 2, 1), steps=(Step("answer", usage=Usage(50, 0, 2, 1)),))),
+    usage=Usage(50, 0, 2, 1),
+)
+
+
+def test_pairs_are_the_triangle_numbers_of_prompts():
+    assert attention_pairs([]) == 0
+    assert attention_pairs([1, 4]) == 1 + 10
+    assert chain_pairs(10, 4) == 3 * 10
+
+
+@pytest.mark.parametrize(("answer", "lengths"), [(CHAIN, [100, 80, 20]), (FULL, [50]), (Answer("x"), [])])
+def test_each_prompt_is_counted_once(answer, lengths):
+    assert prompt_lengths(answer) == lengths
+    assert telemetry(answer).pairs == attention_pairs(lengths)
+
+
+def test_a_trace_that_does_not_tell_calls_apart_has_no_count():
+    step = Step("read", usage=Usage(100, 0, 4, 2))
+    assert prompt_lengths(Answer("x", trace=(step,), usage=Usage(100, 0, 4, 2))) is None
+
+
+def test_what_agents_did():
+    found = telemetry(CHAIN)
+    assert (found.agents, found.paths, found.calls, found.tokens_per_call) == (2, 1, 3, 4.0)
+    assert telemetry(FULL).agents == 0
+
+
+def results(folder, *answers):
+    """Returns a folder with a cell for each answer, loaded."""
+    questions = [made.example("q0", "c0", question="What?", documents=["d"], references=["x"])]
+    cells = [
+        made.cell(name, [made.row("q0", {"m": 1.0}, text=answer.text, usage=answer.usage, trace=answer.trace)])
+        for name, answer in answers
+    ]
+    return made.write(folder, questions, cells, metrics=("m",), baseline=answers[0][0])
+
+
+def test_the_table_shows_chains_beside_full_context(tmp_path):
+    table = agents(results(tmp_path, ("full", FULL), ("chain", CHAIN)))
+    shown = {name: [entry.text for entry in entries] for name, entries in table.rows}
+    assert shown == {"full": ["-", "-", "1.0", "2.0", "0.00"], "chain": ["2.0", "1.0", "3.0", "4.0", "0.01"]}
+
+
+def test_without_agents_there_is_no_table(tmp_path):
+    assert agents(results(tmp_path, ("full", FULL), ("again", FULL))) is None
