@@ -196,7 +196,7 @@ def test_exact_for_the_moved_target(tail, gamma, n):
     )
     counts = sampled(rule, gamma, "far", n)
     assert p_value(counts, expected) > 1e-4
-    assert p_value(counts, moved_law(Rule(5.0, "paper", tail), "far")) < 1e-6
+    assert p_value(counts, moved_law(Rule(5.0, "paper", tail), "far")) < 1e-4  # it would see the other law
 
 
 def test_numbers_worked_out_by_hand():
