@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from ragvlc.analysis.tables import plain, title
+from ragvlc.analysis.tables import bounds, plain, title
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.statistics import Difference, paired_difference
 
@@ -163,7 +163,7 @@ def _differences(pair: Pairing) -> RenderableType:
     for metric in pair.metrics:
         one = pair.difference(metric)
         means = [_mean_over(cell, pair, metric) for cell in (pair.a, pair.b)]
-        interval = "-" if one.low is None or one.high is None else f"[{one.low:+.3f}, {one.high:+.3f}]"
+        interval = "-" if one.low is None or one.high is None else bounds(one.low, one.high)
         better, worse = map(len, pair.flips(metric))
         counts = [better, worse, one.n - better - worse, one.n]
         signed = "-" if one.mean is None else plain(one.mean, 3, "+")
@@ -243,7 +243,7 @@ def _verdict(pair: Pairing, metric: str) -> str:
         return f"No question has a {metric} in both."
     text = f"{metric}: a - b = {plain(one.mean, 3, '+')}"
     if one.low is not None and one.high is not None and one.p is not None:
-        text += f" [{one.low:+.3f}, {one.high:+.3f}], p = {one.p:.3f}"
+        text += f" {bounds(one.low, one.high)}, p = {one.p:.3f}"
     where = f"{one.n} questions in {one.clusters} cluster{'' if one.clusters == 1 else 's'}"
     if one.p is None or one.p >= SETTLED:
         return f"{text}: not settled by {where}."

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ragvlc.sweep.results import CellResult, Comparison, Results
 
-__all__ = ["COLUMNS", "MORE_COLUMNS", "Column", "Entry", "Table", "costs", "differences", "latency", "scores", "title"]
+__all__ = [
+    "COLUMNS",
+    "MORE_COLUMNS",
+    "Column",
+    "Entry",
+    "Table",
+    "bounds",
+    "costs",
+    "differences",
+    "latency",
+    "scores",
+    "title",
+]
 
 SCORES = (
     "Mean score of the questions, and in brackets its 95 % interval: where the mean would likely lie with other "
@@ -251,6 +263,11 @@ def plain(value: float, digits: int, sign: str = "") -> str:
     """Returns a figure with thousands apart, and zero without a sign."""
     text = f"{value:{sign},.{digits}f}"
     return text if float(text.replace(",", "")) else f"{0:.{digits}f}"
+
+
+def bounds(low: float, high: float) -> str:
+    """Returns an interval of a difference."""
+    return f"[{plain(low, 3, '+')}, {plain(high, 3, '+')}]"
 
 
 def _best(cells: Sequence[CellResult], metric: str) -> list[CellResult]:

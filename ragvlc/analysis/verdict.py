@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
+from ragvlc.analysis.tables import bounds, plain
 from ragvlc.statistics import holm, paired_difference
 
 if TYPE_CHECKING:
@@ -156,10 +157,9 @@ def _line(results: Results, cells: Sequence[CellResult], comparisons: Sequence[C
 
 
 def _told(duel: Duel, sign: int) -> str:
-    text = f"{sign * duel.difference:+.3f}"
+    text = plain(sign * duel.difference, 3, "+")
     if duel.low is not None and duel.high is not None:
-        bounds = sorted((sign * duel.low, sign * duel.high))
-        text += f" [{bounds[0]:+.3f}, {bounds[1]:+.3f}]"
+        text += f" {bounds(*sorted((sign * duel.low, sign * duel.high)))}"
     if duel.p is not None:
         text += f", p = {duel.p:.3f}"
     if duel.settled:
@@ -192,7 +192,7 @@ def _second(duel: Duel) -> str:
     if duel.low is None or duel.high is None or duel.p is None:
         return f"How sure that is cannot be said: {asked}; it takes questions over more documents."
     corrected = f", corrected for {duel.tests} comparisons" if duel.tests > 1 else ""
-    figures = f"95 % interval of the difference [{duel.low:+.3f}, {duel.high:+.3f}], p = {duel.p:.3f}{corrected}"
+    figures = f"95 % interval of the difference {bounds(duel.low, duel.high)}, p = {duel.p:.3f}{corrected}"
     if duel.settled:
         return f"More than chance: {figures}, from {asked}."
     return f"Not settled: {figures}, from {asked}. {_wanted(duel)}"
@@ -264,9 +264,7 @@ def _cheaper(best: CellResult, rivals: Sequence[CellResult], metric: str) -> str
     ):
         if one.mean is None or p is None or p < SETTLED:
             continue
-        bounds = "" if one.low is None or one.high is None else f" [{one.low:+.3f}, {one.high:+.3f}]"
+        interval = "" if one.low is None or one.high is None else f" {bounds(one.low, one.high)}"
         tokens = cell.summary["prompt_tokens"]
-        return (
-            f"{cell.name} reads {tokens:,.0f} and these questions do not show it to be worse ({one.mean:+.3f}{bounds})."
-        )
+        return f"{cell.name} reads {tokens:,.0f} and these questions do not show it to be worse ({plain(one.mean, 3, '+')}{interval})."
     return ""

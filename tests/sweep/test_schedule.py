@@ -240,3 +240,17 @@ def test_a_cell_pays_for_a_beginning_that_another_cell_computed() -> None:
 def test_answers_of_several_calls_are_left_as_they_are() -> None:
     chained = summarise(facts("aa"), rows_of((80, 2.5, 3), (90, 3.0, 3)), [])
     assert (chained["engine_seconds"], chained["prefix_seconds_owed"]) == (1.0, 0)
+
+
+@pytest.mark.parametrize(("count", "median", "high"), [(1, 1.0, 1.0), (2, 1.5, 1.95), (21, 11.0, 20.0)])
+def test_percentiles_lie_between_the_seconds_measured(count: int, median: float, high: float) -> None:
+    timed = {
+        f"q{n}": Prediction(
+            f"q{n}", answer=Answer("", timing=Timing(0, 0.5 * n, n - 0.5, {"search": 0.25, "rerank": 0.25}))
+        )
+        for n in range(1, count + 1)
+    }
+    found = summarise([{"id": name, "cluster": name} for name in timed], timed, [], cold=True)
+    assert found["cold_answer_seconds_median"] == pytest.approx(median)
+    assert found["cold_answer_seconds_p95"] == pytest.approx(high)
+    assert found["cold_first_token_seconds_median"] == pytest.approx(median / 2)
