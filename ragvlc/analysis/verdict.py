@@ -266,5 +266,6 @@ def _cheaper(best: CellResult, rivals: Sequence[CellResult], metric: str) -> str
             continue
         interval = "" if one.low is None or one.high is None else f" {bounds(one.low, one.high)}"
         tokens = cell.summary["prompt_tokens"]
-        return f"{cell.name} reads {tokens:,.0f} and these questions do not show it to be worse ({plain(one.mean, 3, '+')}{interval})."
+        figures = f"{plain(one.mean, 3, '+')}{interval}"
+        return f"{cell.name} reads {tokens:,.0f} and these questions do not show it to be worse ({figures})."
     return ""
