@@ -234,7 +234,7 @@ def no_events():
 
 
 def test_a_model_is_opened_once_and_all_are_closed_together(tmp_path):
-    with EnginePool(tmp_path) as pool:
+    with EnginePool() as pool:
         engines = at_once(lambda number: pool.text(Noted(default="x")))
         other = pool.text(Noted(default="y"))
         assert len({id(engine) for engine in engines}) == 1
@@ -248,13 +248,13 @@ def test_a_model_is_opened_once_and_all_are_closed_together(tmp_path):
 
 
 def test_settings_that_do_not_change_the_output_share_a_model(tmp_path):
-    pool = EnginePool(tmp_path)
+    pool = EnginePool()
     assert pool.text(Noted(seconds_per_call=0.0)) is pool.text(Noted(seconds_per_call=0.1))
     assert pool.text(Noted(temperature=0.5)) is not pool.text(Noted())
 
 
 def test_a_tokenizer_opens_no_model(tmp_path):
-    pool = EnginePool(tmp_path)
+    pool = EnginePool()
     assert pool.tokenizer(Noted()) is pool.tokenizer(Noted())
     assert EVENTS == []
 
@@ -270,7 +270,7 @@ class FirstFails(Embedder):
 
 
 def test_a_model_that_cannot_be_opened_is_tried_again(tmp_path):
-    with EnginePool(tmp_path) as pool:
+    with EnginePool() as pool:
         with pytest.raises(EngineError, match="out of memory"):
             pool.vectors(FirstFails())
         assert pool.vectors(FirstFails()) is pool.vectors(FirstFails())

@@ -147,7 +147,7 @@ def test_opposite_is_0_and_a_text_that_was_cut_is_flagged(words):
 
 
 def test_similarity_with_a_real_model(embedding_model, tmp_path):
-    with EnginePool(tmp_path) as pool:
+    with EnginePool() as pool:
         same = similarity(pool, "The tower is 31 metres high.", "It has a height of 31 metres.").value
         other = similarity(pool, "The tower is 31 metres high.", "Dogs pay half fare on the ferry.").value
         assert similarity(pool, "31 metres", "31 metres").value == 1

@@ -66,7 +66,7 @@ def library(folder):
 @pytest.fixture
 def start(tmp_path):
     """Returns a function that starts a run; all of one test share opened models, and nothing else."""
-    with EnginePool(tmp_path) as pool:
+    with EnginePool() as pool:
         yield lambda: LiveRun(Models({"main": Scripted()}, {}), pool, None)
 
 
@@ -148,7 +148,7 @@ def test_a_pipeline_ranks_by_it(folder, library, tmp_path):
     rag = {"kind": "retrieve", "chunker": "whole", "selector": {"kind": "top_k", "k": 1}}
     reranker = {"kind": "cross_encoder", "model": folder, "device": "cpu"}
     pipeline = Pipeline(generators={"main": "scripted"}, routes={"rag": {**rag, "reranker": reranker}})
-    with EnginePool(tmp_path) as pool:
+    with EnginePool() as pool:
         answer = pipeline.answer(QUERY, documents, pool=pool)
     ranked = [row["corpus_id"] for row in library.rank(QUERY.text, TEXTS[:3])]
     assert [hit.chunk.document_index for hit in answer.ranking] == ranked != [0, 1, 2]

@@ -92,7 +92,7 @@ def test_ranking_only_opens_no_generator(tmp_path):
             raise AssertionError("opened")
 
     pipeline = Pipeline(generators={"main": Closed()}, routes={"it": route("retrieve_only")})
-    with EnginePool(tmp_path) as pool:
+    with EnginePool() as pool:
         answer = pipeline.answer("Which cow?", [Document("d", TEXT)], pool=pool)
     assert answer.ranking[0].chunk.text.strip() == "The cow eats green grass."
     assert (answer.text, answer.context, answer.usage) == ("", (), Usage())
