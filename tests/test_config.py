@@ -138,8 +138,12 @@ def test_a_missing_role_and_a_router_without_a_route(problems):
 
 
 def test_a_role_whose_model_cannot_do_what_is_needed(problems):
-    [problem] = problems(BASE + "routes: {a: {kind: 'test_config:Outside'}}")
-    assert problem.startswith("routes.a: needs a TokenEngine; generators.main (scripted) is none. Use: ")
+    served = "{kind: openai_compatible, url: 'http://127.0.0.1:9/v1', model: m}"
+    [problem] = problems(f"generators: {{main: {served}}}\nroutes: {{a: {{kind: 'test_config:Outside'}}}}")
+    assert problem == (
+        "routes.a: needs a TokenEngine; generators.main (openai_compatible) is none. "
+        "Use: kind: scripted, kind: transformers."
+    )
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,24 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import nearest
 
-__all__ = ["FAMILY_MARK", "Component", "Execution", "FilePath", "ModelName", "Role", "find_kind", "known_kinds", "part"]
+__all__ = [
+    "FAMILY_MARK",
+    "Component",
+    "Execution",
+    "FilePath",
+    "ModelName",
+    "Role",
+    "fields_of",
+    "find_kind",
+    "known_kinds",
+    "part",
+]
 
 
 PartT = TypeVar("PartT", bound="Component")
@@ -121,7 +133,7 @@ class Component(BaseModel):
 
     @cached_property
     def _parts(self) -> tuple[Component, ...]:
-        return tuple(part for name in type(self).model_fields for part in _parts_in(getattr(self, name)))
+        return tuple(part for name in fields_of(type(self)) for part in _parts_in(getattr(self, name)))
 
     def roles(self) -> frozenset[tuple[str, str, str]]:
         """Returns (table, role name, needed protocol) for every opened model that this part and its parts use."""
@@ -130,7 +142,7 @@ class Component(BaseModel):
     @cached_property
     def _roles(self) -> frozenset[tuple[str, str, str]]:
         found = set()
-        for name, info in type(self).model_fields.items():
+        for name, info in fields_of(type(self)).items():
             for mark in info.metadata:
                 if isinstance(mark, Role):
                     found.add((mark.table, str(getattr(self, name)), mark.needs))
@@ -152,7 +164,7 @@ class Component(BaseModel):
         """Returns what `key` hashes; a part within stands there by its own key."""
         fields = {
             name: _key_facts(getattr(self, name))
-            for name, info in type(self).model_fields.items()
+            for name, info in fields_of(type(self)).items()
             if Execution not in info.metadata
         }
         return {"kind": self.kind, "version": self.version, "fields": fields, "identity": dict(self.identity())}
@@ -195,6 +207,12 @@ class Component(BaseModel):
         if cls.__dict__.get("family"):
             return {FAMILY_MARK: cls.family}
         return handler(schema)
+
+
+@cache
+def fields_of(part: type[Component]) -> Mapping[str, FieldInfo]:
+    """Returns a part's settings by name; pydantic works the same out anew each time it is asked."""
+    return part.model_fields
 
 
 def kind_of(part: type[Component]) -> str:

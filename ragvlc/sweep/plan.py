@@ -110,8 +110,11 @@ class _Around(Component):
     latency: Latency = "warm"
 
 
+_AROUND = frozenset(_Around.model_fields)
+
+
 def _part_of(settings: Mapping[str, Any], *, data: bool) -> dict[str, Any]:
-    return {path: value for path, value in settings.items() if (path.split(".")[0] in _Around.model_fields) == data}
+    return {path: value for path, value in settings.items() if (path.partition(".")[0] in _AROUND) == data}
 
 
 def distinct_work(cells: Sequence[Cell]) -> dict[str, int]:
@@ -141,7 +144,7 @@ def _every(part: Component) -> Iterator[Component]:
 
 def _choices(axis: str, values: Sequence[Any]) -> list[dict[str, Any]]:
     """Returns a mapping of paths to values for each value of an axis; a name that is no path brings mappings."""
-    is_path = "." in axis or axis in _Around.model_fields or axis in Pipeline.model_fields
+    is_path = "." in axis or axis in _AROUND or axis in Pipeline.model_fields
     if not is_path and all(isinstance(value, Mapping) for value in values):
         return [dict(value) for value in values]
     return [{axis: value} for value in values]

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import ValidationError
 
 from ragvlc import config
-from ragvlc.core.component import Component
+from ragvlc.core.component import Component, fields_of
 from ragvlc.core.errors import ConfigError
 
 __all__ = ["Changer", "paths_in"]
@@ -53,7 +53,7 @@ class Changer(Generic[PartT]):
     def _changed(self, part: AnyPartT, changes: Mapping[tuple[str, ...], Any], place: str) -> AnyPartT:
         key = id(part), repr(changes)
         if key not in self._made:
-            fields = self._fields({name: getattr(part, name) for name in type(part).model_fields}, changes, place)
+            fields = self._fields({name: getattr(part, name) for name in fields_of(type(part))}, changes, place)
             try:
                 made = type(part).model_validate(fields)
             except ValidationError as error:
@@ -94,7 +94,7 @@ def _exists(place: object, path: Iterable[str]) -> bool:
 
 def _inside(place: object) -> Iterator[tuple[str, Any]]:
     if isinstance(place, Component):
-        for name in type(place).model_fields:
+        for name in fields_of(type(place)):
             yield name, getattr(place, name)
     elif isinstance(place, Mapping):
         yield from place.items()

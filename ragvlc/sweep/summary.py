@@ -189,7 +189,7 @@ def metric_values(summary: Mapping[str, Any]) -> dict[str, float]:
 
     Names are `group/name`, because MLflow shows a section for each group. It sorts them by the alphabet and puts what
     has no group last, so these come in the order in which they are read: `score/`, `score/high/` and `score/low/` (its
-    bounds), `memory/`, `seconds/`, `spend/` (money), `tokens/` and `totals/`.
+    bounds), `seconds/`, `spend/` (money, memory), `tokens/` and `totals/`.
     """
     flat: dict[str, float] = {}
     for label, figures in summary["metrics"].items():
@@ -206,6 +206,4 @@ def _group(name: str) -> str:
         return "seconds"
     if name.endswith("_tokens") or name == "calls":
         return "tokens"
-    if name.endswith("_bytes"):
-        return "memory"
-    return "spend" if name == "cost" else "totals"
+    return "spend" if name == "cost" or name.endswith("_bytes") else "totals"
