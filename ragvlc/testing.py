@@ -35,14 +35,20 @@ OpenedT = TypeVar("OpenedT")
 class FunctionEngine:
     """A text engine around a function from prompt text to reply. Notes every request; counts tokens as words.
 
+    Where log-probabilities are asked for, every token of a reply has the one that `sure` gives for the reply: -0.1 by
+    default.
+
     Attributes:
         requests: every request, in the order of arrival.
         most_at_once: the largest number of requests in work at the same time.
         sessions: every session, in the order in which they were opened.
     """
 
-    def __init__(self, reply: Callable[[str], str], window: int = 8192) -> None:
+    def __init__(
+        self, reply: Callable[[str], str], window: int = 8192, *, sure: Callable[[str], float] | None = None
+    ) -> None:
         self._reply = reply
+        self._sure = sure or (lambda _: -0.1)
         self._window = window
         self._tokenizer = WordTokenizer()
         self._lock = threading.Lock()
@@ -85,7 +91,8 @@ class FunctionEngine:
     def _one(self, request: Request) -> Generation:
         text = self._reply(request.prompt.text())
         usage = Usage(len(self._tokenizer.render(request.prompt)), 0, self._tokenizer.count(text), 1)
-        return Generation(text, finish="stop", usage=usage, timing=Timing(engine_seconds=0.0))
+        logprobs = (self._sure(text),) * usage.completion_tokens if request.logprobs else None
+        return Generation(text, finish="stop", usage=usage, timing=Timing(engine_seconds=0.0), logprobs=logprobs)
 
     def close(self) -> None:
         """Does nothing."""
@@ -118,6 +125,12 @@ class WordVectors:
                 vectors[row, crc32(word.encode("utf-8", "surrogatepass")) % 256] += 1
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
+
+    def embed_spans(
+        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, side: str = "passage"
+    ) -> list[Vectors]:
+        """Returns for each text one row for each (start, end) in it: the words there."""
+        return [self.embed([text[a:b] for a, b in own], side=side) for text, own in zip(texts, spans, strict=True)]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Returns each text's length in words and marks."""

@@ -34,6 +34,7 @@ __all__ = [
     "Reader",
     "Request",
     "Run",
+    "SpanVectorEngine",
     "TextEngine",
     "TokenEngine",
     "Tokenizer",
@@ -204,6 +205,20 @@ class VectorEngine(Protocol):
 
     def close(self) -> None:
         """Frees the memory. The engine is not used afterwards."""
+        ...
+
+
+@runtime_checkable
+class SpanVectorEngine(VectorEngine, Protocol):
+    """An embedding model that can tell the vectors of a text's parts as they stand within it."""
+
+    def embed_spans(
+        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, side: str = "passage"
+    ) -> list[Vectors]:
+        """Returns, for each text, unit-length float32 vectors of its parts: a row for each (start, end) in characters.
+
+        The whole text is read, in several windows where it is longer than one, and each part's tokens are pooled.
+        """
         ...
 
 

@@ -1,24 +1,22 @@
-"""Embedding models in the format of sentence-transformers, run here."""
+"""Embedding models in the format of sentence-transformers, run here, within their window or beyond it."""
 
 from __future__ import annotations
 
-import math
-import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from ragvlc import packaged
 from ragvlc.core.component import Execution
-from ragvlc.core.engines import VectorEngine
+from ragvlc.core.engines import SpanVectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder
+from ragvlc.embedders._extension import Named
 
-if TYPE_CHECKING:
-    from ragvlc.core.engines import Vectors
+BATCH_TOKENS = {"cpu": 4_096}
+"""Tokens of a batch by the device's type; more on any other, which needs them to be busy."""
 
 
 class SentenceTransformerEmbedder(Embedder):
@@ -28,26 +26,39 @@ class SentenceTransformerEmbedder(Embedder):
         model: a local folder, a hub id, or `packaged:NAME`.
         query_prompt: put before a question. None takes the model's own prompt, if it declares one; "" is none.
         passage_prompt: put before a passage; likewise.
-        max_length: cut texts at so many tokens; None takes the model's own window.
-        dtype: of the weights. Vectors come out as float32 whatever it is.
+        max_length: cut texts at so many tokens; None takes the model's own window, or eight times that of `extension`.
+        extension: how texts beyond the model's window are read: `{strategy: ...}`, or the strategy alone:
+            `parallel_windows`, `grouped`, `recurrent`, `interpolated`, `ntk` or `self_extend`. None cuts them.
+        dtype: of the weights. Vectors come out as float32 whatever it is. `bfloat16` is what long texts want on a GPU.
         device: `auto`, or a torch device.
-        batch_size: texts computed together.
+        batch_tokens: tokens computed together, padding included; None takes 4,096 on a CPU and 65,536 elsewhere.
+        batch_size: texts computed together at most; None is no limit.
     """
+
+    version: ClassVar[int] = 2
 
     model: packaged.Model = "packaged:all-minilm-l6-v2"
     query_prompt: str | None = None
     passage_prompt: str | None = None
     max_length: Annotated[int | None, Field(ge=3)] = None
+    extension: Named = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: Annotated[str, Execution] = "auto"
-    batch_size: Annotated[int, Field(ge=1), Execution] = 32
+    batch_tokens: Annotated[int | None, Field(ge=1), Execution] = None
+    batch_size: Annotated[int | None, Field(ge=1), Execution] = None
 
     def identity(self) -> Mapping[str, Any]:
         """Returns the fingerprint of the model's files."""
         return {"model": packaged.fingerprint(self.model)}
 
-    def open(self) -> VectorEngine:
-        """Returns the loaded model. Raises `EngineError` if it cannot be loaded or lacks room for `max_length`."""
+    def open(self) -> SpanVectorEngine:
+        """Returns the loaded model.
+
+        Raises:
+            EngineError: it cannot be loaded, lacks room for `max_length`, or cannot be extended that way.
+        """
+        from ragvlc.embedders._engine import Limits, SentenceVectors
+
         folder = packaged.resolve(self.model)
         try:
             model = _loaded(folder, device=self.device, dtype=self.dtype)
@@ -58,78 +69,25 @@ class SentenceTransformerEmbedder(Embedder):
                 "sentence-transformers model, the id of one on a hub that can be reached, or packaged:all-minilm-l6-v2."
             )
             raise EngineError(message) from error
-        if self.max_length is not None:
+        stretch = None
+        if self.extension is not None:
+            from ragvlc.embedders._stretch import stretched
+
+            stretch = stretched(model, self.extension, self.max_length, self.model)
+            model.max_seq_length = self.max_length or self.extension.reach(stretch.window)
+        elif self.max_length is not None:
             _set_window(model, self)
-        return _Engine(model, self)
+        limits = Limits(self.batch_tokens or BATCH_TOKENS.get(model.device.type, 65_536), self.batch_size)
+        return SentenceVectors(model, self.model, self._prompts(model), limits, stretch)
 
-
-class _Engine:
-    """A loaded model. One thread at a time: the tokenizer keeps its cutting rules as state."""
-
-    def __init__(self, model: Any, spec: SentenceTransformerEmbedder) -> None:  # noqa: ANN401 - the library's class
-        self._model = model
-        self._spec = spec
-        self._lock = threading.Lock()
+    def _prompts(self, model: Any) -> dict[str, str]:  # noqa: ANN401 - the library's class
+        """Returns what stands before a text, by side."""
         own = model.prompts
         passage = next((own[name] for name in ("document", "passage", "corpus") if own.get(name)), "")
-        self._prompts = {
-            "query": own.get("query") or "" if spec.query_prompt is None else spec.query_prompt,
-            "passage": passage if spec.passage_prompt is None else spec.passage_prompt,
+        return {
+            "query": own.get("query") or "" if self.query_prompt is None else self.query_prompt,
+            "passage": passage if self.passage_prompt is None else self.passage_prompt,
         }
-
-    @property
-    def window(self) -> int:
-        """Tokens beyond which a text is cut, prompt and special tokens included; `sys.maxsize` if nothing is cut."""
-        length = self._model.max_seq_length
-        return sys.maxsize if length is None or math.isinf(length) else int(length)
-
-    def embed(self, texts: Sequence[str], *, side: str = "passage") -> Vectors:
-        """Returns unit vectors, float32 of shape [texts, dimensions]. Raises `EngineError` if the model fails."""
-        import numpy as np
-        import torch
-
-        if not texts:
-            return self.embed([""], side=side)[:0]
-        try:
-            with self._lock:
-                vectors = self._model.encode(
-                    list(texts),
-                    prompt=self._prompts[side],
-                    batch_size=self._spec.batch_size,
-                    show_progress_bar=False,
-                    normalize_embeddings=True,
-                )
-        except (RuntimeError, IndexError) as error:
-            full = isinstance(error, torch.OutOfMemoryError)
-            hint = " Lower its batch_size." if full else ""
-            message = f"embedder '{self._spec.model}' failed on {len(texts)} texts: {error}{hint}"
-            raise EngineError(message, transient=full) from error
-        vectors = vectors.astype(np.float32)
-        if not np.isfinite(vectors).all():
-            message = f"embedder '{self._spec.model}' gave numbers that are not finite. Use dtype: float32."
-            raise EngineError(message)
-        # Again in 32 bits: half precision leaves lengths off by up to a per cent.
-        unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
-        return unit
-
-    def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Returns each text's tokens as a passage: its prompt and special tokens included, nothing cut."""
-        if not texts:
-            return []
-        whole = [self._prompts["passage"] + text for text in texts]
-        tokenizer = self._model.tokenizer
-        with self._lock:
-            if not callable(tokenizer):  # models of static vectors carry the bare tokenizer
-                return [len(found) for found in tokenizer.encode_batch(whole, add_special_tokens=False)]
-            return [len(ids) for ids in tokenizer(whole, truncation=False, verbose=False)["input_ids"]]
-
-    def close(self) -> None:
-        """Frees the memory."""
-        import torch
-
-        self._model = None
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def _loaded(folder: str, *, device: str, dtype: str) -> Any:  # noqa: ANN401 - the library's class
@@ -161,6 +119,9 @@ def _set_window(model: Any, spec: SentenceTransformerEmbedder) -> None:  # noqa:
     transformer = model.transformers_model
     room = getattr(getattr(transformer, "config", None), "max_position_embeddings", None)
     if room is not None and spec.max_length is not None and spec.max_length > room:
-        message = f"embedder '{spec.model}': max_length {spec.max_length} exceeds the {room} positions of the model."
+        message = (
+            f"embedder '{spec.model}': max_length {spec.max_length} exceeds the {room} positions of the model. "
+            "Give it an extension to read further."
+        )
         raise EngineError(message)
     model.max_seq_length = spec.max_length

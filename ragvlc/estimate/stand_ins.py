@@ -14,12 +14,14 @@ from zlib import crc32
 from pydantic import Field
 
 from ragvlc import packaged
+from ragvlc.core.answer import Answer
 from ragvlc.core.component import Component
 from ragvlc.core.data import ChunkSet, Hit, Query
 from ragvlc.core.engines import Index, Run
 from ragvlc.core.families import Embedder, Reranker, Retriever
 from ragvlc.generators._estimate import EstimatedTokenizer
 from ragvlc.pipeline import Pipeline
+from ragvlc.routes._wrapping import Verdict, Wrapper
 from ragvlc.sweep.settings import Changer, paths_in
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from ragvlc.core.engines import Vectors
 
-__all__ = ["AnyPassages", "AnyScores", "CountedVectors", "stand_in"]
+__all__ = ["AnyPassages", "AnyScores", "Both", "CountedVectors", "stand_in"]
 
 _OUTSIDE = "langchain"
 _DIMENSIONS = 64
@@ -75,6 +77,20 @@ class AnyScores(Reranker):
         return sorted(scored, key=lambda hit: -hit.score)[: self.keep]
 
 
+class Both(Wrapper):
+    """Asks both routes, whatever the first one answers: an estimate cannot tell how many answers will do.
+
+    Attributes:
+        original: key of the wrapper that it stands for.
+    """
+
+    original: str
+
+    def verdict(self, answer: Answer) -> Verdict:  # noqa: ARG002 - a filler says nothing
+        """Returns that the second route is asked, too."""
+        return Verdict(True, "counted as if every question went on")
+
+
 def stand_in(pipeline: Pipeline) -> tuple[Pipeline, list[str]]:
     """Returns the pipeline with stand-ins for parts that would open models or stores of their own, and their kinds."""
     changes: dict[str, Component] = {}
@@ -84,9 +100,11 @@ def stand_in(pipeline: Pipeline) -> tuple[Pipeline, list[str]]:
             changes[path] = AnyPassages(original=part.key, candidates=part.candidates)
         elif isinstance(part, Reranker) and not part.roles():
             changes[path] = AnyScores(original=part.key, keep=getattr(part, "keep", None))
+        elif isinstance(part, Wrapper):
+            changes[path] = Both(original=part.key, first=part.first, then=part.then)
     if not changes:
         return pipeline, []
-    kinds = [_at(pipeline, path).kind for path in changes]
+    kinds = [_at(pipeline, path).kind for path, part in changes.items() if not isinstance(part, Both)]
     changed, _ = Changer[Pipeline]("estimate").change(pipeline, changes)
     return changed, kinds
 
@@ -121,7 +139,9 @@ class CountedVectors:
         self._tokenizer = _fast_tokenizer(self._folder)
         self._estimate = EstimatedTokenizer()
         self._prompts = {side: str(spec.get(f"{side}_prompt") or "") for side in ("query", "passage")}
-        self._window = spec.get("max_length") or _own_window(self._folder)
+        extension = spec.get("extension")
+        extended = 8 * (extension.get("window") or 512) if extension else None  # where its model says more: too low
+        self._window = spec.get("max_length") or extended or _own_window(self._folder)
         self._seen: set[tuple[str, int]] = set()
         self.lengths_embedded: list[int] = []
         self.counting = True
@@ -146,10 +166,7 @@ class CountedVectors:
         """Returns unit vectors, float32 of shape [texts, 64]."""
         import numpy as np
 
-        if self.counting:
-            new = [text for text in dict.fromkeys(texts) if (side, hash(text)) not in self._seen]
-            self._seen |= {(side, hash(text)) for text in new}
-            self.lengths_embedded += [min(length, self._window) for length in self._lengths(new, side)]
+        self._count(texts, side, self._window)
         vectors = np.zeros((len(texts), _DIMENSIONS), np.float32)
         vectors[:, -1] = 0.1  # a text without words has a direction too
         for row, text in enumerate(texts):
@@ -158,6 +175,24 @@ class CountedVectors:
             np.add.at(vectors[row], places, 1.0)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
+
+    def embed_spans(
+        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, side: str = "passage"
+    ) -> list[Vectors]:
+        """Returns the vectors of the parts; counts the texts, which are read whole, in windows beyond the window."""
+        self._count(texts, side, sys.maxsize)
+        counting, self.counting = self.counting, False
+        try:
+            pairs = zip(texts, spans, strict=True)
+            return [self.embed([text[start:end] for start, end in parts], side=side) for text, parts in pairs]
+        finally:
+            self.counting = counting
+
+    def _count(self, texts: Sequence[str], side: str, window: int) -> None:
+        if self.counting:
+            new = [text for text in dict.fromkeys(texts) if (side, hash(text)) not in self._seen]
+            self._seen |= {(side, hash(text)) for text in new}
+            self.lengths_embedded += [min(length, window) for length in self._lengths(new, side)]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Returns 0 for each text: what a window cuts off changes no other figure, and counting it takes time."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ragvlc.core.engines import VectorEngine
+from ragvlc.core.data import Chunk
+from ragvlc.core.engines import SpanVectorEngine, VectorEngine
 
 if TYPE_CHECKING:
     from ragvlc.core.engines import Arrays
 
-__all__ = ["embedded"]
+__all__ = ["embedded", "embedded_within"]
 
 
 def embedded(texts: Sequence[str], engine: VectorEngine) -> Arrays:
@@ -26,3 +27,42 @@ def embedded(texts: Sequence[str], engine: VectorEngine) -> Arrays:
         "cut_chunks": np.array(sum(1 for tokens in over if tokens)),
         "dropped_tokens": np.array(sum(over)),
     }
+
+
+def embedded_within(chunks: Sequence[Chunk], engine: SpanVectorEngine) -> Arrays:
+    """Returns vectors (float32, one row a chunk) of chunks as they stand in their documents; nothing is cut off.
+
+    Equal documents cut alike are read once: beside other batch mates they could differ in the last bits and stop being
+    ties.
+    """
+    import numpy as np
+
+    places: dict[int, list[int]] = {}
+    for place, chunk in enumerate(chunks):
+        places.setdefault(chunk.document_index, []).append(place)
+    wholes = {index: _whole([chunks[place] for place in own]) for index, own in places.items()}
+    distinct = list(dict.fromkeys(wholes.values()))
+    found = engine.embed_spans([text for text, _ in distinct], [spans for _, spans in distinct])
+    rows = dict(zip(distinct, found, strict=True))
+    if not chunks:
+        return {"vectors": engine.embed([]), "cut_chunks": np.array(0), "dropped_tokens": np.array(0)}
+    vectors = np.empty((len(chunks), found[0].shape[1]), dtype=np.float32)
+    for index, own in places.items():
+        vectors[own] = rows[wholes[index]]
+    return {"vectors": vectors, "cut_chunks": np.array(0), "dropped_tokens": np.array(0)}
+
+
+def _whole(chunks: Sequence[Chunk]) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """Returns the text that one document's chunks cover, and where each stands in it; a gap is a line's end."""
+    text, reached, moved = "", 0, 0
+    spans: list[tuple[int, int]] = []
+    for chunk in chunks:
+        if not spans:
+            reached = moved = chunk.start
+        elif chunk.start > reached:
+            moved += chunk.start - reached - 1
+            text, reached = text + "\n", chunk.start
+        text += chunk.text[reached - chunk.start :]
+        reached = max(reached, chunk.end)
+        spans.append((chunk.start - moved, chunk.end - moved))
+    return text, tuple(spans)

@@ -1,16 +1,22 @@
-"""Chunks whose embedding is closest to the question's, by exact search."""
+"""Chunks whose embedding is closest to the question's, by exact search.
+
+Late chunking, `context: document`: Günther, Mohr, Williams, Wang and Xiao 2024, "Late Chunking: Contextual Chunk
+Embeddings Using Long-Context Embedding Models", arXiv 2409.04701. Difference: a document longer than the embedder's
+window is read in windows side by side that share nothing but where the last one is moved left to be full.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from ragvlc.core.component import Execution, Role
 from ragvlc.core.data import Chunk, ChunkSet, Hit, Query
-from ragvlc.core.engines import Index, Run, VectorEngine
+from ragvlc.core.engines import Index, Run, SpanVectorEngine, VectorEngine
+from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Retriever
-from ragvlc.retrievers._embedding import embedded
+from ragvlc.retrievers._embedding import embedded, embedded_within
 from ragvlc.retrievers._flat import Device, FlatSearch, require
 
 if TYPE_CHECKING:
@@ -25,23 +31,43 @@ class Dense(Retriever):
 
     Attributes:
         embedder: role of the embedding model.
+        context: what the model reads to embed a chunk: the `chunk` alone, or its `document` in one pass, from whose
+            tokens those of the chunk are pooled (late chunking). A document is what its chunks cover.
         device: where neighbours are searched, not where texts are embedded. `auto` is a GPU if there is one and FAISS
             was built for it (`faiss-gpu`), else the CPU; `cuda` the same, with a line in the log where that fails.
     """
 
     embedder: Annotated[str, Role("embedders", "VectorEngine")] = "main"
+    context: Literal["chunk", "document"] = "chunk"
     device: Annotated[Device, Execution] = "auto"
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns the index; vectors are kept on disk. Raises `MissingExtra` without FAISS."""
+        """Returns the index; vectors are kept on disk.
+
+        Raises:
+            MissingExtra: FAISS is not there.
+            ConfigError: the embedder tells no vectors of parts, which `context: document` needs.
+        """
         require()
         engine = run.embedder(self.embedder)
         # Outside any step of ours: the run books the first cost of kept arrays on the step that is open.
-        arrays = run.kept(self, chunks, lambda: _embedded(chunks, engine))
+        arrays = run.kept(self, chunks, lambda: self._embedded(chunks, engine))
         cut, dropped = int(arrays["cut_chunks"]), int(arrays["dropped_tokens"])
         with run.step("embed", chunks=len(chunks), embedder_cut_chunks=cut, embedder_dropped_tokens=dropped):
             flat = FlatSearch(arrays["vectors"], self.device)
         return _VectorIndex(chunks.chunks, engine, flat)
+
+    def _embedded(self, chunks: ChunkSet, engine: VectorEngine) -> Arrays:
+        """Returns vectors (float32, one row a chunk) and what the embedder's window cut off."""
+        if self.context == "document":
+            if not isinstance(engine, SpanVectorEngine):
+                message = f"dense: embedder '{self.embedder}' tells no vectors of a text's parts. Use context: chunk."
+                raise ConfigError(message)
+            return embedded_within(chunks.chunks, engine)
+        texts = [chunk.text for chunk in chunks.chunks]
+        rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+        arrays = dict(embedded(texts, engine))
+        return arrays | {"vectors": arrays["vectors"][[rows[text] for text in texts]]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +82,3 @@ class _VectorIndex:
             return []
         scores, places = self.flat.best(self.engine.embed([query.search_text], side="query"), n)
         return [Hit(self.chunks[place], float(score)) for score, place in zip(scores, places, strict=True)]
-
-
-def _embedded(chunks: ChunkSet, engine: VectorEngine) -> Arrays:
-    """Returns vectors (float32, one row a chunk) and what the embedder's window cut off."""
-    texts = [chunk.text for chunk in chunks.chunks]
-    rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-    arrays = dict(embedded(texts, engine))
-    return arrays | {"vectors": arrays["vectors"][[rows[text] for text in texts]]}

@@ -4,7 +4,7 @@ LongRAG (Jiang, Ma and Chen 2024, arXiv 2406.15319): reading units of about 4,00
 score the maximum over its chunks, because one embedding of a long text says little.
 
 Differences: documents are put together in their given order, not along hyperlinks; any retriever ranks the chunks; a
-unit may be scored by the mean of its best few chunks.
+unit may be scored by the mean of its best few chunks, by the mean of all, or as one text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import Field, model_validator
 
 from ragvlc.core.component import Role, part
-from ragvlc.core.data import Chunk, ChunkSet, Hit, Query
+from ragvlc.core.data import Chunk, ChunkSet, Hit, Query, content_key
 from ragvlc.core.engines import Index, Run
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Retriever
@@ -36,13 +36,17 @@ class LongUnits(Retriever):
         unit: `tokens` joins chunks of one document up to `unit_tokens`; `document` is every document whole; `documents`
             joins whole documents, in their given order, up to `unit_tokens`, and leaves a longer one alone.
         unit_tokens: size of a unit, in tokens of `generator`; a chunk that is longer is a unit.
-        best_chunks: a unit scores the mean of so many of its best chunks, or of all if it has fewer; 1 is the maximum.
+        pooling: how a unit gets its score: `max` from its best chunks, `mean` from all of them, `whole` as one text,
+            which the retriever ranks itself (one embedding of a long text; the best of its texts where it has several).
+        best_chunks: for `max`, a unit scores the mean of so many of its best chunks, or of all if it has fewer; 1 is
+            the maximum.
         generator: role of the model whose tokens measure units; it is not opened.
     """
 
     retriever: Retriever = part("dense")
     unit: Literal["tokens", "document", "documents"] = "tokens"
     unit_tokens: Annotated[int, Field(ge=1)] = 4096
+    pooling: Literal["max", "mean", "whole"] = "max"
     best_chunks: Annotated[int, Field(ge=1)] = 1
     generator: Annotated[str, Role("generators")] = "main"
 
@@ -50,14 +54,22 @@ class LongUnits(Retriever):
     def _ranks_chunks(self) -> Self:
         if self.retriever.kind == self.kind:
             raise ValueError("retriever is long_units itself; units are made of chunks: name what ranks those.")
+        if self.pooling != "max" and self.best_chunks != 1:
+            raise ValueError(f"best_chunks is a setting of pooling: max; {self.pooling} has none.")
         return self
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:
         """Returns the index of units over the retriever's index of chunks."""
         count = run.generator(self.generator).tokenizer.count
         groups = self._groups(chunks.chunks, count)
+        pieces = _pieces(groups)
+        ranked = chunks
+        if self.pooling == "whole":
+            groups = pieces
+            texts = tuple(piece for unit in pieces for piece in unit)
+            ranked = ChunkSet(content_key([chunks.key, [[piece.start, piece.end] for piece in texts]]), texts)
         unit_of = {(chunk.document_index, chunk.index): unit for unit, group in enumerate(groups) for chunk in group}
-        return _UnitIndex(self, _pieces(groups), unit_of, run.index(self.retriever, chunks), len(chunks))
+        return _UnitIndex(self, pieces, unit_of, run.index(self.retriever, ranked), len(ranked))
 
     def _groups(self, chunks: Iterable[Chunk], count: Callable[[str], int]) -> list[list[Chunk]]:
         """Returns the chunks of each unit, in order."""
@@ -89,7 +101,7 @@ class _UnitIndex:
         best: dict[int, list[float]] = {}
         for hit in self.inner.search(query, self.chunks):
             scores = best.setdefault(self._unit(hit), [])
-            if len(scores) < self.spec.best_chunks:
+            if self.spec.pooling == "mean" or len(scores) < self.spec.best_chunks:
                 scores.append(hit.score)
         mean = {unit: sum(scores) / len(scores) for unit, scores in best.items()}
         ranked = sorted(mean, key=lambda unit: (-mean[unit], unit))

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragvlc.core.data import Query
-from ragvlc.core.errors import MissingExtra
+from ragvlc.core.data import Chunk, ChunkSet, Query
+from ragvlc.core.errors import ConfigError, MissingExtra
+from ragvlc.embedders.sentence_transformer import SentenceTransformerEmbedder
 from ragvlc.retrievers._flat import FlatSearch, _Gpu
 from ragvlc.retrievers.dense import Dense
+from ragvlc.run import Models
 
 TEXTS = ["red cat", "blue dog", "red red fish", "one two three four five six seven", "cat"]
 
@@ -126,6 +128,82 @@ def test_without_faiss_the_extra_is_named(run, chunked, monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtra, match=r"ragvlc\[cpu\]"):
         Dense().index(chunked(TEXTS), run)
+
+
+# ---------------------------------------------------------------- late chunking
+
+
+class SpanEngine:
+    """Embeds a part as its own words and, with half the weight, all words of its text."""
+
+    def __init__(self, words) -> None:
+        words.window = self.window = 99
+        self.embed, self.lengths, self.close = words.embed, words.lengths, words.close
+        self.read: list[tuple[str, tuple[tuple[int, int], ...]]] = []
+
+    def embed_spans(self, texts, spans, *, side="passage"):
+        self.read += [(text, tuple(parts)) for text, parts in zip(texts, spans, strict=True)]
+        found = []
+        for text, parts in zip(texts, spans, strict=True):
+            own = self.embed([text[start:end] for start, end in parts]) + 0.5 * self.embed([text])
+            found.append(own / np.linalg.norm(own, axis=1, keepdims=True))
+        return found
+
+
+def pieces(*documents):
+    """Returns chunks (document, start, text) as a set."""
+    made, counts = [], {}
+    for document, start, text in documents:
+        counts[document] = counts.get(document, -1) + 1
+        made.append(Chunk(f"d{document}", counts[document], start, start + len(text), text, document))
+    return ChunkSet(str(documents), tuple(made))
+
+
+def test_chunks_are_embedded_as_they_stand_in_their_documents(make_run, engine):
+    run = make_run(SpanEngine(engine))
+    chunks = pieces((0, 0, "red cat "), (0, 4, "cat blue "), (0, 13, "dog"), (1, 3, "dog"), (1, 9, "fish"))
+    index = Dense(context="document").index(chunks, run)
+    # Overlaps stand once, and what no chunk holds is a line's end.
+    assert run.engine.read == [("red cat blue dog", ((0, 8), (4, 13), (13, 16))), ("dog\nfish", ((0, 3), (4, 8)))]
+    scores = dict(ranked_chunks(index, "red"))
+    assert scores["d0", 0] > scores["d0", 2] > scores["d1", 0] == 0  # "dog" knows of the cat only in its document
+    assert run.steps == [("embed", {"chunks": 5, "embedder_cut_chunks": 0, "embedder_dropped_tokens": 0})]
+
+
+def ranked_chunks(index, text):
+    return [((hit.chunk.document_id, hit.chunk.index), hit.score) for hit in index.search(Query("q", text), 50)]
+
+
+def test_equal_documents_are_read_once_and_tie(make_run, engine):
+    run = make_run(SpanEngine(engine))
+    chunks = pieces((0, 0, "red cat"), (1, 0, "dog"), (2, 5, "red cat"))
+    index = Dense(context="document").index(chunks, run)
+    assert [text for text, _ in run.engine.read] == ["red cat", "dog"]
+    assert [place for place, _ in ranked_chunks(index, "red")] == [("d0", 0), ("d2", 0), ("d1", 0)]
+    assert ranked(Dense(context="document").index(pieces(), run), "red") == []
+
+
+def test_an_embedder_without_parts_is_named(run, chunked):
+    with pytest.raises(ConfigError, match="embedder 'main' tells no vectors of a text's parts. Use context: chunk"):
+        Dense(context="document").index(chunked(TEXTS), run)
+
+
+def test_vectors_are_kept_by_model_extension_and_context(embedding_model):
+    models = [None, "grouped", "recurrent", {"strategy": "grouped", "window": 256}]
+    keys = {
+        Models({}, {"main": SentenceTransformerEmbedder(extension=spec, max_length=512)}).key_of(Dense(context=context))
+        for spec in models
+        for context in ("chunk", "document")
+    }
+    assert len(keys) == 8
+
+
+def test_a_real_model_finds_the_chunk_that_its_document_explains(embedding_model, make_run, chunked):
+    run = make_run(SentenceTransformerEmbedder(device="cpu").open())
+    texts = ["Berlin is the capital of Germany. ", "The city has many people. ", "Its rivers are slow. "]
+    alone = dict(ranked(Dense().index(chunked(texts), run), "How many people live in Berlin?"))
+    within = dict(ranked(Dense(context="document").index(chunked(texts), run), "How many people live in Berlin?"))
+    assert within[1] > alone[1]
 
 
 # ---------------------------------------------------------------- where neighbours are searched

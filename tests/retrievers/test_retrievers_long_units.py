@@ -150,3 +150,40 @@ def test_units_of_units_are_refused():
     with pytest.raises(ValidationError, match="retriever is long_units itself"):
         LongUnits(retriever="long_units")
     assert LongUnits(generator="small").roles() >= {("generators", "small", "TextEngine")}
+
+
+def test_a_unit_scores_the_mean_of_all_its_chunks(run):
+    every, _ = ranked(run, "cats fish", unit="document", best_chunks=99)
+    mean, _ = ranked(run, "cats fish", unit="document", pooling="mean")
+    assert mean == every
+
+
+def test_a_unit_is_one_text_for_the_retriever(run):
+    question = Query("q", "cats fish bones")
+    whole, chunks = ranked(run, "cats fish bones", unit="document", pooling="whole")
+    alone = run.search(LongUnits(retriever="bm25").retriever, question, run.chunks(Tokens(size=99), DOCUMENTS))
+    assert [(hit.chunk.document_id, hit.score) for hit in whole] == [
+        (hit.chunk.document_id, hit.score) for hit in alone
+    ]
+    assert [hit.chunk.text for hit in whole] == [hit.chunk.text for hit in alone]
+    joined, _ = ranked(run, "cats fish bones", unit_tokens=8, pooling="whole")
+    assert {hit.chunk.text for hit in joined} == {hit.chunk.text for hit in ranked(run, "x", unit_tokens=8)[0]}
+
+
+def test_units_of_several_documents_score_the_best_of_them(run):
+    hits, _ = ranked(run, "seeds", unit="documents", unit_tokens=12, pooling="whole")
+    assert places(hits) == [("dogs", 0), ("seeds", 0), ("cats", 0)]
+    assert hits[0].score == hits[1].score > hits[2].score == 0
+
+
+def test_indexes_of_units_and_of_chunks_are_kept_apart(run):
+    by_chunks, _ = ranked(run, "meat", retriever="dense", unit="document")
+    by_units, _ = ranked(run, "meat", retriever="dense", unit="document", pooling="whole")
+    parts, _ = ranked(run, "meat", retriever="dense", unit_tokens=8, pooling="whole")
+    assert [hit.score for hit in by_chunks] != [hit.score for hit in by_units]
+    assert len(parts) > len(by_units)
+
+
+def test_best_chunks_belongs_to_the_maximum():
+    with pytest.raises(ValidationError, match="best_chunks is a setting of pooling: max; mean has none"):
+        LongUnits(pooling="mean", best_chunks=2)

@@ -1,0 +1,391 @@
+"""An opened embedding model: texts in, unit vectors out."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ragvlc.core.errors import EngineError
+from ragvlc.embedders._passes import under_way
+from ragvlc.embedders._texts import WHOLE, Piece, Text, batches_of, pieces_of, read, read_bare
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from ragvlc.core.engines import Vectors
+    from ragvlc.embedders._stretch import Stretch
+
+    Spans = Sequence[tuple[int, int]]
+
+__all__ = ["Limits", "SentenceVectors"]
+
+OWN = frozenset({"input_ids", "attention_mask", "token_type_ids"})
+"""What is made here of a text; anything else that the library adds is passed on."""
+KNOWN = OWN | {"modality", "prompt_length"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What goes into one batch.
+
+    Attributes:
+        tokens: padding included.
+        texts: None is no limit.
+    """
+
+    tokens: int
+    texts: int | None
+
+
+class SentenceVectors:
+    """A loaded model. One thread at a time: the tokenizer keeps its cutting rules as state.
+
+    Texts are sorted by their tokens and put together up to a number of tokens, not of texts; vectors leave the device
+    at the end. Models that are no plain text transformers are left to sentence-transformers' own `encode`.
+
+    Args:
+        model: a sentence-transformers model.
+        label: what messages call it.
+        prompts: put before a text, by side.
+        limits: of a batch.
+        stretch: how texts are read beyond the window; None cuts them.
+    """
+
+    def __init__(
+        self,
+        model: Any,  # noqa: ANN401 - the library's class
+        label: str,
+        prompts: Mapping[str, str],
+        limits: Limits,
+        stretch: Stretch | None = None,
+    ) -> None:
+        self._model = model
+        self._label = label
+        self._prompts = prompts
+        self._limits = limits
+        self._stretch = stretch
+        self._lock = threading.Lock()
+        model.eval()
+        self._extras = {side: self._own_features(prompt) for side, prompt in prompts.items()}
+        if stretch is not None:
+            self._probe(stretch)
+
+    @property
+    def window(self) -> int:
+        """Tokens beyond which a text is cut, prompt and special tokens included; `sys.maxsize` if nothing is cut."""
+        length = self._model.max_seq_length
+        return sys.maxsize if length is None or math.isinf(length) else int(length)
+
+    def embed(self, texts: Sequence[str], *, side: str = "passage") -> Vectors:
+        """Returns unit vectors, float32 of shape [texts, dimensions]. Raises `EngineError` if the model fails."""
+        if not texts:
+            return self.embed([""], side=side)[:0]
+        rows = self._computed(lambda: self._vectors(list(texts), side), len(texts))
+        return _unit(rows)
+
+    def embed_spans(self, texts: Sequence[str], spans: Sequence[Spans], *, side: str = "passage") -> list[Vectors]:
+        """Returns unit vectors of parts of texts, each read within its whole text (late chunking).
+
+        Günther, Mohr, Williams, Wang and Xiao 2024, "Late Chunking", arXiv 2409.04701. A part's vector is pooled, in
+        the model's own way, from the tokens that share a character with it. A text beyond the window is read in
+        windows side by side. A part without a token takes the one before it.
+
+        Args:
+            texts: what is read.
+            spans: characters (start, end) of the parts of each text.
+            side: `query` or `passage`.
+
+        Returns:
+            For each text, float32 of shape [its spans, dimensions].
+
+        Raises:
+            EngineError: the model fails, or its vectors are not pooled from tokens that any part has.
+        """
+        self._pools_any_part()
+        found: list[Vectors] = []
+        for group in self._groups(texts):
+            whole = [texts[place] for place in group]
+            parts = [spans[place] for place in group]
+            rows = self._computed(lambda w=whole, p=parts: self._span_vectors(w, p, side), len(whole))  # type: ignore[misc]
+            found += [_unit(row) for row in rows]
+        return found
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Returns each text's tokens as a passage: its prompt and special tokens included, nothing cut."""
+        if not texts:
+            return []
+        whole = [self._prompts["passage"] + text for text in texts]
+        tokenizer = self._model.tokenizer
+        with self._lock:
+            if not callable(tokenizer):  # models of static vectors carry the bare tokenizer
+                return [len(found) for found in tokenizer.encode_batch(whole, add_special_tokens=False)]
+            return [len(ids) for ids in tokenizer(whole, truncation=False, verbose=False)["input_ids"]]
+
+    def close(self) -> None:
+        """Frees the memory."""
+        import torch
+
+        self._model = None
+        self._stretch = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _own_features(self, prompt: str) -> dict[str, Any] | None:
+        """Returns what the library adds to a text's tokens, or None if it makes more of a text than tokens."""
+        from sentence_transformers.models import Transformer
+
+        model = self._model
+        first = next(iter(model), None)
+        if type(first) is not Transformer or getattr(model.tokenizer, "pad_token_id", None) is None:
+            return None
+        made = model.preprocess(["a"], prompt=prompt or None)
+        kinds = made.get("token_type_ids")
+        ids = model.tokenizer([prompt + "a"], truncation=False, verbose=False)["input_ids"]
+        plain = set(made) <= KNOWN and made.get("modality", "text") == "text" and made["input_ids"].tolist() == ids
+        if not plain or (kinds is not None and bool(kinds.any())):
+            return None
+        return {name: value for name, value in made.items() if name not in OWN} | {"kinds": kinds is not None}
+
+    def _probe(self, stretch: Stretch) -> None:
+        """Raises `EngineError` unless the model does what the extension makes it do."""
+        import torch
+
+        if any(extras is None for extras in self._extras.values()):
+            message = f"embedder '{self._label}': texts reach it in a way that is not known; it cannot be extended."
+            raise EngineError(message)
+        if stretch.parallel:
+            return
+        ids = [self._model.tokenizer(["a b c"], verbose=False)["input_ids"][0]]
+        with torch.inference_mode():
+            features = self._features(ids, "passage")
+            self._model(dict(features))
+            shown = stretch.probe(len(ids[0]), self._model.device)
+            with under_way(shown):
+                self._model(dict(features))
+        stretch.check(shown, self._label)
+
+    def _computed(self, compute: Callable[[], Any], texts: int) -> Any:  # noqa: ANN401 - whatever it computes
+        import torch
+
+        try:
+            with self._lock, torch.inference_mode():
+                return compute()
+        except (RuntimeError, IndexError) as error:
+            if isinstance(error, EngineError):
+                raise
+            full = isinstance(error, torch.OutOfMemoryError)
+            hint = " Lower its batch_tokens." if full else ""
+            message = f"embedder '{self._label}' failed on {texts} texts: {error}{hint}"
+            raise EngineError(message, transient=full) from error
+
+    def _vectors(self, texts: list[str], side: str) -> Vectors:
+        """Returns vectors as the model gives them, float32."""
+        import numpy as np
+
+        prompt, window = self._prompts[side], self.window
+        if self._extras[side] is None:
+            size = self._limits.texts or 32
+            made = self._model.encode(texts, prompt=prompt, batch_size=size, show_progress_bar=False)
+            return self._finite(made.astype(np.float32))
+        if self._stretch is not None and self._stretch.parallel:
+            whole = [_cut(text, window) for text in read_bare(self._model.tokenizer, texts, prompt, self._label)]
+            pieces = pieces_of(whole, min(window, self._stretch.window), self._label)
+            rows = _unit(self._finite(self._run(pieces, side)))
+            return _means(rows, [piece.text for piece in pieces], len(texts))
+        given = [prompt + text for text in texts] if prompt else texts
+        ids = self._model.tokenizer(given, **{**WHOLE, **_cutting(window)})["input_ids"]
+        return self._finite(self._run([Piece(row, np.asarray(found)) for row, found in enumerate(ids)], side))
+
+    def _run(self, pieces: Sequence[Piece], side: str) -> Vectors:
+        """Returns a vector for each piece."""
+        import numpy as np
+        import torch
+
+        dims = getattr(self._model, "truncate_dim", None)
+        found, order = [], []
+        for batch in self._batches(pieces):
+            features = self._passed([pieces[place].ids for place in batch], side)
+            found.append(features["sentence_embedding"][:, :dims].float())
+            order += batch
+        rows = torch.cat(found).cpu().numpy()
+        vectors: Vectors = np.empty_like(rows)
+        vectors[order] = rows
+        return vectors
+
+    def _batches(self, pieces: Sequence[Piece]) -> list[list[int]]:
+        apart = None if self._stretch is None else self._stretch.window
+        return batches_of([len(piece.ids) for piece in pieces], self._limits.tokens, self._limits.texts, apart)
+
+    def _passed(self, ids: Sequence[Any], side: str) -> dict[str, Any]:
+        """Returns what the model makes of a batch of token ids."""
+        features = self._features(ids, side)
+        lengths = [len(row) for row in ids]
+        stretch = self._stretch
+        batch = None if stretch is None else stretch.over(lengths, max(lengths), self._model.device)
+        with under_way(batch):
+            made: dict[str, Any] = self._model(features)
+        return made
+
+    def _features(self, ids: Sequence[Any], side: str) -> dict[str, Any]:
+        import numpy as np
+        import torch
+
+        extras = dict(self._extras[side] or {})
+        padded = np.full((len(ids), max(len(row) for row in ids)), self._model.tokenizer.pad_token_id, dtype=np.int64)
+        mask = np.zeros_like(padded)
+        for place, row in enumerate(ids):
+            padded[place, : len(row)] = row
+            mask[place, : len(row)] = 1
+        device = self._model.device
+        made = {"input_ids": torch.from_numpy(padded).to(device), "attention_mask": torch.from_numpy(mask).to(device)}
+        if extras.pop("kinds", False):
+            made["token_type_ids"] = torch.zeros_like(made["input_ids"])
+        return made | extras
+
+    def _pools_any_part(self) -> None:
+        """Raises `EngineError` unless vectors are pooled from tokens, and not from one that stands for the whole."""
+        from sentence_transformers.models import Pooling
+
+        modules = list(self._model)
+        pooling = modules[1] if len(modules) > 1 else None
+        known = isinstance(pooling, Pooling) and all(extras is not None for extras in self._extras.values())
+        modes = getattr(pooling, "pooling_mode", ())
+        if not known or "cls" in ((modes,) if isinstance(modes, str) else modes):
+            message = (
+                f"embedder '{self._label}': it does not pool its vectors from a text's tokens, so parts of a text have "
+                "none within it. Use context: chunk."
+            )
+            raise EngineError(message)
+
+    def _groups(self, texts: Sequence[str]) -> list[list[int]]:
+        """Returns places of texts whose tokens are held at once."""
+        found: list[list[int]] = []
+        held = 0
+        for place, length in enumerate(self.lengths(texts)):
+            if not found or held + length > self._limits.tokens:
+                found.append([])
+                held = 0
+            found[-1].append(place)
+            held += length
+        return found
+
+    def _span_vectors(self, texts: Sequence[str], spans: Sequence[Spans], side: str) -> list[Vectors]:
+        import numpy as np
+        import torch
+
+        whole = read(self._model.tokenizer, texts, self._prompts[side], self._label)
+        stretch = self._stretch
+        width = min(self.window, stretch.window) if stretch is not None and stretch.parallel else self.window
+        states = self._states(whole, width, side)
+        found = []
+        for text, state, parts in zip(whole, states, spans, strict=True):
+            rows = [_tokens_in(text, start, end) for start, end in parts]
+            batches = batches_of([end - start for start, end in rows], self._limits.tokens, None, None)
+            pooled = [self._pooled(state, [rows[place] for place in batch]) for batch in batches]
+            joined = torch.cat(pooled) if pooled else self._pooled(state, [(0, 1)])[:0]
+            order = [place for batch in batches for place in batch]
+            made: Vectors = np.empty(joined.shape, dtype=np.float32)
+            made[order] = self._finite(joined.float().cpu().numpy())
+            found.append(made)
+        return found
+
+    def _states(self, texts: Sequence[Text], width: int, side: str) -> list[Tensor]:
+        """Returns each text's own tokens as the model sees them, [tokens, size]; of an empty text, all it has."""
+        import torch
+
+        pieces = pieces_of(texts, width, self._label)
+        made: list[Tensor | None] = [None] * len(texts)
+        for batch in self._batches(pieces):
+            states = self._passed([pieces[place].ids for place in batch], side)["token_embeddings"]
+            for place, state in zip(batch, states, strict=True):
+                piece = pieces[place]
+                text = texts[piece.text]
+                if not text.own:
+                    made[piece.text] = state[: len(piece.ids)]
+                    continue
+                into = made[piece.text]
+                if into is None:
+                    into = made[piece.text] = torch.full((text.own, state.shape[1]), math.nan).to(state)
+                end = piece.start + len(piece.ids) - text.lead - text.tail
+                free = torch.isnan(into[piece.start : end, :1])  # the last window shares tokens with the one before
+                own = state[text.lead : len(piece.ids) - text.tail]
+                into[piece.start : end] = torch.where(free, own, into[piece.start : end])
+        return [state for state in made if state is not None]
+
+    def _pooled(self, state: Tensor, rows: Sequence[tuple[int, int]]) -> Tensor:
+        """Returns a vector for each stretch of tokens, by the model's own modules behind its transformer."""
+        import torch
+
+        longest = max(end - start for start, end in rows)
+        first = torch.tensor([start for start, _ in rows], device=state.device)[:, None]
+        count = torch.tensor([end - start for start, end in rows], device=state.device)[:, None]
+        step = torch.arange(longest, device=state.device)[None, :]
+        mask = step < count
+        taken = state[(first + step).clamp(max=len(state) - 1)]
+        features: dict[str, Any] = {"token_embeddings": taken, "attention_mask": mask.long()}
+        for module in list(self._model)[1:]:
+            features = module(features)
+        dims = getattr(self._model, "truncate_dim", None)
+        pooled: Tensor = features["sentence_embedding"][:, :dims]
+        return pooled
+
+    def _finite(self, vectors: Vectors) -> Vectors:
+        import numpy as np
+
+        if not np.isfinite(vectors).all():
+            message = f"embedder '{self._label}' gave numbers that are not finite. Use dtype: float32."
+            raise EngineError(message)
+        return vectors
+
+
+def _cutting(window: int) -> dict[str, Any]:
+    """Returns what tells a tokenizer to cut at the window; a tokenizer that knows none names a huge number."""
+    return {"truncation": True, "max_length": window} if window < 2**31 else {"truncation": False}
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    """Returns rows of length 1, computed in 32 bits: half precision leaves lengths off by up to a per cent."""
+    import numpy as np
+
+    unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
+    return unit
+
+
+def _means(rows: Vectors, texts: Sequence[int], count: int) -> Vectors:
+    """Returns the mean of the rows of each text."""
+    import numpy as np
+
+    sums = np.zeros((count, rows.shape[1]), dtype=np.float64)
+    np.add.at(sums, np.asarray(texts), rows)
+    found: Vectors = (sums / np.bincount(texts, minlength=count)[:, None]).astype(np.float32)
+    return found
+
+
+def _cut(text: Text, limit: int) -> Text:
+    """Returns the text with its own tokens cut so that all are `limit`."""
+    import numpy as np
+
+    keep = max(0, min(text.own, limit - text.lead - text.tail))
+    end = text.lead + keep
+    ids: NDArray[np.int64] = np.concatenate([text.ids[:end], text.ids[len(text.ids) - text.tail :]])
+    return Text(ids, text.lead, text.tail, text.starts[:keep], text.ends[:keep])
+
+
+def _tokens_in(text: Text, start: int, end: int) -> tuple[int, int]:
+    """Returns the text's own tokens (first, end) that share a character with a part; at least one."""
+    import numpy as np
+
+    if not text.own:
+        return 0, text.lead + text.tail
+    first = int(np.searchsorted(text.ends, start, side="right"))
+    last = int(np.searchsorted(text.starts, end, side="left"))
+    if last <= first:
+        first = max(0, min(first, text.own) - 1)
+        last = first + 1
+    return first, last
