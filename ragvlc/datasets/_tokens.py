@@ -24,6 +24,8 @@ _FILE = "tokenizer.json"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SENTENCE_END = re.compile(r"""[.!?…]+["'”’»)\]]*(?=\s+[^\sa-z]|\s*\Z)|[。！？]+[」』”’）]*|(?<=\S)(?=\s*\n\s*\n)""")
 _LONGEST_END = 8
+_TOGETHER = 32
+"""Texts counted at once: of long ones, more would take gigabytes."""
 _WORD_END = re.compile(r"(?<=\S)(?=\s)")
 
 
@@ -52,6 +54,14 @@ class DataTokenizer:
     def count(self, text: str) -> int:
         """Returns the number of tokens of `text`."""
         return len(self._encoding(text))
+
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """Returns `count` of each text, worked out on all cores."""
+        plain = [_SURROGATE.sub("\ufffd", text) for text in texts]
+        parts = (plain[start : start + _TOGETHER] for start in range(0, len(plain), _TOGETHER))
+        return [
+            len(found) for part in parts for found in self._tokenizer.encode_batch_fast(part, add_special_tokens=False)
+        ]
 
     def size(self, document: Document) -> int:
         """Returns the number of tokens of a document's text, counted once."""
