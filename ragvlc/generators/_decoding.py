@@ -142,10 +142,22 @@ def choose(logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
         sampled(logits[i], row) if row.temperature > 0 and row.finish is None else int(best[i])
         for i, row in enumerate(rows)
     ]
-    for i, row in enumerate(rows):
-        if row.wants_logprobs and row.finish is None:
-            row.logprobs.append(float(logits[i].log_softmax(dim=-1)[chosen[i]]))
+    _note_logprobs(logits, rows, chosen)
     return chosen
+
+
+def _note_logprobs(logits: torch.Tensor, rows: Sequence[Row], chosen: Sequence[int]) -> None:
+    """Notes the log-probability of each chosen id where it is wanted; one look at the device for all rows."""
+    wanting = [i for i, row in enumerate(rows) if row.wants_logprobs and row.finish is None]
+    if not wanting:
+        return
+    import torch
+
+    picked = logits[wanting] if len(wanting) < len(rows) else logits
+    ids = torch.tensor([[chosen[i]] for i in wanting], device=logits.device)
+    found = (picked.gather(1, ids) - picked.logsumexp(dim=-1, keepdim=True)).squeeze(1).tolist()
+    for i, value in zip(wanting, found, strict=True):
+        rows[i].logprobs.append(min(0.0, value))  # rounding may put a sure token a hair above
 
 
 def sampled(logits: torch.Tensor, row: Row) -> int:

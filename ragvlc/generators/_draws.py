@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["cut", "drawn", "probabilities"]
+__all__ = ["Law", "cut", "drawn", "probabilities"]
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """What makes probabilities of a session's logits.
+
+    Attributes:
+        temperature: 0 is greedy.
+        top_p: nucleus.
+        width: columns of a row.
+    """
+
+    temperature: float
+    top_p: float
+    width: int
+
+    def rows(self, logits: torch.Tensor) -> torch.Tensor:
+        """Returns what tokens are drawn from, float32 [rows, width]."""
+        return probabilities(cut(logits, self.width), self.temperature, self.top_p)
 
 
 def probabilities(logits: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
@@ -32,11 +52,11 @@ def probabilities(logits: torch.Tensor, temperature: float, top_p: float) -> tor
     return rows
 
 
-def drawn(row: torch.Tensor, point: float) -> torch.Tensor:
+def drawn(row: torch.Tensor, point: float | torch.Tensor) -> torch.Tensor:
     """Returns the token [1] at `point`, from 0 to below 1, of the running sum of `row` [width], whatever its total.
 
-    A token without probability is never drawn. The sum is in double precision: over a vocabulary of 150,000, single
-    precision would move rare tokens.
+    The point may be on the device, float64 [1]. A token without probability is never drawn. The sum is in double
+    precision: over a vocabulary of 150,000, single precision would move rare tokens.
     """
     import torch
 

@@ -12,9 +12,9 @@ from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.errors import EngineError
 from ragvlc.core.sessions import Draft
 from ragvlc.generators._decoding import Row
-from ragvlc.generators._draws import cut, drawn, probabilities
+from ragvlc.generators._draws import Law
 from ragvlc.generators._gathering import memory_is_full
-from ragvlc.generators._sessions_keys import Keys, read
+from ragvlc.generators._sessions_keys import Keys, first_line, read
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ragvlc.generators._sessions import Sessions
     from ragvlc.generators._trunks import Trunk
 
-__all__ = ["Beginning", "ModelSession", "first_line"]
+__all__ = ["Beginning", "ModelSession"]
 
 
 @dataclass(slots=True, eq=False)
@@ -111,13 +111,16 @@ class ModelSession:
             draws = torch.rand(n, generator=self.row.generator(), dtype=torch.float64).tolist()
             # Looking at a token costs a GPU its head start: there, what stands behind an end is cut off afterwards.
             looks = confident > 0 or self.sessions.model.device.type != "cuda"
-            ids, rows = self._drawn(draws, looks=looks, confident=confident)
-            tokens = torch.cat(ids).tolist() if ids else []
+            over = (lambda token, own: token in self.ends or own < confident) if looks else None
+            if not draws:
+                return Draft((), torch.empty(0, self.width))
+            found = self._opened.draw(self._owed(), draws, self._law, over)
+            tokens = found.tokens.tolist()
             kept = next((i + 1 for i, token in enumerate(tokens) if token in self.ends), len(tokens))
             self.row.tokens += tokens[:kept]
             self._uncompute()
             self._count.drafted += kept
-            return Draft(tuple(tokens[:kept]), torch.cat(rows)[:kept] if rows else torch.empty(0, self.width))
+            return Draft(tuple(tokens[:kept]), found.rows[:kept])
 
     def verify(self, draft: Sequence[int]) -> torch.Tensor:
         """Takes `draft` on; returns the rows before each of its tokens and behind the last."""
@@ -125,7 +128,7 @@ class ModelSession:
             self._check_room(len(draft))
             self._uncompute(owing=1)
             self.row.tokens += draft
-            rows = self._rows(self._owed(), len(draft) + 1)
+            rows = self._opened.rows(self._owed(), len(draft) + 1, self._law)
             self._count.verified = True
             self._settle()
         if self.clock.first is None:
@@ -136,7 +139,7 @@ class ModelSession:
         """Returns the row behind the text so far; takes nothing on."""
         with self._turn("draft"):
             self._uncompute(owing=1)
-            rows = self._rows(self._owed(), 1)
+            rows = self._opened.rows(self._owed(), 1, self._law)
             self._settle()
             return rows
 
@@ -163,6 +166,9 @@ class ModelSession:
         """Returns the seconds a token of plain decoding behind the prompt takes, over up to `n` tokens."""
         taken, count, clock = list(self.row.tokens), replace(self._count), replace(self.clock)
         self.rewind(len(taken))
+        if self.sessions.model.device.type == "cuda":  # what a step needs once is not what a token takes
+            self.propose(min(n, 2))
+            self.rewind(len(self.row.tokens))
         before = self.clock.draft
         tokens = len(self.propose(n).tokens)
         seconds = self.clock.draft - before
@@ -216,34 +222,15 @@ class ModelSession:
         if self._beginning is not None and len(prompt) - 1 > cached:
             self._beginning.trunk.spend(len(prompt) - 1 - cached, time.perf_counter() - started)
 
-    def _owed(self) -> torch.Tensor:
-        """Returns the tokens that are taken on and not computed, int64 [tokens]."""
-        import torch
-
+    def _owed(self) -> list[int]:
+        """Returns the tokens that are taken on and not computed."""
         known, row = self._opened.length, self.row
         prompt = len(row.prompt)
-        owed = row.tokens[known - prompt :] if known >= prompt else [*row.prompt[known:], *row.tokens]
-        return torch.tensor(owed, dtype=torch.int64, device=self.sessions.model.device)
+        return row.tokens[known - prompt :] if known >= prompt else [*row.prompt[known:], *row.tokens]
 
-    def _rows(self, ids: torch.Tensor, keep: int) -> torch.Tensor:
-        logits = self._opened.forward(ids, keep)
-        return probabilities(cut(logits, self.width), self.row.temperature, self.row.top_p)
-
-    def _drawn(
-        self, draws: Sequence[float], *, looks: bool, confident: float
-    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Returns tokens, each [1], and the rows that they were drawn from, each [1, width]."""
-        ids: list[torch.Tensor] = []
-        rows: list[torch.Tensor] = []
-        owed = self._owed()
-        for draw in draws:
-            row = self._rows(owed, 1)
-            owed = drawn(row[0], draw)
-            ids.append(owed)
-            rows.append(row)
-            if looks and (int(owed) in self.ends or (confident > 0 and float(row[0, int(owed)]) < confident)):
-                break
-        return ids, rows
+    @property
+    def _law(self) -> Law:
+        return Law(self.row.temperature, self.row.top_p, self.width)
 
     def _uncompute(self, owing: int = 0) -> None:
         """Forgets what is computed behind the text, and of its end what is to be computed again for its row."""
@@ -286,7 +273,3 @@ class ModelSession:
             finally:
                 spent = time.perf_counter() - started
                 setattr(self.clock, phase, getattr(self.clock, phase) + spent)
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

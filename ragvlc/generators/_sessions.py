@@ -8,6 +8,9 @@ time would be safe on a CPU, but no faster. How many answers hold sessions at on
 
 A prompt is computed but for its last token, which goes into the first forward pass behind it. Where prefixes are kept
 (see `_prefixes`), a session begins with a copy of what it shares with the best of them, and leaves its prompt there.
+Passes of few tokens, which are all that follows a prompt, go to the steps of `_replays` where there are any for the
+model; like `laid_flat`, they are tried before they are trusted.
+
 Greedy tokens in float32 are those of `generate`; in formats of 16 bits, several rows at once round in another way than
 one, and near-ties may fall the other way.
 """
@@ -25,9 +28,20 @@ from ragvlc.core.errors import EngineError
 from ragvlc.generators._decoding import Ending, Row
 from ragvlc.generators._flat import LEAST_SHARED
 from ragvlc.generators._prefixes import Prefixes
-from ragvlc.generators._session import Beginning, ModelSession, first_line
-from ragvlc.generators._sessions_keys import Keys, LibraryKeys, TrunkKeys, new_trunk, read, why_no_sessions
+from ragvlc.generators._replays import SPARE
+from ragvlc.generators._session import Beginning, ModelSession
+from ragvlc.generators._sessions_keys import (
+    Keys,
+    LibraryKeys,
+    StaticKeys,
+    TrunkKeys,
+    first_line,
+    new_trunk,
+    read,
+    why_no_sessions,
+)
 from ragvlc.generators._sessions_room import room_of
+from ragvlc.generators._steps_tried import TriedSteps
 from ragvlc.generators._turns import Turns
 
 if TYPE_CHECKING:
@@ -52,6 +66,7 @@ class Sessions:
         prefixes: kept beginnings of prompts, for a model switched to flat attention; None for others.
         owner: the model's name, for errors.
         free: gives memory back to the device after it was full.
+        steps: fast ones of the same model; None takes none.
     """
 
     def __init__(
@@ -63,6 +78,7 @@ class Sessions:
         *,
         owner: str,
         free: Callable[[], None],
+        steps: TriedSteps | None = None,
     ) -> None:
         self.model = model
         self.ending = ending
@@ -73,6 +89,7 @@ class Sessions:
         self._lock = threading.Lock()
         self._bytes_per_token = 0
         self._problem: str | None = None
+        self.steps = steps
 
     def start(self, row: Row, width: int | None) -> ModelSession:
         """Returns a session behind the prompt of `row`; waits until there is memory for it.
@@ -102,10 +119,13 @@ class Sessions:
         shared = min(common, len(prompt) - 1)  # the last token is computed: the first new one follows from it
         if found is None or shared < LEAST_SHARED:
             found, shared = None, 0
-        trunk = new_trunk(prompt, len(prompt) + row.max_tokens, (found, shared) if found else None)
+        steps = self.steps.find() if self.steps else None
+        columns = len(prompt) + row.max_tokens + (SPARE if steps else 0)
+        trunk = new_trunk(prompt, columns, (found, shared) if found else None)
         row.cached = shared
         row.saved_seconds = found.cost(shared) if found else 0.0
-        return TrunkKeys(self.model, trunk), Beginning(trunk, found, shared)
+        keys = StaticKeys(self.model, trunk, steps) if steps else TrunkKeys(self.model, trunk)
+        return keys, Beginning(trunk, found, shared)
 
     def keep(self, row: Row, beginning: Beginning | None) -> None:
         """Keeps what a session has computed of its prompt, where that is worth its memory."""
@@ -146,6 +166,8 @@ class Sessions:
                 again.rewind(3)
                 read(again, ids[18:20], device)
                 found = again.forward(torch.tensor(ids[20:], device=device), 4)
+                if self.steps is not None:
+                    self.steps.find()  # here, so that no session's clock tells of it
             except Exception as error:  # noqa: BLE001 - whatever a model of another kind raises
                 return f"it failed when text was taken back ({first_line(error)})"
         self._bytes_per_token = again.bytes // len(ids)

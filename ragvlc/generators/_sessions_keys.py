@@ -1,16 +1,19 @@
 """Keys and values of one session: they grow by a forward pass and can be taken back.
 
-`Keys` is the seam for faster steps: a cache of fixed size whose one-token step is replayed as a CUDA graph, or a
-verification whose attention splits the keys, is another class with these methods.
+`StaticKeys` hands passes of few tokens to the steps of `_replays`; prompts are computed by the library's own model in
+every class.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ragvlc.generators._decoding import kernels
+from ragvlc.generators._draws import Law, drawn
+from ragvlc.generators._replays import Drawn, Stepping
 from ragvlc.generators._suitable import why_one_by_one
 from ragvlc.generators._trunks import Part, Trunk, hidden
 
@@ -18,11 +21,14 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["Keys", "LibraryKeys", "TrunkKeys", "new_trunk", "read", "why_no_sessions"]
+__all__ = ["Keys", "LibraryKeys", "StaticKeys", "TrunkKeys", "first_line", "new_trunk", "read", "why_no_sessions"]
 
 _PIECE = 8192  # tokens of a forward pass, as in `_flat`
 _MASK = 2**26  # entries of a mask
 _FOLDED = 64  # tokens up to which attention wants a mask on every device: see `Part.attend`
+
+Over = Callable[[int, float], bool]
+"""Whether a draft ends behind a token with such a probability."""
 
 
 class Keys(Protocol):
@@ -46,8 +52,50 @@ class Keys(Protocol):
         """Forgets the last `n` tokens."""
         ...
 
+    def rows(self, ids: Sequence[int], keep: int, law: Law) -> torch.Tensor:
+        """Computes `ids`; returns what the tokens behind the last `keep` of them are drawn from [keep, width]."""
+        ...
 
-class TrunkKeys:
+    def draw(self, ids: Sequence[int], points: Sequence[float], law: Law, over: Over | None) -> Drawn:
+        """Computes `ids` and draws a token behind them, computes that and draws the next, for each of the points.
+
+        It ends early behind a token for which `over`, told the token and its probability, is true. None does not look.
+        """
+        ...
+
+
+class _OneByOne:
+    """Keys whose rows are those of `forward`, one pass a token."""
+
+    _model: PreTrainedModel
+
+    def forward(self, ids: torch.Tensor, keep: int) -> torch.Tensor:
+        raise NotImplementedError
+
+    def rows(self, ids: Sequence[int], keep: int, law: Law) -> torch.Tensor:
+        """Computes `ids`; returns what the tokens behind the last `keep` of them are drawn from [keep, width]."""
+        import torch
+
+        return law.rows(self.forward(torch.tensor(ids, dtype=torch.int64, device=self._model.device), keep))
+
+    def draw(self, ids: Sequence[int], points: Sequence[float], law: Law, over: Over | None) -> Drawn:
+        """Computes `ids` and draws a token behind them, computes that and draws the next, for each of the points."""
+        import torch
+
+        tokens: list[torch.Tensor] = []
+        rows: list[torch.Tensor] = []
+        owed = torch.tensor(ids, dtype=torch.int64, device=self._model.device)
+        for point in points:
+            row = law.rows(self.forward(owed, 1))
+            owed = drawn(row[0], point)
+            tokens.append(owed)
+            rows.append(row)
+            if over is not None and over(int(owed), float(row[0, int(owed)])):
+                break
+        return Drawn(torch.cat(tokens), torch.cat(rows))
+
+
+class TrunkKeys(_OneByOne):
     """In a trunk (see `_trunks`), for models switched to flat attention: nothing is moved when the text grows.
 
     Args:
@@ -93,7 +141,48 @@ class TrunkKeys:
         self._trunk.used -= n
 
 
-class LibraryKeys:
+class StaticKeys(TrunkKeys):
+    """In a trunk, with steps that know it: what they do not serve is computed by the library's model.
+
+    Args:
+        model: switched to the attention `ragvlc_flat`.
+        trunk: of this session alone.
+        steps: of the same model.
+    """
+
+    def __init__(self, model: PreTrainedModel, trunk: Trunk, steps: Stepping) -> None:
+        super().__init__(model, trunk)
+        self._steps = steps
+
+    def rows(self, ids: Sequence[int], keep: int, law: Law) -> torch.Tensor:
+        """Computes `ids`; returns what the tokens behind the last `keep` of them are drawn from [keep, width]."""
+        if not self._steps.serves(self._trunk, len(ids)):
+            return super().rows(ids, keep, law)
+        found = self._steps.rows(self._trunk, ids, keep, law)
+        self._trunk.used += len(ids)
+        return found
+
+    def draw(self, ids: Sequence[int], points: Sequence[float], law: Law, over: Over | None) -> Drawn:
+        """Computes `ids` and draws a token behind them, computes that and draws the next, for each of the points."""
+        import torch
+
+        if not self._steps.serves(self._trunk, len(ids)):
+            return super().draw(ids, points, law, over)
+        if over is None:
+            found = self._steps.draw(self._trunk, ids, points, law)
+            self._trunk.used += len(ids) + len(points) - 1
+            return found
+        parts: list[Drawn] = []
+        for point in points:
+            parts.append(self._steps.draw(self._trunk, ids, [point], law))
+            self._trunk.used += len(ids)
+            ids = parts[-1].tokens.tolist()
+            if over(ids[0], float(parts[-1].rows[0, ids[0]])):
+                break
+        return Drawn(torch.cat([one.tokens for one in parts]), torch.cat([one.rows for one in parts]))
+
+
+class LibraryKeys(_OneByOne):
     """In a cache of the library, for models that are computed in its own way.
 
     Args:
@@ -180,3 +269,8 @@ def _logits(model: PreTrainedModel, ids: torch.Tensor, at: int, keep: int, **set
 def new_trunk(tokens: list[int], columns: int, source: tuple[Trunk, int] | None = None) -> Trunk:
     """Returns a trunk for a session: `columns` for its prompt and all that may come behind it."""
     return Trunk(np.array(tokens, np.int64), columns, source)
+
+
+def first_line(error: Exception) -> str:
+    """Returns what an error says, in a line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

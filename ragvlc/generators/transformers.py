@@ -31,11 +31,13 @@ from ragvlc.generators._chat import ChatTokenizer
 from ragvlc.generators._decoding import Ending, Form, Row
 from ragvlc.generators._dtypes import settled_dtype
 from ragvlc.generators._flat import Flat
+from ragvlc.generators._flat_alone import FlatAlone
 from ragvlc.generators._gathering import Gathering
 from ragvlc.generators._padded import Padded
 from ragvlc.generators._prefixes import Prefixes
 from ragvlc.generators._session import ModelSession
 from ragvlc.generators._sessions import Sessions
+from ragvlc.generators._steps_tried import TriedSteps
 from ragvlc.generators._suitable import laid_flat, why_one_by_one
 from ragvlc.generators._turns import Turns
 
@@ -69,6 +71,9 @@ class TransformersGenerator(Generator):
         system: a system message; None leaves it to the chat template.
         template_options: variables for the chat template, such as `enable_thinking: false`.
         attention: kernel family of the attention, as `transformers` names it. Prefixes are reused with `sdpa` only.
+        cuda_graphs: on a GPU, one request alone and the sessions of `rapid` and `speculative` decode by recorded steps
+            with fused layers, for models of Llama's shape; false computes every token by the library's model. In
+            float32 it changes no answer; in bfloat16 it may flip near-ties as batching does.
     """
 
     version: ClassVar[int] = 2
@@ -83,6 +88,7 @@ class TransformersGenerator(Generator):
     system: str | None = None
     template_options: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
     attention: str = "sdpa"
+    cuda_graphs: Annotated[bool, Execution] = True
 
     @model_validator(mode="after")
     def _settle_dtype(self) -> Self:
@@ -133,13 +139,18 @@ class _TransformersEngine:
         ending = Ending(end_ids, self._tokenizer.decode)
         most = 1 if why_one_by_one(model.config) else spec.batch_size
         turns, prefixes = Turns(), _prefixes(spec, model)
+        steps = TriedSteps(model, spec.model) if prefixes is not None and spec.cuda_graphs else None
         form: Form
         if prefixes is None:
             form = Padded(model, ending, batch_tokens=spec.batch_tokens)
-        else:
+        elif steps is None:
             form = Flat(model, ending, prefixes, batch_tokens=spec.batch_tokens)
+        else:
+            form = FlatAlone(ending, prefixes, steps, batch_tokens=spec.batch_tokens)
         self._gathering: Gathering | None = Gathering(form, most=most, owner=spec.model, free=_free, turns=turns)
-        self._sessions: Sessions | None = Sessions(model, ending, turns, prefixes, owner=spec.model, free=_free)
+        self._sessions: Sessions | None = Sessions(
+            model, ending, turns, prefixes, owner=spec.model, free=_free, steps=steps
+        )
 
     @property
     def window(self) -> int:

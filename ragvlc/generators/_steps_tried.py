@@ -1,0 +1,97 @@
+"""Whether a model has fast steps: looked for once, tried before they are trusted."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ragvlc.generators._draws import Law
+from ragvlc.generators._replays import SPARE, Stepping, stepping_of
+from ragvlc.generators._sessions_keys import TrunkKeys, first_line, new_trunk, read
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+__all__ = ["TriedSteps"]
+
+log = logging.getLogger("ragvlc")
+
+_SAME = 1e-3
+"""Relative error of logits in float32; formats of 16 bits may be at `_ROUNDED`."""
+_ROUNDED = 0.1
+_READ = 18
+_TRIED = (1, 2, 3, 5, 11)
+
+
+class TriedSteps:
+    """The steps of one model (see `_replays`), if it has any that say what its own forward pass says.
+
+    Args:
+        model: switched to the attention `ragvlc_flat`.
+        owner: the model's name, for the log.
+        anywhere: also on a CPU, where they are no faster.
+
+    Attributes:
+        model: the same.
+    """
+
+    def __init__(self, model: PreTrainedModel, owner: str, *, anywhere: bool = False) -> None:
+        self.model = model
+        self._owner = owner
+        self._anywhere = anywhere
+        self._looked = False
+        self._steps: Stepping | None = None
+
+    def find(self) -> Stepping | None:
+        """Returns the steps. To be called in the model's turn, inside `torch.inference_mode()`."""
+        if not self._looked:
+            self._looked = True
+            self._steps, problem = self._tried()
+            if problem and self.model.device.type == "cuda":
+                log.info("'%s' has no recorded steps: %s", self._owner, problem)
+        return self._steps
+
+    def _tried(self) -> tuple[Stepping | None, str]:
+        try:
+            steps, problem = stepping_of(self.model, anywhere=self._anywhere)
+            away = 0.0 if steps is None else self._distance(steps)
+        except Exception as error:  # noqa: BLE001 - whatever a compiler, a driver or a strange model raises
+            return None, f"they failed ({first_line(error)})"
+        if not away <= self._tolerated():
+            return None, f"they say something else (logits differ by {away:.2g})"
+        return steps, problem
+
+    def _tolerated(self) -> float:
+        import torch
+
+        return _SAME if self.model.dtype == torch.float32 else _ROUNDED
+
+    def _distance(self, steps: Stepping) -> float:
+        """Returns how far passes of 1 to 16 rows, and drawing, are from the model's own; recorded from here on."""
+        import torch
+
+        size, device = self.model.config.get_text_config().vocab_size, self.model.device
+        ids = [(11 * i + 5) % size for i in range(_READ + sum(_TRIED))]
+        plain, trunk = TrunkKeys(self.model, new_trunk([0], len(ids) + 2)), new_trunk([0], len(ids) + SPARE)
+        read(TrunkKeys(self.model, trunk), ids[:_READ], device)
+        expected = plain.forward(torch.tensor(ids, device=device), sum(_TRIED))
+        found: list[torch.Tensor] = []
+        for n in _TRIED:
+            found.append(steps.logits(trunk, ids[trunk.used : trunk.used + n], n))
+            trunk.used += n
+        law = Law(1.0, 1.0, int(self.model.get_output_embeddings().weight.shape[0]))
+        drawn = steps.draw(trunk, ids[:2], [0.3, 0.6, 0.9], law)
+        behind = _away(_logs(plain.rows(ids[:2], 1, law)), _logs(drawn.rows[:1]))
+        return max(behind, _away(expected, torch.cat(found)))
+
+
+def _logs(rows: torch.Tensor) -> torch.Tensor:
+    """Returns the logarithms of probabilities, but for a constant the logits that they are of."""
+    return rows.clamp(min=1e-30).log()
+
+
+def _away(expected: torch.Tensor, found: torch.Tensor) -> float:
+    """Returns the distance of logits, against how far they are from each other; a constant in a row does not count."""
+    one, other = (rows - rows.mean(dim=-1, keepdim=True) for rows in (expected, found))
+    return float((one - other).norm() / one.norm())
