@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Self
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ragvlc.core.answer import Answer
+from ragvlc.core.answer import Answer, Step
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Hit, Query, Span
-from ragvlc.core.engines import Prompt, Request, Run, placeholders
+from ragvlc.core.engines import Generation, Prompt, Request, Run, placeholders
 from ragvlc.core.errors import nearest
 from ragvlc.core.families import Route
 from ragvlc.routes._context import Budget, Truncation, fit
@@ -112,12 +113,26 @@ class Asking(Route):
         self, prompt: Prompt, query: Query, run: Run, *, ranking: Sequence[Hit] = (), context: Sequence[Span] = ()
     ) -> Answer:
         """Returns the generator's answer to `prompt`; a reply that is the decline word is marked as declined."""
-        request = Request(prompt, max_tokens=self.max_tokens(query), seed=run.seed_for("answer"))
+        request = self.request(prompt, query, run)
         with run.step("answer", generator=self.generator) as facts:
             [generation] = run.generator(self.generator).generate([request])
-            facts["finish"] = generation.finish
-        declined = self.decline is not None and _plain(generation.text) == _plain(self.decline)
-        return run.answer(generation, ranking=ranking, context=context, finish="declined" if declined else None)
+            facts.update(self.noted(generation))
+        declined = self.declines(generation.text)
+        answer = run.answer(generation, ranking=ranking, context=context, finish="declined" if declined else None)
+        # A step is in the trace when the outermost one has ended; who wraps this route looks at the answer before.
+        return replace(answer, trace=(*answer.trace, Step("answer", dict(facts))))
+
+    def request(self, prompt: Prompt, query: Query, run: Run) -> Request:
+        """Returns the one generation that is asked for."""
+        return Request(prompt, max_tokens=self.max_tokens(query), seed=run.seed_for("answer"))
+
+    def declines(self, text: str) -> bool:
+        """Returns whether a reply is the word that declines to answer, whatever its case and signs."""
+        return self.decline is not None and _plain(text) == _plain(self.decline)
+
+    def noted(self, generation: Generation) -> dict[str, Any]:
+        """Returns what the trace tells of the reply."""
+        return {"finish": generation.finish}
 
 
 class Reading(Asking):

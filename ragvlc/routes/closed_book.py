@@ -12,7 +12,7 @@ from typing import ClassVar
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Run
-from ragvlc.routes._asking import Asking
+from ragvlc.routes._certainty import Confiding
 
 QUESTION = """Answer this question in a few words.{decline}
 
@@ -28,7 +28,7 @@ SUMMARY = """Write a short summary that answers this request.{decline}
 {question}"""
 
 
-class ClosedBook(Asking):
+class ClosedBook(Confiding):
     """Asks without any document."""
 
     needed: ClassVar[frozenset[str]] = frozenset({"question"})

@@ -17,9 +17,10 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Run
 from ragvlc.routes._asking import Reading, whole
+from ragvlc.routes._certainty import Confiding
 
 
-class FullContext(Reading):
+class FullContext(Confiding, Reading):
     """Reads everything that fits.
 
     Attributes:

@@ -19,10 +19,11 @@ from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Run
 from ragvlc.core.families import Order, Selector
 from ragvlc.routes._asking import Reading
+from ragvlc.routes._certainty import Confiding
 from ragvlc.routes._finding import Finding
 
 
-class Retrieve(Finding, Reading):
+class Retrieve(Finding, Confiding, Reading):
     """Reads the passages that match the question.
 
     Attributes:

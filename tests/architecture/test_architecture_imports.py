@@ -21,6 +21,7 @@ HEAVY = [
     "openai",
     "pandas",
     "ray",
+    "sklearn",
     "sentence_transformers",
     "torch",
     "transformers",
