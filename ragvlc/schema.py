@@ -1,4 +1,4 @@
-"""JSON Schemas of pipeline and experiment files, for editors: every kind with its settings and explanations."""
+"""JSON Schemas of pipeline, experiment and replay files, for editors: every kind with its settings and explanations."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 from ragvlc.core import families
 from ragvlc.core.component import FAMILY_MARK, Component, find_kind, known_kinds
 from ragvlc.pipeline import Pipeline
+from ragvlc.replay.spec import Replay
 from ragvlc.sweep.spec import Sweep
 
-__all__ = ["experiment_schema", "explanations", "kinds_table", "pipeline_schema", "text_of"]
+__all__ = ["experiment_schema", "explanations", "kinds_table", "pipeline_schema", "replay_schema", "text_of"]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OUTSIDE = r"^[\w.]+:\w+$"
@@ -44,6 +45,13 @@ def experiment_schema() -> _Schema:
     schema["properties"]["pipelines"].pop("type", None)
     schema["properties"]["pipelines"].pop("additionalProperties", None)
     schema["properties"]["pipelines"].pop("minProperties", None)
+    schema["required"].remove("name")  # the file's own by default
+    return schema
+
+
+def replay_schema() -> _Schema:
+    """Returns the JSON Schema of a file in `experiments/` that replays stored answers."""
+    schema = _whole("A ragvlc replay: routers on stored answers", Replay)
     schema["required"].remove("name")  # the file's own by default
     return schema
 

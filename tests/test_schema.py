@@ -12,10 +12,11 @@ from jsonschema import Draft202012Validator
 
 from ragvlc.core.component import find_kind, known_kinds
 from ragvlc.core.families import Chunker, Retriever
-from ragvlc.schema import experiment_schema, explanations, pipeline_schema
+from ragvlc.replay.spec import is_replay
+from ragvlc.schema import experiment_schema, explanations, pipeline_schema, replay_schema
 
 ROOT = Path(__file__).parents[1]
-SCHEMAS = {"pipelines": pipeline_schema(), "experiments": experiment_schema()}
+SCHEMAS = {"pipelines": pipeline_schema(), "experiments": experiment_schema(), "replays": replay_schema()}
 FILES = sorted([*ROOT.glob("pipelines/**/*.yaml"), *ROOT.glob("experiments/**/*.yaml")])
 RAG: dict[str, Any] = {
     "generators": {"main": "scripted"},
@@ -36,9 +37,10 @@ def test_it_is_a_schema(folder: str) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_shipped_files_are_right_and_name_their_schema(path: Path) -> None:
-    assert wrong(path.parent.name, yaml.safe_load(path.read_text(encoding="utf-8"))) == []
+    folder = "replays" if is_replay(path) else path.parent.name
+    assert wrong(folder, yaml.safe_load(path.read_text(encoding="utf-8"))) == []
     first = path.read_text(encoding="utf-8").splitlines()[0]
-    assert first == f"# yaml-language-server: $schema=../schema/{path.parent.name.removesuffix('s')}.json"
+    assert first == f"# yaml-language-server: $schema=../schema/{folder.removesuffix('s')}.json"
 
 
 def changed(path: str, value: object) -> dict[str, Any]:

@@ -69,12 +69,16 @@ def settings_of(settings: list[str] | None) -> dict[str, Any]:
 
 def load_sweep(experiment: str, settings: list[str] | None, limit: int | None) -> Sweep:
     """Returns the sweep that is meant, with the settings given on the command line."""
+    from ragvlc import config
+    from ragvlc.replay.spec import is_replay
     from ragvlc.sweep.spec import Sweep
 
     overrides = settings_of(settings)
     if limit is not None:
         overrides["dataset.limit"] = limit
     found = Path(experiment) / "sweep.yaml" if is_results(Path(experiment)) else experiment
+    if is_replay(config.find_file(str(found), "experiments")):
+        raise ConfigError(f"{experiment}: describes a replay of stored answers. Run: ragvlc replay {experiment}")
     return Sweep.load(found, overrides=overrides)
 
 

@@ -23,8 +23,15 @@ from ragvlc.cli.app import (
 from ragvlc.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table as RichTable
+
     from ragvlc.estimate.estimate import Options
     from ragvlc.estimate.figures import CellEstimate, Estimate
+    from ragvlc.estimate.forecast import Compared, Forecast
+    from ragvlc.estimate.speculation import Point
+    from ragvlc.pipeline import Pipeline
 
 _SAMPLE = 50
 
@@ -42,9 +49,20 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     context: Annotated[int | None, typer.Option(min=1, help="A pipeline: tokens of the document.")] = None,
     questions: Annotated[int | None, typer.Option(min=1, help="A pipeline: questions about the document.")] = None,
     new_tokens: Annotated[int | None, typer.Option(min=1, help="New tokens of every answer.")] = None,
+    acceptance: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="A speculating pipeline: chance of a drafted token to be accepted."),
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE=NAME", help="A speculating pipeline: size of a model, such as main=llama-3.1-8b."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show calls, tokens, seconds and money of what is owed. Opens tokenizers, no weights, and calls no server."""
+    """Show calls, tokens, seconds and money of what is owed. Opens tokenizers, no weights, and calls no server.
+
+    For a pipeline that decodes speculatively (rapid), also from which context on that pays, and with which drafts.
+    """
     from ragvlc.estimate.estimate import Options
     from ragvlc.estimate.rates import Machine
 
@@ -53,20 +71,39 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         from ragvlc.estimate.devices import device_named
 
         device_named(device)  # a misspelt one is told at once
+    foretold: list[Forecast] = []
+    unknown = ""
     if _is_pipeline(target):
         if limit is not None:
             raise ConfigError("--limit is for experiments. Give a pipeline --questions.")
-        found = _of_pipeline(target, settings, runs, context, questions, options)
+        if context is None:
+            raise ConfigError(f"'{target}' is a pipeline: give --context TOKENS, the length of the document.")
+        pipeline = _pipeline(target, settings)
+        foretold, unknown = _foretold(pipeline, context, runs, options, (acceptance, shape))
+        found = _of_pipeline(target, pipeline, runs, (context, questions or 1), options)
     elif context is not None or questions is not None:
         raise ConfigError(f"--context and --questions are for pipelines; '{target}' is an experiment. Use --limit.")
+    elif acceptance is not None or shape:
+        raise ConfigError(f"--acceptance and --shape are for pipelines; '{target}' is an experiment.")
     else:
         from ragvlc.estimate.estimate import estimate as estimated
 
         found = estimated(load_sweep(target, settings, limit), runs_folder(target, runs), options)
-    if as_json:
-        out().print(json.dumps(found.to_json(), indent=1, ensure_ascii=False), soft_wrap=True)
-    else:
-        _print(found)
+    (_print_json if as_json else _print_all)(found, foretold, unknown)
+
+
+def _print_json(found: Estimate, foretold: Sequence[Forecast], unknown: str) -> None:
+    told = found.to_json() | ({"speculation": [one.to_json() for one in foretold]} if foretold else {})
+    told["notes"] += [unknown] if unknown else []
+    out().print(json.dumps(told, indent=1, ensure_ascii=False), soft_wrap=True)
+
+
+def _print_all(found: Estimate, foretold: Sequence[Forecast], unknown: str) -> None:
+    _print(found)
+    for one in foretold:
+        _print_forecast(one)
+    if unknown:
+        out().print(unknown)
 
 
 def _is_pipeline(target: str) -> bool:
@@ -80,21 +117,51 @@ def _is_pipeline(target: str) -> bool:
     return target in config.shipped("pipelines") and target not in config.shipped("experiments")
 
 
-def _of_pipeline(
-    target: str, settings: list[str] | None, runs: Path, context: int | None, questions: int | None, options: Options
-) -> Estimate:
-    from ragvlc.estimate.estimate import estimate_pipeline
+def _pipeline(target: str, settings: list[str] | None) -> Pipeline:
     from ragvlc.pipeline import Pipeline
     from ragvlc.sweep.settings import Changer
 
-    if context is None:
-        raise ConfigError(f"'{target}' is a pipeline: give --context TOKENS, the length of the document.")
     pipeline, name = Pipeline.load(target), Path(target).stem
     given = settings_of(settings)
     pipeline, used = Changer[Pipeline](name).change(pipeline, given)
     if missing := sorted(set(given) - used):
         raise ConfigError([f"--set {path}: {name} has no such setting." for path in missing])
-    return estimate_pipeline(pipeline, context, runs, name=name, questions=questions or 1, options=options)
+    return pipeline
+
+
+def _of_pipeline(target: str, pipeline: Pipeline, runs: Path, asked: tuple[int, int], options: Options) -> Estimate:
+    from ragvlc.estimate.estimate import estimate_pipeline
+
+    context, questions = asked
+    return estimate_pipeline(pipeline, context, runs, name=Path(target).stem, questions=questions, options=options)
+
+
+def _foretold(
+    pipeline: Pipeline, context: int, runs: Path, options: Options, given: tuple[float | None, list[str] | None]
+) -> tuple[list[Forecast], str]:
+    """Returns when speculation pays, or why that is not known; nothing for a pipeline without it."""
+    from ragvlc.estimate.forecast import Given, forecasts, speculating_routes
+
+    acceptance, shapes = given
+    asked = acceptance is not None or bool(shapes)
+    if not asked and not speculating_routes(pipeline):
+        return [], ""
+    try:
+        return forecasts(pipeline, context, runs, Given(acceptance, _by_role(shapes), options.machine)), ""
+    except ConfigError as error:
+        if asked:
+            raise
+        return [], f"From which context on speculation pays is not known: {error}"
+
+
+def _by_role(shapes: list[str] | None) -> dict[str, str]:
+    found = {}
+    for one in shapes or ():
+        role, separator, name = one.partition("=")
+        if not separator:
+            raise ConfigError(f"--shape {one}: needs ROLE=NAME, such as main=llama-3.1-8b.")
+        found[role.strip()] = name.strip()
+    return found
 
 
 def _print(found: Estimate) -> None:
@@ -128,6 +195,67 @@ def _print(found: Estimate) -> None:
             screen.print(f"{name}: {figures['calls']:,.0f} calls, {tokens}, {_seconds(figures['seconds'])}")
     for sentence in (*found.notes, *found.problems):
         screen.print(sentence)
+
+
+def _print_forecast(found: Forecast) -> None:
+    from rich.table import Table
+
+    screen, asked, best = out(), found.asked, found.best
+    screen.print(f"\nSpeculative decoding, route '{found.route}' ({found.models}), behind {asked.context:,} tokens:")
+    screen.print(f"plain decoding {_each(asked.plain_seconds)}")
+    screen.print(f"drafts of {asked.gamma}, as set: {_gain(asked)}; pays {found.own_break_even.words}")
+    screen.print(
+        f"drafts of {best.gamma}, the best here: {_gain(best)}; with the best drafts it pays {found.break_even.words}"
+    )
+    table = Table("context", "drafter's", title="speed-up by drafts of", title_justify="left", box=None, pad_edge=False)
+    for point in found.table[0]:
+        table.add_column(str(point.gamma), justify="right")
+    for row in found.table:
+        style = "bold" if row[0].context == asked.context else ""
+        figures = [f"{point.speedup:.2f}" for point in row]
+        table.add_row(f"{row[0].context:,}", f"{row[0].draft_context:,}", *figures, style=style)
+    screen.print(table)
+    if found.measured:
+        screen.print(_measured(found.measured))
+    for sentence in found.notes:
+        screen.print(sentence)
+    screen.print("Decoding alone, one text at a time, both models on that device one after the other; prompts aside.")
+
+
+def _measured(cells: Sequence[Compared]) -> RichTable:
+    from rich.table import Table
+
+    table = Table("measured, and (by the model)", title_justify="left", box=None, pad_edge=False)
+    for head in ("context", "drafter's", "drafts", "accepted", "tokens\na second", "plain", "speed-up"):
+        table.add_column(head, justify="right")
+    for one in cells:
+        point, sums = one.point, one.sums
+        table.add_row(
+            one.name,
+            f"{point.context:,}",
+            f"{point.draft_context:,}",
+            str(one.gamma),
+            _figure(sums.token_acceptance, 2),
+            f"{_figure(sums.tokens_a_second, 1)} ({1 / point.seconds:.1f})",
+            f"{_figure(sums.plain_tokens_a_second, 1)} ({1 / point.plain_seconds:.1f})",
+            f"{_figure(sums.speedup, 2)} ({point.speedup:.2f})",
+        )
+    return table
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _gain(point: Point) -> str:
+    words = (
+        f"{point.speedup:.2f} times as fast" if point.speedup > 1 else f"slower, {point.speedup:.2f} times the speed"
+    )
+    return f"{_each(point.seconds)}, {words}, {point.tokens_a_round:.2f} tokens a round"
+
+
+def _each(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g} ms a token"
 
 
 def _row(cell: CellEstimate, *, money: bool) -> list[str]:

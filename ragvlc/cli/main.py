@@ -10,11 +10,11 @@ import os
 import sys
 from io import TextIOWrapper
 
-from ragvlc.cli import asking, estimating, reading, running, tools  # they add their commands
+from ragvlc.cli import asking, estimating, fitting, reading, replaying, running, tools  # they add their commands
 from ragvlc.cli.app import app
 from ragvlc.core.errors import ConfigError, RagvlcError
 
-__all__ = ["asking", "estimating", "main", "reading", "running", "tools"]
+__all__ = ["asking", "estimating", "fitting", "main", "reading", "replaying", "running", "tools"]
 
 
 def main() -> None:

@@ -71,12 +71,17 @@ _CACHE_ACTIONS = ("size", "verify", "clear")
 
 @app.command()
 def schema(
-    folder: Annotated[Path, typer.Argument(help="Where the two files go.")] = Path("schema"),
+    folder: Annotated[Path, typer.Argument(help="Where the files go.")] = Path("schema"),
 ) -> None:
-    """Write the JSON Schemas of pipeline and experiment files, for editors that complete and check YAML."""
+    """Write the JSON Schemas of pipeline, experiment and replay files, for editors that complete and check YAML."""
     from ragvlc import schema as schemas
 
-    for name, make in (("pipeline", schemas.pipeline_schema), ("experiment", schemas.experiment_schema)):
+    made = {
+        "pipeline": schemas.pipeline_schema,
+        "experiment": schemas.experiment_schema,
+        "replay": schemas.replay_schema,
+    }
+    for name, make in made.items():
         path = folder / f"{name}.json"
         try:
             folder.mkdir(parents=True, exist_ok=True)

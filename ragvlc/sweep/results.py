@@ -259,7 +259,8 @@ def _cell(store: SweepStore, facts: Mapping[str, Any]) -> CellResult:
     examples = {one["id"]: one for one in store.examples(facts["examples"])}
     cell = store.cell(facts["key"])
     rows = _standing(cell.load(), examples, control=facts["control"])
-    complete = cell.summary() is not None and len(rows) == len(examples)
+    summary = cell.summary()
+    complete = summary is not None and len(rows) == len(examples) - summary.get("left_out", 0)  # by a replay
     return CellResult(facts, examples, rows, complete, tuple(facts["metrics"]))
 
 

@@ -10,6 +10,7 @@ import pytest
 from ragvlc import config
 from ragvlc.datasets.toy import Toy
 from ragvlc.pipeline import Pipeline
+from ragvlc.replay.spec import Replay, is_replay
 from ragvlc.routes._finding import Finding
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.runner import run_sweep
@@ -18,7 +19,8 @@ from ragvlc.testing import FunctionEngine, ScriptedPool
 
 ROOT = Path(__file__).parents[2]
 PIPELINES = config.shipped("pipelines")
-EXPERIMENTS = config.shipped("experiments")
+REPLAYS = {name: path for name, path in config.shipped("experiments").items() if is_replay(path)}
+EXPERIMENTS = {name: path for name, path in config.shipped("experiments").items() if name not in REPLAYS}
 ON_TOY = {"dataset": {"kind": "toy"}, "tracker": "none"}
 
 
@@ -34,16 +36,16 @@ def pool(tmp_path):
 
 
 def test_every_file_is_found():
-    for family, found in (("pipelines", PIPELINES), ("experiments", EXPERIMENTS)):
+    for family, found in (("pipelines", PIPELINES), ("experiments", EXPERIMENTS | REPLAYS)):
         assert sorted(found.values()) == sorted((ROOT / family).rglob("*.yaml"))
         assert found
         assert not [*(ROOT / family).rglob("*.yml"), *(ROOT / family).rglob("*.py")]
 
 
-@pytest.mark.parametrize("command", ["ask", "run"])
-@pytest.mark.parametrize("name", sorted({*PIPELINES, *EXPERIMENTS}))
+@pytest.mark.parametrize("command", ["ask", "run", "replay"])
+@pytest.mark.parametrize("name", sorted({*PIPELINES, *EXPERIMENTS, *REPLAYS}))
 def test_it_begins_with_what_it_is_and_how_to_start_it(name, command):
-    path = (PIPELINES if command == "ask" else EXPERIMENTS).get(name)
+    path = {"ask": PIPELINES, "run": EXPERIMENTS, "replay": REPLAYS}[command].get(name)
     if path is None:  # a name of the other folder alone; some stand in both
         return
     schema, first, *others = path.read_text(encoding="utf-8").splitlines()
@@ -78,6 +80,14 @@ def test_pipelines_that_retrieve_call_their_route_rag():
                 assert route_name == "rag", name  # so that one axis reaches all of them
 
 
+@pytest.mark.parametrize("name", REPLAYS)
+def test_a_replay_loads(name):
+    replay = Replay.load(name)
+    assert replay.name == Path(name).name
+    assert replay.description
+    assert replay.routers
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_is_planned_as_it_stands(name):
     sweep = Sweep.load(name)
@@ -93,7 +103,7 @@ def test_an_experiment_is_planned_as_it_stands(name):
 def test_an_experiment_runs_through_on_the_toy_set(name, pool, tmp_path):
     sweep = Sweep.load(name, overrides=ON_TOY)
     axes = {path: values for path, values in sweep.axes.items() if not path.startswith("dataset")}
-    sweep = sweep.model_copy(update={"axes": axes})  # the toy set is too small for lengths
+    sweep = sweep.model_copy(update={"axes": axes, "dataset": Toy()})  # too small for lengths, and no axis of its own
     outcome = run_sweep(sweep, tmp_path / "runs", pool=pool)
     assert outcome.complete
     assert outcome.untracked is None

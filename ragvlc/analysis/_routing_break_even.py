@@ -1,0 +1,218 @@
+"""From which document length, and up to how many questions a document, one route is worth more than the other.
+
+- Length by cost: a straight line is fitted to each route's cost over the characters of the documents; where the two
+  meet, both cost the same. Below, the whole document is the cheaper reading.
+- Length by quality: how much the difference of the two routes changes when documents are twice as long (least squares
+  over the logarithm of the length, resampled by cluster), and where it changes sign, if among the lengths asked.
+- Questions a document: with a cache of prefixes a document is paid in full by its first question only, and an index is
+  made once. With first and further costs F and L of a question, and an index I, the dearer route (d) costs no more
+  than the cheaper (c) from n = 1 + (Fd - Fc - I) / (Lc - Ld) questions on. Costs of further questions are measured
+  where answers say what they found in a cache; else, if the dearer route reads the same of a document whatever is
+  asked, all that its questions share is taken to be found: free in tokens, at the price of cached tokens in money. The
+  cheaper one, which reads other passages for each question, is taken to find nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from ragvlc.analysis._routing_groups import Arm, RoutingGroup
+from ragvlc.analysis._routing_measures import ratio_interval
+from ragvlc.core.families import Price
+from ragvlc.statistics import Interval
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["BreakEven", "break_even"]
+
+SAME = 0.05
+"""A route whose prompts over one document differ by less than this share reads the same of it whatever is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEven:
+    """Where the cheapest and the dearest fixed route are level.
+
+    Attributes:
+        tokens_length: characters of the documents at which both read and write equally many tokens; None: never.
+        money_length: characters at which both cost the same money.
+        tokens_per_character: of the dearer route's prompts.
+        doubling: change of the quality of the dearer route against the cheaper when documents are twice as long.
+        crossing: characters at which that difference changes sign; None where it does not, among the lengths asked.
+        questions_tokens: a document from which on the dearer route reads no more fresh tokens; None: never.
+        questions_money: the same for money; None: never, or no prices.
+        questions_seconds: the same for seconds, the index included; None: never, or not measured.
+        asked: questions a document that were asked, mean.
+    """
+
+    tokens_length: float | None
+    money_length: float | None
+    tokens_per_character: float
+    doubling: Interval
+    crossing: float | None
+    questions_tokens: Interval
+    questions_money: Interval
+    questions_seconds: float | None
+    asked: float
+
+
+def break_even(group: RoutingGroup) -> BreakEven:
+    """Returns where the cheapest and the dearest fixed route of a group are level."""
+    names = group.questions
+    lengths = [float(group.characters[name]) for name in names]
+    read = [group.dear.outcomes[name].prompt_tokens for name in names]
+    per_character = sum(read) / sum(lengths) if sum(lengths) else 0.0
+    doubling, crossing = _by_length(group, lengths)
+    return BreakEven(
+        _level(lengths, _tokens(group.cheap, names), _tokens(group.dear, names)),
+        _level(lengths, _money(group.cheap, names), _money(group.dear, names)),
+        per_character,
+        doubling,
+        crossing,
+        _questions(group, money=False),
+        _questions(group, money=True),
+        _questions_by_seconds(group),
+        len(names) / len({group.documents[name] for name in names}),
+    )
+
+
+def _tokens(arm: Arm, names: Sequence[str]) -> list[float] | None:
+    return [arm.outcomes[name].prompt_tokens + arm.outcomes[name].completion_tokens for name in names]
+
+
+def _money(arm: Arm, names: Sequence[str]) -> list[float] | None:
+    found = [money for name in names if (money := arm.outcomes[name].money) is not None]
+    return found if len(found) == len(names) else None
+
+
+def _level(lengths: Sequence[float], cheap: Sequence[float] | None, dear: Sequence[float] | None) -> float | None:
+    """Returns the length at which two straight lines of cost meet; None where they do not, or lengths do not vary."""
+    import numpy as np
+
+    if cheap is None or dear is None or len(set(lengths)) < 2 or not all(lengths):
+        return None
+    slope_c, start_c = np.polyfit(lengths, cheap, 1)
+    slope_d, start_d = np.polyfit(lengths, dear, 1)
+    if slope_d <= slope_c:
+        return None
+    found = float((start_c - start_d) / (slope_d - slope_c))
+    return found if found > 0 else None
+
+
+def _by_length(group: RoutingGroup, lengths: Sequence[float]) -> tuple[Interval, float | None]:
+    """Returns the change of the difference in quality with each doubling, and where the difference changes sign."""
+    import numpy as np
+
+    if len(set(lengths)) < 2 or not all(lengths):
+        return Interval(None, None, None, 0, 0), None
+    names = group.questions
+    x = np.log2(np.asarray(lengths))
+    gains = [(group.dear.outcomes[n].quality or 0.0) - (group.cheap.outcomes[n].quality or 0.0) for n in names]
+    y = np.asarray(gains)
+    places: dict[object, int] = {}
+    members = [places.setdefault(group.clusters[name] or name, len(places)) for name in names]
+    moments = np.stack([np.bincount(members, weights=w) for w in (np.ones_like(x), x, y, x * x, x * y)])
+    slope, start = _line(moments.sum(axis=1)[:, None])
+    low = high = None
+    if len(places) >= 3:
+        drawn = np.random.default_rng([0, 0]).integers(0, len(places), (2000, len(places)))
+        slopes, _ = _line(moments[:, drawn].sum(axis=2))
+        bounds = np.quantile(slopes[np.isfinite(slopes)], [0.025, 0.975])
+        low, high = float(bounds[0]), float(bounds[1])
+    mean = float(slope[0])
+    at = 2.0 ** (-float(start[0]) / mean) if mean and abs(start[0] / mean) < 60 else math.inf
+    crossing = at if min(lengths) <= at <= max(lengths) else None
+    return Interval(mean, low, high, len(names), len(places)), crossing
+
+
+def _line(sums: Floats) -> tuple[Floats, Floats]:
+    """Returns slope and start of the least-squares line from n and the sums of x, y, xx and xy; NaN where x is one."""
+    import numpy as np
+
+    n, x, y, xx, xy = sums
+    spread = n * xx - x * x
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = np.where(spread > 1e-9 * n * xx, (n * xy - x * y) / spread, np.nan)
+        return slope, (y - slope * x) / n
+
+
+def _questions(group: RoutingGroup, *, money: bool) -> Interval:
+    """Returns the questions a document from which on the dearer route costs no more; no mean: never, or not known."""
+    names = group.questions
+    first = {arm.name: (_money(arm, names) if money else _read(arm, names)) for arm in (group.cheap, group.dear)}
+    saved = {arm.name: _saved(group, arm, money=money) for arm in (group.cheap, group.dear)}
+    none = Interval(None, None, None, 0, 0)
+    columns = (first[group.dear.name], first[group.cheap.name], saved[group.dear.name], saved[group.cheap.name])
+    if any(column is None for column in columns):
+        return none
+    dear, cheap, less_dear, less_cheap = (column or [] for column in columns)
+    more = [d - c for d, c in zip(dear, cheap, strict=True)]
+    less = [(c - lc) - (d - ld) for d, c, ld, lc in zip(dear, cheap, less_dear, less_cheap, strict=True)]
+    if fmean(more) <= 0:
+        return Interval(1.0, None, None, len(names), 0)
+    found = ratio_interval(more, less, [group.clusters[name] for name in names])
+    if found.mean is None:
+        return none
+    low, high = (None if bound is None else 1 + bound for bound in (found.low, found.high))
+    return Interval(1 + found.mean, low, high, found.n, found.clusters)
+
+
+def _read(arm: Arm, names: Sequence[str]) -> list[float]:
+    return [arm.outcomes[name].prompt_tokens for name in names]
+
+
+def _saved(group: RoutingGroup, arm: Arm, *, money: bool) -> list[float] | None:
+    """Returns what a further question over the same documents saves, in tokens or money; None without a price."""
+    shared = _shared_tokens(group, arm)
+    if not money:
+        return shared
+    known = {role: Price.model_validate(price) for role, price in (arm.prices or {}).items()}
+    price = known.get("main") or (next(iter(known.values())) if len(known) == 1 else None)
+    if price is None:
+        return None
+    each = (price.prompt - (price.prompt if price.cached is None else price.cached)) / 1e6
+    return [tokens * each for tokens in shared]
+
+
+def _shared_tokens(group: RoutingGroup, arm: Arm) -> list[float]:
+    """Returns the prompt tokens that a further question finds in a cache of prefixes."""
+    names = group.questions
+    cached = [arm.outcomes[name].cached_tokens for name in names]
+    if any(cached):
+        held = [tokens for tokens in cached if tokens]
+        return [fmean(held)] * len(names)
+    if arm is not group.dear:
+        return [0.0] * len(names)
+    shortest: dict[str, float] = {}
+    longest: dict[str, float] = {}
+    for name in names:
+        tokens, place = arm.outcomes[name].prompt_tokens, group.documents[name]
+        shortest[place] = min(tokens, shortest.get(place, tokens))
+        longest[place] = max(tokens, longest.get(place, tokens))
+    same = all(longest[place] - least <= SAME * longest[place] for place, least in shortest.items())
+    return [shortest[group.documents[name]] if same else 0.0 for name in names]
+
+
+def _questions_by_seconds(group: RoutingGroup) -> float | None:
+    costs = {}
+    for arm in (group.cheap, group.dear):
+        timed = [arm.outcomes[name] for name in group.questions]
+        first = [one.seconds for one in timed if one.seconds is not None and not one.cached_tokens]
+        later = [one.seconds for one in timed if one.seconds is not None and one.cached_tokens]
+        if not first:
+            return None
+        costs[arm.name] = fmean(first), fmean(later) if later else fmean(first)
+    documents = len({group.documents[name] for name in group.questions})
+    (first_c, later_c), (first_d, later_d) = costs[group.cheap.name], costs[group.dear.name]
+    more = first_d - first_c - (group.cheap.index_seconds - group.dear.index_seconds) / documents
+    if more <= 0:
+        return 1.0
+    return 1 + more / (later_c - later_d) if later_c > later_d else None

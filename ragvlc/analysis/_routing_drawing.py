@@ -1,0 +1,86 @@
+"""Figures of the router report: quality against tokens with routers and oracles, and deferral curves.
+
+routing_tokens     quality of fixed routes, routers and oracles against the tokens they need
+routing_deferral   quality over the share of questions sent to the dearer route
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ragvlc.analysis._drawing import INK, label, legend, look, mark, numbers, panels
+from ragvlc.analysis.routing import RoutingReport, routing_reports
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ragvlc.sweep.results import Results
+
+__all__ = ["CAPTIONS", "draw_deferral", "draw_tokens", "routing_drawers"]
+
+MOST_PANELS = 6
+CAPTIONS = {
+    "routing_tokens": "Squares: fixed routes; dots: routers; hollow: oracles, which know the right answers. Bars: 95 % "
+    "intervals; those of differences, in the tables, are narrower.",
+    "routing_deferral": "From the cheapest route alone (left) to the dearest alone (right), in the order of each "
+    "router's score; a router without one is a point between the ends.",
+}
+
+
+def routing_drawers(results: Results, metric: str) -> dict[str, Callable[[], Figure]]:
+    """Returns what draws each figure, by name, for results with a router; nothing for those without."""
+    reports = [report for report in routing_reports(results, metric) if report.group.routers][:MOST_PANELS]
+    if not reports:
+        return {}
+    found: dict[str, Callable[[], Figure]] = {"routing_tokens": partial(draw_tokens, reports)}
+    if any(report.curves for report in reports):
+        found["routing_deferral"] = partial(draw_deferral, [report for report in reports if report.curves])
+    return found
+
+
+def draw_tokens(reports: Sequence[RoutingReport]) -> Figure:
+    """Returns quality against tokens: fixed routes as squares, routers as dots, oracles hollow."""
+    names = list(dict.fromkeys(row.arm.name for report in reports for row in report.rows))
+    with look():
+        drawn, places = panels([report.group.title for report in reports], "Routers: quality against tokens")
+        for place, report in zip(places, reports, strict=True):
+            for row in report.rows:
+                colour, _ = mark(names.index(row.arm.name))
+                low, high, mean = row.quality.low, row.quality.high, row.quality.mean or 0.0
+                oracle = row.arm not in (*report.group.fixed, *report.group.routers)
+                place.errorbar(
+                    [row.tokens or 0.0], [mean],
+                    yerr=None if low is None or high is None else [[max(0.0, mean - low)], [max(0.0, high - mean)]],
+                    color=colour, marker="s" if row.arm.fixed else "D" if oracle else "o", markersize=7,
+                    linestyle="none", elinewidth=1, alpha=0.9, markerfacecolor="none" if oracle else colour,
+                    label=label(row.arm.name),
+                )  # fmt: skip
+            numbers(place, [row.tokens or 0.0 for row in report.rows], few=False)
+            place.set_xlabel("tokens of a question, read and written (mean)")
+            place.set_ylabel(label(report.group.metric))
+        legend(drawn, places)
+    return drawn
+
+
+def draw_deferral(reports: Sequence[RoutingReport]) -> Figure:
+    """Returns quality over the share sent to the dearer route; grey: questions sent at random."""
+    names = list(dict.fromkeys(one.arm.name for report in reports for one in report.curves))
+    with look():
+        drawn, places = panels([report.group.title for report in reports], "Deferral curves")
+        for place, report in zip(places, reports, strict=True):
+            for one in report.curves:
+                colour, marker = mark(names.index(one.arm.name))
+                dots = "" if len(one.shares) > 12 else marker
+                place.plot(
+                    one.shares, one.qualities,
+                    color=colour, marker=dots, markersize=5, linewidth=1.4, label=label(one.arm.name),
+                )  # fmt: skip
+            group = report.group
+            ends = [arm.mean("quality", group.questions) or 0.0 for arm in (group.cheap, group.dear)]
+            place.plot([0, 1], ends, color=INK, linestyle=(0, (4, 3)), linewidth=1, label="at random")
+            place.set_xlabel(label(f"share of the questions sent to {group.dear.name}"))
+            place.set_ylabel(label(group.metric))
+        legend(drawn, places)
+    return drawn

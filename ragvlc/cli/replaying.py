@@ -1,0 +1,87 @@
+"""Routers on stored answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ragvlc.cli.app import RUNS, LimitOption, RunsOption, SetOption, app, is_results, out, settings_of
+from ragvlc.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ragvlc.replay.spec import Replay
+
+
+@app.command()
+def replay(
+    answers: Annotated[
+        str,
+        typer.Argument(help="A file of answers, a results folder, or a YAML file (or shipped replay) that names it."),
+    ],
+    questions: Annotated[
+        Path | None,
+        typer.Option("--questions", help="Folder of questions and documents; a results folder knows its own."),
+    ] = None,
+    names: Annotated[
+        str | None,
+        typer.Option("--with", help="YAML file that says what the file's fields are called, and the routers."),
+    ] = None,
+    settings: SetOption = None,
+    limit: LimitOption = None,
+    runs: RunsOption = RUNS,
+) -> None:
+    """Show what routers would have been worth on stored answers. Generates nothing."""
+    from ragvlc.analysis.files import report_files
+    from ragvlc.analysis.report import routing_parts
+    from ragvlc.replay.folders import read_stored, write_replayed
+    from ragvlc.replay.replaying import replay_answers
+    from ragvlc.replay.telling import tell
+
+    spec = _spec(answers, questions, names, settings_of(settings), limit)
+    folder = runs / spec.name
+    replayed = replay_answers(spec, read_stored(spec), folder=folder)
+    results = write_replayed(replayed, spec, folder)
+    screen = out()
+    for part in routing_parts(results):
+        screen.print(part)
+    for note in replayed.notes:
+        screen.print(note)
+    for reason, count in replayed.dropped.items():
+        screen.print(f"Left out: {count:,} {reason}.")
+    files = report_files(results)
+    screen.print(f"The same by task class, length and evidence, with curves and answers: {files['report.html']}")
+    screen.print(f"One question through every route and router: ragvlc show {folder} --question ID")
+    tell(results, spec, files)
+
+
+def _spec(
+    answers: str, questions: Path | None, names: str | None, settings: dict[str, Any], limit: int | None
+) -> Replay:
+    """Returns the replay that is meant: a YAML file's own, or one over the file or folder named."""
+    from ragvlc import config
+    from ragvlc.replay.spec import Replay
+
+    given: dict[str, Any] = dict(settings)
+    if questions is not None:
+        given["questions"] = str(questions)
+    if limit is not None:
+        given["limit"] = limit
+    path = Path(answers).expanduser()
+    is_yaml = path.suffix in (".yaml", ".yml") or (not path.exists() and answers in config.shipped("experiments"))
+    if is_yaml:
+        if names is not None:
+            raise ConfigError(f"--with {names}: '{answers}' is such a file itself. Give one of the two.")
+        return Replay.load(answers, overrides=given)
+    if not path.exists():
+        known = ", ".join(name for name in config.shipped("experiments") if name.startswith("routing"))
+        raise ConfigError(f"'{answers}' is neither a file of answers, a results folder nor a shipped replay: {known}.")
+    if path.is_dir() and not is_results(path):
+        raise ConfigError(f"{path}: no results here (cells.json is missing), and no file of answers.")
+    given["answers.file"] = str(path.resolve())
+    if names is not None:
+        return Replay.load(names, overrides=given)
+    from ragvlc.replay.spec import usual
+
+    return usual(f"{path.resolve().name.partition('.')[0]} routers", given)

@@ -1,0 +1,187 @@
+"""Which route each router would have taken: asked with the real question and documents, as in a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any, Never, TypeVar, cast
+
+from ragvlc.core.answer import Answer, Step, Timing, Usage
+from ragvlc.core.data import Document, Example, Query
+from ragvlc.core.engines import Generation, Prompt, Request, Run, TextEngine, Tokenizer
+from ragvlc.core.errors import ConfigError, EngineError
+from ragvlc.core.families import Choice, Generator, Route, Router
+from ragvlc.generators._estimate import EstimatedTokenizer
+from ragvlc.pool import EnginePool
+from ragvlc.replay.spec import Replay
+from ragvlc.run import LiveRun, Models
+
+__all__ = ["Decider", "Decision", "StoredRoute", "TokenCounts"]
+
+MadeT = TypeVar("MadeT")
+
+FRAME = 80
+"""Tokens of a chat template."""
+
+
+class TokenCounts(Generator):
+    """Counts tokens by estimate and generates nothing: the generator of a replay that names none.
+
+    Attributes:
+        tokens: of the window; None: not known.
+        characters: of a token, where texts are only counted; None: by the estimate of servers without a tokenizer.
+    """
+
+    tokens: int | None = None
+    characters: float | None = None
+
+    def tokenizer(self) -> Tokenizer:
+        """Returns the estimator that servers without a tokenizer get, or one that counts characters."""
+        return EstimatedTokenizer() if self.characters is None else _Even(self.characters)
+
+    def open(self) -> TextEngine:
+        """Returns an engine that refuses to generate."""
+        return _NoModel(self.tokens)
+
+
+class _Even(EstimatedTokenizer):
+    """Counts by characters; where a text is cut, its tokens are those of the estimate."""
+
+    def __init__(self, characters: float) -> None:
+        self._characters = characters  # first: the parent counts
+        super().__init__()
+        self.id = f"characters:{characters:g}"
+
+    def count(self, text: str) -> int:
+        """Returns the number of tokens."""
+        return ceil(len(text) / self._characters)
+
+    def render(self, prompt: Prompt) -> list[int]:
+        """Returns as many ids as the message has tokens, with room for a chat template; they name no tokens."""
+        return [0] * (FRAME + self.count(self.control.break_up(prompt).text))
+
+
+class _NoModel:
+    def __init__(self, tokens: int | None) -> None:
+        self._tokens = tokens
+
+    @property
+    def window(self) -> int:
+        """As declared. Raises `EngineError` if it was not."""
+        if self._tokens is None:
+            raise EngineError(
+                "a router goes by the model's window, which stored answers do not tell. Give it: `window: N`."
+            )
+        return self._tokens
+
+    def generate(self, requests: Sequence[Request]) -> list[Generation]:  # noqa: ARG002 - none is answered
+        """Raises `EngineError`: there is no model."""
+        raise EngineError("a router asks a model, and this replay names none. Give it `generators: {main: {...}}`.")
+
+    def close(self) -> None:
+        """Frees nothing."""
+
+
+class StoredRoute(Route):
+    """Stands for a route whose answers are stored."""
+
+    def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Never:  # noqa: ARG002
+        """Raises `EngineError`: answers are read, not made."""
+        raise EngineError("a replay generates nothing: the router answered where it should have chosen.")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a router chose for one question, and what choosing cost.
+
+    Attributes:
+        choice: of the router.
+        bills: tokens by the role of the model that was asked.
+        timing: of searching and asking.
+        steps: of the trace.
+    """
+
+    choice: Choice
+    bills: Mapping[str, Usage] = field(default_factory=dict)
+    timing: Timing = field(default_factory=Timing)
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def usage(self) -> Usage:
+        """All tokens."""
+        return sum(self.bills.values(), Usage())
+
+    def applied(self, answer: Answer) -> Answer:
+        """Returns the stored answer of the chosen route as that of a pipeline with this router."""
+        chosen = Step("route", {"route": self.choice.route, "reason": self.choice.reason, **self.choice.signals})
+        return Answer(
+            text=answer.text,
+            route=self.choice.route,
+            ranking=answer.ranking,
+            context=answer.context,
+            usage=answer.usage + self.usage,
+            timing=self.timing + answer.timing,
+            trace=(chosen, *self.steps, *answer.trace),
+            finish=answer.finish,
+            reused=answer.reused,
+            bills={**answer.bills, **{f"router.{role}": usage for role, usage in self.bills.items()}},
+        )
+
+
+class Decider:
+    """Asks routers; each distinct one once for a question, however many models its choices are applied to.
+
+    Args:
+        replay: with the models that routers need.
+        routes: names to choose between.
+        pool: opened models; rankings are found on disk if they were made before.
+    """
+
+    def __init__(self, replay: Replay, routes: Sequence[str], pool: EnginePool) -> None:
+        self.pool = pool
+        self.routes: dict[str, Route] = {name: replay.routes.get(name) or StoredRoute() for name in routes}
+        users = [*replay.routers.values(), *replay.routes.values()]
+        asked = {role for user in users for table, role, _ in user.roles() if table == "generators"}
+        counts = TokenCounts(tokens=replay.window, characters=replay.answers.characters_per_token)
+        generators = dict.fromkeys([*sorted(asked), "main"], counts) | dict(replay.generators)
+        self.models = Models(generators, replay.embedders)
+        self._seed = replay.seed
+        self._made: dict[tuple[str, str], Any] = {}
+
+    def check(self, name: str, router: Router) -> None:
+        """Raises `ConfigError` if the router may choose what is not stored."""
+        try:
+            targets = router.targets(self.routes)
+        except ValueError as error:
+            raise ConfigError(f"routers.{name}: {error}") from error
+        if missing := sorted(targets - set(self.routes)):
+            raise ConfigError(
+                f"routers.{name}: may take '{missing[0]}', of which no answers are stored. "
+                f"Known: {', '.join(self.routes)}. Name routes in answers.routes, or in the router's settings."
+            )
+
+    def decide(self, router: Router, example: Example) -> Decision:
+        """Returns what the router chooses for a question; it sees neither gold nor answers."""
+
+        def choose() -> Decision:
+            run = self.run(example)
+            choice = router.choose(example.query, example.documents, self.routes, run)
+            cost = run.answer(Generation(""))
+            return Decision(choice, dict(cost.bills), cost.timing, run.trace)
+
+        return self.remembered((router.key, example.key), choose)
+
+    def remembered(self, place: tuple[str, str], make: Callable[[], MadeT]) -> MadeT:
+        """Returns what `make` returned the first time that it was asked for under these keys."""
+        if place not in self._made:
+            self._made[place] = make()
+        return cast("MadeT", self._made[place])
+
+    def run(self, example: Example) -> LiveRun:
+        """Returns a run for a question, with the replay's models behind it."""
+        return LiveRun(self.models, self.pool, example, seed=self._seed)
+
+    def tokens(self, text: str) -> int:
+        """Returns a text's length in tokens of generator `main`."""
+        return self.pool.tokenizer(self.models.generators["main"]).count(text)

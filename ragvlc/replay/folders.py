@@ -1,0 +1,89 @@
+"""Whatever is replayed: found, read, and its results written as a results folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ragvlc import config
+from ragvlc.cache import write_whole
+from ragvlc.core.errors import ConfigError, StoreError
+from ragvlc.datasets.jsonl import Jsonl
+from ragvlc.replay.replaying import Replayed
+from ragvlc.replay.runs import read_runs
+from ragvlc.replay.spec import Replay
+from ragvlc.replay.stored import Stored, read_file
+from ragvlc.sweep.results import Results
+from ragvlc.sweep.rows import to_row
+from ragvlc.sweep.store import SweepStore
+
+__all__ = ["read_stored", "write_replayed"]
+
+
+def read_stored(replay: Replay) -> Stored:
+    """Returns the stored answers that a replay names, paired with their questions.
+
+    A results folder brings its own questions; a file needs `questions`.
+
+    Raises:
+        ConfigError: something is not named.
+        DatasetError: questions or answers cannot be read.
+        StoreError: a results folder cannot be read.
+    """
+    if not replay.answers.file:
+        raise ConfigError(f"{replay.name}: answers.file: name a file of answers, or a results folder.")
+    path = Path(replay.answers.file).expanduser()
+    beside = Path(replay.questions).expanduser() / path if replay.questions else path
+    found = path if path.exists() or not beside.exists() else beside
+    if (found / "cells.json").is_file():
+        return _limited(read_runs(found, replay.answers), replay.limit)
+    if not replay.questions:
+        raise ConfigError(f"{replay.name}: questions: name the folder of questions and documents (--questions DIR).")
+    dataset = Jsonl(path=replay.questions, limit=replay.limit)
+    return read_file(found, replay.answers, dataset.load(), dataset.name)
+
+
+def _limited(stored: Stored, limit: int | None) -> Stored:
+    if limit is None:
+        return stored
+    from dataclasses import replace
+
+    return replace(stored, blocks=tuple(replace(block, examples=block.examples[:limit]) for block in stored.blocks))
+
+
+def write_replayed(replayed: Replayed, replay: Replay, folder: Path) -> Results:
+    """Writes the results of a replay as a results folder, whole, in place of an earlier replay's; returns them loaded.
+
+    Raises:
+        StoreError: the folder holds the results of a sweep that was run, or cannot be written.
+    """
+    store = SweepStore(folder)
+    with store:
+        _is_free(folder)
+        files: dict[str, str] = {}
+        facts_of: dict[str, dict[str, Mapping[str, Any]]] = {}
+        rows = []
+        for cell in replayed.results.cells:
+            name = str(cell.facts["examples"])
+            if name not in files:
+                everything = [other for other in replayed.results.cells if other.facts["examples"] == name]
+                facts_of[name] = {one: facts for other in everything for one, facts in other.examples.items()}
+                files[name] = store.write_examples(f"{len(files):016d}", list(facts_of[name].values()))
+            own = store.cell(str(cell.facts["key"]))
+            own.reopen(config.to_yaml({"name": cell.name, "replay": replay.spec()}))
+            lines = [json.dumps(to_row(row), ensure_ascii=False, separators=(",", ":")) for row in cell.rows.values()]
+            text = "".join(f"{line}\n" for line in lines)
+            write_whole(own.folder / "predictions.jsonl", text.encode("utf-8", "surrogatepass"))
+            about = {"key": cell.facts["key"], "name": cell.name, "status": "complete"}
+            own.write_summary({**about, **cell.summary, "left_out": len(facts_of[name]) - len(cell.rows)})
+            rows.append({**cell.facts, "examples": files[name]})
+        store.write_cells(config.to_yaml(replay.spec()), rows)
+    return Results.load(folder)
+
+
+def _is_free(folder: Path) -> None:
+    file = folder / "sweep.yaml"
+    if file.is_file() and "answers" not in config.read_yaml(file):
+        raise StoreError(f"{folder}: holds the results of a sweep. Give the replay another name: --set name=NAME.")

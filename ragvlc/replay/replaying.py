@@ -1,0 +1,267 @@
+"""From stored answers to results: every fixed route, router and wrapper a cell, for each model and group of questions.
+
+What comes out are the results of a sweep that was never run: `ragvlc report`, `show` and `compare` read them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ragvlc.core.answer import Answer, Prediction, Step, Usage
+from ragvlc.core.data import Example, content_key
+from ragvlc.core.errors import ConfigError
+from ragvlc.core.families import Choice, Metric
+from ragvlc.metrics.refusal_recall import RefusalRecall
+from ragvlc.metrics.token_f1 import TokenF1
+from ragvlc.pool import EnginePool
+from ragvlc.replay._halves import halves
+from ragvlc.replay._questions import Group, grouped
+from ragvlc.replay.deciding import Decider, Decision
+from ragvlc.replay.spec import Replay, Wrapped
+from ragvlc.replay.stored import Block, Stored
+from ragvlc.routes._wrapping import Wrapper
+from ragvlc.sweep.results import CellResult, Results
+from ragvlc.sweep.settings import Changer
+
+__all__ = ["Replayed", "replay_answers"]
+
+Rows = Mapping[str, Prediction]
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A replay's outcome.
+
+    Attributes:
+        results: a cell for each fixed route, router and wrapper, by model and group of questions.
+        dropped: what was left out of the stored answers, by reason.
+        notes: what there is to say about routers that were learned.
+    """
+
+    results: Results
+    dropped: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+
+
+def replay_answers(
+    replay: Replay, stored: Stored, *, folder: Path | None = None, pool: EnginePool | None = None
+) -> Replayed:
+    """Returns what every fixed route, router and wrapper would have made of the stored answers' questions.
+
+    Args:
+        replay: routers, metrics and names.
+        stored: what was read.
+        folder: where the results will stand, for their name; nothing is written.
+        pool: opened models to work with; left open.
+
+    Raises:
+        ConfigError: a router may choose what is not stored, or a group's tag is no question's.
+        EngineError: a router asks a model that the replay does not name.
+    """
+    if pool is None:
+        with EnginePool() as own:
+            return replay_answers(replay, stored, folder=folder, pool=own)
+    notes: list[str] = []
+    cells = [cell for block in stored.blocks for cell in _Work(replay, block, pool, notes).cells()]
+    for cell in cells:  # said where failures and truncation are
+        cell.facts["skipped"].update(stored.dropped)
+    first = str(cells[0].facts["baseline"]) if cells else ""
+    return Replayed(Results(folder or Path(replay.name), cells, first), stored.dropped, tuple(dict.fromkeys(notes)))
+
+
+class _Work:
+    """One block of stored answers on its way to cells."""
+
+    def __init__(self, replay: Replay, block: Block, pool: EnginePool, notes: list[str]) -> None:
+        self.replay = replay
+        self.block = block
+        self.notes = notes
+        self.routes = list(dict.fromkeys(route for own in block.rows.values() for route in own))
+        self.decider = Decider(replay, self.routes, pool)
+        self.metrics: tuple[Metric, ...] = replay.metrics
+        if not self.metrics and not block.metrics:
+            self.metrics = (TokenF1(), RefusalRecall())
+        self.labels = tuple(dict.fromkeys([*(metric.label for metric in self.metrics), *block.metrics]))
+        self.lengths: dict[str, int] = {}
+        for name, wrapped in replay.wrappers.items():
+            if missing := [place for place in (wrapped.first, wrapped.then) if place not in self.routes]:
+                known = ", ".join(self.routes)
+                raise ConfigError(f"wrappers.{name}: no answers of route '{missing[0]}' are stored. Known: {known}.")
+
+    def cells(self) -> Iterator[CellResult]:
+        """Yields the cells of every group of questions and every model."""
+        for group in grouped(self.block.examples, self.replay):
+            for model, own in self.block.rows.items():
+                kept = [example for example in group.examples if all(example.id in rows for rows in own.values())]
+                if kept:
+                    yield from self._cells(group, model, own, kept)
+
+    def _cells(
+        self, group: Group, model: str, own: Mapping[str, Rows], examples: Sequence[Example]
+    ) -> Iterator[CellResult]:
+        facts = {example.id: group.facts[example.id] for example in examples}
+        rows = {
+            route: {example.id: self._scored(given[example.id], route, example) for example in examples}
+            for route, given in own.items()
+        }
+        arms: dict[str, Rows] = {route: self._fixed(route, given) for route, given in rows.items()}
+        for name, router in self._routers(model).items():
+            self.decider.check(name, router)
+            decided = {example.id: self.decider.decide(router, example) for example in examples}
+            arms[name] = _chosen(decided, rows)
+        for name, wrapped in self.replay.wrappers.items():
+            arms[name] = _wrapped(name, wrapped, rows)
+        for name, learned in self.replay.learned.items():
+            found = halves(learned, examples, rows, self.decider, self._quality)
+            self.notes.append(f"{name}, {model or 'all answers'}, {group.title or self.block.dataset}: {found.note}")
+            arms[name] = _chosen(found.decided, rows)
+        for arm, scored in arms.items():
+            own_facts = {name: facts[name] for name in facts if name in scored}
+            keyed = {name: replace(scored[name], example_key=one["key"]) for name, one in own_facts.items()}
+            yield CellResult(self._facts(group, model, arm), own_facts, keyed, True, self.labels)
+
+    def _routers(self, model: str) -> dict[str, Any]:
+        """Returns the routers with their settings for a model."""
+        found: dict[str, Any] = dict(self.replay.routers)
+        for path, value in self.replay.by_model.get(model, {}).items():
+            name, _, inner = path.partition(".")
+            changer = Changer[Any](f"{self.replay.name}: by_model.{model}")
+            found[name], used = changer.change(found[name], {inner: value})
+            if not used:
+                raise ConfigError(
+                    f"{self.replay.name}: by_model.{model}: '{path}' is no setting of {found[name].kind}."
+                )
+        return found
+
+    def _scored(self, row: Prediction, route: str, example: Example) -> Prediction:
+        """Returns a stored row with its scores, and with tokens where the source has none."""
+        answer = row.answer
+        if answer is None:
+            return row
+        if not answer.usage.prompt_tokens and not answer.bills:
+            answer = replace(answer, usage=self._usage(answer, route, example))
+        answer = replace(answer, bills=answer.bills or {"main": answer.usage})
+        scores = dict(row.scores)
+        for metric in self.metrics:
+            if metric.label not in scores:
+                scores[metric.label] = metric.assess(answer, example, self.decider.pool).value
+        return replace(row, answer=answer, scores=scores)
+
+    def _usage(self, answer: Answer, route: str, example: Example) -> Usage:
+        """Returns the tokens of an answer whose source does not say, by the rule in `answers.reads`."""
+        reads = self.replay.answers.reads.get(route)
+        if reads is None:
+            return answer.usage
+        length = sum(self._length(document.key, document.text) for document in example.documents)
+        read = length if reads == "document" else min(length, reads)
+        prompt = read + self._tokens(example.query.search_text) + self.replay.answers.frame
+        written = answer.usage.completion_tokens or self._tokens(answer.text)
+        return Usage(prompt, answer.usage.cached_tokens, written, 1)
+
+    def _length(self, key: str, text: str) -> int:
+        if key not in self.lengths:
+            self.lengths[key] = self._tokens(text)
+        return self.lengths[key]
+
+    def _tokens(self, text: str) -> int:
+        each = self.replay.answers.characters_per_token
+        return self.decider.tokens(text) if each is None else math.ceil(len(text) / each)
+
+    def _fixed(self, route: str, rows: Rows) -> Rows:
+        decision = Decision(Choice(route, "always"))
+        return {name: replace(row, answer=decision.applied(row.answer)) for name, row in rows.items() if row.answer}
+
+    def _quality(self, row: Prediction, example: Example) -> float | None:
+        """Returns what the report calls quality."""
+        if example.unanswerable and (refusal := row.scores.get("refusal_recall")) is not None:
+            return refusal
+        score = row.scores.get(self.labels[0])
+        return -score if score is not None and self.labels[0] in self._smaller else score
+
+    @property
+    def _smaller(self) -> set[str]:
+        return {metric.label for metric in self.metrics if metric.smaller_is_better} | set(self.block.smaller_is_better)
+
+    def _facts(self, group: Group, model: str, arm: str) -> dict[str, Any]:
+        words = [arm, *([f"model={model}"] if model else []), *([group.title] if group.title else [])]
+        prices = dict(self.block.prices.get(model, {}))
+        if model in self.replay.prices:
+            prices["main"] = self.replay.prices[model].spec()
+        for role, generator in self.replay.generators.items():
+            if generator.price is not None:
+                prices[f"router.{role}"] = generator.price.spec()
+        name = " ".join(words)
+        return {
+            "key": content_key([self.replay.name, self.block.dataset, name])[:16],
+            "name": name,
+            "arm": arm,
+            "pipeline": arm,
+            "pipelines": [arm],
+            "settings": {**({"model": model} if model else {}), **group.settings},
+            "dataset": self.block.dataset,
+            "repeat": 0,
+            "seed": self.replay.seed,
+            "control": False,
+            "latency": "warm",
+            "examples": f"{self.block.dataset} {group.title}",
+            "metrics": list(self.labels),
+            "baseline": self.routes[0],
+            "skipped": {},
+            "smaller_is_better": sorted(self._smaller),
+            "prices": prices,
+        }
+
+
+def _chosen(decided: Mapping[str, Decision], rows: Mapping[str, Rows]) -> Rows:
+    """Returns for each question the stored row of the chosen route."""
+    found: dict[str, Prediction] = {}
+    for name, decision in decided.items():
+        row = rows[decision.choice.route][name]
+        if row.answer is not None:
+            found[name] = replace(row, answer=decision.applied(row.answer))
+    return found
+
+
+def _wrapped(name: str, wrapped: Wrapped, rows: Mapping[str, Rows]) -> Rows:
+    """Returns for each question the first route's row, or the second one's with both on the bill."""
+    rule = wrapped.rule
+    if not isinstance(rule, Wrapper):
+        raise ConfigError(f"wrappers.{name}: {rule.kind} is no wrapper.")
+    found: dict[str, Prediction] = {}
+    chosen = Step("route", {"route": name, "reason": f"{rule.kind} over stored answers"})
+    for question, row in rows[wrapped.first].items():
+        first, second = row.answer, rows[wrapped.then][question]
+        if first is None or second.answer is None:
+            continue
+        verdict = rule.verdict(first)
+        judged = {"route": wrapped.first, "escalate": verdict.escalate, "verdict": verdict.reason, **verdict.signals}
+        if "score" in judged:
+            judged["favours"] = wrapped.then
+        outcome = rule.outcome(verdict, second.answer if verdict.escalate else None)
+        step = Step("first", {**judged, "outcome": outcome}, first.usage, first.timing.engine_seconds, first.trace)
+        if not verdict.escalate:
+            answer = replace(first, route=name, trace=(chosen, step))
+            found[question] = replace(row, answer=answer)
+            continue
+        then = second.answer
+        last = Step(
+            "then", {"route": wrapped.then, "outcome": outcome}, then.usage, then.timing.engine_seconds, then.trace
+        )
+        answer = replace(
+            then,
+            route=name,
+            usage=first.usage + then.usage,
+            timing=first.timing + then.timing,
+            trace=(chosen, step, last),
+            bills=_summed(first.bills, then.bills),
+        )
+        found[question] = replace(second, answer=answer)
+    return found
+
+
+def _summed(one: Mapping[str, Usage], other: Mapping[str, Usage]) -> dict[str, Usage]:
+    return {role: one.get(role, Usage()) + other.get(role, Usage()) for role in dict.fromkeys([*one, *other])}

@@ -1,0 +1,148 @@
+"""Answers of an earlier run: every row of the cells that are named, with its scores, usage and seconds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ragvlc.core.answer import Answer, Prediction, Step
+from ragvlc.core.data import Example
+from ragvlc.core.errors import ConfigError, nearest
+from ragvlc.replay.spec import Answers
+from ragvlc.replay.stored import Block, Stored
+from ragvlc.sweep.plan import plan
+from ragvlc.sweep.results import CellResult, Results
+from ragvlc.sweep.spec import Sweep
+
+__all__ = ["read_runs"]
+
+
+def read_runs(folder: Path, answers: Answers) -> Stored:
+    """Returns the answers of cells that take one route; only questions that every route answered.
+
+    A cell is a route under the name that `answers.routes` gives to it or its pipeline; without names, under that of its
+    one route. Cells over other data sets, or by models with other settings, are groups of their own. Documents are
+    loaded by the data set in the folder's `sweep.yaml`.
+
+    Raises:
+        ConfigError: a name is no cell's, or two cells of a group have the same.
+        StoreError: no results in this folder.
+        DatasetError: its data set cannot be loaded.
+    """
+    results = Results.load(folder)
+    planned = {cell.key: cell.dataset for cell in plan(Sweep.load(folder / "sweep.yaml"))}
+    named = _named(results, answers)
+    dropped: Counter[str] = Counter()
+    blocks = []
+    for dataset, cells in results.by_dataset().items():
+        grouped: dict[str, dict[str, CellResult]] = {}
+        for cell in cells:
+            if cell.name in named:
+                _place(grouped.setdefault(_model(cell), {}), named[cell.name], cell, results)
+        grouped = {model: own for model, own in grouped.items() if len(own) > 1}
+        if not grouped:
+            continue
+        source = planned.get(str(cells[0].facts["key"]))
+        if source is None:
+            raise ConfigError(f"{folder}: cells.json and sweep.yaml do not agree. Run the sweep again.")
+        examples = tuple(source.load())
+        rows = {model: _rows(own, dropped) for model, own in grouped.items()}
+        kept = {name for own in rows.values() for one in own.values() for name in one}
+        blocks.append(
+            Block(
+                dataset,
+                tuple(_known(examples, kept)),
+                rows,
+                results.metrics,
+                {model: _prices(own) for model, own in grouped.items()},
+                tuple(cells[0].facts.get("smaller_is_better", ())),
+            )
+        )
+    if not blocks:
+        known = [cell.name for cell in results.cells]
+        raise ConfigError(f"{folder}: no two cells with different routes can be chosen between. Cells: {known}.")
+    return Stored(tuple(blocks), {reason: count for reason, count in dropped.items() if count})
+
+
+def _known(examples: Sequence[Example], kept: set[str]) -> list[Example]:
+    return [example for example in examples if example.id in kept]
+
+
+def _named(results: Results, answers: Answers) -> dict[str, str]:
+    """Returns the route that each cell stands for, by cell."""
+    found: dict[str, str] = {}
+    if not answers.routes:
+        for cell in results.cells:
+            if not cell.control and not cell.cold and (route := _one_route(cell)):
+                found[cell.name] = route
+        return found
+    known = {name for cell in results.cells for name in (cell.name, *cell.facts["pipelines"])}
+    wrong = [
+        f"answers.routes: no cell or pipeline of {results.name} is called '{name}'. "
+        f"Known: {', '.join(sorted(known))}.{nearest(name, known)}"
+        for name in answers.routes
+        if name not in known
+    ]
+    if wrong:
+        raise ConfigError(wrong)
+    for cell in results.cells:
+        names = [name for name in (cell.name, *cell.facts["pipelines"]) if name in answers.routes]
+        if names and not cell.control:
+            found[cell.name] = answers.routes[names[0]]
+    return found
+
+
+def _one_route(cell: CellResult) -> str:
+    answers = [row.answer for row in cell.rows.values() if row.answer is not None]
+    always = all(
+        answer.trace and answer.trace[0].name == "route" and answer.trace[0].facts.get("reason") == "always"
+        and not any(step.name in ("first", "then") for step in answer.trace)
+        for answer in answers
+    )  # fmt: skip
+    routes = {answer.route for answer in answers}
+    return routes.pop() if always and len(routes) == 1 else ""
+
+
+def _model(cell: CellResult) -> str:
+    """Returns in words the settings that are neither of routes nor of the data."""
+    settings = cell.facts["settings"].items()
+    own = {path: value for path, value in settings if path.partition(".")[0] not in ("routes", "router", "dataset")}
+    words = [str(value) if path == "model" else f"{path}={value}" for path, value in own.items()]
+    return ", ".join([*words, *([f"repeat {cell.facts['repeat'] + 1}"] if cell.facts["repeat"] else [])])
+
+
+def _place(own: dict[str, CellResult], route: str, cell: CellResult, results: Results) -> None:
+    if route in own:
+        raise ConfigError(
+            f"{results.name}: cells '{own[route].name}' and '{cell.name}' are both route '{route}'. "
+            "Name the cells to choose between in answers.routes."
+        )
+    own[route] = cell
+
+
+def _rows(cells: Mapping[str, CellResult], dropped: Counter[str]) -> dict[str, dict[str, Prediction]]:
+    answered = [{name for name, row in cell.rows.items() if row.answer is not None} for cell in cells.values()]
+    every = set.intersection(*answered)
+    dropped["questions without an answer of every route"] += len(set.union(*answered)) - len(every)
+    return {
+        route: {name: _bare(row) for name, row in cell.rows.items() if name in every} for route, cell in cells.items()
+    }
+
+
+def _bare(row: Prediction) -> Prediction:
+    """Returns the row without the step that says how its route was chosen then."""
+    answer = row.answer
+    if answer is None:
+        return row
+    steps: tuple[Step, ...] = tuple(step for step in answer.trace if step.name != "route")
+    bare: Answer = replace(answer, trace=steps)
+    return replace(row, answer=bare)
+
+
+def _prices(cells: Mapping[str, CellResult]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for cell in cells.values():
+        found |= cell.facts.get("prices") or {}
+    return found

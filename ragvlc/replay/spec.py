@@ -1,0 +1,276 @@
+"""What is replayed, as one YAML file describes it: where answers are stored, what is called how, and the routers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from ragvlc import config
+from ragvlc.core.component import Component, Execution, part
+from ragvlc.core.errors import ConfigError, nearest
+from ragvlc.core.families import Chunker, Embedder, Generator, Metric, Price, Retriever, Route, Router, Tracker
+from ragvlc.routers._declared import Declared
+from ragvlc.routers._fitting import FitSettings
+from ragvlc.routes._wrapping import Wrapper
+
+__all__ = ["Answers", "Columns", "Halves", "Part", "Replay", "Wrapped", "is_replay", "usual"]
+
+
+class Columns(Component):
+    """What the fields of a predictions file are called; an empty name: the file has no such field.
+
+    Attributes:
+        question: id of the question.
+        text: the reply.
+        route: how it was answered.
+        model: who answered; without one, all answers are of one model.
+        prompt_tokens: tokens read, all calls together.
+        cached_tokens: of those, found in a cache of prefixes.
+        completion_tokens: tokens written.
+        seconds: what the answer took.
+        finish: why it ended; `declined` where the model said that the text does not answer.
+    """
+
+    question: str = "question_id"
+    text: str = "prediction"
+    route: str = "route"
+    model: str = ""
+    prompt_tokens: str = ""
+    cached_tokens: str = ""
+    completion_tokens: str = ""
+    seconds: str = ""
+    finish: str = ""
+
+
+class Answers(Component):
+    """Where answers are stored.
+
+    Attributes:
+        file: JSON Lines, JSON or CSV (gzipped or not), or a results folder; seen from the YAML file, or else from the
+            folder of questions. May be given on the command line instead.
+        columns: what its fields are called. A results folder needs none.
+        routes: the routes to choose between, as they are called here, by their names in the file; of a results folder,
+            by names of cells or pipelines. Answers of other routes are not looked at. Empty: all, as they are called.
+        models: keep these only; all if empty.
+        reads: prompt tokens of a route whose answers do not say: `document`, all of the documents, or a number, at
+            most so many tokens of them. The question and `frame` are added.
+        characters_per_token: how long a token is taken to be where tokens are worked out; None: they are counted by
+            the tokenizer of generator `main`, or else by an estimate that is rather too high.
+        frame: tokens of the instructions around documents and question, where prompt tokens are worked out.
+    """
+
+    file: str = ""
+    columns: Columns = Field(default_factory=Columns)
+    routes: Mapping[str, str] = Field(default_factory=dict)
+    models: tuple[str, ...] = ()
+    reads: Mapping[str, Literal["document"] | Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    characters_per_token: Annotated[float, Field(gt=0)] | None = None
+    frame: Annotated[int, Field(ge=0)] = 80
+
+    @model_validator(mode="after")
+    def _routes_differ(self) -> Self:
+        names = list(self.routes.values())
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"routes: two routes of the file are called '{twice[0]}'; give each a name of its own")
+        if self.routes and (unknown := sorted(set(self.reads) - set(names))):
+            raise ValueError(f"reads: no route is called '{unknown[0]}'. Known: {', '.join(names)}.")
+        return self
+
+
+class Wrapped(Component):
+    """A wrapper over stored answers: its verdict on the first route's answer decides whether the second one's counts.
+
+    Attributes:
+        rule: the wrapper, such as `self_route` or `cascade`; what it says about prompts plays no part.
+        first: the route whose answers are judged.
+        then: the route whose answers take their place; both are on the bill.
+    """
+
+    rule: Route
+    first: str
+    then: str
+
+    @model_validator(mode="after")
+    def _rule_judges(self) -> Self:
+        if not isinstance(self.rule, Wrapper):
+            message = f"rule: {self.rule.kind} is no wrapper: it has no verdict on a finished answer"
+            raise ValueError(message)  # noqa: TRY004 - pydantic's
+        return self
+
+
+class Halves(Component):
+    """A router learned within the replay, never tested on what it learned from; see `ragvlc fit-router`.
+
+    The documents are dealt into two halves; for each model and group a router learned on either half chooses for the
+    other, so that every question is decided by a router that never saw its documents.
+
+    Attributes:
+        rag: the route that a low probability takes.
+        full: the route that a high one takes.
+        chunker: cuts the documents for the features of a ranking.
+        retriever: makes that ranking.
+        metadata: fields of the documents' metadata among the features.
+        folds: of the cross-validation that chooses the strength of the regularisation, within a half.
+        balanced: both routes weigh the same in learning, however often each wins.
+        seed: deals the documents, and divides them into folds.
+    """
+
+    rag: str = "rag"
+    full: str = "full"
+    chunker: Chunker = part("tokens")
+    retriever: Retriever = part("bm25")
+    metadata: Declared = ()
+    folds: Annotated[int, Field(ge=2)] = 3
+    balanced: bool = False
+    seed: int = 0
+
+    def settings(self) -> FitSettings:
+        """Returns how it is learned."""
+        return FitSettings(folds=self.folds, seed=self.seed, balanced=self.balanced)
+
+
+class Part(Component):
+    """A way of breaking questions down, by a tag of theirs.
+
+    Attributes:
+        tag: its name.
+        values: what the tag's values are called; those not named here are left out. Empty: as they are.
+        thirds: numbers from 0 on count places in a document: questions are told apart by the third that theirs falls
+            in, of the places known over the same documents. Other values are left out.
+    """
+
+    tag: str
+    values: Mapping[str, str] = Field(default_factory=dict)
+    thirds: bool = False
+
+
+class Replay(Component):
+    """Routers on stored answers.
+
+    Attributes:
+        name: of the results; a file's stem by default.
+        description: what it settles, in a sentence or two.
+        answers: where they are stored.
+        questions: folder of questions and documents in the JSON Lines schema; may be given on the command line
+            instead. A results folder knows its own.
+        limit: replay only so many questions.
+        groups: tags that set questions apart that are reported apart, such as the length.
+        breakdowns: ways of breaking the questions of a group down; `task class`, `length`, `evidence scope` and
+            `position` replace what is worked out from the questions themselves.
+        routers: by name.
+        wrappers: by name.
+        learned: by name.
+        by_model: other settings of routers for a model: dotted paths that begin with the router's name, by model.
+        metrics: how answers are scored; the first is the quality, `refusal_recall` that of questions without an answer.
+        routes: the routes themselves, by the names that they have here, for routers that look at them (`by_budget`).
+        generators: models that routers ask, by role; without one, `main` counts tokens by estimate and cannot be asked.
+        window: of `main` where no generator is named, for routers that go by what fits.
+        embedders: models that routers need, by role.
+        prices: money per million tokens, by the model that answered.
+        seed: of whatever is random.
+        tracker: where results are shown besides the disk; `mlflow` has a run for each route and router.
+    """
+
+    spec_folder: ClassVar[str] = "experiments"
+
+    name: Annotated[str, Field(pattern=r"^[\w][\w .+-]*$")]
+    description: Annotated[str, Execution] = ""
+    answers: Answers = Field(default_factory=Answers)
+    questions: str = ""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    groups: tuple[str, ...] = ()
+    breakdowns: Mapping[str, Part] = Field(default_factory=dict)
+    routers: Mapping[str, Router] = Field(default_factory=dict)
+    wrappers: Mapping[str, Wrapped] = Field(default_factory=dict)
+    learned: Mapping[str, Halves] = Field(default_factory=dict)
+    by_model: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    metrics: tuple[Metric, ...] = ()
+    routes: Mapping[str, Route] = Field(default_factory=dict)
+    generators: Mapping[str, Generator] = Field(default_factory=dict)
+    window: Annotated[int, Field(ge=1)] | None = None
+    embedders: Mapping[str, Embedder] = Field(default_factory=dict)
+    prices: Mapping[str, Price] = Field(default_factory=dict)
+    seed: int = 0
+    tracker: Annotated[Tracker, Execution] = part("none")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """Names are unique, embedders that are named exist, and settings by model are those of routers."""
+        names = [*self.routers, *self.wrappers, *self.learned]
+        wrong = [f"two routers are called '{name}'." for name in sorted({n for n in names if names.count(n) > 1})]
+        routes = set(self.answers.routes.values())
+        wrong += [f"'{name}' is a route and a router." for name in names if name in routes]
+        for name, router in self.routers.items():
+            for table, role, _ in sorted(router.roles()):
+                if table == "embedders" and role not in self.embedders:
+                    wrong.append(f"routers.{name}: needs embedders.{role}. Known: {_listed(self.embedders)}.")
+        for name, wrapped in self.wrappers.items():
+            for place in (wrapped.first, wrapped.then):
+                if routes and place not in routes:
+                    wrong.append(
+                        f"wrappers.{name}: no route '{place}'. Known: {_listed(routes)}.{nearest(place, routes)}"
+                    )
+        for model, settings in self.by_model.items():
+            for path in settings:
+                given = path.partition(".")[0]
+                if given not in self.routers:
+                    hint = nearest(given, self.routers)
+                    wrong.append(f"by_model.{model}: no router '{given}'. Known: {_listed(self.routers)}.{hint}")
+        labels = [metric.label for metric in self.metrics]
+        wrong += [f"two metrics are called '{label}'." for label in sorted({x for x in labels if labels.count(x) > 1})]
+        if wrong:
+            raise PydanticCustomError("several", "{text}", {"text": " ".join(wrong), "each": tuple(wrong)})
+        return self
+
+    @classmethod
+    def load(cls, name: str | Path, *, overrides: Mapping[str, Any] | None = None) -> Self:
+        """Returns the replay in a YAML file, or the shipped one of that name.
+
+        Args:
+            name: a path or the name of a shipped experiment.
+            overrides: values by dotted path.
+
+        Raises:
+            ConfigError: with every problem found.
+        """
+        path = config.find_file(str(name), "experiments")
+        data: dict[str, Any] = {"name": path.stem, **config.read_yaml(path)}
+        for place, value in (overrides or {}).items():
+            _put(data, place, value, str(path))
+        return config.build(cls, data, str(path), path.parent)
+
+
+def usual(name: str, overrides: Mapping[str, Any]) -> Replay:
+    """Returns a replay without a file of its own: names as they are, and the router that must be beaten.
+
+    Args:
+        name: of the results.
+        overrides: values by dotted path.
+    """
+    data: dict[str, Any] = {"name": name, "routers": {"random": "random"}}
+    for place, value in overrides.items():
+        _put(data, place, value, name)
+    return config.build(Replay, data, name)
+
+
+def is_replay(path: Path) -> bool:
+    """Returns whether a YAML file describes a replay, rather than a sweep."""
+    return path.suffix in (".yaml", ".yml") and path.is_file() and "answers" in config.read_yaml(path)
+
+
+def _put(data: dict[str, Any], place: str, value: object, source: str) -> None:
+    inner = data
+    *outer, last = place.split(".")
+    for step in outer:
+        inner = inner.setdefault(step, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{source}: --set {place}: '{step}' has no settings of its own here.")
+    inner[last] = value
+
+
+def _listed(names: Any) -> str:  # noqa: ANN401 - names, however they are held
+    return ", ".join(sorted(names)) or "none"

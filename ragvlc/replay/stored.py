@@ -1,0 +1,203 @@
+"""Stored answers read back: of another system's predictions file, or of a results folder of one's own."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from ragvlc.core.answer import Answer, Finish, Prediction, Timing, Usage
+from ragvlc.core.data import Example
+from ragvlc.core.errors import DatasetError, nearest
+from ragvlc.datasets._jsonl_lines import Problems, rows_of
+from ragvlc.replay.spec import Answers, Columns
+
+__all__ = ["Block", "Stored", "read_file"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Questions of one data set with what each model and route made of them.
+
+    Attributes:
+        dataset: its name.
+        examples: in their order; all have an answer of every route of some model.
+        rows: by model, route and question. Rows of foreign files have no scores.
+        metrics: labels of the scores that rows come with.
+        prices: of the models' tokens by model and role, where the source knows them.
+        smaller_is_better: labels of metrics.
+    """
+
+    dataset: str
+    examples: tuple[Example, ...]
+    rows: Mapping[str, Mapping[str, Mapping[str, Prediction]]]
+    metrics: tuple[str, ...] = ()
+    prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    smaller_is_better: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What was read, and what was left out of it.
+
+    Attributes:
+        blocks: one for each data set.
+        dropped: answers or questions left out, by reason.
+    """
+
+    blocks: tuple[Block, ...]
+    dropped: Mapping[str, int]
+
+
+def read_file(path: Path, answers: Answers, examples: Sequence[Example], dataset: str) -> Stored:
+    """Returns the answers in a predictions file to these questions; only those with an answer of every route.
+
+    A question may be paired for one model and not for another: it is dropped for the latter alone. The last of several
+    answers of one model and route to a question counts.
+
+    Raises:
+        DatasetError: with every problem of the file, or if nothing in it fits the questions.
+    """
+    columns, known = answers.columns, {example.id for example in examples}
+    problems = Problems(path)
+    found: dict[str, dict[str, dict[str, Prediction]]] = {}
+    dropped: Counter[str] = Counter()
+    routes: Counter[str] = Counter()
+    seen: set[str] = set()
+    for number, values in _records(path, problems):
+        row = _read(values, columns, problems, number)
+        if row is None:
+            continue
+        routes[row.route] += 1
+        seen.add(row.question)
+        name = answers.routes.get(row.route) if answers.routes else row.route
+        if name is None:
+            dropped["answers of routes that are not compared"] += 1
+        elif answers.models and row.model not in answers.models:
+            dropped["answers of models that are not compared"] += 1
+        elif row.question not in known:
+            dropped["answers to unknown questions"] += 1
+        else:
+            held = found.setdefault(row.model, {}).setdefault(name, {})
+            dropped["answers given twice"] += row.question in held
+            held[row.question] = Prediction(row.question, answer=row.answer)
+    problems.raise_any()
+    _check(path, answers, routes, found, seen)
+    wanted = list(answers.routes.values()) or sorted({route for own in found.values() for route in own})
+    paired, unpaired = _paired(found, wanted, [example.id for example in examples])
+    dropped["questions without an answer of every route"] += unpaired
+    kept = {name for own in paired.values() for rows in own.values() for name in rows}
+    block = Block(dataset, tuple(example for example in examples if example.id in kept), paired)
+    return Stored((block,), {reason: count for reason, count in dropped.items() if count})
+
+
+def _paired(
+    found: Mapping[str, Mapping[str, Mapping[str, Prediction]]], routes: Sequence[str], order: Sequence[str]
+) -> tuple[dict[str, dict[str, dict[str, Prediction]]], int]:
+    """Returns the answers of each model to questions that all its routes answered, and how many have only some."""
+    paired, unpaired = {}, 0
+    for model, own in found.items():
+        some = {name for rows in own.values() for name in rows}
+        every = [name for name in order if all(name in own.get(route, {}) for route in routes)]
+        unpaired += len(some) - len(every)
+        paired[model] = {route: {name: own[route][name] for name in every} for route in routes if route in own}
+    return {model: own for model, own in paired.items() if any(own.values())}, unpaired
+
+
+def _check(
+    path: Path, answers: Answers, routes: Iterable[str], found: Mapping[str, object], seen: Iterable[str]
+) -> None:
+    known = sorted(routes)
+    wrong = [
+        f"no answer is of a route '{name}'. Routes: {', '.join(known) or 'none'}.{nearest(name, known)}"
+        for name in answers.routes
+        if name not in known
+    ]
+    wrong += [
+        f"no answer is of a model '{name}'. Models: {', '.join(sorted(found)) or 'none'}.{nearest(name, found)}"
+        for name in answers.models
+        if name not in found
+    ]
+    if not wrong and not found:
+        some = ", ".join(f"'{name}'" for name in sorted(seen)[:3])
+        wrong = [f"no answer is to one of the questions given. Its questions are called {some or 'nothing'}."]
+    if not wrong and not answers.routes and len(known) < 2:
+        wrong = [f"has answers of one route only ({', '.join(known)}); there is nothing to choose between."]
+    if wrong:
+        raise DatasetError("\n  ".join([f"{path}:", *wrong]) if len(wrong) > 1 else f"{path}: {wrong[0]}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    question: str
+    model: str
+    route: str
+    answer: Answer
+
+
+def _read(values: Mapping[str, Any], columns: Columns, problems: Problems, number: int) -> _Record | None:
+    """Returns one answer; what is wrong with it is noted, and then None."""
+    start = len(problems.sentences)
+    named = {name: column for name, column in columns.spec().items() if column}
+    for name in ("question", "route", "text", "model"):
+        if name in named and named[name] not in values:
+            known = list(values)
+            problems.add(
+                f"has no field '{named[name]}'. Known: {', '.join(known)}.{nearest(named[name], known)}", number
+            )
+    if len(problems.sentences) > start:
+        return None
+
+    def count(name: str) -> float:
+        value = values.get(named[name], 0) if name in named else 0
+        try:
+            return float(value or 0)
+        except (TypeError, ValueError):
+            problems.add(f"'{named[name]}' must be a number, not {value!r}.", number)
+            return 0.0
+
+    finish = str(values.get(named.get("finish", ""), "stop"))
+    usage = Usage(int(count("prompt_tokens")), int(count("cached_tokens")), int(count("completion_tokens")), 1)
+    seconds, text = count("seconds"), values[named["text"]]
+    if len(problems.sentences) > start:
+        return None
+    answer = Answer(
+        text=str(text or "").strip(),
+        route=str(values[named["route"]]),
+        usage=usage,
+        timing=Timing(engine_seconds=seconds),
+        finish=cast("Finish", finish) if finish in get_args(Finish) else "stop",
+    )
+    model = str(values[named["model"]]) if "model" in named else ""
+    return _Record(str(values[named["question"]]), model, answer.route, answer)
+
+
+def _records(path: Path, problems: Problems) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yields every record of a file with its number."""
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file of answers.")
+    kinds = [suffix for suffix in path.suffixes if suffix != ".gz"]
+    kind = kinds[-1] if kinds else ""
+    if kind in (".jsonl", ".ndjson"):
+        yield from ((row.line, row.values) for row in rows_of(path, problems))
+        return
+    if kind not in (".json", ".csv", ".tsv"):
+        raise DatasetError(f"{path}: not a file of answers. Known: .jsonl, .json, .csv, .tsv, each also with .gz.")
+    try:
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
+        if kind == ".json":
+            found = json.loads(text)
+            if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+                raise DatasetError(f"{path}: needs a list of objects.")
+        else:
+            found = list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if kind == ".tsv" else ","))
+    except (OSError, EOFError, ValueError, csv.Error) as error:
+        raise DatasetError(f"{path}: cannot be read: {error}") from error
+    yield from enumerate(found, start=1)
