@@ -1,4 +1,4 @@
-"""What agents did, as a table beside scores and costs: how many there were, what they wrote, what attention read."""
+"""What agents did, as a table beside scores and costs: how many, what they read and wrote, what was lost on the way."""
 
 from __future__ import annotations
 
@@ -13,23 +13,35 @@ if TYPE_CHECKING:
 
 __all__ = ["agents"]
 
-HEADS = ("agents", "paths", "calls", "new tokens\na call", "pairs\n(millions)")
+HEADS = ("agents", "paths", "calls", "prompt tokens\na call", "new tokens\na call", "pairs\n(millions)")
 NOTE = (
     "Means of a question. Agents: pieces of the documents that workers read. Pairs: of tokens that attention compares "
     "while prompts are read, n(n+1)/2 for a prompt of n tokens, caches aside; - where the trace does not tell calls "
     "apart."
 )
+ON_THE_WAY = {
+    "information_loss": "Information loss: by how much the best note beat the answer.",
+    "best_path": "Best path: the score if an oracle had picked among the answers of all paths.",
+    "quote_survival": "Quote survival: the share of quotes that stand in the documents.",
+}
+"""Metrics of what came up on the way to an answer, by the kind that their labels begin with, and what they say."""
 
 
 def agents(results: Results) -> Table | None:
-    """Returns the table over all cells, or None where no cell has agents."""
-    rows = [(title(cell), _entries(cell)) for cell in results.cells]
-    if not any(entries[0].value for _, entries in rows):
+    """Returns the table over all cells, or None where no cell has agents; with metrics of what came up on the way."""
+    found = [(cell, _figures(cell)) for cell in results.cells]
+    if not any(figures[0].value for _, figures in found):
         return None
-    return Table("Agents", HEADS, tuple(rows), NOTE)
+    labels = {label: kind for label in results.metrics for kind in ON_THE_WAY if f"{label}_".startswith(f"{kind}_")}
+    rows = tuple(
+        (title(cell), (*figures, *(Entry(cell.mean(label), digits=2, score=True) for label in labels)))
+        for cell, figures in found
+    )
+    note = " ".join([NOTE, *(ON_THE_WAY[kind] for kind in dict.fromkeys(labels.values()))])
+    return Table("Agents", (*HEADS, *labels), rows, note)
 
 
-def _entries(cell: CellResult) -> tuple[Entry, ...]:
+def _figures(cell: CellResult) -> tuple[Entry, ...]:
     found = [telemetry(row.answer) for row in cell.rows.values() if row.answer]
     if not found:
         return tuple(Entry() for _ in HEADS)
@@ -39,6 +51,7 @@ def _entries(cell: CellResult) -> tuple[Entry, ...]:
         Entry(fmean(one.agents for one in found), digits=1) if with_agents else Entry(),
         Entry(fmean(one.paths for one in found), digits=1) if with_agents else Entry(),
         Entry(fmean(one.calls for one in found), digits=1),
+        Entry(fmean(one.prompt_tokens_per_call for one in found)),
         Entry(fmean(one.tokens_per_call for one in found), digits=1),
         Entry(fmean(pairs) / 1e6, digits=2) if len(pairs) == len(found) else Entry(),
     )

@@ -23,13 +23,15 @@ class Telemetry:
         agents: pieces read by workers; 0 for routes without any.
         paths: ways in which they were read.
         calls: of language models.
-        tokens_per_call: new tokens, on average.
+        prompt_tokens_per_call: tokens read, on average.
+        tokens_per_call: new tokens, on average; what the paper calls output tokens of an agent.
         pairs: of tokens that attention compared in reading all prompts; None where a call's length is not in the trace.
     """
 
     agents: int
     paths: int
     calls: int
+    prompt_tokens_per_call: float
     tokens_per_call: float
     pairs: int | None
 
@@ -58,6 +60,7 @@ def telemetry(answer: Answer) -> Telemetry:
         agents=max(agents, default=0),
         paths=max(paths, default=1),
         calls=usage.calls,
+        prompt_tokens_per_call=usage.prompt_tokens / usage.calls if usage.calls else 0.0,
         tokens_per_call=usage.completion_tokens / usage.calls if usage.calls else 0.0,
         pairs=None if lengths is None else attention_pairs(lengths),
     )

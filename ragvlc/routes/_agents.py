@@ -10,10 +10,10 @@ from pydantic import Field, model_validator
 from ragvlc.core.answer import Answer, Finish
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query, Span
-from ragvlc.core.engines import Generation, Prompt, Reader, Request, Run, placeholders
+from ragvlc.core.engines import Generation, Prompt, Reader, Request, Run
 from ragvlc.core.errors import WindowExceeded
 from ragvlc.routes._asking import DECLINE, Asking, letters
-from ragvlc.routes._calls import Fields, ask_all, asked, beginning, check_prompts, fitted
+from ragvlc.routes._calls import Fields, ask_all, asked, beginning, check_prompts, filled, fitted
 from ragvlc.routes._pieces import Piece, pieces_of
 
 __all__ = ["Agents", "InPieces", "context_of"]
@@ -71,9 +71,24 @@ class InPieces(Asking):
         """Returns the tokens of prompt and reply together."""
         return reader.window if self.window is None else min(self.window, reader.window)
 
+    def limit(self, tokens: int, reader: Reader, share: int) -> int:
+        """Returns `tokens`, or one part in `share` of the window where that is less."""
+        return max(1, min(tokens, self.window_of(reader) // share))
+
     def answer_limit(self, query: Query, reader: Reader, share: int) -> int:
         """Returns at most how many tokens an answer may have; never more than one part in `share` of the window."""
-        return max(1, min(self.max_tokens(query), self.window_of(reader) // share))
+        return self.limit(self.max_tokens(query), reader, share)
+
+    def template(self, query: Query) -> str:
+        """Returns the prompt for this form of query."""
+        if query.choices:
+            return self.choice_prompt
+        return self.summary_prompt if query.form == "summary" else self.question_prompt
+
+    def message(self, query: Query, **fields: str) -> Prompt:
+        """Returns the message that asks the query; `fields` are those that it has of its own."""
+        known = {"question": query.text, "choices": letters(query.choices), "decline": self.decline_text()}
+        return filled(self.template(query), {**known, **fields})
 
     def pieces(
         self, documents: Sequence[Document], reader: Reader, make: Callable[[str], Prompt], reserve: int
@@ -152,31 +167,22 @@ class Agents(InPieces):
 
     def note_limit(self, reader: Reader) -> int:
         """Returns at most how many tokens a note may have."""
-        return max(1, min(self.note_tokens, self.window_of(reader) // 6))
+        return self.limit(self.note_tokens, reader, 6)
 
     def worker_message(self, query: Query, **fields: str) -> Prompt:
         """Returns a worker's message over a piece; `fields` are the other fields of its prompt."""
         template = self.worker_whole_prompt if self.of_the_whole(query) else self.worker_prompt
-        values = {"question": asked(query), **fields}
-        return Prompt(template, {name: values[name] for name in placeholders(template)})
+        return filled(template, {"question": asked(query), **fields})
 
-    def manager_message(self, query: Query, notes: str) -> Prompt:
-        """Returns the manager's message over the notes."""
-        template = self.question_prompt
-        if query.choices:
-            template = self.choice_prompt
-        elif self.of_the_whole(query):
-            template = self.whole_prompt
-        elif query.form == "summary":
-            template = self.summary_prompt
-        fields = {"notes": notes, "question": query.text, "choices": letters(query.choices)}
-        fields["decline"] = self.decline_text()
-        return Prompt(template, {name: fields[name] for name in placeholders(template)})
+    def template(self, query: Query) -> str:
+        """Returns the manager's prompt for this form of query."""
+        whole = self.of_the_whole(query) and not query.choices
+        return self.whole_prompt if whole else super().template(query)
 
     def manager_room(self, query: Query, run: Run) -> int:
         """Returns the tokens that notes may have in the manager's message. Raises `WindowExceeded` if none."""
         manager = run.generator(self.generator)
-        around = len(manager.tokenizer.render(self.manager_message(query, "")))
+        around = len(manager.tokenizer.render(self.message(query, notes="")))
         room = self.window_of(manager) - around - self.max_tokens(query) - SEAMS
         if room <= 0:
             raise WindowExceeded(
@@ -189,7 +195,7 @@ class Agents(InPieces):
         """Returns what the manager is asked; notes too long for its window lose their end."""
         manager, limit = run.generator(self.generator), self.max_tokens(query)
         window = self.window_of(manager)
-        prompt = fitted(lambda text: self.manager_message(query, text), notes, manager, window=window, max_tokens=limit)
+        prompt = fitted(lambda text: self.message(query, notes=text), notes, manager, window=window, max_tokens=limit)
         return Request(prompt, max_tokens=limit, seed=run.seed_for("answer", place))
 
     def answer_from(self, query: Query, notes: str, run: Run, context: Sequence[Span]) -> Answer:

@@ -12,7 +12,7 @@ from ragvlc.core.engines import Generation, Prompt, Reader, Request, Run, Tokeni
 from ragvlc.core.errors import WindowExceeded, nearest
 from ragvlc.routes._asking import letters
 
-__all__ = ["ask_all", "asked", "beginning", "check_prompts", "fitted", "shared"]
+__all__ = ["ask_all", "asked", "beginning", "check_prompts", "filled", "fitted", "shared"]
 
 Fields = tuple[frozenset[str], frozenset[str]]
 """Of a prompt: the fields it needs, and all that it may have."""
@@ -34,6 +34,11 @@ def check_prompts(prompts: Mapping[str, tuple[str, Fields]]) -> None:
         ]
     if wrong:
         raise PydanticCustomError("several", "{text}", {"text": " ".join(wrong), "each": tuple(wrong)})
+
+
+def filled(template: str, fields: Mapping[str, str]) -> Prompt:
+    """Returns the message of a template; fields that it does not name are left out."""
+    return Prompt(template, {name: fields[name] for name in placeholders(template)})
 
 
 def asked(query: Query) -> str:

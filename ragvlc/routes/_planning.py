@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ragvlc.normalising import has_cjk, normalise
 
-__all__ = ["Asked", "filled", "levels", "new_questions", "questions_in"]
+__all__ = ["Asked", "levels", "new_questions", "questions_in", "resolved"]
 
 _REFERENCE = re.compile(r"#(\d{1,3})")
 _BULLET = re.compile(r"^\s*(?:[-*•]\s+|\(?\d{1,3}[.):]\s+)?")
@@ -72,7 +72,7 @@ def levels(planned: Sequence[Asked]) -> Iterator[list[Asked]]:
         yield ready
 
 
-def filled(asked: Asked, findings: Sequence[Asked]) -> Asked:
+def resolved(asked: Asked, findings: Sequence[Asked]) -> Asked:
     """Returns the sub-question with answers in the place of their numbers, where they are known."""
     answers = {one.number: one.answer for one in findings if one.answer}
     text = _REFERENCE.sub(lambda match: answers.get(int(match[1]), match[0]), asked.question)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from ragvlc.core.answer import Answer, Timing
+from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Hit, Query
 from ragvlc.core.engines import Generation, Reader, Request, Run
 from ragvlc.core.errors import EngineError
 from ragvlc.core.sessions import Session
-from ragvlc.routes._asking import Reading, _plain, whole
+from ragvlc.routes._asking import Reading, whole
 from ragvlc.routes._context import Budget, Fitted, fit
 from ragvlc.routes._speculating_rounds import Limits, Rounds, speculate
 from ragvlc.routes._speculating_rules import Rule
@@ -42,8 +43,8 @@ class Speculating(Reading):
 
     The drafter may be the same model (`draft: main`, or an equal spec: its weights are loaded once), a smaller or a
     larger one; it must have the target's tokens. The answer's trace tells rounds, drafted and accepted tokens, these
-    by place in the draft (`tried_at`, `accepted_at`), and seconds; usage counts the drafter's tokens under its own
-    role.
+    by place in the draft (`tried_at`, `judged_at`, `accepted_at`), and seconds; usage counts the drafter's tokens under
+    its own role.
 
     Attributes:
         generator: role of the target, whose answer it is.
@@ -66,6 +67,10 @@ class Speculating(Reading):
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_context_tokens: Annotated[int | None, Field(ge=1)] = None
     measure_plain: bool = False
+
+    @abstractmethod
+    def draft_reads(self, tokens: int) -> int:
+        """Returns how many document tokens the drafter reads beside a target that reads so many."""
 
     @property
     def random(self) -> bool:
@@ -102,19 +107,18 @@ class Speculating(Reading):
                 draft.start(self._request(read.draft, query, run, "draft"), width=checks.width) as proposes,
             ):
                 found = speculate(checks, proposes, rule, limits, points)
-                noted.update(_facts(found, checks.timing, proposes.timing))
+                noted.update(_facts(found, checks, proposes))
                 if self.measure_plain:
                     noted.update(_against_plain(found, checks, noted))
                 tokens = found.tokens[:-1] if found.ended else found.tokens
                 text = checks.text(tokens)
             finish = noted["finish"] = "stop" if found.ended else "length"
-        declined = self.decline is not None and _plain(text) == _plain(self.decline)
         generation = Generation(text, tuple(found.tokens), "stop" if finish == "stop" else "length")
         return run.answer(
             generation,
             ranking=read.ranking,
             context=read.target.context,
-            finish="declined" if declined else None,
+            finish="declined" if self.declines(text) else None,
         )
 
     def _request(self, fitted: Fitted, query: Query, run: Run, step: str) -> Request:
@@ -134,17 +138,22 @@ class Speculating(Reading):
             )
 
 
-def _facts(found: Rounds, target: Timing, draft: Timing) -> dict[str, Any]:
+def _facts(found: Rounds, checks: Session, proposes: Session) -> dict[str, Any]:
     """Returns what the trace tells of the rounds."""
     drafted, accepted = sum(found.tried), sum(found.accepted)
+    target, draft = checks.timing, proposes.timing
     drafting, checking = draft.phases.get("draft", 0.0), target.phases.get("verify", 0.0)
     seconds = drafting + checking
     return {
         "rounds": found.rounds,
+        "tokens": len(found.tokens),
         "drafted": drafted,
         "accepted": accepted,
         "acceptance": accepted / drafted if drafted else None,
+        "target_prompt": checks.usage.prompt_tokens,
+        "draft_prompt": proposes.usage.prompt_tokens,
         "tried_at": " ".join(map(str, found.tried)),
+        "judged_at": " ".join(map(str, found.judged)),
         "accepted_at": " ".join(map(str, found.accepted)),
         "prefill_seconds": target.phases.get("prefill", 0.0),
         "draft_prefill_seconds": draft.phases.get("prefill", 0.0),
@@ -158,6 +167,7 @@ def _against_plain(found: Rounds, target: Session, noted: Mapping[str, Any]) -> 
     plain = target.plain_seconds(len(found.tokens))
     taken = (noted["draft_seconds"] + noted["verify_seconds"]) / len(found.tokens)
     return {
+        "plain_seconds": plain * len(found.tokens),
         "plain_tokens_a_second": 1 / plain if plain else None,
         "speedup": plain / taken if taken else None,
     }

@@ -40,6 +40,7 @@ class Rounds:
         ended: whether one did.
         rounds: forward passes of the target behind its prompt.
         tried: drafted tokens by their place in the draft.
+        judged: of those, behind accepted ones only: what follows a rejection is thrown away unseen.
         accepted: of those.
     """
 
@@ -47,12 +48,14 @@ class Rounds:
     ended: bool = False
     rounds: int = 0
     tried: list[int] = field(default_factory=list)
+    judged: list[int] = field(default_factory=list)
     accepted: list[int] = field(default_factory=list)
 
     def note(self, drafted: int, accepted: int) -> None:
         """Counts a round."""
         self.rounds += 1
-        for counts, n in ((self.tried, drafted), (self.accepted, accepted)):
+        judged = min(drafted, accepted + 1)
+        for counts, n in ((self.tried, drafted), (self.judged, judged), (self.accepted, accepted)):
             counts.extend([0] * (drafted - len(counts)))
             for place in range(n):
                 counts[place] += 1

@@ -8,9 +8,10 @@ paper reserves neither, so that its prompts can exceed k); notes have at most `n
 8k) and never more than a sixth of the window. A sentence longer than B is divided; there are no empty pieces; without
 any text the manager is asked with an empty note. The paper publishes no judge prompt, no rule for votes and no
 temperature for self-consistency: the prompt is ours, votes are compared after SQuAD's normalisation (multiple choice by
-option) and ties go to the path that comes first, the temperature is 0.7. The paper's `oracle` reads gold, so it is no
-setting here: the metric `best_path` computes it from the answers of all paths. `on_refusal` guards against a refusal
-that is passed on and on, which the paper describes without giving a rule; `keep` is the paper.
+option) and ties go to the path that comes first, which among summaries, no two of which are alike, is always the first;
+the temperature is 0.7. The paper's `oracle` reads gold, so it is no setting here: the metric `best_path` computes it
+from the answers of all paths. `on_refusal` guards against a refusal that is passed on and on, which the paper describes
+without giving a rule; `keep` is the paper.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from pydantic import Field, model_validator
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Generation, Prompt, Request, Run, placeholders
+from ragvlc.core.engines import Generation, Prompt, Request, Run
 from ragvlc.metrics._refusals import refuses
 from ragvlc.routes._agents import SEAMS, Agents, context_of
-from ragvlc.routes._calls import ask_all, asked, beginning, check_prompts, fitted, shared
+from ragvlc.routes._calls import ask_all, asked, beginning, check_prompts, filled, fitted, shared
 from ragvlc.routes._pieces import Piece
 from ragvlc.routes._voting import majority
 
@@ -61,6 +62,19 @@ summary, in a few words; of options give the letter.{decline}
 
 {question}"""
 
+JUDGE_SUMMARY = """Several readers each read a long text in their own way. These are their last summaries, one of \
+each:
+
+{notes}
+
+Decide which summary is the most reliable and answers the request best. Then write only the final summary that answers \
+the request, based on that one.{decline}
+
+{question}"""
+
+WHOLE_REQUEST = "Write a summary of the whole text."
+"""What the judge is asked where workers summarised the whole text, whatever the request says."""
+
 
 class ChainOfAgents(Agents):
     """Reads everything in pieces, one after the other; examples and paths run side by side.
@@ -77,6 +91,7 @@ class ChainOfAgents(Agents):
         on_refusal: what becomes of a note that says that the text does not tell: `keep` it; `carry` the note before it
             on instead; `retry` once, sampled at temperature 0.7, and carry if that refuses too.
         judge_prompt: for the judge; `{question}` includes the options.
+        judge_summary_prompt: for the judge where a summary is asked for.
     """
 
     version: ClassVar[int] = 1
@@ -93,11 +108,13 @@ class ChainOfAgents(Agents):
     worker_prompt: str = WORKER
     worker_whole_prompt: str = WORKER_WHOLE
     judge_prompt: str = JUDGE
+    judge_summary_prompt: str = JUDGE_SUMMARY
 
     @model_validator(mode="after")
-    def _judge_prompt_names_its_fields(self) -> Self:
+    def _judge_prompts_name_their_fields(self) -> Self:
         needed = frozenset({"notes", "question", *(["decline"] if self.decline else [])})
-        check_prompts({"judge_prompt": (self.judge_prompt, (needed, needed | {"decline"}))})
+        names = ("judge_prompt", "judge_summary_prompt")
+        check_prompts({name: (getattr(self, name), (needed, needed | {"decline"})) for name in names})
         return self
 
     @property
@@ -224,12 +241,13 @@ class ChainOfAgents(Agents):
     def _judged(self, query: Query, notes: Sequence[str], run: Run, pieces: Sequence[Piece]) -> Answer:
         judge, limit = run.generator(self.judge), self.max_tokens(query)
         window = self.window_of(judge)
-        values = {"question": asked(query), "decline": self.decline_text()}
+        template = self.judge_summary_prompt if query.form == "summary" else self.judge_prompt
+        values = {"question": WHOLE_REQUEST if self.of_the_whole(query) else asked(query)}
+        values["decline"] = self.decline_text()
 
         def make(texts: Sequence[str]) -> Prompt:
             listed = "\n\n".join(f"Summary {place + 1}:\n{text}" for place, text in enumerate(texts))
-            fields = {**values, "notes": listed}
-            return Prompt(self.judge_prompt, {name: fields[name] for name in placeholders(self.judge_prompt)})
+            return filled(template, {"notes": listed, **values})
 
         around = len(judge.tokenizer.render(make([""] * len(notes))))
         texts = shared(notes, max(0, window - limit - around - SEAMS * len(notes)), judge.tokenizer)

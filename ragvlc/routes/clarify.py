@@ -20,10 +20,9 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Generation, Prompt, Request, Run, placeholders
+from ragvlc.core.engines import Generation, Prompt, Request, Run
 from ragvlc.routes._agents import SEAMS, InPieces
-from ragvlc.routes._asking import letters
-from ragvlc.routes._calls import ask_all, asked, beginning, check_prompts, fitted
+from ragvlc.routes._calls import ask_all, asked, beginning, check_prompts, filled, fitted
 from ragvlc.routes._paragraphs import Numbered, numbered, numbers_in
 
 _TOP = """{document}
@@ -139,26 +138,21 @@ class Clarify(InPieces):
         window, turn, limit = self._limits(query, run)
         reader = run.generator(self.worker)
         templates = (self.clarify_prompt, self.ground_prompt, self.resolve_prompt, self.check_prompt)
-        empty = [self._message(template, query, "", "") for template in (*templates, self._template(query))]
+        empty = [self._message(template, query, "", "") for template in (*templates, self.template(query))]
         around = max(len(reader.tokenizer.render(prompt)) for prompt in empty)
         labels = reader.tokenizer.count("Answer to the clarifying question: ")
         said = 3 * self.rounds * (turn + labels + SEAMS) + limit + turn + labels
         return numbered(documents, run, self.worker, size=self.paragraph_tokens, room=window - around - said)
 
-    def _template(self, query: Query) -> str:
-        if query.choices:
-            return self.choice_prompt
-        return self.summary_prompt if query.form == "summary" else self.question_prompt
-
     def _message(self, template: str, query: Query, text: str, turns: str) -> Prompt:
-        own = template == self.choice_prompt
-        fields = {"document": text, "question": query.text if own else asked(query), "turns": turns}
-        fields |= {"choices": letters(query.choices), "decline": self.decline_text()}
-        return Prompt(template, {name: fields[name] for name in placeholders(template)})
+        fields = {"document": text, "turns": turns}
+        if template == self.template(query):
+            return self.message(query, **fields)
+        return filled(template, {"question": asked(query), **fields})
 
     def _request(self, template: str, query: Query, read: Numbered, turns: Sequence[str], run: Run) -> Request:
         window, turn, limit = self._limits(query, run)
-        tokens = limit if template == self._template(query) else turn
+        tokens = limit if template == self.template(query) else turn
         prompt = fitted(
             lambda said: self._message(template, query, read.text, said),
             "\n\n".join(turns),
@@ -179,7 +173,7 @@ class Clarify(InPieces):
         return beginning(" ".join(reply.text.split()), request.max_tokens, tokenizer)
 
     def _final(self, query: Query, read: Numbered, turns: Sequence[str], run: Run) -> Generation:
-        request = self._request(self._template(query), query, read, turns, run)
+        request = self._request(self.template(query), query, read, turns, run)
         request = replace(request, seed=run.seed_for("answer"))
         [reply] = ask_all(run, self.generator, [request], step="answer", notes=[{}])
         return reply

@@ -19,14 +19,13 @@ from pydantic import Field, model_validator
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role, part
 from ragvlc.core.data import Document, Hit, Query, Span
-from ragvlc.core.engines import Prompt, Request, Run, placeholders
+from ragvlc.core.engines import Prompt, Request, Run
 from ragvlc.core.families import Order, Selector
 from ragvlc.routes._agents import SEAMS, InPieces
-from ragvlc.routes._asking import letters
-from ragvlc.routes._calls import ask_all, asked, beginning, check_prompts, fitted, shared
+from ragvlc.routes._calls import ask_all, asked, beginning, check_prompts, filled, fitted, shared
 from ragvlc.routes._context import Budget, Fitted, fit
 from ragvlc.routes._finding import Finding
-from ragvlc.routes._planning import Asked, filled, levels, new_questions, questions_in
+from ragvlc.routes._planning import Asked, levels, new_questions, questions_in, resolved
 
 PLAN = """A question is to be answered from documents that can be searched. Divide it into simpler questions, each of \
 which one passage can answer.
@@ -146,7 +145,9 @@ class Decompose(Finding, InPieces):
         limit = self.answer_limit(query, run.generator(self.generator), 3)
         told = self._told(findings, self.generator, run)
         passages = self._searched(query, documents, run, self.generator)
-        read = self._fitted(passages, documents, run, lambda text: self._message(query, text, told), limit)
+        read = self._fitted(
+            passages, documents, run, lambda text: self.message(query, document=text, findings=told), limit
+        )
         request = Request(read.prompt, max_tokens=limit, seed=run.seed_for("answer"))
         facts = {"findings": len(findings), "dropped_tokens": read.dropped_tokens}
         [reply] = ask_all(run, self.generator, [request], step="answer", notes=[facts])
@@ -156,15 +157,17 @@ class Decompose(Finding, InPieces):
     def _planned(self, query: Query, findings: Sequence[Asked], run: Run, place: int) -> list[Asked]:
         """Returns new sub-questions; none if the planner has no more, or no plan that can be read."""
         planner = run.generator(self.planner)
-        window = self.window_of(planner)
-        limit = max(1, min(self.plan_tokens, window // 3))
+        limit = self.limit(self.plan_tokens, planner, 3)
         told = self._told(findings, self.planner, run) or "nothing"
 
-        def make(text: str) -> Prompt:
-            fields = {"question": asked(query), "findings": text, "questions": str(self.questions)}
-            return Prompt(self.plan_prompt, {name: fields[name] for name in placeholders(self.plan_prompt)})
-
-        prompt = fitted(make, told, planner, window=window, max_tokens=limit)
+        around = {"question": asked(query), "questions": str(self.questions)}
+        prompt = fitted(
+            lambda text: filled(self.plan_prompt, {"findings": text, **around}),
+            told,
+            planner,
+            window=self.window_of(planner),
+            max_tokens=limit,
+        )
         request = Request(prompt, max_tokens=limit, seed=run.seed_for("plan", place))
         [reply] = ask_all(run, self.planner, [request], step="plan", notes=[{"round": place + 1}], keep="said")
         barred = [query.text, *questions_in(self.plan_prompt)]  # small models repeat question and example
@@ -177,8 +180,8 @@ class Decompose(Finding, InPieces):
     ) -> list[Span]:
         """Adds the answers to one level of sub-questions, asked together; returns what was read for them."""
         worker = run.generator(self.worker)
-        limit = max(1, min(self.finding_tokens, self.window_of(worker) // 4))
-        asking = [filled(one, findings) for one in level]
+        limit = self.limit(self.finding_tokens, worker, 4)
+        asking = [resolved(one, findings) for one in level]
         requests, facts, spans = [], [], list[Span]()
         for one in asking:
             sub = Query(f"sub {one.number}", one.question)
@@ -226,15 +229,4 @@ class Decompose(Finding, InPieces):
         return "\n".join(shared(lines, max(0, room), reader.tokenizer))
 
     def _sub_message(self, question: str, text: str) -> Prompt:
-        fields = {"document": text, "question": question}
-        return Prompt(self.sub_prompt, {name: fields[name] for name in placeholders(self.sub_prompt)})
-
-    def _message(self, query: Query, text: str, findings: str) -> Prompt:
-        template = self.question_prompt
-        if query.choices:
-            template = self.choice_prompt
-        elif query.form == "summary":
-            template = self.summary_prompt
-        fields = {"document": text, "findings": findings, "question": query.text}
-        fields |= {"choices": letters(query.choices), "decline": self.decline_text()}
-        return Prompt(template, {name: fields[name] for name in placeholders(template)})
+        return filled(self.sub_prompt, {"document": text, "question": question})

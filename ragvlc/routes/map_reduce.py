@@ -16,9 +16,9 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Prompt, Request, Run, placeholders
+from ragvlc.core.engines import Prompt, Request, Run
 from ragvlc.routes._agents import SEAMS, Agents, context_of
-from ragvlc.routes._calls import ask_all, asked, beginning, check_prompts, fitted, shared
+from ragvlc.routes._calls import ask_all, asked, beginning, check_prompts, filled, fitted, shared
 
 WORKER = """{document}
 
@@ -87,8 +87,7 @@ class MapReduce(Agents):
 
     def _message(self, query: Query, notes: str) -> Prompt:
         template = self.merge_whole_prompt if self.of_the_whole(query) else self.merge_prompt
-        fields = {"notes": notes, "question": asked(query)}
-        return Prompt(template, {name: fields[name] for name in placeholders(template)})
+        return filled(template, {"notes": notes, "question": asked(query)})
 
     def _merged(self, query: Query, notes: Sequence[str], run: Run, level: int) -> list[str]:
         """Returns fewer notes: neighbours merged, as many at a time as `fan_in` and the window allow, at least two."""

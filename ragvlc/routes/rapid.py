@@ -101,6 +101,11 @@ class Rapid(Finding, Speculating):
         tokens = max(min(self.minimum, prompt_tokens), prompt_tokens * self.share)
         return math.ceil(round(tokens / chunk_tokens, 9))  # 1 / 24 is not exact
 
+    def draft_reads(self, tokens: int) -> int:
+        """Returns how many tokens of passages the drafter reads, if so many are above the floor."""
+        size = getattr(self.chunker, "size", None) or 1
+        return min(tokens, self.passages(tokens, size) * size)
+
     def draft_prompt(self, query: Query, text: str) -> Prompt:
         """Returns the drafter's message over the passages `text`."""
         prompt = self.prompt(query, text)

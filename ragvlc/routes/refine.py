@@ -17,10 +17,9 @@ from pydantic import model_validator
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Generation, Prompt, Request, Run, placeholders
+from ragvlc.core.engines import Generation, Request, Run
 from ragvlc.routes._agents import SEAMS, InPieces, context_of
-from ragvlc.routes._asking import letters
-from ragvlc.routes._calls import ask_all, asked, check_prompts, fitted
+from ragvlc.routes._calls import ask_all, asked, check_prompts, filled, fitted
 
 QUESTION = """{document}
 
@@ -93,7 +92,9 @@ class Refine(InPieces):
         """Returns the running answer after the last piece."""
         worker = run.generator(self.worker)
         limit = self.answer_limit(query, worker, SHARE)
-        pieces = self.pieces(documents, worker, lambda text: self._message(query, text, ""), 3 * limit + SEAMS)
+        pieces = self.pieces(
+            documents, worker, lambda text: self.message(query, document=text, draft=""), 3 * limit + SEAMS
+        )
         running, compressed = Generation(""), 0
         for place, text in enumerate([piece.text for piece in pieces] or [""]):
             draft = self._draft(query, text, running.text.strip(), run, place)
@@ -103,21 +104,11 @@ class Refine(InPieces):
         with run.step("refine", agents=len(pieces), compressed=compressed):
             return run.answer(running, context=context_of(pieces), finish=self.finish_of(running))
 
-    def _message(self, query: Query, text: str, draft: str) -> Prompt:
-        template = self.question_prompt
-        if query.choices:
-            template = self.choice_prompt
-        elif query.form == "summary":
-            template = self.summary_prompt
-        fields = {"document": text, "question": query.text, "choices": letters(query.choices), "draft": draft}
-        fields["decline"] = self.decline_text()
-        return Prompt(template, {name: fields[name] for name in placeholders(template)})
-
     def _draft(self, query: Query, text: str, before: str, run: Run, place: int) -> Generation:
         worker = run.generator(self.worker)
         limit = 2 * self.answer_limit(query, worker, SHARE)
         prompt = fitted(
-            lambda draft: self._message(query, text, draft),
+            lambda draft: self.message(query, document=text, draft=draft),
             before,
             worker,
             window=self.window_of(worker),
@@ -131,13 +122,14 @@ class Refine(InPieces):
         """Returns the draft in fewer tokens: what the model writes beyond the limit is not generated."""
         worker = run.generator(self.worker)
         limit = self.answer_limit(query, worker, SHARE)
-        words = {"words": str(max(1, limit * 2 // 3)), "question": asked(query)}
-
-        def make(text: str) -> Prompt:
-            fields = {"draft": text, **words}
-            return Prompt(self.compress_prompt, {name: fields[name] for name in placeholders(self.compress_prompt)})
-
-        prompt = fitted(make, draft.text.strip(), worker, window=self.window_of(worker), max_tokens=limit)
+        around = {"words": str(max(1, limit * 2 // 3)), "question": asked(query)}
+        prompt = fitted(
+            lambda text: filled(self.compress_prompt, {"draft": text, **around}),
+            draft.text.strip(),
+            worker,
+            window=self.window_of(worker),
+            max_tokens=limit,
+        )
         request = Request(prompt, max_tokens=limit, seed=run.seed_for("compress", place))
         [reply] = ask_all(run, self.worker, [request], step="compress", notes=[{"piece": place}], keep="unit")
         return reply

@@ -18,10 +18,10 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query, Span, covered
-from ragvlc.core.engines import Prompt, Request, Run, placeholders
+from ragvlc.core.engines import Prompt, Request, Run
 from ragvlc.routes._agents import InPieces
 from ragvlc.routes._asking import Reading, whole
-from ragvlc.routes._calls import ask_all, asked, check_prompts
+from ragvlc.routes._calls import ask_all, asked, check_prompts, filled
 from ragvlc.routes._quotes import Found, find_quote, quotes_in, sentences_around
 
 QUOTE = """{document}
@@ -72,11 +72,11 @@ class RetrieveThenReason(InPieces, Reading):
 
     def _quoted(self, query: Query, documents: Sequence[Document], run: Run) -> list[str]:
         worker = run.generator(self.worker)
-        limit = max(1, min(self.quote_tokens, self.window_of(worker) // 4))
+        limit = self.limit(self.quote_tokens, worker, 4)
 
         def make(text: str) -> Prompt:
             fields = {"document": text, "question": asked(query), "quotes": str(self.quotes)}
-            return Prompt(self.quote_prompt, {name: fields[name] for name in placeholders(self.quote_prompt)})
+            return filled(self.quote_prompt, fields)
 
         pieces = self.pieces(documents, worker, make, limit)
         requests = [

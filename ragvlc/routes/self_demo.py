@@ -21,9 +21,8 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Prompt, Request, Run, placeholders
+from ragvlc.core.engines import Prompt, Request, Run
 from ragvlc.routes._agents import SEAMS, InPieces
-from ragvlc.routes._asking import letters
 from ragvlc.routes._calls import ask_all, beginning, check_prompts, fitted
 from ragvlc.routes._paragraphs import Numbered, numbered, numbers_in
 
@@ -115,14 +114,18 @@ class SelfDemo(InPieces):
         reader = run.generator(self.generator)
         window = self.window_of(reader)
         limit = self.answer_limit(query, reader, 4) + min(_POINTING, window // 12)
-        around = len(reader.tokenizer.render(self._message(query, "", "")))
+        around = len(reader.tokenizer.render(self.message(query, document="", demonstrations="")))
         with run.step("number") as facts:
             room = window - around - limit - self.demonstrations * (self._size(run) + SEAMS)
             read = numbered(documents, run, self.generator, size=self.paragraph_tokens, room=room)
             facts |= {"paragraphs": len(read.paragraphs), "dropped_tokens": read.dropped_tokens}
         shown = "\n\n".join(self._written(read, run))
         prompt = fitted(
-            lambda text: self._message(query, read.text, text), shown, reader, window=window, max_tokens=limit
+            lambda text: self.message(query, document=read.text, demonstrations=text),
+            shown,
+            reader,
+            window=window,
+            max_tokens=limit,
         )
         request = Request(prompt, max_tokens=limit, seed=run.seed_for("answer"))
         [reply] = ask_all(run, self.generator, [request], step="answer", notes=[{}])
@@ -136,16 +139,6 @@ class SelfDemo(InPieces):
         """Returns at most how many tokens one example has."""
         window = min(self.window_of(run.generator(role)) for role in (self.worker, self.generator))
         return max(1, min(self.demonstration_tokens, window // (4 * self.demonstrations)))
-
-    def _message(self, query: Query, text: str, demonstrations: str) -> Prompt:
-        template = self.question_prompt
-        if query.choices:
-            template = self.choice_prompt
-        elif query.form == "summary":
-            template = self.summary_prompt
-        fields = {"document": text, "demonstrations": demonstrations, "question": query.text}
-        fields |= {"choices": letters(query.choices), "decline": self.decline_text()}
-        return Prompt(template, {name: fields[name] for name in placeholders(template)})
 
     def _written(self, read: Numbered, run: Run) -> list[str]:
         """Returns the examples that could be read; written about all paragraphs at once."""

@@ -39,6 +39,10 @@ class Speculative(Speculating):
 
     draft_context_tokens: Annotated[int | None, Field(ge=1)] = None
 
+    def draft_reads(self, tokens: int) -> int:
+        """Returns how many document tokens the drafter reads."""
+        return min(tokens, self.draft_context_tokens or tokens)
+
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
         """Returns the target's answer from the whole documents."""
         read = self.read_whole(query, documents, run)

@@ -69,7 +69,24 @@ def results(folder, *answers):
 def test_the_table_shows_chains_beside_full_context(tmp_path):
     table = agents(results(tmp_path, ("full", FULL), ("chain", CHAIN)))
     shown = {name: [entry.text for entry in entries] for name, entries in table.rows}
-    assert shown == {"full": ["-", "-", "1.0", "2.0", "0.00"], "chain": ["2.0", "1.0", "3.0", "4.0", "0.01"]}
+    assert shown == {
+        "full": ["-", "-", "1.0", "50", "2.0", "0.00"],
+        "chain": ["2.0", "1.0", "3.0", "67", "4.0", "0.01"],
+    }
+
+
+def test_what_was_lost_on_the_way_stands_beside_the_agents(tmp_path):
+    """A loss under another metric counts as well; a metric of a like name does not."""
+    labels = ("m", "information_loss_contains", "best_path", "best_pathology")
+    scores = dict(zip(labels, (0.25, 0.5, 0.75, 1.0), strict=True))
+    trace = {"trace": CHAIN.trace, "usage": CHAIN.usage}
+    questions = [made.example("q0", "c0", question="What?", documents=["d"], references=["x"])]
+    found = made.write(tmp_path, questions, [made.cell("chain", [made.row("q0", scores, **trace)])], metrics=labels)
+    table = agents(found)
+    assert table.heads[-2:] == labels[1:3]
+    assert [entry.text for entry in table.rows[0][1][-2:]] == ["0.50", "0.75"]
+    assert "Information loss:" in table.note
+    assert "Quote survival" not in table.note
 
 
 def test_without_agents_there_is_no_table(tmp_path):

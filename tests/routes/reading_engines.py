@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from ragvlc.testing import FunctionEngine, ScriptedPool
 
 WORDS = WordTokenizer()
 FACT = re.compile(r"The code is (\w+)\.")
+CHAIN = {"kind": "chain_of_agents", "note_tokens": 24, "answer_tokens": 8}
+MANAGER = "notes alone"
+"""Words that stand in the manager's prompts and in no other."""
 
 
 class LoggingEngine(FunctionEngine):
@@ -60,7 +64,7 @@ def read(route, query, documents, reply, folder: Path, *, window=8192, seed=0) -
 def echo(prompt: str) -> str:
     """A worker that passes a fact on as soon as it has seen it, and a manager that says it."""
     found = FACT.search(prompt)
-    if "notes alone" in prompt:
+    if MANAGER in prompt:
         return found[1] if found else "unknown"
     return found[0] if found else "Nothing yet"
 
@@ -68,7 +72,7 @@ def echo(prompt: str) -> str:
 def lossy(prompt: str) -> str:
     """A worker that never passes anything on."""
     found = FACT.search(prompt)
-    return (found[1] if found else "unknown") if "notes alone" in prompt else "Nothing yet"
+    return (found[1] if found else "unknown") if MANAGER in prompt else "Nothing yet"
 
 
 def sentences(count: int, *, planted: int | None = None, fact: str = "The code is amber7.") -> str:
@@ -77,3 +81,28 @@ def sentences(count: int, *, planted: int | None = None, fact: str = "The code i
     if planted is not None:
         lines[planted] = fact
     return " ".join(lines)
+
+
+def numbering():
+    """Returns a reply that is a new text at each call, so that whoever sees it is known."""
+    lock, count = threading.Lock(), iter(range(10_000))
+
+    def reply(prompt):
+        with lock:
+            return f"unit{next(count)}"
+
+    return reply
+
+
+def units(asked):
+    """Returns the notes of all workers, in the order of their reading."""
+    return [step.facts["unit"] for root in asked.answer.trace for step in root.walk() if step.name == "unit"]
+
+
+def pieces_read(asked):
+    """Returns the numbers of the sentences that each worker was shown."""
+    return [
+        tuple(map(int, re.findall(r"number (\d+) tells", prompt)))
+        for prompt in asked.prompts
+        if "Read this part" in prompt
+    ]

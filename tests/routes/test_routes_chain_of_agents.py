@@ -1,4 +1,4 @@
-"""C2 to C9: what each agent is told, in which order, how many calls, and how paths come to one answer."""
+"""C2 to C9: what each agent is told, in which order, how many calls; several paths (C7) have a file of their own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from reading_engines import WORDS, echo, lossy, read, sentences
+from reading_engines import CHAIN as ROUTE
+from reading_engines import MANAGER, WORDS, echo, lossy, numbering, pieces_read, read, sentences
 
 from ragvlc.analysis.attention import attention_pairs, chain_pairs, prompt_lengths, telemetry
 from ragvlc.core.data import Document, Example, Query
@@ -18,33 +19,6 @@ from ragvlc.core.errors import WindowExceeded
 from ragvlc.pipeline import Pipeline
 from ragvlc.routes.chain_of_agents import ChainOfAgents
 from ragvlc.testing import FunctionEngine, ScriptedPool
-
-ROUTE = {"kind": "chain_of_agents", "note_tokens": 24, "answer_tokens": 8}
-MANAGER = "notes alone"
-
-
-def numbering():
-    """Returns a reply that is a new text at each call, so that whoever sees it is known."""
-    lock, count = threading.Lock(), iter(range(10_000))
-
-    def reply(prompt):
-        with lock:
-            return f"unit{next(count)}"
-
-    return reply
-
-
-def units(asked):
-    return [step.facts["unit"] for root in asked.answer.trace for step in root.walk() if step.name == "unit"]
-
-
-def pieces_read(asked):
-    """Returns the numbers of the sentences that each worker was shown."""
-    return [
-        tuple(map(int, re.findall(r"number (\d+) tells", prompt)))
-        for prompt in asked.prompts
-        if "Read this part" in prompt
-    ]
 
 
 class TestC2Window:
@@ -213,81 +187,6 @@ class TestC6PlantedFact:
             assert "amber7" not in lost.prompts[-1]
 
 
-class TestC7Paths:
-    @pytest.mark.parametrize(
-        ("paths", "count"), [("single", 1), ("bidirectional", 2), ("self_consistency", 3), ("permutations", 3)]
-    )
-    @pytest.mark.parametrize("combine", ["vote", "judge"])
-    def test_how_many_calls(self, tmp_path, paths, count, combine):
-        route = {**ROUTE, "window": 400, "paths": paths, "path_count": 3, "combine": combine}
-        asked = read(route, "Which?", sentences(60), echo, tmp_path)
-        [agents] = set(asked.answer.facts("agents"))
-        judged = combine == "judge" and count > 1
-        assert asked.answer.usage.calls == (count * agents + 1 if judged else count * (agents + 1))
-        assert telemetry(asked.answer).paths == count
-
-    def test_paths_are_read_side_by_side(self, tmp_path):
-        route = {**ROUTE, "window": 300, "paths": "self_consistency", "path_count": 4}
-        asked = read(route, "Which?", sentences(90), numbering(), tmp_path)
-        [agents] = set(asked.answer.facts("agents"))
-        assert agents > 4
-        assert asked.batches == [4] * agents + [4]
-
-    def test_both_directions(self, tmp_path):
-        asked = read({**ROUTE, "window": 300, "paths": "bidirectional"}, "Which?", sentences(60), numbering(), tmp_path)
-        found = pieces_read(asked)
-        assert found[0::2] == found[1::2][::-1]
-
-    def test_samples_differ_in_seed_and_temperature_only(self, tmp_path):
-        route = {**ROUTE, "window": 400, "paths": "self_consistency", "path_temperature": 0.9}
-        asked = read(route, "Which?", sentences(20), lambda prompt: "x", tmp_path)
-        workers = [request for request in asked.requests if "Read this part" in request.prompt.text()]
-        assert {request.temperature for request in workers} == {0.9}
-        assert len({request.seed for request in workers}) == len(workers) == 5
-        assert len({request.prompt.text() for request in workers}) == 1
-
-    @pytest.mark.parametrize(
-        ("answers", "winner"),
-        [
-            (["a red one", "Blue!", "the blue"], "Blue!"),
-            (["red", "blue", "green"], "red"),  # a tie goes to the first path
-            (["red", "blue", "blue", "red"], "red"),
-            (["", "...", "green"], "green"),  # silence is no vote
-        ],
-    )
-    def test_a_vote_is_normalised_and_ties_are_decided(self, tmp_path, answers, winner):
-        said, notes = iter(answers), iter(range(100))
-        route = {**ROUTE, "paths": "self_consistency", "path_count": len(answers)}
-
-        def reply(prompt):  # notes that differ, or the paths would ask the manager the same
-            return next(said) if MANAGER in prompt else f"note {next(notes)}"
-
-        asked = read(route, "Which?", sentences(3), reply, tmp_path)
-        assert asked.answer.text == winner
-        assert sorted(asked.answer.facts("path_answer")) == sorted(answers)
-
-    def test_a_vote_on_options_compares_options(self, tmp_path):
-        said = iter(["A", "B. blue", "(B)"])
-        route = {**ROUTE, "paths": "self_consistency", "path_count": 3}
-        replies = iter(range(100))
-        asked = read(
-            route,
-            Query("q", "Which?", ("red", "blue")),
-            "A cat.",
-            lambda prompt: next(said) if MANAGER in prompt else f"note {next(replies)}",
-            tmp_path,
-        )
-        assert asked.answer.text == "B. blue"
-
-    def test_a_judge_sees_the_last_note_of_every_path(self, tmp_path):
-        route = {**ROUTE, "window": 400, "paths": "permutations", "path_count": 3, "combine": "judge"}
-        asked = read(route, "Which?", sentences(60), numbering(), tmp_path)
-        judged = asked.prompts[-1]
-        assert re.findall(r"unit\d+", judged) == units(asked)[-3:]
-        assert "Sentence number" not in judged
-        assert asked.answer.text == f"unit{len(asked.prompts) - 1}"
-
-
 class TestC8Pairs:
     def test_the_papers_count(self):
         for tokens, window in [(8000, 1000), (8001, 1000), (500, 1000)]:
@@ -345,7 +244,41 @@ class TestC9Refusals:
         assert "The code is amber7." in manager.prompt.text()
 
 
+OWN_PROMPTS = """
+generators: {main: scripted}
+routes:
+  chain:
+    kind: chain_of_agents
+    worker_prompt: "worker, {document} {note} {question}"
+    worker_whole_prompt: "worker of all, {document} {note}"
+    question_prompt: "manager, {notes} {question}"
+    choice_prompt: "manager of options, {notes} {question} {choices}"
+    summary_prompt: "manager of summaries, {notes} {question}"
+    whole_prompt: "manager of all, {notes}"
+    judge_prompt: "judge, {notes} {question}"
+    judge_summary_prompt: "judge of summaries, {notes} {question}"
+"""
+
+
 class TestSettings:
+    @pytest.mark.parametrize(
+        ("query", "names"),
+        [
+            (Query("q", "Which?"), ("worker", "manager", "judge")),
+            (Query("q", "Which?", ("a", "b")), ("worker", "manager of options", "judge")),
+            (Query("q", "Sum up.", form="summary"), ("worker", "manager of summaries", "judge of summaries")),
+            (Query("q", "", form="summary"), ("worker of all", "manager of all", "judge of summaries")),
+        ],
+    )
+    def test_a_file_may_replace_the_prompts_of_every_form(self, tmp_path, query, names):
+        file = tmp_path / "own.yaml"
+        file.write_text(OWN_PROMPTS)
+        route = Pipeline.load(file).routes["chain"]
+        judged = route.model_copy(update={"paths": "bidirectional", "combine": "judge"})
+        voted = read(route, query, "A cat.", lambda prompt: "x", tmp_path / "a").prompts
+        judged = read(judged, query, "A cat.", lambda prompt: "x", tmp_path / "b").prompts
+        assert tuple(prompt.partition(",")[0] for prompt in (*voted, judged[-1])) == names
+
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
@@ -353,6 +286,7 @@ class TestSettings:
             ({"worker_prompt": "{document} {note} {question} {notes}"}, r"no field \{notes\}.*Nearest: note"),
             ({"question_prompt": "{notes}"}, r"question_prompt must contain \{question\}"),
             ({"judge_prompt": "{notes}"}, r"judge_prompt must contain \{question\}"),
+            ({"judge_summary_prompt": "{question}"}, r"judge_summary_prompt must contain \{notes\}"),
             ({"whole_prompt": "x"}, r"whole_prompt must contain \{notes\}"),
             ({"decline": "none", "judge_prompt": "{notes} {question}"}, r"judge_prompt must contain \{decline\}"),
         ],

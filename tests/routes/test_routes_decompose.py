@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from reading_engines import read
 
 from ragvlc.core.data import Document
-from ragvlc.routes._planning import Asked, filled, levels, new_questions
+from ragvlc.routes._planning import Asked, levels, new_questions, resolved
 from ragvlc.routes.decompose import Decompose
 
 BOOK = Document("b", "The Lamp was written by Ada Trevean. It is a long book.", "The Lamp")
@@ -102,7 +102,7 @@ class TestPlans:
         assert [[one.number for one in level] for level in levels(planned)] == [[1], [2], [3], [4, 5]]
 
     def test_unknown_numbers_stay(self):
-        assert filled(Asked(2, "born #1 #7"), [Asked(1, "x", "Ada")]).question == "born Ada #7"
+        assert resolved(Asked(2, "born #1 #7"), [Asked(1, "x", "Ada")]).question == "born Ada #7"
 
 
 def test_prompts_are_checked():

@@ -166,7 +166,10 @@ def test_the_answer_is_the_targets(ask):
     told = facts(answer, "answer")
     # Draft 1: It drinks [cold]; warm instead. Draft 2: milk every day . and one token more of the target's: the end.
     assert (told["rounds"], told["drafted"], told["accepted"]) == (2, 8, 6)
-    assert (told["tried_at"], told["accepted_at"]) == ("2 2 2 2", "2 2 1 1")
+    assert (told["tried_at"], told["judged_at"], told["accepted_at"]) == ("2 2 2 2", "2 2 2 1", "2 2 1 1")
+    assert told["tokens"] == 8  # with the end
+    prompts = [answer.bills[role].prompt_tokens for role in ("main", "draft")]
+    assert [told["target_prompt"], told["draft_prompt"]] == prompts
     assert answer.bills["draft"].drafted == answer.bills["draft"].completion_tokens == 8
     assert (answer.usage.drafted, answer.usage.accepted) == (8, 6)
     assert answer.bills["main"].completion_tokens == 8  # with the end

@@ -1,0 +1,155 @@
+"""What reading costs as contexts grow: pairs of tokens that attention compares, calls and seconds, table and figure.
+
+The complexity comparison of Chain of Agents (Zhang et al. 2024, arXiv 2406.02818), measured: reading everything at once
+compares pairs that grow with the square of the length, O(n^2); workers of one window k, with the length, O(nk). Here
+both are counted on the prompts really sent, instructions and notes included; see `attention`. The power with which a
+figure grows is the slope of the straight line through the logarithms of lengths and figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import log
+from statistics import fmean, linear_regression
+from typing import TYPE_CHECKING
+
+from ragvlc.analysis.attention import telemetry
+from ragvlc.analysis.axes import series
+from ragvlc.analysis.tables import Entry, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ragvlc.core.answer import Answer
+    from ragvlc.sweep.results import CellResult, Results
+
+__all__ = ["CAPTION", "Curve", "ReadingCost", "curves", "draw", "reading_cost"]
+
+LENGTH = "dataset.pad_to_tokens"
+CAPTION = (
+    "What reading costs as contexts grow: pairs of tokens that attention compares (n(n+1)/2 for a prompt of n tokens), "
+    "calls of models, seconds in the model; means of a question."
+)
+NOTE = (
+    "Means of a question at the shortest and the longest context, and the power of the length with which they grow: 1 "
+    "in step with it, 2 with its square. Pairs, in millions: of tokens that attention compares while prompts are read, "
+    "n(n+1)/2 for a prompt of n tokens, caches aside."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingCost:
+    """What a question costs at one length, on average.
+
+    Attributes:
+        length: of the context, in tokens.
+        pairs: of tokens that attention compares, in millions; None where the trace does not tell calls apart.
+        calls: of models.
+        seconds: in the engine.
+    """
+
+    length: float
+    pairs: float | None
+    calls: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Costs over lengths.
+
+    Attributes:
+        label: pipeline, and the settings that tell its curves apart.
+        costs: shortest context first.
+    """
+
+    label: str
+    costs: tuple[ReadingCost, ...]
+
+    def power(self, figure: Callable[[ReadingCost], float | None]) -> float | None:
+        """Returns the power of the length with which a figure grows; None without two figures above 0."""
+        known = [(log(one.length), log(value)) for one in self.costs if (value := figure(one))]
+        return linear_regression(*zip(*known, strict=True)).slope if len(known) > 1 else None
+
+
+def curves(cells: Sequence[CellResult]) -> list[Curve]:
+    """Returns a curve for each pipeline and combination of settings that was asked at several lengths."""
+    found = []
+    for one in series(cells, LENGTH):
+        costs = ((length, _costs(row.answer for cell in repeats for row in cell.rows.values() if row.answer))
+                 for length, repeats in one.points)  # fmt: skip
+        known = tuple(ReadingCost(length, *cost) for length, cost in costs if cost is not None)
+        if len(known) > 1:
+            found.append(Curve(one.label, known))
+    return found
+
+
+def reading_cost(results: Results) -> Table | None:
+    """Returns the table, or None where no pipeline was asked at several lengths."""
+    found = curves(results.cells)
+    if not found:
+        return None
+    ends = sorted({one.length for curve in found for one in (curve.costs[0], curve.costs[-1])})
+    shortest, longest = f"{ends[0]:,.0f}", f"{ends[-1]:,.0f}"
+    heads = [f"pairs\nat {shortest}", f"pairs\nat {longest}", "grow by\npower"]
+    heads += [f"calls\nat {shortest}", f"calls\nat {longest}"]
+    heads += [f"seconds\nat {shortest}", f"seconds\nat {longest}", "grow by\npower"]
+    rows = tuple((curve.label, _entries(curve, ends[0], ends[-1])) for curve in found)
+    return Table("Reading cost by length of the context", tuple(heads), rows, NOTE)
+
+
+def draw(found: Sequence[Curve]) -> Figure:
+    """Returns the figure: a panel each for pairs, calls and seconds, where any are known."""
+    from ragvlc.analysis._drawing import label, legend, look, mark, numbers, panels
+
+    measures: dict[str, Callable[[ReadingCost], float | None]] = {
+        "pairs of tokens (millions)": lambda one: one.pairs,
+        "calls": lambda one: one.calls,
+        "seconds in the model": lambda one: one.seconds,
+    }
+    every = [one for curve in found for one in curve.costs]
+    measures = {name: figure for name, figure in measures.items() if any(map(figure, every))}
+    with look():
+        drawn, places = panels([name.partition(" (")[0] for name in measures], "Reading cost of a question")
+        for place, (name, figure) in zip(places, measures.items(), strict=True):
+            for at, curve in enumerate(found):
+                colour, marker = mark(at)
+                known = [(one.length, value) for one in curve.costs if (value := figure(one)) is not None]
+                place.plot(
+                    [x for x, _ in known], [y for _, y in known],
+                    color=colour, marker=marker, markersize=5, label=label(curve.label),
+                )  # fmt: skip
+            numbers(place, [one.length for one in every], few=True)
+            place.set_ylim(bottom=0)
+            place.set_xlabel("context length (tokens)")
+            place.set_ylabel(name)
+        legend(drawn, places)
+    return drawn
+
+
+def _costs(answers: Iterable[Answer]) -> tuple[float | None, float, float] | None:
+    """Returns mean pairs, calls and seconds, or None where no model answered."""
+    known = [answer for answer in answers if answer.usage.calls]
+    if not known:
+        return None
+    told = [telemetry(answer) for answer in known]
+    pairs = [one.pairs / 1e6 for one in told if one.pairs is not None]
+    seconds = fmean(answer.timing.engine_seconds for answer in known)
+    return fmean(pairs) if len(pairs) == len(told) else None, fmean(one.calls for one in told), seconds
+
+
+def _entries(curve: Curve, shortest: float, longest: float) -> tuple[Entry, ...]:
+    by_length = {one.length: one for one in curve.costs}
+    short, long = by_length.get(shortest), by_length.get(longest)
+    pairs, seconds = curve.power(lambda one: one.pairs), curve.power(lambda one: one.seconds)
+    return (
+        Entry(short.pairs if short else None, digits=2),
+        Entry(long.pairs if long else None, digits=2),
+        Entry(pairs, digits=1),
+        Entry(short.calls if short else None, digits=1),
+        Entry(long.calls if long else None, digits=1),
+        Entry(short.seconds if short else None, digits=2),
+        Entry(long.seconds if long else None, digits=2),
+        Entry(seconds, digits=1),
+    )
