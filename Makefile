@@ -65,11 +65,14 @@ bench: $(VENV)/.installed-tools models
 	$(BIN)/python tests/benchmarks/full_context.py --documents 2 --repeats 1
 	$(BIN)/python tests/benchmarks/grid.py --repeats 1
 	$(BIN)/python tests/benchmarks/grid.py --reader smollm2 --quick
+	$(BIN)/python tests/benchmarks/embedding_throughput.py --quick
 	$(BIN)/python tests/benchmarks/ray_workers.py
 
 # One GPU and vLLM, or two GPUs: see the head of each file for its options.
 bench-gpu: $(VENV)/.installed-tools
 	$(BIN)/python tests/benchmarks/vllm_throughput.py
+	$(BIN)/python tests/benchmarks/embedding_throughput.py
+	$(BIN)/python tests/benchmarks/rapid_round.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

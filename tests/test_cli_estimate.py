@@ -89,9 +89,51 @@ def test_a_pipeline_over_a_document_of_a_given_length(ragvlc: Cli, tmp_path: Pat
     assert said.count("unknown") >= 2
 
 
+RAPID = {
+    "generators": {"main": {"kind": "scripted", "default": "B"}, "draft": {"kind": "scripted", "default": "B"}},
+    "routes": {"rag": {"kind": "rapid", "retriever": "bm25", "floor": None, "gamma": 4}},
+}
+SIZES = ("--shape", "main=llama-3.1-8b", "--shape", "draft=llama-3.2-1b", "--device", "h200")
+
+
+def test_a_pipeline_that_speculates_says_when_that_pays(ragvlc: Cli, tmp_path: Path) -> None:
+    file = write(tmp_path, "rapid", RAPID)
+    words = ("estimate", file, "--context", "3000", *SIZES, "--acceptance", "0.75")
+    code, said, _ = ragvlc(*words)
+    assert code == 0
+    assert "route 'rag' (llama-3.1-8b from llama-3.2-1b), behind 3,000 tokens" in said
+    for words_of_it in ("drafts of 4, as set", "the best here", "pays always", "Acceptance 0.75", "3,744 GB/s"):
+        assert words_of_it in said
+    found = json.loads(ragvlc(*words, "--json")[1])
+    [told] = found["speculation"]
+    assert told["asked"]["gamma"] == 4
+    assert told["asked"]["tokens_a_round"] == pytest.approx((1 - 0.75**5) / 0.25)
+    assert told["best"]["seconds"] <= told["asked"]["seconds"]
+    assert told["break_even"] == {"context": 1, "until": None}
+    assert found["total"]["calls"] == 2
+    never = json.loads(ragvlc(*words, "--acceptance", "0", "--json")[1])["speculation"][0]
+    assert never["break_even"]["context"] is None
+
+
+def test_only_pipelines_that_speculate_say_so(ragvlc: Cli, tmp_path: Path) -> None:
+    file = write(tmp_path, "one", FULL)
+    assert "speculation" not in json.loads(ragvlc("estimate", file, "--context", "100", "--json")[1])
+
+
+def test_a_model_of_unknown_size_costs_no_more_than_that_forecast(ragvlc: Cli, tmp_path: Path) -> None:
+    found = json.loads(ragvlc("estimate", write(tmp_path, "rapid", RAPID), "--context", "100", "--json")[1])
+    assert found["total"]["calls"] == 2
+    assert "Give one with --shape main=NAME" in found["notes"][-1]
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
+        (("{pipeline}", "--context", "10", "--acceptance", "0.5"), "no route of this pipeline decodes speculatively"),
+        (("{sweep}", "--acceptance", "0.5"), "--acceptance and --shape are for pipelines"),
+        (("{rapid}", "--context", "10", "--shape", "main"), "needs ROLE=NAME"),
+        (("{rapid}", "--context", "10", "--shape", "main=llama-3.1-8c"), "Nearest: llama-3.1-8b"),
+        (("{rapid}", "--context", "10", "--acceptance", "0.5"), "Give one with --shape main=NAME"),
         (("{pipeline}",), "give --context TOKENS"),
         (("{pipeline}", "--context", "10", "--limit", "3"), "--limit is for experiments"),
         (("{pipeline}", "--context", "10", "--set", "routes.nothing=3"), "has no such setting"),
@@ -103,6 +145,7 @@ def test_a_pipeline_over_a_document_of_a_given_length(ragvlc: Cli, tmp_path: Pat
 )
 def test_bad_input_is_one_clear_error(ragvlc: Cli, tmp_path: Path, words: tuple[str, ...], problem: str) -> None:
     files = {"{pipeline}": write(tmp_path, "one", FULL), "{sweep}": write(tmp_path, "toys", SWEEP)}
+    files["{rapid}"] = write(tmp_path, "rapid", RAPID)
     code, _, said = ragvlc("estimate", *(files.get(word, word) for word in words))
     assert code == 2
     assert problem in said

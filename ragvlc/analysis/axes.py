@@ -12,7 +12,7 @@ from ragvlc.statistics import Interval, mean_interval
 if TYPE_CHECKING:
     from ragvlc.sweep.results import CellResult
 
-__all__ = ["Axis", "Line", "axes", "axis", "pooled"]
+__all__ = ["Axis", "Line", "Series", "axes", "axis", "pooled", "series"]
 
 WORDS = {
     "selector.k": "passages read (top k)",
@@ -22,10 +22,33 @@ WORDS = {
     "retriever.candidates": "candidates of the retriever (chunks)",
     "max_context_tokens": "most document tokens in the prompt (tokens)",
     "dataset.pad_to_tokens": "context length (tokens)",
+    "dataset.length": "length of the documents (tokens)",
     "answer_tokens": "most new tokens (tokens)",
     "temperature": "temperature",
 }
 """What endings of paths mean to a reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Cells that differ in the number on an axis, and in what changes along with it.
+
+    Attributes:
+        label: pipeline and the settings that tell its series apart.
+        pipeline: its name.
+        along: paths of settings that change along with the axis.
+        points: value on the axis and the cells there, repeats of one another, by value.
+    """
+
+    label: str
+    pipeline: str
+    along: tuple[str, ...]
+    points: tuple[tuple[float, tuple[CellResult, ...]], ...]
+
+    @property
+    def control(self) -> bool:
+        """Whether it reads gold."""
+        return any(cell.control for _, cells in self.points for cell in cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +97,36 @@ def axis(cells: Sequence[CellResult], path: str, metric: str) -> Axis | None:
     Settings that take one value for each value on the axis change along with it and do not make lines of their own.
     Repeats are pooled: each question counts with its mean.
     """
-    lines: list[Line] = []
-    along: dict[str, None] = {}
+    found = series(cells, path)
+    lines = [line for one in found if (line := _line(one, metric)).points]
+    if not any(len(line.points) > 1 for line in lines):
+        return None
+    lines.sort(key=lambda line: len(line.points) < 2)
+    along = dict.fromkeys(name for one in found for name in one.along)
+    words = _words(path) + (f"; {', '.join(map(_last, along))} along with it" if along else "")
+    return Axis(path, _names(_numeric(cells))[path], words, tuple(lines))
+
+
+def series(cells: Sequence[CellResult], path: str) -> list[Series]:
+    """Returns the cells that have a number at `path`, one series for each combination of their other settings."""
+    found: list[Series] = []
     own = [(cell, flat) for cell in cells if path in (flat := _flat(cell.facts["settings"]))]
     for pipeline in dict.fromkeys(cell.facts["pipeline"] for cell, _ in own):
         members = [(cell, flat) for cell, flat in own if cell.facts["pipeline"] == pipeline]
         followers = _followers([flat for _, flat in members], path)
-        along |= dict.fromkeys(name for name, varies in followers.items() if varies)
+        along = tuple(name for name, varies in followers.items() if varies)
         groups: dict[tuple[tuple[str, str], ...], dict[float, list[CellResult]]] = {}
         for cell, flat in members:
             others = {name: value for name, value in flat.items() if name != path and name not in followers}
             key = tuple((name, str(value)) for name, value in others.items())
             if _is_number(flat[path]):
                 groups.setdefault(key, {}).setdefault(float(flat[path]), []).append(cell)
-        lines += [_line(pipeline, key, points, list(groups), metric) for key, points in groups.items()]
-    lines = [line for line in lines if line.points]
-    if not any(len(line.points) > 1 for line in lines):
-        return None
-    lines.sort(key=lambda line: len(line.points) < 2)
-    words = _words(path) + (f"; {', '.join(map(_last, along))} along with it" if along else "")
-    return Axis(path, _names(_numeric(cells))[path], words, tuple(lines))
+        for key, points in groups.items():
+            seen = {name: {dict(one).get(name) for one in groups} for name, _ in key}
+            words = [f"{_last(name)}={value}" for name, value in key if len(seen[name]) > 1]
+            ordered = tuple((value, tuple(repeats)) for value, repeats in sorted(points.items()))
+            found.append(Series(" ".join([pipeline, *words]), pipeline, along, ordered))
+    return found
 
 
 def pooled(cells: Sequence[CellResult], metric: str) -> Interval:
@@ -111,19 +144,10 @@ def pooled(cells: Sequence[CellResult], metric: str) -> Interval:
     return mean_interval([fmean(found) for found in scores.values()], [clusters[name] for name in scores])
 
 
-def _line(
-    pipeline: str,
-    key: tuple[tuple[str, str], ...],
-    points: Mapping[float, Sequence[CellResult]],
-    keys: Sequence[tuple[tuple[str, str], ...]],
-    metric: str,
-) -> Line:
-    seen = {name: {dict(one).get(name) for one in keys} for name, _ in key}
-    words = [f"{_last(name)}={value}" for name, value in key if len(seen[name]) > 1]
-    found = [(value, pooled(cells, metric)) for value, cells in sorted(points.items())]
+def _line(one: Series, metric: str) -> Line:
+    found = ((value, pooled(cells, metric)) for value, cells in one.points)
     scored = tuple((value, interval) for value, interval in found if interval.mean is not None)
-    control = any(cell.control for cells in points.values() for cell in cells)
-    return Line(" ".join([pipeline, *words]), pipeline, control, scored)
+    return Line(one.label, one.pipeline, one.control, scored)
 
 
 def _followers(settings: Sequence[Mapping[str, Any]], path: str) -> dict[str, bool]:

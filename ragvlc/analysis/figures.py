@@ -2,6 +2,10 @@
 
 quality_tokens, quality_seconds, quality_money    score against what a question costs
 over_<setting>                                    score over a setting that takes several numbers
+speculation                                       acceptance by place in the draft, speed-up
+reading_cost                                      attention pairs, calls and seconds over the length of contexts
+by_length                                         score by the length of documents
+routing_tokens, routing_deferral                  routers and oracles against tokens, and by the share sent on
 position_document, position_context               score by where the evidence stands
 
 Which there are depends on the results: money needs prices, positions need located evidence. Nothing here touches
@@ -15,8 +19,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis._drawing import FRONTIER, INK, label, legend, look, mark, numbers, panels, svg
+from ragvlc.analysis._routing_drawing import routing_drawers
 from ragvlc.analysis.axes import Axis, axes, axis
 from ragvlc.analysis.breakdowns import Breakdown, by_position
+from ragvlc.analysis.by_length import draw as draw_lengths
+from ragvlc.analysis.by_length import long_tasks
+from ragvlc.analysis.reading import curves, draw
+from ragvlc.analysis.speculation import draw as draw_speculation
+from ragvlc.analysis.speculation import speculating
 from ragvlc.analysis.verdict import shown_cells
 from ragvlc.core.errors import ConfigError, nearest
 
@@ -74,6 +84,15 @@ def drawers(
             found[name] = partial(_quality, name, shown, chosen)
     for one in axes(scored, chosen):
         found[f"over_{one.name}"] = partial(_over, one.path, scored, chosen)
+    if drafts := [one for one in speculating(results) if one[1].by_place]:
+        found["speculation"] = partial(draw_speculation, drafts)
+    if lengths := curves(results.cells):
+        found["reading_cost"] = partial(draw, lengths)
+    if long := long_tasks(results):
+        found["by_length"] = partial(draw_lengths, long, chosen)
+        found.pop("over_length", None)  # the same, less well
+    if chosen == results.metric():  # routers are judged by the first metric
+        found |= routing_drawers(results, chosen)
     for where in POSITIONS:
         broken = {name: _positions(cells, chosen, where, texts) for name, cells in shown.items()}
         kept = {name: one[0] for name, one in broken.items() if one and len(one[0].parts) > 1}

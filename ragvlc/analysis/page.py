@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis import _sections as sections
 from ragvlc.analysis import tables
-from ragvlc.analysis.agents import agents
+from ragvlc.analysis._routing_drawing import CAPTIONS as ROUTING
+from ragvlc.analysis.by_length import CAPTION as LENGTHS
+from ragvlc.analysis.reading import CAPTION as READING
+from ragvlc.analysis.speculation import CAPTION as SPECULATION
 from ragvlc.analysis.verdict import verdicts
 from ragvlc.core.errors import StoreError
 
@@ -30,6 +33,7 @@ __all__ = ["PAGE", "html_page", "write_html"]
 PAGE = "report.html"
 TEMPLATE = Path(__file__).with_name("page.html")
 LIBRARIES = ("torch", "transformers", "sentence-transformers", "vllm", "bm25s", "mlflow")
+REPLAY = ("replay",)
 OTHER_METRICS = 4
 """Further metrics with figures of their own."""
 
@@ -38,6 +42,10 @@ CAPTIONS = {
     "quality_tokens": f"{COSTS} Hollow: controls.",
     "quality_seconds": f"{COSTS} Seconds depend on the machine and on what ran beside it.",
     "quality_money": f"{COSTS} At the prices given, without indexing and scoring.",
+    "by_length": LENGTHS,
+    "reading_cost": READING,
+    **ROUTING,
+    "speculation": SPECULATION,
     "position_document": "Where the answer is known to stand in the documents; n: questions with a score.",
     "position_context": "Where the evidence stands in the text that the cell really sent; n differs from cell to cell.",
 }
@@ -98,15 +106,16 @@ def _page(results: Results, baseline: str | None, texts: Mapping[str, str]) -> d
     shown = [tables.scores(results)]
     shown += [tables.differences(results, comparisons)] if comparisons else []
     shown += [tables.costs(results, tables.MORE_COLUMNS)]
-    shown += [table for table in (tables.latency(results), agents(results)) if table]
+    replayed = _verbs(results.resolved) == REPLAY
+    special = sections.special_tables(results)
     return {
         "name": results.name,
         "description": _description(results.resolved),
         "compared": sections.compared(results),
         "incomplete": sections.incomplete(results),
-        "verdicts": verdicts(results, comparisons),
+        "verdicts": sections.routing_verdicts(results) if replayed else verdicts(results, comparisons),
         "controls": ", ".join(cell.name for cell in results.cells if cell.control),
-        "tables": shown,
+        "tables": [*special, *shown] if replayed else [*shown, *special],
         "breakdowns": sections.breakdowns(results, texts),
         "figures": _figures(results, texts),
         "metrics": results.metrics,
@@ -116,7 +125,7 @@ def _page(results: Results, baseline: str | None, texts: Mapping[str, str]) -> d
         "failures": sections.failures(results),
         "truncations": sections.truncations(results),
         "skipped": sections.skipped(results),
-        "command": "\n".join(f"ragvlc {verb} {results.name}.yaml" for verb in ("plan", "run", "report")),
+        "command": "\n".join(f"ragvlc {verb} {results.name}.yaml" for verb in _verbs(results.resolved)),
         "versions": _versions(),
         "resolved": results.resolved,
         "cells": [
@@ -136,13 +145,18 @@ def _figures(results: Results, texts: Mapping[str, str]) -> list[Figures]:
     for place, metric in enumerate(results.metrics[: 1 + OTHER_METRICS]):
         drawn: list[Drawn] = []
         for name, draw in drawers(results, metric, texts).items():
-            if place == 0 or name == "quality_tokens" or name.startswith("over_"):
+            if place == 0 or name in ("quality_tokens", "by_length") or name.startswith("over_"):
                 # Our own drawing of escaped texts.
                 element = Markup(svg(draw(), f"f{place}-{len(drawn)}"))  # noqa: S704
                 drawn.append(Drawn(element, CAPTIONS.get(name, OVER)))
         if drawn:
             groups.append(Figures(f"Figures for {metric}", tuple(drawn)))
     return groups
+
+
+def _verbs(resolved: str) -> tuple[str, ...]:
+    """Returns the commands that make these results: stored answers are replayed, all else is run."""
+    return REPLAY if resolved.startswith("answers:") or "\nanswers:" in resolved else ("plan", "run", "report")
 
 
 def _description(resolved: str) -> str:

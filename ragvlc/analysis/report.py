@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis import tables
-from ragvlc.analysis.agents import agents
+from ragvlc.analysis._sections import special_tables
 from ragvlc.analysis.tables import Entry, Table
 from ragvlc.analysis.verdict import answer_sentence
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ragvlc.sweep.results import Results
 
-__all__ = ["terminal_report"]
+__all__ = ["routing_parts", "terminal_report"]
 
 NAME_WIDTH = 24
 """Columns that names of cells are promised; longer ones take several lines."""
@@ -32,11 +32,22 @@ def terminal_report(results: Results, baseline: str | None = None) -> list[Rende
     shown = [tables.scores(results)]
     shown += [tables.differences(results, comparisons)] if comparisons else []
     shown += [tables.costs(results)]
-    shown += [table for table in (tables.latency(results), agents(results)) if table]
+    shown += special_tables(results)
     parts: list[RenderableType] = []
     for table in shown:
         parts += [_Grid(table), table.note, ""]
     return [*parts, answer_sentence(results, comparisons), ""]
+
+
+def routing_parts(results: Results, metric: str | None = None) -> list[RenderableType]:
+    """Returns what `ragvlc replay` prints: the router report alone."""
+    from ragvlc.analysis.routing import routing_reports, routing_tables
+
+    found = routing_tables(routing_reports(results, metric))
+    parts: list[RenderableType] = []
+    for table in found:
+        parts += [_Grid(table), table.note, ""]
+    return parts or ["Nothing to choose between: no two routes have scores."]
 
 
 @dataclass(frozen=True, slots=True)

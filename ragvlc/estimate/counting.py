@@ -303,7 +303,8 @@ class _CountingEngine:
         self._pool.made(call, key)
         text = filler(self._tokenizer, call.completion, key)
         usage = Usage(call.prompt, call.cached, call.completion, 1)
-        return Generation(text, usage=usage, timing=Timing())
+        logprobs = (0.0,) * call.completion if request.logprobs else None
+        return Generation(text, usage=usage, timing=Timing(), logprobs=logprobs)
 
     def _key(self, request: Request) -> str:
         if request.cold:

@@ -16,6 +16,7 @@ from ragvlc.estimate.prices import Prices
 from ragvlc.estimate.sampling import Sample
 from ragvlc.estimate.stand_ins import stand_in
 from ragvlc.pipeline import Pipeline
+from ragvlc.routes._wrapping import Wrapper
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.schedule import schedule
 from ragvlc.sweep.scoring import Asked
@@ -90,11 +91,13 @@ class DryRun:
         pool: counts.
         records: one a question and cell, in order.
         stand_ins: kinds of parts that were replaced.
+        wrappers: kinds of routes that were counted as if they always asked a second one.
     """
 
     pool: CountingPool
     records: list[Record] = field(default_factory=list)
     stand_ins: list[str] = field(default_factory=list)
+    wrappers: set[str] = field(default_factory=set)
 
     def go(self, owed: Sequence[Owed], asked: Mapping[str, Asked]) -> None:
         """Asks every question drawn."""
@@ -126,6 +129,8 @@ class DryRun:
 
     def _replaced(self, pipeline: Pipeline) -> Pipeline:
         changed, kinds = stand_in(pipeline)
+        held = {route.kind for route in pipeline.routes.values() if isinstance(route, Wrapper)}
+        self.wrappers |= held
         self.stand_ins += [kind for kind in kinds if kind not in self.stand_ins]
         return changed
 

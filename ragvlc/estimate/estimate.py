@@ -262,6 +262,8 @@ class Worked:
                 notes.append(f"embedder {self.prices.embedders[key].kind}: its seconds are not counted.")
         if self._run.stand_ins:
             notes.append(f"Passages chosen by chance in place of: {', '.join(self._run.stand_ins)}; not timed.")
+        if self._run.wrappers:
+            notes.append(f"{', '.join(sorted(self._run.wrappers))}: counted as if every question went to both routes.")
         return notes
 
 

@@ -1,4 +1,4 @@
-"""What earlier results say of a model: how many tokens its answers have, and how long it took."""
+"""What earlier results say of a model: how many tokens its answers have, how long it took, how drafts fared."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from typing import Any
 import yaml
 from pydantic_core import PydanticCustomError
 
+from ragvlc.analysis.speculation import Speculation, speculation_of
 from ragvlc.core.answer import Answer
 from ragvlc.core.errors import RagvlcError
 from ragvlc.core.families import Generator
 from ragvlc.sweep.store import CellStore
 
-__all__ = ["History", "Measured", "Past"]
+__all__ = ["History", "Measured", "Past", "Speculated"]
 
 _MOST_CELLS = 200
+_MOST_SPECULATED = 12
 _MOST_ROWS = 2000
 
 
@@ -64,11 +66,31 @@ class Past:
         return sum(tokens for tokens, _ in own) / calls if calls else None
 
 
+@dataclass(frozen=True, slots=True)
+class Speculated:
+    """A stored cell that decoded speculatively.
+
+    Attributes:
+        name: of its sweep and its pipeline.
+        route: its settings as data.
+        sums: over its answers.
+    """
+
+    name: str
+    route: Mapping[str, Any]
+    sums: Speculation
+
+
 @dataclass(frozen=True)
 class _Cell:
     folder: Path
+    name: str
     generators: Mapping[str, Generator]
-    routes: Mapping[str, str]
+    specs: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def routes(self) -> dict[str, str]:
+        return {name: str(spec["kind"]) for name, spec in self.specs.items()}
 
 
 class History:
@@ -94,6 +116,22 @@ class History:
                 break
         return past
 
+    def speculated(self, target: Generator, draft: Generator) -> list[Speculated]:
+        """Returns the newest cells in which the drafter's model proposed to the target's, whatever the settings."""
+        found = []
+        for cell in self._cells:
+            for name, spec in cell.specs.items():
+                own = [cell.generators.get(str(spec.get(role))) for role in ("generator", "draft")]
+                if any(
+                    one is None or _model(one) != _model(model) for one, model in zip(own, (target, draft), strict=True)
+                ):
+                    continue
+                sums = speculation_of(answer for answer in _answers(cell) if answer.route == name)
+                found += [Speculated(cell.name, spec, sums)] if sums is not None else []
+            if len(found) >= _MOST_SPECULATED:
+                break
+        return found
+
     @cached_property
     def _cells(self) -> list[_Cell]:
         found = [(path.stat().st_mtime, path) for path in self._runs.glob("*/*/resolved.yaml")]
@@ -104,12 +142,14 @@ class History:
 def _cell(path: Path) -> _Cell | None:
     """Returns what a cell's folder is about; None where another version wrote it."""
     try:
-        pipeline = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["pipeline"]  # noqa: S506 - both are safe
+        whole = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+        pipeline = whole["pipeline"]
         generators = {role: Generator.build(spec) for role, spec in pipeline["generators"].items()}
-        routes = {name: str(route["kind"]) for name, route in pipeline["routes"].items()}
+        routes = {name: {**route, "kind": str(route["kind"])} for name, route in pipeline["routes"].items()}
+        name = f"{path.parent.parent.name}: {whole.get('name', '')}"
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, PydanticCustomError):
         return None
-    return _Cell(path.parent, generators, routes)
+    return _Cell(path.parent, name, generators, routes)
 
 
 def _roles(cell: _Cell, generator: Generator, *, exact: bool) -> set[str]:
@@ -125,16 +165,18 @@ def _model(generator: Generator) -> tuple[str, Any, Any]:
     return generator.kind, model, spec.get("url")
 
 
-def _read(cell: _Cell, roles: set[str], past: Past) -> None:
+def _answers(cell: _Cell) -> list[Answer]:
     try:
         rows = CellStore(cell.folder).load()
     except RagvlcError:  # of another version; whoever runs that sweep is told
-        return
-    for row in rows.values():
-        answer = row.answer
-        if answer is None or answer.reused:
-            continue
-        kind = cell.routes.get(answer.route, "")
+        return []
+    return [row.answer for row in rows.values() if row.answer is not None and not row.answer.reused]
+
+
+def _read(cell: _Cell, roles: set[str], past: Past) -> None:
+    routes = cell.routes
+    for answer in _answers(cell):
+        kind = routes.get(answer.route, "")
         for usage in (usage for role, usage in answer.bills.items() if role in roles):
             tokens, calls = past.lengths.get(kind, (0, 0))
             past.lengths[kind] = tokens + usage.completion_tokens, calls + usage.calls

@@ -16,7 +16,7 @@ from ragvlc.estimate.roofline import Device, decode_seconds, prefill_seconds, to
 from ragvlc.estimate.shapes import Shape, UnknownShape, config_of, shape_of
 from ragvlc.estimate.sharing import Reuse, reuse_of
 
-__all__ = ["SHARE", "Clock", "EngineFacts", "Machine", "device_for", "facts_of"]
+__all__ = ["SHARE", "Clock", "EngineFacts", "Machine", "device_for", "facts_of", "shape_for", "window_for"]
 
 SHARE = 0.5
 """Of `max_tokens`: the length of an answer where nothing is stored."""
@@ -114,19 +114,25 @@ def facts_of(
 ) -> EngineFacts:
     """Returns what is known of a generator's engine without opening it."""
     notes: list[str] = []
-    shape = _shape(generator, notes)
+    shape = shape_for(generator, notes)
     device = device_for(generator, machine)
     reuse, said = reuse_of(generator, shape, device)
     notes += [said] if said else []
     local = generator.kind in _LOCAL or generator.kind == "scripted" or ":" in generator.kind
     clock = _clock(generator, past, shape, device, machine, min(concurrency, _batch(generator)), notes)
-    facts = EngineFacts(_window(generator, notes), reuse, clock, local, past, notes, new_tokens)
+    facts = EngineFacts(window_for(generator, notes), reuse, clock, local, past, notes, new_tokens)
     notes.append(_length_note(facts))
     return facts
 
 
-def device_for(part: Any, machine: Machine) -> Device | None:  # noqa: ANN401 - a generator or an embedder
-    """Returns what computes this model; None if that is not known, as for a server."""
+def device_for(part: Any, machine: Machine, *, launched: bool = True) -> Device | None:  # noqa: ANN401 - a generator or an embedder
+    """Returns what computes this model; None if that is not known, as for a server.
+
+    Args:
+        part: with the model.
+        machine: what computes, where it does not say.
+        launched: whether a GPU waits for Python to launch every layer, where its library works so.
+    """
     spec = part.spec()
     if machine.device:
         device: Device | None = device_named(machine.device)
@@ -139,10 +145,11 @@ def device_for(part: Any, machine: Machine) -> Device | None:  # noqa: ANN401 - 
     if device is None:
         return None
     number = machine.number if machine.number > 1 else int(spec.get("tensor_parallel") or 1)
-    return together(eager(device) if part.kind == "transformers" else device, number)
+    return together(eager(device) if launched and part.kind == "transformers" else device, number)
 
 
-def _shape(generator: Generator, notes: list[str]) -> Shape | None:
+def shape_for(generator: Generator, notes: list[str]) -> Shape | None:
+    """Returns the size of a generator's model; None, with the reason in `notes`, if it is not known here."""
     spec = generator.spec()
     names = [spec.get("model"), spec.get("tokenizer_from")]
     for name in names:
@@ -155,7 +162,8 @@ def _shape(generator: Generator, notes: list[str]) -> Shape | None:
     return None
 
 
-def _window(generator: Generator, notes: list[str]) -> int:
+def window_for(generator: Generator, notes: list[str]) -> int:
+    """Returns the tokens of prompt and answer together; `UNBOUNDED`, with a note, if that is not known here."""
     spec = generator.spec()
     if spec.get("window"):
         return int(spec["window"])

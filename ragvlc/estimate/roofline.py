@@ -9,11 +9,25 @@ pass takes no less than the time of launching its layers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ragvlc.estimate.shapes import Shape
 
-__all__ = ["Device", "decode_seconds", "prefill_seconds", "speculative_seconds", "together", "verify_seconds"]
+__all__ = [
+    "Acceptance",
+    "Device",
+    "decode_seconds",
+    "expected_tokens",
+    "prefill_seconds",
+    "speculative_seconds",
+    "together",
+    "verify_seconds",
+]
+
+Acceptance = float | Sequence[float]
+"""Probability that a proposed token is accepted where all before it were: one for all places of a draft, or one for
+each, of which the last stands for those beyond."""
 
 _TOGETHER = 0.85
 """What is left of each device's speed when several compute one model (tensor parallel): they wait for each other."""
@@ -79,8 +93,21 @@ def verify_seconds(shape: Shape, device: Device, context: int, rows: int) -> flo
     return _seconds(shape, device, flops + _head_flops(shape, rows), shape.seen_bytes(context + rows), rows)
 
 
+def expected_tokens(gamma: int, acceptance: Acceptance) -> float:
+    """Returns the tokens that a round gives on average: those accepted of `gamma`, and one of the target's own.
+
+    With one probability `a` for all places, `(1 - a^(gamma + 1)) / (1 - a)` (Leviathan et al. 2022, equation 1).
+    """
+    places = [acceptance] if isinstance(acceptance, (int, float)) else list(acceptance)
+    tokens = reached = 1.0
+    for place in range(gamma):
+        reached *= places[min(place, len(places) - 1)] if places else 0.0
+        tokens += reached
+    return tokens
+
+
 def speculative_seconds(
-    target: Shape, draft: Shape, device: Device, *, contexts: tuple[int, int], gamma: int, acceptance: float
+    target: Shape, draft: Shape, device: Device, *, contexts: tuple[int, int], gamma: int, acceptance: Acceptance
 ) -> float:
     """Returns the seconds a token of speculative decoding (Leviathan et al. 2022, arXiv 2211.17192).
 
@@ -90,13 +117,11 @@ def speculative_seconds(
         device: computes both, one after the other.
         contexts: tokens before them, for the target and for the draft; RAPID's draft reads a shorter text.
         gamma: tokens proposed at a time.
-        acceptance: probability that a proposed token is accepted, each on its own.
+        acceptance: of proposed tokens.
     """
     proposing = gamma * decode_seconds(draft, device, contexts[1])
     checking = verify_seconds(target, device, contexts[0], gamma + 1)
-    certain = acceptance >= 1
-    gained = gamma + 1.0 if certain else (1 - acceptance ** (gamma + 1)) / (1 - acceptance)
-    return (proposing + checking) / gained
+    return (proposing + checking) / expected_tokens(gamma, acceptance)
 
 
 def _head_flops(shape: Shape, rows: int) -> float:

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ragvlc import packaged
 
-__all__ = ["Shape", "UnknownShape", "config_of", "shape_of"]
+__all__ = ["KNOWN", "Shape", "UnknownShape", "config_of", "shape_of"]
 
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
 _PLAIN_MLP = frozenset(
@@ -20,6 +21,25 @@ _PLAIN_MLP = frozenset(
 """Model types whose feed-forward layers have two matrices, not the three of a gated one."""
 _UNLIKE = ("kv_lora_rank", "ssm_cfg", "state_size", "mamba_d_state", "linear_num_value_heads", "encoder_layers")
 """Settings of models that are no plain stack of attention and feed-forward layers."""
+
+
+_FIELDS = ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim")
+_PUBLISHED = {
+    "llama-3.2-1b": (16, 2048, 32, 8, 64, 8192, 128256, True),
+    "llama-3.2-3b": (28, 3072, 24, 8, 128, 8192, 128256, True),
+    "llama-3.1-8b": (32, 4096, 32, 8, 128, 14336, 128256, False),
+    "llama-3.1-70b": (80, 8192, 64, 8, 128, 28672, 128256, False),
+    "qwen2.5-7b": (28, 3584, 28, 4, 128, 18944, 152064, False),
+    "qwen2.5-72b": (80, 8192, 64, 8, 128, 29568, 152064, False),
+}
+KNOWN: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        name: dict(zip((*_FIELDS, "intermediate_size", "vocab_size", "tie_word_embeddings"), sizes, strict=True))
+        | {"dtype": "bfloat16"}
+        for name, sizes in _PUBLISHED.items()
+    }
+)
+"""Sizes by name as their authors' `config.json` gives them, for estimates without a model at hand."""
 
 
 class UnknownShape(Exception):

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, median, quantiles
 from typing import Any
 
+from ragvlc.analysis.attention import telemetry
+from ragvlc.analysis.speculation import figures_of, speculation_of
 from ragvlc.core.answer import Answer, Prediction
 from ragvlc.core.data import Example, documents_key
 from ragvlc.core.families import Price
@@ -88,10 +90,12 @@ def summarise(
         "skipped": sum((skipped or {}).values()),
         "metrics": metrics,
         **_costs(answers),
+        **_agents(answers),
         **_shared_prefixes(
             [(one.get("group", one["id"]), found[one["id"]].answer) for one in examples if one["id"] in found]
         ),
         **(_latency(answers) if cold else {}),
+        **({} if (drafts := speculation_of(answers)) is None else figures_of(drafts)),
         "cost": _cost(answers, prices or {}),
         "scoring_tokens": sum(row.scoring.prompt_tokens + row.scoring.completion_tokens for row in found.values()),
     }
@@ -120,6 +124,21 @@ def _costs(answers: Sequence[Answer]) -> dict[str, Any]:
         "engine_seconds_reused": sum(answer.timing.engine_seconds for answer in answers if answer.reused),
         "process_bytes": max((answer.memory.get("process", 0) for answer in answers), default=0),
         "device_bytes": max((answer.memory.get("device", 0) for answer in answers), default=0),
+    }
+
+
+def _agents(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Returns what the agents of a question did, on average; nothing for a cell without any."""
+    told = [telemetry(answer) for answer in answers]
+    if not any(one.agents for one in told):
+        return {}
+    pairs = [one.pairs for one in told if one.pairs is not None]
+    return {
+        "agents": fmean(one.agents for one in told),
+        "paths": fmean(one.paths for one in told),
+        "prompt_tokens_per_call": fmean(one.prompt_tokens_per_call for one in told),
+        "completion_tokens_per_call": fmean(one.tokens_per_call for one in told),
+        "attention_pairs": fmean(pairs) if len(pairs) == len(told) else None,
     }
 
 
@@ -189,7 +208,7 @@ def metric_values(summary: Mapping[str, Any]) -> dict[str, float]:
 
     Names are `group/name`, because MLflow shows a section for each group. It sorts them by the alphabet and puts what
     has no group last, so these come in the order in which they are read: `score/`, `score/high/` and `score/low/` (its
-    bounds), `seconds/`, `spend/` (money, memory), `tokens/` and `totals/`.
+    bounds), `seconds/`, `speculation/`, `spend/` (money, memory), `tokens/` and `totals/`.
     """
     flat: dict[str, float] = {}
     for label, figures in summary["metrics"].items():
@@ -197,13 +216,15 @@ def metric_values(summary: Mapping[str, Any]) -> dict[str, float]:
         flat |= {place: float(figures[name]) for name, place in places.items() if figures[name] is not None}
     for name, value in summary.items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            flat[f"{_group(name)}/{name}"] = float(value)
+            flat[f"{_group(name)}/{name.removeprefix('speculation_')}"] = float(value)
     return flat
 
 
 def _group(name: str) -> str:
+    if name.startswith("speculation_"):
+        return "speculation"
     if "_seconds" in name:
         return "seconds"
-    if name.endswith("_tokens") or name == "calls":
+    if name.endswith(("_tokens", "_tokens_per_call")) or name in {"calls", "agents", "paths", "attention_pairs"}:
         return "tokens"
     return "spend" if name == "cost" or name.endswith("_bytes") else "totals"

@@ -109,10 +109,10 @@ def experiment_note(sweep: SweepRecord) -> str:
     about = f"{sweep.description}\n\n" if sweep.description else ""
     return (
         f"{about}One run for the sweep, and in it a child run for each cell. `score/` has the means, `score/low/` and "
-        "`score/high/` their bounds; `seconds/`, `spend/`, `tokens/` and `totals/` the rest. Sort by the tag "
-        "`ragvlc.order` for the order of the plan; `ragvlc.stale` marks cells that the sweep no longer has. Questions "
-        "are in the table `questions.json` of each cell, some of them as traces: the tag `ragvlc.question` finds one "
-        "in every cell."
+        "`score/high/` their bounds; `seconds/`, `speculation/`, `spend/`, `tokens/`, `totals/` the rest. Sort by the "
+        "tag `ragvlc.order` for the order of the plan; `ragvlc.stale` marks cells that the sweep no longer has. "
+        "Questions are in the table `questions.json` of each cell, some of them as traces: the tag `ragvlc.question` "
+        "finds one in every cell."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,15 @@ FAMILIES: dict[str, type[Component]] = {
 # Kinds that cannot do with their defaults, and the least they need. Documented in the kind's own docstring.
 LEAST: dict[tuple[str, str], dict[str, Any]] = {
     ("routers", "always"): {"route": "full"},
+    ("routers", "by_budget"): {"prefer": ["full", "closed"], "tokens": 150},
+    ("routers", "by_length"): {"rag": "closed", "limit": 40},
+    ("routers", "learned"): {"model": str(Path(__file__).parents[1] / "routers" / "learned.json")},
+    ("routers", "pre_route"): {"routes": {"closed": "from memory", "full": "the whole text"}},
+    ("routers", "rules"): {
+        "rules": [{"classes": ["reasoning"], "route": "full"}, {"longer_than": 60, "route": "closed"}],
+        "otherwise": "full",
+    },
+    ("routers", "similarity"): {"rag": "closed"},
     ("generators", "openai_compatible"): {"url": "http://127.0.0.1:8000/v1", "model": "m"},
     ("generators", "langchain"): {"chat_model": "langchain_core.language_models:FakeListChatModel"},
     ("metrics", "llm_judge"): {"judge": "scripted"},
@@ -54,6 +64,11 @@ def data_folder(tmp_path_factory) -> str:
     (folder / "questions.jsonl").write_text(json.dumps(question) + "\n")
     (folder / "tower.txt").write_text(document["text"])
     (folder / "questions.csv").write_text("question,answers\nHow high?,31 metres\n")
+    task = folder / "qmsum"
+    task.mkdir()
+    (task / "corpus.jsonl").write_text(json.dumps({"doc_id": "d", "text": document["text"]}) + "\n")
+    (task / "queries.jsonl").write_text(json.dumps({"qid": "q", "text": question["question"]}) + "\n")
+    (task / "qrels.jsonl").write_text(json.dumps({"qid": "q", "doc_id": "d"}) + "\n")
     row = {"question": question["question"], "answers": question["answers"], "text": document["text"]}
     (folder / "rows.json").write_text(json.dumps(row) + "\n")
     return str(folder)
@@ -68,6 +83,9 @@ def build(data_folder):
         "folder": {"path": data_folder, "questions": "questions.csv"},
         "huggingface": {"path": "json", "data_files": [f"{data_folder}/rows.json"], "columns": columns},
         "jsonl": {"path": data_folder},
+        "longembed": {"path": data_folder, "task": "qmsum"},
+        "needle": {"length": 128, "documents": 12, "questions": 12},
+        "passkey": {"length": 128, "documents": 12, "questions": 12},
     }
 
     def build(family: str, kind: str, **settings):

@@ -21,12 +21,15 @@ BY_CONTENT = {
     ("datasets", "jsonl", "documents"),
     ("datasets", "jsonl", "questions"),
     ("datasets", "folder", "path"),
+    ("datasets", "longembed", "path"),
+    ("datasets", "needle", "haystack"),
     ("datasets", "huggingface", "path"),
     ("datasets", "huggingface", "data_files"),
     ("generators", "transformers", "model"),
     ("generators", "vllm", "model"),
     ("generators", "openai_compatible", "tokenizer_from"),
     ("generators", "langchain", "tokenizer_from"),
+    ("routers", "learned", "model"),
 }
 
 
@@ -109,10 +112,11 @@ def candidates(value: Any, annotation: Any) -> Iterator[Any]:  # noqa: PLR0911, 
                 yield from ({**value.spec(), name: other} for other in others)
     elif isinstance(value, Mapping):
         yield from ({**value, "name": "x"}, {**value, "name": 1}, {**value, "seed": None}, {**value, "title": "x"})
+        yield from ({**value, "name": {"prompt": 1.0, "completion": 1.0}}, {**value, "name": ("x",)})
     elif isinstance(value, tuple):
         yield from ((*value, "x"), ("pass",), ("long",), value[:1])
     elif value is None:
-        yield from (3, 8, 0.5, "x", True, ("x",), (1, 2), "NAME", {"prompt": 1.0, "completion": 1.0})
+        yield from (3, 8, 0.5, "x", "grouped", True, ("x",), (1, 2), "NAME", {"prompt": 1.0, "completion": 1.0})
 
 
 def test_every_setting_is_in_the_key_unless_it_is_execution(any_kind, build):

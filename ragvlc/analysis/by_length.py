@@ -1,0 +1,277 @@
+"""Retrieval by the length of documents, and over several tasks as LongEmbed adds them up.
+
+Zhu et al. 2024 (LongEmbed, arXiv 2404.12096): a question ranks documents of one length; a task with lengths scores the
+mean over its lengths of nDCG@1, a task without them nDCG@10; the benchmark's figure is the mean over its tasks.
+
+A question's length is the tag `length`, which the data sets `passkey`, `needle`, `longembed` and JSON Lines sets with
+`meta.length` give it, so it may come from one set of several lengths or from a sweep over `dataset.length`.
+
+Differences: each length counts the same in a task's mean, however many questions it has; means have intervals,
+resampled by cluster: the same question at several lengths counts as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from ragvlc.analysis._drawing import label as written
+from ragvlc.analysis._drawing import legend, look, mark, numbers, panels
+from ragvlc.analysis.tables import Entry, Table
+from ragvlc.statistics import Interval, mean_interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ragvlc.sweep.results import CellResult, Results
+
+__all__ = ["CAPTION", "System", "Task", "draw", "length_tables", "long_tasks", "tasks"]
+
+WITH_LENGTHS, WITHOUT = "ndcg_at_1", "ndcg_at_10"
+NOTE = (
+    "Mean score of the questions of each length, in tokens or in words as the data set counts; mean: over the lengths, "
+    "each counting the same, and in brackets its 95 % interval."
+)
+CAPTION = "Mean score of the questions over documents of each length; hollow: controls."
+MOST_PANELS = 6
+STYLES = ("solid", (0, (5, 2)), (0, (1, 1.5)))
+OVERALL = (
+    "LongEmbed's way: nDCG@1, averaged over the lengths, for tasks with lengths ({with_lengths}), else nDCG@10; mean: "
+    "over the tasks."
+)
+
+
+@dataclass(frozen=True)
+class System:
+    """What was scored on a task: a pipeline with its settings, those of the data set aside.
+
+    Attributes:
+        label: pipeline and the settings that tell its systems apart.
+        control: whether it reads gold.
+        cells: one a length, or one over all lengths; with repeats, several.
+    """
+
+    label: str
+    control: bool
+    cells: tuple[CellResult, ...]
+
+    def points(self, metric: str) -> dict[float, Interval]:
+        """Returns the mean of each length's questions; each question counts with the mean of its repeats."""
+        return {length: mean_interval(*_values(found)) for length, found in self._scores(metric).items()}
+
+    def mean(self, metric: str, *, over_lengths: bool) -> Interval:
+        """Returns the mean over the lengths, each counting the same; without lengths, over the questions."""
+        found = self._scores(metric) if over_lengths else {0.0: self._all(metric)}
+        found = {length: own for length, own in found.items() if own}
+        values: list[float | None] = []
+        clusters: list[str] = []
+        count = sum(map(len, found.values()))
+        for own in found.values():
+            # So weighted, the mean of all values is the mean of the lengths' means, and resampling goes by cluster.
+            weight = count / len(found) / len(own)
+            values += [score * weight for score, _ in own.values()]
+            clusters += [cluster for _, cluster in own.values()]
+        return mean_interval(values, clusters)
+
+    def _scores(self, metric: str) -> dict[float, dict[str, tuple[float, str]]]:
+        found: dict[float, dict[str, tuple[float, str]]] = {}
+        for length in sorted({length for cell in self.cells for length in _lengths(cell).values()}):
+            names = [{name for name, own in _lengths(cell).items() if own == length} for cell in self.cells]
+            found[length] = _pooled([(cell, own) for cell, own in zip(self.cells, names, strict=True) if own], metric)
+        return found
+
+    def _all(self, metric: str) -> dict[str, tuple[float, str]]:
+        return _pooled([(cell, set(cell.examples)) for cell in self.cells], metric)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set, whatever its lengths.
+
+    Attributes:
+        name: of the data set, with its settings but the length.
+        systems: in the order of the sweep.
+    """
+
+    name: str
+    systems: tuple[System, ...]
+
+    @cached_property
+    def lengths(self) -> tuple[float, ...]:
+        """Of its documents, rising; none where questions have no length."""
+        cells = [cell for system in self.systems for cell in system.cells]
+        return tuple(sorted({length for cell in cells for length in _lengths(cell).values()}))
+
+    def measure(self, metrics: Sequence[str]) -> str | None:
+        """Returns the metric that LongEmbed scores it by, if it is one of these."""
+        wanted = WITH_LENGTHS if self.lengths else WITHOUT
+        return wanted if wanted in metrics else None
+
+
+def tasks(results: Results) -> list[Task]:
+    """Returns what was scored, by data set and by system, cells over several lengths of one data set together."""
+    names = [_named(cell.facts) for cell in results.cells]
+    labels = _labels(results.cells)
+    found = []
+    for name in dict.fromkeys(names):
+        groups: dict[str, list[CellResult]] = {}
+        for cell, own, label in zip(results.cells, names, labels, strict=True):
+            if own == name:
+                groups.setdefault(label, []).append(cell)
+        systems = tuple(System(label, any(c.control for c in cells), tuple(cells)) for label, cells in groups.items())
+        found.append(Task(name, systems))
+    return found
+
+
+def length_tables(results: Results) -> list[Table]:
+    """Returns a table by length for each data set that has several, and one over all of them if there are more."""
+    found = tasks(results)
+    metric = WITH_LENGTHS if WITH_LENGTHS in results.metrics else results.metric()
+    tables = [_by_length(task, metric) for task in found if len(task.lengths) > 1]
+    measured = {task.name: measure for task in found if (measure := task.measure(results.metrics))}
+    if len(found) > 1 and len(measured) == len(found) and any(task.lengths for task in found):
+        tables.append(_overall(found, measured))
+    return tables
+
+
+def long_tasks(results: Results) -> list[Task]:
+    """Returns the data sets that have several lengths."""
+    return [task for task in tasks(results) if len(task.lengths) > 1]
+
+
+def draw(found: Sequence[Task], metric: str) -> Figure:
+    """Returns scores over the length, a panel for each data set and a line for each system, of equal look in all."""
+    labels = list(dict.fromkeys(system.label for task in found for system in task.systems))
+    with look():
+        drawn, places = panels([task.name for task in found[:MOST_PANELS]], f"{metric} by length")
+        for place, task in zip(places, found, strict=False):
+            for system in task.systems:
+                points = [(length, one.mean) for length, one in system.points(metric).items() if one.mean is not None]
+                colour, marker = mark(labels.index(system.label))
+                place.plot(
+                    [length for length, _ in points], [mean for _, mean in points],
+                    color=colour, marker=marker, markersize=5, label=written(_title(system)),
+                    linestyle=STYLES[labels.index(system.label) // 7 % len(STYLES)],
+                    markerfacecolor="none" if system.control else colour,
+                )  # fmt: skip
+            numbers(place, task.lengths, few=True)
+            place.tick_params(axis="x", labelrotation=45)
+            place.set_xlabel("length of the documents")
+            place.set_ylabel(written(metric))
+            low, high = place.get_ylim()
+            if place.dataLim.y0 >= 0 and place.dataLim.y1 <= 1:
+                place.set_ylim(max(low, -0.03), min(high, 1.03))
+        legend(drawn, places)
+    return drawn
+
+
+def _by_length(task: Task, metric: str) -> Table:
+    heads = (*(f"{length:,.10g}" for length in task.lengths), "mean")
+    best = _best([system.mean(metric, over_lengths=True).mean for system in task.systems if not system.control])
+    rows = []
+    for system in task.systems:
+        points = system.points(metric)
+        entries = [
+            Entry(points[length].mean, digits=2, score=True) if length in points else Entry() for length in task.lengths
+        ]
+        mean = system.mean(metric, over_lengths=True)
+        top = mean.mean is not None and mean.mean == best and not system.control
+        whole = len(points) == len(task.lengths)
+        entries.append(Entry(mean.mean, mean.low, mean.high, 2, best=top, score=True) if whole else Entry())
+        rows.append((_title(system), tuple(entries)))
+    return Table(f"{metric} by length: {task.name}", heads, tuple(rows), NOTE)
+
+
+def _overall(found: Sequence[Task], measured: Mapping[str, str]) -> Table:
+    scores: dict[str, dict[str, float]] = {}
+    titles: dict[str, str] = {}
+    for task in found:
+        for system in task.systems:
+            mean = system.mean(measured[task.name], over_lengths=bool(task.lengths)).mean
+            titles.setdefault(system.label, _title(system))
+            scores.setdefault(system.label, {})
+            if mean is not None and set(system.points(measured[task.name])) >= set(task.lengths):
+                scores[system.label][task.name] = mean
+    rivals = {system.label for task in found for system in task.systems if not system.control}
+    means = {label: fmean(own.values()) for label, own in scores.items() if len(own) == len(found)}
+    best = _best([mean for label, mean in means.items() if label in rivals])
+    rows = []
+    for label, own in scores.items():
+        entries = [Entry(own.get(task.name), digits=2, score=True) for task in found]
+        mean = means.get(label)
+        entries.append(Entry(mean, digits=2, best=mean is not None and mean == best and label in rivals, score=True))
+        rows.append((titles[label], tuple(entries)))
+    with_lengths = ", ".join(task.name for task in found if task.lengths)
+    heads = (*(task.name for task in found), "mean")
+    return Table("Over the tasks", heads, tuple(rows), OVERALL.format(with_lengths=with_lengths))
+
+
+def _title(system: System) -> str:
+    return f"{system.label} (control)" if system.control else system.label
+
+
+def _best(means: Sequence[float | None]) -> float | None:
+    return max((mean for mean in means if mean is not None), default=None)
+
+
+def _lengths(cell: CellResult) -> dict[str, float]:
+    """Returns the length of each question that has one."""
+    given = {name: facts["tags"].get("length") for name, facts in cell.examples.items()}
+    return {
+        name: float(value)
+        for name, value in given.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+
+
+def _pooled(cells: Sequence[tuple[CellResult, set[str]]], metric: str) -> dict[str, tuple[float, str]]:
+    """Returns the score and cluster of each of these questions that has a score: the mean of its repeats."""
+    scores: dict[str, list[float]] = {}
+    clusters: dict[str, str] = {}
+    for cell, names in cells:
+        for name, score in cell.scores(metric).items():
+            if name in names and score is not None:
+                scores.setdefault(name, []).append(score)
+                clusters[name] = cell.examples[name]["cluster"] or name
+    return {name: (fmean(own), clusters[name]) for name, own in scores.items()}
+
+
+def _values(found: Mapping[str, tuple[float, str]]) -> tuple[list[float | None], list[str]]:
+    return [score for score, _ in found.values()], [cluster for _, cluster in found.values()]
+
+
+def _named(facts: Mapping[str, Any]) -> str:
+    """Returns a data set's name with its settings on axes, its length aside."""
+    words = [str(facts["dataset"])]
+    for path, value in facts["settings"].items():
+        inner = path.removeprefix("dataset.")
+        if path.startswith("dataset.") and inner not in ("length", "kind", "task") and str(value) not in words[0]:
+            words.append(f"{inner}={value}")
+    return " ".join(words)
+
+
+def _labels(cells: Sequence[CellResult]) -> list[str]:
+    """Returns for each cell its pipeline with the settings that tell the pipeline's systems apart."""
+    seen: dict[tuple[str, str], set[str]] = {}
+    own = [_own_settings(cell.facts) for cell in cells]
+    for cell, settings in zip(cells, own, strict=True):
+        for path, value in settings.items():
+            seen.setdefault((cell.facts["pipeline"], path), set()).add(value)
+    labels = []
+    for cell, settings in zip(cells, own, strict=True):
+        pipeline = str(cell.facts["pipeline"])
+        told = {path: value for path, value in settings.items() if len(seen[pipeline, path]) > 1}
+        lasts = [path.rpartition(".")[2] for path in told]
+        words = [
+            f"{last if lasts.count(last) == 1 else path}={value}"
+            for last, (path, value) in zip(lasts, told.items(), strict=True)
+        ]
+        labels.append(" ".join([pipeline, *words]))
+    return labels
+
+
+def _own_settings(facts: Mapping[str, Any]) -> dict[str, str]:
+    return {path: str(value) for path, value in facts["settings"].items() if path.partition(".")[0] != "dataset"}

@@ -1,0 +1,268 @@
+"""What the routes of a pipeline that decode speculatively will gain behind a context, beside what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ragvlc.analysis.speculation import Speculation
+from ragvlc.core.component import Component
+from ragvlc.core.errors import ConfigError, nearest
+from ragvlc.core.families import Generator
+from ragvlc.estimate.history import History, Speculated
+from ragvlc.estimate.rates import Machine, device_for, shape_for, window_for
+from ragvlc.estimate.roofline import Acceptance, Device
+from ragvlc.estimate.shapes import KNOWN, Shape, UnknownShape, config_of, shape_of
+from ragvlc.estimate.speculation import BreakEven, Point, Speculator
+from ragvlc.pipeline import Pipeline
+from ragvlc.routes._speculating import Speculating
+
+__all__ = ["ASSUMED", "Compared", "Forecast", "Given", "forecasts", "speculating_routes"]
+
+ASSUMED = 0.75
+"""Acceptance where nothing is given and nothing was measured."""
+_ENOUGH = 30
+"""Judged tokens from which on a place of a draft has an acceptance of its own."""
+_ALIKE = ("kind", "eta", "mode", "tail", "tail_threshold", "temperature", "top_p", "share", "minimum", "floor")
+"""Settings of a route on which acceptance depends, beside its models and texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is taken to be so.
+
+    Attributes:
+        acceptance: of proposed tokens; None for what was measured, else `ASSUMED`.
+        shapes: sizes in place of the models' own, by role: a name in `KNOWN`, a folder or a model of the local cache.
+        machine: what computes.
+    """
+
+    acceptance: float | None = None
+    shapes: Mapping[str, str] | None = None
+    machine: Machine = Machine()
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A stored cell beside what is predicted for its contexts, draft length and acceptance.
+
+    Attributes:
+        name: of its sweep and cell.
+        gamma: tokens drafted at a time.
+        sums: measured.
+        point: predicted.
+    """
+
+    name: str
+    gamma: int
+    sums: Speculation
+    point: Point
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures as JSON values."""
+        return {
+            "cell": self.name,
+            "answers": self.sums.answers,
+            "acceptance": self.sums.token_acceptance,
+            "tokens_a_second": self.sums.tokens_a_second,
+            "plain_tokens_a_second": self.sums.plain_tokens_a_second,
+            "speedup": self.sums.speedup,
+            "predicted": _point_form(self.point),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """When one route's speculation pays.
+
+    Attributes:
+        route: name.
+        models: of target and drafter.
+        asked: at the context asked for, with the route's own draft length.
+        best: at that context, with the best draft length.
+        own_break_even: from which context on the route's own draft length pays.
+        break_even: from which on the best one does.
+        table: contexts (rows) by draft lengths (columns).
+        measured: stored cells of the same models.
+        notes: what the figures rest on.
+    """
+
+    route: str
+    models: str
+    asked: Point
+    best: Point
+    own_break_even: BreakEven
+    break_even: BreakEven
+    table: tuple[tuple[Point, ...], ...]
+    measured: tuple[Compared, ...]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns everything as JSON values; a break-even of null is never."""
+        return {
+            "route": self.route,
+            "models": self.models,
+            "asked": _point_form(self.asked),
+            "best": _point_form(self.best),
+            "own_break_even": asdict(self.own_break_even),
+            "break_even": asdict(self.break_even),
+            "table": [_point_form(point) for row in self.table for point in row],
+            "measured": [one.to_json() for one in self.measured],
+            "notes": list(self.notes),
+        }
+
+
+def speculating_routes(pipeline: Pipeline) -> dict[str, Speculating]:
+    """Returns the routes that decode speculatively by name; one inside another under the outer one's name."""
+    return {name: found for name, route in pipeline.routes.items() for found in _speculating(route)}
+
+
+def forecasts(pipeline: Pipeline, context: int, runs: str | Path = "runs", given: Given = Given()) -> list[Forecast]:
+    """Returns when the speculation of a pipeline's routes pays. Opens no model.
+
+    Args:
+        pipeline: with at least one such route.
+        context: tokens that the target reads.
+        runs: folder of results that say what was accepted and how fast it was.
+        given: what is taken to be so.
+
+    Raises:
+        ConfigError: no route speculates, or a size or the device is not known.
+    """
+    routes = speculating_routes(pipeline)
+    if not routes:
+        kinds = ", ".join(route.kind for route in pipeline.routes.values())
+        raise ConfigError(f"no route of this pipeline decodes speculatively ({kinds}). Take one of kind: rapid.")
+    unknown = sorted(set(given.shapes or ()) - set(pipeline.generators))
+    if unknown:
+        known = list(pipeline.generators)
+        raise ConfigError(
+            [f"--shape {role}: no such role. Known: {', '.join(known)}.{nearest(role, known)}" for role in unknown]
+        )
+    history = History(Path(runs))
+    return [_forecast(name, route, pipeline, context, history, given) for name, route in routes.items()]
+
+
+def _forecast(
+    name: str, route: Speculating, pipeline: Pipeline, context: int, history: History, given: Given
+) -> Forecast:
+    notes: list[str] = []
+    models = [pipeline.generators[role] for role in (route.generator, route.draft)]
+    sized = [
+        (given.shapes or {}).get(role) or str(model.spec().get("model", model.kind))
+        for role, model in zip((route.generator, route.draft), models, strict=True)
+    ]
+    target, draft = (
+        _shape(role, model, given) for role, model in zip((route.generator, route.draft), models, strict=True)
+    )
+    device = _device(models[0], given, notes)
+    past = [] if given.shapes else history.speculated(models[0], models[1])
+    acceptance = _acceptance(route, past, given, notes)
+    model = Speculator(target, draft, device, route.draft_reads, acceptance)
+    best = model.best(context)
+    gammas = sorted({1, 2, 4, 8, 16, route.gamma, best.gamma})
+    contexts = [max(1, context * times // 16) for times in (1, 4, 16, 64, 256)]
+    notes += _limits(model, context, [] if given.shapes else models)
+    notes += ["Measured figures are those of the machines that the stored answers came from."] if past else []
+    return Forecast(
+        route=name,
+        models=sized[0] if sized[0] == sized[1] else f"{sized[0]} from {sized[1]}",
+        asked=model.at(context, route.gamma),
+        best=best,
+        own_break_even=model.break_even(route.gamma),
+        break_even=model.break_even(),
+        table=tuple(map(tuple, model.table(contexts, gammas))),
+        measured=tuple(_compared(one, model) for one in past),
+        notes=tuple(notes),
+    )
+
+
+def _speculating(part: Component) -> Iterator[Speculating]:
+    if isinstance(part, Speculating):
+        yield part
+    for inner in part.parts():
+        yield from _speculating(inner)
+
+
+def _shape(role: str, model: Generator, given: Given) -> Shape:
+    named = (given.shapes or {}).get(role)
+    if named is not None and named in KNOWN:
+        return shape_of(KNOWN[named])
+    if named is not None:
+        try:
+            return shape_of(config_of(named))
+        except UnknownShape as error:
+            known = ", ".join(KNOWN)
+            raise ConfigError(
+                f"--shape {role}={named}: {error}. Known: {known}, or a model's folder.{nearest(named, KNOWN)}"
+            ) from error
+    notes: list[str] = []
+    found = shape_for(model, notes)
+    if found is None:
+        reason = notes[0] if notes else f"a generator of kind '{model.kind}' says nothing of its model's size"
+        raise ConfigError(
+            f"generators.{role}: {reason}. Give one with --shape {role}=NAME, such as {role}={next(iter(KNOWN))}."
+        )
+    return found
+
+
+def _device(model: Generator, given: Given, notes: list[str]) -> Device:
+    device = device_for(model, given.machine, launched=False)
+    if device is None:
+        raise ConfigError("what computes is not known here. Name it with --device, such as h200.")
+    bandwidth = device.bandwidth * device.traffic_share / 1e9
+    notes.append(
+        f"By bytes and arithmetic on {device.name}: {bandwidth:,.0f} GB/s reached ({device.traffic_share:.0%} of its "
+        f"bandwidth), {device.compute_share:.0%} of its operations"
+        + (f", {device.launch_seconds * 1e3:.2g} ms a layer at least." if device.launch_seconds else ", no launches.")
+    )
+    return device
+
+
+def _acceptance(route: Speculating, past: Sequence[Speculated], given: Given, notes: list[str]) -> Acceptance:
+    """Returns what is given, or else measured under like settings, or else assumed."""
+    if given.acceptance is not None:
+        notes.append(f"Acceptance {given.acceptance:g} of every token behind accepted ones, as given.")
+        return given.acceptance
+    own = route.spec()
+    alike = [one.sums for one in past if all(one.route.get(name) == own.get(name) for name in _ALIKE)]
+    sums = sum(alike, Speculation())
+    if sums.token_acceptance is None:
+        notes.append(f"Acceptance taken as {ASSUMED:g} of every token behind accepted ones: nothing measured.")
+        return ASSUMED
+    notes.append(
+        f"Acceptance {sums.token_acceptance:.2f} behind accepted tokens, as measured in {sums.answers:,} stored answers"
+        f" (by place in the draft where {_ENOUGH} or more were judged)."
+    )
+    return _by_place(sums)
+
+
+def _by_place(sums: Speculation) -> Acceptance:
+    """Returns the acceptance of each place with enough judged tokens; the mean stands for those beyond."""
+    mean = sums.token_acceptance or 0.0
+    own = [accepted / judged for accepted, judged in zip(sums.accepted, sums.judged, strict=True) if judged >= _ENOUGH]
+    return (*own, mean)
+
+
+def _compared(one: Speculated, model: Speculator) -> Compared:
+    sums, gamma = one.sums, int(one.route["gamma"])
+    contexts = [max(1, round(tokens / sums.answers)) for tokens in (sums.target_tokens, sums.draft_tokens)]
+    own = replace(model, reads=lambda _: contexts[1], acceptance=_by_place(sums))
+    return Compared(one.name, gamma, sums, own.at(contexts[0], gamma))
+
+
+def _limits(model: Speculator, context: int, models: Sequence[Generator]) -> Iterator[str]:
+    """Yields what stands against this context, though the figures are given."""
+    for one in models[:1]:
+        window = window_for(one, [])
+        if context > window:
+            yield f"The target's window is {window:,} tokens: figures beyond are for one that holds them."
+    held = model.target.held_bytes(context) + model.target.parameters * model.target.weight_bytes
+    if held > model.device.memory:
+        yield f"Weights and cache of the target take {held / 1e9:,.0f} GB, more than {model.device.name} has."
+
+
+def _point_form(point: Point) -> dict[str, float]:
+    return {**asdict(point), "speedup": point.speedup}

@@ -1,0 +1,169 @@
+"""When speculative decoding pays: seconds a token of it and of plain decoding, by context, draft length and acceptance.
+
+A round is `gamma` steps of the drafter and one forward pass of the target over `gamma + 1` tokens; it gives
+`expected_tokens` of them (Leviathan et al. 2022, arXiv 2211.17192). Steps and passes are as in `roofline`. RAPID (Chen
+et al. 2025, arXiv 2502.20330) gains behind long contexts, for its drafter reads a small part of what the target reads.
+
+Assumed: decoding alone, one text at a time, both models on one device that does nothing else; drafts and checks one
+after the other; prompts read; acceptance the same in all places of a draft, unless it was measured by place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ragvlc.estimate.roofline import Acceptance, Device, decode_seconds, expected_tokens, speculative_seconds
+from ragvlc.estimate.shapes import Shape
+
+__all__ = ["LONGEST", "MOST_GAMMA", "BreakEven", "Point", "Speculator"]
+
+MOST_GAMMA = 32
+"""Longest draft that is looked at for the best one."""
+LONGEST = 2**22
+"""Longest context that is looked at for the one from which speculation pays, in tokens."""
+_STEPS = 16
+"""Contexts looked at between one power of two and the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Both ways of decoding at one context and draft length.
+
+    Attributes:
+        context: tokens that the target has read.
+        draft_context: tokens that the drafter has read.
+        gamma: tokens drafted at a time.
+        tokens_a_round: that come of it.
+        plain_seconds: a token, of plain decoding.
+        seconds: a token, of speculative decoding.
+    """
+
+    context: int
+    draft_context: int
+    gamma: int
+    tokens_a_round: float
+    plain_seconds: float
+    seconds: float
+
+    @property
+    def speedup(self) -> float:
+        """How many times faster speculative decoding is."""
+        return self.plain_seconds / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEven:
+    """From which context on speculation pays.
+
+    Attributes:
+        context: from which on it is faster, in tokens; None if it is nowhere up to `LONGEST`.
+        until: from which on it is slower again; None if it stays faster.
+    """
+
+    context: int | None
+    until: int | None = None
+
+    @property
+    def words(self) -> str:
+        """The same in words."""
+        if self.context is None:
+            return "never"
+        if self.context == 1:
+            return "always" if self.until is None else f"below {self.until:,} tokens"
+        end = "" if self.until is None else f" to {self.until - 1:,}"
+        return f"from {self.context:,}{end} tokens"
+
+
+@dataclass(frozen=True)
+class Speculator:
+    """A target, its drafter and what computes both.
+
+    Attributes:
+        target: whose tokens they are.
+        draft: proposes.
+        device: computes both, one after the other.
+        reads: tokens that the drafter reads, by those that the target reads.
+        acceptance: of proposed tokens.
+    """
+
+    target: Shape
+    draft: Shape
+    device: Device
+    reads: Callable[[int], int]
+    acceptance: Acceptance
+
+    def at(self, context: int, gamma: int) -> Point:
+        """Returns both ways of decoding behind `context` tokens."""
+        beside = self.reads(context)
+        speculative = speculative_seconds(
+            self.target,
+            self.draft,
+            self.device,
+            contexts=(context, beside),
+            gamma=gamma,
+            acceptance=self.acceptance,
+        )
+        plain = decode_seconds(self.target, self.device, context)
+        return Point(context, beside, gamma, expected_tokens(gamma, self.acceptance), plain, speculative)
+
+    def best(self, context: int) -> Point:
+        """Returns the fastest draft length of up to `MOST_GAMMA`; of equals the shortest."""
+        return min((self.at(context, gamma) for gamma in range(1, MOST_GAMMA + 1)), key=lambda point: point.seconds)
+
+    def break_even(self, gamma: int | None = None) -> BreakEven:
+        """Returns from which context on speculation is faster than plain decoding.
+
+        Looked for at 16 contexts between one power of two and the next, then to the token between two of them. Where
+        what the drafter reads grows in steps, as by whole passages, the gain comes and goes at each step; then this is
+        one of those crossings.
+
+        Args:
+            gamma: tokens drafted at a time; None for the best number at each context.
+        """
+
+        def wins(context: int) -> bool:
+            point = self.best(context) if gamma is None else self.at(context, gamma)
+            return point.speedup > 1
+
+        contexts = _ladder()
+        found = [wins(context) for context in contexts]
+        if True not in found:
+            return BreakEven(None)
+        last = _last(found, True)
+        until = None
+        if last + 1 < len(found):
+            until = _between(contexts[last], contexts[last + 1], lambda context: not wins(context))
+        before = _last(found[:last], False)  # whatever is won and lost before that does not count
+        start = contexts[0] if before < 0 else _between(contexts[before], contexts[before + 1], wins)
+        return BreakEven(start, until)
+
+    def table(self, contexts: Sequence[int], gammas: Sequence[int]) -> list[list[Point]]:
+        """Returns the points of every context (rows) with every draft length (columns)."""
+        return [[self.at(context, gamma) for gamma in gammas] for context in contexts]
+
+
+def _ladder() -> list[int]:
+    """Returns contexts from 1 to `LONGEST`, each power of two and 15 between it and the next."""
+    found = {1, LONGEST}
+    power = 1
+    while power < LONGEST:
+        found |= {power + power * step // _STEPS for step in range(_STEPS)}
+        power *= 2
+    return sorted(found)
+
+
+def _last(found: Sequence[bool], wanted: bool) -> int:
+    """Returns the last place with this value, or -1."""
+    return max((place for place, value in enumerate(found) if value == wanted), default=-1)
+
+
+def _between(low: int, high: int, holds: Callable[[int], bool]) -> int:
+    """Returns the first number above `low` for which it holds; for `low` it does not, for `high` it does."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle
+    return high
