@@ -80,6 +80,8 @@ def test_every_command_of_the_tool_is_in_the_readme_or_in_its_help():
         "run",
         "score",
         "report",
+        "replay",
+        "fit-router",
         "show",
         "compare",
         "check",
@@ -91,7 +93,7 @@ def test_every_command_of_the_tool_is_in_the_readme_or_in_its_help():
     for name in names:
         assert re.search(rf"^\W*{name}\b", shown, flags=re.MULTILINE), name
     used = {command.split()[1] for command in commands()}
-    assert used | {"cache", "models", "schema"} == names
+    assert used | {"cache", "fit-router", "models", "schema"} == names
 
 
 def test_the_table_of_parts_lists_every_kind():
@@ -100,7 +102,7 @@ def test_the_table_of_parts_lists_every_kind():
     for family, cells in rows.items():
         assert tuple(re.findall(r"`(\w+)`", cells)) == known_kinds(family), family
     folders = {path.parent.name for path in (ROOT / "ragvlc").glob("*/__init__.py")}
-    assert set(rows) == folders - {"analysis", "cli", "core", "estimate", "langchain", "packaged", "sweep"}
+    assert set(rows) == folders - {"analysis", "cli", "core", "estimate", "langchain", "packaged", "replay", "sweep"}
 
 
 def test_the_sweep_in_the_readme_plans(tmp_path):
