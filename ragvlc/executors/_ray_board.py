@@ -26,7 +26,7 @@ class Board:
     worker has still to do. Questions stay with the worker that has begun with them, for it has their rankings.
 
     Jobs that were lost with a worker are done again by the next one, side by side. Those lost once more come last and
-    one at a time for each worker: if one of them is what kills workers, it takes no others with it.
+    each alone in its worker: if one of them is what kills workers, it takes no others with it.
 
     Args:
         tasks: in the order in which they are to be done.

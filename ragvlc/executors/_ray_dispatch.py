@@ -132,17 +132,19 @@ class Dispatch(Generic[ResultT]):
         """Gives workers jobs until each has its share, beginning with those that have least to do."""
         self._fleet.check_places()
         workers = self._fleet.standing[:1] if cold else list(self._fleet.standing)
-        dry: set[Place] = set()
+        dry = {one for one in workers if any(map(board.is_suspect, one.tasks))}  # what may kill takes no others along
         while (free := [one for one in workers if one not in dry]) and self._finishing < self._unfinished_at_most:
             share = math.ceil((len(board) + self._sent) / len(workers))
             place = min(free, key=lambda one: len(one.tasks))
             if (cold and (self._sent or self._finishing)) or len(place.tasks) >= min(self._sent_at_most, share):
                 return
-            suspected = any(board.is_suspect(task) for task in place.tasks)
-            task = board.take(place.number, suspects=not suspected)
+            task = board.take(place.number, suspects=not place.tasks)
             if task is None:
                 dry.add(place)
-            elif wanted(task.job):
+                continue
+            if board.is_suspect(task):
+                dry.add(place)
+            if wanted(task.job):
                 self._fleet.send(place, task, self._order(task.job))
                 self._sent += 1
             else:
