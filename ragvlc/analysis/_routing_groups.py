@@ -1,6 +1,6 @@
 """What routers are compared on: fixed routes and routers over the same questions by the same model.
 
-A *group* is what may be compared: cells over one data set whose settings agree in everything but routes and router. In
+A *group* is what may be compared: cells over one data set whose settings agree in everything but how they read. In
 it, a cell is *fixed* if it takes one route whatever is asked, a *router* if it chooses, before answering or (a wrapper)
 after. Controls, which read the right answer's place, have no part in it.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ragvlc.core.answer import Answer, Prediction
     from ragvlc.sweep.results import CellResult, Results
 
-__all__ = ["Arm", "Outcome", "RoutingGroup", "routing_groups"]
+__all__ = ["Arm", "Outcome", "RoutingGroup", "model_of", "routing_groups"]
 
 REFUSALS = "refusal_recall"
 """Where this metric is among those of a sweep, it scores the questions that the documents do not answer."""
@@ -152,7 +152,7 @@ def routing_groups(results: Results, metric: str | None = None) -> list[RoutingG
         groups: dict[str, list[CellResult]] = {}
         for cell in cells:
             if not cell.control and cell.rows:
-                groups.setdefault(_setting(cell), []).append(cell)
+                groups.setdefault(model_of(cell), []).append(cell)
         for setting, members in groups.items():
             title = ", ".join(word for word in (setting, dataset) if word)
             group = _group(title, members, chosen)
@@ -161,11 +161,11 @@ def routing_groups(results: Results, metric: str | None = None) -> list[RoutingG
     return found
 
 
-def _setting(cell: CellResult) -> str:
-    """Returns in words what sets a cell apart besides routes and router."""
+def model_of(cell: CellResult) -> str:
+    """Returns in words what sets a cell apart besides the data and how it reads: routes, router, embedding models."""
     words = []
     for path, value in cell.facts["settings"].items():
-        if path.partition(".")[0] not in ("router", "routes", "dataset"):
+        if path.partition(".")[0] not in ("router", "routes", "dataset", "embedders"):
             words.append(str(value) if path == "model" else f"{path}={value}")
     return ", ".join(words)
 

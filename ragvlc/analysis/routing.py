@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis._routing_break_even import BreakEven, break_even
-from ragvlc.analysis._routing_groups import Arm, RoutingGroup, routing_groups
+from ragvlc.analysis._routing_groups import Arm, RoutingGroup, model_of, routing_groups
 from ragvlc.analysis._routing_measures import (
     Curve,
     Measures,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ragvlc.sweep.results import Results
 
-__all__ = ["RoutingReport", "routing_frame", "routing_groups", "routing_reports", "routing_tables"]
+__all__ = ["RoutingReport", "model_of", "routing_frame", "routing_groups", "routing_reports", "routing_tables"]
 
 NOTE = (
     "Quality: {metric}{refusals}, with its 95 % interval. Gain: against the best single route (*), question by "

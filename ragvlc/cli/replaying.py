@@ -61,7 +61,7 @@ def _spec(
 ) -> Replay:
     """Returns the replay that is meant: a YAML file's own, or one over the file or folder named."""
     from ragvlc import config
-    from ragvlc.replay.spec import Replay
+    from ragvlc.replay.spec import Replay, is_replay
 
     given: dict[str, Any] = dict(settings)
     if questions is not None:
@@ -75,7 +75,8 @@ def _spec(
             raise ConfigError(f"--with {names}: '{answers}' is such a file itself. Give one of the two.")
         return Replay.load(answers, overrides=given)
     if not path.exists():
-        known = ", ".join(name for name in config.shipped("experiments") if name.startswith("routing"))
+        files = config.shipped("experiments").items()
+        known = ", ".join(name for name, file in files if is_replay(file))
         raise ConfigError(f"'{answers}' is neither a file of answers, a results folder nor a shipped replay: {known}.")
     if path.is_dir() and not is_results(path):
         raise ConfigError(f"{path}: no results here (cells.json is missing), and no file of answers.")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ragvlc.analysis.routing import model_of
 from ragvlc.core.answer import Answer, Prediction, Step
 from ragvlc.core.data import Example
 from ragvlc.core.errors import ConfigError, nearest
@@ -32,7 +33,8 @@ def read_runs(folder: Path, answers: Answers) -> Stored:
         DatasetError: its data set cannot be loaded.
     """
     results = Results.load(folder)
-    planned = {cell.key: cell.dataset for cell in plan(Sweep.load(folder / "sweep.yaml"))}
+    # By name, since a key holds the model's files, which may be on another machine.
+    planned = {cell.name: cell.dataset for cell in plan(Sweep.load(folder / "sweep.yaml"))}
     named = _named(results, answers)
     dropped: Counter[str] = Counter()
     blocks = []
@@ -44,7 +46,7 @@ def read_runs(folder: Path, answers: Answers) -> Stored:
         grouped = {model: own for model, own in grouped.items() if len(own) > 1}
         if not grouped:
             continue
-        source = planned.get(str(cells[0].facts["key"]))
+        source = planned.get(cells[0].name)
         if source is None:
             raise ConfigError(f"{folder}: cells.json and sweep.yaml do not agree. Run the sweep again.")
         examples = tuple(source.load())
@@ -106,18 +108,16 @@ def _one_route(cell: CellResult) -> str:
 
 
 def _model(cell: CellResult) -> str:
-    """Returns in words the settings that are neither of routes nor of the data."""
-    settings = cell.facts["settings"].items()
-    own = {path: value for path, value in settings if path.partition(".")[0] not in ("routes", "router", "dataset")}
-    words = [str(value) if path == "model" else f"{path}={value}" for path, value in own.items()]
-    return ", ".join([*words, *([f"repeat {cell.facts['repeat'] + 1}"] if cell.facts["repeat"] else [])])
+    """Returns in words the settings that are neither of how a cell reads nor of the data."""
+    words = [model_of(cell), *([f"repeat {cell.facts['repeat'] + 1}"] if cell.facts["repeat"] else [])]
+    return ", ".join(word for word in words if word)
 
 
 def _place(own: dict[str, CellResult], route: str, cell: CellResult, results: Results) -> None:
     if route in own:
         raise ConfigError(
             f"{results.name}: cells '{own[route].name}' and '{cell.name}' are both route '{route}'. "
-            "Name the cells to choose between in answers.routes."
+            f"Name the cells to choose between: --set 'answers.routes={{{cell.name}: {route}, CELL: NAME}}'."
         )
     own[route] = cell
 

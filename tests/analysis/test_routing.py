@@ -217,7 +217,8 @@ def test_groups_are_of_one_model_and_data_set(tmp_path: Path) -> None:
     for model in ("small", "large"):
         for one in cells(half=router(HALF)):
             path = "generators.main.model"
-            both.append({**one, "name": f"{one['name']} model={model}", "settings": {path: model, "router.limit": 3}})
+            own = {path: model, "router.limit": 3} | ({"embedders.main.model": "e"} if one["name"] == "full" else {})
+            both.append({**one, "name": f"{one['name']} model={model}", "settings": own})
     reports = routing_reports(write(tmp_path, questions(), both, metrics=("m",)))
     assert [one.group.title for one in reports] == [
         "generators.main.model=small, toy",
