@@ -40,7 +40,7 @@ MOST_PANELS = 6
 STYLES = ("solid", (0, (5, 2)), (0, (1, 1.5)))
 OVERALL = (
     "LongEmbed's way: nDCG@1, averaged over the lengths, for tasks with lengths ({with_lengths}), else nDCG@10; mean: "
-    "over the tasks."
+    "over the tasks; - where answers are owed."
 )
 
 
@@ -57,6 +57,11 @@ class System:
     label: str
     control: bool
     cells: tuple[CellResult, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every question of its cells has been asked."""
+        return all(cell.complete for cell in self.cells)
 
     def points(self, metric: str) -> dict[float, Interval]:
         """Returns the mean of each length's questions; each question counts with the mean of its repeats."""
@@ -170,7 +175,8 @@ def draw(found: Sequence[Task], metric: str) -> Figure:
 
 def _by_length(task: Task, metric: str) -> Table:
     heads = (*(f"{length:,.10g}" for length in task.lengths), "mean")
-    best = _best([system.mean(metric, over_lengths=True).mean for system in task.systems if not system.control])
+    rivals = [system for system in task.systems if system.complete and not system.control]
+    best = _best([system.mean(metric, over_lengths=True).mean for system in rivals])
     rows = []
     for system in task.systems:
         points = system.points(metric)
@@ -179,7 +185,7 @@ def _by_length(task: Task, metric: str) -> Table:
         ]
         mean = system.mean(metric, over_lengths=True)
         top = mean.mean is not None and mean.mean == best and not system.control
-        whole = len(points) == len(task.lengths)
+        whole = system.complete and len(points) == len(task.lengths)
         entries.append(Entry(mean.mean, mean.low, mean.high, 2, best=top, score=True) if whole else Entry())
         rows.append((_title(system), tuple(entries)))
     return Table(f"{metric} by length: {task.name}", heads, tuple(rows), NOTE)
@@ -191,9 +197,9 @@ def _overall(found: Sequence[Task], measured: Mapping[str, str]) -> Table:
     for task in found:
         for system in task.systems:
             mean = system.mean(measured[task.name], over_lengths=bool(task.lengths)).mean
-            titles.setdefault(system.label, _title(system))
+            titles.setdefault(system.label, f"{system.label} (control)" if system.control else system.label)
             scores.setdefault(system.label, {})
-            if mean is not None and set(system.points(measured[task.name])) >= set(task.lengths):
+            if mean is not None and system.complete and set(system.points(measured[task.name])) >= set(task.lengths):
                 scores[system.label][task.name] = mean
     rivals = {system.label for task in found for system in task.systems if not system.control}
     means = {label: fmean(own.values()) for label, own in scores.items() if len(own) == len(found)}
@@ -210,7 +216,8 @@ def _overall(found: Sequence[Task], measured: Mapping[str, str]) -> Table:
 
 
 def _title(system: System) -> str:
-    return f"{system.label} (control)" if system.control else system.label
+    marks = ["control"] * system.control + ["not complete"] * (not system.complete)
+    return f"{system.label} ({', '.join(marks)})" if marks else system.label
 
 
 def _best(means: Sequence[float | None]) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 import sweep_folders as made
@@ -125,6 +126,17 @@ def test_repeats_count_once(tmp_path):
         1.0: (0.5, 8),
         2.0: (0.5, 8),
     }
+
+
+def test_what_is_not_complete_is_marked_and_not_averaged(paper):
+    """Of a cell that was stopped, the questions answered so far may be the easy ones."""
+    stopped = [replace(cell, complete=cell.name != "bm25 qmsum") for cell in paper.cells]
+    passkey, _, overall = length_tables(Results(paper.folder, stopped, "bm25"))
+    assert figures_of(overall)["bm25"] == pytest.approx([1.0, 1.0, 1.0, None, 1.0, 1.0, None])
+    assert [entries[-1].best for _, entries in overall.rows] == [True, False]
+    assert figures_of(passkey)["bm25"][-1] == 1.0
+    stopped = [replace(cell, complete=cell.name != "bm25 passkey length=256") for cell in paper.cells]
+    assert figures_of(length_tables(Results(paper.folder, stopped, "bm25"))[0])["bm25 (not complete)"][-1] is None
 
 
 def test_what_is_missing_is_not_averaged(paper, tmp_path):
