@@ -31,7 +31,7 @@ CAPTIONS = {
 
 def routing_drawers(results: Results, metric: str) -> dict[str, Callable[[], Figure]]:
     """Returns what draws each figure, by name, for results with a router; nothing for those without."""
-    reports = [report for report in routing_reports(results, metric) if report.group.routers][:MOST_PANELS]
+    reports = routing_reports(results, metric, chosen=True)[:MOST_PANELS]
     if not reports:
         return {}
     found: dict[str, Callable[[], Figure]] = {"routing_tokens": partial(draw_tokens, reports)}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ragvlc.core.answer import Answer, Prediction
     from ragvlc.sweep.results import CellResult, Results
 
-__all__ = ["Arm", "Outcome", "RoutingGroup", "model_of", "routing_groups"]
+__all__ = ["Arm", "Outcome", "RoutingGroup", "model_of", "only_route", "routing_groups"]
 
 REFUSALS = "refusal_recall"
 """Where this metric is among those of a sweep, it scores the questions that the documents do not answer."""
@@ -171,7 +171,7 @@ def model_of(cell: CellResult) -> str:
 
 
 def _group(title: str, cells: Sequence[CellResult], metric: str) -> RoutingGroup | None:
-    fixed = [arm for cell in cells if (route := _only_route(cell)) and (arm := _arm(cell, metric, route)) is not None]
+    fixed = [arm for cell in cells if (route := only_route(cell)) and (arm := _arm(cell, metric, route)) is not None]
     if len(fixed) > MOST_FIXED:
         fixed = _best_of_routes(fixed)
     if len({arm.route for arm in fixed}) < 2:
@@ -182,7 +182,7 @@ def _group(title: str, cells: Sequence[CellResult], metric: str) -> RoutingGroup
         return None
     fixed.sort(key=lambda arm: arm.mean("prompt_tokens", questions) or 0.0)
     routers = [
-        _matched(arm, fixed) for cell in cells if not _only_route(cell) and (arm := _arm(cell, metric, "")) is not None
+        _matched(arm, fixed) for cell in cells if not only_route(cell) and (arm := _arm(cell, metric, "")) is not None
     ]
     characters = {name: sum(one.get("characters", ())) for name, one in facts.items()}
     return RoutingGroup(
@@ -212,7 +212,7 @@ def _best_of_routes(fixed: Sequence[Arm]) -> list[Arm]:
     return list(best.values())
 
 
-def _only_route(cell: CellResult) -> str:
+def only_route(cell: CellResult) -> str:
     """Returns the route of a cell that takes the same one whatever is asked; empty for a router or a wrapper."""
     routes = set()
     for row in cell.rows.values():

@@ -12,7 +12,7 @@ from ragvlc.analysis.breakdowns import Breakdown, by_position, by_tag, by_task, 
 from ragvlc.analysis.by_length import length_tables
 from ragvlc.analysis.passages import Passage, passages
 from ragvlc.analysis.reading import reading_cost
-from ragvlc.analysis.routing import RoutingReport, routing_reports, routing_tables
+from ragvlc.analysis.routing import routing_reports, routing_tables
 from ragvlc.analysis.speculation import speculation_tables
 from ragvlc.analysis.tables import Entry, Table, latency, title
 from ragvlc.analysis.verdict import Verdict, shown_cells
@@ -138,19 +138,18 @@ def incomplete(results: Results) -> list[str]:
 
 
 def special_tables(results: Results) -> list[Table]:
-    """Returns the tables that only some results have: of cold cells, agents, drafts, several lengths, routers."""
+    """Returns the tables that only some results have: of cold cells, agents, drafts, several lengths, routers.
+
+    What routing would be worth where nothing chooses, `ragvlc replay` says.
+    """
     single = [table for make in (latency, agents, reading_cost) if (table := make(results)) is not None]
-    return [*single, *speculation_tables(results), *length_tables(results), *routing_tables(_routed(results))]
+    routed = routing_tables(routing_reports(results, chosen=True))
+    return [*single, *speculation_tables(results), *length_tables(results), *routed]
 
 
 def routing_verdicts(results: Results) -> list[Verdict]:
     """Returns the answer of a replay: for each model and data set, what routing would have been worth."""
     return [Verdict(one.group.title, one.group.best.name, one.sentences) for one in routing_reports(results)]
-
-
-def _routed(results: Results) -> list[RoutingReport]:
-    """Returns the router reports of groups in which something chooses; for the others there is `ragvlc replay`."""
-    return [one for one in routing_reports(results) if one.group.routers]
 
 
 def breakdowns(results: Results, texts: Mapping[str, str] | None) -> list[Group]:
@@ -168,7 +167,8 @@ def breakdowns(results: Results, texts: Mapping[str, str] | None) -> list[Group]
             "place of the evidence in what was sent": by_position(shown, first, "context", texts),
         }
         groups += [Group(f"By {by}{of}", tuple(map(_table, tables))) for by, tables in found.items() if tables]
-    return groups + [Group(f"Routing: {one.group.title}", one.parts) for one in _routed(results) if one.parts]
+    routed = routing_reports(results, chosen=True)
+    return groups + [Group(f"Routing: {one.group.title}", one.parts) for one in routed if one.parts]
 
 
 def disputes(results: Results, texts: Mapping[str, str] | None) -> list[Dispute]:

@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis._routing_break_even import BreakEven, break_even
-from ragvlc.analysis._routing_groups import Arm, RoutingGroup, model_of, routing_groups
+from ragvlc.analysis._routing_groups import Arm, RoutingGroup, model_of, only_route, routing_groups
 from ragvlc.analysis._routing_measures import (
     Curve,
     Measures,
@@ -31,7 +31,15 @@ if TYPE_CHECKING:
 
     from ragvlc.sweep.results import Results
 
-__all__ = ["RoutingReport", "model_of", "routing_frame", "routing_groups", "routing_reports", "routing_tables"]
+__all__ = [
+    "RoutingReport",
+    "model_of",
+    "only_route",
+    "routing_frame",
+    "routing_groups",
+    "routing_reports",
+    "routing_tables",
+]
 
 NOTE = (
     "Quality: {metric}{refusals}, with its 95 % interval. Gain: against the best single route (*), question by "
@@ -133,18 +141,24 @@ class RoutingReport:
         return (_worth(self), *_levels(self.group, self.level))
 
 
-def routing_reports(results: Results, metric: str | None = None) -> tuple[RoutingReport, ...]:
+def routing_reports(results: Results, metric: str | None = None, *, chosen: bool = False) -> tuple[RoutingReport, ...]:
     """Returns a report for each group of cells in which there is something to choose between.
+
+    Args:
+        results: to report.
+        metric: of quality; the first by default.
+        chosen: only of groups in which a router or a wrapper does choose.
 
     Raises:
         ConfigError: no metric is called so.
     """
-    return _reports(results, results.metric(metric)) if results.metrics else ()
+    return _reports(results, results.metric(metric), chosen=chosen) if results.metrics else ()
 
 
 @lru_cache(maxsize=4)  # tables, parts and figures of one page are made of the same
-def _reports(results: Results, metric: str) -> tuple[RoutingReport, ...]:
-    return tuple(routing_report(group) for group in routing_groups(results, metric))
+def _reports(results: Results, metric: str, *, chosen: bool) -> tuple[RoutingReport, ...]:
+    groups = routing_groups(results, metric)
+    return tuple(routing_report(group) for group in groups if group.routers or not chosen)
 
 
 def routing_report(group: RoutingGroup) -> RoutingReport:

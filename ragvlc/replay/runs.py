@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ragvlc.analysis.routing import model_of
+from ragvlc.analysis.routing import model_of, only_route
 from ragvlc.core.answer import Answer, Prediction, Step
 from ragvlc.core.data import Example
 from ragvlc.core.errors import ConfigError, nearest
@@ -77,7 +77,7 @@ def _named(results: Results, answers: Answers) -> dict[str, str]:
     found: dict[str, str] = {}
     if not answers.routes:
         for cell in results.cells:
-            if not cell.control and not cell.cold and (route := _one_route(cell)):
+            if not cell.control and not cell.cold and (route := only_route(cell)):
                 found[cell.name] = route
         return found
     known = {name for cell in results.cells for name in (cell.name, *cell.facts["pipelines"])}
@@ -94,17 +94,6 @@ def _named(results: Results, answers: Answers) -> dict[str, str]:
         if names and not cell.control:
             found[cell.name] = answers.routes[names[0]]
     return found
-
-
-def _one_route(cell: CellResult) -> str:
-    answers = [row.answer for row in cell.rows.values() if row.answer is not None]
-    always = all(
-        answer.trace and answer.trace[0].name == "route" and answer.trace[0].facts.get("reason") == "always"
-        and not any(step.name in ("first", "then") for step in answer.trace)
-        for answer in answers
-    )  # fmt: skip
-    routes = {answer.route for answer in answers}
-    return routes.pop() if always and len(routes) == 1 else ""
 
 
 def _model(cell: CellResult) -> str:
