@@ -9,15 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from command_line import Cli, Said
 
-from ragvlc.cli.main import main
 from ragvlc.sweep.results import Results
 
 FULL = {
@@ -32,36 +30,6 @@ SWEEP: dict[str, Any] = {
     "metrics": ["contains", "choice_accuracy"],
     "tracker": "none",
 }
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Said]
-
-
-@pytest.fixture
-def ragvlc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Runs the command line here, in an empty folder; an exception that escapes fails the test."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RAGVLC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("COLUMNS", raising=False)
-
-    def call(*words: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["ragvlc", *words])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        return Said(code, *capsys.readouterr())
-
-    return call
 
 
 def write(path: str, value: Any) -> str:

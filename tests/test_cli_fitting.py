@@ -3,49 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+from command_line import Cli
 
-from ragvlc.cli.main import main
 from ragvlc.core.data import Document
 from ragvlc.pipeline import Pipeline
 
 # Half of the questions name what stands in the first lines; the full context gets the others right, too.
 TOPICS = ["pump", "mill", "lamp", "ferry", "tower", "bakery"]
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Said]
-
-
-@pytest.fixture
-def ragvlc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Runs the command line here, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RAGVLC_CACHE", str(tmp_path / "cache"))
-
-    def call(*words: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["ragvlc", *words])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        return Said(code, *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture

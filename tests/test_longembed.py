@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-import random
 
 import pytest
 
 from ragvlc import config
 from ragvlc.analysis.by_length import length_tables, tasks
-from ragvlc.core.data import ChunkSet, Hit, Query
-from ragvlc.core.engines import Run
-from ragvlc.core.families import Retriever
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.spec import Sweep
@@ -19,24 +15,6 @@ from ragvlc.testing import FunctionEngine, ScriptedPool
 
 LENGTHS = [96, 192, 384]
 QUESTIONS, DOCUMENTS = 30, 40
-
-
-class Shuffling(Retriever):
-    """Ranks documents by chance: the same for a question each time, another for each collection."""
-
-    def index(self, chunks: ChunkSet, run: Run) -> _Shuffled:
-        """Returns the index."""
-        return _Shuffled(chunks)
-
-
-class _Shuffled:
-    def __init__(self, chunks: ChunkSet) -> None:
-        self._chunks = chunks
-
-    def search(self, query: Query, n: int) -> list[Hit]:
-        order = list(self._chunks)
-        random.Random(f"{query.text}{order[0].document_id}").shuffle(order)
-        return [Hit(chunk, 1.0) for chunk in order[:n]]
 
 
 def searching(retriever):
@@ -52,7 +30,7 @@ def results(tmp_path_factory):
         "dataset": {"kind": "passkey"},
         "pipelines": {
             "bm25": searching({"kind": "bm25", "candidates": 100}),
-            "chance": searching({"kind": "test_longembed:Shuffling", "candidates": 100}),
+            "chance": searching({"kind": "test_retrieval_only:Shuffling", "candidates": 100}),
         },
         "axes": {"dataset": [{"kind": kind, **few} for kind in ("passkey", "needle")], "dataset.length": LENGTHS},
         "metrics": [
