@@ -109,7 +109,7 @@ class Form(Protocol):
         ...
 
     def step(self) -> None:
-        """Gives every active row one more token. All or nothing."""
+        """Gives every active row one more token. After a failure each row stands behind this step or before it."""
         ...
 
     def remove(self, rows: Sequence[Row]) -> None:

@@ -55,15 +55,26 @@ class Prefixes:
         """Keeps `trunk` no longer."""
         self._kept.pop(id(trunk), None)
 
-    def trim(self) -> None:
-        """Forgets what there is no room for."""
-        held = self.bytes
+    def trim(self, beside: int = 0) -> bool:
+        """Forgets what there is no room for, beside so many other bytes; whether that is enough.
+
+        Where it cannot be enough, nothing is forgotten for the others' sake.
+        """
+        held = self.bytes + beside
+        fits = held - sum(trunk.bytes for trunk in self._kept.values() if trunk.idle) <= self._room
+        if not fits:
+            held -= beside
         for trunk in list(self._kept.values()):
             if held <= self._room:
-                return
+                break
             if trunk.idle:
                 held -= trunk.bytes
                 self.forget(trunk)
+        return fits
+
+    def holds(self, trunk: Trunk) -> bool:
+        """Whether `trunk` is kept."""
+        return id(trunk) in self._kept
 
     def drop(self) -> bool:
         """Forgets all that no row works on; whether there was any."""

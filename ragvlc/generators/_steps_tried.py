@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ragvlc.generators._draws import Law
@@ -22,6 +24,8 @@ _SAME = 1e-3
 _ROUNDED = 0.1
 _READ = 18
 _TRIED = (1, 2, 3, 5, 11)
+_TIMED = 5
+"""Passes of which the fastest counts."""
 
 
 class TriedSteps:
@@ -34,10 +38,13 @@ class TriedSteps:
 
     Attributes:
         model: the same.
+        rows_in_turn: so many steps, one after the other, take no longer than one pass of the library's model. Measured
+            on a GPU by `find`; 1 on a CPU.
     """
 
     def __init__(self, model: PreTrainedModel, owner: str, *, anywhere: bool = False) -> None:
         self.model = model
+        self.rows_in_turn = 1
         self._owner = owner
         self._anywhere = anywhere
         self._looked = False
@@ -56,6 +63,8 @@ class TriedSteps:
         try:
             steps, problem = stepping_of(self.model, anywhere=self._anywhere)
             away = 0.0 if steps is None else self._distance(steps)
+            if steps is not None and self.model.device.type == "cuda":
+                self.rows_in_turn = self._rows_in_turn(steps)
         except Exception as error:  # noqa: BLE001 - whatever a compiler, a driver or a strange model raises
             return None, f"they failed ({first_line(error)})"
         if not away <= self._tolerated():
@@ -84,6 +93,28 @@ class TriedSteps:
         drawn = steps.draw(trunk, ids[:2], [0.3, 0.6, 0.9], law)
         behind = _away(_logs(plain.rows(ids[:2], 1, law)), _logs(drawn.rows[:1]))
         return max(behind, _away(expected, torch.cat(found)))
+
+    def _rows_in_turn(self, steps: Stepping) -> int:
+        """Returns how many steps of one row take as long as a pass of the library's model, whatever its rows."""
+        import torch
+
+        ids = torch.ones(_READ, dtype=torch.int64, device=self.model.device)
+        trunk = new_trunk([0], _READ + _TIMED + SPARE)
+        keys = TrunkKeys(self.model, trunk)
+        keys.forward(ids, 1)
+        whole = _fastest(lambda: float(keys.forward(ids[:1], 1)[0, 0]))
+        one = _fastest(lambda: float(steps.logits(trunk, [1], 1)[0, 0]))
+        return max(1, int(whole / one))
+
+
+def _fastest(work: Callable[[], float]) -> float:
+    """Returns seconds; `work` waits for the device."""
+    seconds = []
+    for _ in range(_TIMED):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
 
 
 def _logs(rows: torch.Tensor) -> torch.Tensor:

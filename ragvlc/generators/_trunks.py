@@ -90,7 +90,7 @@ class Trunk:
         end = max(self.used, len(self.tokens))
         if end + owed <= self.columns:
             return
-        self._compact()
+        self.compact()
         end = max(self.used, len(self.tokens))
         if end + owed <= self.columns:
             return
@@ -133,20 +133,8 @@ class Trunk:
                 branch.open_columns(self._sees[i : i + 1])
         return self._sees
 
-    def _opened(self, layer: int, like: torch.Tensor, which: int) -> torch.Tensor:
-        fresh = like.new_empty((1, like.shape[1], self.columns, like.shape[3]))
-        if self._source is not None:
-            trunk, shared = self._source
-            fresh[:, :, :shared] = trunk.layers[layer][which][:, :, :shared]
-        return fresh
-
-    def _grown(self, old: torch.Tensor) -> torch.Tensor:
-        fresh = old.new_empty((1, old.shape[1], self.columns, old.shape[3]))
-        fresh[:, :, : self.used] = old[:, :, : self.used]
-        return fresh
-
-    def _compact(self) -> None:
-        """Moves the columns that somebody still sees together."""
+    def compact(self) -> None:
+        """Moves the columns that somebody still sees behind the tokens together."""
         import torch
 
         own = sorted(column for branch in self.branches for column in branch.columns)
@@ -162,6 +150,38 @@ class Trunk:
             branch.columns = [places[column] for column in branch.columns]
         self.used = start + len(own)
         self._sees = None
+
+    def part(self, branch: Branch) -> Trunk:
+        """Gives a row at work a trunk of its own, with a copy of all that it sees here; returns that."""
+        import numpy as np
+        import torch
+
+        prompt, seen = branch.row.prompt, branch.shared + len(branch.columns)
+        own = Trunk(np.array(prompt), branch.parted_columns)
+        for layer, both in self.layers.items():
+            chosen = torch.tensor(branch.columns, device=both[0].device, dtype=torch.long)
+            fresh = [one.new_empty((1, one.shape[1], own.columns, one.shape[3])) for one in both]
+            for old, new in zip(both, fresh, strict=True):
+                new[:, :, : branch.shared] = old[:, :, : branch.shared]
+                new[:, :, branch.shared : seen] = old.index_select(2, chosen)
+            own.layers[layer] = fresh[0], fresh[1]
+        self.leave(branch)
+        own.used, branch.trunk, branch.shared = seen, own, len(prompt)
+        branch.columns = list(range(len(prompt), seen))
+        own.join(branch)
+        return own
+
+    def _opened(self, layer: int, like: torch.Tensor, which: int) -> torch.Tensor:
+        fresh = like.new_empty((1, like.shape[1], self.columns, like.shape[3]))
+        if self._source is not None:
+            trunk, shared = self._source
+            fresh[:, :, :shared] = trunk.layers[layer][which][:, :, :shared]
+        return fresh
+
+    def _grown(self, old: torch.Tensor) -> torch.Tensor:
+        fresh = old.new_empty((1, old.shape[1], self.columns, old.shape[3]))
+        fresh[:, :, : self.used] = old[:, :, : self.used]
+        return fresh
 
 
 @dataclass(slots=True, eq=False)
@@ -186,6 +206,17 @@ class Branch:
     def owner(self) -> bool:
         """Whether the trunk is this row's own prompt: such a row has nothing to compute behind the trunk at first."""
         return self.shared == len(self.row.prompt)
+
+    @property
+    def alone(self) -> bool:
+        """Whether all that stands in the trunk is this row's own text, in order."""
+        trunk = self.trunk
+        return self.owner and trunk.branches == [self] and trunk.used == self.shared + len(self.columns)
+
+    @property
+    def parted_columns(self) -> int:
+        """Columns of a trunk of its own: see `Trunk.part`."""
+        return self.shared + len(self.columns) + self.owed
 
     def open_columns(self, mask: torch.Tensor) -> None:
         """Unhides in `mask` [queries, columns] what every token of this row sees."""

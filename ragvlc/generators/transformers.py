@@ -31,7 +31,7 @@ from ragvlc.generators._chat import ChatTokenizer
 from ragvlc.generators._decoding import Ending, Form, Row
 from ragvlc.generators._dtypes import settled_dtype
 from ragvlc.generators._flat import Flat
-from ragvlc.generators._flat_alone import FlatAlone
+from ragvlc.generators._flat_fast import FastFlat
 from ragvlc.generators._gathering import Gathering
 from ragvlc.generators._padded import Padded
 from ragvlc.generators._prefixes import Prefixes
@@ -71,9 +71,10 @@ class TransformersGenerator(Generator):
         system: a system message; None leaves it to the chat template.
         template_options: variables for the chat template, such as `enable_thinking: false`.
         attention: kernel family of the attention, as `transformers` names it. Prefixes are reused with `sdpa` only.
-        cuda_graphs: on a GPU, one request alone and the sessions of `rapid` and `speculative` decode by recorded steps
-            with fused layers, for models of Llama's shape; false computes every token by the library's model. In
-            float32 it changes no answer; in bfloat16 it may flip near-ties as batching does.
+        cuda_graphs: on a GPU, the sessions of `rapid` and `speculative` decode by recorded steps with fused layers, for
+            models of Llama's shape, and so do requests, one after the other, while that is faster than a pass of the
+            library's model over all of them; false computes every token by that. In float32 it changes no answer; in
+            bfloat16 it may flip near-ties as batching does.
     """
 
     version: ClassVar[int] = 2
@@ -146,7 +147,7 @@ class _TransformersEngine:
         elif steps is None:
             form = Flat(model, ending, prefixes, batch_tokens=spec.batch_tokens)
         else:
-            form = FlatAlone(ending, prefixes, steps, batch_tokens=spec.batch_tokens)
+            form = FastFlat(ending, prefixes, steps, batch_tokens=spec.batch_tokens)
         self._gathering: Gathering | None = Gathering(form, most=most, owner=spec.model, free=_free, turns=turns)
         self._sessions: Sessions | None = Sessions(
             model, ending, turns, prefixes, owner=spec.model, free=_free, steps=steps

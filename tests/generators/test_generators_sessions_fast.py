@@ -10,7 +10,7 @@ from tiny_chat import make_tokenizer
 from ragvlc.core.engines import Prompt, Request
 from ragvlc.generators import _replays
 from ragvlc.generators._draws import Law
-from ragvlc.generators._flat_alone import FlatAlone
+from ragvlc.generators._flat_fast import FastFlat
 from ragvlc.generators._prefixes import Prefixes
 from ragvlc.generators._replays import SPARE, Steps, stepping_of
 from ragvlc.generators._sessions import Sessions
@@ -18,6 +18,7 @@ from ragvlc.generators._sessions_keys import StaticKeys, TrunkKeys, new_trunk, r
 from ragvlc.generators._split_keys import split_attention
 from ragvlc.generators._steps_tried import TriedSteps
 from ragvlc.generators._suitable import laid_flat
+from ragvlc.generators._trunks import Part, Trunk
 from ragvlc.generators.transformers import TransformersGenerator
 
 SIZES = {
@@ -105,8 +106,6 @@ def test_steps_say_what_the_librarys_model_says(kind) -> None:
 
 
 def parts(ids):
-    from ragvlc.generators._trunks import Part
-
     trunk = new_trunk(ids, len(ids))
     trunk.used = len(ids)
     return [Part(trunk, 0, len(ids), 0, None)]
@@ -173,25 +172,119 @@ def test_steps_that_say_something_else_are_not_taken(engine, trouble, monkeypatc
     session.close()
 
 
+TEXTS = ["the cat sat on the mat and ran", "a dog", "the cat sat on the mat and ran after the dog"]
+SHARING = [
+    "the cat sat on the mat and the dog ran after the cat on the mat " * 4 + one for one in ("", "a dog", "a mat")
+]
+
+
+@pytest.fixture
+def in_turn(engine, monkeypatch):
+    """Makes the engine's rows take steps on this CPU, `n` in turn at most; returns steps and copied rows."""
+
+    def made(n: int, room: int = 2**20) -> tuple[list[int], list[int]]:
+        old, steps, part, served, copied = engine._gathering._form, Steps.logits, Trunk.part, [], []
+        tried = TriedSteps(old._model, "it", anywhere=True)
+        with torch.inference_mode():
+            tried.find()
+        tried.rows_in_turn = n
+        monkeypatch.setattr(
+            Steps, "logits", lambda self, trunk, ids, keep: served.append(1) or steps(self, trunk, ids, keep)
+        )
+        monkeypatch.setattr(Trunk, "part", lambda self, branch: copied.append(1) or part(self, branch))
+        form = FastFlat(old._ending, Prefixes(room), tried, batch_tokens=10_000)
+        monkeypatch.setattr(engine._gathering, "_form", form)
+        return served, copied
+
+    return made
+
+
+def asked(texts, **settings) -> list[Request]:
+    return [Request(Prompt("{q}", {"q": one}), 12, **settings) for one in texts]
+
+
+@pytest.mark.parametrize("texts", [TEXTS, SHARING], ids=["apart", "sharing"])
 @pytest.mark.parametrize("settings", [{"temperature": 0.0, "logprobs": True}, {"temperature": 1.0, "seed": 5}])
-def test_a_request_alone_steps_fast_and_answers_the_same(engine, settings, monkeypatch) -> None:
-    old = engine._gathering._form
-    fast = FlatAlone(old._ending, Prefixes(2**20), TriedSteps(old._model, "it", anywhere=True), batch_tokens=100)
-    texts = ["the cat sat on the mat and ran", "a dog", "the cat sat on the mat and ran after the dog"]
-    requests = [Request(Prompt("{q}", {"q": one}), 12, **settings) for one in texts]
+def test_a_request_alone_steps_fast_and_answers_the_same(engine, settings, texts, in_turn) -> None:
+    requests = asked(texts, **settings)
     expected = [engine.generate([one])[0] for one in requests]
-    steps, served = Steps.logits, []
-    monkeypatch.setattr(
-        Steps, "logits", lambda self, trunk, ids, keep: served.append(1) or steps(self, trunk, ids, keep)
-    )
-    monkeypatch.setattr(engine._gathering, "_form", fast)
+    served, copied = in_turn(1)
     for request, plain in zip(requests, expected, strict=True):
         (found,) = engine.generate([request])
         assert (found.token_ids, found.text, found.usage) == (plain.token_ids, plain.text, plain.usage)
         if plain.logprobs:
             assert found.logprobs == pytest.approx(plain.logprobs, abs=1e-4)
+    assert len(copied) == (2 if texts is SHARING else 0)
+    assert len(served) == sum(len(one.token_ids) - 1 for one in expected)  # the first follows from the prompt
     alone = len(served)
-    assert alone > 20
     assert [one.token_ids for one in engine.generate(requests)] == [one.token_ids for one in expected]
     longest, longer = sorted(len(one.token_ids) for one in expected)[:0:-1]
     assert len(served) - alone <= longest - longer  # together they are a batch
+
+
+@pytest.mark.parametrize("texts", [TEXTS, SHARING, SHARING * 2], ids=["apart", "sharing", "twice"])
+def test_few_requests_take_turns_and_answer_the_same(engine, texts, in_turn) -> None:
+    requests = asked(texts, temperature=0.0, logprobs=True)
+    expected = [engine.generate([one])[0] for one in requests]
+    served, copied = in_turn(len(texts))
+    for again in range(2):
+        found = engine.generate(requests)
+        assert [one.token_ids for one in found] == [one.token_ids for one in expected]
+        for one, plain in zip(found, expected, strict=True):
+            assert one.logprobs == pytest.approx(plain.logprobs, abs=1e-4)
+        assert bool(copied) is bool(again or texts is not TEXTS)  # the second time all beginnings are kept
+    assert len(served) == 2 * sum(len(one.token_ids) - 1 for one in expected)
+    form = engine._gathering._form
+    assert not form._branches
+    assert all(trunk.idle for trunk in form._prefixes._kept.values())
+
+
+def test_rows_that_come_and_go_change_between_turns_and_batches(engine, in_turn) -> None:
+    """Two take turns; a third, which shares their beginning, makes a batch of them; when one ends, they take turns."""
+    rows = [engine._row(one) for one in asked(SHARING, temperature=0.0)]
+    for row, most in zip(rows, (12, 5, 9), strict=True):
+        row.max_tokens = most
+    expected = [one.token_ids for one in engine.generate(asked(SHARING, temperature=0.0))]
+    served, copied = in_turn(2)
+    form = engine._gathering._form
+    with torch.inference_mode():
+        form.start(rows[:2])
+        form.step()
+        assert (len(served), len(copied)) == (2, 1)
+        form.start(rows[2:])
+        while len(form.active) == 3:
+            form.step()
+        assert len(served) == 2
+        while form.active:
+            form.step()
+    assert len(served) > 4
+    for row, tokens in zip(rows, expected, strict=True):
+        assert tuple(row.tokens) == tokens[: len(row.tokens)]
+        assert len(row.tokens) == min(row.max_tokens, len(tokens))
+
+
+def test_rows_that_find_no_room_for_copies_stay_together(engine, in_turn) -> None:
+    requests = asked(SHARING, temperature=0.0)
+    expected = [one.token_ids for one in engine.generate(requests)]
+    served, copied = in_turn(3, room=4096)  # bytes: no copy fits, and nothing is kept for long
+    assert [one.token_ids for one in engine.generate(requests)] == expected
+    assert not copied
+    assert not served  # all three end together
+
+
+def test_a_failure_in_a_turn_loses_no_row(engine, in_turn, monkeypatch) -> None:
+    requests = asked(SHARING, temperature=0.0)
+    expected = [one.token_ids for one in engine.generate(requests)]
+    _, copied = in_turn(3)
+    steps, calls = Steps.logits, []
+
+    def full_once(self, trunk, ids, keep):
+        calls.append(1)
+        if len(calls) == 5:  # in the second round, behind a row that has had its turn
+            raise torch.OutOfMemoryError
+        return steps(self, trunk, ids, keep)
+
+    monkeypatch.setattr(Steps, "logits", full_once)
+    assert [one.token_ids for one in engine.generate(requests)] == expected
+    assert len(calls) > 20
+    assert copied

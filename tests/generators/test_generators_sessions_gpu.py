@@ -116,8 +116,11 @@ def test_requests_alone_and_together_get_the_librarys_answers_in_float32(library
         assert alone.token_ids == answers[text]
         assert len(alone.logprobs) == len(alone.token_ids)
     assert isinstance(engine._sessions.steps._steps, Replays)
-    together = engine.generate([request(text) for text in answers])
-    assert [one.token_ids for one in together] == list(answers.values())
+    for in_turn in (1, 8):  # a batch of the library's, and steps one after the other
+        engine._sessions.steps.rows_in_turn = in_turn
+        for _ in range(2):  # the second time behind kept beginnings
+            together = engine.generate([request(text) for text in answers])
+            assert [one.token_ids for one in together] == list(answers.values())
     engine.close()
 
 
