@@ -102,7 +102,7 @@ def test_a_pipeline_that_speculates_says_when_that_pays(ragvlc: Cli, tmp_path: P
     code, said, _ = ragvlc(*words)
     assert code == 0
     assert "route 'rag' (llama-3.1-8b from llama-3.2-1b), behind 3,000 tokens" in said
-    for words_of_it in ("drafts of 4, as set", "the best here", "pays always", "Acceptance 0.75", "3,744 GB/s"):
+    for words_of_it in ("drafts of 4, as set", "the best here", "pays always", "Acceptance 0.75", "4,224 GB/s"):
         assert words_of_it in said
     found = json.loads(ragvlc(*words, "--json")[1])
     [told] = found["speculation"]
@@ -113,6 +113,15 @@ def test_a_pipeline_that_speculates_says_when_that_pays(ragvlc: Cli, tmp_path: P
     assert found["total"]["calls"] == 2
     never = json.loads(ragvlc(*words, "--acceptance", "0", "--json")[1])["speculation"][0]
     assert never["break_even"]["context"] is None
+
+
+def test_an_experiment_takes_the_acceptance_it_is_told(ragvlc: Cli, tmp_path: Path) -> None:
+    """Of 40 tokens with drafts of 4: 40 rounds where nothing is accepted, 8 where everything is."""
+    write(tmp_path, "rapid", RAPID)
+    sweep = {"dataset": "toy", "pipelines": ["rapid.yaml"], "metrics": ["contains"], "tracker": "none"}
+    words = ("estimate", write(tmp_path, "sweep", sweep), "--new-tokens", "40", "--json", "--acceptance")
+    never, always = (json.loads(ragvlc(*words, given)[1])["total"]["completion_tokens"] for given in ("0", "1"))
+    assert never / always == pytest.approx((40 + 40 * 4) / (40 + 8 * 4), rel=0.05), (never, always)
 
 
 def test_only_pipelines_that_speculate_say_so(ragvlc: Cli, tmp_path: Path) -> None:
@@ -130,7 +139,7 @@ def test_a_model_of_unknown_size_costs_no_more_than_that_forecast(ragvlc: Cli, t
     ("words", "problem"),
     [
         (("{pipeline}", "--context", "10", "--acceptance", "0.5"), "no route of this pipeline decodes speculatively"),
-        (("{sweep}", "--acceptance", "0.5"), "--acceptance and --shape are for pipelines"),
+        (("{sweep}", "--shape", "main=llama-3.1-8b"), "--shape is for pipelines"),
         (("{rapid}", "--context", "10", "--shape", "main"), "needs ROLE=NAME"),
         (("{rapid}", "--context", "10", "--shape", "main=llama-3.1-8c"), "Nearest: llama-3.1-8b"),
         (("{rapid}", "--context", "10", "--acceptance", "0.5"), "Give one with --shape main=NAME"),

@@ -51,7 +51,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     new_tokens: Annotated[int | None, typer.Option(min=1, help="New tokens of every answer.")] = None,
     acceptance: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="A speculating pipeline: chance of a drafted token to be accepted."),
+        typer.Option(min=0, max=1, help="Speculative decoding: chance of a drafted token to be accepted."),
     ] = None,
     shape: Annotated[
         list[str] | None,
@@ -66,7 +66,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     from ragvlc.estimate.estimate import Options
     from ragvlc.estimate.rates import Machine
 
-    options = Options(sample or None, everything, Machine(device, devices), new_tokens)
+    options = Options(sample or None, everything, Machine(device, devices), new_tokens, acceptance)
     if device:
         from ragvlc.estimate.devices import device_named
 
@@ -83,8 +83,8 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         found = _of_pipeline(target, pipeline, runs, (context, questions or 1), options)
     elif context is not None or questions is not None:
         raise ConfigError(f"--context and --questions are for pipelines; '{target}' is an experiment. Use --limit.")
-    elif acceptance is not None or shape:
-        raise ConfigError(f"--acceptance and --shape are for pipelines; '{target}' is an experiment.")
+    elif shape:
+        raise ConfigError(f"--shape is for pipelines; '{target}' is an experiment.")
     else:
         from ragvlc.estimate.estimate import estimate as estimated
 

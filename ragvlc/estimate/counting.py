@@ -18,6 +18,7 @@ from ragvlc.core.data import content_key
 from ragvlc.core.engines import Generation, Prompt, Request, TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.errors import EngineError, WindowExceeded
 from ragvlc.core.families import Embedder, Generator, Metric
+from ragvlc.estimate.roofline import Passes
 from ragvlc.estimate.sharing import Reuse
 from ragvlc.estimate.stand_ins import CountedVectors
 from ragvlc.generators._estimate import EstimatedTokenizer
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from ragvlc.core.engines import Arrays
 
-__all__ = ["Call", "CountingPool", "Reader", "Tally", "filler"]
+__all__ = ["Call", "CountingPool", "Opened", "Reader", "Tally", "filler"]
 
 OpenedT = TypeVar("OpenedT")
 
@@ -50,6 +51,7 @@ class Call:
         completion: new tokens expected.
         most: new tokens at most.
         stored: found on disk, from earlier runs; nothing is computed.
+        passes: behind the prompt, where that is not one for each new token.
     """
 
     generator: str
@@ -58,6 +60,20 @@ class Call:
     completion: int
     most: int
     stored: bool = False
+    passes: tuple[Passes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session.
+
+    Attributes:
+        key: of its call.
+        drafts: whether it was told how wide the rows of another are, as a drafter is.
+    """
+
+    key: str
+    drafts: bool
 
 
 class Reader(Protocol):
@@ -86,11 +102,13 @@ class Tally:
         calls: keys of generations, in order, with repeats.
         stages: keys of chunkings, indexes, rankings and rerankings by stage.
         embedded: (embedder's key, place among its lengths) of every text embedded first for this question.
+        sessions: in the order of opening.
     """
 
     calls: list[str] = field(default_factory=list)
     stages: dict[str, list[str]] = field(default_factory=dict)
     embedded: list[tuple[str, int]] = field(default_factory=list)
+    sessions: list[Opened] = field(default_factory=list)
 
 
 class CountingPool(EnginePool):
@@ -261,7 +279,7 @@ class _CountingEngine:
         self._generator = generator
         self._reader = reader
         self._tokenizer = pool.tokenizer(generator)
-        self._colder = 0
+        self._apart = 0
 
     @property
     def window(self) -> int:
@@ -270,7 +288,7 @@ class _CountingEngine:
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Returns fillers. Raises `WindowExceeded` as the engine itself would."""
-        return [self._one(request) for request in requests]
+        return [self._one(request, self._key(request)) for request in requests]
 
     @property
     def vocabulary(self) -> str:
@@ -278,14 +296,16 @@ class _CountingEngine:
         return ""
 
     def start(self, request: Request, *, width: int | None = None) -> ScriptedSession:
-        """Returns a session that says a filler; its prompt and tokens count as a call."""
-        found = self._one(request)
+        """Returns a session that says a filler; its prompt and tokens count as a call. Each is computed for itself."""
+        key = self._own_key("session")
+        found = self._one(request, key)
+        self._pool.tally.sessions.append(Opened(key, width is not None))
         return ScriptedSession(found.text, found.usage.prompt_tokens, max_tokens=request.max_tokens, width=width)
 
     def close(self) -> None:
         """Frees nothing."""
 
-    def _one(self, request: Request) -> Generation:
+    def _one(self, request: Request, key: str) -> Generation:
         import numpy as np
 
         ids = self._tokenizer.render(request.prompt)
@@ -293,7 +313,6 @@ class _CountingEngine:
             raise WindowExceeded(
                 f"{len(ids)} prompt tokens and {request.max_tokens} new ones exceed the window of {self.window}."
             )
-        key = self._key(request)
         call = self._pool.calls.get(key)
         if call is None:
             tokens: NDArray[np.int64] = np.array(ids, np.int64)
@@ -308,11 +327,14 @@ class _CountingEngine:
 
     def _key(self, request: Request) -> str:
         if request.cold:
-            self._colder += 1
-            return f"cold {self._generator.key} {self._colder}"
+            return self._own_key("cold")
         text = hashlib.sha256(request.prompt.text().encode("utf-8", "surrogatepass")).hexdigest()
         settings = [request.max_tokens, request.temperature, request.top_p, list(request.stop), request.seed]
         return content_key([self._generator.key, text, settings, request.logprobs])
+
+    def _own_key(self, why: str) -> str:
+        self._apart += 1
+        return f"{why} {self._generator.key} {self._apart}"
 
 
 class _Remembering:

@@ -11,12 +11,13 @@ from ragvlc.core.data import Example
 from ragvlc.core.errors import ConfigError, MissingExtra
 from ragvlc.core.families import Embedder, Generator
 from ragvlc.estimate.counting import CountingPool, Tally
+from ragvlc.estimate.drafting import Drafting
+from ragvlc.estimate.escalating import Escalating, Place, weights
 from ragvlc.estimate.figures import add_to
 from ragvlc.estimate.prices import Prices
 from ragvlc.estimate.sampling import Sample
 from ragvlc.estimate.stand_ins import stand_in
 from ragvlc.pipeline import Pipeline
-from ragvlc.routes._wrapping import Wrapper
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.schedule import schedule
 from ragvlc.sweep.scoring import Asked
@@ -44,6 +45,7 @@ class Record:
         example: id.
         tally: keys of everything.
         embedded: passages by index made of vectors, and under "" the questions embedded.
+        weights: what each of the first calls counts; 1 where there is none.
         problem: why it could not be counted to the end, or nothing.
     """
 
@@ -51,6 +53,7 @@ class Record:
     example: str
     tally: Tally
     embedded: Mapping[str, int]
+    weights: Sequence[float] = ()
     problem: str = ""
 
 
@@ -89,23 +92,27 @@ class DryRun:
 
     Attributes:
         pool: counts.
+        drafting: says how many rounds a route that drafts takes.
+        escalating: says how many questions go on to a wrapper's second route.
         records: one a question and cell, in order.
         stand_ins: kinds of parts that were replaced.
-        wrappers: kinds of routes that were counted as if they always asked a second one.
     """
 
     pool: CountingPool
+    drafting: Drafting
+    escalating: Escalating
     records: list[Record] = field(default_factory=list)
     stand_ins: list[str] = field(default_factory=list)
-    wrappers: set[str] = field(default_factory=set)
 
     def go(self, owed: Sequence[Owed], asked: Mapping[str, Asked]) -> None:
         """Asks every question drawn."""
         pipelines = {one.cell.key: self._replaced(one.cell.pipeline) for one in owed}
         cells = {one.cell.key: one.cell for one in owed}
+        shares = {one.cell.key: self.escalating.shares(one.cell) for one in owed if one.sample.examples}
         for job in schedule([(one.cell, one.sample.examples) for one in owed], asked):
             cell = cells[job.cell]
-            self.records.append(self._asked(cell, pipelines[job.cell], job.example, asked[cell.dataset.key]))
+            found = self._asked(cell, pipelines[job.cell], job.example, asked[cell.dataset.key], shares[job.cell])
+            self.records.append(found)
 
     def figures(
         self, owed: Sequence[Owed], prices: Prices, among: Mapping[str, set[str]] | None = None
@@ -119,7 +126,7 @@ class DryRun:
         """
         samples = {one.cell.key: one for one in owed}
         found = {key: CellFigures() for key in samples}
-        seen: set[tuple[str, str]] = set()
+        seen: dict[tuple[str, str], float] = {}
         for record in self.records:
             one = samples[record.cell]
             if among is None or record.example in among[one.cell.dataset.key]:
@@ -129,18 +136,20 @@ class DryRun:
 
     def _replaced(self, pipeline: Pipeline) -> Pipeline:
         changed, kinds = stand_in(pipeline)
-        held = {route.kind for route in pipeline.routes.values() if isinstance(route, Wrapper)}
-        self.wrappers |= held
         self.stand_ins += [kind for kind in kinds if kind not in self.stand_ins]
         return changed
 
-    def _asked(self, cell: Cell, pipeline: Pipeline, example: Example, asked: Asked) -> Record:
+    def _asked(
+        self, cell: Cell, pipeline: Pipeline, example: Example, asked: Asked, shares: Mapping[Place, float]
+    ) -> Record:
         routes = frozenset(route.kind for route in pipeline.routes.values())
-        problem, embedded = "", dict[str, int]()
+        problem, embedded, counts = "", dict[str, int](), list[float]()
         with self.pool.question(routes) as tally:
             try:
                 answer = pipeline.answer_example(example, seed=cell.seed, pool=self.pool, cold=cell.cold)
                 embedded = _embedded(answer, tally, pipeline)
+                counts = weights(answer, shares) if shares else []
+                self.drafting.settle(pipeline, answer.route, self.pool)
                 for metric in asked.metrics:
                     if _asks_models(metric):
                         metric.assess(answer, example, self.pool)
@@ -148,24 +157,26 @@ class DryRun:
                 raise
             except Exception as error:  # noqa: BLE001 - a bad example is a row
                 problem = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return Record(cell.key, example.id, tally, embedded, problem)
+        return Record(cell.key, example.id, tally, embedded, counts, problem)
 
     def _figures(
-        self, record: Record, seen: set[tuple[str, str]], prices: Prices
+        self, record: Record, seen: dict[tuple[str, str], float], prices: Prices
     ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
         found: dict[str, float] = {"questions": 1, "failed": float(bool(record.problem))}
         models: dict[str, dict[str, float]] = {}
-        for key in record.tally.calls:
+        for place, key in enumerate(record.tally.calls):
+            weight = record.weights[place] if place < len(record.weights) else 1.0
             call = self.pool.calls.get(key)
             if call is None:  # refused, and its question failed
                 continue
             asked = {"calls_asked": 1, "prompt_tokens_asked": call.prompt, "completion_tokens_asked": call.completion}
-            add_to(found, asked)
-            if _first(seen, "generate", key):
+            add_to(found, asked, weight)
+            new = _more(seen, "generate", key, weight)
+            if new:
                 own = {"calls_stored": 1.0} if call.stored else prices.of(call)
-                add_to(found, own)
+                add_to(found, own, new)
                 if not call.stored:
-                    add_to(models.setdefault(call.generator, {}), own)
+                    add_to(models.setdefault(call.generator, {}), own, new)
         for stage, keys in record.tally.stages.items():
             word = _WORDS.get(stage, stage)
             stored = self.pool.found.get(word, set())
@@ -180,11 +191,16 @@ class DryRun:
         return found, models
 
 
-def _first(seen: set[tuple[str, str]], stage: str, key: str) -> bool:
+def _first(seen: dict[tuple[str, str], float], stage: str, key: str) -> bool:
     """Returns whether nobody asked for this before."""
-    new = (stage, key) not in seen
-    seen.add((stage, key))
-    return new
+    return _more(seen, stage, key, 1.0) > 0
+
+
+def _more(seen: dict[tuple[str, str], float], stage: str, key: str, share: float) -> float:
+    """Returns what of it nobody asked for before: whoever asks in a few cases leaves the others to do."""
+    known = seen.get((stage, key), 0.0)
+    seen[stage, key] = max(known, share)
+    return max(0.0, share - known)
 
 
 def _asks_models(part: Component) -> bool:

@@ -15,7 +15,9 @@ from ragvlc.core.data import Document, Example, Query, content_key
 from ragvlc.core.engines import Tokenizer
 from ragvlc.core.families import Dataset, Embedder, Generator
 from ragvlc.estimate.counting import CountingPool, filler
+from ragvlc.estimate.drafting import Drafting
 from ragvlc.estimate.dry import CellFigures, DryRun, Owed
+from ragvlc.estimate.escalating import Escalating
 from ragvlc.estimate.figures import CellEstimate, Estimate, add_to
 from ragvlc.estimate.history import History
 from ragvlc.estimate.prices import Prices
@@ -43,12 +45,14 @@ class Options:
         everything: as if nothing were stored yet.
         machine: what computes.
         new_tokens: of every answer; None to go by what is stored.
+        acceptance: of drafted tokens, where routes decode speculatively; None to go by what is stored.
     """
 
     sample: int | None = SAMPLE
     everything: bool = False
     machine: Machine = Machine()
     new_tokens: int | None = None
+    acceptance: float | None = None
 
 
 def estimate(sweep: Sweep, runs: str | Path = "runs", options: Options = Options()) -> Estimate:
@@ -78,6 +82,7 @@ def worked(sweep: Sweep, runs: str | Path = "runs", options: Options = Options()
     stored = sweep.cache and not options.everything
     answered = sum(len(asked[one.cell.dataset.key].examples) - one.sample.of for one in owed)
     bench = _Bench(History(Path(runs)), options, sweep.concurrency, stored=stored)
+    bench.escalating = Escalating(cells, store)
     return Worked(sweep.name, owed, asked, bench, answered)
 
 
@@ -162,6 +167,8 @@ class _Bench:
         self.generators: dict[str, Generator] = {}
         self.facts: dict[str, EngineFacts] = {}
         self._history = history
+        self.drafting = Drafting(history, options.acceptance)
+        self.escalating = Escalating()
         self._concurrency = concurrency
         self.pool = CountingPool(self._facts, stored=stored)
 
@@ -195,7 +202,7 @@ class Worked:
     _run: DryRun = field(init=False)
 
     def __post_init__(self) -> None:
-        self._run = DryRun(self.bench.pool)
+        self._run = DryRun(self.bench.pool, self.bench.drafting, self.bench.escalating)
         self._run.go(self.owed, self.asked)
 
     @cached_property
@@ -260,10 +267,10 @@ class Worked:
                 notes.append(f"embedder {self.prices.embedders[key].kind}: its tokens are estimates.")
             if engine.texts and not self.prices.times_embedding(key):
                 notes.append(f"embedder {self.prices.embedders[key].kind}: its seconds are not counted.")
+        notes += self.bench.drafting.notes.values()
         if self._run.stand_ins:
             notes.append(f"Passages chosen by chance in place of: {', '.join(self._run.stand_ins)}; not timed.")
-        if self._run.wrappers:
-            notes.append(f"{', '.join(sorted(self._run.wrappers))}: counted as if every question went to both routes.")
+        notes += self.bench.escalating.notes
         return notes
 
 

@@ -8,25 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from ragvlc.analysis.speculation import Speculation
-from ragvlc.core.component import Component
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Generator
+from ragvlc.estimate.acceptance import acceptance_by_place, taken
+from ragvlc.estimate.drafting import speculating_in
 from ragvlc.estimate.history import History, Speculated
 from ragvlc.estimate.rates import Machine, device_for, shape_for, window_for
-from ragvlc.estimate.roofline import Acceptance, Device
+from ragvlc.estimate.roofline import Device, replayed
 from ragvlc.estimate.shapes import KNOWN, Shape, UnknownShape, config_of, shape_of
 from ragvlc.estimate.speculation import BreakEven, Point, Speculator
 from ragvlc.pipeline import Pipeline
 from ragvlc.routes._speculating import Speculating
 
-__all__ = ["ASSUMED", "Compared", "Forecast", "Given", "forecasts", "speculating_routes"]
-
-ASSUMED = 0.75
-"""Acceptance where nothing is given and nothing was measured."""
-_ENOUGH = 30
-"""Judged tokens from which on a place of a draft has an acceptance of its own."""
-_ALIKE = ("kind", "eta", "mode", "tail", "tail_threshold", "temperature", "top_p", "share", "minimum", "floor")
-"""Settings of a route on which acceptance depends, beside its models and texts."""
+__all__ = ["Compared", "Forecast", "Given", "forecasts", "speculating_routes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +28,7 @@ class Given:
     """What is taken to be so.
 
     Attributes:
-        acceptance: of proposed tokens; None for what was measured, else `ASSUMED`.
+        acceptance: of proposed tokens; None for what was measured, or else assumed.
         shapes: sizes in place of the models' own, by role: a name in `KNOWN`, a folder or a model of the local cache.
         machine: what computes.
     """
@@ -116,7 +110,7 @@ class Forecast:
 
 def speculating_routes(pipeline: Pipeline) -> dict[str, Speculating]:
     """Returns the routes that decode speculatively by name; one inside another under the outer one's name."""
-    return {name: found for name, route in pipeline.routes.items() for found in _speculating(route)}
+    return {name: found for name, route in pipeline.routes.items() for found in speculating_in(route)}
 
 
 def forecasts(pipeline: Pipeline, context: int, runs: str | Path = "runs", given: Given = Given()) -> list[Forecast]:
@@ -157,10 +151,11 @@ def _forecast(
     target, draft = (
         _shape(role, model, given) for role, model in zip((route.generator, route.draft), models, strict=True)
     )
-    device = _device(models[0], given, notes)
+    device = _device(models[0], given, (target, draft), notes)
     past = [] if given.shapes else history.speculated(models[0], models[1])
-    acceptance = _acceptance(route, past, given, notes)
-    model = Speculator(target, draft, device, route.draft_reads, acceptance)
+    acceptance = taken(route, past, given.acceptance)
+    notes.append(acceptance.words)
+    model = Speculator(target, draft, device, route.draft_reads, acceptance.value)
     best = model.best(context)
     gammas = sorted({1, 2, 4, 8, 16, route.gamma, best.gamma})
     contexts = [max(1, context * times // 16) for times in (1, 4, 16, 64, 256)]
@@ -177,13 +172,6 @@ def _forecast(
         measured=tuple(_compared(one, model) for one in past),
         notes=tuple(notes),
     )
-
-
-def _speculating(part: Component) -> Iterator[Speculating]:
-    if isinstance(part, Speculating):
-        yield part
-    for inner in part.parts():
-        yield from _speculating(inner)
 
 
 def _shape(role: str, model: Generator, given: Given) -> Shape:
@@ -208,48 +196,34 @@ def _shape(role: str, model: Generator, given: Given) -> Shape:
     return found
 
 
-def _device(model: Generator, given: Given, notes: list[str]) -> Device:
-    device = device_for(model, given.machine, launched=False)
+def _device(model: Generator, given: Given, shapes: Sequence[Shape], notes: list[str]) -> Device:
+    device = device_for(model, given.machine)
     if device is None:
         raise ConfigError("what computes is not known here. Name it with --device, such as h200.")
     bandwidth = device.bandwidth * device.traffic_share / 1e9
+    shares = f"({device.traffic_share:.0%} of its bandwidth), {device.compute_share:.0%} of its operations"
     notes.append(
-        f"By bytes and arithmetic on {device.name}: {bandwidth:,.0f} GB/s reached ({device.traffic_share:.0%} of its "
-        f"bandwidth), {device.compute_share:.0%} of its operations"
-        + (f", {device.launch_seconds * 1e3:.2g} ms a layer at least." if device.launch_seconds else ", no launches.")
+        f"By bytes, arithmetic and launches on {device.name}: {bandwidth:,.0f} GB/s reached {shares}; "
+        f"{_launches(device, shapes)}."
     )
     return device
 
 
-def _acceptance(route: Speculating, past: Sequence[Speculated], given: Given, notes: list[str]) -> Acceptance:
-    """Returns what is given, or else measured under like settings, or else assumed."""
-    if given.acceptance is not None:
-        notes.append(f"Acceptance {given.acceptance:g} of every token behind accepted ones, as given.")
-        return given.acceptance
-    own = route.spec()
-    alike = [one.sums for one in past if all(one.route.get(name) == own.get(name) for name in _ALIKE)]
-    sums = sum(alike, Speculation())
-    if sums.token_acceptance is None:
-        notes.append(f"Acceptance taken as {ASSUMED:g} of every token behind accepted ones: nothing measured.")
-        return ASSUMED
-    notes.append(
-        f"Acceptance {sums.token_acceptance:.2f} behind accepted tokens, as measured in {sums.answers:,} stored answers"
-        f" (by place in the draft where {_ENOUGH} or more were judged)."
-    )
-    return _by_place(sums)
-
-
-def _by_place(sums: Speculation) -> Acceptance:
-    """Returns the acceptance of each place with enough judged tokens; the mean stands for those beyond."""
-    mean = sums.token_acceptance or 0.0
-    own = [accepted / judged for accepted, judged in zip(sums.accepted, sums.judged, strict=True) if judged >= _ENOUGH]
-    return (*own, mean)
+def _launches(device: Device, shapes: Sequence[Shape]) -> str:
+    """Returns what the layers of target and drafter take to start, in words."""
+    words = []
+    if device.recorded is not None and any(replayed(shape, device) for shape in shapes):
+        one, several = (seconds * 1e6 for seconds in (device.recorded.row_seconds, device.recorded.rows_seconds))
+        words.append(f"{one:.2g} µs more for a layer of a recorded step and {several:.2g} for one of a check")
+    if device.launch_seconds and not all(replayed(shape, device) for shape in shapes):
+        words.append(f"launches of {device.launch_seconds * 1e3:.2g} ms a layer at least")
+    return ", ".join(words) or "no launches"
 
 
 def _compared(one: Speculated, model: Speculator) -> Compared:
     sums, gamma = one.sums, int(one.route["gamma"])
     contexts = [max(1, round(tokens / sums.answers)) for tokens in (sums.target_tokens, sums.draft_tokens)]
-    own = replace(model, reads=lambda _: contexts[1], acceptance=_by_place(sums))
+    own = replace(model, reads=lambda _: contexts[1], acceptance=acceptance_by_place(sums))
     return Compared(one.name, gamma, sums, own.at(contexts[0], gamma))
 
 

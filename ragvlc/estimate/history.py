@@ -15,9 +15,10 @@ from ragvlc.analysis.speculation import Speculation, speculation_of
 from ragvlc.core.answer import Answer
 from ragvlc.core.errors import RagvlcError
 from ragvlc.core.families import Generator
+from ragvlc.estimate.roofline import Passes
 from ragvlc.sweep.store import CellStore
 
-__all__ = ["History", "Measured", "Past", "Speculated"]
+__all__ = ["History", "Measured", "Past", "Speculated", "Took"]
 
 _MOST_CELLS = 200
 _MOST_SPECULATED = 12
@@ -45,18 +46,30 @@ class Measured:
     decode_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Forward passes of a stored session, and their seconds."""
+
+    passes: Passes
+    seconds: float
+
+
 @dataclass(slots=True)
 class Past:
     """What is stored of a model.
 
     Attributes:
         exact: whether it is of this very generator, or of its model under other settings.
-        measured: answers with seconds.
+        measured: answers with seconds, and prompts of sessions, without new tokens.
+        sessions: passes behind the prompts of sessions.
+        timed: answers that these are of.
         lengths: (new tokens, calls) by kind of route.
     """
 
     exact: bool = True
     measured: list[Measured] = field(default_factory=list)
+    sessions: list[Took] = field(default_factory=list)
+    timed: int = 0
     lengths: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def length(self, routes: frozenset[str]) -> float | None:
@@ -179,13 +192,41 @@ def _read(cell: _Cell, roles: set[str], past: Past) -> None:
         kind = routes.get(answer.route, "")
         for usage in (usage for role, usage in answer.bills.items() if role in roles):
             tokens, calls = past.lengths.get(kind, (0, 0))
-            past.lengths[kind] = tokens + usage.completion_tokens, calls + usage.calls
+            # What a drafter draws is no answer; where it is the target itself, both stand on one bill.
+            written, drafters = usage.completion_tokens - usage.drafted, int(usage.drafted > 0)
+            if usage.calls > drafters:
+                past.lengths[kind] = tokens + written, calls + usage.calls - drafters
+        known = len(past.measured) + len(past.sessions)
         past.measured += _measured(answer, roles)
+        _read_sessions(answer, cell.specs.get(answer.route, {}), roles, past)
+        past.timed += len(past.measured) + len(past.sessions) > known
 
 
 def _measured(answer: Answer, roles: set[str]) -> Iterator[Measured]:
     phases, usage = answer.timing.phases, answer.usage
-    if set(answer.bills) <= roles and usage.calls and "decode" in phases:
+    if set(answer.bills) <= roles and usage.calls and not usage.drafted and "decode" in phases:
         calls = usage.calls
         tokens = (usage.prompt_tokens / calls, usage.cached_tokens / calls, usage.completion_tokens / calls)
         yield Measured(calls, *tokens, phases.get("prefill", 0.0), phases["decode"])
+
+
+def _read_sessions(answer: Answer, route: Mapping[str, Any], roles: set[str], past: Past) -> None:
+    """Adds what the sessions of an answer took, if it was decoded speculatively."""
+    sums = speculation_of([answer])
+    if sums is None or not sums.rounds or "draft" not in route or "generator" not in route:
+        return
+    drafted, half = sum(sums.tried), sums.tokens / 2
+    checks = Passes(sums.rounds, round(drafted / sums.rounds) + 1, sums.target_tokens + half)
+    steps = Passes(drafted, 1, sums.draft_tokens + half)
+    sides = (
+        (str(route["generator"]), checks, sums.verify_seconds, sums.prefill_seconds),
+        (str(route["draft"]), steps, sums.draft_seconds, sums.draft_prefill_seconds),
+    )
+    past.sessions += [
+        Took(passes, spent) for role, passes, spent, _ in sides if role in roles and passes.number and spent
+    ]
+    for role in roles & {role for role, *_ in sides}:
+        usage, reading = answer.bills.get(role), [spent for one, *_, spent in sides if one == role]
+        if usage is not None and usage.calls == len(reading) and any(reading):
+            tokens = (usage.prompt_tokens / usage.calls, usage.cached_tokens / usage.calls, 0)
+            past.measured.append(Measured(usage.calls, *tokens, sum(reading), 0.0))

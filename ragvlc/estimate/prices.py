@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ragvlc.core.answer import Usage
 from ragvlc.core.families import Embedder, Generator
@@ -80,4 +80,5 @@ class Prices:
         except UnknownShape:
             return None
         device = device_for(embedder, self.machine)
-        return (shape, device) if device else None
+        # Many texts are embedded in one pass: what its layers take to start is not what each of them takes.
+        return (shape, replace(device, recorded=None)) if device else None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from ragvlc.core.engines import Request
 from ragvlc.core.families import Generator
 from ragvlc.estimate.counting import UNBOUNDED, Call
 from ragvlc.estimate.devices import CPU, device_named, eager, this_machine
-from ragvlc.estimate.history import Measured, Past
+from ragvlc.estimate.history import Measured, Past, Took
 from ragvlc.estimate.roofline import Device, decode_seconds, prefill_seconds, together
 from ragvlc.estimate.shapes import Shape, UnknownShape, config_of, shape_of
 from ragvlc.estimate.sharing import Reuse, reuse_of
@@ -47,22 +47,33 @@ class _ByTokens:
         return self.prefill_seconds * (call.prompt - call.cached)
 
     def decode(self, call: Call) -> float:
-        return self.decode_seconds * call.completion
+        passes = sum(one.number for one in call.passes) if call.passes else call.completion
+        return self.decode_seconds * passes
 
 
 @dataclass(frozen=True, slots=True)
 class _ByShape:
-    """Seconds by shape and device, times what answers measured before took longer."""
+    """Seconds by shape and device, times what answers measured before took longer.
+
+    Attributes:
+        shape: of the model.
+        device: what computes.
+        batch: answers at a time; sessions are alone.
+        factors: of reading prompts, of decoding, and of what sessions do behind their prompts.
+    """
 
     shape: Shape
     device: Device
     batch: int
-    factors: tuple[float, float] = (1.0, 1.0)
+    factors: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     def prefill(self, call: Call) -> float:
-        return self.factors[0] * prefill_seconds(self.shape, self.device, call.prompt - call.cached, call.cached)
+        fresh = call.prompt - call.cached - (1 if call.passes else 0)  # a session's first pass takes the last token
+        return self.factors[0] * prefill_seconds(self.shape, self.device, fresh, call.cached)
 
     def decode(self, call: Call) -> float:
+        if call.passes:
+            return self.factors[2] * sum(passes.seconds(self.shape, self.device) for passes in call.passes)
         context = call.prompt + call.completion / 2
         step = decode_seconds(self.shape, self.device, context, self.batch) / self.batch
         return self.factors[1] * step * call.completion
@@ -125,13 +136,12 @@ def facts_of(
     return facts
 
 
-def device_for(part: Any, machine: Machine, *, launched: bool = True) -> Device | None:  # noqa: ANN401 - a generator or an embedder
-    """Returns what computes this model; None if that is not known, as for a server.
+def device_for(part: Any, machine: Machine) -> Device | None:  # noqa: ANN401 - a generator or an embedder
+    """Returns what computes this model, as its library uses it; None if that is not known, as for a server.
 
     Args:
         part: with the model.
         machine: what computes, where it does not say.
-        launched: whether a GPU waits for Python to launch every layer, where its library works so.
     """
     spec = part.spec()
     if machine.device:
@@ -145,7 +155,7 @@ def device_for(part: Any, machine: Machine, *, launched: bool = True) -> Device 
     if device is None:
         return None
     number = machine.number if machine.number > 1 else int(spec.get("tensor_parallel") or 1)
-    return together(eager(device) if launched and part.kind == "transformers" else device, number)
+    return together(eager(device, recorded=_records(spec)) if part.kind == "transformers" else device, number)
 
 
 def shape_for(generator: Generator, notes: list[str]) -> Shape | None:
@@ -181,6 +191,11 @@ def window_for(generator: Generator, notes: list[str]) -> int:
     return UNBOUNDED
 
 
+def _records(spec: Mapping[str, Any]) -> bool:
+    """Returns whether `kind: transformers` records passes on a GPU, for models that it can record."""
+    return bool(spec.get("cuda_graphs")) and spec.get("batch_size") != 1 and spec.get("attention") == "sdpa"
+
+
 def _batch(generator: Generator) -> int:
     spec = generator.spec()
     return int(spec.get("batch_size") or spec.get("concurrency") or _MANY)
@@ -195,14 +210,14 @@ def _clock(
     together_now: int,
     notes: list[str],
 ) -> Clock | None:
-    measured = [] if machine.device else past.measured
+    measured, sessions = ([], []) if machine.device else (past.measured, past.sessions)
     by_shape = None if shape is None or device is None else _ByShape(shape, device, together_now)
-    if measured:
+    if measured or sessions:
         # Answers of these overlap in time, each with seconds of its own: those of all together are fewer.
         overlap = 1 if generator.kind in {"transformers", "scripted"} or ":" in generator.kind else together_now
         of = "" if past.exact else " of the same model under other settings"
-        notes.append(f"seconds as measured in {len(measured):,} stored answers{of}")
-        return _calibrated(by_shape, measured, overlap) if by_shape else _by_tokens(measured, overlap)
+        notes.append(f"seconds as measured in {past.timed:,} stored answers{of}")
+        return _calibrated(by_shape, measured, sessions, overlap) if by_shape else _by_tokens(past, overlap)
     if by_shape and device is not None:
         notes.append(f"seconds by shape on {device.name}, {together_now} answers at a time; nothing measured")
         return by_shape
@@ -210,19 +225,29 @@ def _clock(
     return None
 
 
-def _by_tokens(measured: Sequence[Measured], overlap: int) -> _ByTokens:
+def _by_tokens(past: Past, overlap: int) -> _ByTokens:
+    measured = past.measured
     fresh = sum(one.calls * (one.prompt - one.cached) for one in measured)
     new = sum(one.calls * one.completion for one in measured)
     prefill, decode = (sum(getattr(one, f"{phase}_seconds") for one in measured) for phase in ("prefill", "decode"))
+    if not new:  # nothing but sessions: their passes are all that is known of decoding
+        new, decode = sum(one.passes.number for one in past.sessions), sum(one.seconds for one in past.sessions)
     return _ByTokens(prefill / max(1.0, fresh) / overlap, decode / max(1.0, new) / overlap)
 
 
-def _calibrated(clock: _ByShape, measured: Sequence[Measured], overlap: int) -> _ByShape:
+def _calibrated(clock: _ByShape, measured: Sequence[Measured], sessions: Sequence[Took], overlap: int) -> _ByShape:
     calls = [(one.calls, Call("", round(one.prompt), round(one.cached), round(one.completion), 0)) for one in measured]
     expected = [sum(count * seconds(call) for count, call in calls) for seconds in (clock.prefill, clock.decode)]
     took = [sum(getattr(one, f"{phase}_seconds") for one in measured) for phase in ("prefill", "decode")]
-    prefill, decode = (real / max(1e-9, by_shape) / overlap for real, by_shape in zip(took, expected, strict=True))
-    return _ByShape(clock.shape, clock.device, clock.batch, (prefill, decode))
+    prefill, decode = (_ratio(real, by_shape) / overlap for real, by_shape in zip(took, expected, strict=True))
+    alone = sum(one.passes.seconds(clock.shape, clock.device) for one in sessions)
+    behind = _ratio(sum(one.seconds for one in sessions), alone) if sessions else decode
+    return replace(clock, factors=(prefill, decode, behind))
+
+
+def _ratio(real: float, by_shape: float) -> float:
+    """Returns how many times longer it took; 1 where there is nothing to compare, as where all stood in a cache."""
+    return real / by_shape if by_shape > 0 else 1.0
 
 
 def _length_note(facts: EngineFacts) -> str:

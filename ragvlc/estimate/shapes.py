@@ -19,6 +19,8 @@ _PLAIN_MLP = frozenset(
     | {"roberta", "starcoder2", "xlm-roberta"}
 )
 """Model types whose feed-forward layers have two matrices, not the three of a gated one."""
+_LLAMAS = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+"""Model types with Llama's layers: norms, rotary attention and gated products, one behind the other."""
 _UNLIKE = ("kv_lora_rank", "ssm_cfg", "state_size", "mamba_d_state", "linear_num_value_heads", "encoder_layers")
 """Settings of models that are no plain stack of attention and feed-forward layers."""
 
@@ -67,6 +69,7 @@ class Shape:
         cache_bytes: of a number in the cache.
         sliding_layers: layers that look back only so far.
         sliding_window: how far, in tokens.
+        llama: whether its layers are Llama's, for which there are recorded passes (see `ragvlc.generators._replays`).
     """
 
     layers: int
@@ -85,6 +88,7 @@ class Shape:
     cache_bytes: float = 2.0
     sliding_layers: int = 0
     sliding_window: int = 0
+    llama: bool = True
 
     @property
     def attention_parameters(self) -> int:
@@ -204,7 +208,14 @@ def shape_of(facts: Mapping[str, Any], dtype: str = "auto") -> Shape:
         cache_bytes=width,
         sliding_layers=sliding if window else 0,
         sliding_window=window or 0,
+        llama=_like_llama(own) and experts == 1 and not window,
     )
+
+
+def _like_llama(facts: Mapping[str, Any]) -> bool:
+    size = facts.get("head_dim") or facts.get("hidden_size", 0) // (facts.get("num_attention_heads") or 1)
+    plain = facts.get("hidden_act", "silu") == "silu" and not facts.get("mlp_bias")
+    return facts.get("model_type", "llama") in _LLAMAS and plain and size >= 16 and not size & (size - 1)
 
 
 def _size(facts: Mapping[str, Any], *names: str) -> int:

@@ -78,7 +78,7 @@ class AnyScores(Reranker):
 
 
 class Both(Wrapper):
-    """Asks both routes, whatever the first one answers: an estimate cannot tell how many answers will do.
+    """Asks both routes, whatever the first one answers: a filler does not tell which answers will do.
 
     Attributes:
         original: key of the wrapper that it stands for.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, ClassVar, NoReturn
 
 from pydantic import Field
 
@@ -36,6 +36,12 @@ class Sealed(Generator):
     def open(self) -> NoReturn:
         """Raises."""
         raise AssertionError("an estimate opened a model")
+
+
+class SealedTokens(Sealed):
+    """The same, with sessions."""
+
+    offers: ClassVar[frozenset[str]] = frozenset({"TextEngine", "TokenEngine"})
 
 
 class TwoReads(Route):

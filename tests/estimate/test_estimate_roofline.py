@@ -10,7 +10,7 @@ import pytest
 from estimate_things import full, ran, sweep_over
 
 from ragvlc.core.errors import ConfigError
-from ragvlc.estimate.devices import CPU, DEVICES, device_named, eager, this_machine
+from ragvlc.estimate.devices import CPU, DEVICES, device_named, this_machine
 from ragvlc.estimate.estimate import Options, estimate
 from ragvlc.estimate.rates import Machine
 from ragvlc.estimate.roofline import (
@@ -61,11 +61,13 @@ def test_seconds_by_hand() -> None:
 
 
 def test_the_measured_anchors_are_met() -> None:
-    """One H200, an 8B Llama in bfloat16, vLLM: 10.2 s for 130,000 tokens, 8.8 ms a token behind 131,072."""
+    """One H200, an 8B Llama in bfloat16, vLLM: 10.2 s for 130,000 tokens, 8.8 ms a token behind 131,072.
+
+    Other steps and rounds are in `test_estimate_launches`.
+    """
     shape, h200 = shape_of(LLAMA_8B), DEVICES["h200"]
     assert prefill_seconds(shape, h200, 130_000) == pytest.approx(10.2, rel=0.1)
     assert decode_seconds(shape, h200, 131_072) == pytest.approx(8.8e-3, rel=0.1)
-    assert decode_seconds(shape, eager(h200), 4096) == pytest.approx(22e-3, rel=0.1)  # plain transformers
     cached = prefill_seconds(shape, h200, 60, 130_000)
     assert cached < prefill_seconds(shape, h200, 130_000) / 100
 
