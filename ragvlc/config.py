@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from ragvlc.core.component import Component
 from ragvlc.core.errors import ConfigError, nearest
+from ragvlc.core.paths import Base, place_field
 
-__all__ = ["build", "find_file", "read_yaml", "shipped", "shipped_folder", "to_yaml"]
+__all__ = ["build", "find_file", "place_overrides", "read_yaml", "shipped", "shipped_folder", "to_yaml"]
 
 ComponentT = TypeVar("ComponentT", bound=Component)
 
@@ -89,7 +90,14 @@ def find_file(name: str, family: str, folder: Path | None = None) -> Path:
     raise ConfigError(f"'{name}' is neither a file nor one of the shipped {family}: {names}.{nearest(name, known)}")
 
 
-def build(cls: type[ComponentT], data: Mapping[str, Any], source: str, folder: Path | None = None) -> ComponentT:
+def build(
+    cls: type[ComponentT],
+    data: Mapping[str, Any],
+    source: str,
+    folder: Path | None = None,
+    *,
+    bases: Mapping[str, Base] | None = None,
+) -> ComponentT:
     """Returns the part that `data` describes. Raises `ConfigError` with every problem in it.
 
     Args:
@@ -97,11 +105,37 @@ def build(cls: type[ComponentT], data: Mapping[str, Any], source: str, folder: P
         data: its fields.
         source: the file's name for errors.
         folder: what relative paths in `data` are relative to.
+        bases: what those of some settings by dotted path (axes, `by_model`) are relative to instead.
     """
     try:
-        return cls.model_validate(dict(data), context={"folder": folder} if folder else None)
+        return cls.model_validate(dict(data), context={"folder": folder, "bases": bases or {}} if folder else None)
     except ValidationError as error:
         raise ConfigError(problems(error, cls, source)) from None
+
+
+def place_overrides(
+    cls: type[Component], data: dict[str, Any], steps: Iterable[Sequence[str]], base: Base, source: str
+) -> None:
+    """Makes the relative paths in fields of `data` that were not written in the file whole.
+
+    Args:
+        cls: what will be built.
+        data: its fields; is changed.
+        steps: of each such field, the names that lead to it.
+        base: what the paths in them are seen from.
+        source: the file's name for errors.
+
+    Raises:
+        ConfigError: with every path that exists beside the file, and not where it is seen from.
+    """
+    wrong = []
+    for names in steps:
+        try:
+            place_field(data, cls, names, base)
+        except ValueError as error:
+            wrong.append(f"{source}: {'.'.join(names)}: {error}")
+    if wrong:
+        raise ConfigError(wrong)
 
 
 def problems(error: ValidationError, cls: type[Component], source: str, prefix: str = "") -> list[str]:

@@ -47,7 +47,12 @@ ExperimentArg = Annotated[
 ]
 ResultsArg = Annotated[str, typer.Argument(help="A results folder, or the experiment it belongs to.")]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of all results.")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override one setting.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="Override one setting; files in it are seen from the current folder."
+    ),
+]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Ask only so many questions.")]
 RUNS = Path("runs")
 

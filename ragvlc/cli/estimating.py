@@ -118,11 +118,18 @@ def _is_pipeline(target: str) -> bool:
 
 
 def _pipeline(target: str, settings: list[str] | None) -> Pipeline:
+    from ragvlc import config
+    from ragvlc.core.paths import Base, Spot, placed_choices
     from ragvlc.pipeline import Pipeline
     from ragvlc.sweep.settings import Changer
 
     pipeline, name = Pipeline.load(target), Path(target).stem
     given = settings_of(settings)
+    base = Base(Path.cwd(), config.find_file(target, "pipelines").parent)
+    try:
+        [[given]] = placed_choices([[given]], [Spot(pipeline, Pipeline)], [base])
+    except ValueError as error:
+        raise ConfigError(f"{name}: --set: {error}") from error
     pipeline, used = Changer[Pipeline](name).change(pipeline, given)
     if missing := sorted(set(given) - used):
         raise ConfigError([f"--set {path}: {name} has no such setting." for path in missing])

@@ -128,7 +128,7 @@ def _looking(settings: list[str] | None) -> dict[str, Any]:
         if path not in families:
             raise ConfigError(f"--set {path}: not known. Known: {', '.join(families)}.{nearest(path, families)}")
         try:
-            found[path] = families[path].build(value)
+            found[path] = families[path].build(value, {"folder": Path.cwd()})
         except ValueError as error:
             raise ConfigError(f"--set {path}: {error}") from error
     return found

@@ -38,6 +38,7 @@ __all__ = [
     "Execution",
     "FilePath",
     "ModelName",
+    "PathMark",
     "Role",
     "fields_of",
     "find_kind",
@@ -74,19 +75,37 @@ def part(kind: str) -> Any:  # noqa: ANN401 - a field default that pydantic buil
     return Field(default=kind)
 
 
+@dataclass(frozen=True, slots=True)
+class PathMark:
+    """Marks a string field that names a file or folder.
+
+    Attributes:
+        dotted: only if it starts with a dot or a tilde; anything else is a name.
+    """
+
+    dotted: bool = False
+
+    def takes(self, value: str) -> bool:
+        """Whether the value is a path."""
+        return not self.dotted or value.startswith((".", "~"))
+
+
 def _against_folder(value: str, info: ValidationInfo) -> str:
+    if not value:  # none, which is not the folder itself
+        return value
     folder = (info.context or {}).get("folder")
     path = Path(value).expanduser()
-    return str((Path(folder) / path).resolve()) if folder and value else str(path)
+    return str((Path(folder) / path).resolve()) if folder else str(path)
 
 
 def _against_folder_if_dotted(value: str, info: ValidationInfo) -> str:
-    return _against_folder(value, info) if value.startswith((".", "~")) else value
+    return _against_folder(value, info) if _DOTTED.takes(value) else value
 
 
-FilePath = Annotated[str, AfterValidator(_against_folder)]
+_DOTTED = PathMark(dotted=True)
+FilePath = Annotated[str, AfterValidator(_against_folder), PathMark()]
 """A file or folder; a relative one written in a YAML file is relative to that file."""
-ModelName = Annotated[str, AfterValidator(_against_folder_if_dotted)]
+ModelName = Annotated[str, AfterValidator(_against_folder_if_dotted), _DOTTED]
 """A hub id, `packaged:NAME`, or a folder; a relative folder starts with a dot and is relative to its YAML file."""
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from ragvlc import config
-from ragvlc.core.component import Component, Execution, part
+from ragvlc.core.component import Component, Execution, FilePath, part
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Chunker, Embedder, Generator, Metric, Price, Retriever, Route, Router, Tracker
+from ragvlc.core.paths import Base, Spot, placed_choices
 from ragvlc.routers._declared import Declared
 from ragvlc.routers._fitting import FitSettings
 from ragvlc.routes._wrapping import Wrapper
 
 __all__ = ["Answers", "Columns", "Halves", "Part", "Replay", "Wrapped", "is_replay", "usual"]
+
+ReplayT = TypeVar("ReplayT", bound="Replay")
 
 
 class Columns(Component):
@@ -51,7 +54,8 @@ class Answers(Component):
 
     Attributes:
         file: JSON Lines, JSON or CSV (gzipped or not), or a results folder; seen from the YAML file, or else from the
-            folder of questions. May be given on the command line instead.
+            folder of questions. May be given on the command line instead, and is then seen from the current folder, or
+            else from that of questions.
         columns: what its fields are called. A results folder needs none.
         routes: the routes to choose between, as they are called here, by their names in the file; of a results folder,
             by names of cells or pipelines. Answers of other routes are not looked at. Empty: all, as they are called.
@@ -148,6 +152,16 @@ class Part(Component):
     thirds: bool = False
 
 
+def _placed(by_model: Mapping[str, Mapping[str, Any]], info: ValidationInfo) -> Mapping[str, Mapping[str, Any]]:
+    """Makes relative paths in settings by model whole, as those of other fields are."""
+    context = info.context or {}
+    if not context.get("folder") or "routers" not in info.data:  # made in Python, or refused already
+        return by_model
+    base = (context.get("bases") or {}).get("by_model") or Base(Path(context["folder"]), Path.cwd())
+    roots = [Spot(info.data["routers"], Mapping[str, Router])]
+    return {model: placed_choices([[settings]], roots, [base])[0][0] for model, settings in by_model.items()}
+
+
 class Replay(Component):
     """Routers on stored answers.
 
@@ -155,8 +169,8 @@ class Replay(Component):
         name: of the results; a file's stem by default.
         description: what it settles, in a sentence or two.
         answers: where they are stored.
-        questions: folder of questions and documents in the JSON Lines schema; may be given on the command line
-            instead. A results folder knows its own.
+        questions: folder of questions and documents in the JSON Lines schema, seen from the YAML file; may be given on
+            the command line instead, and is then seen from the current folder. A results folder knows its own.
         limit: replay only so many questions.
         groups: tags that set questions apart that are reported apart, such as the length.
         breakdowns: ways of breaking the questions of a group down; `task class`, `length`, `evidence scope` and
@@ -180,14 +194,14 @@ class Replay(Component):
     name: Annotated[str, Field(pattern=r"^[\w][\w .+-]*$")]
     description: Annotated[str, Execution] = ""
     answers: Answers = Field(default_factory=Answers)
-    questions: str = ""
+    questions: FilePath = ""
     limit: Annotated[int, Field(ge=1)] | None = None
     groups: tuple[str, ...] = ()
     breakdowns: Mapping[str, Part] = Field(default_factory=dict)
     routers: Mapping[str, Router] = Field(default_factory=dict)
     wrappers: Mapping[str, Wrapped] = Field(default_factory=dict)
     learned: Mapping[str, Halves] = Field(default_factory=dict)
-    by_model: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    by_model: Annotated[Mapping[str, Mapping[str, Any]], AfterValidator(_placed)] = Field(default_factory=dict)
     metrics: tuple[Metric, ...] = ()
     routes: Mapping[str, Route] = Field(default_factory=dict)
     generators: Mapping[str, Generator] = Field(default_factory=dict)
@@ -227,21 +241,24 @@ class Replay(Component):
         return self
 
     @classmethod
-    def load(cls, name: str | Path, *, overrides: Mapping[str, Any] | None = None) -> Self:
+    def load(
+        cls, name: str | Path, *, overrides: Mapping[str, Any] | None = None, folder: str | Path | None = None
+    ) -> Self:
         """Returns the replay in a YAML file, or the shipped one of that name.
 
         Args:
             name: a path or the name of a shipped experiment.
             overrides: values by dotted path.
+            folder: what relative paths in the values of `overrides` are seen from; the current folder by default.
+                Those in the file are seen from the file.
 
         Raises:
             ConfigError: with every problem found.
         """
         path = config.find_file(str(name), "experiments")
         data: dict[str, Any] = {"name": path.stem, **config.read_yaml(path)}
-        for place, value in (overrides or {}).items():
-            _put(data, place, value, str(path))
-        return config.build(cls, data, str(path), path.parent)
+        base = Base(Path(folder or "").absolute(), path.parent)
+        return _made(cls, data, overrides or {}, str(path), base)
 
 
 def usual(name: str, overrides: Mapping[str, Any]) -> Replay:
@@ -249,12 +266,41 @@ def usual(name: str, overrides: Mapping[str, Any]) -> Replay:
 
     Args:
         name: of the results.
-        overrides: values by dotted path.
+        overrides: values by dotted path; relative paths in them are seen from the current folder.
     """
-    data: dict[str, Any] = {"name": name, "routers": {"random": "random"}}
+    return _made(Replay, {"name": name, "routers": {"random": "random"}}, overrides, name, Base(Path.cwd()))
+
+
+def _made(cls: type[ReplayT], data: dict[str, Any], overrides: Mapping[str, Any], source: str, base: Base) -> ReplayT:
+    """Returns the replay that `data` describes with the overrides, whose paths are seen from `base`."""
+    folder = base.other or base.folder
     for place, value in overrides.items():
-        _put(data, place, value, name)
-    return config.build(Replay, data, name)
+        _put(data, place, value, source)
+    config.place_overrides(cls, data, [place.split(".") for place in overrides], base, source)
+    answers = data.get("answers")
+    if isinstance(answers, dict) and isinstance(answers.get("file"), str):
+        given = any(place in overrides for place in ("answers", "answers.file"))
+        questions = data.get("questions") or ""
+        try:
+            file = _answers_file(
+                answers["file"], folder / questions if questions else None, base if given else Base(folder, Path.cwd())
+            )
+        except ValueError as error:
+            raise ConfigError(f"{source}: answers.file: {error}") from error
+        data["answers"] = {**answers, "file": file}
+    return config.build(cls, data, source, folder, bases={"by_model": base} if "by_model" in overrides else None)
+
+
+def _answers_file(file: str, questions: Path | None, base: Base) -> str:
+    """Returns the file in full, found from the folder it is seen from or else beside the questions; else unchanged."""
+    path = Path(file).expanduser()
+    if not file or path.is_absolute():
+        return str(path) if file else file
+    for folder in (base.folder, questions):
+        if folder and (found := (folder.expanduser() / path).resolve()).exists():
+            return str(found)
+    base.whole(file)  # refuses what is in the other folder alone
+    return file
 
 
 def is_replay(path: Path) -> bool:

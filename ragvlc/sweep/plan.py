@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ragvlc.core.component import Component
@@ -15,7 +16,7 @@ from ragvlc.core.families import Chunker, Dataset, Retriever
 from ragvlc.pipeline import Pipeline
 from ragvlc.run import Models
 from ragvlc.sweep.settings import Changer, paths_in
-from ragvlc.sweep.spec import Latency, Sweep
+from ragvlc.sweep.spec import AROUND, Latency, Sweep, choices
 
 __all__ = ["Cell", "distinct_work", "plan"]
 
@@ -69,7 +70,7 @@ def plan(sweep: Sweep) -> list[Cell]:
     Raises:
         ConfigError: for a path that no pipeline has, and for values that a pipeline refuses.
     """
-    axes = [_choices(axis, values) for axis, values in sweep.axes.items()]
+    axes = [choices(axis, values) for axis, values in sweep.axes.items()]
     data_changer, original = Changer[_Around](sweep.name), _Around(dataset=sweep.dataset, latency=sweep.latency)
     cells: dict[str, Cell] = {}
     names: dict[str, list[str]] = {}
@@ -104,17 +105,14 @@ def plan(sweep: Sweep) -> list[Cell]:
 
 
 class _Around(Component):
-    """What an axis may vary besides a pipeline."""
+    """What an axis may vary besides a pipeline: fields as in `AROUND`."""
 
     dataset: Dataset
     latency: Latency = "warm"
 
 
-_AROUND = frozenset(_Around.model_fields)
-
-
 def _part_of(settings: Mapping[str, Any], *, data: bool) -> dict[str, Any]:
-    return {path: value for path, value in settings.items() if (path.partition(".")[0] in _AROUND) == data}
+    return {path: value for path, value in settings.items() if (path.partition(".")[0] in AROUND) == data}
 
 
 def distinct_work(cells: Sequence[Cell]) -> dict[str, int]:
@@ -140,14 +138,6 @@ def _every(part: Component) -> Iterator[Component]:
     yield part
     for child in part.parts():
         yield from _every(child)
-
-
-def _choices(axis: str, values: Sequence[Any]) -> list[dict[str, Any]]:
-    """Returns a mapping of paths to values for each value of an axis; a name that is no path brings mappings."""
-    is_path = "." in axis or axis in _AROUND or axis in Pipeline.model_fields
-    if not is_path and all(isinstance(value, Mapping) for value in values):
-        return [dict(value) for value in values]
-    return [{axis: value} for value in values]
 
 
 def _unplaced(sweep: Sweep, axes: Sequence[Sequence[Mapping[str, Any]]], placed: set[str]) -> list[str]:
@@ -219,4 +209,6 @@ def _short(value: object) -> str:
         inner = ",".join(f"{name}={_short(item)}" for name, item in value.items() if name != "kind")
         return f"{value.get('kind', '')}({inner})" if inner else str(value.get("kind", ""))
     text = " ".join(str(value).split())
-    return text if len(text) <= 32 else f"{text[:31]}…"
+    if len(text) <= 32:
+        return text
+    return f"…{text[-31:]}" if Path(text).is_absolute() else f"{text[:31]}…"  # paths differ at their ends

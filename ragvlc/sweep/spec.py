@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -14,11 +14,22 @@ from ragvlc.core.budget import Budget
 from ragvlc.core.component import Component, Execution, part
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Dataset, Executor, Metric, Tracker
+from ragvlc.core.paths import Base, Spot, placed_choices
 from ragvlc.pipeline import Pipeline
 
-__all__ = ["Latency", "Sweep"]
+__all__ = ["AROUND", "Latency", "Sweep", "choices"]
 
 Latency = Literal["warm", "cold"]
+AROUND = ("dataset", "latency")
+"""What an axis may vary besides a pipeline."""
+
+
+def choices(axis: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+    """Returns a mapping of paths to values for each value of an axis; a name that is no path brings mappings."""
+    is_path = "." in axis or axis in AROUND or axis in Pipeline.model_fields
+    if not is_path and all(isinstance(value, Mapping) for value in values):
+        return [dict(value) for value in values]
+    return [{axis: value} for value in values]
 
 
 def _load_pipelines(value: object, info: ValidationInfo) -> object:
@@ -41,6 +52,24 @@ def _load_pipelines(value: object, info: ValidationInfo) -> object:
     if wrong:
         raise PydanticCustomError("files", "{text}", {"text": "; ".join(wrong), "sentences": tuple(wrong)})
     return found
+
+
+def _placed_axes(axes: dict[str, list[Any]], info: ValidationInfo) -> dict[str, list[Any]]:
+    """Makes relative paths in the values of axes whole, as those of other fields are: cells are planned anywhere."""
+    context = info.context or {}
+    folder, bases = context.get("folder"), context.get("bases") or {}
+    if not folder or not {"dataset", "pipelines"} <= set(info.data):  # made in Python, or refused already
+        return axes
+    roots = [Spot(pipeline, Pipeline) for pipeline in info.data["pipelines"].values()]
+    roots += [Spot({"dataset": info.data["dataset"]}, Mapping[str, Dataset])]
+    written = Base(Path(folder), Path.cwd())
+    found = placed_choices(
+        [choices(axis, values) for axis, values in axes.items()], roots, [bases.get(axis, written) for axis in axes]
+    )
+    return {
+        axis: placed if choices(axis, axes[axis]) == axes[axis] else [choice[axis] for choice in placed]
+        for axis, placed in zip(axes, found, strict=True)
+    }
 
 
 def _labelled(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
@@ -84,7 +113,7 @@ class Sweep(Component):
     description: Annotated[str, Execution] = ""
     dataset: Dataset
     pipelines: Annotated[dict[str, Pipeline], BeforeValidator(_load_pipelines), Field(min_length=1)]
-    axes: dict[str, list[Any]] = Field(default_factory=dict)
+    axes: Annotated[dict[str, list[Any]], AfterValidator(_placed_axes)] = Field(default_factory=dict)
     metrics: Annotated[tuple[Metric, ...], AfterValidator(_labelled)]
     baseline: str = ""
     repeats: Annotated[int, Field(ge=1)] = 1
@@ -109,21 +138,60 @@ class Sweep(Component):
         return self
 
     @classmethod
-    def load(cls, name: str | Path, *, overrides: Mapping[str, Any] | None = None) -> Self:
+    def load(
+        cls, name: str | Path, *, overrides: Mapping[str, Any] | None = None, folder: str | Path | None = None
+    ) -> Self:
         """Returns the sweep in a YAML file, or the shipped one of that name.
 
         Args:
             name: a path or the name of a shipped experiment.
             overrides: dotted paths and values: of the sweep itself (`repeats`, `dataset.limit`), else one-value axes.
+            folder: what relative paths in the values of `overrides` are seen from; the current folder by default.
+                Those in the file are seen from the file.
 
         Raises:
             ConfigError: with every problem found.
         """
-        path = config.find_file(str(name), "experiments")
+        path, given = config.find_file(str(name), "experiments"), overrides or {}
         data: dict[str, Any] = {"name": path.stem, **config.read_yaml(path)}
-        for place, value in (overrides or {}).items():
+        for place, value in given.items():
             _override(cls, data, place, value)
-        return config.build(cls, data, str(path), path.parent)
+        base = Base(Path(folder or "").absolute(), path.parent)
+        if "pipelines" in given:
+            data["pipelines"] = _pipelines_from(given["pipelines"], base, str(path))
+        axes = data["axes"] if isinstance(data.get("axes"), Mapping) else {}  # anything else is refused below
+        fields = [place.split(".", 1) for place in given if place != "axes" and place not in axes]
+        config.place_overrides(cls, data, fields, base, str(path))
+        bases = dict.fromkeys(axes if "axes" in given else given, base)
+        return config.build(cls, data, str(path), path.parent, bases=bases)
+
+
+def _pipelines_from(value: object, base: Base, source: str) -> object:
+    """Returns pipelines given by name or path with the paths in full, so that the file's folder plays no part."""
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+        value = {Path(name).stem: name for name in value}
+    if not isinstance(value, Mapping):
+        return value
+    shipped = config.shipped("pipelines")
+    found: dict[str, object] = {}
+    wrong = []
+    for name, given in value.items():
+        found[str(name)] = given
+        if isinstance(given, str):
+            try:
+                is_name = given in shipped and not (base.folder / given).is_file()
+                found[str(name)] = str(shipped[given]) if is_name else _file(given, base)
+            except ValueError as error:
+                wrong.append(f"{source}: pipelines.{name}: {error}")
+    if wrong:
+        raise ConfigError(wrong)
+    return found
+
+
+def _file(given: str, base: Base) -> str:
+    """Returns the path in full; as it is given, for the error to come, if there is no such file anywhere."""
+    whole = base.whole(given)
+    return whole if Path(whole).is_file() or Path(given).expanduser().is_file() else given
 
 
 def _override(cls: type[Component], data: dict[str, Any], place: str, value: object) -> None:

@@ -1,0 +1,216 @@
+"""Relative paths among values that no part has checked yet, found by the types of their fields and made whole.
+
+A part makes the paths of its YAML file whole as it is built. Values that come from elsewhere (a command line, an axis)
+belong to another folder, or to no field until a cell is planned: what is here does the same for them beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+from ragvlc.core.component import Component, PathMark, fields_of, find_kind
+
+__all__ = ["Base", "Spot", "place_field", "placed_choices"]
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What relative paths are seen from.
+
+    Attributes:
+        folder: that folder.
+        other: another that a reader may have in mind: what is there, and not in `folder`, is refused, not guessed.
+    """
+
+    folder: Path
+    other: Path | None = None
+
+    def whole(self, value: str) -> str:
+        """Returns the path in full. Raises `ValueError` if it exists as seen from the other folder alone."""
+        path = Path(value).expanduser()
+        if path.is_absolute() or not value:
+            return str(path) if value else value
+        found = (self.folder / path).resolve()
+        elsewhere = (self.other / path).resolve() if self.other else found
+        if not found.exists() and elsewhere.exists():
+            message = (
+                f"'{value}' is seen from {self.folder}, and {found} does not exist; seen from {self.other} it would "
+                f"be {elsewhere}. Write it as seen from {self.folder}, or in full."
+            )
+            raise ValueError(message)
+        return str(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place among settings.
+
+    Attributes:
+        value: what stands there: a part, or plain values not built yet.
+        expected: the annotation of its field.
+        marks: what else the annotation says.
+    """
+
+    value: object
+    expected: Any
+    marks: tuple[Any, ...] = ()
+
+    def branches(self) -> Iterator[Spot]:
+        """Yields the place once for each type that it may have."""
+        origin, inner = get_origin(self.expected), get_args(self.expected)
+        if origin is Annotated:
+            yield from Spot(self.value, inner[0], (*self.marks, *inner[1:])).branches()
+        elif origin in (Union, UnionType):
+            for one in inner:
+                yield from Spot(self.value, one, self.marks).branches()
+        else:
+            yield self
+
+    def inside(self, name: str) -> Spot | None:
+        """Returns the place of that name in here, None if there is none."""
+        for one in self.branches():
+            if part := one.part():
+                if name in fields_of(part):
+                    return _field(self.value, fields_of(part)[name], name)
+            elif isinstance(self.value, Mapping) and name in self.value and one.is_mapping():
+                return Spot(self.value[name], get_args(one.expected)[1])
+        return None
+
+    def part(self) -> type[Component] | None:
+        """Returns the class of the part that stands here, or will when it is built; None if that is no part."""
+        if isinstance(self.value, Component):
+            return type(self.value)
+        if not (isinstance(self.expected, type) and issubclass(self.expected, Component)):
+            return None
+        if not self.expected.__dict__.get("family"):
+            return self.expected
+        kind = self.value.get("kind") if isinstance(self.value, Mapping) else self.value
+        try:
+            return find_kind(self.expected, kind) if isinstance(kind, str) else None
+        except PydanticCustomError:  # no such kind: told when the part is built
+            return None
+
+    def is_mapping(self) -> bool:
+        """Whether names stand here, with values of one type."""
+        origin = get_origin(self.expected)
+        return isinstance(origin, type) and issubclass(origin, Mapping) and len(get_args(self.expected)) == 2
+
+    def placed(self, base: Base) -> Any:  # noqa: ANN401 - whatever stands here
+        """Returns the value with the relative paths in it made whole. Raises `ValueError`; see `Base`."""
+        value: Any = self.value
+        for one in self.branches():
+            value = _placed_as_one(Spot(value, one.expected, one.marks), base)
+        return value
+
+
+def _placed_as_one(spot: Spot, base: Base) -> Any:  # noqa: ANN401 - whatever stands there
+    """Returns the value of a place of one type; see `Spot.placed`."""
+    value: Any = spot.value
+    if isinstance(value, str):
+        mark = next((mark for mark in spot.marks if isinstance(mark, PathMark)), None)
+        return base.whole(value) if mark and mark.takes(value) else value
+    if isinstance(value, Mapping):
+        inner = {name: spot.inside(name) for name in value if isinstance(name, str)}
+        return {name: one.placed(base) if (one := inner.get(name)) else item for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        types = _item_types(spot.expected, len(value))
+        return [Spot(item, one).placed(base) for item, one in zip(value, types, strict=True)]
+    return value
+
+
+def place_field(data: dict[str, Any], part: type[Component], steps: Sequence[str], base: Base) -> None:
+    """Makes the paths in one field of `data`, the fields of a part not built yet, whole.
+
+    Args:
+        data: is changed.
+        part: what will be built of it.
+        steps: names that lead to the field.
+        base: what its relative paths are seen from.
+
+    Raises:
+        ValueError: see `Base`.
+    """
+    spot: Spot | None = Spot(data, part)
+    inner: object = data
+    for step in steps[:-1]:
+        spot = spot.inside(step) if spot else None
+        inner = inner.get(step) if isinstance(inner, dict) else None
+    field = spot.inside(steps[-1]) if spot else None
+    if field and isinstance(inner, dict) and steps[-1] in inner:
+        inner[steps[-1]] = field.placed(base)
+
+
+def placed_choices(
+    axes: Sequence[Sequence[Mapping[str, Any]]], roots: Sequence[Spot], bases: Sequence[Base]
+) -> list[list[dict[str, Any]]]:
+    """Returns settings by dotted path with the relative paths in their values made whole.
+
+    Args:
+        axes: of each axis the settings to choose from: they apply together with one of every other axis.
+        roots: where the dotted paths begin.
+        bases: of each axis, what its relative paths are seen from.
+
+    Raises:
+        ValueError: see `Base`; or a value is a path to one root or kind, and a name to another.
+    """
+    brought: dict[str, list[object]] = {}
+    for path, value in (item for choices in axes for choice in choices for item in choice.items()):
+        brought.setdefault(path, []).append(value)
+    always = {path for choices in axes for path in brought if all(path in choice for choice in choices)}
+    found = []
+    for choices, base in zip(axes, bases, strict=True):
+        placed = [
+            {path: _agreed(value, _spots(roots, path, brought, always), base) for path, value in choice.items()}
+            for choice in choices
+        ]
+        found.append(placed)
+    return found
+
+
+def _spots(
+    roots: Iterable[Spot], path: str, brought: Mapping[str, Sequence[object]], always: set[str]
+) -> Iterator[Spot]:
+    """Yields every place that a dotted path may come to, also below what another axis puts in a part's place."""
+    *outer, last = str(path).split(".")  # in YAML, a number may stand where a path should: told when cells are planned
+    for root in roots:
+        here = [root]
+        for depth, step in enumerate(outer, start=1):
+            here = [inner for spot in here if (inner := spot.inside(step))]
+            above = ".".join(outer[:depth])
+            others = [Spot(value, here[0].expected, here[0].marks) for value in brought.get(above, ()) if here]
+            here = others if above in always else here + others
+        yield from (inner for spot in here if (inner := spot.inside(last)))
+
+
+def _agreed(value: object, spots: Iterable[Spot], base: Base) -> object:
+    readings: list[object] = []
+    for spot in spots:
+        reading = Spot(value, spot.expected, spot.marks).placed(base)
+        if reading not in readings:
+            readings.append(reading)
+    if len(readings) > 1:
+        message = f"'{value}' is a path to some and a name to others. Write a path with ./ before it, or in full."
+        raise ValueError(message)
+    return readings[0] if readings else value
+
+
+def _field(holder: object, info: FieldInfo, name: str) -> Spot:
+    if isinstance(holder, Component):
+        value = getattr(holder, name)
+    else:
+        value = holder.get(name, info.default) if isinstance(holder, Mapping) else info.default
+    return Spot(value, info.annotation, tuple(info.metadata))
+
+
+def _item_types(expected: Any, count: int) -> list[Any]:  # noqa: ANN401 - an annotation
+    inner = get_args(expected)
+    if len(inner) == 1 or (len(inner) == 2 and inner[1] is Ellipsis):
+        return [inner[0]] * count
+    return list(inner) if len(inner) == count else [Any] * count
