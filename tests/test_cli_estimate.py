@@ -115,6 +115,12 @@ def test_a_pipeline_that_speculates_says_when_that_pays(ragvlc: Cli, tmp_path: P
     assert never["break_even"]["context"] is None
 
 
+def test_a_name_of_both_means_what_the_options_are_for(ragvlc: Cli) -> None:
+    code, said, _ = ragvlc("estimate", "rapid", "--context", "131072", *SIZES, "--acceptance", "0.75")
+    assert code == 0
+    assert "behind 131,072 tokens" in said
+
+
 def test_an_experiment_takes_the_acceptance_it_is_told(ragvlc: Cli, tmp_path: Path) -> None:
     """Of 40 tokens with drafts of 4: 40 rounds where nothing is accepted, 8 where everything is."""
     write(tmp_path, "rapid", RAPID)

@@ -73,7 +73,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         device_named(device)  # a misspelt one is told at once
     foretold: list[Forecast] = []
     unknown = ""
-    if _is_pipeline(target):
+    if _is_pipeline(target, asked=context is not None or questions is not None):
         if limit is not None:
             raise ConfigError("--limit is for experiments. Give a pipeline --questions.")
         if context is None:
@@ -106,7 +106,8 @@ def _print_all(found: Estimate, foretold: Sequence[Forecast], unknown: str) -> N
         out().print(unknown)
 
 
-def _is_pipeline(target: str) -> bool:
+def _is_pipeline(target: str, *, asked: bool) -> bool:
+    """Returns whether a pipeline is meant; a name that is also an experiment's means what the options are for."""
     from ragvlc import config
 
     path = Path(target).expanduser()
@@ -114,7 +115,7 @@ def _is_pipeline(target: str) -> bool:
         return False
     if path.is_file():
         return "routes" in config.read_yaml(path)
-    return target in config.shipped("pipelines") and target not in config.shipped("experiments")
+    return target in config.shipped("pipelines") and (asked or target not in config.shipped("experiments"))
 
 
 def _pipeline(target: str, settings: list[str] | None) -> Pipeline:
