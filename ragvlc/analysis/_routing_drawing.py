@@ -6,7 +6,8 @@ routing_deferral   quality over the share of questions sent to the dearer route
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from ragvlc.analysis._drawing import INK, label, legend, look, mark, numbers, pa
 from ragvlc.analysis.routing import RoutingReport, routing_reports
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from ragvlc.sweep.results import Results
@@ -43,9 +45,8 @@ def routing_drawers(results: Results, metric: str) -> dict[str, Callable[[], Fig
 def draw_tokens(reports: Sequence[RoutingReport]) -> Figure:
     """Returns quality against tokens: fixed routes as squares, routers as dots, oracles hollow."""
     names = list(dict.fromkeys(row.arm.name for report in reports for row in report.rows))
-    with look():
-        drawn, places = panels([report.group.title for report in reports], "Routers: quality against tokens")
-        for place, report in zip(places, reports, strict=True):
+    with _drawing(reports, "Routers: quality against tokens") as (drawn, places):
+        for place, report in places:
             for row in report.rows:
                 colour, _ = mark(names.index(row.arm.name))
                 low, high, mean = row.quality.low, row.quality.high, row.quality.mean or 0.0
@@ -59,17 +60,14 @@ def draw_tokens(reports: Sequence[RoutingReport]) -> Figure:
                 )  # fmt: skip
             numbers(place, [row.tokens or 0.0 for row in report.rows], few=False)
             place.set_xlabel("tokens of a question, read and written (mean)")
-            place.set_ylabel(label(report.group.metric))
-        legend(drawn, places)
     return drawn
 
 
 def draw_deferral(reports: Sequence[RoutingReport]) -> Figure:
     """Returns quality over the share sent to the dearer route; grey: questions sent at random."""
     names = list(dict.fromkeys(one.arm.name for report in reports for one in report.curves))
-    with look():
-        drawn, places = panels([report.group.title for report in reports], "Deferral curves")
-        for place, report in zip(places, reports, strict=True):
+    with _drawing(reports, "Deferral curves") as (drawn, places):
+        for place, report in places:
             for one in report.curves:
                 colour, marker = mark(names.index(one.arm.name))
                 dots = "" if len(one.shares) > 12 else marker
@@ -81,6 +79,17 @@ def draw_deferral(reports: Sequence[RoutingReport]) -> Figure:
             ends = [arm.mean("quality", group.questions) or 0.0 for arm in (group.cheap, group.dear)]
             place.plot([0, 1], ends, color=INK, linestyle=(0, (4, 3)), linewidth=1, label="at random")
             place.set_xlabel(label(f"share of the questions sent to {group.dear.name}"))
-            place.set_ylabel(label(group.metric))
-        legend(drawn, places)
     return drawn
+
+
+@contextmanager
+def _drawing(
+    reports: Sequence[RoutingReport], title: str
+) -> Iterator[tuple[Figure, Iterable[tuple[Axes, RoutingReport]]]]:
+    """Gives a figure and its panels, one for each report; what they show is explained below them in the end."""
+    with look():
+        drawn, places = panels([report.group.title for report in reports], title)
+        for place, report in zip(places, reports, strict=True):
+            place.set_ylabel(label(report.group.metric))
+        yield drawn, zip(places, reports, strict=True)
+        legend(drawn, places)

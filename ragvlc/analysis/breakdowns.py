@@ -162,10 +162,15 @@ def document_lengths(cells: Sequence[CellResult], texts: Mapping[str, str] | Non
     furthest passage that any cell read or ranked ends: exact as soon as one cell read the whole of it.
     """
     stored: dict[str, int] = {}
-    furthest: dict[str, int] = {}
+    named: set[str] = set()
     for cell in cells:
         for facts in cell.examples.values():
+            named.update(facts["documents"])
             stored |= dict(zip(facts["documents"], facts.get("characters", ()), strict=False))
+    if named <= stored.keys():
+        return stored
+    furthest: dict[str, int] = {}
+    for cell in cells:
         answers = [row.answer for row in cell.rows.values() if row.answer is not None]
         spans = [span for answer in answers for span in answer.context]
         spans += [hit.chunk.span for answer in answers for hit in answer.ranking]

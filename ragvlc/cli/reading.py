@@ -15,7 +15,7 @@ from ragvlc.core.errors import ConfigError, RagvlcError, StoreError
 if TYPE_CHECKING:
     from ragvlc.sweep.results import Results
 
-__all__ = ["print_report", "report_files_in"]
+__all__ = ["files_of", "print_report"]
 
 log = logging.getLogger("ragvlc")
 
@@ -30,9 +30,8 @@ def report(
     from ragvlc.analysis.page import write_html
     from ragvlc.sweep.results import Results
 
-    folder = results_folder(results, runs)
-    print_report(folder, baseline)
-    loaded = Results.load(folder)
+    loaded = Results.load(results_folder(results, runs))
+    print_report(loaded, baseline)
     out().print(f"The same with figures and answers side by side: {write_html(loaded, baseline, texts_of(loaded))}")
 
 
@@ -103,22 +102,19 @@ def ui(
         sys.exit(130)
 
 
-def print_report(folder: Path, baseline: str | None) -> None:
+def print_report(results: Results, baseline: str | None) -> None:
     """Prints the comparison."""
     from ragvlc.analysis.report import terminal_report
-    from ragvlc.sweep.results import Results
 
-    for part in terminal_report(Results.load(folder), baseline):
+    for part in terminal_report(results, baseline):
         out().print(part)
 
 
-def report_files_in(folder: Path) -> dict[str, Path]:
-    """Writes the page and the figures of the results in `folder`; returns the files by name."""
+def files_of(results: Results) -> dict[str, Path]:
+    """Writes the page and the figures; returns the files by name."""
     from ragvlc.analysis.files import report_files
-    from ragvlc.sweep.results import Results
 
-    loaded = Results.load(folder)
-    return report_files(loaded, texts_of(loaded))
+    return report_files(results, texts_of(results))
 
 
 def texts_of(results: Results) -> dict[str, str] | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ragvlc.cli.app import RUNS, ExperimentArg, LimitOption, RunsOption, SetOption, app, load_sweep, out, runs_folder
-from ragvlc.cli.reading import print_report, report_files_in
+from ragvlc.cli.reading import files_of, print_report
 from ragvlc.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def run(
 ) -> None:
     """Run what an experiment still owes, then print the comparison. Stop with Ctrl-C and run again at any time."""
     from ragvlc.progress import Progress
+    from ragvlc.sweep.results import Results
     from ragvlc.sweep.runner import run_sweep
 
     if retry not in (None, "failed"):
@@ -61,6 +63,7 @@ def run(
 
         if problems := exceeded(sweep, runs_folder(experiment, runs)):
             raise ConfigError(problems)
+    load = cache(Results.load)  # the page and the terminal show the same rows
     try:
         with Progress() as watcher:
             outcome = run_sweep(
@@ -68,12 +71,12 @@ def run(
                 runs_folder(experiment, runs),
                 retry_failed=retry == "failed",
                 watcher=watcher,
-                finish=report_files_in,
+                finish=lambda folder: files_of(load(folder)),
             )
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; every finished answer is kept. Run the same command again to go on.\n")
         sys.exit(130)
-    print_report(outcome.folder, None)
+    print_report(load(outcome.folder), None)
     out().print(f"The same with figures and answers side by side: {outcome.folder / 'report.html'}")
     _print_sharing(outcome.counts)
     if outcome.untracked:
@@ -81,7 +84,7 @@ def run(
     elif sweep.tracker.kind == "mlflow":
         out().print(f"Browse it in MLflow: ragvlc ui {outcome.folder}")
     if not outcome.complete:
-        names = {cell.facts["key"]: cell.name for cell in outcome.results().cells}
+        names = {cell.facts["key"]: cell.name for cell in load(outcome.folder).cells}
         for key, status in outcome.status.items():
             if status != "complete":
                 out().print(f"{names[key]}: {_ADVICE[status]}")
@@ -100,9 +103,10 @@ def score(
     experiment: ExperimentArg, settings: SetOption = None, limit: LimitOption = None, runs: RunsOption = RUNS
 ) -> None:
     """Score stored answers again after metrics or references changed. Opens no model."""
+    from ragvlc.sweep.results import Results
     from ragvlc.sweep.tracking import rescore
 
-    print_report(rescore(load_sweep(experiment, settings, limit), runs_folder(experiment, runs)), None)
+    print_report(Results.load(rescore(load_sweep(experiment, settings, limit), runs_folder(experiment, runs))), None)
 
 
 @app.command()
@@ -110,10 +114,11 @@ def track(
     experiment: ExperimentArg, settings: SetOption = None, limit: LimitOption = None, runs: RunsOption = RUNS
 ) -> None:
     """Send stored results to the tracker again; nothing is duplicated."""
+    from ragvlc.sweep.results import Results
     from ragvlc.sweep.tracking import send
 
     sweep = load_sweep(experiment, settings, limit)
-    problem = send(sweep, runs_folder(experiment, runs), finish=report_files_in)
+    problem = send(sweep, runs_folder(experiment, runs), finish=lambda folder: files_of(Results.load(folder)))
     if problem:
         sys.stderr.write(f"error: the tracker was not told: {problem}\n")
         sys.exit(1)

@@ -7,12 +7,12 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ragvlc.core.answer import Answer, Finish
+from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query, Span
-from ragvlc.core.engines import Generation, Prompt, Reader, Request, Run
+from ragvlc.core.engines import Prompt, Reader, Request, Run
 from ragvlc.core.errors import WindowExceeded
-from ragvlc.routes._asking import DECLINE, Asking, letters
+from ragvlc.routes._asking import Asking
 from ragvlc.routes._calls import Fields, ask_all, asked, beginning, check_prompts, filled, fitted
 from ragvlc.routes._pieces import Piece, pieces_of
 
@@ -79,17 +79,6 @@ class InPieces(Asking):
         """Returns at most how many tokens an answer may have; never more than one part in `share` of the window."""
         return self.limit(self.max_tokens(query), reader, share)
 
-    def template(self, query: Query) -> str:
-        """Returns the prompt for this form of query."""
-        if query.choices:
-            return self.choice_prompt
-        return self.summary_prompt if query.form == "summary" else self.question_prompt
-
-    def message(self, query: Query, **fields: str) -> Prompt:
-        """Returns the message that asks the query; `fields` are those that it has of its own."""
-        known = {"question": query.text, "choices": letters(query.choices), "decline": self.decline_text()}
-        return filled(self.template(query), {**known, **fields})
-
     def pieces(
         self, documents: Sequence[Document], reader: Reader, make: Callable[[str], Prompt], reserve: int
     ) -> list[Piece]:
@@ -108,15 +97,6 @@ class InPieces(Asking):
         around = len(tokenizer.render(make("")))
         room = self.window_of(reader) - around - reserve
         return pieces_of(documents, tokenizer, room, lambda text: len(tokenizer.render(make(text))) - around)
-
-    def decline_text(self) -> str:
-        """Returns the sentence that offers the decline word; nothing where there is none."""
-        return DECLINE.replace("{word}", self.decline) if self.decline else ""
-
-    def finish_of(self, generation: Generation) -> Finish | None:
-        """Returns `declined` where the reply is the decline word, else None: the generation's own."""
-        declined = self.decline is not None and _plain(generation.text) == _plain(self.decline)
-        return "declined" if declined else None
 
 
 class Agents(InPieces):
@@ -227,7 +207,3 @@ class Agents(InPieces):
 def context_of(pieces: Sequence[Piece]) -> list[Span]:
     """Returns the characters that the pieces are made of, in their order."""
     return [span for piece in pieces for span in piece.spans]
-
-
-def _plain(text: str) -> str:
-    return "".join(character for character in text.casefold() if character.isalnum())

@@ -7,17 +7,16 @@ from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from ragvlc.core.answer import Answer, Step
+from ragvlc.core.answer import Answer, Finish, Step
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Hit, Query, Span
-from ragvlc.core.engines import Generation, Prompt, Request, Run, placeholders
-from ragvlc.core.errors import nearest
+from ragvlc.core.engines import Generation, Prompt, Request, Run
 from ragvlc.core.families import Route
+from ragvlc.routes._calls import check_prompts, filled, letters
 from ragvlc.routes._context import Budget, Truncation, fit
 
-__all__ = ["Asking", "Reading", "letters", "whole"]
+__all__ = ["Asking", "Reading", "whole"]
 
 QUESTION = """{document}
 
@@ -39,11 +38,6 @@ Based on the text above, write a short summary that answers this request.{declin
 {question}"""
 
 DECLINE = " If the text does not answer it, reply with the single word {word}."
-
-
-def letters(choices: Sequence[str]) -> str:
-    """Returns the options as lines `A. first`, `B. second`, ..."""
-    return "\n".join(f"{chr(ord('A') + place)}. {choice}" for place, choice in enumerate(choices))
 
 
 class Asking(Route):
@@ -73,41 +67,31 @@ class Asking(Route):
     @model_validator(mode="after")
     def _prompts_name_their_fields(self) -> Self:
         prompts = {
-            "question_prompt": (self.question_prompt, self.needed),
-            "choice_prompt": (self.choice_prompt, self.needed | {"choices"}),
-            "summary_prompt": (self.summary_prompt, self.needed),
+            "question_prompt": (self.question_prompt, (self.needed, self.known)),
+            "choice_prompt": (self.choice_prompt, (self.needed | {"choices"}, self.known)),
+            "summary_prompt": (self.summary_prompt, (self.needed, self.known)),
         }
-        known = ", ".join(sorted(self.known))
-        wrong: list[str] = []
-        for name, (template, needed) in prompts.items():
-            found = set(placeholders(template))
-            wrong += [f"{name} must contain {{{missing}}}." for missing in sorted(needed - found)]
-            wrong += [
-                f"{name} has no field {{{unknown}}}. Known: {known}.{nearest(unknown, self.known)}"
-                for unknown in sorted(found - self.known)
-            ]
-            if self.decline and "decline" not in found:
-                wrong.append(f"{name} must contain {{decline}} where `decline` is set.")
-        if wrong:
-            raise PydanticCustomError("several", "{text}", {"text": " ".join(wrong), "each": tuple(wrong)})
+        check_prompts(prompts, decline=bool(self.decline))
         return self
 
     def max_tokens(self, query: Query) -> int:
         """Returns the answer's limit for this kind of query."""
         return self.summary_tokens if query.form == "summary" else self.answer_tokens
 
+    def template(self, query: Query) -> str:
+        """Returns the prompt for this form of query."""
+        if query.choices:
+            return self.choice_prompt
+        return self.summary_prompt if query.form == "summary" else self.question_prompt
+
+    def message(self, query: Query, **fields: str) -> Prompt:
+        """Returns the message that asks the query; `fields` are those that it has of its own."""
+        known = {"question": query.text, "choices": letters(query.choices), "decline": self.decline_text()}
+        return filled(self.template(query), {**known, **fields})
+
     def prompt(self, query: Query, text: str) -> Prompt:
         """Returns the message for `query` over the document text `text`."""
-        template = self.question_prompt
-        if query.choices:
-            template = self.choice_prompt
-        elif query.form == "summary":
-            template = self.summary_prompt
-        fields = {"document": text, "question": query.text, "choices": letters(query.choices), "decline": ""}
-        if self.decline:
-            fields["decline"] = DECLINE.replace("{word}", self.decline)
-        used = {name: fields[name] for name in placeholders(template)}
-        return Prompt(template, used)
+        return self.message(query, document=text)
 
     def ask(
         self, prompt: Prompt, query: Query, run: Run, *, ranking: Sequence[Hit] = (), context: Sequence[Span] = ()
@@ -117,8 +101,7 @@ class Asking(Route):
         with run.step("answer", generator=self.generator) as facts:
             [generation] = run.generator(self.generator).generate([request])
             facts.update(self.noted(generation))
-        declined = self.declines(generation.text)
-        answer = run.answer(generation, ranking=ranking, context=context, finish="declined" if declined else None)
+        answer = run.answer(generation, ranking=ranking, context=context, finish=self.finish_of(generation))
         # A step is in the trace when the outermost one has ended; who wraps this route looks at the answer before.
         return replace(answer, trace=(*answer.trace, Step("answer", dict(facts))))
 
@@ -126,9 +109,17 @@ class Asking(Route):
         """Returns the one generation that is asked for."""
         return Request(prompt, max_tokens=self.max_tokens(query), seed=run.seed_for("answer"))
 
+    def decline_text(self) -> str:
+        """Returns the sentence that offers the decline word; nothing where there is none."""
+        return DECLINE.replace("{word}", self.decline) if self.decline else ""
+
     def declines(self, text: str) -> bool:
         """Returns whether a reply is the word that declines to answer, whatever its case and signs."""
         return self.decline is not None and _plain(text) == _plain(self.decline)
+
+    def finish_of(self, generation: Generation) -> Finish | None:
+        """Returns `declined` where the reply is the decline word, else None: the generation's own."""
+        return "declined" if self.declines(generation.text) else None
 
     def noted(self, generation: Generation) -> dict[str, Any]:
         """Returns what the trace tells of the reply."""

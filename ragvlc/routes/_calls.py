@@ -1,4 +1,4 @@
-"""What routes of several calls share: texts cut to fit a prompt, calls made together and noted, prompts checked."""
+"""What routes share around their calls: prompts checked and filled, texts cut to fit, calls made together and noted."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pydantic_core import PydanticCustomError
 from ragvlc.core.data import Query
 from ragvlc.core.engines import Generation, Prompt, Reader, Request, Run, Tokenizer, placeholders
 from ragvlc.core.errors import WindowExceeded, nearest
-from ragvlc.routes._asking import letters
 
-__all__ = ["ask_all", "asked", "beginning", "check_prompts", "filled", "fitted", "shared"]
+__all__ = ["ask_all", "asked", "beginning", "check_prompts", "filled", "fitted", "letters", "shared"]
 
 Fields = tuple[frozenset[str], frozenset[str]]
 """Of a prompt: the fields it needs, and all that it may have."""
 
 
-def check_prompts(prompts: Mapping[str, tuple[str, Fields]]) -> None:
+def check_prompts(prompts: Mapping[str, tuple[str, Fields]], *, decline: bool = False) -> None:
     """Raises a pydantic error that lists every field that a prompt lacks or does not know.
 
     Args:
         prompts: template and fields by the setting's name.
+        decline: each of them has to offer the decline word as well.
     """
     wrong: list[str] = []
     for name, (template, (needed, known)) in prompts.items():
@@ -32,6 +32,8 @@ def check_prompts(prompts: Mapping[str, tuple[str, Fields]]) -> None:
             f"{name} has no field {{{unknown}}}. Known: {', '.join(sorted(known))}.{nearest(unknown, known)}"
             for unknown in sorted(found - known)
         ]
+        if decline and "decline" not in found:
+            wrong.append(f"{name} must contain {{decline}} where `decline` is set.")
     if wrong:
         raise PydanticCustomError("several", "{text}", {"text": " ".join(wrong), "each": tuple(wrong)})
 
@@ -39,6 +41,11 @@ def check_prompts(prompts: Mapping[str, tuple[str, Fields]]) -> None:
 def filled(template: str, fields: Mapping[str, str]) -> Prompt:
     """Returns the message of a template; fields that it does not name are left out."""
     return Prompt(template, {name: fields[name] for name in placeholders(template)})
+
+
+def letters(choices: Sequence[str]) -> str:
+    """Returns the options as lines `A. first`, `B. second`, ..."""
+    return "\n".join(f"{chr(ord('A') + place)}. {choice}" for place, choice in enumerate(choices))
 
 
 def asked(query: Query) -> str:

@@ -130,7 +130,8 @@ class Results:
         store = SweepStore(Path(folder))
         found = store.cells()
         try:
-            cells = [_cell(store, facts) for facts in found]
+            files = {file: _by_id(store.examples(file)) for file in dict.fromkeys(facts["examples"] for facts in found)}
+            cells = [_cell(store, facts, files[facts["examples"]]) for facts in found]
             baseline = found[-1]["baseline"] if found else ""
         except (KeyError, TypeError) as error:
             raise StoreError(
@@ -255,8 +256,11 @@ class Results:
         return [one for metric in self.metrics for one in _compared(metric, pairs)]
 
 
-def _cell(store: SweepStore, facts: Mapping[str, Any]) -> CellResult:
-    examples = {one["id"]: one for one in store.examples(facts["examples"])}
+def _by_id(examples: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {one["id"]: one for one in examples}
+
+
+def _cell(store: SweepStore, facts: Mapping[str, Any], examples: Mapping[str, Mapping[str, Any]]) -> CellResult:
     cell = store.cell(facts["key"])
     rows = _standing(cell.load(), examples, control=facts["control"])
     summary = cell.summary()

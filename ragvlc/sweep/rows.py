@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from ragvlc.core.answer import Answer, Failure, Prediction, Timing, Usage
@@ -62,7 +63,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
 
 def _read_answer(row: Mapping[str, Any]) -> Answer:
     ranking = tuple(
-        Hit(Chunk(document, index, start, end, "", document_index), score)
+        Hit(_chunk(document, index, start, end, document_index), score)
         for document, index, start, end, document_index, score in row["ranking"]
     )
     return Answer(
@@ -78,3 +79,9 @@ def _read_answer(row: Mapping[str, Any]) -> Answer:
         bills={role: Usage(**usage) for role, usage in row.get("bills", {}).items()},
         memory=row.get("memory", {}),
     )
+
+
+@lru_cache(maxsize=65536)
+def _chunk(document: str, index: int, start: int, end: int, document_index: int) -> Chunk:
+    """Cells rank the same chunks again and again: each is held once."""
+    return Chunk(document, index, start, end, "", document_index)

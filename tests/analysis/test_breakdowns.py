@@ -113,6 +113,13 @@ def test_lengths_are_those_stored_or_given_or_read(tmp_path: Path) -> None:
     assert document_lengths(cells, {"d": "x" * 50, "e": "too short", "f": "x"}) == {"d": 50, "e": 90, "f": 70}
 
 
+def test_lengths_stored_for_every_document_are_taken_as_they_stand(tmp_path: Path) -> None:
+    asked = [example("a", documents=["d", "e"], characters=[70, 80]), example("b", documents=["e"], characters=[80])]
+    rows = [row("a", {"m": 1.0}, context=(Span("d", 0, 90), Span("not asked about", 0, 5))), row("b", {"m": 1.0})]
+    cells = write(tmp_path, asked, [cell("full", rows)]).cells
+    assert document_lengths(cells, {"d": "x" * 100}) == {"d": 70, "e": 80}
+
+
 def test_disagreements_leave_controls_out_and_take_the_metric_that_applies(tmp_path: Path) -> None:
     asked = [example(name) for name in "abc"]
 

@@ -193,6 +193,11 @@ def test_rows_of_a_control_belong_to_their_gold(tmp_path: Path) -> None:
         assert list(results.cells[0].rows) == kept
 
 
+def test_cells_over_one_data_set_hold_its_questions_once(tmp_path: Path) -> None:
+    first, second = write(tmp_path, EXAMPLES, [cell(name, rows(1, 0, 1, 0)) for name in ("full", "rag")]).cells
+    assert first.examples is second.examples
+
+
 def test_a_folder_of_another_version_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, EXAMPLES, [cell("full", rows(1, 0, 1, 0))])
     (tmp_path / "cells.json").write_text('[{"key": "0"}]', encoding="utf-8")

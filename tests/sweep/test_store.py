@@ -60,6 +60,12 @@ def test_a_row_keeps_every_field() -> None:
     assert from_row(json.loads(json.dumps(to_row(ROW)))) == ROW
 
 
+def test_chunks_that_rows_rank_alike_are_held_once() -> None:
+    first, second = (from_row(json.loads(json.dumps(to_row(ROW)))).answer.ranking for _ in range(2))
+    assert [hit.chunk for hit in first]
+    assert all(one.chunk is other.chunk for one, other in zip(first, second, strict=True))
+
+
 @settings(max_examples=50, deadline=None)
 @given(text=ANY_TEXT, name=ANY_TEXT, score=st.floats(allow_nan=False, allow_infinity=False))
 def test_any_text_and_score_come_back(
