@@ -22,14 +22,14 @@ from collections.abc import Sequence
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Execution
 from ragvlc.core.data import Example
-from ragvlc.core.engines import Engines, Generation, Prompt, Request, TextEngine, placeholders
-from ragvlc.core.errors import EngineError, nearest
+from ragvlc.core.engines import Engines, Generation, Prompt, Request, TextEngine
+from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Generator, Metric, Score
+from ragvlc.core.prompts import check_prompts, filled
 from ragvlc.metrics._references import reply_text
 
 log = logging.getLogger("ragvlc")
@@ -95,19 +95,10 @@ class LlmJudge(Metric):
     @model_validator(mode="after")
     def _prompts_name_their_fields(self) -> Self:
         prompts = {
-            "prompt": (self.prompt, self.needed | {"reference"}, self.known),
-            "unanswerable_prompt": (self.unanswerable_prompt, self.needed, self.needed),
+            "prompt": (self.prompt, (self.needed | {"reference"}, self.known)),
+            "unanswerable_prompt": (self.unanswerable_prompt, (self.needed, self.needed)),
         }
-        wrong: list[str] = []
-        for name, (template, needed, known) in prompts.items():
-            found = set(placeholders(template))
-            wrong += [f"{name} must contain {{{missing}}}." for missing in sorted(needed - found)]
-            wrong += [
-                f"{name} has no field {{{unknown}}}. Known: {', '.join(sorted(known))}.{nearest(unknown, known)}"
-                for unknown in sorted(found - known)
-            ]
-        if wrong:
-            raise PydanticCustomError("several", "{text}", {"text": " ".join(wrong), "each": tuple(wrong)})
+        check_prompts(prompts)
         return self
 
     @property
@@ -157,7 +148,7 @@ class LlmJudge(Metric):
             "rule": _ALL if example.answer_mode == "all" else _ANY,
             "answer": reply,
         }
-        return Prompt(template, {name: fields[name] for name in placeholders(template)})
+        return filled(template, fields)
 
 
 def verdict_of(reply: str) -> bool | None:

@@ -19,9 +19,10 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.component import Role
 from ragvlc.core.data import Hit, Query
-from ragvlc.core.engines import Prompt, Reader, Request, Run, placeholders
-from ragvlc.core.errors import WindowExceeded, nearest
+from ragvlc.core.engines import Prompt, Reader, Request, Run
+from ragvlc.core.errors import WindowExceeded
 from ragvlc.core.families import Reranker
+from ragvlc.core.prompts import check_prompts, filled
 
 RANK = """{passages}
 
@@ -61,14 +62,7 @@ class LlmRerank(Reranker):
 
     @model_validator(mode="after")
     def _prompt_names_its_fields(self) -> Self:
-        found, known = set(placeholders(self.prompt)), _FIELDS | {"count"}
-        wrong = [f"prompt must contain {{{missing}}}." for missing in sorted(_FIELDS - found)]
-        wrong += [
-            f"prompt has no field {{{unknown}}}. Known: {', '.join(sorted(known))}.{nearest(unknown, known)}"
-            for unknown in sorted(found - known)
-        ]
-        if wrong:
-            raise ValueError(" ".join(wrong))
+        check_prompts({"prompt": (self.prompt, (_FIELDS, _FIELDS | {"count"}))})
         return self
 
     def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:
@@ -97,7 +91,7 @@ class LlmRerank(Reranker):
     def _message(self, query: Query, texts: Sequence[str]) -> Prompt:
         passages = "\n\n".join(f"[{number}] {text}" for number, text in enumerate(texts, 1))
         fields = {"passages": passages, "question": query.search_text, "count": str(len(texts))}
-        return Prompt(self.prompt, {name: fields[name] for name in placeholders(self.prompt)})
+        return filled(self.prompt, fields)
 
     def _listed(self, query: Query, group: Sequence[Hit], run: Run, place: int) -> list[Hit]:
         reader = run.generator(self.generator)

@@ -21,9 +21,9 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Prompt, Request, Run, Tokenizer, placeholders
-from ragvlc.core.errors import nearest
+from ragvlc.core.engines import Prompt, Request, Run, Tokenizer
 from ragvlc.core.families import Choice, Route, Router
+from ragvlc.core.prompts import check_prompts, filled
 from ragvlc.routers._declared import Declared, declared
 from ragvlc.routers._lengths import length_of
 
@@ -89,12 +89,7 @@ class PreRoute(Router):
 
     @model_validator(mode="after")
     def _prompt_names_its_fields(self) -> Self:
-        found = set(placeholders(self.prompt))
-        if "question" not in found:
-            raise ValueError("prompt must contain {question}.")
-        for unknown in sorted(found - _FIELDS):
-            known = ", ".join(sorted(_FIELDS))
-            raise ValueError(f"prompt has no field {{{unknown}}}. Known: {known}.{nearest(unknown, _FIELDS)}")
+        check_prompts({"prompt": (self.prompt, (frozenset({"question"}), _FIELDS))})
         return self
 
     def identity(self) -> Mapping[str, Any]:
@@ -133,7 +128,7 @@ class PreRoute(Router):
             "documents": "\n".join(shown) or "none",
             "question": "\n".join((query.text, *query.choices)),
         }
-        return Prompt(self.prompt, {name: fields[name] for name in placeholders(self.prompt)})
+        return filled(self.prompt, fields)
 
     def _told(self, document: Document, tokenizer: Tokenizer) -> str:
         [facts] = declared([document], self.metadata)

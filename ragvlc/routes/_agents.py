@@ -12,8 +12,9 @@ from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query, Span
 from ragvlc.core.engines import Prompt, Reader, Request, Run
 from ragvlc.core.errors import WindowExceeded
+from ragvlc.core.prompts import Fields, check_prompts, filled
 from ragvlc.routes._asking import Asking
-from ragvlc.routes._calls import Fields, ask_all, asked, beginning, check_prompts, filled, fitted
+from ragvlc.routes._calls import ask_all, asked, beginning, fitted
 from ragvlc.routes._pieces import Piece, pieces_of
 
 __all__ = ["Agents", "InPieces", "context_of"]

@@ -13,7 +13,8 @@ from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Hit, Query, Span
 from ragvlc.core.engines import Generation, Prompt, Request, Run
 from ragvlc.core.families import Route
-from ragvlc.routes._calls import check_prompts, filled, letters
+from ragvlc.core.prompts import check_prompts, filled
+from ragvlc.routes._calls import letters
 from ragvlc.routes._context import Budget, Truncation, fit
 
 __all__ = ["Asking", "Reading", "whole"]

@@ -1,46 +1,15 @@
-"""What routes share around their calls: prompts checked and filled, texts cut to fit, calls made together and noted."""
+"""What routes share around their calls: texts cut to fit a prompt, calls made together and noted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pydantic_core import PydanticCustomError
-
 from ragvlc.core.data import Query
-from ragvlc.core.engines import Generation, Prompt, Reader, Request, Run, Tokenizer, placeholders
-from ragvlc.core.errors import WindowExceeded, nearest
+from ragvlc.core.engines import Generation, Prompt, Reader, Request, Run, Tokenizer
+from ragvlc.core.errors import WindowExceeded
 
-__all__ = ["ask_all", "asked", "beginning", "check_prompts", "filled", "fitted", "letters", "shared"]
-
-Fields = tuple[frozenset[str], frozenset[str]]
-"""Of a prompt: the fields it needs, and all that it may have."""
-
-
-def check_prompts(prompts: Mapping[str, tuple[str, Fields]], *, decline: bool = False) -> None:
-    """Raises a pydantic error that lists every field that a prompt lacks or does not know.
-
-    Args:
-        prompts: template and fields by the setting's name.
-        decline: each of them has to offer the decline word as well.
-    """
-    wrong: list[str] = []
-    for name, (template, (needed, known)) in prompts.items():
-        found = set(placeholders(template))
-        wrong += [f"{name} must contain {{{missing}}}." for missing in sorted(needed - found)]
-        wrong += [
-            f"{name} has no field {{{unknown}}}. Known: {', '.join(sorted(known))}.{nearest(unknown, known)}"
-            for unknown in sorted(found - known)
-        ]
-        if decline and "decline" not in found:
-            wrong.append(f"{name} must contain {{decline}} where `decline` is set.")
-    if wrong:
-        raise PydanticCustomError("several", "{text}", {"text": " ".join(wrong), "each": tuple(wrong)})
-
-
-def filled(template: str, fields: Mapping[str, str]) -> Prompt:
-    """Returns the message of a template; fields that it does not name are left out."""
-    return Prompt(template, {name: fields[name] for name in placeholders(template)})
+__all__ = ["ask_all", "asked", "beginning", "fitted", "letters", "shared"]
 
 
 def letters(choices: Sequence[str]) -> str:

@@ -26,9 +26,10 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Generation, Prompt, Request, Run
+from ragvlc.core.prompts import check_prompts, filled
 from ragvlc.metrics._refusals import refuses
 from ragvlc.routes._agents import SEAMS, Agents, context_of
-from ragvlc.routes._calls import ask_all, asked, beginning, check_prompts, filled, fitted, shared
+from ragvlc.routes._calls import ask_all, asked, beginning, fitted, shared
 from ragvlc.routes._pieces import Piece
 from ragvlc.routes._voting import majority
 

@@ -21,8 +21,9 @@ from pydantic import Field, model_validator
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Generation, Prompt, Request, Run
+from ragvlc.core.prompts import check_prompts, filled
 from ragvlc.routes._agents import SEAMS, InPieces
-from ragvlc.routes._calls import ask_all, asked, beginning, check_prompts, filled, fitted
+from ragvlc.routes._calls import ask_all, asked, beginning, fitted
 from ragvlc.routes._paragraphs import Numbered, numbered, numbers_in
 
 _TOP = """{document}

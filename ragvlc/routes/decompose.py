@@ -21,8 +21,9 @@ from ragvlc.core.component import Role, part
 from ragvlc.core.data import Document, Hit, Query, Span
 from ragvlc.core.engines import Prompt, Request, Run
 from ragvlc.core.families import Order, Selector
+from ragvlc.core.prompts import check_prompts, filled
 from ragvlc.routes._agents import SEAMS, InPieces
-from ragvlc.routes._calls import ask_all, asked, beginning, check_prompts, filled, fitted, shared
+from ragvlc.routes._calls import ask_all, asked, beginning, fitted, shared
 from ragvlc.routes._context import Budget, Fitted, fit
 from ragvlc.routes._finding import Finding
 from ragvlc.routes._planning import Asked, levels, new_questions, questions_in, resolved

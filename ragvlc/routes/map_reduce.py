@@ -17,8 +17,9 @@ from pydantic import Field, model_validator
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Prompt, Request, Run
+from ragvlc.core.prompts import check_prompts, filled
 from ragvlc.routes._agents import SEAMS, Agents, context_of
-from ragvlc.routes._calls import ask_all, asked, beginning, check_prompts, filled, fitted, shared
+from ragvlc.routes._calls import ask_all, asked, beginning, fitted, shared
 
 WORKER = """{document}
 

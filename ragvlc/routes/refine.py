@@ -18,8 +18,9 @@ from pydantic import model_validator
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Generation, Request, Run
+from ragvlc.core.prompts import check_prompts, filled
 from ragvlc.routes._agents import SEAMS, InPieces, context_of
-from ragvlc.routes._calls import ask_all, asked, check_prompts, filled, fitted
+from ragvlc.routes._calls import ask_all, asked, fitted
 
 QUESTION = """{document}
 
