@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-
-from ragvlc.cli.main import main
+from command_line import Cli
 
 FULL = {"generators": {"main": {"kind": "scripted", "default": "B"}}, "routes": {"full": "full_context"}}
 RAG = {"generators": {"main": {"kind": "scripted", "default": "B"}}, "routes": {"rag": "retrieve"}}
@@ -23,27 +20,6 @@ SWEEP: dict[str, Any] = {
     "metrics": ["contains"],
     "tracker": "none",
 }
-Cli = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def ragvlc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Runs the command line here, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RAGVLC_STORE", str(tmp_path / "store"))
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ragvlc", *words])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
 
 
 def write(folder: Path, name: str, what: dict[str, Any]) -> str:
@@ -116,7 +92,10 @@ def test_a_pipeline_that_speculates_says_when_that_pays(ragvlc: Cli, tmp_path: P
 
 
 def test_a_name_of_both_means_what_the_options_are_for(ragvlc: Cli) -> None:
-    code, said, _ = ragvlc("estimate", "rapid", "--context", "131072", *SIZES, "--acceptance", "0.75")
+    scripted = "{kind: scripted, default: B}"
+    changes = (f"generators.main={scripted}", f"generators.draft={scripted}", "routes.rag.retriever=bm25")
+    words = [word for change in changes for word in ("--set", change)]
+    code, said, _ = ragvlc("estimate", "rapid", "--context", "131072", *SIZES, *words, "--acceptance", "0.75")
     assert code == 0
     assert "behind 131,072 tokens" in said
 

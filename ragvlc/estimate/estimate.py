@@ -81,8 +81,7 @@ def worked(sweep: Sweep, runs: str | Path = "runs", options: Options = Options()
     owed = [Owed(cell, draw(owing[cell.key], asked[cell.dataset.key].group, options.sample)) for cell in cells]
     stored = sweep.cache and not options.everything
     answered = sum(len(asked[one.cell.dataset.key].examples) - one.sample.of for one in owed)
-    bench = _Bench(History(Path(runs)), options, sweep.concurrency, stored=stored)
-    bench.escalating = Escalating(cells, store)
+    bench = _Bench(History(Path(runs)), options, sweep.concurrency, Escalating(cells, store), stored=stored)
     return Worked(sweep.name, owed, asked, bench, answered)
 
 
@@ -105,7 +104,7 @@ def estimate_pipeline(
         questions: about the document.
         options: how to estimate.
     """
-    bench = _Bench(History(Path(runs)), options, min(questions, _AT_ONCE), stored=False)
+    bench = _Bench(History(Path(runs)), options, min(questions, _AT_ONCE), Escalating(), stored=False)
     tokenizer = bench.pool.tokenizer(next(iter(pipeline.generators.values())))
     dataset = MadeUp(context=context, questions=questions)
     dataset.write(tokenizer)
@@ -162,13 +161,15 @@ def _owed(cell: Cell, asked: Asked, store: CellStore, options: Options) -> list[
 class _Bench:
     """What a dry run works with: the pool that counts, and what is known of every generator met."""
 
-    def __init__(self, history: History, options: Options, concurrency: int, *, stored: bool) -> None:
+    def __init__(
+        self, history: History, options: Options, concurrency: int, escalating: Escalating, *, stored: bool
+    ) -> None:
         self.options = options
         self.generators: dict[str, Generator] = {}
         self.facts: dict[str, EngineFacts] = {}
         self._history = history
         self.drafting = Drafting(history, options.acceptance)
-        self.escalating = Escalating()
+        self.escalating = escalating
         self._concurrency = concurrency
         self.pool = CountingPool(self._facts, stored=stored)
 

@@ -60,10 +60,8 @@ class Prefixes:
 
         Where it cannot be enough, nothing is forgotten for the others' sake.
         """
-        held = self.bytes + beside
-        fits = held - sum(trunk.bytes for trunk in self._kept.values() if trunk.idle) <= self._room
-        if not fits:
-            held -= beside
+        fits = beside + sum(trunk.bytes for trunk in self._kept.values() if not trunk.idle) <= self._room
+        held = self.bytes + (beside if fits else 0)
         for trunk in list(self._kept.values()):
             if held <= self._room:
                 break

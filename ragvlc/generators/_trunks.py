@@ -151,8 +151,8 @@ class Trunk:
         self.used = start + len(own)
         self._sees = None
 
-    def part(self, branch: Branch) -> Trunk:
-        """Gives a row at work a trunk of its own, with a copy of all that it sees here; returns that."""
+    def part(self, branch: Branch) -> None:
+        """Gives a row at work a trunk of its own, with a copy of all that it sees here."""
         import numpy as np
         import torch
 
@@ -160,26 +160,27 @@ class Trunk:
         own = Trunk(np.array(prompt), branch.parted_columns)
         for layer, both in self.layers.items():
             chosen = torch.tensor(branch.columns, device=both[0].device, dtype=torch.long)
-            fresh = [one.new_empty((1, one.shape[1], own.columns, one.shape[3])) for one in both]
-            for old, new in zip(both, fresh, strict=True):
+            own.layers[layer] = keys, values = own._empty(both[0]), own._empty(both[1])
+            for old, new in zip(both, (keys, values), strict=True):
                 new[:, :, : branch.shared] = old[:, :, : branch.shared]
                 new[:, :, branch.shared : seen] = old.index_select(2, chosen)
-            own.layers[layer] = fresh[0], fresh[1]
         self.leave(branch)
         own.used, branch.trunk, branch.shared = seen, own, len(prompt)
         branch.columns = list(range(len(prompt), seen))
         own.join(branch)
-        return own
+
+    def _empty(self, like: torch.Tensor) -> torch.Tensor:
+        return like.new_empty((1, like.shape[1], self.columns, like.shape[3]))
 
     def _opened(self, layer: int, like: torch.Tensor, which: int) -> torch.Tensor:
-        fresh = like.new_empty((1, like.shape[1], self.columns, like.shape[3]))
+        fresh = self._empty(like)
         if self._source is not None:
             trunk, shared = self._source
             fresh[:, :, :shared] = trunk.layers[layer][which][:, :, :shared]
         return fresh
 
     def _grown(self, old: torch.Tensor) -> torch.Tensor:
-        fresh = old.new_empty((1, old.shape[1], self.columns, old.shape[3]))
+        fresh = self._empty(old)
         fresh[:, :, : self.used] = old[:, :, : self.used]
         return fresh
 
