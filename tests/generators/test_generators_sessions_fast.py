@@ -272,6 +272,19 @@ def test_rows_that_find_no_room_for_copies_stay_together(engine, in_turn) -> Non
     assert not served  # all three end together
 
 
+@pytest.mark.parametrize(("beside", "fits", "left"), [(0, True, 2), (8, True, 2), (12, True, 1), (20, False, 2)])
+def test_prefixes_make_room_beside_them_only_where_that_is_enough(beside, fits, left) -> None:
+    prefixes = Prefixes(24)  # bytes; each trunk holds 8, and a row is at work on the second
+    for at_work in (False, True):
+        trunk = new_trunk([0], 1)
+        trunk.layers[0] = torch.zeros(1), torch.zeros(1)
+        trunk.branches = [object()] if at_work else []
+        prefixes.use(trunk)
+    assert prefixes.trim(beside) is fits
+    assert len(prefixes) == left
+    assert prefixes.holds(trunk)
+
+
 def test_a_failure_in_a_turn_loses_no_row(engine, in_turn, monkeypatch) -> None:
     requests = asked(SHARING, temperature=0.0)
     expected = [one.token_ids for one in engine.generate(requests)]
