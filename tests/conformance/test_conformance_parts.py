@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ragvlc.core.component import Component, Execution, known_kinds
 from ragvlc.core.data import content_key
+from ragvlc.generators import _dtypes
 
 # Settings that say where something lies: what is in it makes the key.
 BY_CONTENT = {
@@ -119,15 +120,24 @@ def candidates(value: Any, annotation: Any) -> Iterator[Any]:  # noqa: PLR0911, 
         yield from (3, 8, 0.5, "x", "grouped", True, ("x",), (1, 2), "NAME", {"prompt": 1.0, "completion": 1.0})
 
 
+@pytest.fixture(params=[{"avx2"}, {"avx2", "avx512_bf16"}], ids=["32-bit only", "16-bit"])
+def processor(request, monkeypatch) -> None:
+    """What this machine's processor says that it can: where it lacks 16-bit numbers, parts settle on other formats."""
+    monkeypatch.setattr(_dtypes, "cpu_flags", lambda: frozenset(request.param))
+
+
+@pytest.mark.usefixtures("processor")
 def test_every_setting_is_in_the_key_unless_it_is_execution(any_kind, build):
     family, kind = any_kind
     part = build(family, kind)
+    # What the part settled on its own stays as it is, so that each setting is changed alone.
+    settled = {name: value for name, value in part.spec().items() if name != "kind"}
     for name, info in type(part).model_fields.items():
         if (family, kind, name) in BY_CONTENT:
             continue
         for value in candidates(getattr(part, name), info.annotation):
             try:
-                changed = build(family, kind, **{name: value})
+                changed = build(family, kind, **settled | {name: value})
             except (ValidationError, ValueError):
                 continue
             if getattr(changed, name) != getattr(part, name):

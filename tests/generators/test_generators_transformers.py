@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
@@ -217,8 +218,8 @@ def test_the_key_is_that_of_the_files_not_of_their_place(tiny_model: Path, tmp_p
 
 
 def test_auto_dtype_is_the_published_one_where_the_device_computes_it_fast(tiny_model, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(_dtypes, "_accelerator", lambda: False)
-    monkeypatch.setattr(_dtypes, "_cpu_has_16_bits", lambda: True)
+    monkeypatch.setattr(_dtypes, "has_accelerator", lambda: False)
+    monkeypatch.setattr(_dtypes, "cpu_flags", lambda: frozenset({"avx2", "avx512_bf16"}))
     assert TransformersGenerator().dtype == "bfloat16"
     assert TransformersGenerator(dtype="float32").dtype == "float32"
     assert TransformersGenerator(model="nobody/nothing").dtype == "auto"
@@ -226,10 +227,51 @@ def test_auto_dtype_is_the_published_one_where_the_device_computes_it_fast(tiny_
         (tmp_path / "config.json").write_text(json.dumps(settings))
         assert TransformersGenerator(model=str(tmp_path)).dtype == dtype
     fast = TransformersGenerator()
-    monkeypatch.setattr(_dtypes, "_cpu_has_16_bits", lambda: False)
+    monkeypatch.setattr(_dtypes, "cpu_flags", lambda: frozenset({"avx2"}))
     assert TransformersGenerator().dtype == "float32"
+    assert TransformersGenerator().key != fast.key
+    assert TransformersGenerator().key == TransformersGenerator(dtype="float32").key
     assert TransformersGenerator(device="cuda").dtype == "bfloat16"
+    assert TransformersGenerator(device="cuda").key == fast.key
+    monkeypatch.setattr(_dtypes, "has_accelerator", lambda: True)
+    assert TransformersGenerator().dtype == "bfloat16"
+    assert TransformersGenerator(device="cpu").dtype == "float32"
     assert TransformersGenerator.model_validate(fast.model_dump()) == fast
+
+
+CUDA, CPU = 'cuda: Optional[str] = "13.0"', "cuda: Optional[str] = None\nhip: Optional[str] = None"
+
+
+@pytest.mark.parametrize(
+    ("version", "driver", "visible", "found"),
+    [
+        (CUDA, "/proc/driver/nvidia/gpus", None, True),
+        (CUDA, "/dev/dxg", "0,1", True),
+        ("cuda = None\nhip: Optional[str] = '7.0'", "/dev/kfd", None, True),
+        (CUDA, "/proc/driver/nvidia/gpus", "", False),
+        (CUDA, "/proc/driver/nvidia/gpus", "-1", False),
+        (CUDA, None, None, False),
+        (CPU, "/proc/driver/nvidia/gpus", None, False),
+    ],
+)
+def test_an_accelerator_is_found_without_torch(version, driver, visible, found, tmp_path, monkeypatch) -> None:
+    (tmp_path / "version.py").write_text(version)
+    origin = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(_dtypes, "find_spec", lambda name: origin)
+    monkeypatch.setattr(_dtypes.platform, "system", lambda: "Linux")
+    drivers = {"/proc/driver/nvidia/gpus", "/dev/kfd", "/dev/dxg"}
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda self: str(self) == driver if str(self) in drivers else exists(self))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert _dtypes.has_accelerator.__wrapped__() is found
+
+
+def test_what_is_found_agrees_with_torch_here() -> None:
+    import torch
+
+    assert _dtypes.has_accelerator.__wrapped__() == (torch.cuda.is_available() or torch.backends.mps.is_available())
 
 
 def test_bfloat16_loads_and_answers(tiny_model: Path) -> None:

@@ -326,11 +326,13 @@ def test_paths_reach_everything_that_can_be_set() -> None:
     assert all(not path.endswith(".kind") for path in found)
 
 
-def test_planning_imports_no_heavy_library() -> None:
+@pytest.mark.parametrize("flags", [{"avx2"}, {"avx2", "avx512_bf16"}], ids=["32-bit only", "16-bit"])
+def test_planning_imports_no_heavy_library(flags) -> None:
     import subprocess
 
     code = (
         "import sys; from ragvlc.sweep.spec import Sweep; from ragvlc.sweep.plan import plan\n"
+        f"from ragvlc.generators import _dtypes; _dtypes.cpu_flags = lambda: frozenset({flags})\n"
         "plan(Sweep.load('quickstart'))\n"
         "print([name for name in ('torch', 'transformers', 'mlflow', 'pandas') if name in sys.modules])"
     )
