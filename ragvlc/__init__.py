@@ -1,12 +1,12 @@
 """ragvlc: full context, retrieval, or a route between the two, settled with evidence."""
 
+from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Example, Query, Span
 from ragvlc.core.errors import RagvlcError
-from ragvlc.datasets._files import read_document
+from ragvlc.documents.files import read_document
 from ragvlc.pipeline import Pipeline
 from ragvlc.sweep.plan import plan
-from ragvlc.sweep.results import Results
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.spec import Sweep
 

@@ -14,15 +14,15 @@ from ragvlc import config
 from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.core.families import Dataset, Examples
-from ragvlc.datasets._duplicates import equal_texts, near_texts
-from ragvlc.datasets._files import read_document, read_folder
-from ragvlc.datasets._matching import has_cjk, normalise
-from ragvlc.datasets._shaped import Shaped
-from ragvlc.datasets._sources import jsonl_file
-from ragvlc.datasets._tokens import data_tokenizer, window_of
 from ragvlc.datasets.folder import Folder
 from ragvlc.datasets.jsonl import Jsonl
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.documents.duplicates import equal_texts, near_texts
+from ragvlc.documents.files import read_document, read_folder
+from ragvlc.documents.shaped import Shaped
+from ragvlc.documents.sources import jsonl_file
+from ragvlc.documents.tokenizing import data_tokenizer, window_of
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
+from ragvlc.text.matching import has_cjk, normalise
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

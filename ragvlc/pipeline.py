@@ -19,7 +19,8 @@ from ragvlc.core.data import Document, Example, Query
 from ragvlc.core.errors import nearest
 from ragvlc.core.families import Embedder, Generator, Route, Router
 from ragvlc.pool import EnginePool
-from ragvlc.run import LiveRun, Models
+from ragvlc.roles import Models
+from ragvlc.run import LiveRun
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
@@ -108,7 +109,7 @@ class Pipeline(Component):
         `cold` ranks and generates anew, whatever stands in memory or on disk: for measurements of time.
         """
         query, documents = example.query, example.documents
-        run = LiveRun(self._models, pool or self._own_pool(), example, seed=seed, cold=cold)
+        run = LiveRun(self._models, pool or self.own_pool(), example, seed=seed, cold=cold)
         choice = self.router.choose(query, documents, self.routes, run)
         route = self.routes[choice.route]
         run.gold_open = route.uses_gold
@@ -145,7 +146,8 @@ class Pipeline(Component):
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _own_pool(self) -> EnginePool:
+    def own_pool(self) -> EnginePool:
+        """Returns the pool of opened models that `answer` uses where none is given; `close` closes it."""
         with _POOLS:  # two threads that ask first must not open every model twice
             if self._pool is None:
                 self._pool = EnginePool()

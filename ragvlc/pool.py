@@ -1,4 +1,4 @@
-"""Opened models, held once each, and computations done once for each distinct input.
+"""Opened models, held once each.
 
 The pool is the only place that holds accelerator memory: sixty cells that name one model load it once.
 """
@@ -7,167 +7,22 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Container, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Callable, Container
 from typing import Any, Protocol, Self, TypeVar, cast
 
-from ragvlc.cache import Cache
 from ragvlc.core.component import Component
 from ragvlc.core.engines import TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.families import Embedder, Generator
+from ragvlc.memo.disk import Cache
+from ragvlc.memo.once import Once
 
-__all__ = ["EnginePool", "Form", "Found", "Once"]
+__all__ = ["EnginePool"]
 
 OpenedT = TypeVar("OpenedT")
 
 
 class _Closable(Protocol):
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A computed value. `reused`: another asker computed it, now or in an earlier run."""
-
-    value: Any
-    reused: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How the values of a stage stand on disk.
-
-    Attributes:
-        stage: their folder; one of `cache.STAGES`.
-        write: makes JSON of a value.
-        read: makes the value of that JSON.
-    """
-
-    stage: str
-    write: Callable[[Any], Any]
-    read: Callable[[Any], Any]
-
-
-LARGE: Mapping[str, int] = MappingProxyType({"chunk": 256, "index": 256})
-"""Stages whose values hold whole documents' texts or vectors, and how many of them are kept in memory."""
-
-
-class Once:
-    """Computes each distinct input once, however many threads ask for it at the same time, and counts both.
-
-    The values asked for least recently are forgotten beyond `capacity` for each stage, or what `large` says of it.
-
-    Args:
-        cache: where values with a form are looked for before they are computed, and kept afterwards.
-        capacity: values kept in memory for a stage.
-        large: other capacities by stage.
-
-    Attributes:
-        asked: requests by stage.
-        computed: computations by stage.
-        stored: values found on disk by stage.
-    """
-
-    def __init__(self, cache: Cache | None = None, *, capacity: int = 20_000, large: Mapping[str, int] = LARGE) -> None:
-        self._cache = cache
-        self._capacity = capacity
-        self._large = large
-        self._lock = threading.Lock()
-        self._futures: dict[str, OrderedDict[str, Future[Any]]] = {}
-        self.asked: Counter[str] = Counter()
-        self.computed: Counter[str] = Counter()
-        self.stored: Counter[str] = Counter()
-
-    def get(self, stage: str, key: str, compute: Callable[[], Any], form: Form | None = None) -> Found:
-        """Returns the value under `key`, computed by `compute` if nobody has."""
-        return self.many(stage, [key], lambda _: [compute()], form)[0]
-
-    def many(
-        self,
-        stage: str,
-        keys: Sequence[str],
-        compute: Callable[[list[int]], Sequence[Any]],
-        form: Form | None = None,
-    ) -> list[Found]:
-        """Returns a value for each key; `compute` gets the places that nobody has computed and returns their values.
-
-        Values with a form are looked for on disk first, and kept there. An error reaches every thread that waits for
-        the value and is then forgotten, so that a later call tries again.
-        """
-        futures, mine = self._claim(stage, keys)
-        own = set(mine)
-        try:
-            mine = self._look_up(stage, keys, mine, futures, form)
-            values = compute(mine) if mine else []
-            if len(values) != len(mine):
-                message = f"{len(mine)} values of '{stage}' were to be computed, {len(values)} came back"
-                raise ValueError(message)  # noqa: TRY301 - waiting threads must hear of it too
-            for place, value in zip(mine, values, strict=True):
-                self._keep(keys[place], value, form)
-                futures[place].set_result(value)
-        except BaseException as error:
-            left = [place for place in mine if not futures[place].done()]
-            self._forget(stage, [keys[place] for place in left])
-            for place in left:
-                futures[place].set_exception(error)
-            raise
-        own &= set(mine)
-        return [Found(future.result(), place not in own) for place, future in enumerate(futures)]
-
-    def alone(self, stage: str, n: int = 1) -> None:
-        """Counts what was computed past this: for measurements of time."""
-        with self._lock:
-            self.asked[stage] += n
-            self.computed[stage] += n
-
-    def _look_up(
-        self, stage: str, keys: Sequence[str], mine: list[int], futures: Sequence[Future[Any]], form: Form | None
-    ) -> list[int]:
-        """Settles what the disk has; returns the places that are left."""
-        if form is None or self._cache is None:
-            return mine
-        left = []
-        for place in mine:
-            kept = self._cache.get(form.stage, keys[place])
-            if kept is None:
-                left.append(place)
-            else:
-                futures[place].set_result(form.read(kept))
-        with self._lock:
-            self.stored[stage] += len(mine) - len(left)
-            self.computed[stage] -= len(mine) - len(left)
-        return left
-
-    def _keep(self, key: str, value: Any, form: Form | None) -> None:  # noqa: ANN401 - whatever a stage computes
-        if form is not None and self._cache is not None:
-            self._cache.put(form.stage, key, form.write(value))
-
-    def _claim(self, stage: str, keys: Sequence[str]) -> tuple[list[Future[Any]], list[int]]:
-        futures, mine = [], []
-        with self._lock:
-            kept = self._futures.setdefault(stage, OrderedDict())
-            self.asked[stage] += len(keys)
-            for place, key in enumerate(keys):
-                future = kept.get(key)
-                if future is None:
-                    future = kept[key] = Future()
-                    mine.append(place)
-                else:
-                    kept.move_to_end(key)
-                futures.append(future)
-            self.computed[stage] += len(mine)
-            while len(kept) > self._large.get(stage, self._capacity):
-                kept.popitem(last=False)
-        return futures, mine
-
-    def _forget(self, stage: str, keys: Sequence[str]) -> None:
-        with self._lock:
-            self.computed[stage] -= len(keys)
-            for key in keys:
-                self._futures[stage].pop(key, None)
 
 
 class EnginePool:

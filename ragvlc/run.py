@@ -12,42 +12,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ragvlc.core.answer import Answer, Finish, Step, Timing, Usage
 from ragvlc.core.component import Component
 from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span, content_key, documents_key
-from ragvlc.core.engines import Generation, Index, Request, TokenEngine
+from ragvlc.core.engines import Generation, Request, TokenEngine
 from ragvlc.core.errors import EngineError
-from ragvlc.core.families import Chunker, Embedder, Generator, Reranker, Retriever
-from ragvlc.kept import ANSWERS, Ranked, chunking, ranking
-from ragvlc.pool import EnginePool, Form, Found
+from ragvlc.core.families import Chunker, Generator, Reranker, Retriever
+from ragvlc.core.run import Index
+from ragvlc.memo.codecs import ANSWERS, Ranked, chunking, ranking
+from ragvlc.memo.once import Codec, Found
+from ragvlc.pool import EnginePool
+from ragvlc.roles import Models
 
 if TYPE_CHECKING:
     from ragvlc.core.engines import Arrays, TextEngine, Tokenizer, VectorEngine
     from ragvlc.core.sessions import Session
 
-__all__ = ["CountingReader", "LiveRun", "Models"]
+__all__ = ["CountingReader", "LiveRun"]
 
 OpenedT = TypeVar("OpenedT")
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """The models of a pipeline by role."""
-
-    generators: Mapping[str, Generator]
-    embedders: Mapping[str, Embedder]
-    _keys: dict[tuple[int, str], tuple[str, Component]] = field(default_factory=dict, repr=False, compare=False)
-
-    def key_of(self, part: Component, *, leaving_out: str = "") -> str:
-        """Hash of a part together with the models behind the roles it names; one field may be left out."""
-        place = id(part), leaving_out
-        if place not in self._keys:
-            self._keys[place] = self._key_of(part, leaving_out), part  # the part too: its id must stay its own
-        return self._keys[place][0]
-
-    def _key_of(self, part: Component, leaving_out: str) -> str:
-        facts = part.key_facts()
-        facts["fields"].pop(leaving_out, None)
-        tables: dict[str, Mapping[str, Component]] = {"generators": self.generators, "embedders": self.embedders}
-        models = {f"{table}.{name}": tables[table][name].key for table, name, _ in sorted(part.roles())}
-        return content_key([facts, models])
 
 
 @dataclass(slots=True)
@@ -147,7 +127,7 @@ class LiveRun:
     def search(self, retriever: Retriever, query: Query, chunks: ChunkSet) -> tuple[Hit, ...]:
         """Returns the candidates, best first; the index and the ranking are made once for equal inputs."""
         asked = [self._index_key(retriever, chunks), retriever.candidates, query.search_text]
-        form = ranking("rankings", chunks.chunks) if retriever.lasting else None
+        codec = ranking("rankings", chunks.chunks) if retriever.lasting else None
 
         def rank() -> Ranked:
             built = self._built(retriever, chunks)
@@ -155,7 +135,7 @@ class LiveRun:
             return replace(ranked, index=built.step)
 
         start = time.perf_counter()
-        ranked = self._once("rank", content_key(asked), rank, form)
+        ranked = self._once("rank", content_key(asked), rank, codec)
         if ranked.index is not None:
             self._book(ranked.index, chunks, time.perf_counter() - start)
         return self._charged("search", ranked)
@@ -172,19 +152,19 @@ class LiveRun:
             places = [[hit.chunk.document_id, hit.chunk.document_index, hit.chunk.index] for hit in hits]
             texts = [[*place, hit.chunk.start, hit.chunk.text] for place, hit in zip(places, hits, strict=True)]
             asked = [self._models.key_of(reranker), query.search_text, texts]
-            form = ranking("rerankings", [hit.chunk for hit in hits]) if reranker.lasting else None
+            codec = ranking("rerankings", [hit.chunk for hit in hits]) if reranker.lasting else None
 
             def rank() -> Ranked:
                 return self._timed("rerank", lambda: reranker.rerank(query, hits, self))
 
-            ranked = self._once("rerank", content_key(asked), rank, form)
+            ranked = self._once("rerank", content_key(asked), rank, codec)
             return self._charged("rerank", ranked)
 
-    def _once(self, stage: str, key: str, compute: Callable[[], Ranked], form: Form | None) -> Ranked:
+    def _once(self, stage: str, key: str, compute: Callable[[], Ranked], codec: Codec | None) -> Ranked:
         if self.cold:
             self._pool.once.alone(stage)
             return compute()
-        found: Ranked = self._pool.once.get(stage, key, compute, form).value
+        found: Ranked = self._pool.once.get(stage, key, compute, codec).value
         return found
 
     def _timed(self, phase: str, rank: Callable[[], Sequence[Hit]]) -> Ranked:

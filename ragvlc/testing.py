@@ -12,15 +12,15 @@ from zlib import crc32
 
 from pydantic import Field
 
-from ragvlc.cache import Cache
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.component import Component
 from ragvlc.core.data import Example
 from ragvlc.core.engines import Generation, Request, TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder, Generator
-from ragvlc.generators._scripted_sessions import ScriptedSession
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.engines.scripted.decode_state import ScriptedSession
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
+from ragvlc.memo.disk import Cache
 from ragvlc.pool import EnginePool
 from ragvlc.rerankers.cross_encoder import CrossEncoder
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Answer, Failure, Prediction, Step, Timing, Usage
 from ragvlc.core.data import content_key
-from ragvlc.sweep.results import Results
-from ragvlc.sweep.store import SweepStore
+from ragvlc.results.store import SweepStore
 
 Score = float | None
 

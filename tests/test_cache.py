@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from ragvlc.cache import STAGES, Cache
 from ragvlc.cli.main import app
 from ragvlc.core.answer import Step, Timing, Usage
 from ragvlc.core.data import Chunk, ChunkSet, Document, Hit
 from ragvlc.core.engines import Generation
-from ragvlc.kept import ANSWERS, Ranked, chunking, ranking
-from ragvlc.pool import Form, Once
+from ragvlc.memo.codecs import ANSWERS, Ranked, chunking, ranking
+from ragvlc.memo.disk import STAGES, Cache
+from ragvlc.memo.once import Codec, Once
 
-FORM = Form("answers", lambda value: [value], lambda kept: kept[0])
+FORM = Codec("answers", lambda value: [value], lambda kept: kept[0])
 KEY = "ab" + "0" * 62
 VALUE = {"text": "茉莉 \ud83d\n\x00", "n": 0.1 + 0.2, "none": None}
 
@@ -87,7 +87,7 @@ def test_processes_share_a_folder(tmp_path):
     import subprocess
 
     code = (
-        "import sys; from pathlib import Path; from ragvlc.cache import Cache\n"
+        "import sys; from pathlib import Path; from ragvlc.memo.disk import Cache\n"
         "cache = Cache(Path(sys.argv[1]))\n"
         "for n in range(50): cache.put('answers', f'{n:064x}', [n, 'z' * 5000])\n"
     )
@@ -154,9 +154,9 @@ CHUNKS = ChunkSet(
 STEP = Step("index", {"index": "x", "index_seconds": 3.0}, Usage(1), 0.25, (Step("embed"),))
 
 
-def back(form: Form, value: Any) -> Any:
-    text = json.dumps(form.write(value))
-    return form.read(json.loads(text))
+def back(codec: Codec, value: Any) -> Any:
+    text = json.dumps(codec.write(value))
+    return codec.read(json.loads(text))
 
 
 def test_chunks_come_back_with_their_text_and_cost():

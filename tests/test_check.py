@@ -12,10 +12,10 @@ from rich.console import Console
 from ragvlc.check import Check, Lengths, check
 from ragvlc.core.data import Document
 from ragvlc.core.errors import ConfigError, DatasetError
-from ragvlc.datasets._duplicates import equal_texts, near_texts
 from ragvlc.datasets.jsonl import Jsonl
 from ragvlc.datasets.python_reference import PythonReference
 from ragvlc.datasets.toy import Toy
+from ragvlc.documents.duplicates import equal_texts, near_texts
 
 WORDS = [f"word{n}" for n in range(400)]
 

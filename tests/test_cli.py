@@ -16,7 +16,7 @@ import pytest
 import yaml
 from command_line import Cli, Said
 
-from ragvlc.sweep.results import Results
+from ragvlc.analysis.results import Results
 
 FULL = {
     "generators": {"main": {"kind": "scripted", "replies": {"high": "31 metres"}, "default": "B"}},

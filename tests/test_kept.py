@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ragvlc.core.data import Chunk, Hit
-from ragvlc.kept import Ranked, ranking
+from ragvlc.memo.codecs import Ranked, ranking
 
 TEXT = "abcdefghij" * 5
 

@@ -20,7 +20,7 @@ from ragvlc.chunkers.tokens import Tokens
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document
 from ragvlc.core.errors import ConfigError, DatasetError
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.generators.scripted import Scripted
 from ragvlc.langchain import as_retriever, as_runnable, as_text_splitter, from_langchain, to_langchain
 from ragvlc.pipeline import Pipeline

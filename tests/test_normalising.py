@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ragvlc.normalising import has_cjk, normalise
+from ragvlc.text.normalising import has_cjk, normalise
 
 
 @pytest.mark.parametrize(

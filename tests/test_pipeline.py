@@ -96,9 +96,9 @@ def test_a_route_alone_needs_no_router(tmp_path):
 def test_models_stay_open_until_it_is_closed(cache):
     pipeline = config.build(Pipeline, SPEC, "spec")
     pipeline.answer("?", [DOCUMENT])
-    first = pipeline._own_pool()
+    first = pipeline.own_pool()
     pipeline.answer("?", [DOCUMENT])
-    assert pipeline._own_pool() is first
+    assert pipeline.own_pool() is first
     assert len(first._engines) == 1
     pipeline.close()
     assert not first._engines

@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from ragvlc.cache import Cache
 from ragvlc.core.engines import TextEngine, VectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder
 from ragvlc.generators.scripted import Scripted
-from ragvlc.pool import EnginePool, Once
+from ragvlc.memo.disk import Cache
+from ragvlc.memo.once import Once
+from ragvlc.pool import EnginePool
 from ragvlc.testing import WordVectors
 
 THREADS = 8

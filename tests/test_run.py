@@ -14,12 +14,13 @@ from ragvlc.core.answer import Usage
 from ragvlc.core.data import Document, Example, Query
 from ragvlc.core.engines import Prompt, Request, VectorEngine
 from ragvlc.core.families import Embedder, Route
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.generators.scripted import Scripted
 from ragvlc.pipeline import Pipeline
 from ragvlc.retrievers.bm25 import BM25
 from ragvlc.retrievers.dense import Dense
-from ragvlc.run import LiveRun, Models
+from ragvlc.roles import Models
+from ragvlc.run import LiveRun
 from ragvlc.testing import FunctionEngine, ScriptedPool, WordVectors
 
 DOCUMENT = Document("d", "The cat eats fresh fish. The dog chews old bones. The cow eats green grass.")

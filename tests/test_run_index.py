@@ -14,7 +14,8 @@ from ragvlc.core.families import Chunker, Reranker, Retriever
 from ragvlc.generators.scripted import Scripted
 from ragvlc.retrievers.hybrid import Hybrid
 from ragvlc.retrievers.long_units import LongUnits
-from ragvlc.run import LiveRun, Models
+from ragvlc.roles import Models
+from ragvlc.run import LiveRun
 from ragvlc.testing import FunctionEngine, ScriptedPool
 
 QUERY = Query("q", "red fish")

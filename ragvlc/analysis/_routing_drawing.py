@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis._drawing import INK, label, legend, look, mark, numbers, panels
+from ragvlc.analysis.drawing import INK, label, legend, look, mark, numbers, panels
 from ragvlc.analysis.routing import RoutingReport, routing_reports
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ragvlc.sweep.results import Results
+    from ragvlc.results.loading import SweepResults
 
 __all__ = ["CAPTIONS", "draw_deferral", "draw_tokens", "routing_drawers"]
 
@@ -31,7 +31,7 @@ CAPTIONS = {
 }
 
 
-def routing_drawers(results: Results, metric: str) -> dict[str, Callable[[], Figure]]:
+def routing_drawers(results: SweepResults, metric: str) -> dict[str, Callable[[], Figure]]:
     """Returns what draws each figure, by name, for results with a router; nothing for those without."""
     reports = routing_reports(results, metric, chosen=True)[:MOST_PANELS]
     if not reports:

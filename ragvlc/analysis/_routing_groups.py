@@ -18,7 +18,7 @@ from ragvlc.core.families import Price
 
 if TYPE_CHECKING:
     from ragvlc.core.answer import Answer, Prediction
-    from ragvlc.sweep.results import CellResult, Results
+    from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["Arm", "Outcome", "RoutingGroup", "model_of", "only_route", "routing_groups"]
 
@@ -139,7 +139,7 @@ class RoutingGroup:
         )
 
 
-def routing_groups(results: Results, metric: str | None = None) -> list[RoutingGroup]:
+def routing_groups(results: SweepResults, metric: str | None = None) -> list[RoutingGroup]:
     """Returns the groups in which there is something to choose between: two fixed routes at least.
 
     Quality is the first metric or the one named; questions that the documents do not answer are scored by

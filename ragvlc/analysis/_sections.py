@@ -19,7 +19,7 @@ from ragvlc.analysis.verdict import Verdict, shown_cells
 
 if TYPE_CHECKING:
     from ragvlc.core.answer import Prediction
-    from ragvlc.sweep.results import CellResult, Results
+    from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = [
     "MOST_CELLS",
@@ -115,7 +115,7 @@ class _Count:
     number: int = field(default=0)
 
 
-def compared(results: Results) -> str:
+def compared(results: SweepResults) -> str:
     """Returns what was compared, over what, by which metrics."""
     pipelines = list(dict.fromkeys(str(cell.facts["pipeline"]) for cell in results.cells))
     words = [
@@ -128,7 +128,7 @@ def compared(results: Results) -> str:
     return "; ".join([*words, f"scored by {', '.join(results.metrics)}"]) + "."
 
 
-def incomplete(results: Results) -> list[str]:
+def incomplete(results: SweepResults) -> list[str]:
     """Returns a warning for each cell that still owes answers."""
     return [
         f"{cell.name} is not complete: {len(cell.rows)} of {len(cell.examples)} questions. Run the sweep again."
@@ -137,7 +137,7 @@ def incomplete(results: Results) -> list[str]:
     ]
 
 
-def special_tables(results: Results) -> list[Table]:
+def special_tables(results: SweepResults) -> list[Table]:
     """Returns the tables that only some results have: of cold cells, agents, drafts, several lengths, routers.
 
     What routing would be worth where nothing chooses, `ragvlc replay` says.
@@ -147,12 +147,12 @@ def special_tables(results: Results) -> list[Table]:
     return [*single, *speculation_tables(results), *length_tables(results), *routed]
 
 
-def routing_verdicts(results: Results) -> list[Verdict]:
+def routing_verdicts(results: SweepResults) -> list[Verdict]:
     """Returns the answer of a replay: for each model and data set, what routing would have been worth."""
     return [Verdict(one.group.title, one.group.best.name, one.sentences) for one in routing_reports(results)]
 
 
-def breakdowns(results: Results, texts: Mapping[str, str] | None) -> list[Group]:
+def breakdowns(results: SweepResults, texts: Mapping[str, str] | None) -> list[Group]:
     """Returns scores by task, by tag and by place of the evidence, for each data set."""
     first = results.metric()
     groups: list[Group] = []
@@ -171,7 +171,7 @@ def breakdowns(results: Results, texts: Mapping[str, str] | None) -> list[Group]
     return groups + [Group(f"Routing: {one.group.title}", one.parts) for one in routed if one.parts]
 
 
-def disputes(results: Results, texts: Mapping[str, str] | None) -> list[Dispute]:
+def disputes(results: SweepResults, texts: Mapping[str, str] | None) -> list[Dispute]:
     """Returns the questions that cells over one data set score most differently."""
     found = []
     datasets = results.by_dataset()
@@ -205,7 +205,7 @@ def disputes(results: Results, texts: Mapping[str, str] | None) -> list[Dispute]
     return found
 
 
-def failures(results: Results) -> list[Failed]:
+def failures(results: SweepResults) -> list[Failed]:
     """Returns what went wrong, by cell and kind, most frequent first."""
     counts: dict[tuple[str, str, str, str], _Count] = {}
     for cell in results.cells:
@@ -219,7 +219,7 @@ def failures(results: Results) -> list[Failed]:
     return sorted(found, key=lambda one: -one.count)[:MOST_FAILURES]
 
 
-def truncations(results: Results) -> list[Truncated]:
+def truncations(results: SweepResults) -> list[Truncated]:
     """Returns what each cell lost to the window, and how it scored with and without loss."""
     metric = results.metric()
     found = []
@@ -234,7 +234,7 @@ def truncations(results: Results) -> list[Truncated]:
     return found
 
 
-def skipped(results: Results) -> str:
+def skipped(results: SweepResults) -> str:
     """Returns what data sets left out, with the reasons."""
     datasets = results.by_dataset()
     words = []

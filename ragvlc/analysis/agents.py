@@ -5,11 +5,11 @@ from __future__ import annotations
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis.attention import telemetry
 from ragvlc.analysis.tables import Entry, Table, title
+from ragvlc.results.attention import telemetry
 
 if TYPE_CHECKING:
-    from ragvlc.sweep.results import CellResult, Results
+    from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["agents"]
 
@@ -27,7 +27,7 @@ ON_THE_WAY = {
 """Metrics of what came up on the way to an answer, by the kind that their labels begin with, and what they say."""
 
 
-def agents(results: Results) -> Table | None:
+def agents(results: SweepResults) -> Table | None:
     """Returns the table over all cells, or None where no cell has agents; with metrics of what came up on the way."""
     found = [(cell, _figures(cell)) for cell in results.cells]
     if not any(figures[0].value for _, figures in found):

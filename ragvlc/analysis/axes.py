@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ragvlc.statistics import Interval, mean_interval
 
 if TYPE_CHECKING:
-    from ragvlc.sweep.results import CellResult
+    from ragvlc.results.loading import CellResult
 
 __all__ = ["Axis", "Line", "Series", "axes", "axis", "pooled", "series"]
 

@@ -16,7 +16,7 @@ from ragvlc.core.data import Span, covered
 from ragvlc.statistics import Interval, mean_interval
 
 if TYPE_CHECKING:
-    from ragvlc.sweep.results import CellResult
+    from ragvlc.results.loading import CellResult
 
 __all__ = [
     "Breakdown",

@@ -18,15 +18,15 @@ from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from ragvlc.analysis._drawing import label as written
-from ragvlc.analysis._drawing import legend, look, mark, numbers, panels
+from ragvlc.analysis.drawing import label as written
+from ragvlc.analysis.drawing import legend, look, mark, numbers, panels
 from ragvlc.analysis.tables import Entry, Table
 from ragvlc.statistics import Interval, mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ragvlc.sweep.results import CellResult, Results
+    from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["CAPTION", "System", "Task", "draw", "length_tables", "long_tasks", "tasks"]
 
@@ -116,7 +116,7 @@ class Task:
         return wanted if wanted in metrics else None
 
 
-def tasks(results: Results) -> list[Task]:
+def tasks(results: SweepResults) -> list[Task]:
     """Returns what was scored, by data set and by system, cells over several lengths of one data set together."""
     names = [_named(cell.facts) for cell in results.cells]
     labels = _labels(results.cells)
@@ -131,7 +131,7 @@ def tasks(results: Results) -> list[Task]:
     return found
 
 
-def length_tables(results: Results) -> list[Table]:
+def length_tables(results: SweepResults) -> list[Table]:
     """Returns a table by length for each data set that has several, and one over all of them if there are more."""
     found = tasks(results)
     metric = WITH_LENGTHS if WITH_LENGTHS in results.metrics else results.metric()
@@ -142,7 +142,7 @@ def length_tables(results: Results) -> list[Table]:
     return tables
 
 
-def long_tasks(results: Results) -> list[Task]:
+def long_tasks(results: SweepResults) -> list[Task]:
     """Returns the data sets that have several lengths."""
     return [task for task in tasks(results) if len(task.lengths) > 1]
 

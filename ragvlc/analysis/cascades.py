@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from ragvlc.analysis.learning import Pairs
 from ragvlc.core.errors import ConfigError
-from ragvlc.routes._certainty import at_quantile, deciles_of
+from ragvlc.reading.confidence import at_quantile, deciles_of
 from ragvlc.statistics import Difference, paired_difference
 
 __all__ = ["QUANTILES", "CascadeEstimate", "Doubt", "Point", "area", "chosen", "curve", "doubts", "estimated"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ragvlc.core.answer import Answer
-    from ragvlc.sweep.results import CellResult, Results
+    from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["Pairing", "comparison", "paired"]
 
@@ -71,7 +71,7 @@ class Pairing:
         return metric in self.a.facts.get("smaller_is_better", ())
 
 
-def paired(results: Results, a: str, b: str, *, other: Results | None = None) -> Pairing:
+def paired(results: SweepResults, a: str, b: str, *, other: SweepResults | None = None) -> Pairing:
     """Returns two cells paired by question id.
 
     Args:
@@ -109,7 +109,7 @@ def paired(results: Results, a: str, b: str, *, other: Results | None = None) ->
 
 
 def comparison(
-    results: Results, a: str, b: str, *, other: Results | None = None, metric: str | None = None
+    results: SweepResults, a: str, b: str, *, other: SweepResults | None = None, metric: str | None = None
 ) -> list[RenderableType]:
     """Returns what `ragvlc compare` prints: differences by metric, costs and their ratio, questions that flipped.
 
@@ -138,7 +138,7 @@ def comparison(
     return [*parts, _verdict(pair, chosen), ""]
 
 
-def _names(pair: Pairing, results: Results, other: Results | None) -> tuple[str, str]:
+def _names(pair: Pairing, results: SweepResults, other: SweepResults | None) -> tuple[str, str]:
     if other is None:
         return title(pair.a), title(pair.b)
     return f"{title(pair.a)}  ({results.folder})", f"{title(pair.b)}  ({other.folder})"

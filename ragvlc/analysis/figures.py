@@ -18,12 +18,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis._drawing import FRONTIER, INK, label, legend, look, mark, numbers, panels, svg
 from ragvlc.analysis._routing_drawing import routing_drawers
 from ragvlc.analysis.axes import Axis, axes, axis
 from ragvlc.analysis.breakdowns import Breakdown, by_position
 from ragvlc.analysis.by_length import draw as draw_lengths
 from ragvlc.analysis.by_length import long_tasks
+from ragvlc.analysis.drawing import FRONTIER, INK, label, legend, look, mark, numbers, panels, svg
 from ragvlc.analysis.reading import curves, draw
 from ragvlc.analysis.speculation import draw as draw_speculation
 from ragvlc.analysis.speculation import speculating
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ragvlc.sweep.results import CellResult, Results
+    from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["drawers", "figure", "figures", "svg"]
 
@@ -50,12 +50,12 @@ NAMED_CELLS = 12
 """Cells that a legend names; with more, it names their pipelines."""
 
 
-def figures(results: Results, metric: str | None = None) -> dict[str, Figure]:
+def figures(results: SweepResults, metric: str | None = None) -> dict[str, Figure]:
     """Returns every figure that these results allow, by name, for the first metric or another."""
     return {name: draw() for name, draw in drawers(results, metric).items()}
 
 
-def figure(results: Results, name: str, metric: str | None = None) -> Figure:
+def figure(results: SweepResults, name: str, metric: str | None = None) -> Figure:
     """Returns one figure. Raises `ConfigError` if these results have none of that name."""
     known = drawers(results, metric)
     if name not in known:
@@ -64,7 +64,7 @@ def figure(results: Results, name: str, metric: str | None = None) -> Figure:
 
 
 def drawers(
-    results: Results, metric: str | None = None, texts: Mapping[str, str] | None = None
+    results: SweepResults, metric: str | None = None, texts: Mapping[str, str] | None = None
 ) -> dict[str, Callable[[], Figure]]:
     """Returns what draws each figure, by name, so that only what is wanted is drawn.
 

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis._drawing import look
+from ragvlc.analysis.drawing import look
 from ragvlc.analysis.figures import figures
 from ragvlc.analysis.page import write_html
 
 if TYPE_CHECKING:
-    from ragvlc.sweep.results import Results
+    from ragvlc.results.loading import SweepResults
 
 __all__ = ["report_files"]
 
 
-def report_files(results: Results, texts: Mapping[str, str] | None = None) -> dict[str, Path]:
+def report_files(results: SweepResults, texts: Mapping[str, str] | None = None) -> dict[str, Path]:
     """Writes `report.html` and `figures/NAME.png` into the results folder; returns the files by that name."""
     found = {"report.html": write_html(results, None, texts)}
     folder = results.folder / "figures"

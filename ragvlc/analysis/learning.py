@@ -12,13 +12,14 @@ from ragvlc.core.data import Example
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Chunker, Price, Retriever
 from ragvlc.pool import EnginePool
-from ragvlc.routers._features import measured
-from ragvlc.routers._fitting import FitSettings, Fitted, Row, fit
-from ragvlc.routers._looking import look, metadata_numbers
-from ragvlc.run import LiveRun, Models
+from ragvlc.roles import Models
+from ragvlc.routing.features import measured
+from ragvlc.routing.fitting import FitSettings, Fitted, Row, fit
+from ragvlc.routing.ranking_signals import look, metadata_numbers
+from ragvlc.run import LiveRun
 
 if TYPE_CHECKING:
-    from ragvlc.sweep.results import CellResult, Results
+    from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["Charge", "Looker", "Pair", "Pairs", "learned", "paired"]
 
@@ -88,7 +89,7 @@ class Pairs:
     charge: Charge
 
 
-def paired(results: Results, cells: Mapping[str, str], metric: str, charge: Charge) -> Pairs:
+def paired(results: SweepResults, cells: Mapping[str, str], metric: str, charge: Charge) -> Pairs:
     """Returns the questions that the cells of both routes have answered and that have a score.
 
     Args:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ragvlc.analysis.learning import Charge, Pairs
-    from ragvlc.routers._fitting import Fitted
+    from ragvlc.routing.fitting import Fitted
 
 __all__ = ["cascade_report", "learned_report", "pairs_report"]
 

@@ -26,7 +26,7 @@ from ragvlc.core.errors import StoreError
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from ragvlc.sweep.results import Results
+    from ragvlc.results.loading import SweepResults
 
 __all__ = ["PAGE", "html_page", "write_html"]
 
@@ -68,7 +68,7 @@ class Figures:
     figures: tuple[Drawn, ...]
 
 
-def write_html(results: Results, baseline: str | None = None, texts: Mapping[str, str] | None = None) -> Path:
+def write_html(results: SweepResults, baseline: str | None = None, texts: Mapping[str, str] | None = None) -> Path:
     """Writes the page into the results folder, whole or not at all, and returns where it is.
 
     Args:
@@ -92,7 +92,7 @@ def write_html(results: Results, baseline: str | None = None, texts: Mapping[str
     return path
 
 
-def html_page(results: Results, baseline: str | None = None, texts: Mapping[str, str] | None = None) -> str:
+def html_page(results: SweepResults, baseline: str | None = None, texts: Mapping[str, str] | None = None) -> str:
     """Returns the page; see `write_html`."""
     import jinja2
 
@@ -101,7 +101,7 @@ def html_page(results: Results, baseline: str | None = None, texts: Mapping[str,
     return template.render(page=_page(results, baseline, texts or {}))
 
 
-def _page(results: Results, baseline: str | None, texts: Mapping[str, str]) -> dict[str, Any]:
+def _page(results: SweepResults, baseline: str | None, texts: Mapping[str, str]) -> dict[str, Any]:
     comparisons = results.comparisons(baseline)
     shown = [tables.scores(results)]
     shown += [tables.differences(results, comparisons)] if comparisons else []
@@ -135,7 +135,7 @@ def _page(results: Results, baseline: str | None, texts: Mapping[str, str]) -> d
     }
 
 
-def _figures(results: Results, texts: Mapping[str, str]) -> list[Figures]:
+def _figures(results: SweepResults, texts: Mapping[str, str]) -> list[Figures]:
     """Returns every figure of the first metric, and costs and axes of the others."""
     from markupsafe import Markup
 

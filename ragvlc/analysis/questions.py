@@ -15,12 +15,12 @@ from ragvlc.core.errors import ConfigError, nearest
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ragvlc.sweep.results import CellResult, Results
+    from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["one_question", "question_list"]
 
 
-def question_list(results: Results) -> list[RenderableType]:
+def question_list(results: SweepResults) -> list[RenderableType]:
     """Returns a table of all questions with the first metric's mean over the cells."""
     from rich import box
     from rich.table import Table
@@ -36,7 +36,7 @@ def question_list(results: Results) -> list[RenderableType]:
 
 
 def one_question(
-    results: Results, question: str, *, passages: bool = False, texts: Mapping[str, str] | None = None
+    results: SweepResults, question: str, *, passages: bool = False, texts: Mapping[str, str] | None = None
 ) -> list[RenderableType]:
     """Returns a question, its accepted answers, and what every cell made of it.
 
@@ -120,7 +120,7 @@ def _steps(step: Step, depth: int) -> Iterator[str]:
         yield from _steps(inner, depth + 1)
 
 
-def _questions(results: Results) -> dict[str, Mapping[str, Any]]:
+def _questions(results: SweepResults) -> dict[str, Mapping[str, Any]]:
     return {name: facts for cell in results.cells for name, facts in cell.examples.items()}
 
 

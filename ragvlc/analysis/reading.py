@@ -14,15 +14,15 @@ from math import log
 from statistics import fmean, linear_regression
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis.attention import telemetry
 from ragvlc.analysis.axes import series
 from ragvlc.analysis.tables import Entry, Table
+from ragvlc.results.attention import telemetry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ragvlc.core.answer import Answer
-    from ragvlc.sweep.results import CellResult, Results
+    from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["CAPTION", "Curve", "ReadingCost", "curves", "draw", "reading_cost"]
 
@@ -85,7 +85,7 @@ def curves(cells: Sequence[CellResult]) -> list[Curve]:
     return found
 
 
-def reading_cost(results: Results) -> Table | None:
+def reading_cost(results: SweepResults) -> Table | None:
     """Returns the table, or None where no pipeline was asked at several lengths."""
     found = curves(results.cells)
     if not found:
@@ -101,7 +101,7 @@ def reading_cost(results: Results) -> Table | None:
 
 def draw(found: Sequence[Curve]) -> Figure:
     """Returns the figure: a panel each for pairs, calls and seconds, where any are known."""
-    from ragvlc.analysis._drawing import label, legend, look, mark, numbers, panels
+    from ragvlc.analysis.drawing import label, legend, look, mark, numbers, panels
 
     measures: dict[str, Callable[[ReadingCost], float | None]] = {
         "pairs of tokens (millions)": lambda one: one.pairs,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.text import Text
 
-    from ragvlc.sweep.results import Results
+    from ragvlc.results.loading import SweepResults
 
 __all__ = ["routing_parts", "terminal_report"]
 
@@ -26,7 +26,7 @@ HEAD_WIDTH = 11
 GAP = 2
 
 
-def terminal_report(results: Results, baseline: str | None = None) -> list[RenderableType]:
+def terminal_report(results: SweepResults, baseline: str | None = None) -> list[RenderableType]:
     """Returns what `ragvlc report` prints: scores, differences and costs, and the answer in a sentence."""
     comparisons = results.comparisons(baseline)
     shown = [tables.scores(results)]
@@ -39,7 +39,7 @@ def terminal_report(results: Results, baseline: str | None = None) -> list[Rende
     return [*parts, answer_sentence(results, comparisons), ""]
 
 
-def routing_parts(results: Results, metric: str | None = None) -> list[RenderableType]:
+def routing_parts(results: SweepResults, metric: str | None = None) -> list[RenderableType]:
     """Returns what `ragvlc replay` prints: the router report alone."""
     from ragvlc.analysis.routing import routing_reports, routing_tables
 

@@ -29,7 +29,7 @@ from ragvlc.statistics import Difference, Interval, mean_interval
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ragvlc.sweep.results import Results
+    from ragvlc.results.loading import SweepResults
 
 __all__ = [
     "RoutingReport",
@@ -141,7 +141,9 @@ class RoutingReport:
         return (_worth(self), *_levels(self.group, self.level))
 
 
-def routing_reports(results: Results, metric: str | None = None, *, chosen: bool = False) -> tuple[RoutingReport, ...]:
+def routing_reports(
+    results: SweepResults, metric: str | None = None, *, chosen: bool = False
+) -> tuple[RoutingReport, ...]:
     """Returns a report for each group of cells in which there is something to choose between.
 
     Args:
@@ -156,7 +158,7 @@ def routing_reports(results: Results, metric: str | None = None, *, chosen: bool
 
 
 @lru_cache(maxsize=4)  # tables, parts and figures of one page are made of the same
-def _reports(results: Results, metric: str, *, chosen: bool) -> tuple[RoutingReport, ...]:
+def _reports(results: SweepResults, metric: str, *, chosen: bool) -> tuple[RoutingReport, ...]:
     groups = routing_groups(results, metric)
     return tuple(routing_report(group) for group in groups if group.routers or not chosen)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ragvlc.sweep.results import CellResult, Comparison, Results
+    from ragvlc.results.loading import CellResult, Comparison, SweepResults
 
 __all__ = [
     "COLUMNS",
@@ -178,7 +178,7 @@ LATENCIES = tuple(
 )
 
 
-def scores(results: Results) -> Table:
+def scores(results: SweepResults) -> Table:
     """Returns the means with their intervals; the best of each data set is marked, controls apart."""
     digits = _digits(results)
     best = {
@@ -200,7 +200,7 @@ def scores(results: Results) -> Table:
     return Table("Scores", results.metrics, tuple(rows), note)
 
 
-def differences(results: Results, comparisons: Sequence[Comparison]) -> Table:
+def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Table:
     """Returns each cell's differences to its baseline; p is that of the first metric."""
     digits = _digits(results)
     found = {(one.cell, one.metric): one for one in comparisons}
@@ -218,7 +218,7 @@ def differences(results: Results, comparisons: Sequence[Comparison]) -> Table:
     return Table(head, (*results.metrics, f"p of\n{results.metrics[0]}"), tuple(rows), DIFFERENCES)
 
 
-def costs(results: Results, columns: Sequence[Column] = COLUMNS) -> Table:
+def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
     """Returns what was asked and what it cost; columns without anything to say are left out."""
     summaries = [cell.summary for cell in results.cells]
     shown = [one for one in columns if one.always or any(summary[one.name] for summary in summaries)]
@@ -241,7 +241,7 @@ def costs(results: Results, columns: Sequence[Column] = COLUMNS) -> Table:
     return Table("Coverage and cost", ("questions", *(column.head for column in shown)), tuple(rows), note)
 
 
-def latency(results: Results) -> Table | None:
+def latency(results: SweepResults) -> Table | None:
     """Returns seconds to the first token and to the whole answer, of cold cells only; None where there are none."""
     cells = [cell for cell in results.cells if cell.cold and cell.rows]
     columns = [one for one in LATENCIES if any(one.name in cell.summary for cell in cells)]
@@ -281,6 +281,6 @@ def _smaller(cell: CellResult) -> Sequence[str]:
     return found
 
 
-def _digits(results: Results) -> int:
+def _digits(results: SweepResults) -> int:
     """Returns 2, or 3 where there are so many questions that the third digit means something."""
     return 3 if any(len(cell.rows) > 1000 for cell in results.cells) else 2

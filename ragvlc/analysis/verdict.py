@@ -18,7 +18,7 @@ from ragvlc.analysis.tables import bounds, plain
 from ragvlc.statistics import holm, paired_difference
 
 if TYPE_CHECKING:
-    from ragvlc.sweep.results import CellResult, Comparison, Results
+    from ragvlc.results.loading import CellResult, Comparison, SweepResults
 
 __all__ = ["Verdict", "answer_sentence", "shown_cells", "verdicts"]
 
@@ -64,7 +64,7 @@ class Duel:
         return self.p is not None and self.p < SETTLED
 
 
-def answer_sentence(results: Results, comparisons: Sequence[Comparison]) -> str:
+def answer_sentence(results: SweepResults, comparisons: Sequence[Comparison]) -> str:
     """Returns which cell scored best on the first metric, how it compares with the baseline, and how sure that is.
 
     Several data sets get a line each.
@@ -77,7 +77,7 @@ def answer_sentence(results: Results, comparisons: Sequence[Comparison]) -> str:
 
 
 def verdicts(
-    results: Results, comparisons: Sequence[Comparison], datasets: dict[str, tuple[CellResult, ...]] | None = None
+    results: SweepResults, comparisons: Sequence[Comparison], datasets: dict[str, tuple[CellResult, ...]] | None = None
 ) -> list[Verdict]:
     """Returns the answer over each data set, on the first metric, for a reader without the tables."""
     metric = results.metric()
@@ -142,7 +142,7 @@ def _negated(value: float | None) -> float | None:
     return None if value is None else -value
 
 
-def _line(results: Results, cells: Sequence[CellResult], comparisons: Sequence[Comparison]) -> str:
+def _line(results: SweepResults, cells: Sequence[CellResult], comparisons: Sequence[Comparison]) -> str:
     metric = results.metric()
     rivals = _rivals(cells, metric)
     if not rivals:

@@ -6,10 +6,10 @@ the new sentence.
 
 from __future__ import annotations
 
-from ragvlc.chunkers._sentences import sentence_ends
 from ragvlc.chunkers._windows import Cuts, SizedChunker, chunks_between, token_cuts, windows
 from ragvlc.core.data import Chunk, Document
 from ragvlc.core.engines import Tokenizer
+from ragvlc.text.sentences import sentence_ends
 
 
 class Sentences(SizedChunker):

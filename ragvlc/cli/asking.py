@@ -27,7 +27,7 @@ def ask(
 ) -> None:
     """Answer one question over your documents."""
     from ragvlc.core.data import Query
-    from ragvlc.datasets._files import read_document
+    from ragvlc.documents.files import read_document
     from ragvlc.pipeline import Pipeline
 
     documents = [read_document(path) for path in document or []]

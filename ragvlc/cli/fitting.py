@@ -14,13 +14,13 @@ from ragvlc.cli.app import RUNS, ResultsArg, RunsOption, SetOption, app, out, re
 from ragvlc.core.component import Component
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Chunker, Retriever
-from ragvlc.routers._declared import refuse_gold
+from ragvlc.routing.declared_metadata import refuse_gold
 
 if TYPE_CHECKING:
     from ragvlc.analysis.learning import Charge, Pairs
-    from ragvlc.routers._fitting import FitSettings, Fitted
+    from ragvlc.analysis.results import Results
+    from ragvlc.routing.fitting import FitSettings, Fitted
     from ragvlc.sweep.plan import Cell
-    from ragvlc.sweep.results import Results
 
 __all__ = ["fit_router"]
 
@@ -62,7 +62,7 @@ def fit_router(  # noqa: PLR0913, PLR0917 - the options of a command
     from ragvlc.analysis.cascades import doubts
     from ragvlc.analysis.learning import paired
     from ragvlc.analysis.learning_report import cascade_report, learned_report, pairs_report
-    from ragvlc.sweep.results import Results
+    from ragvlc.analysis.results import Results
 
     loaded = Results.load(results_folder(results, runs))
     cells, charge = _cells(route), _charge(cost, budget)
@@ -74,7 +74,7 @@ def fit_router(  # noqa: PLR0913, PLR0917 - the options of a command
         return
     if budget is not None:
         raise ConfigError("--budget: belongs to --cascade. A learned router weighs costs: --cost tokens=0.01.")
-    from ragvlc.routers._fitting import FitSettings
+    from ragvlc.routing.fitting import FitSettings
 
     looking = {**_looking(settings), "metadata": _declared(metadata)}
     fitted = _learned(pairs, _planned(loaded, cells), FitSettings(folds, seed, balanced=balanced), looking)
@@ -145,7 +145,7 @@ def _declared(metadata: list[str] | None) -> tuple[str, ...]:
 def _learned(pairs: Pairs, cells: Mapping[str, Cell], settings: FitSettings, looking: Mapping[str, Any]) -> Fitted:
     from ragvlc.analysis.learning import Looker, learned
     from ragvlc.pool import EnginePool
-    from ragvlc.run import Models
+    from ragvlc.roles import Models
 
     retrieving = _retrieving(cells)
     pipeline = cells[retrieving.name].pipeline

@@ -13,7 +13,7 @@ from ragvlc.cli.app import RUNS, ResultsArg, RunsOption, app, out, results_folde
 from ragvlc.core.errors import ConfigError, RagvlcError, StoreError
 
 if TYPE_CHECKING:
-    from ragvlc.sweep.results import Results
+    from ragvlc.analysis.results import Results
 
 __all__ = ["files_of", "print_report"]
 
@@ -28,7 +28,7 @@ def report(
 ) -> None:
     """Print the comparison, and write it as a page with figures that opens in a browser."""
     from ragvlc.analysis.page import write_html
-    from ragvlc.sweep.results import Results
+    from ragvlc.analysis.results import Results
 
     loaded = Results.load(results_folder(results, runs))
     print_report(loaded, baseline)
@@ -44,7 +44,7 @@ def show(
 ) -> None:
     """Show one question through every cell: answers, scores, failures."""
     from ragvlc.analysis.questions import one_question, question_list
-    from ragvlc.sweep.results import Results
+    from ragvlc.analysis.results import Results
 
     if passages and question is None:
         raise ConfigError("--passages: needs --question ID. Without it, all questions are listed.")
@@ -67,7 +67,7 @@ def compare(
 ) -> None:
     """Compare two cells question by question, of one results folder or of two."""
     from ragvlc.analysis.compare import comparison
-    from ragvlc.sweep.results import Results
+    from ragvlc.analysis.results import Results
 
     beside = Results.load(results_folder(other, runs)) if other else None
     loaded = Results.load(results_folder(results, runs))

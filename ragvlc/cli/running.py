@@ -51,8 +51,8 @@ def run(
     over_budget: Annotated[bool, typer.Option("--over-budget", help="Start even beyond the budget.")] = False,
 ) -> None:
     """Run what an experiment still owes, then print the comparison. Stop with Ctrl-C and run again at any time."""
+    from ragvlc.analysis.results import Results
     from ragvlc.progress import Progress
-    from ragvlc.sweep.results import Results
     from ragvlc.sweep.runner import run_sweep
 
     if retry not in (None, "failed"):
@@ -103,7 +103,7 @@ def score(
     experiment: ExperimentArg, settings: SetOption = None, limit: LimitOption = None, runs: RunsOption = RUNS
 ) -> None:
     """Score stored answers again after metrics or references changed. Opens no model."""
-    from ragvlc.sweep.results import Results
+    from ragvlc.analysis.results import Results
     from ragvlc.sweep.tracking import rescore
 
     print_report(Results.load(rescore(load_sweep(experiment, settings, limit), runs_folder(experiment, runs))), None)
@@ -114,7 +114,7 @@ def track(
     experiment: ExperimentArg, settings: SetOption = None, limit: LimitOption = None, runs: RunsOption = RUNS
 ) -> None:
     """Send stored results to the tracker again; nothing is duplicated."""
-    from ragvlc.sweep.results import Results
+    from ragvlc.analysis.results import Results
     from ragvlc.sweep.tracking import send
 
     sweep = load_sweep(experiment, settings, limit)

@@ -40,7 +40,7 @@ def cache(
     ] = 0,
 ) -> None:
     """Show, check or delete what runs left on disk for later ones: chunks, vectors, rankings, greedy answers."""
-    from ragvlc.cache import STAGES, Cache
+    from ragvlc.memo.disk import STAGES, Cache
 
     if action not in _CACHE_ACTIONS:
         raise ConfigError(

@@ -118,6 +118,8 @@ class Component(BaseModel):
     """Folder of the kinds; set on the abstract class of a family, nowhere else."""
     version: ClassVar[int] = 1
     """Raised when a kind's output changes for equal settings."""
+    key_name: ClassVar[str] = ""
+    """The name in the key of a part without a family whose module was renamed: stored results stay valid."""
 
     @property
     def kind(self) -> str:
@@ -186,7 +188,8 @@ class Component(BaseModel):
             for name, info in fields_of(type(self)).items()
             if Execution not in info.metadata
         }
-        return {"kind": self.kind, "version": self.version, "fields": fields, "identity": dict(self.identity())}
+        named = self.key_name or self.kind
+        return {"kind": named, "version": self.version, "fields": fields, "identity": dict(self.identity())}
 
     @classmethod
     def build(cls, value: object, context: Any = None) -> Self:  # noqa: ANN401 - pydantic's validation context

@@ -6,34 +6,28 @@ Specs (see `families`) are data; what stands here is alive, thread-safe, and clo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from ragvlc.core.answer import Answer, Finish, Timing, Usage
-from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span
+from ragvlc.core.answer import Finish, Timing, Usage
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ragvlc.core.component import Component
-    from ragvlc.core.families import Chunker, Embedder, Generator, Reranker, Retriever
     from ragvlc.core.sessions import Session
 
     Vectors = NDArray[np.float32]
     Arrays = Mapping[str, NDArray[Any]]
 
 __all__ = [
-    "Engines",
     "Generation",
-    "Index",
     "Prompt",
     "Reader",
     "Request",
-    "Run",
     "SpanVectorEngine",
     "TextEngine",
     "TokenEngine",
@@ -222,14 +216,6 @@ class SpanVectorEngine(VectorEngine, Protocol):
         ...
 
 
-class Index(Protocol):
-    """Something searchable that a retriever made of chunks."""
-
-    def search(self, query: Query, n: int) -> list[Hit]:
-        """Returns at most `n` hits, best first; equal scores in chunk order."""
-        ...
-
-
 class Reader(Protocol):
     """A generator as a route sees it: opened, and with every call counted for the answer at hand."""
 
@@ -254,87 +240,4 @@ class Reader(Protocol):
 
     def start(self, request: Request, *, width: int | None = None) -> AbstractContextManager[Session]:
         """Opens a session of a `TokenEngine`; its usage and timing are charged to the answer when it ends."""
-        ...
-
-
-class Engines(Protocol):
-    """Opened models, for whoever names one in a spec of its own: metrics that judge by a model."""
-
-    def text(self, generator: Generator) -> TextEngine:
-        """Returns the opened language model."""
-        ...
-
-    def vectors(self, embedder: Embedder) -> VectorEngine:
-        """Returns the opened embedding model."""
-        ...
-
-    def tokenizer(self, generator: Generator) -> Tokenizer:
-        """Returns the generator's tokenizer; opens no weights."""
-        ...
-
-    def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
-        """Returns what `open_it` returns, opened once for equal parts; its `close` is called in the end."""
-        ...
-
-
-class Run(Protocol):
-    """One question on its way to an answer: what a route may ask for while it works.
-
-    Everything asked for here is computed once for equal inputs and charged to each answer as if alone.
-    """
-
-    @property
-    def gold(self) -> Example:
-        """The example with its gold; raises unless the route declares `uses_gold`."""
-        ...
-
-    def seed_for(self, step: str, i: int = 0) -> int:
-        """Returns a seed that depends on cell seed, example, step and i, never on the order of work."""
-        ...
-
-    def generator(self, role: str = "main") -> Reader:
-        """Returns the generator that the pipeline calls `role`."""
-        ...
-
-    def embedder(self, role: str = "main") -> VectorEngine:
-        """Returns the embedder that the pipeline calls `role`."""
-        ...
-
-    def chunks(self, chunker: Chunker, documents: Sequence[Document], role: str = "main") -> ChunkSet:
-        """Returns the documents cut into chunks, sizes counted by the tokenizer of generator `role`."""
-        ...
-
-    def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
-        """Returns what `open_it` returns, opened once for equal parts; its `close` is called in the end."""
-        ...
-
-    def index(self, retriever: Retriever, chunks: ChunkSet) -> Index:
-        """Returns the retriever's index of `chunks`, made once: for retrievers that are made of others."""
-        ...
-
-    def search(self, retriever: Retriever, query: Query, chunks: ChunkSet) -> tuple[Hit, ...]:
-        """Returns the retriever's candidates for `query`, best first."""
-        ...
-
-    def rerank(self, reranker: Reranker, query: Query, hits: Sequence[Hit]) -> tuple[Hit, ...]:
-        """Returns the hits in the reranker's order, best first."""
-        ...
-
-    def kept(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> Arrays:
-        """Returns `build()`, kept on disk under the content of retriever, its embedders and chunks."""
-        ...
-
-    def step(self, name: str, **facts: Any) -> AbstractContextManager[dict[str, Any]]:  # noqa: ANN401 - JSON scalars
-        """Opens a step of the trace; the mapping it yields takes further facts. Seconds and usage are filled in."""
-        ...
-
-    def answer(
-        self,
-        generation: Generation,
-        *,
-        ranking: Sequence[Hit] = (),
-        context: Sequence[Span] = (),
-        finish: Finish | None = None,
-    ) -> Answer:
-        """Returns the answer with all usage, timing and steps of this run."""
         ...

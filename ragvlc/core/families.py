@@ -14,9 +14,10 @@ from pydantic import Field
 
 from ragvlc.core.answer import Answer, Usage
 from ragvlc.core.component import Component, Execution
-from ragvlc.core.data import Chunk, ChunkSet, Document, Example, Hit, Query
-from ragvlc.core.engines import Engines, Index, Run, TextEngine, Tokenizer, VectorEngine
+from ragvlc.core.data import Document, Example, Query
+from ragvlc.core.parts import Chunker, Embedder, Generator, Order, Price, Selector
 from ragvlc.core.records import CellRecord, SweepRecord
+from ragvlc.core.run import Engines, Reranker, Retriever, Run
 from ragvlc.core.work import Workers
 
 __all__ = [
@@ -39,126 +40,6 @@ __all__ = [
     "TrackedSweep",
     "Tracker",
 ]
-
-Temperature = Annotated[float, Field(ge=0)]
-Probability = Annotated[float, Field(gt=0, le=1)]
-
-
-class Chunker(Component):
-    """Cuts documents. Every size is in tokens of the tokenizer given."""
-
-    family: ClassVar[str] = "chunkers"
-
-    @abstractmethod
-    def split(self, document: Document, tokenizer: Tokenizer) -> list[Chunk]:
-        """Returns chunks in order, `text == document.text[start:end]`, that together lose nothing."""
-
-
-class Retriever(Component):
-    """Finds chunks for a query.
-
-    Attributes:
-        candidates: how deep the ranking goes before anything is ranked again or selected.
-    """
-
-    family: ClassVar[str] = "retrievers"
-    candidates: Annotated[int, Field(ge=1)] = 50
-
-    @abstractmethod
-    def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns a searchable index. Work worth keeping on disk goes through `run.kept`."""
-
-
-class Reranker(Component):
-    """Ranks the candidates of a retriever again, by a closer look at each."""
-
-    family: ClassVar[str] = "rerankers"
-
-    @abstractmethod
-    def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:
-        """Returns `hits` or some of them, best first, under scores of its own. Models come from `run.opened`."""
-
-
-class Selector(Component):
-    """Decides how many of the ranked chunks are read."""
-
-    family: ClassVar[str] = "selectors"
-
-    @abstractmethod
-    def select(self, hits: Sequence[Hit], tokenizer: Tokenizer) -> list[Hit]:
-        """Returns the hits to read, best first: a subset of `hits`, which come best first."""
-
-
-class Order(Component):
-    """Decides in which order the selected chunks stand in the prompt."""
-
-    family: ClassVar[str] = "orders"
-
-    @abstractmethod
-    def arrange(self, hits: Sequence[Hit], seed: int) -> list[Hit]:
-        """Returns a permutation of `hits`, which come best first; the first item is read first."""
-
-
-class Embedder(Component):
-    """Names an embedding model."""
-
-    family: ClassVar[str] = "embedders"
-    offers: ClassVar[frozenset[str]] = frozenset({"VectorEngine"})
-    """Engine protocols that `open` returns."""
-
-    @abstractmethod
-    def open(self) -> VectorEngine:
-        """Returns the loaded model. Raises `EngineError` if it cannot be loaded."""
-
-
-class Price(Component):
-    """What a model charges, in money per million tokens.
-
-    Attributes:
-        prompt: for tokens read.
-        completion: for tokens written.
-        cached: for tokens found in the server's prefix cache; as `prompt` where none is given.
-    """
-
-    prompt: Annotated[float, Field(ge=0)]
-    completion: Annotated[float, Field(ge=0)]
-    cached: Annotated[float | None, Field(ge=0)] = None
-
-    def of(self, usage: Usage) -> float:
-        """Returns the money for `usage`."""
-        cached = self.prompt if self.cached is None else self.cached
-        fresh = usage.prompt_tokens - usage.cached_tokens
-        return (fresh * self.prompt + usage.cached_tokens * cached + usage.completion_tokens * self.completion) / 1e6
-
-
-class Generator(Component):
-    """Names a language model and how it decodes.
-
-    Attributes:
-        temperature: 0 is greedy; a request may ask for another.
-        top_p: nucleus sampling, for temperatures above 0.
-        price: money per million tokens, for the costs in reports.
-    """
-
-    family: ClassVar[str] = "generators"
-    offers: ClassVar[frozenset[str]] = frozenset({"TextEngine"})
-    """Engine protocols that `open` returns."""
-    temperature: Temperature = 0.0
-    top_p: Probability = 1.0
-    price: Annotated[Price | None, Execution] = None
-
-    @property
-    def random(self) -> bool:
-        """Sampling is random; greedy decoding is not."""
-        return self.temperature > 0
-
-    @abstractmethod
-    def tokenizer(self) -> Tokenizer:
-        """Returns the tokenizer; opens no weights."""
-
-    @abstractmethod
-    def open(self) -> TextEngine:
-        """Returns the loaded model. Raises `EngineError` if it cannot be loaded."""
 
 
 class Route(Component):

@@ -20,7 +20,7 @@ from ragvlc import packaged
 from ragvlc.core.data import Collection, Document, Example, Query, Span
 from ragvlc.core.errors import DatasetError
 from ragvlc.core.families import Dataset
-from ragvlc.datasets._tokens import DataTokenizer, data_tokenizer
+from ragvlc.documents.tokenizing import DataTokenizer, data_tokenizer
 
 __all__ = ["NAMES", "PLACES", "Fact", "HiddenFacts", "Surroundings", "shuffled"]
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from ragvlc.core.data import Collection, Document, Example, Query, Span
 from ragvlc.core.errors import nearest
-from ragvlc.datasets._jsonl_documents import Documents
-from ragvlc.datasets._jsonl_lines import Problems, Row
+from ragvlc.documents.json_lines import Problems, Row
+from ragvlc.documents.jsonl import Documents
 
 __all__ = ["Reader", "examples_of"]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from ragvlc.core.data import Document
 from ragvlc.core.errors import DatasetError, nearest
-from ragvlc.datasets._jsonl_lines import Problems, Row, rows_of
-from ragvlc.datasets._matching import locate
+from ragvlc.documents.json_lines import Problems, Row, rows_of
+from ragvlc.text.matching import locate
 
 __all__ = ["COLUMNS", "as_list", "evidence_in", "question_rows", "right_place", "said_yes"]
 

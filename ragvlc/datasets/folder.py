@@ -21,13 +21,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from ragvlc.core.component import Execution, FilePath
 from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
-from ragvlc.datasets._files import read_folder
-from ragvlc.datasets._jsonl_documents import Documents
-from ragvlc.datasets._jsonl_lines import Problems
 from ragvlc.datasets._jsonl_questions import Reader, examples_of
-from ragvlc.datasets._shaped import Shaped
-from ragvlc.datasets._sources import several
 from ragvlc.datasets._tables import question_rows
+from ragvlc.documents.files import read_folder
+from ragvlc.documents.json_lines import Problems
+from ragvlc.documents.jsonl import Documents
+from ragvlc.documents.shaped import Shaped
+from ragvlc.documents.sources import several
 
 
 class Folder(Shaped):

@@ -27,11 +27,11 @@ from ragvlc.core.data import Document, Example, content_key
 from ragvlc.core.errors import DatasetError, missing_extra, nearest
 from ragvlc.core.families import Examples
 from ragvlc.datasets._cells import flat_texts, names_in, reach
-from ragvlc.datasets._jsonl_documents import Documents
-from ragvlc.datasets._jsonl_lines import Problems, Row
 from ragvlc.datasets._jsonl_questions import Reader
-from ragvlc.datasets._shaped import Shaped
 from ragvlc.datasets._tables import evidence_in, right_place, said_yes
+from ragvlc.documents.json_lines import Problems, Row
+from ragvlc.documents.jsonl import Documents
+from ragvlc.documents.shaped import Shaped
 
 if TYPE_CHECKING:
     from datasets import Dataset as Table

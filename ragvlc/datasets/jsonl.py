@@ -29,10 +29,10 @@ from pydantic import Field
 from ragvlc.core.component import Execution, FilePath
 from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
-from ragvlc.datasets._jsonl_documents import documents_of
-from ragvlc.datasets._jsonl_lines import Problems, rows_of
 from ragvlc.datasets._jsonl_questions import Reader, examples_of
-from ragvlc.datasets._shaped import Shaped
+from ragvlc.documents.json_lines import Problems, rows_of
+from ragvlc.documents.jsonl import documents_of
+from ragvlc.documents.shaped import Shaped
 
 Scalar = str | int | float | bool
 Wanted = Scalar | tuple[Scalar, ...]

@@ -27,9 +27,9 @@ from typing import Annotated, Any, ClassVar
 from ragvlc.core.component import Execution, FilePath
 from ragvlc.core.errors import DatasetError
 from ragvlc.datasets._hidden import NAMES, PLACES, Fact, HiddenFacts, Surroundings, shuffled
-from ragvlc.datasets._sources import documents_at
-from ragvlc.datasets._tokens import DataTokenizer
 from ragvlc.datasets.python_reference import PythonReference
+from ragvlc.documents.sources import documents_at
+from ragvlc.documents.tokenizing import DataTokenizer
 
 _BEGINNING = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'“])|\n\s*\n\s*")
 """What stands before a sentence or paragraph."""

@@ -19,7 +19,7 @@ from itertools import accumulate
 from typing import ClassVar
 
 from ragvlc.datasets._hidden import NAMES, Fact, HiddenFacts, Surroundings, shuffled
-from ragvlc.datasets._tokens import DataTokenizer
+from ragvlc.documents.tokenizing import DataTokenizer
 
 FILLER = (
     "The river runs slowly past the mill.",

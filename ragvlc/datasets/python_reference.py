@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ragvlc.core.data import Document, Example, Query, Span, content_key
 from ragvlc.core.errors import DatasetError, nearest
-from ragvlc.datasets._shaped import Shaped
+from ragvlc.documents.shaped import Shaped
 
 FILE = "_python_reference/questions.yaml"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ragvlc.core.data import Document, Example, Query, Span
-from ragvlc.datasets._shaped import Shaped
+from ragvlc.documents.shaped import Shaped
 
 LIGHTHOUSE = Document(
     "lighthouse",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ragvlc.analysis.speculation import Speculation
 from ragvlc.estimate.history import Speculated
 from ragvlc.estimate.roofline import Acceptance
-from ragvlc.routes._speculating import Speculating
+from ragvlc.reading.speculation import Speculating
+from ragvlc.results.speculation import Speculation
 
 __all__ = ["ASSUMED", "Taken", "acceptance_by_place", "taken"]
 

@@ -11,20 +11,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ragvlc.cache import Cache
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.component import Component
 from ragvlc.core.data import content_key
 from ragvlc.core.engines import Generation, Prompt, Request, TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.errors import EngineError, WindowExceeded
 from ragvlc.core.families import Embedder, Generator, Metric
+from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
+from ragvlc.engines.remote.tokenizers import FromServer
+from ragvlc.engines.scripted.decode_state import ScriptedSession
 from ragvlc.estimate.roofline import Passes
 from ragvlc.estimate.sharing import Reuse
 from ragvlc.estimate.stand_ins import CountedVectors
-from ragvlc.generators._estimate import EstimatedTokenizer
-from ragvlc.generators._remote_tokenizers import FromServer
-from ragvlc.generators._scripted_sessions import ScriptedSession
-from ragvlc.pool import EnginePool, Form, Found, Once
+from ragvlc.memo.disk import Cache
+from ragvlc.memo.once import Codec, Found, Once
+from ragvlc.pool import EnginePool
 
 if TYPE_CHECKING:
     import numpy as np
@@ -244,13 +245,13 @@ class _NotingOnce(Once):
         stage: str,
         keys: Sequence[str],
         compute: Callable[[list[int]], Sequence[Any]],
-        form: Form | None = None,
+        codec: Codec | None = None,
     ) -> list[Found]:
         """Returns a value for each key, computed once."""
         pool = self._pool
         pool.note(stage, keys)
         if stage != "generate":
-            return super().many(stage, keys, compute, form)
+            return super().many(stage, keys, compute, codec)
 
         def counted(places: list[int]) -> Sequence[Any]:
             pool.inside = []
@@ -262,7 +263,7 @@ class _NotingOnce(Once):
                 pool.inside = None
             return values
 
-        found = super().many(stage, keys, counted, form)
+        found = super().many(stage, keys, counted, codec)
         for key, one in zip(keys, found, strict=True):
             if key not in pool.calls:  # on disk
                 usage: Usage = one.value.usage

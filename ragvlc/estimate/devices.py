@@ -34,7 +34,7 @@ _SHEETS = (
     ("mi300x", 1307.4, 163.4, 5300, 192),
 )
 _RECORDED = Recorded(row_seconds=21e-6, rows_seconds=35e-6, rows_share=0.75)
-"""Measured on one H200 in bfloat16, with the steps of `ragvlc.generators._replays`; taken for every GPU.
+"""Measured on one H200 in bfloat16, with the steps of `ragvlc.engines.cuda_graphs.graphs`; taken for every GPU.
 
 One row runs seven programs a layer: .72 ms a token for the 30 layers of SmolLM2 behind 7,800 tokens, whose bytes take
 .11; .99 ms for 16 layers of a 1B Llama. Several rows run ten and more: 1.13 ms for 5 rows of SmolLM2. And cuBLAS reads

@@ -18,7 +18,7 @@ from ragvlc.estimate.counting import Call, CountingPool
 from ragvlc.estimate.history import History
 from ragvlc.estimate.roofline import Passes, expected_tokens
 from ragvlc.pipeline import Pipeline
-from ragvlc.routes._speculating import Speculating
+from ragvlc.reading.speculation import Speculating
 
 __all__ = ["Drafting", "speculating_in"]
 

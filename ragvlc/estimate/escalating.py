@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from ragvlc.core.answer import Answer, Step
 from ragvlc.core.component import Component
-from ragvlc.routes._wrapping import Wrapper
+from ragvlc.reading.escalation import Wrapper
+from ragvlc.results.store import SweepStore
 from ragvlc.sweep.plan import Cell
-from ragvlc.sweep.store import SweepStore
 
 __all__ = ["Escalating", "Place", "weights"]
 

@@ -24,10 +24,10 @@ from ragvlc.estimate.prices import Prices
 from ragvlc.estimate.rates import EngineFacts, Machine, facts_of
 from ragvlc.estimate.sampling import draw
 from ragvlc.pipeline import Pipeline
+from ragvlc.results.store import CellStore, SweepStore
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.scoring import Asked
 from ragvlc.sweep.spec import Sweep
-from ragvlc.sweep.store import CellStore, SweepStore
 
 __all__ = ["SAMPLE", "Options", "Worked", "estimate", "estimate_pipeline", "worked"]
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ragvlc.analysis.speculation import Speculation
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Generator
 from ragvlc.estimate.acceptance import acceptance_by_place, taken
@@ -18,7 +17,8 @@ from ragvlc.estimate.roofline import Device, replayed
 from ragvlc.estimate.shapes import KNOWN, Shape, UnknownShape, config_of, shape_of
 from ragvlc.estimate.speculation import BreakEven, Point, Speculator
 from ragvlc.pipeline import Pipeline
-from ragvlc.routes._speculating import Speculating
+from ragvlc.reading.speculation import Speculating
+from ragvlc.results.speculation import Speculation
 
 __all__ = ["Compared", "Forecast", "Given", "forecasts", "speculating_routes"]
 

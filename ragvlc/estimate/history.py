@@ -11,12 +11,12 @@ from typing import Any
 import yaml
 from pydantic_core import PydanticCustomError
 
-from ragvlc.analysis.speculation import Speculation, speculation_of
 from ragvlc.core.answer import Answer
 from ragvlc.core.errors import RagvlcError
 from ragvlc.core.families import Generator
 from ragvlc.estimate.roofline import Passes
-from ragvlc.sweep.store import CellStore
+from ragvlc.results.speculation import Speculation, speculation_of
+from ragvlc.results.store import CellStore
 
 __all__ = ["History", "Measured", "Past", "Speculated", "Took"]
 

@@ -69,7 +69,7 @@ class Shape:
         cache_bytes: of a number in the cache.
         sliding_layers: layers that look back only so far.
         sliding_window: how far, in tokens.
-        llama: whether its layers are Llama's, for which there are recorded passes (see `ragvlc.generators._replays`).
+        llama: whether its layers are Llama's, for which there are recorded passes (see `engines.cuda_graphs`).
     """
 
     layers: int

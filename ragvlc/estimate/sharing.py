@@ -49,7 +49,7 @@ class _Trunk:
 
 
 class Trunks:
-    """The kept prompts of `kind: transformers`, asked one after the other (see `ragvlc.generators._flat`).
+    """The kept prompts of `kind: transformers`, asked one after the other (see `ragvlc.engines.batching.packed`).
 
     A prompt that shares most of its tokens with a kept one branches off it and is not kept itself.
 

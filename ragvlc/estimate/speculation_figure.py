@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import log2
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis._drawing import INK, label, look
+from ragvlc.analysis.drawing import INK, label, look
 from ragvlc.estimate.speculation import Speculator
 
 if TYPE_CHECKING:

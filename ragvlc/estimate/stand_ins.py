@@ -17,11 +17,11 @@ from ragvlc import packaged
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Component
 from ragvlc.core.data import ChunkSet, Hit, Query
-from ragvlc.core.engines import Index, Run
 from ragvlc.core.families import Embedder, Reranker, Retriever
-from ragvlc.generators._estimate import EstimatedTokenizer
+from ragvlc.core.run import Index, Run
+from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
 from ragvlc.pipeline import Pipeline
-from ragvlc.routes._wrapping import Verdict, Wrapper
+from ragvlc.reading.escalation import Verdict, Wrapper
 from ragvlc.sweep.settings import Changer, paths_in
 
 if TYPE_CHECKING:

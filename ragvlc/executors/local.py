@@ -11,8 +11,8 @@ from itertools import groupby
 from queue import SimpleQueue
 from typing import NoReturn, TypeVar, cast
 
-from ragvlc.core.engines import Engines
 from ragvlc.core.families import Executor
+from ragvlc.core.run import Engines
 from ragvlc.core.work import Counts, Done, Job
 from ragvlc.executors._answering import Desk, MemoryMeter, counts_of, done_with
 from ragvlc.pool import EnginePool

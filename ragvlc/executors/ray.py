@@ -19,9 +19,9 @@ from pydantic import AfterValidator, Field, JsonValue
 
 from ragvlc import packaged
 from ragvlc.core.component import Component
-from ragvlc.core.engines import Engines
 from ragvlc.core.errors import EngineError, missing_extra
 from ragvlc.core.families import Executor
+from ragvlc.core.run import Engines
 from ragvlc.core.work import Counts, Done, Job
 from ragvlc.executors._ray_dispatch import Dispatch
 from ragvlc.executors._ray_fleet import Fleet, Needs

@@ -2,7 +2,7 @@
 
 LangChain's chat models share calls, messages and usage, but not the names of their settings: each model is made with
 the limit, temperature, top_p and seed of a request under the names that its class has, and kept for the next one.
-Document text is data: strings that look like control are broken up by a blank (see `_control_strings`).
+Document text is data: strings that look like control are broken up by a blank (see `engines.remote.control_strings`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError, WindowExceeded, nearest
 from ragvlc.core.families import Generator
-from ragvlc.generators._lanes import Lanes, Turn
-from ragvlc.generators._langchain_models import NAMES, ChatModels, is_reference
-from ragvlc.generators._remote_tokenizers import SERVER, RemoteTokenizer, identity, messages, tokenizer_for
-from ragvlc.generators._streamed import cut_at
-from ragvlc.generators._trouble import trouble_of
+from ragvlc.engines.remote.api_errors import trouble_of
+from ragvlc.engines.remote.concurrency import Lanes, Turn
+from ragvlc.engines.remote.langchain_models import NAMES, ChatModels, is_reference
+from ragvlc.engines.remote.streaming import cut_at
+from ragvlc.engines.remote.tokenizers import SERVER, RemoteTokenizer, identity, messages, tokenizer_for
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

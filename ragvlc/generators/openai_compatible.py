@@ -1,7 +1,8 @@
 """Language models behind a server that speaks OpenAI's chat protocol: vLLM, Ollama, TGI, llama.cpp, OpenAI and others.
 
 Answers are streamed, for a true time to the first token. Document text goes to the server as data: strings that its
-tokenizer would take for control are broken up by a blank (see `_control_strings`), and the answer's step says how many.
+tokenizer would take for control are broken up by a blank (see `engines.remote.control_strings`), and the answer's step
+says how many.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError, WindowExceeded
 from ragvlc.core.families import Generator
-from ragvlc.generators._control_strings import Broken
-from ragvlc.generators._lanes import Lanes, Turn
-from ragvlc.generators._remote_tokenizers import RemoteTokenizer, identity, messages, tokenizer_for
-from ragvlc.generators._server import Address, Server
-from ragvlc.generators._streamed import Reply, cut_at, read
+from ragvlc.engines.remote.concurrency import Lanes, Turn
+from ragvlc.engines.remote.control_strings import Broken
+from ragvlc.engines.remote.server import Address, Server
+from ragvlc.engines.remote.streaming import Reply, cut_at, read
+from ragvlc.engines.remote.tokenizers import RemoteTokenizer, identity, messages, tokenizer_for
 
 __all__ = ["OpenAICompatible"]
 

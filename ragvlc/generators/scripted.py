@@ -14,8 +14,8 @@ from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.errors import WindowExceeded
 from ragvlc.core.families import Generator
-from ragvlc.generators._scripted_sessions import ScriptedSession
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.engines.scripted.decode_state import ScriptedSession
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 
 __all__ = ["Scripted"]
 

@@ -1,9 +1,10 @@
 """Causal language models of the `transformers` library, on CPU or GPU.
 
-Requests of all threads are computed together (see `_gathering`): the beginnings that prompts share once, then every
-row's next token in one forward pass (see `_flat`). Models whose attention or cache is of another kind, such as sliding
-windows or recurrent states, are computed in padded batches without reuse (see `_suitable` and `_padded`). Decoding is
-our own loop over the public forward pass; greedy answers in float32 are those of `model.generate(do_sample=False)`.
+Requests of all threads are computed together (see `engines.batching.scheduler`): the beginnings that prompts share
+once, then every row's next token in one forward pass (see `engines.batching.packed`). Models whose attention or cache
+is of another kind, such as sliding windows or recurrent states, are computed in padded batches without reuse (see
+`engines.batching.support` and `engines.batching.padded`). Decoding is our own loop over the public forward pass; greedy
+answers in float32 are those of `model.generate(do_sample=False)`.
 
 In bfloat16 no batch is neutral: two tokens that are equally likely but for rounding may change places. Of SmolLM2's
 greedy choices, compared with the plain loop up to an answer's first difference, 7 of 388 were others behind 6,000
@@ -27,19 +28,19 @@ from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError, WindowExceeded
 from ragvlc.core.families import Generator
-from ragvlc.generators._chat import ChatTokenizer
-from ragvlc.generators._decoding import Ending, Form, Row
-from ragvlc.generators._dtypes import settled_dtype
-from ragvlc.generators._flat import Flat
-from ragvlc.generators._flat_fast import FastFlat
-from ragvlc.generators._gathering import Gathering
-from ragvlc.generators._padded import Padded
-from ragvlc.generators._prefixes import Prefixes
-from ragvlc.generators._session import ModelSession
-from ragvlc.generators._sessions import Sessions
-from ragvlc.generators._steps_tried import TriedSteps
-from ragvlc.generators._suitable import laid_flat, why_one_by_one
-from ragvlc.generators._turns import Turns
+from ragvlc.engines.batching.chat_template import ChatTokenizer
+from ragvlc.engines.batching.decoding import Ending, Form, Row
+from ragvlc.engines.batching.fair_lock import Turns
+from ragvlc.engines.batching.number_formats import settled_dtype
+from ragvlc.engines.batching.packed import Flat
+from ragvlc.engines.batching.packed_or_graphs import FastFlat
+from ragvlc.engines.batching.padded import Padded
+from ragvlc.engines.batching.prefix_cache import Prefixes
+from ragvlc.engines.batching.scheduler import Gathering
+from ragvlc.engines.batching.support import laid_flat, why_one_by_one
+from ragvlc.engines.cuda_graphs.self_test import TriedSteps
+from ragvlc.engines.decode_state.state import ModelSession
+from ragvlc.engines.decode_state.states import Sessions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel

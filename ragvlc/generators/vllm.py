@@ -1,4 +1,4 @@
-"""Causal language models in vLLM, on GPUs or a CPU, in a group of processes of their own (see `_vllm_engine`).
+"""Causal language models in vLLM, on GPUs or a CPU, in a group of processes of their own (see `engines.vllm.engine`).
 
 Requests of all threads enter the running engine as they come and leave it when they are done (continuous batching), and
 prompts that begin alike are computed once (automatic prefix caching). Prompts are those of `kind: transformers`, token
@@ -26,11 +26,11 @@ from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError, WindowExceeded, missing_extra
 from ragvlc.core.families import Generator
-from ragvlc.generators._chat import ChatTokenizer
-from ragvlc.generators._dtypes import settled_dtype
-from ragvlc.generators._vllm_arguments import free
-from ragvlc.generators._vllm_engine import EngineProcess
-from ragvlc.generators._vllm_wire import Reply
+from ragvlc.engines.batching.chat_template import ChatTokenizer
+from ragvlc.engines.batching.number_formats import settled_dtype
+from ragvlc.engines.vllm.arguments import free
+from ragvlc.engines.vllm.engine import EngineProcess
+from ragvlc.engines.vllm.wire import Reply
 from ragvlc.generators.transformers import TransformersGenerator
 
 __all__ = ["VllmGenerator"]

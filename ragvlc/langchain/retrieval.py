@@ -13,18 +13,18 @@ from ragvlc.core.component import Component, part
 from ragvlc.core.data import Document, Example, Hit, Query
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Chunker, Embedder, Generator, Reranker, Retriever, Selector
+from ragvlc.langchain.answering import AnsweringPipeline
 from ragvlc.langchain.documents import from_langchain, passage
 from ragvlc.pool import EnginePool
-from ragvlc.routes._finding import Finding
+from ragvlc.reading.retrieving import Finding
+from ragvlc.roles import Models
 from ragvlc.routes.retrieve_only import RetrieveOnly
-from ragvlc.run import LiveRun, Models
+from ragvlc.run import LiveRun
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import CallbackManagerForRetrieverRun
     from langchain_core.documents import Document as LangChainDocument
     from langchain_core.retrievers import BaseRetriever
-
-    from ragvlc.pipeline import Pipeline
 
 __all__ = ["as_retriever"]
 
@@ -81,7 +81,7 @@ class _Finder:
 
 
 def as_retriever(
-    source: Pipeline | Mapping[str, Any],
+    source: AnsweringPipeline | Mapping[str, Any],
     documents: Iterable[LangChainDocument | Document | str],
     *,
     route: str = "",
@@ -118,12 +118,12 @@ def as_retriever(
         found = _finding(source, route)
         role, selector = getattr(found, "generator", "main"), getattr(found, "selector", None)
         models = Models(source.generators, source.embedders)
-        pool = pool or source._own_pool()  # noqa: SLF001 - the same house
+        pool = pool or source.own_pool()
     _check_roles(found, models)
     return _retriever(_Finder(found, role, selector, models, pool, searched), k, own)
 
 
-def _finding(pipeline: Pipeline, name: str) -> Finding:
+def _finding(pipeline: AnsweringPipeline, name: str) -> Finding:
     able = {name: route for name, route in pipeline.routes.items() if isinstance(route, Finding)}
     if name and name not in able:
         known = ", ".join(able) or "none"

@@ -11,14 +11,13 @@ from typing_extensions import TypedDict  # pydantic refuses that of `typing` bef
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
 from ragvlc.core.errors import ConfigError, DatasetError, nearest
+from ragvlc.langchain.answering import AnsweringPipeline
 from ragvlc.langchain.documents import from_langchain, passage
 from ragvlc.pool import EnginePool
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document as LangChainDocument
     from langchain_core.runnables import Runnable
-
-    from ragvlc.pipeline import Pipeline
 
 __all__ = ["Output", "as_runnable"]
 
@@ -59,7 +58,7 @@ class _Told(TypedDict):
 
 
 def as_runnable(
-    pipeline: Pipeline,
+    pipeline: AnsweringPipeline,
     *,
     documents: Iterable[LangChainDocument | Document | str] | None = None,
     output: Output = "answer",
@@ -89,7 +88,7 @@ def as_runnable(
         raise ConfigError(f"output: '{output}' is not known. Known: answer, dict.{nearest(output, ('answer', 'dict'))}")
     standing = None if documents is None else tuple(from_langchain(documents))
     # Made before any thread asks: two that ask at once would each make one, and open every model twice.
-    engines = pool or pipeline._own_pool()  # noqa: SLF001 - the same house
+    engines = pool or pipeline.own_pool()
 
     def answer(given: object) -> Any:  # noqa: ANN401 - what `output` says
         query, read = _question(given, standing)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
-from ragvlc.normalising import has_cjk, normalise
+from ragvlc.text.normalising import has_cjk, normalise
 
 __all__ = ["Comparison", "compare", "reply_text", "share_found", "wanted"]
 

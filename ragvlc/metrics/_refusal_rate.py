@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
-
-from pydantic import AfterValidator
+from typing import Any
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import content_key
 from ragvlc.core.families import Metric
-from ragvlc.metrics._refusals import PHRASES, REPLIES, refused, worded
+from ragvlc.text.refusals import PHRASES, REPLIES, Phrases, refused
 
 __all__ = ["RefusalRate"]
-
-
-def _worded(phrases: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    for phrase in phrases or ():
-        if not worded(phrase):
-            raise ValueError(f"'{phrase}' has no word to look for")
-    return phrases
-
-
-Phrases = Annotated[tuple[str, ...] | None, AfterValidator(_worded)]
 
 
 class RefusalRate(Metric):
     """A metric that looks for refusals.
 
     Attributes:
-        phrases: what the first sentence of a refusal holds, in the signs that `_refusals` explains; None takes the
+        phrases: what the first sentence of a refusal holds, in the signs that `text.refusals` explains; None takes the
             lists there, in English, German, French, Spanish, Italian, Portuguese, Russian, Chinese and Japanese.
         replies: whole replies that are refusals, in the same signs; None takes the lists there.
     """

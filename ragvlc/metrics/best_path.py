@@ -16,8 +16,8 @@ from typing import ClassVar
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import part
 from ragvlc.core.data import Example
-from ragvlc.core.engines import Engines
 from ragvlc.core.families import Generator, Metric, Score
+from ragvlc.core.run import Engines
 from ragvlc.metrics._parts import highest, texts_of
 
 

@@ -24,7 +24,7 @@ from ragvlc.core.data import Example
 from ragvlc.core.families import Metric
 from ragvlc.metrics._references import reply_text
 from ragvlc.metrics._texts import texts_wanted
-from ragvlc.normalising import has_cjk
+from ragvlc.text.normalising import has_cjk
 
 _KANA = re.compile("[\u3041-\u30ff]")
 Smoothing = Literal["exp", "floor", "add-k", "none"]

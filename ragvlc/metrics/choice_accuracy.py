@@ -1,6 +1,6 @@
 """Choice accuracy: 1 if the reply names the right option of a multiple-choice question, and no other.
 
-The rules for reading a reply stand in `_choices`. A reply that cannot be read scores 0 and is flagged
+The rules for reading a reply stand in `text.choices`. A reply that cannot be read scores 0 and is flagged
 `unparsed`; one that names several options scores 0 and is flagged `ambiguous`. True and False are options like
 others. Where all references are required, exactly the right options must be named. A reply counts as it is even
 where the model declined: `It is not known` may be an option.
@@ -11,7 +11,7 @@ from __future__ import annotations
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
 from ragvlc.core.families import Metric
-from ragvlc.metrics._choices import parse_choice
+from ragvlc.text.choices import parse_choice
 
 
 class ChoiceAccuracy(Metric):

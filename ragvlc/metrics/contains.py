@@ -15,7 +15,7 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
 from ragvlc.core.families import Metric
 from ragvlc.metrics._references import reply_text, share_found, wanted
-from ragvlc.normalising import has_cjk, normalise
+from ragvlc.text.normalising import has_cjk, normalise
 
 
 class Contains(Metric):

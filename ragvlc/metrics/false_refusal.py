@@ -1,8 +1,8 @@
 """False refusals: how often a question that the documents answer is refused. Smaller is better.
 
-1 if the model declined (`decline` of a route), said nothing, or its reply is a refusal by the rules of `_refusals`. An
-answer that never came (a failed row) counts as 1: it is no better than a refusal. A question whose reference or option
-is itself a refusal (`It is not known`) is left out: there a refusal may be right.
+1 if the model declined (`decline` of a route), said nothing, or its reply is a refusal by the rules of `text.refusals`.
+An answer that never came (a failed row) counts as 1: it is no better than a refusal. A question whose reference or
+option is itself a refusal (`It is not known`) is left out: there a refusal may be right.
 """
 
 from __future__ import annotations

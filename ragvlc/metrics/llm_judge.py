@@ -26,10 +26,11 @@ from pydantic import Field, model_validator
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Execution
 from ragvlc.core.data import Example
-from ragvlc.core.engines import Engines, Generation, Prompt, Request, TextEngine
+from ragvlc.core.engines import Generation, Prompt, Request, TextEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Generator, Metric, Score
 from ragvlc.core.prompts import check_prompts, filled
+from ragvlc.core.run import Engines
 from ragvlc.metrics._references import reply_text
 
 log = logging.getLogger("ragvlc")

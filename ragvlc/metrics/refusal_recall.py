@@ -1,6 +1,6 @@
 """Refusal recall: how often a question that the documents do not answer is refused.
 
-1 if the model declined (`decline` of a route), said nothing, or its reply is a refusal by the rules of `_refusals`.
+1 if the model declined (`decline` of a route), said nothing, or its reply is a refusal by the rules of `text.refusals`.
 Read it beside `false_refusal`: a model that refuses everything has a perfect refusal recall. Compare LaRA's
 hallucination questions (Li et al. 2025, arXiv 2502.09977), which a judge scores; here rules do, so that what they
 miss is the same every time.

@@ -19,7 +19,7 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
 from ragvlc.core.families import Metric
 from ragvlc.metrics._references import reply_text
-from ragvlc.normalising import has_cjk, words
+from ragvlc.text.normalising import has_cjk, words
 
 
 class RougeL(Metric):

@@ -14,8 +14,8 @@ from __future__ import annotations
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import part
 from ragvlc.core.data import Example
-from ragvlc.core.engines import Engines
 from ragvlc.core.families import Embedder, Metric, Score
+from ragvlc.core.run import Engines
 from ragvlc.metrics._references import reply_text
 from ragvlc.metrics._texts import texts_wanted
 

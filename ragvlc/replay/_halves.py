@@ -13,10 +13,10 @@ from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Choice
 from ragvlc.replay.deciding import Decider, Decision
 from ragvlc.replay.spec import Halves
-from ragvlc.routers._features import measured
-from ragvlc.routers._fitting import Row, fit
-from ragvlc.routers._learned_rule import LearnedRule
-from ragvlc.routers._looking import look, metadata_numbers
+from ragvlc.routing.features import measured
+from ragvlc.routing.fitting import Row, fit
+from ragvlc.routing.learned_rule import LearnedRule
+from ragvlc.routing.ranking_signals import look, metadata_numbers
 
 __all__ = ["Crossed", "halves"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from ragvlc.core.data import Example
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.replay.spec import Part, Replay
-from ragvlc.sweep.summary import example_facts
+from ragvlc.results.summary import example_facts
 
 __all__ = ["Group", "grouped"]
 

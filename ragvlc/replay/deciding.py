@@ -9,13 +9,15 @@ from typing import Any, Never, TypeVar, cast
 
 from ragvlc.core.answer import Answer, Step, Timing, Usage
 from ragvlc.core.data import Document, Example, Query
-from ragvlc.core.engines import Generation, Prompt, Request, Run, TextEngine, Tokenizer
+from ragvlc.core.engines import Generation, Prompt, Request, TextEngine, Tokenizer
 from ragvlc.core.errors import ConfigError, EngineError
 from ragvlc.core.families import Choice, Generator, Route, Router
-from ragvlc.generators._estimate import EstimatedTokenizer
+from ragvlc.core.run import Run
+from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
 from ragvlc.pool import EnginePool
 from ragvlc.replay.spec import Replay
-from ragvlc.run import LiveRun, Models
+from ragvlc.roles import Models
+from ragvlc.run import LiveRun
 
 __all__ = ["Decider", "Decision", "StoredRoute", "TokenCounts"]
 

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from ragvlc import config
-from ragvlc.cache import write_whole
+from ragvlc.analysis.results import Results
 from ragvlc.core.errors import ConfigError, StoreError
 from ragvlc.datasets.jsonl import Jsonl
+from ragvlc.memo.disk import write_whole
 from ragvlc.replay.replaying import Replayed
 from ragvlc.replay.runs import read_runs
 from ragvlc.replay.spec import Replay
 from ragvlc.replay.stored import Stored, read_file
-from ragvlc.sweep.results import Results
-from ragvlc.sweep.rows import to_row
-from ragvlc.sweep.store import SweepStore
+from ragvlc.results.rows import to_row
+from ragvlc.results.store import SweepStore
 
 __all__ = ["read_stored", "write_replayed"]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Answer, Prediction, Step, Usage
 from ragvlc.core.data import Example, content_key
 from ragvlc.core.errors import ConfigError
@@ -18,13 +19,13 @@ from ragvlc.core.families import Choice, Metric
 from ragvlc.metrics.refusal_recall import RefusalRecall
 from ragvlc.metrics.token_f1 import TokenF1
 from ragvlc.pool import EnginePool
+from ragvlc.reading.escalation import Wrapper
 from ragvlc.replay._halves import halves
 from ragvlc.replay._questions import Group, grouped
 from ragvlc.replay.deciding import Decider, Decision
 from ragvlc.replay.spec import Replay, Wrapped
 from ragvlc.replay.stored import Block, Stored
-from ragvlc.routes._wrapping import Wrapper
-from ragvlc.sweep.results import CellResult, Results
+from ragvlc.results.loading import CellResult
 from ragvlc.sweep.settings import Changer
 
 __all__ = ["Replayed", "replay_answers"]

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ragvlc.analysis.results import Results
 from ragvlc.analysis.routing import model_of, only_route
 from ragvlc.core.answer import Answer, Prediction, Step
 from ragvlc.core.data import Example
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.replay.spec import Answers
 from ragvlc.replay.stored import Block, Stored
+from ragvlc.results.loading import CellResult
 from ragvlc.sweep.plan import plan
-from ragvlc.sweep.results import CellResult, Results
 from ragvlc.sweep.spec import Sweep
 
 __all__ = ["read_runs"]

@@ -14,9 +14,9 @@ from ragvlc.core.component import Component, Execution, FilePath, part
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Chunker, Embedder, Generator, Metric, Price, Retriever, Route, Router, Tracker
 from ragvlc.core.paths import Base, Spot, placed_choices
-from ragvlc.routers._declared import Declared
-from ragvlc.routers._fitting import FitSettings
-from ragvlc.routes._wrapping import Wrapper
+from ragvlc.reading.escalation import Wrapper
+from ragvlc.routing.declared_metadata import Declared
+from ragvlc.routing.fitting import FitSettings
 
 __all__ = ["Answers", "Columns", "Halves", "Part", "Replay", "Wrapped", "is_replay", "usual"]
 

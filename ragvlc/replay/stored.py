@@ -15,7 +15,7 @@ from typing import Any, cast, get_args
 from ragvlc.core.answer import Answer, Finish, Prediction, Timing, Usage
 from ragvlc.core.data import Example
 from ragvlc.core.errors import DatasetError, nearest
-from ragvlc.datasets._jsonl_lines import Problems, rows_of
+from ragvlc.documents.json_lines import Problems, rows_of
 from ragvlc.replay.spec import Answers, Columns
 
 __all__ = ["Block", "Stored", "read_file"]

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ragvlc import config
+from ragvlc.analysis.results import Results
 from ragvlc.analysis.routing import RoutingReport, routing_reports
 from ragvlc.core.data import content_key
 from ragvlc.core.records import CellRecord, SweepRecord
 from ragvlc.replay.spec import Replay
-from ragvlc.sweep.results import CellResult, Results
-from ragvlc.sweep.summary import metric_values
+from ragvlc.results.loading import CellResult
+from ragvlc.results.summary import metric_values
 
 __all__ = ["tell"]
 

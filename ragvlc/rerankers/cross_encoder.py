@@ -16,8 +16,8 @@ from pydantic import Field
 from ragvlc import packaged
 from ragvlc.core.component import Execution
 from ragvlc.core.data import Hit, Query
-from ragvlc.core.engines import Run
 from ragvlc.core.families import Reranker
+from ragvlc.core.run import Run
 from ragvlc.rerankers._pairs import Dtype, LoadedPairs, Loading, PairEngine
 
 

@@ -19,10 +19,11 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.component import Role
 from ragvlc.core.data import Hit, Query
-from ragvlc.core.engines import Prompt, Reader, Request, Run
+from ragvlc.core.engines import Prompt, Reader, Request
 from ragvlc.core.errors import WindowExceeded
 from ragvlc.core.families import Reranker
 from ragvlc.core.prompts import check_prompts, filled
+from ragvlc.core.run import Run
 
 RANK = """{passages}
 

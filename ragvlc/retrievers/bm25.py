@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from ragvlc.core.data import Chunk, ChunkSet, Hit, Query
-from ragvlc.core.engines import Index, Run
 from ragvlc.core.families import Retriever
+from ragvlc.core.run import Index, Run
 from ragvlc.retrievers._analysis import Analyser, Stemming
 
 if TYPE_CHECKING:

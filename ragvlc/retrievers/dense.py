@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from ragvlc.core.component import Execution, Role
 from ragvlc.core.data import Chunk, ChunkSet, Hit, Query
-from ragvlc.core.engines import Index, Run, SpanVectorEngine, VectorEngine
+from ragvlc.core.engines import SpanVectorEngine, VectorEngine
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Retriever
+from ragvlc.core.run import Index, Run
 from ragvlc.retrievers._embedding import embedded, embedded_within
 from ragvlc.retrievers._flat import Device, FlatSearch, require
 

@@ -17,9 +17,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from ragvlc.core.data import Chunk, ChunkSet, Hit, Query
-from ragvlc.core.engines import Index, Run
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Retriever
+from ragvlc.core.run import Index, Run
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 BOTH: Any = ("bm25", "dense")  # kinds, of which pydantic builds the parts

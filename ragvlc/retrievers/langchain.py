@@ -16,9 +16,10 @@ from pydantic_core import PydanticCustomError
 
 from ragvlc.core.component import Component, Role
 from ragvlc.core.data import ChunkSet, content_key
-from ragvlc.core.engines import Index, Run, VectorEngine
+from ragvlc.core.engines import VectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Retriever
+from ragvlc.core.run import Index, Run
 from ragvlc.retrievers._embedding import embedded
 from ragvlc.retrievers._langchain_places import FilledPlaces, Found, KnownPlaces
 from ragvlc.retrievers._langchain_stores import (

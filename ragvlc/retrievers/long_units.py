@@ -17,9 +17,9 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.component import Role, part
 from ragvlc.core.data import Chunk, ChunkSet, Hit, Query, content_key
-from ragvlc.core.engines import Index, Run
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Retriever
+from ragvlc.core.run import Index, Run
 
 ItemT = TypeVar("ItemT")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Run
 from ragvlc.core.families import Choice, Route, Router
+from ragvlc.core.run import Run
 
 
 class Always(Router):

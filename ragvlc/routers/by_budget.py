@@ -1,8 +1,8 @@
 """By budget: the best route that a question can afford, in tokens, money or seconds.
 
-Each route is rehearsed on the question at hand (see `_rehearsing`): its real prompts are made and counted, and nothing
-is generated. What it would cost is then compared with the budget. Replies count as long as `reply_share` of what they
-may be; tokens found in a cache of prefixes count as new ones; a route that asks a second one only sometimes
+Each route is rehearsed on the question at hand (see `routing.dry_run`): its real prompts are made and counted, and
+nothing is generated. What it would cost is then compared with the budget. Replies count as long as `reply_share` of
+what they may be; tokens found in a cache of prefixes count as new ones; a route that asks a second one only sometimes
 (`self_route`, `cascade`) counts without it.
 """
 
@@ -15,10 +15,10 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.answer import Usage
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Run
 from ragvlc.core.errors import WindowExceeded
 from ragvlc.core.families import Choice, Price, Route, Router
-from ragvlc.routers._rehearsing import Speed, rehearsed
+from ragvlc.core.run import Run
+from ragvlc.routing.dry_run import Speed, rehearsed
 
 Limit = Annotated[float | None, Field(gt=0)]
 

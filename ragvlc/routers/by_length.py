@@ -14,10 +14,10 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Run
 from ragvlc.core.families import Choice, Route
-from ragvlc.routers._lengths import Unit, length_of
-from ragvlc.routers._two import Two
+from ragvlc.core.run import Run
+from ragvlc.routing.lengths import Unit, length_of
+from ragvlc.routing.two_routes import Two
 
 
 class ByLength(Two):

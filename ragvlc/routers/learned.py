@@ -15,11 +15,11 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.component import Component, Execution, FilePath, Role
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Run
 from ragvlc.core.families import Choice, Route, Router
-from ragvlc.routers._features import measured
-from ragvlc.routers._learned_rule import LearnedRule
-from ragvlc.routers._looking import look, metadata_numbers
+from ragvlc.core.run import Run
+from ragvlc.routing.features import measured
+from ragvlc.routing.learned_rule import LearnedRule
+from ragvlc.routing.ranking_signals import look, metadata_numbers
 
 
 class Learned(Router):

@@ -21,11 +21,12 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Prompt, Request, Run, Tokenizer
+from ragvlc.core.engines import Prompt, Request, Tokenizer
 from ragvlc.core.families import Choice, Route, Router
 from ragvlc.core.prompts import check_prompts, filled
-from ragvlc.routers._declared import Declared, declared
-from ragvlc.routers._lengths import length_of
+from ragvlc.core.run import Run
+from ragvlc.routing.declared_metadata import Declared, declared
+from ragvlc.routing.lengths import length_of
 
 PROMPT = """A question is to be answered from a text that is not shown here. Decide how the text should be read.
 

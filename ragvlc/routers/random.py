@@ -9,8 +9,8 @@ from typing import ClassVar
 from pydantic import field_validator
 
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Run
 from ragvlc.core.families import Choice, Route, Router
+from ragvlc.core.run import Run
 
 
 class Random(Router):

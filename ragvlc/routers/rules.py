@@ -7,10 +7,10 @@ place +0.1 and -5.3 (a tie that goes to the cheaper route); questions without an
 question the better route is worth 1.7 points over the better fixed one at 32,000 tokens and 3.0 at 128,000: expect no
 more of a table.
 
-Differences: LaRA knows the kind of each of its questions. Here it is guessed from the words (see `_classes`), never
-read from a label; questions without an answer cannot be told by their words, so the rule for them
-(`class: unanswerable`) only applies where `words` has expressions for it. Questions about the whole text, which LaRA
-has none of, go to the full context.
+Differences: LaRA knows the kind of each of its questions. Here it is guessed from the words (see
+`routing.question_classes`), never read from a label; questions without an answer cannot be told by their words, so the
+rule for them (`class: unanswerable`) only applies where `words` has expressions for it. Questions about the whole text,
+which LaRA has none of, go to the full context.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Run
 from ragvlc.core.errors import nearest
 from ragvlc.core.families import Choice, Route, Router
-from ragvlc.routers._classes import CLASSES, WORDS, Words, guessed_class
-from ragvlc.routers._lengths import Unit, length_of
-from ragvlc.routers._rule_table import Question, Rule, Strength
+from ragvlc.core.run import Run
+from ragvlc.routing.lengths import Unit, length_of
+from ragvlc.routing.question_classes import CLASSES, WORDS, Words, guessed_class
+from ragvlc.routing.rule_table import Question, Rule, Strength
 
 __all__ = ["LARA", "Rules"]
 
@@ -49,7 +49,7 @@ class Rules(Router):
         rules: the table, from the top. The default is LaRA's, with the routes `rag` and `full`.
         otherwise: route for questions to which no rule applies.
         words: regular expressions by class of question, the first class with a match wins; a class named here replaces
-            the one of that name in the lists of `_classes`, or comes before them.
+            the one of that name in the lists of `routing.question_classes`, or comes before them.
         model: how strong the pipeline's model is at long contexts. Weak: it answers clearly worse at the lengths asked
             than at short ones. Small open models are, in general.
         unit: in which lengths are counted: `tokens` of the generator, `words` or `characters`.

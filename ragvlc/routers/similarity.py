@@ -12,11 +12,11 @@ from typing import Annotated
 
 from ragvlc.core.component import Role, part
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Run
 from ragvlc.core.families import Choice, Chunker, Retriever, Route
-from ragvlc.routers._features import MEASURES, Measure
-from ragvlc.routers._looking import look
-from ragvlc.routers._two import Two
+from ragvlc.core.run import Run
+from ragvlc.routing.features import MEASURES, Measure
+from ragvlc.routing.ranking_signals import look
+from ragvlc.routing.two_routes import Two
 
 
 class Similarity(Two):

@@ -21,8 +21,8 @@ from pydantic import Field
 from ragvlc.core.answer import Answer
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Route
-from ragvlc.routes._certainty import FACT, at_quantile, deciles_of
-from ragvlc.routes._wrapping import Verdict, Wrapper, held, setting_of
+from ragvlc.reading.confidence import FACT, at_quantile, deciles_of
+from ragvlc.reading.escalation import Verdict, Wrapper, held, setting_of
 
 
 class Cascade(Wrapper):

@@ -25,13 +25,14 @@ from pydantic import Field, model_validator
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Generation, Prompt, Request, Run
+from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.prompts import check_prompts, filled
-from ragvlc.metrics._refusals import refuses
-from ragvlc.routes._agents import SEAMS, Agents, context_of
-from ragvlc.routes._calls import ask_all, asked, beginning, fitted, shared
-from ragvlc.routes._pieces import Piece
-from ragvlc.routes._voting import majority
+from ragvlc.core.run import Run
+from ragvlc.reading.agents import SEAMS, Agents, context_of
+from ragvlc.reading.calls import ask_all, asked, beginning, fitted, shared
+from ragvlc.reading.pieces import Piece
+from ragvlc.reading.voting import majority
+from ragvlc.text.refusals import refuses
 
 WORKER = """{document}
 

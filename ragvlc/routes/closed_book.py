@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Run
-from ragvlc.routes._certainty import Confiding
+from ragvlc.core.run import Run
+from ragvlc.reading.confidence import Confiding
 
 QUESTION = """Answer this question in a few words.{decline}
 

@@ -19,14 +19,15 @@ from pydantic import Field, model_validator
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role, part
 from ragvlc.core.data import Document, Hit, Query, Span
-from ragvlc.core.engines import Prompt, Request, Run
+from ragvlc.core.engines import Prompt, Request
 from ragvlc.core.families import Order, Selector
 from ragvlc.core.prompts import check_prompts, filled
-from ragvlc.routes._agents import SEAMS, InPieces
-from ragvlc.routes._calls import ask_all, asked, beginning, fitted, shared
-from ragvlc.routes._context import Budget, Fitted, fit
-from ragvlc.routes._finding import Finding
-from ragvlc.routes._planning import Asked, levels, new_questions, questions_in, resolved
+from ragvlc.core.run import Run
+from ragvlc.reading.agents import SEAMS, InPieces
+from ragvlc.reading.calls import ask_all, asked, beginning, fitted, shared
+from ragvlc.reading.context import Budget, Fitted, fit
+from ragvlc.reading.retrieving import Finding
+from ragvlc.reading.subquestions import Asked, levels, new_questions, questions_in, resolved
 
 PLAN = """A question is to be answered from documents that can be searched. Divide it into simpler questions, each of \
 which one passage can answer.

@@ -15,9 +15,9 @@ from pydantic import Field
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Run
-from ragvlc.routes._asking import Reading, whole
-from ragvlc.routes._certainty import Confiding
+from ragvlc.core.run import Run
+from ragvlc.reading.asking import Reading, whole
+from ragvlc.reading.confidence import Confiding
 
 
 class FullContext(Confiding, Reading):

@@ -14,11 +14,11 @@ from typing import ClassVar
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Run
-from ragvlc.metrics._refusals import refuses
-from ragvlc.normalising import normalise
-from ragvlc.routes._agents import SEAMS, Agents, context_of
-from ragvlc.routes._calls import shared
+from ragvlc.core.run import Run
+from ragvlc.reading.agents import SEAMS, Agents, context_of
+from ragvlc.reading.calls import shared
+from ragvlc.text.normalising import normalise
+from ragvlc.text.refusals import refuses
 
 WORKER = """{document}
 

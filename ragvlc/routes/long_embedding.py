@@ -27,8 +27,8 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.component import part
 from ragvlc.core.data import ChunkSet, Document, Hit, Query
-from ragvlc.core.engines import Run
 from ragvlc.core.families import Order, Retriever
+from ragvlc.core.run import Run
 from ragvlc.retrievers.long_units import LongUnits
 from ragvlc.routes.retrieve import Retrieve
 

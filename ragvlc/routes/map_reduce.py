@@ -16,10 +16,11 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Prompt, Request, Run
+from ragvlc.core.engines import Prompt, Request
 from ragvlc.core.prompts import check_prompts, filled
-from ragvlc.routes._agents import SEAMS, Agents, context_of
-from ragvlc.routes._calls import ask_all, asked, beginning, fitted, shared
+from ragvlc.core.run import Run
+from ragvlc.reading.agents import SEAMS, Agents, context_of
+from ragvlc.reading.calls import ask_all, asked, beginning, fitted, shared
 
 WORKER = """{document}
 

@@ -14,10 +14,11 @@ from typing import ClassVar
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Generation, Request, Run
-from ragvlc.routes._agents import InPieces, context_of
-from ragvlc.routes._calls import ask_all
-from ragvlc.routes._voting import majority
+from ragvlc.core.engines import Generation, Request
+from ragvlc.core.run import Run
+from ragvlc.reading.agents import InPieces, context_of
+from ragvlc.reading.calls import ask_all
+from ragvlc.reading.voting import majority
 
 
 class MergeVote(InPieces):

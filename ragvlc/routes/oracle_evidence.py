@@ -14,8 +14,9 @@ from pydantic import Field
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query, Span, covered
-from ragvlc.core.engines import Run, Tokenizer
-from ragvlc.routes._asking import Reading, whole
+from ragvlc.core.engines import Tokenizer
+from ragvlc.core.run import Run
+from ragvlc.reading.asking import Reading, whole
 
 
 class OracleEvidence(Reading):

@@ -5,7 +5,7 @@ Paper: Chen, Feng, Ni, Li, Shieh, "RAPID: Long-Context Inference with Retrieval-
 
 With `eta: 0` the answer follows the target's own probabilities exactly, and greedily (`temperature: 0`) it is the
 target's own to the letter (in float32). With `eta` above 0 it does not, though the paper says so: see
-`_speculating_rules` for the law that it follows, and for `mode: phat_exact`.
+`reading.acceptance_rules` for the law that it follows, and for `mode: phat_exact`.
 
 Differences from the paper and from its authors' code:
 
@@ -33,12 +33,13 @@ from pydantic_core import PydanticCustomError
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import part
 from ragvlc.core.data import ChunkSet, Document, Hit, Query
-from ragvlc.core.engines import Prompt, Run
+from ragvlc.core.engines import Prompt
 from ragvlc.core.families import Chunker, Retriever
-from ragvlc.routes._context import Budget, Fitted, fit
-from ragvlc.routes._finding import Finding
-from ragvlc.routes._speculating import Read, Speculating
-from ragvlc.routes._speculating_rules import Mode, Rule, Tail
+from ragvlc.core.run import Run
+from ragvlc.reading.acceptance_rules import Mode, Rule, Tail
+from ragvlc.reading.context import Budget, Fitted, fit
+from ragvlc.reading.retrieving import Finding
+from ragvlc.reading.speculation import Read, Speculating
 
 _CHUNKS: Any = {"kind": "recursive", "size": 512}
 _WORDING = {"the text above": "the retrieved text chunks above"}

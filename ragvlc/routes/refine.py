@@ -17,10 +17,11 @@ from pydantic import model_validator
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Generation, Request, Run
+from ragvlc.core.engines import Generation, Request
 from ragvlc.core.prompts import check_prompts, filled
-from ragvlc.routes._agents import SEAMS, InPieces, context_of
-from ragvlc.routes._calls import ask_all, asked, fitted
+from ragvlc.core.run import Run
+from ragvlc.reading.agents import SEAMS, InPieces, context_of
+from ragvlc.reading.calls import ask_all, asked, fitted
 
 QUESTION = """{document}
 

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import part
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Run
 from ragvlc.core.families import Order, Selector
-from ragvlc.routes._asking import Reading
-from ragvlc.routes._certainty import Confiding
-from ragvlc.routes._finding import Finding
+from ragvlc.core.run import Run
+from ragvlc.reading.asking import Reading
+from ragvlc.reading.confidence import Confiding
+from ragvlc.reading.retrieving import Finding
 
 
 class Retrieve(Finding, Confiding, Reading):

@@ -12,8 +12,9 @@ from typing import Annotated, ClassVar
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Generation, Run
-from ragvlc.routes._finding import Finding
+from ragvlc.core.engines import Generation
+from ragvlc.core.run import Run
+from ragvlc.reading.retrieving import Finding
 
 
 class RetrieveOnly(Finding):

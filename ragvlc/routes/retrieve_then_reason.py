@@ -18,12 +18,13 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query, Span, covered
-from ragvlc.core.engines import Prompt, Request, Run
+from ragvlc.core.engines import Prompt, Request
 from ragvlc.core.prompts import check_prompts, filled
-from ragvlc.routes._agents import InPieces
-from ragvlc.routes._asking import Reading, whole
-from ragvlc.routes._calls import ask_all, asked
-from ragvlc.routes._quotes import Found, find_quote, quotes_in, sentences_around
+from ragvlc.core.run import Run
+from ragvlc.reading.agents import InPieces
+from ragvlc.reading.asking import Reading, whole
+from ragvlc.reading.calls import ask_all, asked
+from ragvlc.reading.quotes import Found, find_quote, quotes_in, sentences_around
 
 QUOTE = """{document}
 

@@ -21,11 +21,12 @@ from pydantic import Field, model_validator
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Prompt, Request, Run
+from ragvlc.core.engines import Prompt, Request
 from ragvlc.core.prompts import check_prompts
-from ragvlc.routes._agents import SEAMS, InPieces
-from ragvlc.routes._calls import ask_all, beginning, fitted
-from ragvlc.routes._paragraphs import Numbered, numbered, numbers_in
+from ragvlc.core.run import Run
+from ragvlc.reading.agents import SEAMS, InPieces
+from ragvlc.reading.calls import ask_all, beginning, fitted
+from ragvlc.reading.paragraphs import Numbered, numbered, numbers_in
 
 WRITE = """{document}
 

@@ -9,7 +9,7 @@ Differences from the paper:
   document does not answer, a refusal, into a wrong one. `then: {decline: null}` is the paper's way. That both declined
   is noted in the trace as `outcome: both_declined`.
 - A reply declines when its first sentence says so in any of several languages and wordings (see
-  `ragvlc.metrics._refusals`), not when a fixed word stands anywhere in it: models often word it otherwise than asked.
+  `ragvlc.text.refusals`), not when a fixed word stands anywhere in it: models often word it otherwise than asked.
 - Five chunks of 256 tokens found by BM25, where the paper has five of 300 words found by Contriever or Dragon; both
   routes can be any others.
 
@@ -24,10 +24,9 @@ from typing import Any, ClassVar
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import content_key
 from ragvlc.core.families import Route
-from ragvlc.metrics._refusal_rate import Phrases
-from ragvlc.metrics._refusals import PHRASES, REPLIES, refuses
-from ragvlc.routes._asking import Asking
-from ragvlc.routes._wrapping import Verdict, Wrapper, held, setting_of
+from ragvlc.reading.asking import Asking
+from ragvlc.reading.escalation import Verdict, Wrapper, held, setting_of
+from ragvlc.text.refusals import PHRASES, REPLIES, Phrases, refuses
 
 _WORD = "unanswerable"
 
@@ -38,7 +37,7 @@ class SelfRoute(Wrapper):
     Attributes:
         first: must offer a way to decline: its `decline` is the word that the model is to reply with.
         then: what is asked where the first declined; its own `decline` is kept.
-        phrases: what the first sentence of a reply holds that declines, in the signs that `metrics._refusals` explains;
+        phrases: what the first sentence of a reply holds that declines, in the signs that `text.refusals` explains;
             None takes the lists there, in nine languages. The decline word of `first` counts as well.
         replies: whole replies that decline, in the same signs; None takes the lists there.
     """

@@ -23,11 +23,11 @@ from pydantic import Field
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Run
-from ragvlc.routes._asking import whole
-from ragvlc.routes._context import Budget, fit
-from ragvlc.routes._speculating import Read, Speculating
-from ragvlc.routes._speculating_rules import Rule
+from ragvlc.core.run import Run
+from ragvlc.reading.acceptance_rules import Rule
+from ragvlc.reading.asking import whole
+from ragvlc.reading.context import Budget, fit
+from ragvlc.reading.speculation import Read, Speculating
 
 
 class Speculative(Speculating):

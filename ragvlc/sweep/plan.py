@@ -14,7 +14,7 @@ from ragvlc.core.data import content_key
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Chunker, Dataset, Retriever
 from ragvlc.pipeline import Pipeline
-from ragvlc.run import Models
+from ragvlc.roles import Models
 from ragvlc.sweep.settings import Changer, paths_in
 from ragvlc.sweep.spec import AROUND, Latency, Sweep, choices
 

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ragvlc import config
+from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Failure, Prediction
 from ragvlc.core.data import Example
-from ragvlc.core.engines import Engines
+from ragvlc.core.run import Engines
 from ragvlc.core.work import Counts, Done, Job, Workers
 from ragvlc.pool import EnginePool
+from ragvlc.results.store import CellStore, SweepStore
 from ragvlc.sweep.plan import Cell, plan
-from ragvlc.sweep.results import Results
 from ragvlc.sweep.schedule import schedule
 from ragvlc.sweep.scoring import Asked, score, scored
 from ragvlc.sweep.spec import Sweep
-from ragvlc.sweep.store import CellStore, SweepStore
 from ragvlc.sweep.tracking import Finish, Tracking, cell_record, cell_summary, write_plan
 
 __all__ = ["Outcome", "Watcher", "run_sweep"]

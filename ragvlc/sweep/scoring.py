@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from ragvlc.core.answer import Failure, Prediction, Usage
 from ragvlc.core.data import Example, content_key
-from ragvlc.core.engines import Engines
 from ragvlc.core.families import Examples, Metric
-from ragvlc.sweep.store import CellStore
-from ragvlc.sweep.summary import example_facts
+from ragvlc.core.run import Engines
+from ragvlc.results.store import CellStore
+from ragvlc.results.summary import example_facts, stored_row_key
 
-__all__ = ["Asked", "score", "scored", "standing", "stored_row_key"]
+__all__ = ["Asked", "score", "scored", "standing"]
 
 
 class Asked:
@@ -54,11 +53,6 @@ class Asked:
     def scored_by(self, example: Example) -> dict[str, str]:
         """Returns what scores depend on besides the answer, by metric."""
         return self._scored_by[example.id]
-
-
-def stored_row_key(facts: Mapping[str, Any], *, control: bool) -> str:
-    """Returns `Asked.row_key` from what a results folder keeps of an example."""
-    return content_key([facts["key"], facts["gold_key"]]) if control else str(facts["key"])
 
 
 def failed_scores(example: Example, metrics: Sequence[Metric]) -> dict[str, float | None]:

@@ -14,11 +14,11 @@ from ragvlc.core.data import Example, content_key
 from ragvlc.core.families import TrackedSweep
 from ragvlc.core.records import CellRecord, SweepRecord, TraceRecord
 from ragvlc.pool import EnginePool
+from ragvlc.results.store import SweepStore
+from ragvlc.results.summary import metric_values, summarise
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.scoring import Asked, scored, standing
 from ragvlc.sweep.spec import Sweep
-from ragvlc.sweep.store import SweepStore
-from ragvlc.sweep.summary import metric_values, summarise
 
 __all__ = ["Finish", "Tracking", "cell_record", "cell_summary", "rescore", "send", "write_plan"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import sweep_folders as made
 from sweep_folders import cell, example, failed, row
 
+from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.data import Chunk, Hit, Span
-from ragvlc.sweep.results import Results
-from ragvlc.sweep.store import SweepStore
+from ragvlc.results.store import SweepStore
 
 HOSTILE = "</pre><script>alert('x')</script><img src=x onerror=alert(1)>"
 QUESTIONS = tuple(f"q{n}" for n in range(12))

@@ -6,8 +6,8 @@ import pytest
 import sweep_folders as made
 
 from ragvlc.analysis.agents import agents
-from ragvlc.analysis.attention import attention_pairs, chain_pairs, prompt_lengths, telemetry
 from ragvlc.core.answer import Answer, Step, Usage
+from ragvlc.results.attention import attention_pairs, chain_pairs, prompt_lengths, telemetry
 
 
 def call(prompt: int, new: int = 2, **facts) -> Step:

@@ -20,9 +20,9 @@ from ragvlc.analysis.breakdowns import (
     tags,
 )
 from ragvlc.analysis.passages import passages
+from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Span
-from ragvlc.sweep.results import Results
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from ragvlc.analysis import by_length
 from ragvlc.analysis.by_length import length_tables, tasks
 from ragvlc.analysis.figures import drawers, figure
 from ragvlc.analysis.page import html_page
+from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Answer, Prediction
 from ragvlc.core.data import Chunk, Document, Example, Hit, Query
 from ragvlc.metrics.ndcg import Ndcg
-from ragvlc.sweep.results import Results
-from ragvlc.sweep.store import SweepStore
+from ragvlc.results.store import SweepStore
 
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 # E5-Base of the paper: nDCG@1 by length, and nDCG@10 of the real tasks, in per cent.

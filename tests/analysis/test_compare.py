@@ -11,9 +11,9 @@ from rich.console import Console
 from sweep_folders import cell, example, failed, row, write
 
 from ragvlc.analysis.compare import comparison, paired
+from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.errors import ConfigError
-from ragvlc.sweep.results import Results
 
 NAMES = tuple("abcdefgh")
 

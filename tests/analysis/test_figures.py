@@ -12,8 +12,8 @@ from sweep_folders import cell, example, row, write
 
 from ragvlc.analysis.axes import axes
 from ragvlc.analysis.figures import figures, svg
+from ragvlc.analysis.results import Results
 from ragvlc.core.errors import ConfigError
-from ragvlc.sweep.results import Results
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ import pytest
 from sweep_folders import cell, example, row, write
 
 from ragvlc.analysis.page import html_page, write_html
+from ragvlc.analysis.results import Results
 from ragvlc.core.data import Span
 from ragvlc.core.errors import ConfigError
-from ragvlc.sweep.results import Results
 
 VOID = {"meta", "br", "img", "hr", "wbr", "link", "input"}
 

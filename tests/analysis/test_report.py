@@ -15,11 +15,11 @@ from sweep_folders import cell, example, failed, row, write
 from ragvlc.analysis import tables
 from ragvlc.analysis.questions import one_question, question_list
 from ragvlc.analysis.report import terminal_report
+from ragvlc.analysis.results import Results
 from ragvlc.analysis.verdict import answer_sentence
 from ragvlc.core.answer import Step
 from ragvlc.core.data import Chunk, Hit, Span
 from ragvlc.core.errors import ConfigError
-from ragvlc.sweep.results import Results
 
 NAMES = tuple("abcdefgh")
 EXAMPLES = [example(name) for name in NAMES]

@@ -16,9 +16,9 @@ from ragvlc.analysis._routing_break_even import break_even
 from ragvlc.analysis._routing_measures import curve, measures, question_oracle, ratio_interval, task_oracle
 from ragvlc.analysis.page import html_page
 from ragvlc.analysis.report import terminal_report
+from ragvlc.analysis.results import Results
 from ragvlc.analysis.routing import routing_frame, routing_groups, routing_reports
 from ragvlc.core.answer import Prediction, Step, Timing, Usage
-from ragvlc.sweep.results import Results
 
 NAMES = ("a", "b", "c", "d")
 RAG = {"a": 1.0, "b": 0.0, "c": 0.5, "d": 0.0}

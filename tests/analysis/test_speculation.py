@@ -8,14 +8,9 @@ import pytest
 import sweep_folders as made
 
 from ragvlc.analysis._sections import special_tables
-from ragvlc.analysis.speculation import (
-    Speculation,
-    acceptance_by_place,
-    figures_of,
-    speculation,
-    speculation_of,
-)
+from ragvlc.analysis.speculation import acceptance_by_place, speculation
 from ragvlc.core.answer import Answer, Step
+from ragvlc.results.speculation import Speculation, figures_of, speculation_of
 
 
 def told(**facts: Any) -> Step:

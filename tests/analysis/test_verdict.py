@@ -9,9 +9,9 @@ from typing import Any
 import analysis_things as things
 from sweep_folders import as_control, cell, example, row, write
 
+from ragvlc.analysis.results import Results
 from ragvlc.analysis.verdict import answer_sentence, shown_cells, verdicts
 from ragvlc.core.answer import Timing, Usage
-from ragvlc.sweep.results import Results
 
 NAMES = tuple(f"q{n}" for n in range(40))
 EXAMPLES = [example(name) for name in NAMES]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ragvlc.core.families import Dataset
-from ragvlc.routes._asking import QUESTION
+from ragvlc.reading.asking import QUESTION
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 Row = tuple[tuple[str, ...], str, bool]

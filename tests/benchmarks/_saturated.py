@@ -12,7 +12,7 @@ from pydantic import Field
 from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
 from ragvlc.core.families import Generator
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.testing import FunctionEngine
 
 

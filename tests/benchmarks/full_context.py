@@ -29,7 +29,7 @@ from typing import Any
 from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.families import Dataset
 from ragvlc.generators.transformers import TransformersGenerator
-from ragvlc.routes._asking import QUESTION
+from ragvlc.reading.asking import QUESTION
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "squad_articles"
 TOKENS = 6000

@@ -29,15 +29,15 @@ from typing import Any
 
 import torch
 
-from ragvlc.generators._decoding import Ending, Row
-from ragvlc.generators._prefixes import Prefixes
-from ragvlc.generators._session import ModelSession
-from ragvlc.generators._sessions import Sessions
-from ragvlc.generators._steps_tried import TriedSteps
-from ragvlc.generators._suitable import laid_flat
-from ragvlc.generators._turns import Turns
-from ragvlc.routes._speculating_rounds import Limits, speculate
-from ragvlc.routes._speculating_rules import Rule
+from ragvlc.engines.batching.decoding import Ending, Row
+from ragvlc.engines.batching.fair_lock import Turns
+from ragvlc.engines.batching.prefix_cache import Prefixes
+from ragvlc.engines.batching.support import laid_flat
+from ragvlc.engines.cuda_graphs.self_test import TriedSteps
+from ragvlc.engines.decode_state.state import ModelSession
+from ragvlc.engines.decode_state.states import Sessions
+from ragvlc.reading.acceptance_rules import Rule
+from ragvlc.reading.speculation_rounds import Limits, speculate
 
 STATED = "random weights, random caches"
 VOCABULARY = 128_256

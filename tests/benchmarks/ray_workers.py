@@ -28,10 +28,10 @@ from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-from ragvlc.cache import Cache
 from ragvlc.core.data import Collection, Document, Example, Query
 from ragvlc.core.work import Done, Job, Workers
 from ragvlc.executors.ray import Ray
+from ragvlc.memo.disk import Cache
 from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from ragvlc import config
 from ragvlc.core.engines import Prompt
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.retrievers._analysis import Analyser
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.runner import run_sweep

@@ -8,7 +8,7 @@ import pytest
 
 from ragvlc.core.data import Document
 from ragvlc.core.engines import Prompt, Tokenizer
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 
 TRAINING = [
     "The cat sat on the mat. Dr. Smith measured 3.14 metres.\n\nThen the other cat went to the other mat.",

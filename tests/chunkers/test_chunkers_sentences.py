@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragvlc.chunkers._sentences import sentence_ends
 from ragvlc.chunkers.sentences import Sentences
+from ragvlc.text.sentences import sentence_ends
 
 
 def sentences(text):

@@ -14,9 +14,10 @@ from ragvlc.core.answer import Answer, Step
 from ragvlc.core.data import Chunk, Document, Example, Hit, Query, Span, covered
 from ragvlc.core.engines import Prompt, TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.families import Score
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.generators.scripted import Scripted
-from ragvlc.run import LiveRun, Models
+from ragvlc.roles import Models
+from ragvlc.run import LiveRun
 from ragvlc.testing import FunctionEngine, ScriptedPool
 
 WORDS = WordTokenizer()

@@ -14,7 +14,7 @@ import pytest
 from ragvlc.core.answer import Answer, Usage
 from ragvlc.core.data import Example
 from ragvlc.core.errors import WindowExceeded
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.pipeline import Pipeline
 from ragvlc.run import LiveRun
 from ragvlc.testing import FunctionEngine, ScriptedPool, without_gold

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ragvlc import normalising
 from ragvlc.core.data import Span
 from ragvlc.core.errors import DatasetError
 from ragvlc.core.families import Dataset
-from ragvlc.datasets import _matching
-from ragvlc.datasets._padding import _halving
-from ragvlc.datasets._tokens import data_tokenizer
 from ragvlc.datasets.jsonl import Jsonl
 from ragvlc.datasets.python_reference import PythonReference
 from ragvlc.datasets.toy import Toy
+from ragvlc.documents.padding import _halving
+from ragvlc.documents.tokenizing import data_tokenizer
+from ragvlc.text import matching as _matching
+from ragvlc.text import normalising
 
 LENGTHS = (120, 200, 320, 600)
 

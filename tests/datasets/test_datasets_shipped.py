@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ragvlc.datasets._tokens import data_tokenizer
+from ragvlc.documents.tokenizing import data_tokenizer
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.spec import Sweep

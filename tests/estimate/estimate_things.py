@@ -13,9 +13,10 @@ from ragvlc import config
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query
-from ragvlc.core.engines import Prompt, Request, Run
+from ragvlc.core.engines import Prompt, Request
 from ragvlc.core.families import Generator, Route
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.core.run import Run
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.sweep.runner import Outcome, run_sweep
 from ragvlc.sweep.spec import Sweep
 from ragvlc.testing import FunctionEngine, ScriptedPool

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ragvlc.cache import Cache
+from ragvlc.memo.disk import Cache
 from ragvlc.pool import EnginePool
 
 # Before Ray reads them. The token is for this session only: none is written to anyone's home.

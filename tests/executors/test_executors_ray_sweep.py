@@ -17,7 +17,7 @@ import yaml
 from ray_things import notes, until
 
 from ragvlc import config
-from ragvlc.sweep.results import Results
+from ragvlc.analysis.results import Results
 from ragvlc.sweep.runner import Outcome, run_sweep
 from ragvlc.sweep.spec import Sweep
 

@@ -14,7 +14,7 @@ from tiny_chat import CHAT_TEMPLATE, make_tokenizer
 
 from ragvlc.core.engines import Prompt, Tokenizer
 from ragvlc.core.errors import EngineError
-from ragvlc.generators._chat import ChatTokenizer, SpanCache
+from ragvlc.engines.batching.chat_template import ChatTokenizer, SpanCache
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 

@@ -16,7 +16,7 @@ from ragvlc.core.data import Document
 from ragvlc.core.engines import Generation, Prompt, Request, TextEngine
 from ragvlc.core.errors import ConfigError, EngineError, WindowExceeded
 from ragvlc.core.families import Generator
-from ragvlc.generators._streamed import read
+from ragvlc.engines.remote.streaming import read
 from ragvlc.generators.openai_compatible import OpenAICompatible
 from ragvlc.pipeline import Pipeline
 

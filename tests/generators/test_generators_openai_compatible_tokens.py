@@ -17,10 +17,10 @@ from tiny_chat import CHAT_TEMPLATE, make_tokenizer
 
 from ragvlc.core.engines import Prompt, Request, Tokenizer
 from ragvlc.core.errors import EngineError
-from ragvlc.generators._chat import ChatTokenizer
-from ragvlc.generators._control_strings import ControlStrings
-from ragvlc.generators._estimate import EstimatedTokenizer
-from ragvlc.generators._remote_tokenizers import _placed
+from ragvlc.engines.batching.chat_template import ChatTokenizer
+from ragvlc.engines.remote.control_strings import ControlStrings
+from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
+from ragvlc.engines.remote.tokenizers import _placed
 from ragvlc.generators.openai_compatible import OpenAICompatible
 
 MARKERS = [

@@ -15,8 +15,8 @@ from chat_server import ChatServer, Handler, answer, chunk, cut_off, echo, refus
 
 from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.errors import EngineError, MissingExtra, WindowExceeded
-from ragvlc.generators import _server
-from ragvlc.generators._trouble import Secrets, trouble_of
+from ragvlc.engines.remote import server as _server
+from ragvlc.engines.remote.api_errors import Secrets, trouble_of
 from ragvlc.generators.openai_compatible import OpenAICompatible
 
 KEY = "sk-hunter2-and-some-more"

@@ -11,9 +11,10 @@ from tiny_chat import make_tokenizer
 
 from ragvlc.core.engines import Prompt, Request, TokenEngine
 from ragvlc.core.errors import EngineError, WindowExceeded
-from ragvlc.generators import _session, _sessions_room
-from ragvlc.generators._sessions_room import Room
-from ragvlc.generators._turns import Turns
+from ragvlc.engines.batching.fair_lock import Turns
+from ragvlc.engines.decode_state import memory as _sessions_room
+from ragvlc.engines.decode_state import state as _session
+from ragvlc.engines.decode_state.memory import Room
 from ragvlc.generators.transformers import TransformersGenerator
 
 TEXT = "the cat sat on the mat and the dog ran after the cat"

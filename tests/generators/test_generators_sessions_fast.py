@@ -8,17 +8,17 @@ import transformers
 from tiny_chat import make_tokenizer
 
 from ragvlc.core.engines import Prompt, Request
-from ragvlc.generators import _replays
-from ragvlc.generators._draws import Law
-from ragvlc.generators._flat_fast import FastFlat
-from ragvlc.generators._prefixes import Prefixes
-from ragvlc.generators._replays import SPARE, Steps, stepping_of
-from ragvlc.generators._sessions import Sessions
-from ragvlc.generators._sessions_keys import StaticKeys, TrunkKeys, new_trunk, read
-from ragvlc.generators._split_keys import split_attention
-from ragvlc.generators._steps_tried import TriedSteps
-from ragvlc.generators._suitable import laid_flat
-from ragvlc.generators._trunks import Part, Trunk
+from ragvlc.engines.batching.packed_or_graphs import FastFlat
+from ragvlc.engines.batching.prefix_cache import Prefixes
+from ragvlc.engines.batching.sampling import Law
+from ragvlc.engines.batching.shared_prefix import Part, Trunk
+from ragvlc.engines.batching.support import laid_flat
+from ragvlc.engines.cuda_graphs import graphs as _replays
+from ragvlc.engines.cuda_graphs.graphs import SPARE, Steps, stepping_of
+from ragvlc.engines.cuda_graphs.self_test import TriedSteps
+from ragvlc.engines.cuda_graphs.split_key_attention import split_attention
+from ragvlc.engines.decode_state.kv_cache import StaticKeys, TrunkKeys, new_trunk, read
+from ragvlc.engines.decode_state.states import Sessions
 from ragvlc.generators.transformers import TransformersGenerator
 
 SIZES = {

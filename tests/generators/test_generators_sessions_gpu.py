@@ -7,11 +7,11 @@ import torch
 from tiny_chat import make_tokenizer
 
 from ragvlc.core.engines import Prompt, Request
-from ragvlc.generators._draws import Law, drawn
-from ragvlc.generators._replays import Replays
+from ragvlc.engines.batching.sampling import Law, drawn
+from ragvlc.engines.cuda_graphs.graphs import Replays
 from ragvlc.generators.transformers import TransformersGenerator
-from ragvlc.routes._speculating_rounds import Limits, speculate
-from ragvlc.routes._speculating_rules import Rule
+from ragvlc.reading.acceptance_rules import Rule
+from ragvlc.reading.speculation_rounds import Limits, speculate
 
 pytestmark = [
     pytest.mark.gpu,

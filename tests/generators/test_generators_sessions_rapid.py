@@ -10,18 +10,18 @@ import torch
 from scipy.stats import chisquare
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from ragvlc.cache import Cache
 from ragvlc.core.answer import Usage
 from ragvlc.core.data import Document
 from ragvlc.core.engines import Prompt, Request
-from ragvlc.generators._decoding import Ending, Row
-from ragvlc.generators._sessions import Sessions
-from ragvlc.generators._turns import Turns
+from ragvlc.engines.batching.decoding import Ending, Row
+from ragvlc.engines.batching.fair_lock import Turns
+from ragvlc.engines.decode_state.states import Sessions
 from ragvlc.generators.transformers import TransformersGenerator
+from ragvlc.memo.disk import Cache
 from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
-from ragvlc.routes._speculating_rounds import Limits, speculate
-from ragvlc.routes._speculating_rules import Rule
+from ragvlc.reading.acceptance_rules import Rule
+from ragvlc.reading.speculation_rounds import Limits, speculate
 
 TEXT = "the cat sat on the mat and the dog ran after the cat, and what is the answer to the question? " * 2
 DOCUMENT = Document("d", TEXT)

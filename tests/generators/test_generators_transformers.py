@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from ragvlc.core.engines import Generation, Prompt, Request, TextEngine
 from ragvlc.core.errors import EngineError, WindowExceeded
 from ragvlc.core.families import Generator
-from ragvlc.generators import _decoding, _dtypes
+from ragvlc.engines.batching import decoding as _decoding
+from ragvlc.engines.batching import number_formats as _dtypes
 from ragvlc.generators.transformers import TransformersGenerator
 
 QUESTIONS = ["the cat", "what is the answer to the question?", "a", "the dog ran after the cat on the mat " * 3]

@@ -10,9 +10,9 @@ import pytest
 from tiny_chat import make_tokenizer
 
 from ragvlc.core.engines import Prompt, Request
-from ragvlc.generators import _padded
-from ragvlc.generators._flat import Flat
-from ragvlc.generators._padded import Padded
+from ragvlc.engines.batching import padded as _padded
+from ragvlc.engines.batching.packed import Flat
+from ragvlc.engines.batching.padded import Padded
 from ragvlc.generators.transformers import TransformersGenerator
 
 SHAPE = {
@@ -128,7 +128,7 @@ def test_padded_prompts_longer_than_one_part(tiny_model: Path, monkeypatch: pyte
 
 
 def test_padded_batches_are_of_like_length_and_within_the_budget(tiny_model: Path) -> None:
-    from ragvlc.generators._decoding import Row
+    from ragvlc.engines.batching.decoding import Row
 
     form = opened(tiny_model, attention="eager", batch_tokens=300)._gathering._form
     waiting = [Row([1] * length, max_tokens=10) for length in (40, 90, 45, 20, 400, 42)]

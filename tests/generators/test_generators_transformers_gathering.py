@@ -11,8 +11,8 @@ import pytest
 
 from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.errors import EngineError, WindowExceeded
-from ragvlc.generators._decoding import Row
-from ragvlc.generators._gathering import Gathering
+from ragvlc.engines.batching.decoding import Row
+from ragvlc.engines.batching.scheduler import Gathering
 from ragvlc.generators.transformers import TransformersGenerator
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from ragvlc.core.engines import Generation, Prompt, Request
-from ragvlc.generators import _flat
-from ragvlc.generators._flat import Flat
-from ragvlc.generators._prefixes import Prefixes
-from ragvlc.generators._trunks import Trunk
+from ragvlc.engines.batching import packed as _flat
+from ragvlc.engines.batching.packed import Flat
+from ragvlc.engines.batching.prefix_cache import Prefixes
+from ragvlc.engines.batching.shared_prefix import Trunk
 from ragvlc.generators.transformers import TransformersGenerator
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "dog", "ran", "after", "what", "is", "answer", "to", "question"]

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from ragvlc.core.engines import Prompt, Request
 from ragvlc.core.errors import MissingExtra
 from ragvlc.core.families import Generator
-from ragvlc.generators import _vllm_arguments
-from ragvlc.generators._vllm_engine import cause_in
+from ragvlc.engines.vllm import arguments as _vllm_arguments
+from ragvlc.engines.vllm.engine import cause_in
 from ragvlc.generators.transformers import TransformersGenerator
 from ragvlc.generators.vllm import VllmGenerator
 

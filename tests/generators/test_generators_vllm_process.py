@@ -16,7 +16,7 @@ import pytest
 
 from ragvlc.core.engines import Generation, Prompt, Request, TextEngine
 from ragvlc.core.errors import EngineError, WindowExceeded
-from ragvlc.generators import _vllm_arguments
+from ragvlc.engines.vllm import arguments as _vllm_arguments
 from ragvlc.generators.vllm import VllmGenerator
 
 SCRIPTED = Path(__file__).parent / "scripted_vllm"

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example, Query
-from ragvlc.metrics._choices import parse_choice
 from ragvlc.metrics.choice_accuracy import ChoiceAccuracy
+from ragvlc.text.choices import parse_choice
 
 SLANG = ("cool", "no worries", "my bad", "O.K./OK")
 TRUTH = ("True", "False")

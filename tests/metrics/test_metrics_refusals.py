@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example, Query
-from ragvlc.metrics._refusals import refused, refuses
 from ragvlc.metrics.false_refusal import FalseRefusal
 from ragvlc.metrics.refusal_recall import RefusalRecall
+from ragvlc.text.refusals import refused, refuses
 
 
 @pytest.mark.parametrize(

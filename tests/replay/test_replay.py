@@ -11,11 +11,11 @@ import pytest
 import replay_things as things
 from replay_things import RECORDS, folder_with, replayed, spec
 
+from ragvlc.analysis.results import Results
 from ragvlc.analysis.routing import routing_reports
 from ragvlc.core.errors import ConfigError, DatasetError, EngineError, StoreError
 from ragvlc.replay.folders import read_stored, write_replayed
 from ragvlc.replay.spec import Replay
-from ragvlc.sweep.results import Results
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ import pytest
 
 from ragvlc.analysis.routing import RoutingReport, routing_reports
 from ragvlc.cli.main import main
-from ragvlc.metrics._refusals import refuses
 from ragvlc.replay.folders import read_stored
 from ragvlc.replay.replaying import replay_answers
 from ragvlc.replay.spec import Replay
+from ragvlc.text.refusals import refuses
 
 MODEL = "claude-3-5-sonnet-20241022"
 """The one with unpaired answers."""

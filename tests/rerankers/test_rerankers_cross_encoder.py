@@ -17,7 +17,8 @@ from ragvlc.generators.scripted import Scripted
 from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
 from ragvlc.rerankers.cross_encoder import CrossEncoder
-from ragvlc.run import LiveRun, Models
+from ragvlc.roles import Models
+from ragvlc.run import LiveRun
 
 QUERY = Query("q", "How high is the tower?")
 TEXTS = [

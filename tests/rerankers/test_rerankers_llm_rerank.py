@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from ragvlc.core.data import Chunk, Example, Hit, Query
 from ragvlc.core.errors import WindowExceeded
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.generators.scripted import Scripted
 from ragvlc.rerankers.llm_rerank import LlmRerank
-from ragvlc.run import LiveRun, Models
+from ragvlc.roles import Models
+from ragvlc.run import LiveRun
 from ragvlc.testing import FunctionEngine, ScriptedPool
 
 WORDS = WordTokenizer()

@@ -14,7 +14,7 @@ from ragvlc.core.errors import ConfigError, MissingExtra
 from ragvlc.embedders.sentence_transformer import SentenceTransformerEmbedder
 from ragvlc.retrievers._flat import FlatSearch, _Gpu
 from ragvlc.retrievers.dense import Dense
-from ragvlc.run import Models
+from ragvlc.roles import Models
 
 TEXTS = ["red cat", "blue dog", "red red fish", "one two three four five six seven", "cat"]
 

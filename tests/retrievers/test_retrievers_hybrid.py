@@ -18,7 +18,8 @@ from ragvlc.generators.scripted import Scripted
 from ragvlc.retrievers.bm25 import BM25
 from ragvlc.retrievers.dense import Dense
 from ragvlc.retrievers.hybrid import Hybrid
-from ragvlc.run import LiveRun, Models
+from ragvlc.roles import Models
+from ragvlc.run import LiveRun
 from ragvlc.testing import FunctionEngine, ScriptedPool
 
 QUERY = Query("q", "red fish")

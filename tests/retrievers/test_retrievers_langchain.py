@@ -21,7 +21,8 @@ from ragvlc.core.families import Chunker, Embedder, Retriever
 from ragvlc.generators.scripted import Scripted
 from ragvlc.pipeline import Pipeline
 from ragvlc.retrievers._langchain_places import KnownPlaces
-from ragvlc.run import LiveRun, Models
+from ragvlc.roles import Models
+from ragvlc.run import LiveRun
 from ragvlc.testing import FunctionEngine, ScriptedPool, WordVectors
 
 MEMORY = "langchain_core.vectorstores:InMemoryVectorStore"

@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from ragvlc.chunkers.tokens import Tokens
 from ragvlc.core.data import Chunk, ChunkSet, Document, Query, Span
 from ragvlc.embedders.sentence_transformer import SentenceTransformerEmbedder
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.generators.scripted import Scripted
 from ragvlc.pipeline import Pipeline
 from ragvlc.retrievers.long_units import LongUnits
-from ragvlc.run import LiveRun, Models
+from ragvlc.roles import Models
+from ragvlc.run import LiveRun
 from ragvlc.testing import FunctionEngine, ScriptedPool
 
 WORDS = WordTokenizer()

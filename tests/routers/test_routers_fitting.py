@@ -9,8 +9,8 @@ import pytest
 
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Chunker, Retriever
-from ragvlc.routers._fitting import FitSettings, Row, fit
-from ragvlc.routers._learned_rule import LearnedRule
+from ragvlc.routing.fitting import FitSettings, Row, fit
+from ragvlc.routing.learned_rule import LearnedRule
 
 PARTS = {"chunker": Chunker.build("tokens"), "retriever": Retriever.build("bm25")}
 ROUTES = ("rag", "full")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ragvlc.core.families import Router
-from ragvlc.routers._learned_rule import LearnedRule
+from ragvlc.routing.learned_rule import LearnedRule
 
 FILE = Path(__file__).with_name("learned.json")
 TEXT = "The pump was built in 1951. It moves ninety litres a minute."  # eleven words and a number

@@ -6,7 +6,7 @@ import pytest
 
 from ragvlc.core.data import Chunk, Document, Hit, Query
 from ragvlc.core.families import Router
-from ragvlc.routers._features import known_features, measured, measured_scores
+from ragvlc.routing.features import known_features, measured, measured_scores
 
 TEXT = "The cat eats fresh fish. The dog chews old bones. The cow eats green grass. The cat drinks warm milk."
 

@@ -6,7 +6,7 @@ import pytest
 
 from ragvlc.core.data import Query
 from ragvlc.core.families import Router
-from ragvlc.routers._classes import guessed_class
+from ragvlc.routing.question_classes import guessed_class
 
 LONG = " ".join(["word"] * 70_000)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Example, Query
 from ragvlc.core.engines import Request
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.pipeline import Pipeline
 from ragvlc.testing import FunctionEngine, ScriptedPool
 

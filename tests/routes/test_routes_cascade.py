@@ -12,7 +12,7 @@ from ragvlc.core.data import Document, Example, Query
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Route
 from ragvlc.pipeline import Pipeline
-from ragvlc.routes._certainty import FACT, at_quantile, deciles, deciles_of
+from ragvlc.reading.confidence import FACT, at_quantile, deciles, deciles_of
 from ragvlc.routes.cascade import Cascade
 from ragvlc.testing import FunctionEngine, ScriptedPool
 

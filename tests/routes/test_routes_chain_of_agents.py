@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from reading_engines import CHAIN as ROUTE
 from reading_engines import MANAGER, WORDS, echo, lossy, numbering, pieces_read, read, sentences
 
-from ragvlc.analysis.attention import attention_pairs, chain_pairs, prompt_lengths, telemetry
 from ragvlc.core.data import Document, Example, Query
 from ragvlc.core.errors import WindowExceeded
 from ragvlc.pipeline import Pipeline
+from ragvlc.results.attention import attention_pairs, chain_pairs, prompt_lengths, telemetry
 from ragvlc.routes.chain_of_agents import ChainOfAgents
 from ragvlc.testing import FunctionEngine, ScriptedPool
 

@@ -8,8 +8,8 @@ import pytest
 from reading_engines import CHAIN as ROUTE
 from reading_engines import MANAGER, echo, numbering, pieces_read, read, sentences, units
 
-from ragvlc.analysis.attention import telemetry
 from ragvlc.core.data import Query
+from ragvlc.results.attention import telemetry
 
 
 class TestC7Paths:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ragvlc.core.data import Document, Span
 from ragvlc.core.engines import Prompt
 from ragvlc.core.errors import WindowExceeded
-from ragvlc.generators._words import WordTokenizer
-from ragvlc.routes._context import OMISSION, Budget, fit, lay_out
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
+from ragvlc.reading.context import OMISSION, Budget, fit, lay_out
 
 WORDS = WordTokenizer()
 QUESTION = "why is it"

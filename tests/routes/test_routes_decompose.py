@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from reading_engines import read
 
 from ragvlc.core.data import Document
-from ragvlc.routes._planning import Asked, levels, new_questions, resolved
+from ragvlc.reading.subquestions import Asked, levels, new_questions, resolved
 from ragvlc.routes.decompose import Decompose
 
 BOOK = Document("b", "The Lamp was written by Ada Trevean. It is a long book.", "The Lamp")

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from ragvlc.core.answer import Usage
 from ragvlc.core.data import Document, Hit, Query
-from ragvlc.core.engines import Prompt, Request, Run
+from ragvlc.core.engines import Prompt, Request
 from ragvlc.core.families import Reranker
+from ragvlc.core.run import Run
 from ragvlc.generators.scripted import Scripted
 
 TEXT = "The cat eats fresh fish. The dog chews old bones. The cow eats green grass. The cat drinks warm milk."

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragvlc.chunkers._sentences import sentence_ends
 from ragvlc.core.data import Document
 from ragvlc.core.errors import WindowExceeded
-from ragvlc.generators._words import WordTokenizer
-from ragvlc.routes._context import lay_out
-from ragvlc.routes._pieces import pieces_of
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
+from ragvlc.reading.context import lay_out
+from ragvlc.reading.pieces import pieces_of
+from ragvlc.text.sentences import sentence_ends
 
 WORDS = WordTokenizer()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from ragvlc.cache import Cache
 from ragvlc.core.data import Document, Query
 from ragvlc.core.errors import WindowExceeded
+from ragvlc.memo.disk import Cache
 from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
 from ragvlc.routes.rapid import Rapid

@@ -10,9 +10,9 @@ import torch
 from scipy.stats import binomtest, chisquare
 
 from ragvlc.core.sessions import Draft
-from ragvlc.generators._draws import drawn, probabilities
-from ragvlc.routes._speculating_rounds import Limits, speculate
-from ragvlc.routes._speculating_rules import Rule
+from ragvlc.engines.batching.sampling import drawn, probabilities
+from ragvlc.reading.acceptance_rules import Rule
+from ragvlc.reading.speculation_rounds import Limits, speculate
 
 WIDTH = 4
 TOKENS = 2

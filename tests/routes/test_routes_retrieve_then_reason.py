@@ -10,7 +10,7 @@ from reading_engines import read, sentences
 
 from ragvlc.core.data import Document, Span
 from ragvlc.metrics.quote_survival import QuoteSurvival
-from ragvlc.routes._quotes import find_quote, quotes_in
+from ragvlc.reading.quotes import find_quote, quotes_in
 from ragvlc.routes.retrieve_then_reason import RetrieveThenReason
 
 TEXT = "The mill was built in 1868. Its “grey” sails turn no more. The tower is 31 metres high. A cat lives there."

@@ -8,8 +8,8 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Example, Query
 from ragvlc.core.families import Route
 from ragvlc.pipeline import Pipeline
+from ragvlc.results.rows import from_row, to_row
 from ragvlc.routes.self_route import SelfRoute
-from ragvlc.sweep.rows import from_row, to_row
 from ragvlc.testing import FunctionEngine, ScriptedPool
 
 TEXT = " ".join(f"w{number}" for number in range(200))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ragvlc.cache import Cache
 from ragvlc.core.data import Document
+from ragvlc.memo.disk import Cache
 from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
 

@@ -10,7 +10,7 @@ from reading_engines import read
 from ragvlc.core.data import Document, Query
 from ragvlc.core.errors import WindowExceeded
 from ragvlc.generators.transformers import TransformersGenerator
-from ragvlc.routes._pieces import pieces_of
+from ragvlc.reading.pieces import pieces_of
 
 ROUTES = (
     "chain_of_agents",

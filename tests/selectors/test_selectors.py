@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ragvlc.core.component import known_kinds
-from ragvlc.generators._words import WordTokenizer
+from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.selectors.largest_gap import LargestGap
 from ragvlc.selectors.token_budget import TokenBudget
 from ragvlc.selectors.top_k import TopK

@@ -10,8 +10,8 @@ import pytest
 from ragvlc import config
 from ragvlc.datasets.toy import Toy
 from ragvlc.pipeline import Pipeline
+from ragvlc.reading.retrieving import Finding
 from ragvlc.replay.spec import Replay, is_replay
-from ragvlc.routes._finding import Finding
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.spec import Sweep

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ragvlc import config
+from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Answer, Prediction
 from ragvlc.core.data import Example
 from ragvlc.core.families import Metric, TrackedSweep, Tracker
 from ragvlc.core.records import CellRecord, SweepRecord
 from ragvlc.sweep.plan import Cell
-from ragvlc.sweep.results import Results
 from ragvlc.sweep.runner import Outcome, run_sweep
 from ragvlc.sweep.spec import Sweep
 from ragvlc.testing import FunctionEngine, ScriptedPool

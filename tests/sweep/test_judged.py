@@ -9,15 +9,16 @@ from typing import Any, ClassVar
 import pytest
 from sweep_things import FULL, questions, ran, reader, sweep_over, write_set
 
+from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Answer, Usage
 from ragvlc.core.data import Example
-from ragvlc.core.engines import Engines, Prompt, Request
+from ragvlc.core.engines import Prompt, Request
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Examples, Generator, Metric, Price, Score
+from ragvlc.core.run import Engines
 from ragvlc.datasets.jsonl import Jsonl
 from ragvlc.generators.scripted import Scripted
 from ragvlc.sweep.plan import plan
-from ragvlc.sweep.results import Results
 from ragvlc.sweep.tracking import rescore
 
 SILENT: set[str] = set()

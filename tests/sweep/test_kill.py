@@ -14,7 +14,7 @@ import pytest
 import yaml
 from sweep_things import COLOURS, questions, standing, write_set
 
-from ragvlc.sweep.store import SweepStore
+from ragvlc.results.store import SweepStore
 
 RULES = {f"Thing {n} is (\\w+)[^?]*thing {n}\\?": "\\1" for n in range(12)}
 

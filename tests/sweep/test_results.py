@@ -9,10 +9,10 @@ import pytest
 import sweep_folders as made
 from sweep_folders import cell, example, failed, row, write
 
+from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import ConfigError, StoreError
-from ragvlc.sweep.results import Results
 
 NAMES = ("a", "b", "c", "d")
 EXAMPLES = [example(name) for name in NAMES]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sweep_things as things
 
-from ragvlc.cache import Cache
+from ragvlc.memo.disk import Cache
 from ragvlc.sweep.runner import run_sweep
 
 ASKED = {"generators": {"main": {"kind": "scripted", "default": "red"}}, "routes": things.RAG["routes"]}

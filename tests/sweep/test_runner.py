@@ -26,13 +26,13 @@ from sweep_things import (
     write_set,
 )
 
+from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
 from ragvlc.core.errors import EngineError, StoreError
 from ragvlc.core.families import Route
-from ragvlc.sweep.results import Results
+from ragvlc.results.store import SweepStore
 from ragvlc.sweep.runner import Outcome
-from ragvlc.sweep.store import SweepStore
 from ragvlc.sweep.tracking import rescore, send
 
 ALL = [f"q{n}" for n in range(12)]

@@ -16,11 +16,11 @@ from sweep_things import FULL, RAG, asked_about, questions, ran, sweep_over, wri
 from ragvlc.core.answer import Answer, Prediction, Timing, Usage
 from ragvlc.core.engines import Generation, Request
 from ragvlc.generators.scripted import Scripted
+from ragvlc.results.summary import summarise
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.schedule import schedule
 from ragvlc.sweep.scoring import Asked
-from ragvlc.sweep.summary import summarise
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_an_interrupted_sweep_has_answered_the_same_questions_everywhere(data: P
     sweep = sweep_over(data, concurrency=1)
     with pytest.raises(KeyboardInterrupt):
         ran(sweep, runs, watcher=things.Interrupting(9))
-    from ragvlc.sweep.results import Results
+    from ragvlc.analysis.results import Results
 
     full, rag = Results.load(runs / "things").cells
     assert {"q0", "q3", "q6", "q9"} <= set(full.rows) & set(rag.rows)

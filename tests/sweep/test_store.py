@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from ragvlc.core.answer import Answer, Failure, Prediction, Step, Timing, Usage
 from ragvlc.core.data import Chunk, Hit, Span
 from ragvlc.core.errors import StoreError
-from ragvlc.sweep.rows import from_row, to_row
-from ragvlc.sweep.store import CellStore, SweepStore
+from ragvlc.results.rows import from_row, to_row
+from ragvlc.results.store import CellStore, SweepStore
 
 ANSWER = Answer(
     text="茉莉花茶, naïve \ud83d\n\u2028 \x00",
@@ -182,7 +182,7 @@ def test_examples_with_half_a_character_come_back(tmp_path: Path) -> None:
 
 def test_a_second_run_in_this_process_or_another_is_refused(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from ragvlc.sweep.store import SweepStore\n"
+        "import sys; from pathlib import Path; from ragvlc.results.store import SweepStore\n"
         "from ragvlc.core.errors import StoreError\n"
         "try:\n    SweepStore(Path(sys.argv[1])).__enter__()\n"
         "except StoreError as error:\n    print(error)\n"

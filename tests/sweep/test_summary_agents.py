@@ -6,7 +6,7 @@ import pytest
 import sweep_folders as made
 
 from ragvlc.core.answer import Step, Usage
-from ragvlc.sweep.summary import metric_values
+from ragvlc.results.summary import metric_values
 
 
 def test_agents_and_their_tokens_are_figures_of_a_cell(tmp_path):

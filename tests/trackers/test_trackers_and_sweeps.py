@@ -11,9 +11,9 @@ from test_trackers_mlflow import Store, empty_database, runs  # noqa: F401 - fix
 
 from ragvlc import config
 from ragvlc.core.records import bound_name, score_name
+from ragvlc.results.summary import metric_values
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.spec import Sweep
-from ragvlc.sweep.summary import metric_values
 from ragvlc.sweep.tracking import send
 from ragvlc.trackers._mlflow_calls import sqlite_uri
 

@@ -1,0 +1,111 @@
+"""The abstract parts that work on their own: they cut, select, arrange, and name models."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from ragvlc.core.answer import Usage
+from ragvlc.core.component import Component, Execution
+from ragvlc.core.data import Chunk, Document, Hit
+from ragvlc.core.engines import TextEngine, Tokenizer, VectorEngine
+
+__all__ = ["Chunker", "Embedder", "Generator", "Order", "Price", "Selector"]
+
+Temperature = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(gt=0, le=1)]
+
+
+class Chunker(Component):
+    """Cuts documents. Every size is in tokens of the tokenizer given."""
+
+    family: ClassVar[str] = "chunkers"
+
+    @abstractmethod
+    def split(self, document: Document, tokenizer: Tokenizer) -> list[Chunk]:
+        """Returns chunks in order, `text == document.text[start:end]`, that together lose nothing."""
+
+
+class Selector(Component):
+    """Decides how many of the ranked chunks are read."""
+
+    family: ClassVar[str] = "selectors"
+
+    @abstractmethod
+    def select(self, hits: Sequence[Hit], tokenizer: Tokenizer) -> list[Hit]:
+        """Returns the hits to read, best first: a subset of `hits`, which come best first."""
+
+
+class Order(Component):
+    """Decides in which order the selected chunks stand in the prompt."""
+
+    family: ClassVar[str] = "orders"
+
+    @abstractmethod
+    def arrange(self, hits: Sequence[Hit], seed: int) -> list[Hit]:
+        """Returns a permutation of `hits`, which come best first; the first item is read first."""
+
+
+class Embedder(Component):
+    """Names an embedding model."""
+
+    family: ClassVar[str] = "embedders"
+    offers: ClassVar[frozenset[str]] = frozenset({"VectorEngine"})
+    """Engine protocols that `open` returns."""
+
+    @abstractmethod
+    def open(self) -> VectorEngine:
+        """Returns the loaded model. Raises `EngineError` if it cannot be loaded."""
+
+
+class Price(Component):
+    """What a model charges, in money per million tokens.
+
+    Attributes:
+        prompt: for tokens read.
+        completion: for tokens written.
+        cached: for tokens found in the server's prefix cache; as `prompt` where none is given.
+    """
+
+    prompt: Annotated[float, Field(ge=0)]
+    completion: Annotated[float, Field(ge=0)]
+    cached: Annotated[float | None, Field(ge=0)] = None
+
+    def of(self, usage: Usage) -> float:
+        """Returns the money for `usage`."""
+        cached = self.prompt if self.cached is None else self.cached
+        fresh = usage.prompt_tokens - usage.cached_tokens
+        return (fresh * self.prompt + usage.cached_tokens * cached + usage.completion_tokens * self.completion) / 1e6
+
+
+class Generator(Component):
+    """Names a language model and how it decodes.
+
+    Attributes:
+        temperature: 0 is greedy; a request may ask for another.
+        top_p: nucleus sampling, for temperatures above 0.
+        price: money per million tokens, for the costs in reports.
+    """
+
+    family: ClassVar[str] = "generators"
+    offers: ClassVar[frozenset[str]] = frozenset({"TextEngine"})
+    """Engine protocols that `open` returns."""
+    temperature: Temperature = 0.0
+    top_p: Probability = 1.0
+    price: Annotated[Price | None, Execution] = None
+
+    @property
+    def random(self) -> bool:
+        """Sampling is random; greedy decoding is not."""
+        return self.temperature > 0
+
+    @abstractmethod
+    def tokenizer(self) -> Tokenizer:
+        """Returns the tokenizer; opens no weights."""
+
+    @abstractmethod
+    def open(self) -> TextEngine:
+        """Returns the loaded model. Raises `EngineError` if it cannot be loaded."""

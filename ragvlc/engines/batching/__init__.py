@@ -1,0 +1,1 @@
+"""Local batching: packed batches over shared prefixes, a continuous-batching scheduler, a padded fallback."""

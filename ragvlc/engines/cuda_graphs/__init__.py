@@ -1,0 +1,1 @@
+"""CUDA-graph decode for models of Llama's shape."""

@@ -1,0 +1,1 @@
+"""Remote servers: retries, concurrency limits, streaming, error reading, tokenizers, control strings."""

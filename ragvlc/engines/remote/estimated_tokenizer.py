@@ -1,0 +1,91 @@
+"""A tokenizer for models whose own is not at hand: counts are estimates, and rather too high than too low.
+
+The prices were set on thirty kinds of text (prose, code, tables, numbers, random letters, fourteen scripts) against
+seven tokenizers: GPT-3, GPT-4, GPT-4o, Claude 2, DeepSeek, Mistral 7B and SmolLM2. Except for tables of single letters
+and rare surnames the count is no smaller than that of any of the seven: a third above the largest on prose and code, up
+to a half above it elsewhere. Newer vocabularies need as little as half or a third of the count.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from math import ceil
+from zlib import crc32
+
+from ragvlc.core.engines import Prompt
+from ragvlc.engines.batching.chat_template import SpanCache, Spans
+from ragvlc.engines.remote.control_strings import ControlStrings
+
+__all__ = ["EstimatedTokenizer"]
+
+_FRAME = 80
+"""Tokens for a chat template and the system message that some templates bring along."""
+_PIECE = re.compile(
+    r"(?P<code>(?=[A-Za-z]*[0-9])[A-Za-z0-9]{16,})"
+    r"|(?P<inner>(?<=[A-Za-z0-9])[A-Z]?[a-z]+)"
+    r"|(?P<word> ?[A-Z]?[a-z]+)"
+    r"|(?P<capitals> ?[A-Z]+)"
+    r"|(?P<lines>[\r\n\t\f\v]+)"
+    r"|(?P<marks> ?(?:!+|-+|=+|\.+|\*+|\#+|_+|~+|[\"$%&'()+,/:;<>?@\[\\\]^`{|}]))"
+    r"|(?P<blanks> +)"
+    r"|(?P<single>[\x00-\x7f])"
+    r"|(?P<letters>[\u0080-\u07ff]+)"
+    r"|(?P<wide>[\u0800-\uffff]+)"
+    r"|(?P<far>.)",
+    re.DOTALL,
+)
+_PER_CHARACTER = {"code": 0.93, "inner": 0.25, "capitals": 0.5, "lines": 0.5, "letters": 1.4, "wide": 2.5, "far": 4.0}
+
+
+def _price(kind: str | None, size: int) -> int:
+    """Returns the tokens of a piece of `size` characters."""
+    if kind in {"blanks", "marks"}:
+        return 1 + size // 8 if kind == "blanks" else 1 + size // 4
+    if kind != "word":
+        return ceil(size * _PER_CHARACTER.get(kind or "", 1.0))
+    if size <= 8:  # with the blank before it
+        return ceil((size - 1) / 5) or 1
+    return ceil((size - 1) / (3.5 if size <= 11 else 2 if size <= 20 else 1.5))
+
+
+class EstimatedTokenizer:
+    """Prices runs of characters by their script, and lays a run's tokens evenly over it.
+
+    Args:
+        system: a system message that is sent along.
+
+    Attributes:
+        control: strings that are broken up before they are sent.
+        estimated: True.
+    """
+
+    id = "estimate:1"
+    estimated = True
+
+    def __init__(self, system: str | None = None) -> None:
+        self.control = ControlStrings()
+        self._cache = SpanCache()
+        self._frame = _FRAME + self.count(system or "")
+
+    def count(self, text: str) -> int:
+        """Returns the estimated number of tokens."""
+        return len(self.spans(text))
+
+    def spans(self, text: str) -> Spans:
+        """Returns the characters of each token; together they cover `text`."""
+        found = self._cache.get(text)
+        if found is None:
+            ends: list[int] = []
+            for match in _PIECE.finditer(text):
+                start, size = match.start(), match.end() - match.start()
+                tokens = _price(match.lastgroup, size)
+                ends += (start + ceil(size * i / tokens) for i in range(1, tokens + 1))
+            found = tuple(pairwise([0, *ends]))
+            self._cache.put(text, found)
+        return found
+
+    def render(self, prompt: Prompt) -> list[int]:
+        """Returns as many ids as the message is estimated at, with room for a chat template; they name no tokens."""
+        text = self.control.break_up(prompt).text
+        return [0] * self._frame + [crc32(text[start:end].encode()) for start, end in self.spans(text)]

@@ -1,0 +1,100 @@
+"""An answer as it comes in: text, times, usage and the reason why it ended, from the chunks of a stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ragvlc.core.answer import Usage
+from ragvlc.engines.remote.server import CutOff
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionChunk
+    from openai.types.chat.chat_completion_chunk import Choice
+    from openai.types.completion_usage import CompletionUsage
+
+__all__ = ["Reply", "cut_at", "read"]
+
+
+@dataclass(slots=True)
+class Reply:
+    """What a stream held.
+
+    Attributes:
+        text: the answer.
+        reason: why it ended, in the server's word.
+        usage: as the server counted; None if it did not say.
+        logprobs: one for each token; None if there were none.
+        reasoning: characters of thinking that are not part of the answer.
+        model: which model says that it answered.
+        fingerprint: of the server's set-up, if it gives one.
+        started: when the request was sent, on the clock of `time.perf_counter`.
+        first: when the first token came.
+        last: when the last came.
+    """
+
+    started: float
+    text: str = ""
+    reason: str = ""
+    usage: Usage | None = None
+    logprobs: list[float] | None = None
+    reasoning: int = 0
+    model: str = ""
+    fingerprint: str = ""
+    first: float | None = None
+    last: float = 0.0
+    _pieces: list[str] = field(default_factory=list)
+
+    def take(self, chunk: ChatCompletionChunk, now: float) -> None:
+        """Adds what a chunk says."""
+        self.model = chunk.model or self.model
+        self.fingerprint = getattr(chunk, "system_fingerprint", None) or self.fingerprint
+        if chunk.usage is not None:
+            self.usage = _usage(chunk.usage)
+        for choice in chunk.choices or ():
+            if self._take_choice(choice):
+                self.last = now
+                self.first = now if self.first is None else self.first
+
+    def _take_choice(self, choice: Choice) -> bool:
+        """Returns whether there was something of the answer in it."""
+        delta = choice.delta
+        text = (delta.content if delta else None) or ""
+        thought = next((getattr(delta, name, None) for name in ("reasoning_content", "reasoning")), None) or ""
+        self._pieces.append(text)
+        self.reasoning += len(thought)
+        self.reason = choice.finish_reason or self.reason
+        listed = (choice.logprobs.content if choice.logprobs else None) or ()
+        if listed:
+            self.logprobs = [*(self.logprobs or ()), *(token.logprob for token in listed)]
+        return bool(text or thought or choice.finish_reason)
+
+    def finish(self) -> Reply:
+        """Returns itself, whole. Raises `CutOff` if the stream ended without saying why."""
+        if not self.reason or self.first is None:
+            raise CutOff("the stream ended before the answer did")
+        self.text = "".join(self._pieces)
+        return self
+
+
+def read(stream: Iterable[ChatCompletionChunk], started: float, check: Callable[[], None]) -> Reply:
+    """Returns what `stream` holds; `check` is called at each chunk and may raise to leave off."""
+    reply = Reply(started)
+    for chunk in stream:
+        check()
+        reply.take(chunk, time.perf_counter())
+    return reply.finish()
+
+
+def cut_at(text: str, stops: Iterable[str]) -> tuple[str, bool]:
+    """Returns `text` up to the first of `stops`, and whether one was found."""
+    places = [place for stop in stops if stop and (place := text.find(stop)) >= 0]
+    return (text[: min(places)], True) if places else (text, False)
+
+
+def _usage(counted: CompletionUsage) -> Usage:
+    details = counted.prompt_tokens_details
+    cached = (details.cached_tokens if details else None) or 0
+    return Usage(counted.prompt_tokens or 0, cached, counted.completion_tokens or 0, 1)

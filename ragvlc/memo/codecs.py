@@ -1,0 +1,149 @@
+"""How chunks, rankings and answers stand on disk, for runs to come."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ragvlc.core.answer import Step, Timing, Usage
+from ragvlc.core.data import Chunk, ChunkSet, Document, Hit
+from ragvlc.core.engines import Generation
+from ragvlc.core.forms import flat, read_steps, step_form, timing_form
+from ragvlc.memo.once import Codec
+
+__all__ = ["ANSWERS", "Ranked", "chunking", "ranking"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A ranking and what making it cost.
+
+    Attributes:
+        hits: best first.
+        seconds: for the search, or for looking again.
+        steps: what was noted meanwhile.
+        index: what making the index cost, where there is one.
+    """
+
+    hits: tuple[Hit, ...]
+    seconds: float
+    steps: tuple[Step, ...]
+    index: Step | None = None
+
+
+def chunking(key: str, documents: Sequence[Document]) -> Codec:
+    """Returns the form of chunks of `documents`: where they stand, without their text."""
+
+    def write(chunks: ChunkSet) -> dict[str, Any]:
+        places = [[chunk.document_index, chunk.index, chunk.start, chunk.end] for chunk in chunks.chunks]
+        return {"seconds": chunks.seconds, "chunks": places}
+
+    def read(kept: Mapping[str, Any]) -> ChunkSet:
+        found = []
+        for place, index, start, end in kept["chunks"]:
+            document = documents[place]
+            found.append(Chunk(document.id, index, start, end, document.text[start:end], place))
+        return ChunkSet(key, tuple(found), kept["seconds"])
+
+    return Codec("chunkings", write, read)
+
+
+def ranking(stage: str, chunks: Sequence[Chunk]) -> Codec:
+    """Returns the form of rankings of `chunks`: their places there.
+
+    A hit that is none of them stands as the chunks it is made of, from one to another, and failing that for itself: a
+    ranking of whole documents must not hold their texts once more for every question.
+    """
+    places: dict[tuple[int, int], int] = {}
+
+    def place_of(chunk: Chunk) -> int | None:
+        if stage == "rankings":  # chunks in document order, and perhaps many
+            place = bisect_left(chunks, _order(chunk), key=_order)
+        else:
+            if not places:
+                places.update({_order(one): i for i, one in enumerate(chunks)})
+            place = places.get(_order(chunk), len(chunks))
+        return place if place < len(chunks) and chunks[place] == chunk else None
+
+    made_of: dict[Chunk, list[Any]] = {}
+
+    def form_of(chunk: Chunk) -> list[Any]:
+        if chunk not in made_of:
+            first, last = _around(chunk, chunks) if stage == "rankings" else (0, 0)
+            whole = first < last and _joined(chunks[first:last], chunk.index) == chunk
+            own = [chunk.document_id, chunk.index, chunk.start, chunk.end, chunk.text, chunk.document_index]
+            made_of[chunk] = [first, last, chunk.index] if whole else own
+        return made_of[chunk]
+
+    def write(ranked: Ranked) -> dict[str, Any]:
+        hits = []
+        for hit in ranked.hits:
+            place = place_of(hit.chunk)
+            hits.append([form_of(hit.chunk) if place is None else place, float(hit.score)])
+        index = [] if ranked.index is None else [step_form(ranked.index)]
+        steps = [step_form(step) for step in ranked.steps]
+        return {"seconds": ranked.seconds, "hits": hits, "steps": steps, "index": index}
+
+    def chunk_at(place: int | list[Any]) -> Chunk:
+        if isinstance(place, int):
+            return chunks[place]
+        return _joined(chunks[place[0] : place[1]], place[2]) if len(place) == 3 else Chunk(*place)
+
+    def read(kept: Mapping[str, Any]) -> Ranked:
+        hits = tuple(Hit(chunk_at(place), score) for place, score in kept["hits"])
+        [index] = read_steps(kept["index"]) or (None,)
+        return Ranked(hits, kept["seconds"], read_steps(kept["steps"]), index)
+
+    return Codec(stage, write, read)
+
+
+def _order(chunk: Chunk) -> tuple[int, int]:
+    return chunk.document_index, chunk.index
+
+
+def _around(unit: Chunk, chunks: Sequence[Chunk]) -> tuple[int, int]:
+    """Returns the first of the chunks that lie in `unit`, and the place after the last; equal ones if none does."""
+    document = unit.document_index
+    first = bisect_left(chunks, (document, unit.start), key=lambda one: (one.document_index, one.start))
+    last = bisect_right(chunks, (document, unit.end), key=lambda one: (one.document_index, one.end))
+    return first, max(first, last)
+
+
+def _joined(chunks: Sequence[Chunk], index: int) -> Chunk:
+    """Returns the characters from the first chunk's start to the last end, as a chunk of that number."""
+    first, reached = chunks[0], chunks[0].start
+    texts = []
+    for chunk in chunks:
+        texts.append(chunk.text[max(0, reached - chunk.start) :])
+        reached = max(reached, chunk.end)
+    return Chunk(first.document_id, index, first.start, reached, "".join(texts), first.document_index)
+
+
+def _write_answer(generation: Generation) -> dict[str, Any]:
+    return {
+        "text": generation.text,
+        "token_ids": list(generation.token_ids),
+        "finish": generation.finish,
+        "usage": flat(generation.usage),
+        "timing": timing_form(generation.timing),
+        "logprobs": None if generation.logprobs is None else list(generation.logprobs),
+        "notes": dict(generation.notes),
+    }
+
+
+def _read_answer(kept: Mapping[str, Any]) -> Generation:
+    return Generation(
+        text=kept["text"],
+        token_ids=tuple(kept["token_ids"]),
+        finish=kept["finish"],
+        usage=Usage(**kept["usage"]),
+        timing=Timing(**kept["timing"]),
+        logprobs=None if kept["logprobs"] is None else tuple(kept["logprobs"]),
+        notes=kept["notes"],
+    )
+
+
+ANSWERS = Codec("answers", _write_answer, _read_answer)
+"""Greedy answers."""

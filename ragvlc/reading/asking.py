@@ -1,0 +1,168 @@
+"""What every single-call route shares: its prompts, its limits, and the one call that asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from ragvlc.core.answer import Answer, Finish, Step
+from ragvlc.core.component import Role
+from ragvlc.core.data import Document, Hit, Query, Span
+from ragvlc.core.engines import Generation, Prompt, Request
+from ragvlc.core.families import Route
+from ragvlc.core.prompts import check_prompts, filled
+from ragvlc.core.run import Run
+from ragvlc.reading.calls import letters
+from ragvlc.reading.context import Budget, Truncation, fit
+
+__all__ = ["Asking", "Reading", "whole"]
+
+QUESTION = """{document}
+
+Based on the text above, answer this question in a few words.{decline}
+
+{question}"""
+
+CHOICE = """{document}
+
+Based on the text above, answer this multiple-choice question with the letter of the right option.{decline}
+
+{question}
+{choices}"""
+
+SUMMARY = """{document}
+
+Based on the text above, write a short summary that answers this request.{decline}
+
+{question}"""
+
+DECLINE = " If the text does not answer it, reply with the single word {word}."
+
+
+class Asking(Route):
+    """A route that asks its generator once.
+
+    Attributes:
+        generator: role of the model that answers.
+        answer_tokens: at most so many tokens for an answer.
+        summary_tokens: at most so many for a summary.
+        decline: a word with which the model may say that the text does not answer; None offers no way out.
+        question_prompt: for open questions.
+        choice_prompt: for multiple choice; `{choices}` are lines with letters.
+        summary_prompt: for requests of a summary.
+    """
+
+    needed: ClassVar[frozenset[str]] = frozenset({"question", "document"})
+    known: ClassVar[frozenset[str]] = frozenset({"question", "document", "choices", "decline"})
+
+    generator: Annotated[str, Role("generators")] = "main"
+    answer_tokens: Annotated[int, Field(ge=1)] = 32
+    summary_tokens: Annotated[int, Field(ge=1)] = 192
+    decline: str | None = None
+    question_prompt: str = QUESTION
+    choice_prompt: str = CHOICE
+    summary_prompt: str = SUMMARY
+
+    @model_validator(mode="after")
+    def _prompts_name_their_fields(self) -> Self:
+        prompts = {
+            "question_prompt": (self.question_prompt, (self.needed, self.known)),
+            "choice_prompt": (self.choice_prompt, (self.needed | {"choices"}, self.known)),
+            "summary_prompt": (self.summary_prompt, (self.needed, self.known)),
+        }
+        check_prompts(prompts, decline=bool(self.decline))
+        return self
+
+    def max_tokens(self, query: Query) -> int:
+        """Returns the answer's limit for this kind of query."""
+        return self.summary_tokens if query.form == "summary" else self.answer_tokens
+
+    def template(self, query: Query) -> str:
+        """Returns the prompt for this form of query."""
+        if query.choices:
+            return self.choice_prompt
+        return self.summary_prompt if query.form == "summary" else self.question_prompt
+
+    def message(self, query: Query, **fields: str) -> Prompt:
+        """Returns the message that asks the query; `fields` are those that it has of its own."""
+        known = {"question": query.text, "choices": letters(query.choices), "decline": self.decline_text()}
+        return filled(self.template(query), {**known, **fields})
+
+    def prompt(self, query: Query, text: str) -> Prompt:
+        """Returns the message for `query` over the document text `text`."""
+        return self.message(query, document=text)
+
+    def ask(
+        self, prompt: Prompt, query: Query, run: Run, *, ranking: Sequence[Hit] = (), context: Sequence[Span] = ()
+    ) -> Answer:
+        """Returns the generator's answer to `prompt`; a reply that is the decline word is marked as declined."""
+        request = self.request(prompt, query, run)
+        with run.step("answer", generator=self.generator) as facts:
+            [generation] = run.generator(self.generator).generate([request])
+            facts.update(self.noted(generation))
+        answer = run.answer(generation, ranking=ranking, context=context, finish=self.finish_of(generation))
+        # A step is in the trace when the outermost one has ended; who wraps this route looks at the answer before.
+        return replace(answer, trace=(*answer.trace, Step("answer", dict(facts))))
+
+    def request(self, prompt: Prompt, query: Query, run: Run) -> Request:
+        """Returns the one generation that is asked for."""
+        return Request(prompt, max_tokens=self.max_tokens(query), seed=run.seed_for("answer"))
+
+    def decline_text(self) -> str:
+        """Returns the sentence that offers the decline word; nothing where there is none."""
+        return DECLINE.replace("{word}", self.decline) if self.decline else ""
+
+    def declines(self, text: str) -> bool:
+        """Returns whether a reply is the word that declines to answer, whatever its case and signs."""
+        return self.decline is not None and _plain(text) == _plain(self.decline)
+
+    def finish_of(self, generation: Generation) -> Finish | None:
+        """Returns `declined` where the reply is the decline word, else None: the generation's own."""
+        return "declined" if self.declines(generation.text) else None
+
+    def noted(self, generation: Generation) -> dict[str, Any]:
+        """Returns what the trace tells of the reply."""
+        return {"finish": generation.finish}
+
+
+class Reading(Asking):
+    """A route that reads pieces of the documents in one call.
+
+    Attributes:
+        truncation: where text too long for the window is cut: `middle`, `head`, `tail`, or `refuse` to fail instead.
+    """
+
+    truncation: Truncation = "middle"
+
+    def read(
+        self,
+        query: Query,
+        documents: Sequence[Document],
+        run: Run,
+        *,
+        spans: Sequence[Span],
+        ranking: Sequence[Hit] = (),
+        limit: int | None = None,
+        least: Sequence[int] = (),
+    ) -> Answer:
+        """Returns the answer from `spans` in their order, cut to the window and to `limit` document tokens.
+
+        `least` are the places in `spans` to give up first; by default the longest span is cut first.
+        """
+        reader = run.generator(self.generator)
+        budget = Budget(self.max_tokens(query), self.truncation, limit, least)
+        fitted = fit(spans, documents, reader, lambda text: self.prompt(query, text), budget)
+        with run.step("read", pieces=len(fitted.context), dropped_tokens=fitted.dropped_tokens):
+            return self.ask(fitted.prompt, query, run, ranking=ranking, context=fitted.context)
+
+
+def whole(documents: Sequence[Document]) -> list[Span]:
+    """Returns one span for each document with any text, in order."""
+    return [Span(document.id, 0, len(document.text)) for document in documents if document.text]
+
+
+def _plain(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())

@@ -1,0 +1,92 @@
+"""What routes share around their calls: texts cut to fit a prompt, calls made together and noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ragvlc.core.data import Query
+from ragvlc.core.engines import Generation, Prompt, Reader, Request, Tokenizer
+from ragvlc.core.errors import WindowExceeded
+from ragvlc.core.run import Run
+
+__all__ = ["ask_all", "asked", "beginning", "fitted", "letters", "shared"]
+
+
+def letters(choices: Sequence[str]) -> str:
+    """Returns the options as lines `A. first`, `B. second`, ..."""
+    return "\n".join(f"{chr(ord('A') + place)}. {choice}" for place, choice in enumerate(choices))
+
+
+def asked(query: Query) -> str:
+    """Returns the question, with its options as lines with letters if it has any."""
+    return "\n".join((query.text, letters(query.choices))) if query.choices else query.text
+
+
+def beginning(text: str, tokens: int, tokenizer: Tokenizer) -> str:
+    """Returns the front of `text`, at most so many tokens; whole characters."""
+    while text and tokenizer.count(text) > tokens:  # a cut text may have more tokens than it had as a part
+        spans = tokenizer.spans(text)
+        end = spans[tokens - 1][1] if tokens > 0 else 0
+        text = text[: min(end, len(text) - 1)]
+    return text
+
+
+def shared(texts: Sequence[str], tokens: int, tokenizer: Tokenizer) -> list[str]:
+    """Returns the texts, the longest cut to one length, so that all have at most so many tokens together."""
+    sizes = [tokenizer.count(text) for text in texts]
+    if sum(sizes) <= tokens:
+        return list(texts)
+    left, bound = tokens, 0
+    for place, size in enumerate(sorted(sizes)):
+        bound = left // (len(sizes) - place)
+        if size > bound:
+            break
+        left -= size
+    return [
+        beginning(text, bound, tokenizer) if size > bound else text for text, size in zip(texts, sizes, strict=True)
+    ]
+
+
+def fitted(make: Callable[[str], Prompt], text: str, reader: Reader, *, window: int, max_tokens: int) -> Prompt:
+    """Returns `make(text)`, with the end of `text` cut off where the prompt and its reply exceed the window.
+
+    Raises:
+        WindowExceeded: if the prompt does not fit without any of the text.
+    """
+    prompt = make(text)
+    while (excess := len(reader.tokenizer.render(prompt)) + max_tokens - window) > 0:
+        if not text:
+            raise WindowExceeded(
+                f"instructions and question leave no room in a window of {window} with {max_tokens} tokens for the "
+                f"reply: {excess} too many."
+            )
+        text = beginning(text, max(0, reader.tokenizer.count(text) - excess), reader.tokenizer)
+        prompt = make(text)
+    return prompt
+
+
+def ask_all(
+    run: Run, role: str, requests: Sequence[Request], *, step: str, notes: Sequence[Mapping[str, Any]], keep: str = ""
+) -> list[Generation]:
+    """Returns the replies to requests that need nothing of each other, made in one call of the engine.
+
+    Args:
+        run: at work.
+        role: of the generator.
+        requests: what to ask.
+        step: name in the trace; below it stands a step `call` for each request.
+        notes: facts for each of these steps.
+        keep: name of the fact that takes the reply, for what is looked at later.
+    """
+    if not requests:
+        return []
+    with run.step(step, generator=role):
+        generations = run.generator(role).generate(requests)
+        for generation, facts in zip(generations, notes, strict=True):
+            usage = generation.usage
+            tokens = {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+            told = {keep: generation.text.strip()} if keep else {}
+            with run.step("call", **facts, **tokens, finish=generation.finish, **told):
+                pass  # the engine's work is charged to the step above
+    return generations

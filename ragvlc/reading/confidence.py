@@ -1,0 +1,72 @@
+"""How sure a model was of its answer: the log-probabilities of the answer's tokens, as deciles in the trace.
+
+A sum or a mean over tokens falls with the answer's length or hides its one doubtful token; quantiles do neither (Gupta
+et al. 2024, Language Model Cascades: Token-level Uncertainty and Beyond, arXiv 2404.10136). All eleven are kept, so
+that a rule on them can be chosen later, on stored answers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Query
+from ragvlc.core.engines import Generation, Prompt, Request
+from ragvlc.core.run import Run
+from ragvlc.reading.asking import Asking
+
+__all__ = ["FACT", "Confiding", "at_quantile", "deciles", "deciles_of"]
+
+FACT = "logprob_quantiles"
+"""Name of the fact: eleven numbers, the smallest first; none for an answer without tokens."""
+
+
+class Confiding(Asking):
+    """A route that asks once, and can tell how sure the model was.
+
+    Attributes:
+        logprobs: also ask for the log-probability of each token; their deciles stand in the trace. The generator must
+            have them: `transformers`, `vllm`, and most servers.
+    """
+
+    logprobs: bool = False
+
+    def request(self, prompt: Prompt, query: Query, run: Run) -> Request:
+        """Returns the one generation that is asked for."""
+        return replace(super().request(prompt, query, run), logprobs=self.logprobs)
+
+    def noted(self, generation: Generation) -> dict[str, Any]:
+        """Returns what the trace tells of the reply."""
+        facts = super().noted(generation)
+        if self.logprobs and generation.logprobs is not None:
+            facts[FACT] = deciles(generation.logprobs)
+        return facts
+
+
+def deciles(logprobs: Sequence[float]) -> list[float]:
+    """Returns the 0th, 10th ... 100th percentile, between neighbours in proportion; empty for no tokens."""
+    if not logprobs:
+        return []
+    ordered = sorted(max(float(value), -1e9) for value in logprobs)  # JSON knows no infinity
+    return [round(_between(ordered, part / 10 * (len(ordered) - 1)), 5) for part in range(11)]
+
+
+def deciles_of(answer: Answer) -> tuple[float, ...] | None:
+    """Returns the deciles that stand last in the answer's trace, or None where it has none."""
+    found = None
+    for fact in answer.facts(FACT):
+        found = tuple(float(value) for value in fact)
+    return found
+
+
+def at_quantile(found: Sequence[float], quantile: float) -> float:
+    """Returns the value at `quantile`, from 0 to 1, of eleven deciles, between neighbours in proportion."""
+    return _between(found, quantile * (len(found) - 1))
+
+
+def _between(ordered: Sequence[float], place: float) -> float:
+    low, high = math.floor(place), math.ceil(place)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)

@@ -1,0 +1,110 @@
+"""What routes share that hold two others: the first answers, and where its answer does not do, the second.
+
+They decide on a finished answer, live or stored, and both routes' work is on the bill.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from ragvlc.core.answer import Answer
+from ragvlc.core.component import Component
+from ragvlc.core.data import Document, Query
+from ragvlc.core.families import Route
+from ragvlc.core.run import Run
+
+__all__ = ["Outcome", "Verdict", "Wrapper", "held", "setting_of"]
+
+Outcome = Literal["kept", "replaced", "both_declined"]
+"""What became of a question: the first answer stood, the second took its place, or neither route gave one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a wrapper made of the first answer.
+
+    Attributes:
+        escalate: whether the second route is asked.
+        reason: in a few words.
+        signals: what it was decided on; scalars. A continuous one is called `score`: larger speaks for the second
+            route.
+    """
+
+    escalate: bool
+    reason: str
+    signals: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Wrapper(Route):
+    """A route that asks a second one where the first one's answer does not do.
+
+    Attributes:
+        first: answers every question.
+        then: answers again where the first answer does not do; the first one's text plays no part in it.
+    """
+
+    first: Route
+    then: Route
+
+    @model_validator(mode="after")
+    def _routes_can_be_held(self) -> Self:
+        wrong: list[str] = []
+        for name in ("first", "then"):
+            route = getattr(self, name)
+            if route.uses_gold:
+                wrong.append(f"{name}: {route.kind} reads the gold; a control answers alone.")
+            if route.ranks_only:
+                wrong.append(f"{name}: {route.kind} writes no answer.")
+        wrong += self.objections()
+        if wrong:
+            raise PydanticCustomError("several", "{text}", {"text": " ".join(wrong), "each": tuple(wrong)})
+        return self
+
+    def objections(self) -> list[str]:
+        """Returns what keeps these two routes from being used so; a sentence each."""
+        return []
+
+    @abstractmethod
+    def verdict(self, answer: Answer) -> Verdict:
+        """Returns whether the first answer does. Raises `EngineError` if it lacks what this is decided on."""
+
+    def outcome(self, verdict: Verdict, then: Answer | None) -> Outcome:
+        """Returns what became of the question, given the second answer where there is one."""
+        if not verdict.escalate:
+            return "kept"
+        return "both_declined" if self.both_declined(verdict, then) else "replaced"
+
+    def both_declined(self, verdict: Verdict, then: Answer | None) -> bool:  # noqa: ARG002 - most cannot tell
+        """Returns whether neither route gave an answer."""
+        return False
+
+    def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
+        """Returns the first answer, or the second, with the usage and time of all that was asked."""
+        with run.step("first", route=self.first.kind) as facts:
+            answer = self.first.answer(query, documents, run)
+            verdict = self.verdict(answer)
+            facts.update({"escalate": verdict.escalate, "verdict": verdict.reason, **verdict.signals})
+            if not verdict.escalate:
+                facts["outcome"] = self.outcome(verdict, None)
+        if not verdict.escalate:
+            return answer
+        with run.step("then", route=self.then.kind) as facts:
+            answer = self.then.answer(query, documents, run)
+            facts["outcome"] = self.outcome(verdict, answer)
+        return answer
+
+
+def held(kind: str, **settings: Any) -> Any:  # noqa: ANN401 - a field default that pydantic builds
+    """Returns the default of a field that holds a route: of that kind, with these settings."""
+    return Field(default={"kind": kind, **settings})
+
+
+def setting_of(part: Component, name: str) -> object:
+    """Returns a part's setting, or None where it has none of that name."""
+    return getattr(part, name) if name in type(part).model_fields else None

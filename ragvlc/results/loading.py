@@ -1,0 +1,347 @@
+"""Results read back from disk, as tables: what notebooks and reports work with. Opens no model and no data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from ragvlc.core.answer import Prediction
+from ragvlc.core.errors import ConfigError, StoreError, nearest
+from ragvlc.results.store import SweepStore
+from ragvlc.results.summary import stored_row_key, summarise
+from ragvlc.statistics import Difference, holm, paired_difference
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["CellResult", "Comparison", "SweepResults"]
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One cell as it stands on disk.
+
+    Attributes:
+        facts: key, name, pipeline (and all `pipelines` that come out equal), settings, dataset, repeat, seed, control,
+            latency, labels of metrics where `smaller_is_better`.
+        examples: what was asked, by id.
+        rows: what came back, by id.
+        complete: whether the cell is done.
+        metrics: column labels.
+    """
+
+    facts: Mapping[str, Any]
+    examples: Mapping[str, Mapping[str, Any]]
+    rows: Mapping[str, Prediction]
+    complete: bool
+    metrics: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Readable and unique within the sweep."""
+        return str(self.facts["name"])
+
+    @cached_property
+    def summary(self) -> Mapping[str, Any]:
+        """Counts, means with intervals, tokens and seconds; see `results.summary`."""
+        facts = self.facts
+        priced = {"prices": facts.get("prices"), "skipped": facts.get("skipped")}
+        return summarise(list(self.examples.values()), self.rows, self.metrics, **priced, cold=self.cold)
+
+    @property
+    def cold(self) -> bool:
+        """Whether its seconds are those of a question that comes alone."""
+        return self.facts.get("latency") == "cold"
+
+    @property
+    def control(self) -> bool:
+        """Whether it reads gold: a bound for the others, never a candidate."""
+        return bool(self.facts["control"])
+
+    def scores(self, metric: str) -> dict[str, float | None]:
+        """Returns a metric's score by example id."""
+        return {name: row.scores.get(metric) for name, row in self.rows.items()}
+
+    def mean(self, metric: str) -> float | None:
+        """Returns a metric's mean; None where no question has a score."""
+        found: float | None = self.summary["metrics"][metric]["mean"]
+        return found
+
+    def merit(self, metric: str) -> float | None:
+        """Returns a metric's mean so that more is better: with its sign changed where smaller values are better."""
+        mean = self.mean(metric)
+        return -mean if mean is not None and metric in self.facts.get("smaller_is_better", ()) else mean
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A cell against the baseline on one metric, over the questions that both answered or failed.
+
+    Attributes:
+        cell: name.
+        baseline: name of the cell compared with.
+        metric: label.
+        difference: mean of cell minus baseline.
+        low: bound of the 95 % interval, resampled by cluster.
+        high: bound of the 95 % interval.
+        p: two-sided sign-flip permutation test by cluster.
+        p_holm: corrected for all comparisons of this metric.
+        n: paired questions.
+        clusters: among them.
+        better: share of questions where the cell scores better: higher, or lower where smaller is better.
+        worse: share where it scores worse.
+    """
+
+    cell: str
+    baseline: str
+    metric: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    n: int
+    clusters: int
+    better: float
+    worse: float
+
+
+class SweepResults:
+    """A sweep's results.
+
+    Attributes:
+        folder: where they are.
+        cells: in the order of the plan.
+    """
+
+    def __init__(self, folder: Path, cells: Sequence[CellResult], baseline: str) -> None:
+        self.folder = folder
+        self.cells = tuple(cells)
+        self._baseline = baseline
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Returns the results in `runs/<sweep>`. Raises `StoreError` if there are none, or of another version."""
+        store = SweepStore(Path(folder))
+        found = store.cells()
+        try:
+            files = {file: _by_id(store.examples(file)) for file in dict.fromkeys(facts["examples"] for facts in found)}
+            cells = [_cell(store, facts, files[facts["examples"]]) for facts in found]
+            baseline = found[-1]["baseline"] if found else ""
+        except (KeyError, TypeError) as error:
+            raise StoreError(
+                f"{store.folder}: written by another version of ragvlc ({error!r}). Run the experiment again."
+            ) from error
+        return cls(store.folder, cells, baseline)
+
+    @property
+    def name(self) -> str:
+        """The sweep's name."""
+        return self.folder.resolve().name
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metric columns."""
+        return self.cells[0].metrics if self.cells else ()
+
+    @property
+    def resolved(self) -> str:
+        """The sweep as it was last run: YAML with every default filled in. Raises `StoreError`."""
+        file = self.folder / "sweep.yaml"
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{file}: cannot be read: {error}") from error
+
+    def metric(self, label: str | None = None) -> str:
+        """Returns `label` if it is a metric here, and the first one for None. Raises `ConfigError`."""
+        if label is None and self.metrics:
+            return self.metrics[0]
+        if label is None or label not in self.metrics:
+            known = list(self.metrics)
+            raise ConfigError(f"{self.name} has no metric '{label}'. Known: {known}.{nearest(label or '', known)}")
+        return label
+
+    def cell(self, name: str) -> CellResult:
+        """Returns the cell of that name, or the only cell of the pipeline of that name. Raises `ConfigError`."""
+        own = [cell for cell in self.cells if cell.name == name]
+        found = own or [cell for cell in self.cells if name in cell.facts["pipelines"]]
+        if len(found) == 1:
+            return found[0]
+        known = [cell.name for cell in found or self.cells]
+        problem = "is the pipeline of several cells" if found else f"is no cell of {self.name}"
+        raise ConfigError(f"'{name}' {problem}. Known: {known}.{'' if found else nearest(name, known)}")
+
+    def by_dataset(self) -> dict[str, tuple[CellResult, ...]]:
+        """Returns the cells over each data set, under names that tell the data sets apart.
+
+        Scores over different data sets are different quantities: nothing should rank them together.
+        """
+        groups: dict[str, list[CellResult]] = {}
+        for cell in self.cells:
+            groups.setdefault(cell.facts["examples"], []).append(cell)
+        named: dict[str, tuple[CellResult, ...]] = {}
+        for cells in groups.values():
+            label = name = _dataset_words(cells[0], alone=len(groups) == 1)
+            number = 1
+            while name in named:
+                number += 1
+                name = f"{label} ({number})"
+            named[name] = tuple(cells)
+        return named
+
+    def frame(self) -> pd.DataFrame:
+        """Returns one row for each cell and question: settings, answer, scores, tokens, seconds, tags."""
+        import pandas as pd
+
+        return pd.DataFrame([_row(cell, name, row) for cell in self.cells for name, row in cell.rows.items()])
+
+    def table(self) -> pd.DataFrame:
+        """Returns one row for each cell: settings, mean and bounds of every metric, tokens, seconds, counts."""
+        import pandas as pd
+
+        rows = []
+        for cell in self.cells:
+            row: dict[str, Any] = {"cell": cell.name, "pipeline": cell.facts["pipeline"], **cell.facts["settings"]}
+            for label, figures in cell.summary["metrics"].items():
+                row |= {label: figures["mean"], f"{label}_low": figures["low"], f"{label}_high": figures["high"]}
+            rows.append(row | {name: value for name, value in cell.summary.items() if name != "metrics"})
+        return pd.DataFrame(rows)
+
+    def compare(self, baseline: str | None = None) -> pd.DataFrame:
+        """Returns every cell against the baseline on every metric, as a table of `Comparison` fields."""
+        import dataclasses
+
+        import pandas as pd
+
+        columns = [field.name for field in dataclasses.fields(Comparison)]
+        return pd.DataFrame([dataclasses.asdict(one) for one in self.comparisons(baseline)], columns=columns)
+
+    def comparisons(self, baseline: str | None = None) -> list[Comparison]:
+        """Returns every cell against the baseline on every metric.
+
+        Args:
+            baseline: a pipeline's or a cell's name; the sweep's own baseline by default. Where the pipeline has
+                several cells, each other cell is compared with the one whose data set and settings agree most with
+                its own; where there are no others, with the first one over the same data set.
+
+        Raises:
+            ConfigError: if nothing has that name.
+        """
+        wanted = baseline or self._baseline
+        bases = [cell for cell in self.cells if wanted in (*cell.facts["pipelines"], cell.name)]
+        if not bases:
+            known = sorted({name for cell in self.cells for name in (*cell.facts["pipelines"], cell.name)})
+            raise ConfigError(f"no cell of {self.name} is called '{wanted}'. Known: {known}.{nearest(wanted, known)}")
+        others = [cell for cell in self.cells if cell not in bases]
+        pairs = [(cell, _agreeing(bases, cell)) for cell in others] or [(cell, _first(bases, cell)) for cell in bases]
+        pairs = [(cell, base) for cell, base in pairs if cell is not base]
+        return [one for metric in self.metrics for one in _compared(metric, pairs)]
+
+
+def _by_id(examples: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {one["id"]: one for one in examples}
+
+
+def _cell(store: SweepStore, facts: Mapping[str, Any], examples: Mapping[str, Mapping[str, Any]]) -> CellResult:
+    cell = store.cell(facts["key"])
+    rows = _standing(cell.load(), examples, control=facts["control"])
+    summary = cell.summary()
+    complete = summary is not None and len(rows) == len(examples) - summary.get("left_out", 0)  # by a replay
+    return CellResult(facts, examples, rows, complete, tuple(facts["metrics"]))
+
+
+def _dataset_words(cell: CellResult, *, alone: bool) -> str:
+    """Returns a data set's name and, unless it is the only one, its settings on axes."""
+    words = [str(cell.facts["dataset"])]
+    if not alone:
+        settings = cell.facts["settings"].items()
+        words += [f"{path.removeprefix('dataset.')}={value}" for path, value in settings if path.startswith("dataset.")]
+    return " ".join(words)
+
+
+def _standing(
+    rows: Mapping[str, Prediction], examples: Mapping[str, Mapping[str, Any]], *, control: bool
+) -> dict[str, Prediction]:
+    """Returns the rows that belong to the questions as they were last asked, in their order."""
+    return {
+        name: row
+        for name, facts in examples.items()
+        if (row := rows.get(name)) and row.example_key == stored_row_key(facts, control=control)
+    }
+
+
+def _first(bases: Sequence[CellResult], cell: CellResult) -> CellResult:
+    return next(base for base in bases if base.facts["examples"] == cell.facts["examples"])
+
+
+def _agreeing(bases: Sequence[CellResult], cell: CellResult) -> CellResult:
+    def agreement(base: CellResult) -> int:
+        mine, theirs = cell.facts["settings"], base.facts["settings"]
+        same = sum(bool(theirs.get(path) == value) for path, value in mine.items())
+        same_data = base.facts["examples"] == cell.facts["examples"]
+        return 1000 * int(same_data) + 2 * same + int(base.facts["repeat"] == cell.facts["repeat"])
+
+    return max(bases, key=agreement)
+
+
+def _compared(metric: str, pairs: Sequence[tuple[CellResult, CellResult]]) -> list[Comparison]:
+    differences = []
+    for cell, base in pairs:
+        clusters = {name: facts["cluster"] for name, facts in cell.examples.items()}
+        differences.append(paired_difference(cell.scores(metric), base.scores(metric), clusters))
+    corrected = holm([difference.p for difference in differences])
+    return [
+        Comparison(
+            cell.name,
+            base.name,
+            metric,
+            one.mean,
+            one.low,
+            one.high,
+            one.p,
+            p_holm,
+            one.n,
+            one.clusters,
+            *_better_and_worse(cell, metric, one),
+        )
+        for (cell, base), one, p_holm in zip(pairs, differences, corrected, strict=True)
+    ]
+
+
+def _better_and_worse(cell: CellResult, metric: str, one: Difference) -> tuple[float, float]:
+    smaller = metric in cell.facts.get("smaller_is_better", ())
+    return (one.worse, one.better) if smaller else (one.better, one.worse)
+
+
+def _row(cell: CellResult, name: str, row: Prediction) -> dict[str, Any]:
+    facts, answer = cell.examples[name], row.answer
+    found: dict[str, Any] = {
+        "cell": cell.name,
+        "pipeline": cell.facts["pipeline"],
+        **cell.facts["settings"],
+        "id": name,
+        "question": facts["question"],
+        "references": tuple(facts["references"]),
+        "cluster": facts["cluster"],
+        "task": facts["task"],
+        "answer": answer.text if answer else None,
+        "route": answer.route if answer else None,
+        "finish": answer.finish if answer else None,
+        "failure": row.failure.message if row.failure else None,
+        **{label: row.scores.get(label) for label in cell.metrics},
+        "flags": row.flags,
+    }
+    if answer:
+        found |= {
+            "prompt_tokens": answer.usage.prompt_tokens,
+            "completion_tokens": answer.usage.completion_tokens,
+            "dropped_tokens": answer.dropped_tokens,
+            "engine_seconds": answer.timing.engine_seconds,
+            "search_seconds": answer.timing.phases.get("search", 0.0),
+            "reused": answer.reused,
+        }
+    return found | {f"tag_{tag}": value for tag, value in facts["tags"].items()}

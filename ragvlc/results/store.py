@@ -1,0 +1,166 @@
+"""Results on disk, the truth of a sweep: append-only rows, torn lines owed again, summaries replaced whole.
+
+runs/<sweep>/sweep.yaml                  the sweep as it was last run, resolved
+runs/<sweep>/cells.json                  its cells in order: key, name, pipeline, settings
+runs/<sweep>/<key>/resolved.yaml         the cell's pipeline and data set
+runs/<sweep>/<key>/predictions.jsonl     one line a question, the last of an id wins
+runs/<sweep>/<key>/summary.json          written last: its presence means done
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from ragvlc.core.answer import Prediction
+from ragvlc.core.errors import StoreError
+from ragvlc.memo.disk import write_whole
+from ragvlc.results.rows import from_row, to_row
+
+__all__ = ["CellStore", "SweepStore"]
+
+log = logging.getLogger("ragvlc")
+
+_ROW = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+class CellStore:
+    """One cell's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._rows = folder / "predictions.jsonl"
+        self._name = str(self._rows)
+        self._lock = threading.Lock()
+
+    def load(self) -> dict[str, Prediction]:
+        """Returns the last row of every example id. A torn last line is left out, so its example is owed again."""
+        rows: dict[str, Prediction] = {}
+        if not self._rows.exists():
+            return rows
+        with self._rows.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    prediction = from_row(json.loads(line.decode("utf-8", "surrogatepass")))
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    raise StoreError(
+                        f"{self._rows} line {number}: not a row of this version: {error!r}. "
+                        "Move the folder away to ask again."
+                    ) from error
+                rows[prediction.example_id] = prediction
+        return rows
+
+    def mend(self) -> None:
+        """Cuts a torn last line off, so that rows can be appended."""
+        if not self._rows.exists():
+            return
+        with self._rows.open("rb+") as file:
+            size = file.seek(0, os.SEEK_END)
+            end = size
+            while end:
+                start = max(0, end - 65536)
+                file.seek(start)
+                newline = file.read(end - start).rfind(b"\n")
+                if newline >= 0:
+                    end = start + newline + 1
+                    break
+                end = start
+            if end < size:
+                log.warning("%s: a torn line is dropped; its question is asked again", self._rows)
+                file.truncate(end)
+
+    def append(self, prediction: Prediction) -> None:
+        """Appends a row and flushes it."""
+        line = _ROW.encode(to_row(prediction)).encode("utf-8", "surrogatepass") + b"\n"
+        with self._lock, open(self._name, "ab", buffering=0) as file:  # noqa: PTH123 - for every row
+            file.write(line)
+
+    def summary(self) -> dict[str, Any] | None:
+        """Returns the summary, or None while the cell is not done."""
+        found: dict[str, Any] | None = _read_json(self.folder / "summary.json")
+        return found
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Marks the cell as done."""
+        write_whole(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
+
+    def reopen(self, resolved: str) -> None:
+        """Makes the folder ready for rows: not done, its settings written, no torn line."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "summary.json").unlink(missing_ok=True)
+        write_whole(self.folder / "resolved.yaml", resolved.encode())
+        self.mend()
+
+
+class SweepStore:
+    """One sweep's folder; one process at a time runs in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = FileLock(str(folder / ".lock"), timeout=0)
+
+    def __enter__(self) -> Self:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except Timeout as error:
+            raise StoreError(
+                f"{self.folder}: another process is running this sweep. Wait for it, or write elsewhere with --runs."
+            ) from error
+        except OSError as error:
+            raise StoreError(f"{self.folder}: cannot be written: {error}") from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._lock.release()
+
+    def cell(self, key: str) -> CellStore:
+        """Returns the folder of a cell."""
+        return CellStore(self.folder / key)
+
+    def write_examples(self, key: str, examples: Sequence[Mapping[str, Any]]) -> str:
+        """Writes what was asked of one data set and returns the file's name."""
+        name = f"examples-{key[:16]}.jsonl"
+        lines = [json.dumps(dict(example), ensure_ascii=True) + "\n" for example in examples]
+        write_whole(self.folder / name, "".join(lines).encode())
+        return name
+
+    def examples(self, name: str) -> list[dict[str, Any]]:
+        """Returns what `write_examples` wrote."""
+        try:
+            return [json.loads(line) for line in (self.folder / name).read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{self.folder / name}: cannot be read: {error}") from error
+
+    def write_cells(self, resolved: str, cells: Sequence[Mapping[str, Any]]) -> None:
+        """Writes what the sweep consists of."""
+        write_whole(self.folder / "sweep.yaml", resolved.encode())
+        write_whole(self.folder / "cells.json", json.dumps(list(cells), indent=1, ensure_ascii=False).encode())
+
+    def cells(self) -> list[dict[str, Any]]:
+        """Returns what the sweep consists of. Raises `StoreError` if this is no results folder."""
+        found = _read_json(self.folder / "cells.json")
+        if not isinstance(found, list):
+            raise StoreError(f"{self.folder}: no results here (cells.json is missing). Run: ragvlc run EXPERIMENT")
+        return found
+
+
+def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise StoreError(f"{path}: not JSON: {error}") from error
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error

@@ -1,0 +1,235 @@
+"""What a cell's rows add up to. Every answer is charged as if its cell ran alone; what sharing saved is shown apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, median, quantiles
+from typing import Any
+
+from ragvlc.core.answer import Answer, Prediction
+from ragvlc.core.data import Example, content_key, documents_key
+from ragvlc.core.families import Price
+from ragvlc.core.records import bound_name, score_name
+from ragvlc.results.attention import telemetry
+from ragvlc.results.speculation import figures_of, speculation_of
+from ragvlc.statistics import mean_interval
+
+MANY = 100
+
+__all__ = ["example_facts", "metric_values", "stored_row_key", "summarise"]
+
+
+def example_facts(example: Example) -> dict[str, Any]:
+    """Returns what a results folder keeps of an example: everything but the documents' texts.
+
+    Of a large collection only the documents with something about the answer are named.
+    """
+    shown = example.documents
+    if len(shown) > MANY:
+        named = {*example.relevant, *(span.document_id for span in example.evidence)}
+        shown = tuple(document for document in shown if document.id in named)
+    return {
+        "id": example.id,
+        "key": example.key,
+        "gold_key": example.gold_key,
+        "question": example.query.text,
+        "choices": list(example.query.choices),
+        "references": list(example.references),
+        "unanswerable": example.unanswerable,
+        "documents": [document.id for document in shown],
+        "characters": [len(document.text) for document in shown],
+        "document_count": len(example.documents),
+        "group": documents_key(example.documents)[:16],
+        "evidence": [[span.document_id, span.start, span.end] for span in example.evidence],
+        "cluster": example.cluster,
+        "task": example.task,
+        "tags": dict(example.tags),
+    }
+
+
+def stored_row_key(facts: Mapping[str, Any], *, control: bool) -> str:
+    """Returns `Asked.row_key` from what a results folder keeps of an example."""
+    return content_key([facts["key"], facts["gold_key"]]) if control else str(facts["key"])
+
+
+def summarise(
+    examples: Sequence[Mapping[str, Any]],
+    rows: Mapping[str, Prediction],
+    labels: Iterable[str],
+    *,
+    prices: Mapping[str, Mapping[str, Any]] | None = None,
+    skipped: Mapping[str, int] | None = None,
+    cold: bool = False,
+) -> dict[str, Any]:
+    """Returns counts, means with 95 % intervals (resampled by cluster), tokens and seconds of a cell.
+
+    Args:
+        examples: facts of what was to be asked.
+        rows: by example id; rows of examples that changed since are left out.
+        labels: metric columns.
+        prices: of the generators, by role.
+        skipped: questions that the data set left out, by reason.
+        cold: whether the seconds are those of questions alone: then there are percentiles of them.
+    """
+    here = [one for one in examples if one["id"] in rows]
+    found = {one["id"]: rows[one["id"]] for one in here}
+    clusters = [one["cluster"] for one in here]
+    answers = [row.answer for row in found.values() if row.answer is not None]
+    metrics = {}
+    for label in labels:
+        interval = mean_interval([row.scores.get(label) for row in found.values()], clusters)
+        metrics[label] = {"mean": interval.mean, "low": interval.low, "high": interval.high, "n": interval.n}
+    flags = [flag for row in found.values() for flag in row.flags]
+    return {
+        "questions": len(examples),
+        "answered": len(answers),
+        "failed": sum(row.failure is not None for row in found.values()),
+        "truncated": sum(answer.dropped_tokens > 0 for answer in answers),
+        "unparsed": flags.count("unparsed"),
+        "flags": dict(Counter(flags)),
+        "declined": sum(answer.finish == "declined" for answer in answers),
+        "cut_short": sum(answer.finish == "length" for answer in answers),
+        "reused": sum(answer.reused for answer in answers),
+        "clusters": len(set(clusters)),
+        "skipped": sum((skipped or {}).values()),
+        "metrics": metrics,
+        **_costs(answers),
+        **_agents(answers),
+        **_shared_prefixes(
+            [(one.get("group", one["id"]), found[one["id"]].answer) for one in examples if one["id"] in found]
+        ),
+        **(_latency(answers) if cold else {}),
+        **({} if (drafts := speculation_of(answers)) is None else figures_of(drafts)),
+        "cost": _cost(answers, prices or {}),
+        "scoring_tokens": sum(row.scoring.prompt_tokens + row.scoring.completion_tokens for row in found.values()),
+    }
+
+
+def _costs(answers: Sequence[Answer]) -> dict[str, Any]:
+    first = [found for answer in answers if (found := answer.timing.first_token_seconds) is not None]
+    indexes = {
+        step.facts["index"]: step.facts["index_seconds"]
+        for answer in answers
+        for root in answer.trace
+        for step in root.walk()
+        if "index_seconds" in step.facts
+    }
+    return {
+        "prompt_tokens": _mean([answer.usage.prompt_tokens for answer in answers]),
+        "completion_tokens": _mean([answer.usage.completion_tokens for answer in answers]),
+        "calls": _mean([answer.usage.calls for answer in answers]),
+        "dropped_tokens": _mean([answer.dropped_tokens for answer in answers]),
+        "queue_seconds": _mean([answer.timing.queue_seconds for answer in answers]),
+        "search_seconds": _mean([answer.timing.phases.get("search", 0.0) for answer in answers]),
+        "first_token_seconds": _mean(first),
+        "index_seconds": sum(indexes.values()),
+        "indexes": len(indexes),
+        "engine_seconds_total": sum(answer.timing.engine_seconds for answer in answers),
+        "engine_seconds_reused": sum(answer.timing.engine_seconds for answer in answers if answer.reused),
+        "process_bytes": max((answer.memory.get("process", 0) for answer in answers), default=0),
+        "device_bytes": max((answer.memory.get("device", 0) for answer in answers), default=0),
+    }
+
+
+def _agents(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Returns what the agents of a question did, on average; nothing for a cell without any."""
+    told = [telemetry(answer) for answer in answers]
+    if not any(one.agents for one in told):
+        return {}
+    pairs = [one.pairs for one in told if one.pairs is not None]
+    return {
+        "agents": fmean(one.agents for one in told),
+        "paths": fmean(one.paths for one in told),
+        "prompt_tokens_per_call": fmean(one.prompt_tokens_per_call for one in told),
+        "completion_tokens_per_call": fmean(one.tokens_per_call for one in told),
+        "attention_pairs": fmean(pairs) if len(pairs) == len(told) else None,
+    }
+
+
+def _shared_prefixes(rows: Sequence[tuple[str, Answer | None]]) -> dict[str, Any]:
+    """Returns cached tokens and seconds in the engine as if the cell had run alone, and what it owes to other cells.
+
+    Some question of a cell must compute the beginning that its prompts over the same documents share. Where none has,
+    another cell has: the longest such beginning is charged here, once. Answers of several calls are left as they are:
+    which of their calls found what cannot be told from their sum.
+    """
+    answers = [answer for _, answer in rows if answer is not None]
+    by_group: dict[str, list[Answer]] = {}
+    for group, answer in rows:
+        if answer is not None and answer.usage.calls == 1:
+            by_group.setdefault(group, []).append(answer)
+    owed = [
+        max(group, key=lambda answer: answer.usage.cached_tokens)
+        for group in by_group.values()
+        if all(answer.usage.cached_tokens for answer in group)
+    ]
+    tokens = sum(answer.usage.cached_tokens for answer in owed)
+    seconds = sum(answer.timing.phases.get("saved", 0.0) for answer in owed)
+    saved = sum(answer.timing.phases.get("saved", 0.0) for answer in answers)
+    n = len(answers) or 1
+    return {
+        "cached_tokens": (sum(answer.usage.cached_tokens for answer in answers) - tokens) / n if answers else None,
+        "engine_seconds": (sum(answer.timing.engine_seconds for answer in answers) + seconds) / n if answers else None,
+        "prefix_seconds_saved": saved - seconds,
+        "prefix_seconds_owed": seconds,
+    }
+
+
+def _latency(answers: Sequence[Answer]) -> dict[str, float]:
+    """Returns the median and the 95th percentile of the seconds to the first token and to the whole answer.
+
+    The whole is search, reranking and the engine; making an index is not in it.
+    """
+    phases = ("search", "rerank")
+    whole = [
+        answer.timing.engine_seconds + sum(answer.timing.phases.get(name, 0.0) for name in phases) for answer in answers
+    ]
+    first = [answer.timing.first_token_seconds for answer in answers if answer.timing.first_token_seconds is not None]
+    found = {}
+    for name, seconds in (("first_token", first), ("answer", whole)):
+        if seconds:
+            found[f"cold_{name}_seconds_median"] = median(seconds)
+            twice = seconds * 2 if len(seconds) == 1 else seconds  # one alone has no quantiles
+            found[f"cold_{name}_seconds_p95"] = quantiles(twice, n=20, method="inclusive")[-1]
+    return found
+
+
+def _cost(answers: Sequence[Answer], prices: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """Returns the mean money of an answer; None unless every model asked has a price."""
+    known = {role: Price.model_validate(price) for role, price in prices.items()}
+    unknown = (not answer.bills or not set(answer.bills) <= set(known) for answer in answers)
+    if not answers or any(unknown):
+        return None
+    return fmean(sum(known[role].of(usage) for role, usage in answer.bills.items()) for answer in answers)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None
+
+
+def metric_values(summary: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the figures of a summary as flat names and numbers, for a tracker.
+
+    Names are `group/name`, because MLflow shows a section for each group. It sorts them by the alphabet and puts what
+    has no group last, so these come in the order in which they are read: `score/`, `score/high/` and `score/low/` (its
+    bounds), `seconds/`, `speculation/`, `spend/` (money, memory), `tokens/` and `totals/`.
+    """
+    flat: dict[str, float] = {}
+    for label, figures in summary["metrics"].items():
+        places = {"mean": score_name(label), "low": bound_name(label, "low"), "high": bound_name(label, "high")}
+        flat |= {place: float(figures[name]) for name, place in places.items() if figures[name] is not None}
+    for name, value in summary.items():
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            flat[f"{_group(name)}/{name.removeprefix('speculation_')}"] = float(value)
+    return flat
+
+
+def _group(name: str) -> str:
+    if name.startswith("speculation_"):
+        return "speculation"
+    if "_seconds" in name:
+        return "seconds"
+    if name.endswith(("_tokens", "_tokens_per_call")) or name in {"calls", "agents", "paths", "attention_pairs"}:
+        return "tokens"
+    return "spend" if name == "cost" or name.endswith("_bytes") else "totals"

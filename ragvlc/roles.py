@@ -1,0 +1,35 @@
+"""The models of a pipeline by role, and the keys of parts that name roles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ragvlc.core.component import Component
+from ragvlc.core.data import content_key
+from ragvlc.core.families import Embedder, Generator
+
+__all__ = ["Models"]
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models of a pipeline by role."""
+
+    generators: Mapping[str, Generator]
+    embedders: Mapping[str, Embedder]
+    _keys: dict[tuple[int, str], tuple[str, Component]] = field(default_factory=dict, repr=False, compare=False)
+
+    def key_of(self, part: Component, *, leaving_out: str = "") -> str:
+        """Hash of a part together with the models behind the roles it names; one field may be left out."""
+        place = id(part), leaving_out
+        if place not in self._keys:
+            self._keys[place] = self._key_of(part, leaving_out), part  # the part too: its id must stay its own
+        return self._keys[place][0]
+
+    def _key_of(self, part: Component, leaving_out: str) -> str:
+        facts = part.key_facts()
+        facts["fields"].pop(leaving_out, None)
+        tables: dict[str, Mapping[str, Component]] = {"generators": self.generators, "embedders": self.embedders}
+        models = {f"{table}.{name}": tables[table][name].key for table, name, _ in sorted(part.roles())}
+        return content_key([facts, models])

@@ -1,0 +1,1 @@
+"""What routers are built from: question classes, features, lengths, declared metadata, learned rules."""
