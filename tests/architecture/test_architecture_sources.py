@@ -131,20 +131,8 @@ def test_no_import_is_relative() -> None:
     "counted",
     [
         "run-time imports",
-        pytest.param(
-            "... and for typing",
-            marks=pytest.mark.xfail(
-                strict=True, raises=AssertionError, reason="sweep and analysis, core's protocols, decoding sessions"
-            ),
-        ),
-        pytest.param(
-            "... and in functions",
-            marks=pytest.mark.xfail(
-                strict=True,
-                raises=AssertionError,
-                reason="those for typing, and the pipeline with its LangChain wrapper",
-            ),
-        ),
+        "... and for typing",
+        "... and in functions",
     ],
 )
 def test_no_import_goes_in_a_circle(counted: str) -> None:
@@ -153,7 +141,6 @@ def test_no_import_goes_in_a_circle(counted: str) -> None:
     assert house.circles(graph) == []
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="47 imports of another folder's private modules")
 def test_no_private_module_is_imported_from_another_folder() -> None:
     assert house.private_imports(HOUSE) == []
 
