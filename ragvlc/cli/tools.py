@@ -74,18 +74,14 @@ def schema(
     folder: Annotated[Path, typer.Argument(help="Where the files go.")] = Path("schema"),
 ) -> None:
     """Write the JSON Schemas of pipeline, experiment and replay files, for editors that complete and check YAML."""
-    from ragvlc import schema as schemas
+    from ragvlc.schema import PARTS, schemas, text_of
 
-    made = {
-        "pipeline": schemas.pipeline_schema,
-        "experiment": schemas.experiment_schema,
-        "replay": schemas.replay_schema,
-    }
-    for name, make in made.items():
-        path = folder / f"{name}.json"
+    for name, made in schemas().items():
+        path = folder / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(schemas.text_of(make()), encoding="utf-8")
+            path.write_text(text_of(made), encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written: {error}") from error
-        out().print(f"{path}    first line of a {name} file: # yaml-language-server: $schema={path.resolve()}")
+        line = f"first line of {path.stem} files: # yaml-language-server: $schema={path.resolve()}"
+        out().print(f"{path}    {'all kinds, for the other files, which refer to it' if name == PARTS else line}")

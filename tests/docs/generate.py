@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ragvlc.schema import experiment_schema, kinds_table, pipeline_schema, replay_schema, text_of
+from ragvlc.schema import kinds_table, schemas, text_of
 
 ROOT = Path(__file__).parents[2]
 TABLE = re.compile(r"\| family \| kinds \|\n(?:\|.*\n)+")
@@ -16,9 +16,7 @@ def generated() -> dict[Path, str]:
     readme = ROOT / "README.md"
     return {
         readme: TABLE.sub(lambda _: kinds_table() + "\n", readme.read_text(encoding="utf-8")),
-        ROOT / "schema" / "pipeline.json": text_of(pipeline_schema()),
-        ROOT / "schema" / "experiment.json": text_of(experiment_schema()),
-        ROOT / "schema" / "replay.json": text_of(replay_schema()),
+        **{ROOT / "schema" / name: text_of(schema) for name, schema in schemas().items()},
     }
 
 
