@@ -87,7 +87,7 @@ def test_a_metric_that_raises_is_named_wherever_results_are_read_and_mending_it_
     expected = [
         "full: complete, 9 of 9 questions asked failed.",
         "  9 x ZeroDivisionError (score): metric outside_parts:Ratio: division by zero (first: toy-height)",
-        f"  Mend the metric, then score again with `ragvlc score`; answers are kept. {IN_FULL}",
+        f"  Mend the metric, then score again with `ragvlc score`; no question is asked again. {IN_FULL}",
     ]
     assert why(said, "full") == expected
     for command in ("score", "report", "show"):
@@ -186,3 +186,9 @@ def test_nothing_is_said_where_nothing_failed(ragvlc: Cli) -> None:
     assert said.code == 0
     for one in (said, *(ragvlc(command, "sweep.yaml") for command in ("report", "show", "score"))):
         assert "asked failed" not in one.out
+
+
+def test_a_narrow_terminal_breaks_no_command(ragvlc: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    said = ragvlc("run", experiment({"full": raising()}, max_failures=1))
+    assert why(said, "full")[-1].endswith(IN_FULL.replace("height", "price"))

@@ -120,7 +120,7 @@ def print_failures(results: Results, status: Mapping[str, str] | None = None) ->
     from ragvlc.analysis.failures import failure_lines
 
     for line in failure_lines(results, status):
-        out().print(line)
+        out().print(line, soft_wrap=True)  # a command that is broken into lines cannot be copied
 
 
 def files_of(results: Results) -> dict[str, Path]:
