@@ -87,7 +87,7 @@ def test_a_metric_that_raises_is_named_wherever_results_are_read_and_mending_it_
     expected = [
         "full: complete, 9 of 9 questions asked failed.",
         "  9 x ZeroDivisionError (score): metric outside_parts:Ratio: division by zero (first: toy-height)",
-        f"  Mend the metric, then score again with `ragvlc score`; no question is asked again. {IN_FULL}",
+        f"  Mend the metric, then score again with `ragvlc score`; stored answers are used. {IN_FULL}",
     ]
     assert why(said, "full") == expected
     for command in ("score", "report", "show"):

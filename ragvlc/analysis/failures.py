@@ -84,7 +84,7 @@ class FailedCells:
             return "Transient: run the experiment again."
         if all(stage == "score" for stage in lasting):
             again = "score again with `ragvlc score`" if self.status == "complete" else "run the experiment again"
-            return f"Mend the metric, then {again}; no question is asked again."
+            return f"Mend the metric, then {again}; stored answers are used."
         if len(lasting) == len(self.reasons):
             return "Mend the cause, then run the experiment again with --retry failed."
         return "Run the experiment again for what is transient; for the rest, mend the cause and add --retry failed."
