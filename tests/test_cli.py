@@ -159,9 +159,11 @@ def test_a_stopped_cell_is_status_1_and_says_what_to_do(ragvlc: Cli) -> None:
     sweep = SWEEP | {"pipelines": {"full": flaky("ferry|lighthouse"), "rag": RAG}, "axes": {}}
     said = ragvlc("run", write("sweep.yaml", sweep))
     assert said.code == 1
-    assert re.search(r"^full: stopped.*max_failures.*ragvlc show.*--retry failed", said.out, re.MULTILINE)
+    assert re.search(
+        r"^full: stopped.*max_failures.*\n.*on purpose.*\n.*--retry failed.*ragvlc show", said.out, re.MULTILINE
+    )
     assert "full (not complete)" in said.out
-    assert "failed: this prompt fails on purpose" in ragvlc("show", "sweep.yaml", "--question", "toy-height").out
+    assert "(generate): this prompt fails on purpose" in ragvlc("show", "sweep.yaml", "--question", "toy-height").out
     assert ragvlc("run", "sweep.yaml", "--retry", "failed").code == 1
 
 
@@ -169,7 +171,9 @@ def test_a_passing_failure_is_status_1_and_says_to_run_again(ragvlc: Cli) -> Non
     sweep = SWEEP | {"pipelines": {"full": flaky("fog", transient=True)}, "axes": {}, "max_failures": 0.5}
     said = ragvlc("run", write("sweep.yaml", sweep))
     assert said.code == 1
-    assert re.search(r"^full: .*passing reason.*again", said.out, re.MULTILINE)
+    assert re.search(
+        r"^full: not complete.*\n.*on purpose.*transient.*\n  Transient: run .*again", said.out, re.MULTILINE
+    )
 
 
 def test_a_tracker_that_is_away_costs_no_result_but_is_told(ragvlc: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis.agents import agents
 from ragvlc.analysis.breakdowns import Breakdown, by_position, by_tag, by_task, disagreements, tags
 from ragvlc.analysis.by_length import length_tables
+from ragvlc.analysis.failures import failed_cells, said
 from ragvlc.analysis.passages import Passage, passages
 from ragvlc.analysis.reading import reading_cost
 from ragvlc.analysis.routing import routing_reports, routing_tables
@@ -86,14 +87,13 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Questions of a cell that failed alike."""
+    """Questions that failed alike, in cells that failed of the same causes."""
 
-    cell: str
-    stage: str
-    type: str
-    message: str
-    example: str
+    cells: str
     count: int
+    text: str
+    example: str
+    advice: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +107,6 @@ class Truncated:
     most: str
     cut: str
     whole: str
-
-
-@dataclass(slots=True)
-class _Count:
-    example: str
-    number: int = field(default=0)
 
 
 def compared(results: SweepResults) -> str:
@@ -129,9 +123,10 @@ def compared(results: SweepResults) -> str:
 
 
 def incomplete(results: SweepResults) -> list[str]:
-    """Returns a warning for each cell that still owes answers."""
+    """Returns a warning for each cell that lacks answers."""
     return [
-        f"{cell.name} is not complete: {len(cell.rows)} of {len(cell.examples)} questions. Run the sweep again."
+        f"{cell.name} is not complete: {len(cell.rows)} of {len(cell.examples)} questions. "
+        + (f"{failed:,} failed: see Failures." if (failed := cell.summary["failed"]) else "Run the sweep again.")
         for cell in results.cells
         if not cell.complete
     ]
@@ -206,16 +201,12 @@ def disputes(results: SweepResults, texts: Mapping[str, str] | None) -> list[Dis
 
 
 def failures(results: SweepResults) -> list[Failed]:
-    """Returns what went wrong, by cell and kind, most frequent first."""
-    counts: dict[tuple[str, str, str, str], _Count] = {}
-    for cell in results.cells:
-        for name, row in cell.rows.items():
-            if row.failure is not None:
-                message = row.failure.message
-                short = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]} ..."
-                key = (cell.name, row.failure.stage, row.failure.type, short)
-                counts.setdefault(key, _Count(name)).number += 1
-    found = [Failed(*key, one.example, one.number) for key, one in counts.items()]
+    """Returns what went wrong, by cells and cause, most frequent first."""
+    found = [
+        Failed(one.names, reason.count, reason.text(LONGEST_MESSAGE), reason.example, one.advice)
+        for one in failed_cells(results)
+        for reason in one.reasons
+    ]
     return sorted(found, key=lambda one: -one.count)[:MOST_FAILURES]
 
 
@@ -263,8 +254,7 @@ def _reply(
 ) -> Reply:
     scores = tuple("-" if (score := row.scores.get(label)) is None else f"{score:.2f}" for label in labels)
     if row.answer is None:
-        reason = row.failure.message if row.failure else "no answer"
-        return Reply(title(cell), f"failed: {reason}", failed=True, scores=scores, tokens="-")
+        return Reply(title(cell), said(row), failed=True, scores=scores, tokens="-")
     read = passages(facts, row.answer, texts)
     tokens = f"{row.answer.usage.prompt_tokens:,}"
     more = max(0, len(read) - MOST_PASSAGES)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from ragvlc.analysis.failures import said
 from ragvlc.analysis.tables import bounds, plain, title
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.statistics import Difference, paired_difference
@@ -231,8 +232,7 @@ def _flips(pair: Pairing, metric: str, names: Sequence[str], words: str) -> Rend
         cells: list[Any] = [name, facts["question"], " | ".join(facts["references"]) or "unanswerable"]
         for cell in (pair.a, pair.b):
             row = cell.rows[name]
-            said = row.answer.text if row.answer else f"failed: {row.failure.message if row.failure else 'no answer'}"
-            cells += [f"{row.scores[metric]:.2f}", said]
+            cells += [f"{row.scores[metric]:.2f}", said(row)]
         table.add_row(*[Text(str(one)) for one in cells])
     return table
 

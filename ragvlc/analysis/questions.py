@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ragvlc.analysis.failures import said
 from ragvlc.analysis.passages import passages as found_passages
 from ragvlc.analysis.tables import title
 from ragvlc.core.answer import Answer, Prediction, Step
@@ -128,7 +129,5 @@ def _line(cell: CellResult, row: Prediction) -> list[Any]:
     from rich.text import Text
 
     scores = ["-" if (score := row.scores.get(label)) is None else f"{score:.2f}" for label in cell.metrics]
-    if row.answer is None:
-        reason = row.failure.message if row.failure else "no answer"
-        return [cell.name, Text(f"failed: {reason}", style="red"), *scores, "-"]
-    return [cell.name, Text(row.answer.text), *scores, str(row.answer.usage.prompt_tokens)]
+    tokens = "-" if row.answer is None else str(row.answer.usage.prompt_tokens)
+    return [cell.name, Text(said(row), style="red" if row.failure else ""), *scores, tokens]

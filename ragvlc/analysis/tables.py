@@ -226,7 +226,7 @@ def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
     shown += [Column(flag.replace("_", "\n", 1), flag, flag=True) for flag in flags]
     rows = []
     for cell, summary in zip(results.cells, summaries, strict=True):
-        asked = Entry(word=f"{summary['answered'] + summary['failed']}/{summary['questions']}")
+        asked = Entry(word=f"{len(cell.rows)}/{summary['questions']}")
         rows.append((title(cell), (asked, *(column.entry(summary) for column in shown))))
     note, names = COSTS, {column.name for column in shown}
     saving = ("engine_seconds_reused", "prefix_seconds_saved", "prefix_seconds_owed")

@@ -13,6 +13,7 @@ from io import TextIOWrapper
 from ragvlc.cli import asking, estimating, fitting, reading, replaying, running, tools  # they add their commands
 from ragvlc.cli.app import app
 from ragvlc.core.errors import ConfigError, RagvlcError
+from ragvlc.core.texts import printable
 
 __all__ = ["asking", "estimating", "fitting", "main", "reading", "replaying", "running", "tools"]
 
@@ -28,10 +29,10 @@ def main() -> None:
         app(prog_name="ragvlc")
     except ConfigError as error:
         for problem in error.problems:
-            sys.stderr.write(f"error: {problem}\n")
+            sys.stderr.write(f"error: {printable(problem)}\n")
         sys.exit(2)
     except RagvlcError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {printable(str(error))}\n")
         sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

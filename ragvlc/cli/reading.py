@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from ragvlc.core.errors import ConfigError, RagvlcError, StoreError
 if TYPE_CHECKING:
     from ragvlc.analysis.results import Results
 
-__all__ = ["files_of", "print_report"]
+__all__ = ["files_of", "print_failures", "print_report"]
 
 log = logging.getLogger("ragvlc")
 
@@ -33,6 +34,7 @@ def report(
     loaded = Results.load(results_folder(results, runs))
     print_report(loaded, baseline)
     out().print(f"The same with figures and answers side by side: {write_html(loaded, baseline, texts_of(loaded))}")
+    print_failures(loaded)
 
 
 @app.command()
@@ -42,18 +44,21 @@ def show(
     passages: Annotated[bool, typer.Option("--passages", help="Also what each cell read and did.")] = False,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Show one question through every cell: answers, scores, failures."""
+    """List the questions and why cells failed, or show one question through every cell: answers, scores, failures."""
     from ragvlc.analysis.questions import one_question, question_list
     from ragvlc.analysis.results import Results
 
     if passages and question is None:
         raise ConfigError("--passages: needs --question ID. Without it, all questions are listed.")
     loaded = Results.load(results_folder(results, runs))
-    parts = question_list(loaded)
-    if question is not None:
+    if question is None:
+        parts = question_list(loaded)
+    else:
         parts = one_question(loaded, question, passages=passages, texts=texts_of(loaded) if passages else None)
     for part in parts:
         out().print(part)
+    if question is None:
+        print_failures(loaded)
 
 
 @app.command()
@@ -108,6 +113,14 @@ def print_report(results: Results, baseline: str | None) -> None:
 
     for part in terminal_report(results, baseline):
         out().print(part)
+
+
+def print_failures(results: Results, status: Mapping[str, str] | None = None) -> None:
+    """Prints why questions failed, by cell, and what to do next; `status` is how a run ended, by cell key."""
+    from ragvlc.analysis.failures import failure_lines
+
+    for line in failure_lines(results, status):
+        out().print(line, soft_wrap=True)  # a command that is broken into lines cannot be copied
 
 
 def files_of(results: Results) -> dict[str, Path]:

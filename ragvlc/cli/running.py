@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragvlc.cli.app import RUNS, ExperimentArg, LimitOption, RunsOption, SetOption, app, load_sweep, out, runs_folder
-from ragvlc.cli.reading import files_of, print_report
+from ragvlc.cli.reading import files_of, print_failures, print_report
 from ragvlc.core.errors import ConfigError
+from ragvlc.core.texts import printable
 
 if TYPE_CHECKING:
     from ragvlc.core.work import Counts
@@ -80,22 +81,13 @@ def run(
     out().print(f"The same with figures and answers side by side: {outcome.folder / 'report.html'}")
     _print_sharing(outcome.counts)
     if outcome.untracked:
-        out().print(f"The tracker was not told ({outcome.untracked}). Send it with: ragvlc track {outcome.folder}")
+        out().print(
+            f"The tracker was not told ({printable(outcome.untracked)}). Send it with: ragvlc track {outcome.folder}"
+        )
     elif sweep.tracker.kind == "mlflow":
         out().print(f"Browse it in MLflow: ragvlc ui {outcome.folder}")
-    if not outcome.complete:
-        names = {cell.facts["key"]: cell.name for cell in load(outcome.folder).cells}
-        for key, status in outcome.status.items():
-            if status != "complete":
-                out().print(f"{names[key]}: {_ADVICE[status]}")
+    print_failures(load(outcome.folder), outcome.status)
     sys.exit(0 if outcome.complete else 1)
-
-
-_ADVICE = {
-    "stopped": "stopped, more questions failed than max_failures allows. See why with `ragvlc show`, mend the cause, "
-    "then run again with --retry failed.",
-    "owing": "some questions failed, or could not be judged, for a passing reason. Run the same command again.",
-}
 
 
 @app.command()
@@ -106,7 +98,9 @@ def score(
     from ragvlc.analysis.results import Results
     from ragvlc.sweep.tracking import rescore
 
-    print_report(Results.load(rescore(load_sweep(experiment, settings, limit), runs_folder(experiment, runs))), None)
+    loaded = Results.load(rescore(load_sweep(experiment, settings, limit), runs_folder(experiment, runs)))
+    print_report(loaded, None)
+    print_failures(loaded)
 
 
 @app.command()
@@ -120,7 +114,7 @@ def track(
     sweep = load_sweep(experiment, settings, limit)
     problem = send(sweep, runs_folder(experiment, runs), finish=lambda folder: files_of(Results.load(folder)))
     if problem:
-        sys.stderr.write(f"error: the tracker was not told: {problem}\n")
+        sys.stderr.write(f"error: the tracker was not told: {printable(problem)}\n")
         sys.exit(1)
     out().print("sent")
 

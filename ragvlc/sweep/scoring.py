@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ragvlc.core.answer import Failure, Prediction, Usage
 from ragvlc.core.data import Example, content_key
-from ragvlc.core.families import Examples, Metric
+from ragvlc.core.families import Examples, Metric, Score
 from ragvlc.core.run import Engines
 from ragvlc.results.store import CellStore
 from ragvlc.results.summary import example_facts, stored_row_key
@@ -66,13 +66,16 @@ def score(row: Prediction, example: Example, asked: Asked, engines: Engines) -> 
     A score that could not be had is left out of `scored_by`, so that it is tried again.
     """
     metrics, scored_by = asked.metrics, asked.scored_by(example)
+    found: dict[str, Score] = {}
+    scores: dict[str, float | None] = {}
     try:
         if row.answer is None:
             return replace(row, scores=failed_scores(example, metrics), scored_by=scored_by, flags=())
-        found = {metric.label: metric.assess(row.answer, example, engines) for metric in metrics}
-        scores = {label: _finite(label, one.value) for label, one in found.items()}
+        for metric in metrics:
+            found[metric.label] = metric.assess(row.answer, example, engines)
+            scores[metric.label] = _finite(found[metric.label].value)
     except Exception as error:  # noqa: BLE001 - a metric that fails on one answer is a row
-        failure = Failure.of("score", error) if row.answer else row.failure
+        failure = row.failure if row.answer is None else _failure(metrics[len(scores)], error)
         return replace(row, failure=failure, scores={}, scored_by={}, flags=())
     return replace(
         row,
@@ -84,11 +87,17 @@ def score(row: Prediction, example: Example, asked: Asked, engines: Engines) -> 
     )
 
 
-def _finite(label: str, score: float | None) -> float | None:
+def _failure(metric: Metric, error: Exception) -> Failure:
+    """Returns the error with the metric's name: `division by zero` alone says little."""
+    failure = Failure.of("score", error)
+    return replace(failure, message=f"metric {metric.label}: {failure.message or 'no message'}")
+
+
+def _finite(score: float | None) -> float | None:
     if score is None:
         return None
     if not math.isfinite(score):
-        raise ValueError(f"metric {label} gave {score}; a score is a finite number or None")
+        raise ValueError(f"{score} is no score, which is a finite number or None")
     return float(score)
 
 

@@ -61,7 +61,7 @@ def test_the_sign_turns_with_the_sides(results: Results) -> None:
 
 
 def test_failed_answers_are_flips_that_say_why(results: Results) -> None:
-    assert "failed: on purpose" in text_of(comparison(results, "rag k=2", "full"))
+    assert "(generate): on purpose" in text_of(comparison(results, "rag k=2", "full"))
 
 
 def test_where_smaller_is_better_flips_and_winner_turn(tmp_path: Path) -> None:

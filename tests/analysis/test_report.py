@@ -219,7 +219,7 @@ def test_one_question_is_shown_with_every_cells_answer(tmp_path: Path) -> None:
         cell("rag", [failed("a", {"m": None}, "out [/of] it")]),
     ]
     text = text_of(one_question(write(tmp_path, asked, cells), "a"))
-    for words in (ODD, "A. yes [/i]", "B. no", "accepted: no", "over: d1, d2", "[/x] no", "failed: out [/of] it"):
+    for words in (ODD, "A. yes [/i]", "B. no", "accepted: no", "over: d1, d2", "[/x] no", "(generate): out [/of] it"):
         assert words in text
     assert line_of(text, "full").split()[-2:] == ["1.00", "100"]
     assert line_of(text, "rag").split()[-2:] == ["-", "-"]

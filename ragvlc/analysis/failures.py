@@ -1,0 +1,170 @@
+"""Reasons of failed questions, grouped by cause, and cells with the same reasons: for terminal and page alike."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ragvlc.core.answer import Failure, Prediction
+from ragvlc.core.texts import one_line, printable
+
+if TYPE_CHECKING:
+    from ragvlc.results.loading import CellResult, SweepResults
+
+__all__ = ["FailedCells", "Reason", "failed_cells", "failure_lines", "reasons", "said"]
+
+MOST_REASONS = 3
+MOST_NAMES = 4
+LONGEST = 160
+
+_QUOTED = re.compile(r"""(?<!\w)(?:'[^'\n]*'|"[^"\n]*"|`[^`\n]*`)(?!\w)""")
+_WORD = re.compile(r"\w+(?:[.,:-]\w+)*")
+_COMPARED = 2000  # characters of a message
+
+Kind = tuple[str, str, bool, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Questions that failed alike.
+
+    Attributes:
+        failure: of the first of them.
+        example: id of the first.
+        count: of rows, over all cells that they come from.
+    """
+
+    failure: Failure
+    example: str
+    count: int
+
+    def text(self, longest: int = LONGEST) -> str:
+        """Returns what went wrong, and where, on one line."""
+        return one_line(_words(self.failure), longest)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCells:
+    """Cells that failed of the same causes.
+
+    Attributes:
+        cells: in the order of the plan.
+        status: `complete`, `stopped` (too many failures), or `not complete`.
+        reasons: most frequent first; none where only a judge's verdicts are missing.
+    """
+
+    cells: tuple[CellResult, ...]
+    status: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def names(self) -> str:
+        """The cells, by name where they are few."""
+        names = [one_line(cell.name, LONGEST) for cell in self.cells]
+        more = len(names) - MOST_NAMES
+        return ", ".join(names[:MOST_NAMES]) + (f" and {_several(more, 'more cell')}" if more > 0 else "")
+
+    @property
+    def head(self) -> str:
+        """How the cells ended, and the number of questions that failed."""
+        if not self.reasons:
+            return f"{self.status}, some questions could not be judged for now."
+        failed, asked = sum(one.count for one in self.reasons), sum(len(cell.rows) for cell in self.cells)
+        why = ", more than max_failures allows" if self.status == "stopped" else ""
+        return f"{self.status}, {failed:,} of {_several(asked, 'question')} asked failed{why}."
+
+    @property
+    def advice(self) -> str:
+        """What to do next."""
+        lasting = [one.failure.stage for one in self.reasons if not one.failure.transient]
+        if not lasting:
+            return "Transient: run the experiment again."
+        if all(stage == "score" for stage in lasting):
+            again = "score again with `ragvlc score`" if self.status == "complete" else "run the experiment again"
+            return f"Mend the metric, then {again}; stored answers are used."
+        if len(lasting) == len(self.reasons):
+            return "Mend the cause, then run the experiment again with --retry failed."
+        return "Run the experiment again for what is transient; for the rest, mend the cause and add --retry failed."
+
+
+def reasons(rows: Iterable[Prediction]) -> tuple[Reason, ...]:
+    """Returns why rows failed, most frequent first.
+
+    Failures of one stage and type whose messages differ only in numbers, ids and quoted values are one reason.
+    """
+    found: dict[Kind, list[tuple[Failure, str]]] = {}
+    for row in rows:
+        if row.failure is not None:
+            found.setdefault(_kind(row.failure), []).append((row.failure, row.example_id))
+    return tuple(sorted((Reason(*alike[0], len(alike)) for alike in found.values()), key=lambda one: -one.count))
+
+
+def failed_cells(results: SweepResults, status: Mapping[str, str] | None = None) -> list[FailedCells]:
+    """Returns the cells with failures, together where they ended alike and failed of the same causes.
+
+    Args:
+        results: with the rows.
+        status: how a run ended, by cell key (`sweep.runner.Outcome`); without it, what is on disk says whether a cell
+            is complete.
+    """
+    groups: dict[tuple[str, frozenset[Kind]], list[CellResult]] = {}
+    for cell in results.cells:
+        ended = (status or {}).get(cell.facts["key"], "complete" if cell.complete else "")
+        kinds = frozenset(_kind(row.failure) for row in cell.rows.values() if row.failure is not None)
+        if kinds or ended == "owing":
+            word = ended if ended in ("complete", "stopped") else "not complete"
+            groups.setdefault((word, kinds), []).append(cell)
+    return [
+        FailedCells(tuple(cells), word, reasons(row for cell in cells for row in cell.rows.values()))
+        for (word, _), cells in groups.items()
+    ]
+
+
+def failure_lines(results: SweepResults, status: Mapping[str, str] | None = None) -> list[str]:
+    """Returns what a terminal shows of failures: how the cells ended, why, and what to do next; see `failed_cells`."""
+    return [line for one in failed_cells(results, status) for line in _lines(one, str(results.folder))]
+
+
+def said(row: Prediction) -> str:
+    """Returns an answer, or in full why there is none or why it has no scores, in printable characters."""
+    words = [] if row.answer is None else [row.answer.text]
+    if row.failure is not None:
+        words.append(f"{'failed' if row.answer is None else 'not scored'}: {_words(row.failure)}")
+    return printable("\n".join(words)) if words else "no answer"
+
+
+def _lines(one: FailedCells, folder: str) -> Iterable[str]:
+    yield f"{one.names}: {one.head}"
+    for reason in one.reasons[:MOST_REASONS]:
+        passing = "transient, " if reason.failure.transient else ""
+        yield f"  {reason.count:,} x {reason.text()} ({passing}first: {one_line(reason.example, LONGEST)})"
+    rest = one.reasons[MOST_REASONS:]
+    if rest:
+        count = _several(sum(reason.count for reason in rest), "question")
+        yield f"  and {_several(len(rest), 'more kind')} ({count})"
+    full = ""
+    if one.reasons:
+        example = one_line(one.reasons[0].example, LONGEST)
+        full = f" In full: ragvlc show {shlex.quote(folder)} --question {shlex.quote(example)}"
+    yield f"  {one.advice}{full}"
+
+
+def _words(failure: Failure) -> str:
+    return f"{failure.type} ({failure.stage}): {failure.message.strip() or 'without a message'}"
+
+
+def _kind(failure: Failure) -> Kind:
+    """Returns what failures that are alike have in common."""
+    message = failure.message[:_COMPARED]
+    folded = _QUOTED.sub("''", message)
+    if not re.search(r"\w", folded):  # all of it is quoted, as a KeyError's is
+        folded = message
+    folded = _WORD.sub(lambda word: "#" if re.search(r"\d", word[0]) else word[0], folded)
+    return failure.stage, failure.type, failure.transient, " ".join(folded.split())
+
+
+def _several(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -1,0 +1,28 @@
+"""Text from elsewhere, such as a server's error or a model's answer, made fit for a terminal."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["one_line", "printable"]
+
+_SEQUENCES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles, links, device strings; only where they end
+)
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """Returns the text without terminal escapes, control characters and marks that turn the direction of reading.
+
+    Tabs and line ends stay; a carriage return ends a line.
+    """
+    text = _SEQUENCES.sub("", text)
+    return _CONTROLS.sub("", re.sub(r"\r\n?", "\n", text))
+
+
+def one_line(text: str, longest: int) -> str:
+    """Returns the text in printable characters on one line, shortened where it is longer than `longest`."""
+    text = " ".join(printable(text).split())
+    return text if len(text) <= longest else f"{text[:longest].rstrip()} ..."
