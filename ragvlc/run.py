@@ -1,4 +1,7 @@
-"""One question on its way to an answer: the concrete `Run`, which counts, times and shares what routes ask for."""
+"""One question on its way to an answer: the concrete `Run`, which traces, times and bills what routes ask for.
+
+What is computed once for equal inputs, and under which keys, is `ragvlc.memo.stages`.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ragvlc.core.answer import Answer, Finish, Step, Timing, Usage
 from ragvlc.core.component import Component
-from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span, content_key, documents_key
+from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span
 from ragvlc.core.engines import Generation, Request, TokenEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Chunker, Generator, Reranker, Retriever
 from ragvlc.core.run import Index
-from ragvlc.memo.codecs import ANSWERS, Ranked, chunking, ranking
-from ragvlc.memo.once import Codec, Found
+from ragvlc.memo.codecs import Ranked
+from ragvlc.memo.stages import Memo
 from ragvlc.pool import EnginePool
 from ragvlc.roles import Models
 
@@ -45,7 +48,7 @@ class _Built:
 
 
 class LiveRun:
-    """The run behind one answer. Used by one thread; everything it shares is behind the pool.
+    """The run of one answer. Used by one thread; everything it shares belongs to the pool.
 
     Args:
         models: the pipeline's models by role.
@@ -64,6 +67,7 @@ class LiveRun:
     ) -> None:
         self._models = models
         self._pool = pool
+        self._memo = Memo(pool.once, pool.cache, models, pool.building, cold=cold)
         self._example = example
         self._seed = seed
         self.cold = cold
@@ -94,7 +98,7 @@ class LiveRun:
 
     def generator(self, role: str = "main") -> CountingReader:
         """Returns the generator called `role`."""
-        return CountingReader(self, self._models.generators[role], self._pool, role)
+        return CountingReader(self, self._models.generators[role], self._pool, self._memo, role)
 
     def embedder(self, role: str = "main") -> VectorEngine:
         """Returns the embedder called `role`."""
@@ -109,25 +113,10 @@ class LiveRun:
 
     def chunks(self, chunker: Chunker, documents: Sequence[Document], role: str = "main") -> ChunkSet:
         """Returns the documents cut into chunks, in (document, start) order."""
-        tokenizer = self._pool.tokenizer(self._models.generators[role])
-        key = content_key([chunker.key, tokenizer.id, documents_key(documents)])
-
-        def cut() -> ChunkSet:
-            start = time.perf_counter()
-            found = [
-                replace(chunk, document_index=place)
-                for place, document in enumerate(documents)
-                for chunk in chunker.split(document, tokenizer)
-            ]
-            return ChunkSet(key, tuple(found), time.perf_counter() - start)
-
-        found: ChunkSet = self._pool.once.get("chunk", key, cut, chunking(key, documents)).value
-        return found
+        return self._memo.chunks(chunker, self._pool.tokenizer(self._models.generators[role]), documents)
 
     def search(self, retriever: Retriever, query: Query, chunks: ChunkSet) -> tuple[Hit, ...]:
         """Returns the candidates, best first; the index and the ranking are made once for equal inputs."""
-        asked = [self._index_key(retriever, chunks), retriever.candidates, query.search_text]
-        codec = ranking("rankings", chunks.chunks) if retriever.lasting else None
 
         def rank() -> Ranked:
             built = self._built(retriever, chunks)
@@ -135,7 +124,7 @@ class LiveRun:
             return replace(ranked, index=built.step)
 
         start = time.perf_counter()
-        ranked = self._once("rank", content_key(asked), rank, codec)
+        ranked = self._memo.ranking(retriever, query, chunks, rank)
         if ranked.index is not None:
             self._book(ranked.index, chunks, time.perf_counter() - start)
         return self._charged("search", ranked)
@@ -149,23 +138,11 @@ class LiveRun:
         with self.step("rerank", reranker=reranker.kind, hits=len(hits)):
             if any(table == "generators" for table, _, _ in reranker.roles()):
                 return tuple(reranker.rerank(query, hits, self))
-            places = [[hit.chunk.document_id, hit.chunk.document_index, hit.chunk.index] for hit in hits]
-            texts = [[*place, hit.chunk.start, hit.chunk.text] for place, hit in zip(places, hits, strict=True)]
-            asked = [self._models.key_of(reranker), query.search_text, texts]
-            codec = ranking("rerankings", [hit.chunk for hit in hits]) if reranker.lasting else None
 
             def rank() -> Ranked:
                 return self._timed("rerank", lambda: reranker.rerank(query, hits, self))
 
-            ranked = self._once("rerank", content_key(asked), rank, codec)
-            return self._charged("rerank", ranked)
-
-    def _once(self, stage: str, key: str, compute: Callable[[], Ranked], codec: Codec | None) -> Ranked:
-        if self.cold:
-            self._pool.once.alone(stage)
-            return compute()
-        found: Ranked = self._pool.once.get(stage, key, compute, codec).value
-        return found
+            return self._charged("rerank", self._memo.reranking(reranker, query, hits, rank))
 
     def _timed(self, phase: str, rank: Callable[[], Sequence[Hit]]) -> Ranked:
         opened = _OpenStep(phase, {})
@@ -183,10 +160,6 @@ class LiveRun:
         self._open[-1].steps += ranked.steps  # whoever ranked first: the trace is the same
         return ranked.hits
 
-    def _index_key(self, retriever: Retriever, chunks: ChunkSet) -> str:
-        """How deep the ranking goes makes no other index."""
-        return content_key([self._models.key_of(retriever, leaving_out="candidates"), chunks.key])
-
     def index(self, retriever: Retriever, chunks: ChunkSet) -> Index:
         """Returns the retriever's index, made once for equal inputs and charged to each cell that uses it."""
         start = time.perf_counter()
@@ -195,9 +168,7 @@ class LiveRun:
         return built.index
 
     def _built(self, retriever: Retriever, chunks: ChunkSet) -> _Built:
-        place = self._index_key(retriever, chunks)
-        found: _Built = self._pool.once.get("index", place, lambda: self._build(retriever, chunks, place)).value
-        return found
+        return self._memo.index(retriever, chunks, lambda: self._build(retriever, chunks))
 
     def _book(self, step: Step, chunks: ChunkSet, seconds: float) -> None:
         """Notes an index in the trace, with what it cost when it was made; it took `seconds` now."""
@@ -209,11 +180,12 @@ class LiveRun:
             step = replace(step, facts=facts)
         outer.steps.append(step)
 
-    def _build(self, retriever: Retriever, chunks: ChunkSet, place: str) -> _Built:
+    def _build(self, retriever: Retriever, chunks: ChunkSet) -> _Built:
         for table, role, _ in retriever.roles():
             if table == "embedders":
                 self.embedder(role)  # opened before the clock starts: loading a model is no cost of an index
-        facts = {"index": place[:16], "chunks": len(chunks), "kept_seconds": 0.0, "inner_seconds": 0.0}
+        key = self._memo.index_key(retriever, chunks)
+        facts = {"index": key[:16], "chunks": len(chunks), "array_seconds": 0.0, "inner_seconds": 0.0}
         self._open.append(_OpenStep("index", facts))
         start = time.perf_counter()
         try:
@@ -221,29 +193,14 @@ class LiveRun:
         finally:
             opened = self._open.pop()
         seconds = time.perf_counter() - start
-        seconds += opened.facts.pop("kept_seconds") - opened.facts.pop("inner_seconds")
+        seconds += opened.facts.pop("array_seconds") - opened.facts.pop("inner_seconds")
         return _Built(index, Step(opened.name, opened.facts | {"index_seconds": seconds}, steps=tuple(opened.steps)))
 
-    def kept(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> Arrays:
+    def cached_arrays(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> Arrays:
         """Returns `build()`, from disk if it was built before; building is charged at its first cost."""
-        import numpy as np
-
-        found, waited = True, 0.0
-
-        def timed() -> Arrays:
-            nonlocal found, waited
-            found, asked = False, time.perf_counter()
-            with self._pool.building:
-                start = time.perf_counter()
-                arrays = dict(build())
-                seconds = time.perf_counter() - start
-            waited = start - asked
-            return arrays | {"build_seconds": np.array([seconds])}
-
-        arrays = dict(self._pool.cache.arrays(self._index_key(retriever, chunks), timed))
-        seconds = float(arrays.pop("build_seconds")[0])
+        arrays, seconds = self._memo.arrays(retriever, chunks, build)
         facts = self._open[-1].facts
-        facts["kept_seconds"] = facts.get("kept_seconds", 0.0) + (seconds if found else -waited)
+        facts["array_seconds"] = facts.get("array_seconds", 0.0) + seconds
         return arrays
 
     @contextmanager
@@ -299,10 +256,11 @@ class LiveRun:
 class CountingReader:
     """A generator as a route sees it: equal requests are generated once, every one is charged to the answer."""
 
-    def __init__(self, run: LiveRun, generator: Generator, pool: EnginePool, role: str) -> None:
+    def __init__(self, run: LiveRun, generator: Generator, pool: EnginePool, memo: Memo, role: str) -> None:
         self._run = run
         self._generator = generator
         self._pool = pool
+        self._memo = memo
         self._role = role
 
     @property
@@ -322,11 +280,7 @@ class CountingReader:
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Returns one generation for each request, in order."""
         decided = [self._decide(request) for request in requests]
-        if self._run.cold:
-            self._pool.once.alone("generate", len(decided))
-            generations = self._engine.generate(decided)
-        else:
-            generations = self._shared(decided)
+        generations = self._memo.generations(self._generator, decided, lambda: self._engine)
         for generation in generations:
             self._run._charge(self._role, generation)  # noqa: SLF001 - one unit
         return generations
@@ -338,8 +292,8 @@ class CountingReader:
 
     @contextmanager
     def start(self, request: Request, *, width: int | None = None) -> Iterator[Session]:
-        """Opens a session. Each is computed for itself; the engine may share beginnings of prompts."""
-        self._pool.once.alone("generate")
+        """Opens a session. Each is computed for itself; the engine may share prefixes of prompts."""
+        self._memo.unshared_generation()
         with closing(self._tokens.start(self._decide(request), width=width)) as session:
             yield session
         self._run._charge(self._role, Generation("", usage=session.usage, timing=session.timing))  # noqa: SLF001
@@ -349,18 +303,6 @@ class CountingReader:
         if isinstance(self._engine, TokenEngine):
             return self._engine
         raise EngineError(f"generators.{self._role} ({self._generator.kind}) opens no sessions.")
-
-    def _shared(self, requests: Sequence[Request]) -> list[Generation]:
-        """Returns what others have generated, or generates it: greedy answers for later runs, too."""
-        keys = [self._key(request) for request in requests]
-        lasting = self._generator.lasting and all(request.temperature == 0 for request in requests)
-        found: list[Found] = self._pool.once.many(
-            "generate",
-            keys,
-            lambda places: self._engine.generate([requests[place] for place in places]),
-            ANSWERS if lasting else None,
-        )
-        return [replace(one.value, reused=True) if one.reused else one.value for one in found]
 
     def _decide(self, request: Request) -> Request:
         own = self._generator
@@ -373,8 +315,3 @@ class CountingReader:
             seed=request.seed if temperature > 0 else 0,
             cold=self._run.cold,
         )
-
-    def _key(self, request: Request) -> str:
-        text = hashlib.sha256(request.prompt.text().encode("utf-8", "surrogatepass")).hexdigest()
-        settings = [request.max_tokens, request.temperature, request.top_p, list(request.stop), request.seed]
-        return content_key([self._generator.key, text, settings, request.logprobs])

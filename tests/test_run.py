@@ -345,7 +345,7 @@ def test_every_part_kept_on_disk_is_charged(engine, tmp_path):
         """Keeps two things, as a hybrid of two retrievers does."""
 
         def index(self, chunks, run):
-            run.kept(BM25(), chunks, lambda: time.sleep(0.05) or {"x": __import__("numpy").zeros(1)})
+            run.cached_arrays(BM25(), chunks, lambda: time.sleep(0.05) or {"x": __import__("numpy").zeros(1)})
             return super().index(chunks, run)
 
     for _ in range(2):

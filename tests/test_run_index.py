@@ -12,6 +12,7 @@ from ragvlc import run as run_module
 from ragvlc.core.data import Chunk, Document, Hit, Query
 from ragvlc.core.families import Chunker, Reranker, Retriever
 from ragvlc.generators.scripted import Scripted
+from ragvlc.memo import stages
 from ragvlc.retrievers.hybrid import Hybrid
 from ragvlc.retrievers.long_units import LongUnits
 from ragvlc.roles import Models
@@ -26,7 +27,8 @@ DOCUMENT = Document("d", "red fish. blue dog.")
 def clock(monkeypatch):
     """A clock for runs that stands still unless a part of these tests moves it."""
     clock = SimpleNamespace(now=0.0, perf_counter=lambda: clock.now)
-    monkeypatch.setattr(run_module, "time", clock)
+    for module in (run_module, stages):
+        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(Moving, "clock", clock)
     return clock
 
@@ -59,7 +61,7 @@ class Costly(Retriever):
     def index(self, chunks, run):
         import numpy as np
 
-        run.kept(self, chunks, lambda: Moving.passes(self.seconds) or {"x": np.zeros(1)})
+        run.cached_arrays(self, chunks, lambda: Moving.passes(self.seconds) or {"x": np.zeros(1)})
         return SimpleNamespace(search=lambda query, n: Moving.passes(1) or [Hit(chunk, 0.0) for chunk in chunks][:n])
 
 

@@ -35,7 +35,7 @@ class Retriever(Component):
 
     @abstractmethod
     def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns a searchable index. Work worth keeping on disk goes through `run.kept`."""
+        """Returns a searchable index. Arrays worth storing on disk go through `run.cached_arrays`."""
 
 
 class Reranker(Component):
@@ -119,8 +119,8 @@ class Run(Protocol):
         """Returns the hits in the reranker's order, best first."""
         ...
 
-    def kept(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> Arrays:
-        """Returns `build()`, kept on disk under the content of retriever, its embedders and chunks."""
+    def cached_arrays(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> Arrays:
+        """Returns `build()`, stored on disk under the content of retriever, its embedders and chunks."""
         ...
 
     def step(self, name: str, **facts: Any) -> AbstractContextManager[dict[str, Any]]:  # noqa: ANN401 - JSON scalars

@@ -1,1 +1,1 @@
-"""Memoised computation: results on disk by the hash of all that made them, their codecs, and once-only work."""
+"""Memoised computation: the stages of an answer with their keys, once-only work, codecs, and the cache on disk."""

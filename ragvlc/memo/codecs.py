@@ -1,4 +1,4 @@
-"""How chunks, rankings and answers stand on disk, for runs to come."""
+"""Codecs of chunks, rankings and answers: JSON values for the result cache, and back."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragvlc.core.answer import Step, Timing, Usage
+from ragvlc.core.answer_json import fields_json, read_steps, step_json, timing_json
 from ragvlc.core.data import Chunk, ChunkSet, Document, Hit
 from ragvlc.core.engines import Generation
-from ragvlc.core.forms import flat, read_steps, step_form, timing_form
 from ragvlc.memo.once import Codec
 
 __all__ = ["ANSWERS", "Ranked", "chunking", "ranking"]
@@ -22,9 +22,9 @@ class Ranked:
 
     Attributes:
         hits: best first.
-        seconds: for the search, or for looking again.
+        seconds: for the search, or for ranking again.
         steps: what was noted meanwhile.
-        index: what making the index cost, where there is one.
+        index: what building the index cost, where there is one.
     """
 
     hits: tuple[Hit, ...]
@@ -34,26 +34,26 @@ class Ranked:
 
 
 def chunking(key: str, documents: Sequence[Document]) -> Codec:
-    """Returns the form of chunks of `documents`: where they stand, without their text."""
+    """Returns the codec of chunks of `documents`: their places there, without their text."""
 
     def write(chunks: ChunkSet) -> dict[str, Any]:
         places = [[chunk.document_index, chunk.index, chunk.start, chunk.end] for chunk in chunks.chunks]
         return {"seconds": chunks.seconds, "chunks": places}
 
-    def read(kept: Mapping[str, Any]) -> ChunkSet:
+    def read(stored: Mapping[str, Any]) -> ChunkSet:
         found = []
-        for place, index, start, end in kept["chunks"]:
+        for place, index, start, end in stored["chunks"]:
             document = documents[place]
             found.append(Chunk(document.id, index, start, end, document.text[start:end], place))
-        return ChunkSet(key, tuple(found), kept["seconds"])
+        return ChunkSet(key, tuple(found), stored["seconds"])
 
     return Codec("chunkings", write, read)
 
 
 def ranking(stage: str, chunks: Sequence[Chunk]) -> Codec:
-    """Returns the form of rankings of `chunks`: their places there.
+    """Returns the codec of rankings of `chunks`: their places there.
 
-    A hit that is none of them stands as the chunks it is made of, from one to another, and failing that for itself: a
+    A hit that is none of them is written as the chunks it is made of, from one to another, and failing that in full: a
     ranking of whole documents must not hold their texts once more for every question.
     """
     places: dict[tuple[int, int], int] = {}
@@ -69,7 +69,7 @@ def ranking(stage: str, chunks: Sequence[Chunk]) -> Codec:
 
     made_of: dict[Chunk, list[Any]] = {}
 
-    def form_of(chunk: Chunk) -> list[Any]:
+    def json_of(chunk: Chunk) -> list[Any]:
         if chunk not in made_of:
             first, last = _around(chunk, chunks) if stage == "rankings" else (0, 0)
             whole = first < last and _joined(chunks[first:last], chunk.index) == chunk
@@ -81,9 +81,9 @@ def ranking(stage: str, chunks: Sequence[Chunk]) -> Codec:
         hits = []
         for hit in ranked.hits:
             place = place_of(hit.chunk)
-            hits.append([form_of(hit.chunk) if place is None else place, float(hit.score)])
-        index = [] if ranked.index is None else [step_form(ranked.index)]
-        steps = [step_form(step) for step in ranked.steps]
+            hits.append([json_of(hit.chunk) if place is None else place, float(hit.score)])
+        index = [] if ranked.index is None else [step_json(ranked.index)]
+        steps = [step_json(step) for step in ranked.steps]
         return {"seconds": ranked.seconds, "hits": hits, "steps": steps, "index": index}
 
     def chunk_at(place: int | list[Any]) -> Chunk:
@@ -91,10 +91,10 @@ def ranking(stage: str, chunks: Sequence[Chunk]) -> Codec:
             return chunks[place]
         return _joined(chunks[place[0] : place[1]], place[2]) if len(place) == 3 else Chunk(*place)
 
-    def read(kept: Mapping[str, Any]) -> Ranked:
-        hits = tuple(Hit(chunk_at(place), score) for place, score in kept["hits"])
-        [index] = read_steps(kept["index"]) or (None,)
-        return Ranked(hits, kept["seconds"], read_steps(kept["steps"]), index)
+    def read(stored: Mapping[str, Any]) -> Ranked:
+        hits = tuple(Hit(chunk_at(place), score) for place, score in stored["hits"])
+        [index] = read_steps(stored["index"]) or (None,)
+        return Ranked(hits, stored["seconds"], read_steps(stored["steps"]), index)
 
     return Codec(stage, write, read)
 
@@ -126,22 +126,22 @@ def _write_answer(generation: Generation) -> dict[str, Any]:
         "text": generation.text,
         "token_ids": list(generation.token_ids),
         "finish": generation.finish,
-        "usage": flat(generation.usage),
-        "timing": timing_form(generation.timing),
+        "usage": fields_json(generation.usage),
+        "timing": timing_json(generation.timing),
         "logprobs": None if generation.logprobs is None else list(generation.logprobs),
         "notes": dict(generation.notes),
     }
 
 
-def _read_answer(kept: Mapping[str, Any]) -> Generation:
+def _read_answer(stored: Mapping[str, Any]) -> Generation:
     return Generation(
-        text=kept["text"],
-        token_ids=tuple(kept["token_ids"]),
-        finish=kept["finish"],
-        usage=Usage(**kept["usage"]),
-        timing=Timing(**kept["timing"]),
-        logprobs=None if kept["logprobs"] is None else tuple(kept["logprobs"]),
-        notes=kept["notes"],
+        text=stored["text"],
+        token_ids=tuple(stored["token_ids"]),
+        finish=stored["finish"],
+        usage=Usage(**stored["usage"]),
+        timing=Timing(**stored["timing"]),
+        logprobs=None if stored["logprobs"] is None else tuple(stored["logprobs"]),
+        notes=stored["notes"],
     )
 
 

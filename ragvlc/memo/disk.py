@@ -1,4 +1,4 @@
-"""What is computed once and found again by later runs: results on disk under the hash of all that made them.
+"""The result cache on disk: what is computed once, for later runs, under the hash of all that made it.
 
 A folder a stage, a file an entry, named by its key. Writers replace whole files, so any number of threads, processes
 and machines may share the folder, and whoever reads sees a whole entry or none. Every entry carries a checksum: a
@@ -33,7 +33,7 @@ __all__ = ["STAGES", "Cache", "Held", "write_whole"]
 log = logging.getLogger("ragvlc")
 
 STAGES = ("chunkings", "indexes", "rankings", "rerankings", "answers")
-"""What is kept: pieces of documents, arrays of indexes, retrievers' and rerankers' orders, greedy answers."""
+"""What is stored: pieces of documents, arrays of indexes, retrievers' and rerankers' orders, greedy answers."""
 
 _JSON_ENDING = "v1.json"  # counted up when the form of a stage's values changes: those of before are not found then
 _PROCESS = uuid.uuid4().hex[:12]  # processes of several machines may write into one folder
@@ -85,10 +85,10 @@ class Cache:
         self._folder = str(self.folder)
 
     def get(self, stage: str, key: str) -> Any:  # noqa: ANN401 - JSON
-        """Returns the JSON value kept under `key`, or None if there is none or it is damaged."""
+        """Returns the JSON value stored under `key`, or None if there is none or it is damaged."""
         path = self._path(stage, key, _JSON_ENDING)
         try:
-            with open(path, "rb") as file:  # noqa: PTH123 - asked for every entry, and mostly in vain
+            with open(path, "rb") as file:  # noqa: PTH123 - tried for every entry, and mostly in vain
                 data = file.read()
         except FileNotFoundError:
             return None
@@ -101,12 +101,12 @@ class Cache:
         return json.loads(data[65:].decode("utf-8", "surrogatepass"))
 
     def put(self, stage: str, key: str, value: Any) -> None:  # noqa: ANN401 - JSON
-        """Keeps a JSON value. A full or read-only disk costs a warning, never a result."""
+        """Stores a JSON value. A full or read-only disk costs a warning, never a result."""
         data = _JSON.encode(value).encode("utf-8", "surrogatepass")
         self._write(self._path(stage, key, _JSON_ENDING), hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
 
     def arrays(self, key: str, build: Callable[[], Arrays]) -> Arrays:
-        """Returns the arrays kept under `key` among the indexes, built and kept if absent or damaged."""
+        """Returns the arrays stored under `key` among the indexes, built and stored if absent or damaged."""
         import io
 
         import numpy as np
@@ -114,8 +114,8 @@ class Cache:
         path = self._path("indexes", key, "npz")
         if os.path.exists(path):  # noqa: PTH110
             try:
-                with np.load(path, allow_pickle=False) as kept:
-                    return {name: kept[name] for name in kept.files}
+                with np.load(path, allow_pickle=False) as stored:
+                    return {name: stored[name] for name in stored.files}
             except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
                 log.warning("%s is damaged (%s); it is built again", path, error)
         arrays = build()

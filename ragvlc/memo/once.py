@@ -48,7 +48,7 @@ class Once:
     The values asked for least recently are forgotten beyond `capacity` for each stage, or what `large` says of it.
 
     Args:
-        cache: where values with a codec are looked for before they are computed, and kept afterwards.
+        cache: where values with a codec are looked up before they are computed, and stored afterwards.
         capacity: values kept in memory for a stage.
         large: other capacities by stage.
 
@@ -118,11 +118,11 @@ class Once:
             return mine
         left = []
         for place in mine:
-            kept = self._cache.get(codec.stage, keys[place])
-            if kept is None:
+            stored = self._cache.get(codec.stage, keys[place])
+            if stored is None:
                 left.append(place)
             else:
-                futures[place].set_result(codec.read(kept))
+                futures[place].set_result(codec.read(stored))
         with self._lock:
             self.stored[stage] += len(mine) - len(left)
             self.computed[stage] -= len(mine) - len(left)
@@ -135,19 +135,19 @@ class Once:
     def _claim(self, stage: str, keys: Sequence[str]) -> tuple[list[Future[Any]], list[int]]:
         futures, mine = [], []
         with self._lock:
-            kept = self._futures.setdefault(stage, OrderedDict())
+            known = self._futures.setdefault(stage, OrderedDict())
             self.asked[stage] += len(keys)
             for place, key in enumerate(keys):
-                future = kept.get(key)
+                future = known.get(key)
                 if future is None:
-                    future = kept[key] = Future()
+                    future = known[key] = Future()
                     mine.append(place)
                 else:
-                    kept.move_to_end(key)
+                    known.move_to_end(key)
                 futures.append(future)
             self.computed[stage] += len(mine)
-            while len(kept) > self._large.get(stage, self._capacity):
-                kept.popitem(last=False)
+            while len(known) > self._large.get(stage, self._capacity):
+                known.popitem(last=False)
         return futures, mine
 
     def _forget(self, stage: str, keys: Sequence[str]) -> None:

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from ragvlc.core.answer import Answer, Failure, Prediction, Timing, Usage
+from ragvlc.core.answer_json import fields_json, read_steps, step_json, timing_json
 from ragvlc.core.data import Chunk, Hit, Span
-from ragvlc.core.forms import flat, read_steps, step_form, timing_form
 
 __all__ = ["from_row", "to_row"]
 
@@ -19,10 +19,10 @@ def to_row(prediction: Prediction) -> dict[str, Any]:
     if prediction.answer is not None:
         row["answer"] = _answer(prediction.answer)
     if prediction.failure is not None:
-        row["failure"] = flat(prediction.failure)
+        row["failure"] = fields_json(prediction.failure)
     row |= {"scores": dict(prediction.scores), "scored_by": dict(prediction.scored_by), "flags": list(prediction.flags)}
     if prediction.scoring != Usage():
-        row["scoring"] = flat(prediction.scoring)
+        row["scoring"] = fields_json(prediction.scoring)
     return row
 
 
@@ -53,10 +53,10 @@ def _answer(answer: Answer) -> dict[str, Any]:
             for chunk, hit in zip(chunks, answer.ranking, strict=True)
         ],
         "context": [[span.document_id, span.start, span.end] for span in answer.context],
-        "usage": flat(answer.usage),
-        "timing": timing_form(answer.timing),
-        "trace": [step_form(step) for step in answer.trace],
-        "bills": {role: flat(usage) for role, usage in answer.bills.items()},
+        "usage": fields_json(answer.usage),
+        "timing": timing_json(answer.timing),
+        "trace": [step_json(step) for step in answer.trace],
+        "bills": {role: fields_json(usage) for role, usage in answer.bills.items()},
         **({"memory": dict(answer.memory)} if answer.memory else {}),
     }
 

@@ -64,7 +64,7 @@ class BM25(Retriever):
         if self.library == "rank_bm25":
             score = self._okapi(analyser.words(chunk.text for chunk in chunks.chunks))
         else:
-            score = self._lucene(run.kept(self, chunks, lambda: self._scores(analyser, chunks)), len(chunks))
+            score = self._lucene(run.cached_arrays(self, chunks, lambda: self._scores(analyser, chunks)), len(chunks))
         return _WordIndex(chunks.chunks, analyser, score)
 
     def _scores(self, analyser: Analyser, chunks: ChunkSet) -> Arrays:

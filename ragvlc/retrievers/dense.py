@@ -52,7 +52,7 @@ class Dense(Retriever):
         require()
         engine = run.embedder(self.embedder)
         # Outside any step of ours: the run books the first cost of kept arrays on the step that is open.
-        arrays = run.kept(self, chunks, lambda: self._embedded(chunks, engine))
+        arrays = run.cached_arrays(self, chunks, lambda: self._embedded(chunks, engine))
         cut, dropped = int(arrays["cut_chunks"]), int(arrays["dropped_tokens"])
         with run.step("embed", chunks=len(chunks), embedder_cut_chunks=cut, embedder_dropped_tokens=dropped):
             flat = FlatSearch(arrays["vectors"], self.device)

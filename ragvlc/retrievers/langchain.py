@@ -147,7 +147,7 @@ class LangChain(Retriever):
         facts: dict[str, int] = {}
         if engine is not None:
             # Outside any step of ours: the run books the first cost of kept arrays on the step that is open.
-            arrays = run.kept(self, chunks, lambda: embedded(texts, engine))
+            arrays = run.cached_arrays(self, chunks, lambda: embedded(texts, engine))
             known = dict(zip(dict.fromkeys(texts), arrays["vectors"], strict=True))
             name = hashlib.sha256(name.encode() + arrays["vectors"].tobytes()).hexdigest()
             facts = {

@@ -48,7 +48,7 @@ class ToyRun:
         assert role == "main"
         return self.engine
 
-    def kept(self, retriever, chunks, build):
+    def cached_arrays(self, retriever, chunks, build):
         key = content_key([retriever.key, chunks.key])
         if key not in self.archives:
             self.builds += 1

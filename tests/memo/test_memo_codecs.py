@@ -1,4 +1,4 @@
-"""Rankings of units on disk: no text of theirs stands there once more. (To become tests/test_kept.py.)"""
+"""Rankings of units on disk: none of their text is written once more."""
 
 from __future__ import annotations
 

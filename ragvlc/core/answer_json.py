@@ -8,10 +8,10 @@ from typing import Any
 
 from ragvlc.core.answer import Failure, Step, Timing, Usage
 
-__all__ = ["flat", "read_steps", "step_form", "timing_form"]
+__all__ = ["fields_json", "read_steps", "step_json", "timing_json"]
 
 
-def flat(value: Usage | Failure) -> dict[str, Any]:
+def fields_json(value: Usage | Failure) -> dict[str, Any]:
     """Returns the fields of a flat dataclass; `dataclasses.asdict` copies deeply and is several times slower."""
     return {name: getattr(value, name) for name in (_USAGE if isinstance(value, Usage) else _FAILURE)}
 
@@ -20,8 +20,8 @@ _USAGE = tuple(field.name for field in fields(Usage))
 _FAILURE = tuple(field.name for field in fields(Failure))
 
 
-def timing_form(timing: Timing) -> dict[str, Any]:
-    """Returns what `Timing(**form)` takes."""
+def timing_json(timing: Timing) -> dict[str, Any]:
+    """Returns what `Timing(**json)` takes."""
     return {
         "queue_seconds": timing.queue_seconds,
         "first_token_seconds": timing.first_token_seconds,
@@ -30,18 +30,18 @@ def timing_form(timing: Timing) -> dict[str, Any]:
     }
 
 
-def step_form(step: Step) -> dict[str, Any]:
+def step_json(step: Step) -> dict[str, Any]:
     """Returns a step and those below it."""
     row: dict[str, Any] = {"name": step.name, "facts": dict(step.facts), "seconds": step.seconds}
     if step.usage != Usage():
-        row["usage"] = flat(step.usage)
+        row["usage"] = fields_json(step.usage)
     if step.steps:
-        row["steps"] = [step_form(inner) for inner in step.steps]
+        row["steps"] = [step_json(inner) for inner in step.steps]
     return row
 
 
 def read_steps(rows: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
-    """Returns the steps whose forms these are."""
+    """Returns the steps that these JSON values describe."""
     return tuple(
         Step(row["name"], row["facts"], Usage(**row.get("usage", {})), row["seconds"], read_steps(row.get("steps", ())))
         for row in rows

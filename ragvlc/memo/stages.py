@@ -1,0 +1,158 @@
+"""The stages of an answer, each computed once for equal inputs: by which key, how it is stored, what it first cost.
+
+stage      computed for equal                                      stored for later runs
+chunk      chunker, tokenizer, documents                           always
+index      retriever but for its depth, its models, chunks         its arrays, always
+rank       the index, depth, search text                           where the retriever is `lasting`
+rerank     reranker, its models, search text, passages             where the reranker is `lasting`
+generate   generator, prompt, limits, sampling, seed               where the generator is `lasting`, greedy answers
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from ragvlc.core.component import Component
+from ragvlc.core.data import ChunkSet, Document, Hit, Query, content_key, documents_key
+from ragvlc.core.engines import Generation, Request, TextEngine, Tokenizer
+from ragvlc.core.parts import Chunker, Generator
+from ragvlc.core.run import Reranker, Retriever
+from ragvlc.memo.codecs import ANSWERS, Ranked, chunking, ranking
+from ragvlc.memo.disk import Cache
+from ragvlc.memo.once import Codec, Found, Once
+
+if TYPE_CHECKING:
+    from ragvlc.core.engines import Arrays
+
+__all__ = ["Keys", "Memo"]
+
+ValueT = TypeVar("ValueT")
+
+
+class Keys(Protocol):
+    """Names parts by their content and that of the models in their roles."""
+
+    def key_of(self, part: Component, *, leaving_out: str = "") -> str:
+        """Returns the hash of a part and the models that it names; one field may be left out."""
+        ...
+
+
+class Memo:
+    """The computations that runs share.
+
+    Args:
+        once: what was computed before, in memory and on disk.
+        cache: where arrays of indexes are stored.
+        keys: of retrievers and rerankers.
+        building: held while arrays are built, so that waiting for an embedder is no cost of an index.
+        cold: rankings and answers are computed anew, and only counted; chunks and indexes are shared all the same.
+    """
+
+    def __init__(
+        self, once: Once, cache: Cache, keys: Keys, building: AbstractContextManager[object], *, cold: bool = False
+    ) -> None:
+        self._once = once
+        self._cache = cache
+        self._keys = keys
+        self._building = building
+        self._cold = cold
+
+    def chunks(self, chunker: Chunker, tokenizer: Tokenizer, documents: Sequence[Document]) -> ChunkSet:
+        """Returns the documents cut into chunks, in (document, start) order, with the seconds of the first time."""
+        key = content_key([chunker.key, tokenizer.id, documents_key(documents)])
+
+        def cut() -> ChunkSet:
+            start = time.perf_counter()
+            found = [
+                replace(chunk, document_index=place)
+                for place, document in enumerate(documents)
+                for chunk in chunker.split(document, tokenizer)
+            ]
+            return ChunkSet(key, tuple(found), time.perf_counter() - start)
+
+        found: ChunkSet = self._once.get("chunk", key, cut, chunking(key, documents)).value
+        return found
+
+    def index_key(self, retriever: Retriever, chunks: ChunkSet) -> str:
+        """Returns the key of an index; the depth of the ranking makes no other one."""
+        return content_key([self._keys.key_of(retriever, leaving_out="candidates"), chunks.key])
+
+    def index(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], ValueT]) -> ValueT:
+        """Returns what `build` returns for an index of `chunks`."""
+        found: ValueT = self._once.get("index", self.index_key(retriever, chunks), build).value
+        return found
+
+    def arrays(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> tuple[Arrays, float]:
+        """Returns the arrays of an index, stored or built, and the seconds to charge besides those that pass meanwhile.
+
+        Stored arrays are charged what building them cost; the wait for others who build is not charged.
+        """
+        import numpy as np
+
+        stored, waited = True, 0.0
+
+        def timed() -> Arrays:
+            nonlocal stored, waited
+            stored, begun = False, time.perf_counter()
+            with self._building:
+                start = time.perf_counter()
+                arrays = dict(build())
+                seconds = time.perf_counter() - start
+            waited = start - begun
+            return arrays | {"build_seconds": np.array([seconds])}
+
+        arrays = dict(self._cache.arrays(self.index_key(retriever, chunks), timed))
+        seconds = float(arrays.pop("build_seconds")[0])
+        return arrays, seconds if stored else -waited
+
+    def ranking(self, retriever: Retriever, query: Query, chunks: ChunkSet, rank: Callable[[], Ranked]) -> Ranked:
+        """Returns the retriever's ranking of `chunks`, computed by `rank` if nobody has."""
+        facts = [self.index_key(retriever, chunks), retriever.candidates, query.search_text]
+        codec = ranking("rankings", chunks.chunks) if retriever.lasting else None
+        return self._ranked("rank", content_key(facts), rank, codec)
+
+    def reranking(self, reranker: Reranker, query: Query, hits: Sequence[Hit], rank: Callable[[], Ranked]) -> Ranked:
+        """Returns the reranker's ranking of `hits`, computed by `rank` if nobody has."""
+        chunks = [hit.chunk for hit in hits]
+        passages = [[one.document_id, one.document_index, one.index, one.start, one.text] for one in chunks]
+        facts = [self._keys.key_of(reranker), query.search_text, passages]
+        codec = ranking("rerankings", chunks) if reranker.lasting else None
+        return self._ranked("rerank", content_key(facts), rank, codec)
+
+    def _ranked(self, stage: str, key: str, rank: Callable[[], Ranked], codec: Codec | None) -> Ranked:
+        if self._cold:
+            self._once.alone(stage)
+            return rank()
+        found: Ranked = self._once.get(stage, key, rank, codec).value
+        return found
+
+    def generations(
+        self, generator: Generator, requests: Sequence[Request], engine: Callable[[], TextEngine]
+    ) -> list[Generation]:
+        """Returns one generation for each request, marked `reused` where the engine, opened if needed, made none."""
+        if self._cold:
+            self._once.alone("generate", len(requests))
+            return engine().generate(requests)
+        lasting = generator.lasting and all(request.temperature == 0 for request in requests)
+        found: list[Found] = self._once.many(
+            "generate",
+            [_generation_key(generator, request) for request in requests],
+            lambda places: engine().generate([requests[place] for place in places]),
+            ANSWERS if lasting else None,
+        )
+        return [replace(one.value, reused=True) if one.reused else one.value for one in found]
+
+    def unshared_generation(self) -> None:
+        """Counts a generation that is never shared: a decode state's."""
+        self._once.alone("generate")
+
+
+def _generation_key(generator: Generator, request: Request) -> str:
+    text = hashlib.sha256(request.prompt.text().encode("utf-8", "surrogatepass")).hexdigest()
+    settings = [request.max_tokens, request.temperature, request.top_p, list(request.stop), request.seed]
+    return content_key([generator.key, text, settings, request.logprobs])
