@@ -19,8 +19,9 @@ from ragvlc import packaged
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
-from ragvlc.core.errors import EngineError, WindowExceeded, nearest
+from ragvlc.core.errors import EngineError, nearest
 from ragvlc.core.families import Generator
+from ragvlc.core.window import prompt_ids
 from ragvlc.engines.remote.api_errors import trouble_of
 from ragvlc.engines.remote.concurrency import Lanes, Turn
 from ragvlc.engines.remote.langchain_models import NAMES, ChatModels, is_reference
@@ -172,13 +173,8 @@ class _LangChainEngine:
                 f"{self._spec.chat_model}: LangChain's chat models share no way to ask for log-probabilities. Use "
                 f"kind: openai_compatible or transformers."
             )
-        length = len(self._tokenizer.render(request.prompt))
-        if length + request.max_tokens > self._window:
-            about = "About " if self._tokenizer.estimated else ""
-            raise WindowExceeded(
-                f"{about}{length} prompt tokens and {request.max_tokens} new ones exceed the window of {self._window} "
-                f"of {self._spec.chat_model}. Shorten the prompt or ask for fewer tokens."
-            )
+        model, about = self._spec.chat_model, self._tokenizer.estimated
+        prompt_ids(request, self._tokenizer, self._window, model=model, estimated=about)
 
     def _one(self, request: Request, turn: Turn) -> Generation:
         sent = self._tokenizer.control.break_up(request.prompt)

@@ -18,8 +18,9 @@ from ragvlc import packaged
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
-from ragvlc.core.errors import EngineError, WindowExceeded
+from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Generator
+from ragvlc.core.window import prompt_ids
 from ragvlc.engines.remote.concurrency import Lanes, Turn
 from ragvlc.engines.remote.control_strings import Broken
 from ragvlc.engines.remote.server import Address, Server
@@ -153,25 +154,16 @@ class _ServerEngine:
         Raises `WindowExceeded` before any is sent, where the tokens can be counted here; a transient `EngineError` once
         all attempts failed for passing reasons.
         """
-        for request in requests:
-            self._check_window(request)
+        if self._spec.tokenizer_from != "server":  # which counts for itself, and vLLM refuses what does not fit
+            about = self._tokenizer.estimated
+            for request in requests:
+                prompt_ids(request, self._tokenizer, self._window, model=self._spec.model, estimated=about)
         return self._lanes.run(self._one, requests)
 
     def close(self) -> None:
         """Closes the connections; requests under way run out."""
         self._lanes.close()
         self._server.close()
-
-    def _check_window(self, request: Request) -> None:
-        if self._spec.tokenizer_from == "server":
-            return  # counts for itself, and vLLM refuses what does not fit
-        length = len(self._tokenizer.render(request.prompt))
-        if length + request.max_tokens > self._window:
-            about = "About " if self._tokenizer.estimated else ""
-            raise WindowExceeded(
-                f"{about}{length} prompt tokens and {request.max_tokens} new ones exceed the window of {self._window} "
-                f"of '{self._spec.model}'. Shorten the prompt or ask for fewer tokens."
-            )
 
     def _one(self, request: Request, turn: Turn) -> Generation:
         sent = self._tokenizer.control.break_up(request.prompt)

@@ -12,8 +12,8 @@ from pydantic import Field, field_validator
 from ragvlc.core.answer import Finish, Timing, Usage
 from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Prompt, Request
-from ragvlc.core.errors import WindowExceeded
 from ragvlc.core.families import Generator
+from ragvlc.core.window import prompt_ids
 from ragvlc.engines.scripted.decode_state import ScriptedSession
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 
@@ -91,13 +91,7 @@ class _ScriptedEngine:
         """Frees nothing."""
 
     def _length(self, request: Request) -> int:
-        length = len(self._tokenizer.render(request.prompt))
-        if length + request.max_tokens > self.window:
-            raise WindowExceeded(
-                f"{length} prompt tokens and {request.max_tokens} new ones exceed the window of {self.window}. "
-                f"Shorten the prompt or ask for fewer tokens."
-            )
-        return length
+        return len(prompt_ids(request, self._tokenizer, self.window))
 
     def _one(self, request: Request, prompt_tokens: int) -> Generation:
         seconds = self._spec.seconds_per_call

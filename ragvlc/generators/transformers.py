@@ -26,8 +26,9 @@ from ragvlc import packaged
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
-from ragvlc.core.errors import EngineError, WindowExceeded
+from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Generator
+from ragvlc.core.window import input_ids
 from ragvlc.engines.batching.chat_template import ChatTokenizer
 from ragvlc.engines.batching.decoding import Ending, Form, Row
 from ragvlc.engines.batching.fair_lock import Turns
@@ -197,16 +198,8 @@ class _TransformersEngine:
 
     def _row(self, request: Request) -> Row:
         spec = self._spec
-        prompt = self._tokenizer.render(request.prompt)
-        if not prompt:
-            raise EngineError(f"The prompt is empty, and '{spec.model}' has no token to begin with.")
-        if len(prompt) + request.max_tokens > self._window:
-            raise WindowExceeded(
-                f"{len(prompt)} prompt tokens and {request.max_tokens} new ones exceed the window of {self._window} of "
-                f"'{spec.model}'. Shorten the prompt or ask for fewer tokens."
-            )
         return Row(
-            prompt=prompt,
+            prompt=input_ids(request, self._tokenizer, self._window, model=spec.model),
             max_tokens=request.max_tokens,
             temperature=spec.temperature if request.temperature is None else request.temperature,
             top_p=spec.top_p if request.top_p is None else request.top_p,

@@ -24,8 +24,9 @@ from ragvlc import packaged
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
-from ragvlc.core.errors import EngineError, WindowExceeded, missing_extra
+from ragvlc.core.errors import EngineError, missing_extra
 from ragvlc.core.families import Generator
+from ragvlc.core.window import input_ids
 from ragvlc.engines.batching.chat_template import ChatTokenizer
 from ragvlc.engines.batching.number_formats import settled_dtype
 from ragvlc.engines.vllm.arguments import free
@@ -168,9 +169,10 @@ class _VllmEngine:
 
         Raises `WindowExceeded` before any is made, and a transient `EngineError` when the engine's processes died.
         """
-        prompts = [self._rendered(request) for request in requests]
-        salts = [uuid.uuid4().hex if one.cold and self._spec.prefix_caching else None for one in requests]
-        sampling = [self._spec.sampling(request) for request in requests]
+        spec, window = self._spec, self.window
+        prompts = [input_ids(request, self._tokenizer, window, model=spec.model) for request in requests]
+        salts = [uuid.uuid4().hex if one.cold and spec.prefix_caching else None for one in requests]
+        sampling = [spec.sampling(request) for request in requests]
         asked = time.monotonic()  # the clock that the engine's processes read too
         replies = self._engine.run(zip(prompts, sampling, salts, strict=True))
         return [
@@ -182,17 +184,6 @@ class _VllmEngine:
         """Ends the engine's processes, which frees the memory; requests at work are refused."""
         with self._closing:
             self._engine.close()
-
-    def _rendered(self, request: Request) -> list[int]:
-        prompt = self._tokenizer.render(request.prompt)
-        if not prompt:
-            raise EngineError(f"The prompt is empty, and '{self._spec.model}' has no token to begin with.")
-        if len(prompt) + request.max_tokens > self.window:
-            raise WindowExceeded(
-                f"{len(prompt)} prompt tokens and {request.max_tokens} new ones exceed the window of {self.window} of "
-                f"'{self._spec.model}'. Shorten the prompt or ask for fewer tokens."
-            )
-        return prompt
 
     def _generation(self, request: Request, prompt_tokens: int, reply: Reply, asked: float) -> Generation:
         if reply.reason not in {"stop", "length"}:

@@ -11,9 +11,9 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query, Span
 from ragvlc.core.engines import Prompt, Reader, Request
-from ragvlc.core.errors import WindowExceeded
 from ragvlc.core.prompts import Fields, check_prompts, filled
 from ragvlc.core.run import Run
+from ragvlc.core.window import no_room
 from ragvlc.reading.asking import Asking
 from ragvlc.reading.calls import ask_all, asked, beginning, fitted
 from ragvlc.reading.pieces import Piece, pieces_of
@@ -167,10 +167,7 @@ class Agents(InPieces):
         around = len(manager.tokenizer.render(self.message(query, notes="")))
         room = self.window_of(manager) - around - self.max_tokens(query) - SEAMS
         if room <= 0:
-            raise WindowExceeded(
-                f"instructions, question and {self.max_tokens(query)} tokens for the answer leave no room for notes "
-                f"in a window of {self.window_of(manager)}."
-            )
+            raise no_room("notes", left=room, window=self.window_of(manager))
         return room
 
     def manager_request(self, query: Query, notes: str, run: Run, place: int = 0) -> Request:

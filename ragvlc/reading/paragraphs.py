@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from ragvlc.chunkers.sentences import Sentences
 from ragvlc.core.data import Chunk, Document, Span
 from ragvlc.core.engines import Tokenizer
-from ragvlc.core.errors import WindowExceeded
 from ragvlc.core.run import Run
+from ragvlc.core.window import no_room
 from ragvlc.reading.context import OMISSION
 
 __all__ = ["Numbered", "numbered", "numbers_in"]
@@ -53,14 +53,14 @@ def numbered(documents: Sequence[Document], run: Run, role: str, *, size: int, r
     """
     tokenizer = run.generator(role).tokenizer
     if room <= 0:
-        raise WindowExceeded(f"instructions, question and replies leave {room} tokens for the documents.")
+        raise no_room("the documents", left=room)
     chunks = run.chunks(Sentences(size=max(1, min(size, room // 4))), documents, role)
     everything = {number: chunk for number, chunk in enumerate(chunks, 1) if chunk.text.strip()}
     kept = _ends(everything, documents, tokenizer, room)
     while kept and tokenizer.count(_laid_out(kept, documents)) > room:
         del kept[sorted(kept)[len(kept) // 2]]
     if everything and not kept:
-        raise WindowExceeded(f"not even one paragraph fits into the {room} tokens that are left for the documents.")
+        raise no_room("one paragraph of the documents", left=room)
     dropped = sum(tokenizer.count(chunk.text) for number, chunk in everything.items() if number not in kept)
     return Numbered(_laid_out(kept, documents), kept, dropped)
 

@@ -16,6 +16,7 @@ from itertools import pairwise
 from ragvlc.core.data import Document, Span
 from ragvlc.core.engines import Tokenizer
 from ragvlc.core.errors import WindowExceeded
+from ragvlc.core.window import no_room
 from ragvlc.reading.context import lay_out
 from ragvlc.text.sentences import sentence_ends
 
@@ -63,10 +64,7 @@ def pieces_of(
         WindowExceeded: if there is no room, or if not even one character's tokens fit.
     """
     if room <= 0:
-        raise WindowExceeded(
-            f"instructions, question, note and reply leave {room} tokens for the text of a piece. Give the model a "
-            f"larger window, or lower note_tokens."
-        )
+        raise no_room("the text of a piece", left=room)
     counted = count or tokenizer.count
     left = list(_sentences(documents, tokenizer, room))[::-1]  # the next one is the last
     texts = {document.id: document.text for document in documents}

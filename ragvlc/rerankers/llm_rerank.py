@@ -20,10 +20,10 @@ from pydantic import Field, model_validator
 from ragvlc.core.component import Role
 from ragvlc.core.data import Hit, Query
 from ragvlc.core.engines import Prompt, Reader, Request
-from ragvlc.core.errors import WindowExceeded
 from ragvlc.core.families import Reranker
 from ragvlc.core.prompts import check_prompts, filled
 from ragvlc.core.run import Run
+from ragvlc.core.window import no_room
 
 RANK = """{passages}
 
@@ -83,10 +83,7 @@ class LlmRerank(Reranker):
         fit = room // (min(_LEAST_TOKENS, self.passage_tokens or _LEAST_TOKENS) + _LABEL_TOKENS + _NUMBER_TOKENS)
         size = min(count, fit, self.together or count)
         if size < 2:
-            raise WindowExceeded(
-                f"no two passages can be ranked in a window of {reader.window}: instructions and question leave "
-                f"{room} tokens."
-            )
+            raise no_room("two passages", left=room, window=reader.window)
         return size
 
     def _message(self, query: Query, texts: Sequence[str]) -> Prompt:
@@ -121,7 +118,7 @@ class LlmRerank(Reranker):
             if over <= 0:
                 return prompt, sum(len(spans) > longest for spans in places)
             if longest <= 1:
-                raise WindowExceeded(f"{len(texts)} passages cannot be shown in a window of {reader.window}.")
+                raise no_room(f"{len(texts)} passages", window=reader.window)
             longest = max(1, longest - max(1, over // len(texts)))
 
 

@@ -21,6 +21,7 @@ from ragvlc.core.engines import Generation, Reader, Request, Tokenizer
 from ragvlc.core.errors import WindowExceeded
 from ragvlc.core.families import Route
 from ragvlc.core.run import Run
+from ragvlc.core.window import prompt_ids
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -130,9 +131,7 @@ class _CountingReader:
 
     def _one(self, request: Request) -> Generation:
         new = max(1, round(request.max_tokens * self.rehearsal.share))
-        prompt = len(self.reader.tokenizer.render(request.prompt))
-        if prompt + request.max_tokens > self.window:
-            raise WindowExceeded(f"{prompt} prompt tokens and {request.max_tokens} new ones exceed {self.window}.")
+        prompt = len(prompt_ids(request, self.reader.tokenizer, self.window))
         usage = Usage(prompt_tokens=prompt, completion_tokens=new, calls=1)
         bills = self.rehearsal.bills
         bills[self.role] = bills.get(self.role, Usage()) + usage
