@@ -25,12 +25,14 @@ from pydantic import (
     GetJsonSchemaHandler,
     ValidationError,
     ValidationInfo,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import nearest
+from ragvlc.core.prompts import Template, check_templates
 
 __all__ = [
     "FAMILY_MARK",
@@ -120,6 +122,11 @@ class Component(BaseModel):
     """Raised when a kind's output changes for equal settings."""
     key_name: ClassVar[str] = ""
     """The name in the key of a part without a family whose module was renamed: stored results stay valid."""
+
+    @model_validator(mode="after")
+    def _templates_name_their_fields(self) -> Self:
+        check_templates(self, templates_of(type(self)))
+        return self
 
     @property
     def kind(self) -> str:
@@ -235,6 +242,19 @@ class Component(BaseModel):
 def fields_of(part: type[Component]) -> Mapping[str, FieldInfo]:
     """Returns a part's settings by name; pydantic works the same out anew each time it is asked."""
     return part.model_fields
+
+
+@cache
+def templates_of(part: type[Component]) -> Mapping[str, Template]:
+    """Returns what a part's class and its ancestors declare of prompt templates, by the names of their settings."""
+    ancestors = [ancestor for ancestor in reversed(part.__mro__) if issubclass(ancestor, Component)]
+    return {
+        name: mark
+        for ancestor in ancestors
+        for name, info in fields_of(ancestor).items()
+        for mark in info.metadata
+        if isinstance(mark, Template)
+    }
 
 
 def kind_of(part: type[Component]) -> str:

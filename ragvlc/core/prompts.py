@@ -1,37 +1,57 @@
-"""Prompt templates of parts: do they name their fields, and the message that one makes."""
+"""Prompt templates of parts: the fields that each declares, one check of them, and the message that one makes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from pydantic_core import PydanticCustomError
 
 from ragvlc.core.engines import Prompt, placeholders
 from ragvlc.core.errors import nearest
 
-__all__ = ["Fields", "check_prompts", "filled"]
-
-Fields = tuple[frozenset[str], frozenset[str]]
-"""Of a prompt: the fields it needs, and all that it may have."""
+__all__ = ["Template", "check_templates", "filled"]
 
 
-def check_prompts(prompts: Mapping[str, tuple[str, Fields]], *, decline: bool = False) -> None:
-    """Raises a pydantic error that lists every field that a prompt lacks or does not know.
+@dataclass(frozen=True, eq=False)
+class Template:
+    """Marks a string field that is a prompt template; every part is checked for it as it is built.
 
-    Args:
-        prompts: template and fields by the setting's name.
-        decline: each of them has to offer the decline word as well.
+        merge_prompt: Annotated[str, Template({"notes"}, knows={"question"})] = MERGE
+
+    A subclass that gives the field another default need not say so again.
+
+    Attributes:
+        needs: fields in braces that it must contain.
+        knows: those that it may contain besides.
+        needs_of: class variable of the part that holds further fields that it must contain.
+        declines: it may contain `{decline}`, and must where the part's setting `decline` is given.
     """
-    wrong: list[str] = []
-    for name, (template, (needed, known)) in prompts.items():
-        found = set(placeholders(template))
-        wrong += [f"{name} must contain {{{missing}}}." for missing in sorted(needed - found)]
+
+    needs: AbstractSet[str] = frozenset()
+    knows: AbstractSet[str] = frozenset()
+    needs_of: str = ""
+    declines: bool = False
+
+    def problems(self, part: object, name: str) -> list[str]:
+        """Returns one sentence for each field that the part's template of that name lacks or does not know."""
+        needed = self.needs | (getattr(part, self.needs_of) if self.needs_of else set())
+        known = needed | self.knows | ({"decline"} if self.declines else set())
+        found = set(placeholders(getattr(part, name)))
+        wrong = [f"{name} must contain {{{missing}}}." for missing in sorted(needed - found)]
         wrong += [
             f"{name} has no field {{{unknown}}}. Known: {', '.join(sorted(known))}.{nearest(unknown, known)}"
             for unknown in sorted(found - known)
         ]
-        if decline and "decline" not in found:
+        if self.declines and getattr(part, "decline", None) and "decline" not in found:
             wrong.append(f"{name} must contain {{decline}} where `decline` is set.")
+        return wrong
+
+
+def check_templates(part: object, templates: Mapping[str, Template]) -> None:
+    """Raises a pydantic error that lists every problem of a part's templates, given by the names of their settings."""
+    wrong = [problem for name, template in templates.items() for problem in template.problems(part, name)]
     if wrong:
         raise PydanticCustomError("several", "{text}", {"text": " ".join(wrong), "each": tuple(wrong)})
 

@@ -19,9 +19,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Execution
@@ -29,7 +29,7 @@ from ragvlc.core.data import Example
 from ragvlc.core.engines import Generation, Prompt, Request, TextEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Generator, Metric, Score
-from ragvlc.core.prompts import check_prompts, filled
+from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Engines
 from ragvlc.metrics._references import reply_text
 
@@ -83,24 +83,12 @@ class LlmJudge(Metric):
         name: added to the label, for sweeps with several judges.
     """
 
-    needed: ClassVar[frozenset[str]] = frozenset({"question", "answer"})
-    known: ClassVar[frozenset[str]] = frozenset({"question", "answer", "reference", "rule"})
-
     judge: Generator
-    prompt: str = JUDGE
-    unanswerable_prompt: str = JUDGE_UNANSWERABLE
+    prompt: Annotated[str, Template({"question", "answer", "reference"}, knows={"rule"})] = JUDGE
+    unanswerable_prompt: Annotated[str, Template({"question", "answer"})] = JUDGE_UNANSWERABLE
     judge_tokens: Annotated[int, Field(ge=1)] = 16
     allow_same_model: Annotated[bool, Execution] = False
     name: Annotated[str, Field(pattern=r"^[\w-]*$"), Execution] = ""
-
-    @model_validator(mode="after")
-    def _prompts_name_their_fields(self) -> Self:
-        prompts = {
-            "prompt": (self.prompt, (self.needed | {"reference"}, self.known)),
-            "unanswerable_prompt": (self.unanswerable_prompt, (self.needed, self.needed)),
-        }
-        check_prompts(prompts)
-        return self
 
     @property
     def label(self) -> str:

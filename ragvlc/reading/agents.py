@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query, Span
 from ragvlc.core.engines import Prompt, Reader, Request
-from ragvlc.core.prompts import Fields, check_prompts, filled
+from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
 from ragvlc.core.window import no_room
 from ragvlc.reading.asking import Asking
@@ -117,31 +117,18 @@ class Agents(InPieces):
         whole_prompt: of the manager, for summaries of the whole text.
     """
 
-    needed: ClassVar[frozenset[str]] = frozenset({"question", "notes"})
-    known: ClassVar[frozenset[str]] = frozenset({"question", "notes", "choices", "decline"})
+    answer_fields: ClassVar[frozenset[str]] = frozenset({"question", "notes"})
     worker_fields: ClassVar[frozenset[str]] = frozenset({"document"})
-    """What a worker's prompt must have, besides the question where it is known."""
+    """What a worker's prompt must contain, besides the question where it is known."""
 
     note_tokens: Annotated[int, Field(ge=1)] = 512
     summaries: Literal["focused", "whole"] = "focused"
-    worker_prompt: str
-    worker_whole_prompt: str
+    worker_prompt: Annotated[str, Template({"question"}, needs_of="worker_fields")]
+    worker_whole_prompt: Annotated[str, Template(needs_of="worker_fields", knows={"question"})]
     question_prompt: str = QUESTION
     choice_prompt: str = CHOICE
     summary_prompt: str = SUMMARY
-    whole_prompt: str = WHOLE
-
-    @model_validator(mode="after")
-    def _own_prompts_name_their_fields(self) -> Self:
-        decline = frozenset({"decline"} if self.decline else ())
-        needed, known = self.worker_fields, self.worker_fields | {"question"}
-        own: dict[str, tuple[str, Fields]] = {
-            "worker_prompt": (self.worker_prompt, (known, known)),
-            "worker_whole_prompt": (self.worker_whole_prompt, (needed, known)),
-            "whole_prompt": (self.whole_prompt, (frozenset({"notes"}) | decline, self.known - {"choices"})),
-        }
-        check_prompts(own)
-        return self
+    whole_prompt: Annotated[str, Template({"notes"}, knows={"question"}, declines=True)] = WHOLE
 
     def of_the_whole(self, query: Query) -> bool:
         """Returns whether a summary of the whole text is wanted, whatever the request says."""

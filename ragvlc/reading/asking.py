@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ragvlc.core.answer import Answer, Finish, Step
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Hit, Query, Span
 from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.families import Route
-from ragvlc.core.prompts import check_prompts, filled
+from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
 from ragvlc.reading.calls import letters
 from ragvlc.reading.context import Budget, Truncation, fit
@@ -55,26 +55,16 @@ class Asking(Route):
         summary_prompt: for requests of a summary.
     """
 
-    needed: ClassVar[frozenset[str]] = frozenset({"question", "document"})
-    known: ClassVar[frozenset[str]] = frozenset({"question", "document", "choices", "decline"})
+    answer_fields: ClassVar[frozenset[str]] = frozenset({"question", "document"})
+    """What every prompt for the answer must contain."""
 
     generator: Annotated[str, Role("generators")] = "main"
     answer_tokens: Annotated[int, Field(ge=1)] = 32
     summary_tokens: Annotated[int, Field(ge=1)] = 192
     decline: str | None = None
-    question_prompt: str = QUESTION
-    choice_prompt: str = CHOICE
-    summary_prompt: str = SUMMARY
-
-    @model_validator(mode="after")
-    def _prompts_name_their_fields(self) -> Self:
-        prompts = {
-            "question_prompt": (self.question_prompt, (self.needed, self.known)),
-            "choice_prompt": (self.choice_prompt, (self.needed | {"choices"}, self.known)),
-            "summary_prompt": (self.summary_prompt, (self.needed, self.known)),
-        }
-        check_prompts(prompts, decline=bool(self.decline))
-        return self
+    question_prompt: Annotated[str, Template(needs_of="answer_fields", knows={"choices"}, declines=True)] = QUESTION
+    choice_prompt: Annotated[str, Template({"choices"}, needs_of="answer_fields", declines=True)] = CHOICE
+    summary_prompt: Annotated[str, Template(needs_of="answer_fields", knows={"choices"}, declines=True)] = SUMMARY
 
     def max_tokens(self, query: Query) -> int:
         """Returns the answer's limit for this kind of query."""

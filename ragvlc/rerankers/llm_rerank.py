@@ -13,15 +13,15 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ragvlc.core.component import Role
 from ragvlc.core.data import Hit, Query
 from ragvlc.core.engines import Prompt, Reader, Request
 from ragvlc.core.families import Reranker
-from ragvlc.core.prompts import check_prompts, filled
+from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
 from ragvlc.core.window import no_room
 
@@ -32,7 +32,6 @@ Question: {question}
 Rank the {count} passages above by how much they help to answer the question, the best first. Reply with their numbers \
 only, such as [2] > [1] > [3]."""
 
-_FIELDS = frozenset({"passages", "question"})
 _NUMBER = re.compile(r"\d{1,4}")
 _NUMBER_TOKENS = 8
 """Tokens that one number of the reply may take, with its brackets and sign."""
@@ -59,12 +58,7 @@ class LlmRerank(Reranker):
     keep: Annotated[int | None, Field(ge=1)] = None
     together: Annotated[int | None, Field(ge=2)] = None
     passage_tokens: Annotated[int | None, Field(ge=1)] = None
-    prompt: str = RANK
-
-    @model_validator(mode="after")
-    def _prompt_names_its_fields(self) -> Self:
-        check_prompts({"prompt": (self.prompt, (_FIELDS, _FIELDS | {"count"}))})
-        return self
+    prompt: Annotated[str, Template({"passages", "question"}, knows={"count"})] = RANK
 
     def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:
         """Returns the hits in the model's order. Raises `WindowExceeded` if no two passages can be shown."""

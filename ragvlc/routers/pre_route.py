@@ -15,15 +15,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Prompt, Request, Tokenizer
 from ragvlc.core.families import Choice, Route, Router
-from ragvlc.core.prompts import check_prompts, filled
+from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
 from ragvlc.routing.declared_metadata import Declared, declared
 from ragvlc.routing.lengths import length_of
@@ -57,7 +57,6 @@ ROUTES = {
     "full": "read the whole text; the longer it is, the dearer",
 }
 
-_FIELDS = frozenset({"routes", "names", "guidelines", "documents", "question"})
 _NOTES = ("task", "scope", "needed")
 _NOTE_CHARACTERS = 80
 
@@ -81,17 +80,12 @@ class PreRoute(Router):
     routes: Annotated[Mapping[str, str], Field(min_length=1)] = ROUTES
     fallback: str = ""
     guidelines: str = GUIDELINES
-    prompt: str = PROMPT
+    prompt: Annotated[str, Template({"question"}, knows={"routes", "names", "guidelines", "documents"})] = PROMPT
     opening_tokens: Annotated[int, Field(ge=0)] = 100
     documents_shown: Annotated[int, Field(ge=1)] = 5
     metadata: Declared = ()
     answer_tokens: Annotated[int, Field(ge=1)] = 128
     generator: Annotated[str, Role("generators")] = "main"
-
-    @model_validator(mode="after")
-    def _prompt_names_its_fields(self) -> Self:
-        check_prompts({"prompt": (self.prompt, (frozenset({"question"}), _FIELDS))})
-        return self
 
     def identity(self) -> Mapping[str, Any]:
         """Returns the order of the routes, which the prompt shows and a mapping's hash forgets."""

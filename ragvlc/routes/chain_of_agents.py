@@ -18,15 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Generation, Prompt, Request
-from ragvlc.core.prompts import check_prompts, filled
+from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
 from ragvlc.reading.agents import SEAMS, Agents, context_of
 from ragvlc.reading.calls import ask_all, asked, beginning, fitted, shared
@@ -109,15 +109,8 @@ class ChainOfAgents(Agents):
     on_refusal: Literal["keep", "carry", "retry"] = "keep"
     worker_prompt: str = WORKER
     worker_whole_prompt: str = WORKER_WHOLE
-    judge_prompt: str = JUDGE
-    judge_summary_prompt: str = JUDGE_SUMMARY
-
-    @model_validator(mode="after")
-    def _judge_prompts_name_their_fields(self) -> Self:
-        needed = frozenset({"notes", "question", *(["decline"] if self.decline else [])})
-        names = ("judge_prompt", "judge_summary_prompt")
-        check_prompts({name: (getattr(self, name), (needed, needed | {"decline"})) for name in names})
-        return self
+    judge_prompt: Annotated[str, Template({"notes", "question"}, declines=True)] = JUDGE
+    judge_summary_prompt: Annotated[str, Template({"notes", "question"}, declines=True)] = JUDGE_SUMMARY
 
     @property
     def random(self) -> bool:

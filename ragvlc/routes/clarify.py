@@ -14,14 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Generation, Prompt, Request
-from ragvlc.core.prompts import check_prompts, filled
+from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
 from ragvlc.reading.agents import SEAMS, InPieces
 from ragvlc.reading.calls import ask_all, asked, beginning, fitted
@@ -84,26 +84,18 @@ class Clarify(InPieces):
     """
 
     version: ClassVar[int] = 1
-    needed: ClassVar[frozenset[str]] = frozenset({"question", "document", "turns"})
-    known: ClassVar[frozenset[str]] = frozenset({"question", "document", "turns", "choices", "decline"})
+    answer_fields: ClassVar[frozenset[str]] = frozenset({"question", "document", "turns"})
 
     rounds: Annotated[int, Field(ge=1)] = 1
     paragraph_tokens: Annotated[int, Field(ge=1)] = 512
     turn_tokens: Annotated[int, Field(ge=1)] = 128
-    clarify_prompt: str = CLARIFY
-    ground_prompt: str = GROUND
-    resolve_prompt: str = RESOLVE
-    check_prompt: str = CHECK
+    clarify_prompt: Annotated[str, Template(needs_of="answer_fields")] = CLARIFY
+    ground_prompt: Annotated[str, Template(needs_of="answer_fields")] = GROUND
+    resolve_prompt: Annotated[str, Template(needs_of="answer_fields")] = RESOLVE
+    check_prompt: Annotated[str, Template(needs_of="answer_fields")] = CHECK
     question_prompt: str = QUESTION
     choice_prompt: str = CHOICE
     summary_prompt: str = SUMMARY
-
-    @model_validator(mode="after")
-    def _turn_prompts_name_their_fields(self) -> Self:
-        fields = (self.needed, self.needed)
-        names = ("clarify_prompt", "ground_prompt", "resolve_prompt", "check_prompt")
-        check_prompts({name: (getattr(self, name), fields) for name in names})
-        return self
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
         """Returns the answer of the fourth turn; the fifth stands in the trace as `self_check`."""

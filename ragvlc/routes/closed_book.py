@@ -31,8 +31,7 @@ SUMMARY = """Write a short summary that answers this request.{decline}
 class ClosedBook(Confiding):
     """Asks without any document."""
 
-    needed: ClassVar[frozenset[str]] = frozenset({"question"})
-    known: ClassVar[frozenset[str]] = frozenset({"question", "choices", "decline"})
+    answer_fields: ClassVar[frozenset[str]] = frozenset({"question"})
 
     question_prompt: str = QUESTION
     choice_prompt: str = CHOICE

@@ -12,16 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role, part
 from ragvlc.core.data import Document, Hit, Query, Span
 from ragvlc.core.engines import Prompt, Request
 from ragvlc.core.families import Order, Selector
-from ragvlc.core.prompts import check_prompts, filled
+from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
 from ragvlc.reading.agents import SEAMS, InPieces
 from ragvlc.reading.calls import ask_all, asked, beginning, fitted, shared
@@ -107,8 +107,7 @@ class Decompose(Finding, InPieces):
     """
 
     version: ClassVar[int] = 1
-    needed: ClassVar[frozenset[str]] = frozenset({"question", "document", "findings"})
-    known: ClassVar[frozenset[str]] = frozenset({"question", "document", "findings", "choices", "decline"})
+    answer_fields: ClassVar[frozenset[str]] = frozenset({"question", "document", "findings"})
 
     planner: Annotated[str, Role("generators")] = "main"
     selector: Selector = part("top_k")
@@ -117,22 +116,11 @@ class Decompose(Finding, InPieces):
     questions: Annotated[int, Field(ge=1)] = 4
     plan_tokens: Annotated[int, Field(ge=1)] = 192
     finding_tokens: Annotated[int, Field(ge=1)] = 48
-    plan_prompt: str = PLAN
-    sub_prompt: str = SUB
+    plan_prompt: Annotated[str, Template({"question", "findings"}, knows={"questions"})] = PLAN
+    sub_prompt: Annotated[str, Template({"question", "document"})] = SUB
     question_prompt: str = QUESTION
     choice_prompt: str = CHOICE
     summary_prompt: str = SUMMARY
-
-    @model_validator(mode="after")
-    def _plan_prompts_name_their_fields(self) -> Self:
-        plan, sub = frozenset({"question", "findings"}), frozenset({"question", "document"})
-        check_prompts(
-            {
-                "plan_prompt": (self.plan_prompt, (plan, plan | {"questions"})),
-                "sub_prompt": (self.sub_prompt, (sub, sub)),
-            }
-        )
-        return self
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
         """Returns the answer from the findings and the passages for the question itself."""

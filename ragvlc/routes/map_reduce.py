@@ -10,14 +10,14 @@ in place of one more merge. Pieces are those of `chain_of_agents`. All calls of 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Prompt, Request
-from ragvlc.core.prompts import check_prompts, filled
+from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
 from ragvlc.reading.agents import SEAMS, Agents, context_of
 from ragvlc.reading.calls import ask_all, asked, beginning, fitted, shared
@@ -60,19 +60,8 @@ class MapReduce(Agents):
     fan_in: Annotated[int, Field(ge=2)] = 8
     worker_prompt: str = WORKER
     worker_whole_prompt: str = WORKER_WHOLE
-    merge_prompt: str = MERGE
-    merge_whole_prompt: str = MERGE_WHOLE
-
-    @model_validator(mode="after")
-    def _merge_prompts_name_their_fields(self) -> Self:
-        both, notes = frozenset({"notes", "question"}), frozenset({"notes"})
-        check_prompts(
-            {
-                "merge_prompt": (self.merge_prompt, (both, both)),
-                "merge_whole_prompt": (self.merge_whole_prompt, (notes, both)),
-            }
-        )
-        return self
+    merge_prompt: Annotated[str, Template({"notes", "question"})] = MERGE
+    merge_whole_prompt: Annotated[str, Template({"notes"}, knows={"question"})] = MERGE_WHOLE
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
         """Returns the manager's answer from at most `fan_in` notes."""

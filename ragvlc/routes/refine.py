@@ -11,14 +11,12 @@ compressed; pieces are those of `chain_of_agents`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
-
-from pydantic import model_validator
+from typing import Annotated, ClassVar
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Generation, Request
-from ragvlc.core.prompts import check_prompts, filled
+from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
 from ragvlc.reading.agents import SEAMS, InPieces, context_of
 from ragvlc.reading.calls import ask_all, asked, fitted
@@ -76,19 +74,12 @@ class Refine(InPieces):
     """
 
     version: ClassVar[int] = 1
-    needed: ClassVar[frozenset[str]] = frozenset({"question", "document", "draft"})
-    known: ClassVar[frozenset[str]] = frozenset({"question", "document", "draft", "choices", "decline"})
+    answer_fields: ClassVar[frozenset[str]] = frozenset({"question", "document", "draft"})
 
     question_prompt: str = QUESTION
     choice_prompt: str = CHOICE
     summary_prompt: str = SUMMARY
-    compress_prompt: str = COMPRESS
-
-    @model_validator(mode="after")
-    def _compress_prompt_names_its_fields(self) -> Self:
-        known = frozenset({"draft", "words", "question"})
-        check_prompts({"compress_prompt": (self.compress_prompt, (frozenset({"draft"}), known))})
-        return self
+    compress_prompt: Annotated[str, Template({"draft"}, knows={"words", "question"})] = COMPRESS
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
         """Returns the running answer after the last piece."""

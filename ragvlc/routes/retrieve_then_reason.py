@@ -12,14 +12,14 @@ read as in `full_context`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query, Span, covered
 from ragvlc.core.engines import Prompt, Request
-from ragvlc.core.prompts import check_prompts, filled
+from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
 from ragvlc.reading.agents import InPieces
 from ragvlc.reading.asking import Reading, whole
@@ -54,13 +54,7 @@ class RetrieveThenReason(InPieces, Reading):
     quote_tokens: Annotated[int, Field(ge=1)] = 256
     likeness: Annotated[float, Field(gt=0, le=1)] = 0.9
     reading: Literal["sentence", "quote"] = "sentence"
-    quote_prompt: str = QUOTE
-
-    @model_validator(mode="after")
-    def _quote_prompt_names_its_fields(self) -> Self:
-        needed = frozenset({"document", "question"})
-        check_prompts({"quote_prompt": (self.quote_prompt, (needed, needed | {"quotes"}))})
-        return self
+    quote_prompt: Annotated[str, Template({"document", "question"}, knows={"quotes"})] = QUOTE
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
         """Returns the answer from verified quotes, in document order; from everything if there are none."""

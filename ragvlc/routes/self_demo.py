@@ -15,14 +15,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Prompt, Request
-from ragvlc.core.prompts import check_prompts
+from ragvlc.core.prompts import Template
 from ragvlc.core.run import Run
 from ragvlc.reading.agents import SEAMS, InPieces
 from ragvlc.reading.calls import ask_all, beginning, fitted
@@ -89,22 +89,15 @@ class SelfDemo(InPieces):
     """
 
     version: ClassVar[int] = 1
-    needed: ClassVar[frozenset[str]] = frozenset({"question", "document", "demonstrations"})
-    known: ClassVar[frozenset[str]] = frozenset({"question", "document", "demonstrations", "choices", "decline"})
+    answer_fields: ClassVar[frozenset[str]] = frozenset({"question", "document", "demonstrations"})
 
     demonstrations: Annotated[int, Field(ge=1)] = 3
     paragraph_tokens: Annotated[int, Field(ge=1)] = 128
     demonstration_tokens: Annotated[int, Field(ge=4)] = 96
-    write_prompt: str = WRITE
+    write_prompt: Annotated[str, Template({"document"})] = WRITE
     question_prompt: str = QUESTION
     choice_prompt: str = CHOICE
     summary_prompt: str = SUMMARY
-
-    @model_validator(mode="after")
-    def _write_prompt_names_its_field(self) -> Self:
-        document = frozenset({"document"})
-        check_prompts({"write_prompt": (self.write_prompt, (document, document))})
-        return self
 
     @property
     def random(self) -> bool:
