@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Self, cast
+from typing import Self, cast
 
 from ragvlc.core.answer import Failure
 from ragvlc.core.errors import EngineError
 from ragvlc.core.work import Counts, Done, Job
 from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
+from ragvlc.resources import Processes, Sampler, device_memory
 
 __all__ = ["Desk", "MemoryMeter", "counts_of", "done_with"]
 
-_EVERY = 0.25
-_LOOK_FOR_CHILDREN = 20
+_SECONDS = 0.25
 
 
 class MemoryMeter:
-    """Looks at this process and its devices a few times a second, and notes the most for everyone who is at work.
+    """Samples the memory of this process and its devices, and notes the most for everyone who is at work.
 
     Bytes of `process` are what it and its child processes hold of the machine's memory; of `device`, what is in use on
     the GPUs that this process sees, by whomever.
@@ -31,27 +30,22 @@ class MemoryMeter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._peaks: dict[int, dict[str, int]] = {}
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._children: list[Any] = []
-        self._looks = 0
+        self._processes = Processes()
         self._now: dict[str, int] = {}
-        self._own: Any = None
+        self._sampler: Sampler | None = None
 
     def __enter__(self) -> Self:
-        self._now = self._look()
-        self._thread = threading.Thread(target=self._watch, name="ragvlc-memory", daemon=True)
-        self._thread.start()
+        self._sample()
+        self._sampler = Sampler(self._sample, _SECONDS)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        if self._sampler is not None:
+            self._sampler.close()
 
     @contextmanager
     def peak(self) -> Iterator[dict[str, int]]:
-        """Gives a mapping that holds the most that was seen until now, at the end of the block too."""
+        """Gives a mapping that holds the most that was sampled until now, at the end of the block too."""
         seen: dict[str, int] = {}
         with self._lock:
             self._peaks[id(seen)] = seen
@@ -60,38 +54,15 @@ class MemoryMeter:
         finally:
             with self._lock:
                 del self._peaks[id(seen)]
-            _raise(seen, self._now)  # it may be over before anyone looked
+            _raise(seen, self._now)  # it may be over before the next sample
 
-    def _watch(self) -> None:
-        while not self._stop.wait(_EVERY):
-            self._now = self._look()
-            with self._lock:
-                for seen in self._peaks.values():
-                    _raise(seen, self._now)
-
-    def _look(self) -> dict[str, int]:
-        import psutil
-
-        if self._own is None:
-            self._own = psutil.Process()
-        if self._looks % _LOOK_FOR_CHILDREN == 0:  # listing them reads the whole process table
-            self._children = self._own.children(recursive=True)
-        self._looks += 1
-        total = self._own.memory_info().rss
-        for child in self._children:
-            try:
-                total += child.memory_info().rss
-            except psutil.Error:  # it has ended
-                continue
-        return {"process": total, **_device_bytes()}
-
-
-def _device_bytes() -> dict[str, int]:
-    cuda: Any = getattr(sys.modules.get("torch"), "cuda", None)  # another thread may be importing it
-    if not getattr(cuda, "is_initialized", bool)():
-        return {}
-    pairs = [cuda.mem_get_info(device) for device in range(cuda.device_count())]
-    return {"device": sum(total - free for free, total in pairs)}
+    def _sample(self) -> None:
+        devices = device_memory()
+        used = {"device": sum(device.used for device in devices)} if devices else {}
+        self._now = {"process": self._processes.memory(), **used}
+        with self._lock:
+            for seen in self._peaks.values():
+                _raise(seen, self._now)
 
 
 def _raise(seen: dict[str, int], now: dict[str, int]) -> None:

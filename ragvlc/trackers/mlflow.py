@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote, urlencode, urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from ragvlc.core.component import Execution
 from ragvlc.core.errors import StoreError
@@ -28,17 +28,10 @@ from ragvlc.core.families import TrackedSweep, Tracker
 from ragvlc.core.records import SweepRecord
 from ragvlc.trackers._mlflow_calls import artifact_folder, shown, sqlite_file, sqlite_uri, talking
 from ragvlc.trackers._mlflow_calls import client as connect
-from ragvlc.trackers._mlflow_machine import possible
 from ragvlc.trackers._mlflow_runs import ORDER_TAG, STALE_TAG, Sending, opened
 from ragvlc.trackers._mlflow_values import CELL_TAG, SWEEP_TAG
 
 __all__ = ["CELL_TAG", "SWEEP_TAG", "MlflowTracker", "charts_page", "ui_command"]
-
-
-def _measurable(wanted: bool) -> bool:
-    if wanted and not possible():
-        raise ValueError("system metrics need psutil. Install it with: pip install psutil")
-    return wanted
 
 
 class MlflowTracker(Tracker):
@@ -56,7 +49,7 @@ class MlflowTracker(Tracker):
     uri: Annotated[str | None, Execution] = None
     experiment: Annotated[str | None, Execution] = None
     traces: Annotated[int, Field(ge=0), Execution] = 5
-    system_metrics: Annotated[bool, AfterValidator(_measurable), Execution] = False
+    system_metrics: Annotated[bool, Execution] = False
 
     def store(self, runs: Path) -> str:
         """Returns the tracking URI for results whose sweeps are folders of `runs`."""

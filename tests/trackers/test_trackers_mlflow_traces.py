@@ -13,7 +13,6 @@ from traced_questions import traced
 
 from ragvlc.core.answer import Failure
 from ragvlc.core.errors import StoreError
-from ragvlc.core.families import Tracker
 from ragvlc.trackers._mlflow_calls import sqlite_uri
 from ragvlc.trackers._mlflow_machine import MOST_SAMPLES, Machine, peaks
 from ragvlc.trackers.mlflow import MlflowTracker
@@ -241,11 +240,6 @@ class TestMachine:
             "system/peak_process_memory_megabytes": 3.0,
             "system/peak_device_0_memory_megabytes": 5.0,
         }
-
-    def test_without_psutil_it_is_refused_when_the_file_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-        with pytest.raises(ValueError, match="pip install psutil"):
-            Tracker.build({"kind": "mlflow", "system_metrics": True})
 
 
 def test_where_results_are_shown_changes_no_key() -> None:
