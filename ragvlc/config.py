@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from ragvlc.core.component import Component
 from ragvlc.core.errors import ConfigError, nearest
-from ragvlc.core.paths import Base, place_field
+from ragvlc.core.paths import Base, place_field, put_field
 
-__all__ = ["build", "find_file", "place_overrides", "read_yaml", "shipped", "shipped_folder", "to_yaml"]
+__all__ = ["build", "find_file", "override", "read_yaml", "shipped", "shipped_folder", "to_yaml"]
 
 ComponentT = TypeVar("ComponentT", bound=Component)
 
@@ -113,27 +113,30 @@ def build(
         raise ConfigError(problems(error, cls, source)) from None
 
 
-def place_overrides(
-    cls: type[Component], data: dict[str, Any], steps: Iterable[Sequence[str]], base: Base, source: str
-) -> None:
-    """Makes the relative paths in fields of `data` that were not written in the file whole.
+def override(cls: type[Component], data: dict[str, Any], values: Mapping[str, object], base: Base, source: str) -> None:
+    """Sets fields of `data` that were not written in the file, and resolves the relative file paths in them.
 
     Args:
         cls: what will be built.
         data: its fields; is changed.
-        steps: of each such field, the names that lead to it.
-        base: what the paths in them are seen from.
+        values: of the fields, by dotted path.
+        base: what the file paths in them resolve against.
         source: the file's name for errors.
 
     Raises:
-        ConfigError: with every path that exists beside the file, and not where it is seen from.
+        ConfigError: with every value that has no place, or a file path that exists beside the YAML file alone.
     """
     wrong = []
-    for names in steps:
+    for path in sorted(values, key=lambda path: path.count(".")):
         try:
-            place_field(data, cls, names, base)
+            put_field(data, cls, path, values[path])
         except ValueError as error:
-            wrong.append(f"{source}: {'.'.join(names)}: {error}")
+            wrong.append(f"{source}: --set {path}: {error}")
+    for path in () if wrong else values:  # once all are there: a kind may come after its settings
+        try:
+            place_field(data, cls, path, base)
+        except ValueError as error:
+            wrong.append(f"{source}: {path}: {error}")
     if wrong:
         raise ConfigError(wrong)
 

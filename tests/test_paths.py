@@ -25,6 +25,7 @@ WITH_PATHS = sorted(
     for name, info in fields_of(kind).items()
     if "PathMark" in repr((info.annotation, info.metadata))
 )
+MLFLOW = {"tracker.uri": "y", "tracker": "mlflow"}
 PIPELINE = "generators: {main: scripted}\nroutes: {rag: retrieve}\n"
 JSONL = (
     '{"doc_id": "d", "text": "The tower is 31 metres high."}\n',
@@ -120,6 +121,7 @@ def test_a_path_is_seen_from_what_another_axis_puts_there(tmp_path: Path) -> Non
         {"dataset": {"kind": "jsonl", "path": "../data"}},
         {"dataset": "jsonl", "dataset.path": "../data"},
         {"dataset.path": "../data", "dataset.kind": "jsonl"},
+        {"dataset.path": "../data", "dataset": "jsonl"},
         {"axes": {"dataset": [{"kind": "jsonl", "path": "../data"}]}},
         {"axes": {"data": [{"dataset": "jsonl", "dataset.path": "../data"}]}},
     ],
@@ -251,6 +253,10 @@ def test_a_replay_sees_its_files_from_where_they_were_written(tmp_path: Path, mo
     assert given.answers.file == str(here.resolve() / "mine.jsonl")
     assert given.questions == str(here.resolve() / "set")
     assert given.routers["r"].file == str(here.resolve() / "x")
+    bare = Replay.load(file, overrides={"answers.file": "mine.jsonl", "routers.r.file": "x", **MLFLOW})
+    assert (bare.routers["r"].file, bare.tracker.uri) == (str(here.resolve() / "x"), "y")
+    with pytest.raises(ConfigError, match=r"again\.yaml: --set seed\.x: 'seed' has no settings of its own here\."):
+        Replay.load(file, overrides={"seed.x": 1})
     beside = Replay.load(file, overrides={"answers.file": "beside.jsonl", "questions": "set"})
     assert beside.answers.file == str(here.resolve() / "set" / "beside.jsonl")
     with pytest.raises(ConfigError, match=r"answers\.file: 'answers\.jsonl' is seen from .*here, and"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from ragvlc.core.paths import walk
 from ragvlc.statistics import Interval, mean_interval
 
 if TYPE_CHECKING:
@@ -177,13 +178,7 @@ def _is_number(value: object) -> bool:
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns settings whose values are parts as paths into those parts."""
-    found: dict[str, Any] = {}
-    for path, value in settings.items():
-        if isinstance(value, Mapping):
-            found |= _flat({f"{path}.{name}": inner for name, inner in value.items()})
-        else:
-            found[path] = value
-    return found
+    return {path: value for path, value in walk(settings) if not isinstance(value, Mapping)}
 
 
 def _names(paths: Sequence[str]) -> dict[str, str]:

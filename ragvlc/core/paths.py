@@ -1,7 +1,8 @@
-"""Relative paths among values that no part has checked yet, found by the types of their fields and made whole.
+"""Dotted paths into parts and mappings: what they lead to, settings put there, and files named among those settings.
 
-A part makes the paths of its YAML file whole as it is built. Values that come from elsewhere (a command line, an axis)
-belong to another folder, or to no field until a cell is planned: what is here does the same for them beforehand.
+A part resolves the relative file paths of its YAML file as it is built. Values that come from elsewhere (a command
+line, an axis) belong to another folder, or to no field until a cell is planned: `Spot` finds the types of their fields,
+and resolves them beforehand.
 """
 
 from __future__ import annotations
@@ -13,19 +14,40 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticUndefined
 
 from ragvlc.core.component import Component, PathMark, fields_of, find_kind
 
-__all__ = ["Base", "Spot", "place_field", "placed_choices"]
+__all__ = ["Base", "Spot", "at", "place_field", "placed_choices", "put_field", "walk"]
+
+
+def walk(place: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields every dotted path into a part or a mapping with what it leads to, outer ones before those inside."""
+    for name, value in _inside(place).items():
+        yield f"{prefix}{name}", value
+        if not isinstance(value, (str, int, float)):  # most are
+            yield from walk(value, f"{prefix}{name}.")
+
+
+def at(place: object, path: str) -> Any:  # noqa: ANN401 - whatever it leads to
+    """Returns what a dotted path into a part or a mapping leads to. Raises `KeyError` if there is no such path."""
+    for step in path.split("."):
+        place = _inside(place)[step]
+    return place
+
+
+def _inside(place: object) -> Mapping[str, Any]:
+    if isinstance(place, Component):
+        return {name: getattr(place, name) for name in fields_of(type(place))}
+    return place if isinstance(place, Mapping) else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What relative paths are seen from.
+    """What relative file paths resolve against.
 
     Attributes:
-        folder: that folder.
+        folder: the folder.
         other: another that a reader may have in mind: what is there, and not in `folder`, is refused, not guessed.
     """
 
@@ -33,7 +55,7 @@ class Base:
     other: Path | None = None
 
     def whole(self, value: str) -> str:
-        """Returns the path in full. Raises `ValueError` if it exists as seen from the other folder alone."""
+        """Returns the path in full. Raises `ValueError` if it exists in the other folder alone."""
         path = Path(value).expanduser()
         if path.is_absolute() or not value:
             return str(path) if value else value
@@ -87,15 +109,23 @@ class Spot:
         """Returns the class of the part that stands here, or will when it is built; None if that is no part."""
         if isinstance(self.value, Component):
             return type(self.value)
-        if not (isinstance(self.expected, type) and issubclass(self.expected, Component)):
-            return None
-        if not self.expected.__dict__.get("family"):
-            return self.expected
+        if not _family(self.expected):
+            return self.expected if _is_part(self.expected) else None
         kind = self.value.get("kind") if isinstance(self.value, Mapping) else self.value
         try:
             return find_kind(self.expected, kind) if isinstance(kind, str) else None
         except PydanticCustomError:  # no such kind: told when the part is built
             return None
+
+    def settings(self) -> dict[str, Any] | None:
+        """Returns the settings that stand here, none so far if nothing does, a bare kind too; None of anything else."""
+        if self.value in (None, PydanticUndefined):
+            return {}
+        if isinstance(self.value, Component):
+            return self.value.spec()
+        if isinstance(self.value, str) and any(_family(one.expected) for one in self.branches()):
+            return {"kind": self.value}
+        return dict(self.value) if isinstance(self.value, Mapping) else None
 
     def is_mapping(self) -> bool:
         """Whether names stand here, with values of one type."""
@@ -125,26 +155,49 @@ def _placed_as_one(spot: Spot, base: Base) -> Any:  # noqa: ANN401 - whatever st
     return value
 
 
-def place_field(data: dict[str, Any], part: type[Component], steps: Sequence[str], base: Base) -> None:
-    """Makes the paths in one field of `data`, the fields of a part not built yet, whole.
+def put_field(data: dict[str, Any], part: type[Component], path: str, value: object) -> None:
+    """Sets one field of `data`, the fields of a part not built yet; a bare kind on the way takes settings.
 
     Args:
-        data: is changed.
+        data: is changed; what is inside it is not.
         part: what will be built of it.
-        steps: names that lead to the field.
-        base: what its relative paths are seen from.
+        path: leads to the field.
+        value: not checked here.
+
+    Raises:
+        ValueError: if something on the way has no settings.
+    """
+    spot = Spot(data, part)
+    *outer, last = path.split(".")
+    for step in outer:
+        spot = spot.inside(step) or Spot(data.get(step), Any)
+        settings = spot.settings()
+        if settings is None:
+            message = f"'{step}' has no settings of its own here."
+            raise ValueError(message)
+        data[step] = settings
+        data, spot = settings, Spot(settings, spot.expected, spot.marks)
+    data[last] = value
+
+
+def place_field(data: dict[str, Any], part: type[Component], path: str, base: Base) -> None:
+    """Resolves the relative file paths in one field of `data`, the fields of a part not built yet.
+
+    Args:
+        data: is changed; the field must be there.
+        part: what will be built of it.
+        path: leads to the field.
+        base: what they resolve against.
 
     Raises:
         ValueError: see `Base`.
     """
     spot: Spot | None = Spot(data, part)
-    inner: object = data
-    for step in steps[:-1]:
+    outer, _, last = path.rpartition(".")
+    for step in path.split("."):
         spot = spot.inside(step) if spot else None
-        inner = inner.get(step) if isinstance(inner, dict) else None
-    field = spot.inside(steps[-1]) if spot else None
-    if field and isinstance(inner, dict) and steps[-1] in inner:
-        inner[steps[-1]] = field.placed(base)
+    if spot:
+        (at(data, outer) if outer else data)[last] = spot.placed(base)
 
 
 def placed_choices(
@@ -155,7 +208,7 @@ def placed_choices(
     Args:
         axes: of each axis the settings to choose from: they apply together with one of every other axis.
         roots: where the dotted paths begin.
-        bases: of each axis, what its relative paths are seen from.
+        bases: of each axis, what its relative paths resolve against.
 
     Raises:
         ValueError: see `Base`; or a value is a path to one root or kind, and a name to another.
@@ -199,6 +252,15 @@ def _agreed(value: object, spots: Iterable[Spot], base: Base) -> object:
         message = f"'{value}' is a path to some and a name to others. Write a path with ./ before it, or in full."
         raise ValueError(message)
     return readings[0] if readings else value
+
+
+def _is_part(expected: Any) -> bool:  # noqa: ANN401 - an annotation
+    return isinstance(expected, type) and issubclass(expected, Component)
+
+
+def _family(expected: Any) -> str:  # noqa: ANN401 - an annotation
+    """Returns the family whose kinds an annotation takes; empty if it is none's."""
+    return str(expected.__dict__.get("family", "")) if _is_part(expected) else ""
 
 
 def _field(holder: object, info: FieldInfo, name: str) -> Spot:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from ragvlc.core.data import Collection, Document, Example, Query, Span
 from ragvlc.core.errors import nearest
+from ragvlc.core.paths import walk
 from ragvlc.documents.json_lines import Problems, Row
 from ragvlc.documents.jsonl import Documents
 
@@ -123,8 +124,8 @@ class Reader:
         return found, "located" if len(spans) == len(given) else "partly located" if spans else "not located"
 
     def _tags(self, row: Row, known: tuple[Document, ...], documents: tuple[Document, ...]) -> dict[str, Any]:
-        tags: dict[str, Any] = dict(_scalars(row.mapping("meta")))
-        for name, value in _scalars(known[0].metadata) if known and known is not self._everything else ():
+        tags = _scalars(row.mapping("meta"))
+        for name, value in _scalars(known[0].metadata if known and known is not self._everything else {}).items():
             if all(document.metadata.get(name) == value for document in known[1:]):
                 tags[f"document.{name}"] = value
         if source := row.text("source", default=""):
@@ -159,7 +160,7 @@ class Reader:
         if self.cluster == "id_prefix":
             return name.partition("@")[0]
         wanted = self.cluster.removeprefix("meta.")
-        meta = dict(_scalars(row.mapping("meta")))
+        meta = _scalars(row.mapping("meta"))
         if wanted not in meta:
             row.complain(f"'cluster: {self.cluster}' needs a 'meta.{wanted}', which is absent.{nearest(wanted, meta)}")
         return str(meta.get(wanted, ""))
@@ -229,13 +230,9 @@ def _span(row: Row, number: int, given: Mapping[str, Any], texts: Mapping[str, s
     return Span(name, start, end)
 
 
-def _scalars(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields the texts, numbers and truth values of an object, with dotted names for those inside other objects."""
-    for name, value in values.items():
-        if isinstance(value, (str, int, float)):
-            yield prefix + name, value
-        elif isinstance(value, dict):
-            yield from _scalars(value, f"{prefix}{name}.")
+def _scalars(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the texts, numbers and truth values of an object, by dotted names for those inside other objects."""
+    return {path: value for path, value in walk(values) if isinstance(value, (str, int, float))}
 
 
 def examples_of(rows: Iterable[Row], reader: Reader, problems: Problems) -> list[Example]:

@@ -17,6 +17,7 @@ from ragvlc.core.component import Execution, FilePath
 from ragvlc.core.data import Collection, Document, Example
 from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.core.families import Dataset, Examples
+from ragvlc.core.paths import at, walk
 from ragvlc.documents.padding import Padding, own_documents
 from ragvlc.documents.sources import documents_at
 from ragvlc.documents.tokenizing import data_tokenizer
@@ -154,7 +155,7 @@ class _Groups:
         self._values = [self._value(document) for document in documents] if field else []
         self._made: dict[frozenset[object], tuple[Document, ...]] = {}
         self._tags: dict[int, dict[str, int]] = {}
-        known = {name for document in documents for name in _names(document.metadata)} if field else set()
+        known = {name for document in documents for name, _ in walk(document.metadata)} if field else set()
         if field and field not in known:
             listing = ", ".join(sorted(known)) or "none"
             raise DatasetError(f"group_by: no document has '{field}'. Known: {listing}.{nearest(field, known)}")
@@ -179,19 +180,11 @@ class _Groups:
         return replace(example, documents=corpus, relevant=relevant, tags=tags)
 
     def _value(self, document: Document) -> object:
-        value: object = document.metadata
-        for step in self._field.split(".") if self._field else ():
-            value = value.get(step) if isinstance(value, Mapping) else None
-        if not self._field or isinstance(value, (list, dict)):
-            return None if not self._field else str(value)
-        return value
-
-
-def _names(values: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
-    for name, value in values.items():
-        yield prefix + name
-        if isinstance(value, Mapping):
-            yield from _names(value, f"{prefix}{name}.")
+        try:
+            value = at(document.metadata, self._field) if self._field else None
+        except KeyError:
+            return None
+        return str(value) if isinstance(value, (list, dict)) else value
 
 
 def _counts(documents: Sequence[Document]) -> dict[str, int]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from zlib import crc32
 
 from pydantic import Field
@@ -18,11 +18,12 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.component import Component
 from ragvlc.core.data import ChunkSet, Hit, Query
 from ragvlc.core.families import Embedder, Reranker, Retriever
+from ragvlc.core.paths import at, walk
 from ragvlc.core.run import Index, Run
 from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
 from ragvlc.pipeline import Pipeline
 from ragvlc.reading.escalation import Verdict, Wrapper
-from ragvlc.sweep.settings import Changer, paths_in
+from ragvlc.sweep.settings import Changer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as FastTokenizer
@@ -94,8 +95,7 @@ class Both(Wrapper):
 def stand_in(pipeline: Pipeline) -> tuple[Pipeline, list[str]]:
     """Returns the pipeline with stand-ins for parts that would open models or stores of their own, and their kinds."""
     changes: dict[str, Component] = {}
-    for path in paths_in(pipeline):
-        part = _at(pipeline, path)
+    for path, part in walk(pipeline):
         if isinstance(part, Retriever) and part.kind == _OUTSIDE:
             changes[path] = AnyPassages(original=part.key, candidates=part.candidates)
         elif isinstance(part, Reranker) and not part.roles():
@@ -104,15 +104,9 @@ def stand_in(pipeline: Pipeline) -> tuple[Pipeline, list[str]]:
             changes[path] = Both(original=part.key, first=part.first, then=part.then)
     if not changes:
         return pipeline, []
-    kinds = [_at(pipeline, path).kind for path, part in changes.items() if not isinstance(part, Both)]
+    kinds = [at(pipeline, path).kind for path, part in changes.items() if not isinstance(part, Both)]
     changed, _ = Changer[Pipeline]("estimate").change(pipeline, changes)
     return changed, kinds
-
-
-def _at(place: object, path: str) -> Any:  # noqa: ANN401 - whatever stands there
-    for step in path.split("."):
-        place = place[step] if isinstance(place, Mapping) else getattr(place, step)
-    return place
 
 
 def _chance(text: str) -> float:

@@ -274,9 +274,7 @@ def usual(name: str, overrides: Mapping[str, Any]) -> Replay:
 def _made(cls: type[ReplayT], data: dict[str, Any], overrides: Mapping[str, Any], source: str, base: Base) -> ReplayT:
     """Returns the replay that `data` describes with the overrides, whose paths are seen from `base`."""
     folder = base.other or base.folder
-    for place, value in overrides.items():
-        _put(data, place, value, source)
-    config.place_overrides(cls, data, [place.split(".") for place in overrides], base, source)
+    config.override(cls, data, overrides, base, source)
     answers = data.get("answers")
     if isinstance(answers, dict) and isinstance(answers.get("file"), str):
         given = any(place in overrides for place in ("answers", "answers.file"))
@@ -306,16 +304,6 @@ def _answers_file(file: str, questions: Path | None, base: Base) -> str:
 def is_replay(path: Path) -> bool:
     """Returns whether a YAML file describes a replay, rather than a sweep."""
     return path.suffix in (".yaml", ".yml") and path.is_file() and "answers" in config.read_yaml(path)
-
-
-def _put(data: dict[str, Any], place: str, value: object, source: str) -> None:
-    inner = data
-    *outer, last = place.split(".")
-    for step in outer:
-        inner = inner.setdefault(step, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"{source}: --set {place}: '{step}' has no settings of its own here.")
-    inner[last] = value
 
 
 def _listed(names: Any) -> str:  # noqa: ANN401 - names, however they are held

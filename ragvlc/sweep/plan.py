@@ -13,9 +13,10 @@ from ragvlc.core.component import Component
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Chunker, Dataset, Retriever
+from ragvlc.core.paths import walk
 from ragvlc.pipeline import Pipeline
 from ragvlc.roles import Models
-from ragvlc.sweep.settings import Changer, paths_in
+from ragvlc.sweep.settings import Changer
 from ragvlc.sweep.spec import AROUND, Latency, Sweep, choices
 
 __all__ = ["Cell", "distinct_work", "plan"]
@@ -142,7 +143,7 @@ def _every(part: Component) -> Iterator[Component]:
 
 def _unplaced(sweep: Sweep, axes: Sequence[Sequence[Mapping[str, Any]]], placed: set[str]) -> list[str]:
     places = [*sweep.pipelines.values(), _Around(dataset=sweep.dataset)]
-    known = dict.fromkeys(path for place in places for path in paths_in(place))
+    known = dict.fromkeys(path for place in places for path, _ in walk(place))
     wrong = []
     for path in dict.fromkeys(path for axis in axes for choice in axis for path in choice if path not in placed):
         part, _, last = path.rpartition(".")

@@ -1,8 +1,8 @@
-"""Dotted paths into parts: which exist, and the part with some of them set to other values."""
+"""Parts with some of their settings, by dotted paths, set to other values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from ragvlc import config
 from ragvlc.core.component import Component, fields_of
 from ragvlc.core.errors import ConfigError
+from ragvlc.core.paths import at
 
-__all__ = ["Changer", "paths_in"]
+__all__ = ["Changer"]
 
 PartT = TypeVar("PartT", bound=Component)
 AnyPartT = TypeVar("AnyPartT", bound=Component)
@@ -47,7 +48,12 @@ class Changer(Generic[PartT]):
         """Returns whether the part has a place for this path."""
         key = id(part), path
         if key not in self._places:
-            self._places[key] = _exists(part, path.split("."))
+            try:
+                at(part, path)
+            except KeyError:
+                self._places[key] = False
+            else:
+                self._places[key] = True
         return self._places[key]
 
     def _changed(self, part: AnyPartT, changes: Mapping[tuple[str, ...], Any], place: str) -> AnyPartT:
@@ -74,27 +80,3 @@ class Changer(Generic[PartT]):
             else:
                 found[name] = self._fields(found[name], inner, path)
         return found
-
-
-def paths_in(place: object, prefix: str = "") -> Iterator[str]:
-    """Yields every dotted path into a part."""
-    for name, value in _inside(place):
-        yield prefix + name
-        yield from paths_in(value, f"{prefix}{name}.")
-
-
-def _exists(place: object, path: Iterable[str]) -> bool:
-    for step in path:
-        found = dict(_inside(place))
-        if step not in found:
-            return False
-        place = found[step]
-    return True
-
-
-def _inside(place: object) -> Iterator[tuple[str, Any]]:
-    if isinstance(place, Component):
-        for name in fields_of(type(place)):
-            yield name, getattr(place, name)
-    elif isinstance(place, Mapping):
-        yield from place.items()

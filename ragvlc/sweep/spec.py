@@ -152,17 +152,20 @@ class Sweep(Component):
         Raises:
             ConfigError: with every problem found.
         """
-        path, given = config.find_file(str(name), "experiments"), overrides or {}
+        path, given = config.find_file(str(name), "experiments"), dict(overrides or {})
         data: dict[str, Any] = {"name": path.stem, **config.read_yaml(path)}
-        for place, value in given.items():
-            _override(cls, data, place, value)
         base = Base(Path(folder or "").absolute(), path.parent)
         if "pipelines" in given:
-            data["pipelines"] = _pipelines_from(given["pipelines"], base, str(path))
-        axes = data["axes"] if isinstance(data.get("axes"), Mapping) else {}  # anything else is refused below
-        fields = [place.split(".", 1) for place in given if place != "axes" and place not in axes]
-        config.place_overrides(cls, data, fields, base, str(path))
-        bases = dict.fromkeys(axes if "axes" in given else given, base)
+            given["pipelines"] = _pipelines_from(given["pipelines"], base, str(path))
+        if anew := "axes" in given:
+            data["axes"] = given.pop("axes")
+        axes = data.get("axes") or {}
+        brought = {place: [value] for place, value in given.items() if _is_axis(cls, axes, place)}
+        if brought and isinstance(axes, Mapping):  # anything else is refused below
+            data["axes"] = axes = {**axes, **brought}
+        fields = {place: value for place, value in given.items() if place not in brought}
+        config.override(cls, data, fields, base, str(path))
+        bases = dict.fromkeys(axes if anew else given, base)
         return config.build(cls, data, str(path), path.parent, bases=bases)
 
 
@@ -194,21 +197,14 @@ def _file(given: str, base: Base) -> str:
     return whole if Path(whole).is_file() or Path(given).expanduser().is_file() else given
 
 
-def _override(cls: type[Component], data: dict[str, Any], place: str, value: object) -> None:
-    """Sets a field of the sweep or of its own parts in `data`; any other path becomes an axis of one value."""
+def _is_axis(cls: type[Component], axes: object, place: str) -> bool:
+    """Returns whether a setting becomes an axis of one value: it is none of the sweep itself or of its own parts."""
     first, _, rest = place.partition(".")
-    axes = data.get("axes") or {}
-    if isinstance(axes, dict) and place in axes:
-        data["axes"] = {**axes, place: [value]}
-    elif first in _PARTS and rest and not (first == "dataset" and _replaces_dataset(axes)):
-        part = data.get(first, cls.model_fields[first].default) or {}
-        part = {"kind": part} if isinstance(part, str) else part
-        if isinstance(part, dict):  # anything else is refused when the sweep is built
-            data[first] = {**part, rest: value}
-    elif first in cls.model_fields and not rest:
-        data[first] = value
-    elif isinstance(axes, dict):
-        data["axes"] = {**axes, place: [value]}
+    if isinstance(axes, Mapping) and place in axes:
+        return True
+    if first in _PARTS and rest:
+        return first == "dataset" and _replaces_dataset(axes)
+    return first not in cls.model_fields or bool(rest)
 
 
 _PARTS = ("dataset", "executor", "tracker", "budget")

@@ -19,9 +19,10 @@ from ragvlc.core.component import Component
 from ragvlc.core.engines import TextEngine, Tokenizer
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Generator
+from ragvlc.core.paths import walk
 from ragvlc.pipeline import Pipeline
 from ragvlc.sweep.plan import Cell, distinct_work, plan
-from ragvlc.sweep.settings import Changer, paths_in
+from ragvlc.sweep.settings import Changer
 from ragvlc.sweep.spec import Sweep
 
 GENERATORS = {"main": {"kind": "scripted"}}
@@ -321,7 +322,7 @@ def test_changing_parts_is_editing_the_yaml(chosen: dict[str, Any]) -> None:
 
 
 def test_paths_reach_everything_that_can_be_set() -> None:
-    found = set(paths_in(SPEC))
+    found = {path for path, _ in walk(SPEC)}
     assert {"router", "routes.rag", "routes.rag.chunker.size", "generators.main.default"} <= found
     assert all(not path.endswith(".kind") for path in found)
 
