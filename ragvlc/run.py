@@ -239,7 +239,7 @@ class LiveRun:
         )
 
     def _note(self, notes: Mapping[str, Any]) -> None:
-        """Adds to the facts of the open step: counts are added up, of anything else the last stands."""
+        """Adds to the facts of the open step: counts are added up, of anything else the last one is taken."""
         facts = self._open[-1].facts
         for name, value in notes.items():
             counted = isinstance(value, int) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""Parts of answers as JSON values and back, for whatever is kept on disk."""
+"""Parts of answers as JSON values and back: for rows of results, and for what the result cache stores."""
 
 from __future__ import annotations
 

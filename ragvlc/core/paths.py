@@ -75,7 +75,7 @@ class Spot:
     """A place among settings.
 
     Attributes:
-        value: what stands there: a part, or plain values not built yet.
+        value: what is there: a part, or plain values not built yet.
         expected: the annotation of its field.
         marks: what else the annotation says.
     """
@@ -106,7 +106,7 @@ class Spot:
         return None
 
     def part(self) -> type[Component] | None:
-        """Returns the class of the part that stands here, or will when it is built; None if that is no part."""
+        """Returns the class of the part that is here, or will be when it is built; None if that is no part."""
         if isinstance(self.value, Component):
             return type(self.value)
         if not _family(self.expected):
@@ -118,7 +118,7 @@ class Spot:
             return None
 
     def settings(self) -> dict[str, Any] | None:
-        """Returns the settings that stand here, none so far if nothing does, a bare kind too; None of anything else."""
+        """Returns the settings here as a mapping, also of a bare kind or of nothing yet; None if there can be none."""
         if self.value in (None, PydanticUndefined):
             return {}
         if isinstance(self.value, Component):
@@ -128,7 +128,7 @@ class Spot:
         return dict(self.value) if isinstance(self.value, Mapping) else None
 
     def is_mapping(self) -> bool:
-        """Whether names stand here, with values of one type."""
+        """Whether this is a mapping of names to values of one type."""
         origin = get_origin(self.expected)
         return isinstance(origin, type) and issubclass(origin, Mapping) and len(get_args(self.expected)) == 2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ragvlc.core.engines import Request, Tokenizer
 from ragvlc.core.errors import EngineError, WindowExceeded
 
-__all__ = ["input_ids", "no_room", "prompt_ids"]
+__all__ = ["input_ids", "prompt_ids", "window_too_small"]
 
 
 def prompt_ids(
@@ -41,10 +41,10 @@ def input_ids(request: Request, tokenizer: Tokenizer, window: int, *, model: str
     return found
 
 
-def no_room(
+def window_too_small(
     what: str, *, left: int | None = None, window: int | None = None, limit: int | None = None
 ) -> WindowExceeded:
-    """Returns the error of a prompt that has no room for what it is about.
+    """Returns the error of a window that instructions, question and replies fill, or nearly so.
 
     Args:
         what: should be shown to the model.

@@ -174,5 +174,5 @@ class _Bench:
         return found
 
     def close(self) -> None:
-        """Forgets; the engine is closed by whoever opened it."""
+        """Forgets; the engine is closed by the pool that opened it."""
         self._ruled.clear()

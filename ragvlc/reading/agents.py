@@ -13,7 +13,7 @@ from ragvlc.core.data import Document, Query, Span
 from ragvlc.core.engines import Prompt, Reader, Request
 from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
-from ragvlc.core.window import no_room
+from ragvlc.core.window import window_too_small
 from ragvlc.reading.asking import Asking
 from ragvlc.reading.calls import ask_all, asked, beginning, fitted
 from ragvlc.reading.pieces import Piece, pieces_of
@@ -154,7 +154,7 @@ class Agents(InPieces):
         around = len(manager.tokenizer.render(self.message(query, notes="")))
         room = self.window_of(manager) - around - self.max_tokens(query) - SEAMS
         if room <= 0:
-            raise no_room("notes", left=room, window=self.window_of(manager))
+            raise window_too_small("notes", left=room, window=self.window_of(manager))
         return room
 
     def manager_request(self, query: Query, notes: str, run: Run, place: int = 0) -> Request:

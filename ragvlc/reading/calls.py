@@ -8,7 +8,7 @@ from typing import Any
 from ragvlc.core.data import Query
 from ragvlc.core.engines import Generation, Prompt, Reader, Request, Tokenizer
 from ragvlc.core.run import Run
-from ragvlc.core.window import no_room
+from ragvlc.core.window import window_too_small
 
 __all__ = ["ask_all", "asked", "beginning", "fitted", "letters", "shared"]
 
@@ -57,7 +57,7 @@ def fitted(make: Callable[[str], Prompt], text: str, reader: Reader, *, window: 
     prompt = make(text)
     while (excess := len(reader.tokenizer.render(prompt)) + max_tokens - window) > 0:
         if not text:
-            raise no_room("any text", left=-excess, window=window)
+            raise window_too_small("any text", left=-excess, window=window)
         text = beginning(text, max(0, reader.tokenizer.count(text) - excess), reader.tokenizer)
         prompt = make(text)
     return prompt

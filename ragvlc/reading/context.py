@@ -9,7 +9,7 @@ from typing import Literal
 from ragvlc.core.data import Document, Span
 from ragvlc.core.engines import Prompt, Reader, Tokenizer
 from ragvlc.core.errors import WindowExceeded
-from ragvlc.core.window import no_room
+from ragvlc.core.window import window_too_small
 
 __all__ = ["Budget", "Fitted", "Truncation", "fit", "lay_out"]
 
@@ -128,7 +128,7 @@ def fit(
         shrink += excess
         kept = _cut([(place, spans[place], sizes[place]) for place in order], documents, tokenizer, shrink, truncation)
         if not kept:
-            raise no_room("document text", window=reader.window, limit=limit)
+            raise window_too_small("document text", window=reader.window, limit=limit)
         edges = {(span.document_id, place) for span in kept for place in (span.start, span.end)}
         cuts = edges - {(span.document_id, place) for span in spans for place in (span.start, span.end)}
         text = lay_out(kept, documents, cuts)

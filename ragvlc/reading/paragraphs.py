@@ -10,7 +10,7 @@ from ragvlc.chunkers.sentences import Sentences
 from ragvlc.core.data import Chunk, Document, Span
 from ragvlc.core.engines import Tokenizer
 from ragvlc.core.run import Run
-from ragvlc.core.window import no_room
+from ragvlc.core.window import window_too_small
 from ragvlc.reading.context import OMISSION
 
 __all__ = ["Numbered", "numbered", "numbers_in"]
@@ -39,7 +39,7 @@ class Numbered:
 
 
 def numbered(documents: Sequence[Document], run: Run, role: str, *, size: int, room: int) -> Numbered:
-    """Returns the documents as paragraphs of whole sentences; those in the middle are left out where room is short.
+    """Returns the documents as paragraphs of whole sentences; those in the middle are left out where not all fit.
 
     Args:
         documents: what to read.
@@ -53,14 +53,14 @@ def numbered(documents: Sequence[Document], run: Run, role: str, *, size: int, r
     """
     tokenizer = run.generator(role).tokenizer
     if room <= 0:
-        raise no_room("the documents", left=room)
+        raise window_too_small("the documents", left=room)
     chunks = run.chunks(Sentences(size=max(1, min(size, room // 4))), documents, role)
     everything = {number: chunk for number, chunk in enumerate(chunks, 1) if chunk.text.strip()}
     kept = _ends(everything, documents, tokenizer, room)
     while kept and tokenizer.count(_laid_out(kept, documents)) > room:
         del kept[sorted(kept)[len(kept) // 2]]
     if everything and not kept:
-        raise no_room("one paragraph of the documents", left=room)
+        raise window_too_small("one paragraph of the documents", left=room)
     dropped = sum(tokenizer.count(chunk.text) for number, chunk in everything.items() if number not in kept)
     return Numbered(_laid_out(kept, documents), kept, dropped)
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 from ragvlc.core.data import Document, Span
 from ragvlc.core.engines import Tokenizer
 from ragvlc.core.errors import WindowExceeded
-from ragvlc.core.window import no_room
+from ragvlc.core.window import window_too_small
 from ragvlc.reading.context import lay_out
 from ragvlc.text.sentences import sentence_ends
 
@@ -64,7 +64,7 @@ def pieces_of(
         WindowExceeded: if there is no room, or if not even one character's tokens fit.
     """
     if room <= 0:
-        raise no_room("the text of a piece", left=room)
+        raise window_too_small("the text of a piece", left=room)
     counted = count or tokenizer.count
     left = list(_sentences(documents, tokenizer, room))[::-1]  # the next one is the last
     texts = {document.id: document.text for document in documents}
@@ -126,7 +126,7 @@ def _next(
 
 
 def _halves(sentence: _Sentence, documents: Sequence[Document], tokenizer: Tokenizer) -> Iterator[_Sentence]:
-    """Yields both halves of a part that is too long only where it will stand. Raises `WindowExceeded` for one token."""
+    """Yields both halves of a part that is too long only inside its prompt. Raises `WindowExceeded` for one token."""
     span = sentence.span
     [text] = [document.text for document in documents if document.id == span.document_id]
     tokens = tokenizer.spans(text[span.start : span.end])

@@ -272,7 +272,7 @@ def usual(name: str, overrides: Mapping[str, Any]) -> Replay:
 
 
 def _made(cls: type[ReplayT], data: dict[str, Any], overrides: Mapping[str, Any], source: str, base: Base) -> ReplayT:
-    """Returns the replay that `data` describes with the overrides, whose paths are seen from `base`."""
+    """Returns the replay that `data` describes with the overrides, whose file paths resolve against `base`."""
     folder = base.other or base.folder
     config.override(cls, data, overrides, base, source)
     answers = data.get("answers")
@@ -290,7 +290,7 @@ def _made(cls: type[ReplayT], data: dict[str, Any], overrides: Mapping[str, Any]
 
 
 def _answers_file(file: str, questions: Path | None, base: Base) -> str:
-    """Returns the file in full, found from the folder it is seen from or else beside the questions; else unchanged."""
+    """Returns the file in full, found in the folder it resolves against or beside the questions; else unchanged."""
     path = Path(file).expanduser()
     if not file or path.is_absolute():
         return str(path) if file else file

@@ -23,7 +23,7 @@ from ragvlc.core.engines import Prompt, Reader, Request
 from ragvlc.core.families import Reranker
 from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
-from ragvlc.core.window import no_room
+from ragvlc.core.window import window_too_small
 
 RANK = """{passages}
 
@@ -77,7 +77,7 @@ class LlmRerank(Reranker):
         fit = room // (min(_LEAST_TOKENS, self.passage_tokens or _LEAST_TOKENS) + _LABEL_TOKENS + _NUMBER_TOKENS)
         size = min(count, fit, self.together or count)
         if size < 2:
-            raise no_room("two passages", left=room, window=reader.window)
+            raise window_too_small("two passages", left=room, window=reader.window)
         return size
 
     def _message(self, query: Query, texts: Sequence[str]) -> Prompt:
@@ -112,7 +112,7 @@ class LlmRerank(Reranker):
             if over <= 0:
                 return prompt, sum(len(spans) > longest for spans in places)
             if longest <= 1:
-                raise no_room(f"{len(texts)} passages", window=reader.window)
+                raise window_too_small(f"{len(texts)} passages", window=reader.window)
             longest = max(1, longest - max(1, over // len(texts)))
 
 

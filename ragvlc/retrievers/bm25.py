@@ -59,7 +59,7 @@ class BM25(Retriever):
     stop_words: tuple[str, ...] = ()
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns the index; that of `bm25s` is kept on disk, `rank_bm25` counts anew each time."""
+        """Returns the index; that of `bm25s` is stored on disk, `rank_bm25` counts anew each time."""
         analyser = Analyser(self.stemmer, self.stop_words)
         if self.library == "rank_bm25":
             score = self._okapi(analyser.words(chunk.text for chunk in chunks.chunks))

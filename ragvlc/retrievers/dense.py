@@ -43,7 +43,7 @@ class Dense(Retriever):
     device: Annotated[Device, Execution] = "auto"
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns the index; vectors are kept on disk.
+        """Returns the index; vectors are stored on disk.
 
         Raises:
             MissingExtra: FAISS is not there.

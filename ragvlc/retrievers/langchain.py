@@ -124,7 +124,7 @@ class LangChain(Retriever):
         return self.embedder is not None and self._opening.embedding is not None
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns the index. Vectors of filled chunks are kept on disk; an existing store is opened once.
+        """Returns the index. Vectors of filled chunks are stored on disk; an existing store is opened once.
 
         Raises:
             ConfigError: if an environment variable is not set.

@@ -98,7 +98,7 @@ class Clarify(InPieces):
     summary_prompt: str = SUMMARY
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
-        """Returns the answer of the fourth turn; the fifth stands in the trace as `self_check`."""
+        """Returns the answer of the fourth turn; the fifth is in the trace as `self_check`."""
         with run.step("number") as facts:
             read = self._paragraphs(query, documents, run)
             facts |= {"paragraphs": len(read.paragraphs), "dropped_tokens": read.dropped_tokens}

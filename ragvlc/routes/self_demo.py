@@ -166,7 +166,7 @@ class SelfDemo(InPieces):
 
 
 def _split(reply: str) -> tuple[str, str, str]:
-    """Returns what stands before the last `Answer:`, that word, and what stands behind; all is answer without it."""
+    """Returns the text before the last `Answer:`, that word, and the text after it; all is answer without it."""
     cues = list(_ANSWER.finditer(reply))
     if not cues or not reply[cues[-1].end() :].strip():
         return reply, "", reply

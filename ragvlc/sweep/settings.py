@@ -19,7 +19,7 @@ AnyPartT = TypeVar("AnyPartT", bound=Component)
 
 
 class Changer(Generic[PartT]):
-    """Makes changed parts. What a change leaves alone is kept as it is, keys and all, and equal changes are made once.
+    """Makes changed parts. What a change leaves alone stays as it is, keys and all, and equal changes are made once.
 
     Args:
         source: names the parts in errors.
