@@ -341,7 +341,7 @@ def test_ctrl_c_while_asking_is_status_130(ragvlc: Cli, monkeypatch: pytest.Monk
     def interrupt(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ragvlc.generators.scripted._ScriptedEngine.generate", interrupt)
+    monkeypatch.setattr("ragvlc.engines.scripted.engine.ScriptedEngine.generate", interrupt)
     said = ragvlc("ask", write("full.yaml", FULL), "?")
     assert said.code == 130
     assert said.out == ""

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from rich.table import Table as RichTable
 
+    from ragvlc.analysis.speculation_break_even import Point
     from ragvlc.estimate.estimate import Options
     from ragvlc.estimate.figures import CellEstimate, Estimate
     from ragvlc.estimate.forecast import Compared, Forecast
-    from ragvlc.estimate.speculation import Point
     from ragvlc.pipeline import Pipeline
 
 _SAMPLE = 50
@@ -64,11 +64,11 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     For a pipeline that decodes speculatively (rapid), also from which context on that pays, and with which drafts.
     """
     from ragvlc.estimate.estimate import Options
-    from ragvlc.estimate.rates import Machine
+    from ragvlc.hardware.placement import Machine
 
     options = Options(sample or None, everything, Machine(device, devices), new_tokens, acceptance)
     if device:
-        from ragvlc.estimate.devices import device_named
+        from ragvlc.hardware.devices import device_named
 
         device_named(device)  # a misspelt one is told at once
     foretold: list[Forecast] = []

@@ -1,67 +1,36 @@
-"""Engines that count: real routes work with them, real tokenizers measure their prompts, and no weights are opened."""
+"""The pool of a dry run: real routes work with it, real tokenizers measure their prompts, and no weights are opened."""
 
 from __future__ import annotations
 
 import hashlib
-import random
-import sys
-from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ragvlc.core.answer import Timing, Usage
+from ragvlc.core.answer import Usage
 from ragvlc.core.component import Component
 from ragvlc.core.data import content_key
-from ragvlc.core.engines import Generation, Prompt, Request, TextEngine, Tokenizer, VectorEngine
-from ragvlc.core.errors import EngineError, WindowExceeded
+from ragvlc.core.engines import TextEngine, Tokenizer, VectorEngine
+from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder, Generator, Metric
 from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
 from ragvlc.engines.remote.tokenizers import FromServer
-from ragvlc.engines.scripted.decode_state import ScriptedSession
-from ragvlc.estimate.roofline import Passes
-from ragvlc.estimate.sharing import Reuse
-from ragvlc.estimate.stand_ins import CountedVectors
+from ragvlc.engines.scripted.cached_tokenizer import CachedTokenizer
+from ragvlc.engines.scripted.engine import ScriptedCall, ScriptedEngine, ScriptedReply
+from ragvlc.engines.scripted.filler import filler
+from ragvlc.estimate.rates import Call, EngineFacts
+from ragvlc.estimate.stubs import CountedVectors
 from ragvlc.memo.disk import Cache
 from ragvlc.memo.once import Codec, Found, Once
 from ragvlc.pool import EnginePool
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ragvlc.core.engines import Arrays
 
-__all__ = ["Call", "CountingPool", "Opened", "Reader", "Tally", "filler"]
+__all__ = ["CountingPool", "Opened", "Tally"]
 
 OpenedT = TypeVar("OpenedT")
-
-_WORDS = ("the", "of", "and", "to", "in", "is", "that", "for", "it", "was", "on", "are", "as", "with", "they", "at")
-_REMEMBERED = 20_000_000  # tokens of rendered prompts
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One generation.
-
-    Attributes:
-        generator: key.
-        prompt: tokens.
-        cached: of those, found in the engine's cache of prefixes.
-        completion: new tokens expected.
-        most: new tokens at most.
-        stored: found on disk, from earlier runs; nothing is computed.
-        passes: behind the prompt, where that is not one for each new token.
-    """
-
-    generator: str
-    prompt: int
-    cached: int
-    completion: int
-    most: int
-    stored: bool = False
-    passes: tuple[Passes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +39,11 @@ class Opened:
 
     Attributes:
         key: of its call.
-        drafts: whether it was told how wide the rows of another are, as a drafter is.
+        drafts: whether it is a drafter's.
     """
 
     key: str
     drafts: bool
-
-
-class Reader(Protocol):
-    """What the engine of a generator is taken to do."""
-
-    @property
-    def window(self) -> int:
-        """Tokens of prompt and answer together."""
-        ...
-
-    @property
-    def reuse(self) -> Reuse:
-        """Finds beginnings of prompts again."""
-        ...
-
-    def expected(self, request: Request, routes: frozenset[str]) -> int:
-        """Returns how many new tokens an answer is taken to have, in a pipeline with these kinds of routes."""
-        ...
 
 
 @dataclass(slots=True)
@@ -111,52 +62,64 @@ class Tally:
     embedded: list[tuple[str, int]] = field(default_factory=list)
     sessions: list[Opened] = field(default_factory=list)
 
+    def note(self, stage: str, keys: Sequence[str]) -> None:
+        """Notes what the question asks for."""
+        (self.calls if stage == "generate" else self.stages.setdefault(stage, [])).extend(keys)
+
 
 class CountingPool(EnginePool):
     """A pool whose engines count and answer with fillers. Work with it is for one thread.
 
     Args:
+        facts_of: says what a generator's engine is taken to do.
         stored: whether what earlier runs left on disk counts as done; it is read, never written.
-        readers: says what a generator's engine is taken to do.
 
     Attributes:
+        generators: those asked, by key.
+        facts: of their engines, by key.
         calls: every distinct generation by key.
         embedders: engines of embedders by key.
         estimated: keys of generators whose tokens are estimated.
-        asked: requests by stage.
-        found: keys by stage that stand on disk.
+        found: keys by stage that are stored on disk.
+        tally: of the question at work.
+        routes: kinds of the routes of its pipeline.
+        batch: calls of the generations that are being computed together; None outside of these.
     """
 
-    def __init__(self, readers: Callable[[Generator], Reader], *, stored: bool) -> None:
+    def __init__(self, facts_of: Callable[[Generator], EngineFacts], *, stored: bool) -> None:
         cache = _ReadCache(self, reads=stored)
         super().__init__(cache, reuse=True)
         self.once = _NotingOnce(self, cache)
-        self._readers = readers
-        self._counting: dict[str, _CountingEngine] = {}
+        self._facts_of = facts_of
+        self.generators: dict[str, Generator] = {}
+        self.facts: dict[str, EngineFacts] = {}
         self.calls: dict[str, Call] = {}
         self.embedders: dict[str, CountedVectors] = {}
         self.estimated: set[str] = set()
-        self.asked: Counter[str] = Counter()
         self.found: dict[str, set[str]] = {}
         self.tally = Tally()
         self.routes: frozenset[str] = frozenset()
-        self.inside: list[Call] | None = None
+        self.batch: list[Call] | None = None
 
     @contextmanager
     def question(self, routes: frozenset[str]) -> Iterator[Tally]:
         """Opens the account of one question, in a pipeline with these kinds of routes."""
         self.tally, self.routes = Tally(), routes
-        before = {key: engine.texts for key, engine in self.embedders.items()}
+        before = {key: len(engine.lengths_embedded) for key, engine in self.embedders.items()}
         yield self.tally
         for key, engine in self.embedders.items():
-            self.tally.embedded += [(key, place) for place in range(before.get(key, 0), engine.texts)]
+            new = range(before.get(key, 0), len(engine.lengths_embedded))
+            self.tally.embedded += [(key, place) for place in new]
 
     def text(self, generator: Generator) -> TextEngine:
         """Returns the engine that counts in place of this one."""
-        if generator.key not in self._counting:
-            self.tokenizer(generator)  # first: fetching it brings the configuration of a hub's model, too
-            self._counting[generator.key] = _CountingEngine(self, generator, self._readers(generator))
-        return self._counting[generator.key]
+        return super().opened(generator, lambda: self._counting(generator))
+
+    def _counting(self, generator: Generator) -> ScriptedEngine:
+        tokenizer = self.tokenizer(generator)  # first: fetching it brings the configuration of a hub's model, too
+        self.generators[generator.key] = generator
+        facts = self.facts[generator.key] = self._facts_of(generator)
+        return ScriptedEngine(_Fillers(self, generator.key, facts, tokenizer), facts.window, tokenizer)
 
     def vectors(self, embedder: Embedder) -> VectorEngine:
         """Returns the engine that counts in place of this one."""
@@ -171,7 +134,7 @@ class CountingPool(EnginePool):
         raise EngineError(f"an estimate does not open the model of {part.family} kind '{part.kind}'")
 
     def tokenizer(self, generator: Generator) -> Tokenizer:
-        """Returns the generator's tokenizer, which remembers what it rendered; a server's own is estimated."""
+        """Returns the generator's tokenizer, which caches what it rendered; a server's own is estimated."""
         found = self._tokenizers.get(generator.key)
         if found is None:
             own = generator.tokenizer()
@@ -179,33 +142,63 @@ class CountingPool(EnginePool):
                 own = EstimatedTokenizer(getattr(generator, "system", None))
             if getattr(own, "estimated", False):
                 self.estimated.add(generator.key)
-            found = self._tokenizers[generator.key] = _Remembering(own)
+            found = self._tokenizers[generator.key] = CachedTokenizer(own)
         return found
 
-    def note(self, stage: str, keys: Sequence[str]) -> None:
-        """Notes what the question asks for."""
-        self.asked[stage] += len(keys)
-        if stage == "generate":
-            self.tally.calls += keys
-        else:
-            self.tally.stages.setdefault(stage, []).extend(keys)
-
     def made(self, call: Call, key: str) -> None:
-        """Takes in a generation: under the key of whoever waits for it, or else under its own."""
-        if self.inside is not None:
-            self.inside.append(call)
+        """Takes in a generation: into the batch that waits for it, or else under a key of its own."""
+        if self.batch is not None:
+            self.batch.append(call)
             return
         self.calls.setdefault(key, call)
-        self.note("generate", [key])
+        self.tally.note("generate", [key])
 
     @contextmanager
-    def not_counting_texts(self, unless: bool) -> Iterator[None]:
-        """Embeds without counting."""
+    def counting_texts(self, counting: bool) -> Iterator[None]:
+        """Embeds with or without counting."""
         for engine in self.embedders.values():
-            engine.counting = unless
+            engine.counting = counting
         yield
         for engine in self.embedders.values():
             engine.counting = True
+
+
+@dataclass(slots=True)
+class _Fillers:
+    """The replies of one generator: fillers as long as answers are expected to be. Each call is counted."""
+
+    pool: CountingPool
+    generator: str
+    facts: EngineFacts
+    tokenizer: Tokenizer
+    unshared: int = 0
+
+    def __call__(self, asked: ScriptedCall) -> ScriptedReply:
+        key = self._key(asked)
+        call = self.pool.calls.get(key) or self._call(asked)
+        self.pool.made(call, key)
+        if asked.session:
+            self.pool.tally.sessions.append(Opened(key, asked.drafts))
+        return ScriptedReply(filler(self.tokenizer, call.completion, key), call.cached, call.completion)
+
+    def _call(self, asked: ScriptedCall) -> Call:
+        import numpy as np
+
+        ids, request = asked.prompt_ids, asked.request
+        tokens = np.array(ids, np.int64)
+        cached = 0 if request.cold or not ids else self.facts.reuse.cached(tokens, request.max_tokens)
+        completion = self.facts.expected(request, self.pool.routes)
+        return Call(self.generator, len(ids), cached, completion, request.max_tokens)
+
+    def _key(self, asked: ScriptedCall) -> str:
+        """Returns what equal calls share; sessions and cold calls are each computed for themselves."""
+        request = asked.request
+        if asked.session or request.cold:
+            self.unshared += 1
+            return f"{'session' if asked.session else 'cold'} {self.generator} {self.unshared}"
+        text = hashlib.sha256(request.prompt.text().encode("utf-8", "surrogatepass")).hexdigest()
+        settings = [request.max_tokens, request.temperature, request.top_p, list(request.stop), request.seed]
+        return content_key([self.generator, text, settings, request.logprobs])
 
 
 class _ReadCache(Cache):
@@ -217,24 +210,24 @@ class _ReadCache(Cache):
         self._reads = reads
 
     def get(self, stage: str, key: str) -> Any:  # noqa: ANN401 - JSON
-        """Returns the JSON value kept under `key`, or None."""
+        """Returns the JSON value stored under `key`, or None."""
         found = super().get(stage, key) if self._reads else None
         if found is not None:
             self._pool.found.setdefault(stage, set()).add(key)
         return found
 
     def put(self, stage: str, key: str, value: Any) -> None:  # noqa: ANN401 - JSON
-        """Keeps nothing."""
+        """Stores nothing."""
 
     def arrays(self, key: str, build: Callable[[], Arrays]) -> Arrays:
-        """Returns arrays of the stand-ins; texts whose vectors are kept on disk are not counted."""
-        kept = self._reads and (self.folder / "indexes" / key[:2] / f"{key}.npz").exists()
-        with self._pool.not_counting_texts(unless=not kept):
+        """Returns arrays of the stubs; texts whose vectors are stored on disk are not counted."""
+        stored = self._reads and (self.folder / "indexes" / key[:2] / f"{key}.npz").exists()
+        with self._pool.counting_texts(not stored):
             return build()
 
 
 class _NotingOnce(Once):
-    """Notes every key that is asked for, and which call of an engine stands behind each generation."""
+    """Notes every key that is asked for, and which call of an engine made each generation."""
 
     def __init__(self, pool: CountingPool, cache: Cache) -> None:
         super().__init__(cache)
@@ -249,18 +242,18 @@ class _NotingOnce(Once):
     ) -> list[Found]:
         """Returns a value for each key, computed once."""
         pool = self._pool
-        pool.note(stage, keys)
+        pool.tally.note(stage, keys)
         if stage != "generate":
             return super().many(stage, keys, compute, codec)
 
         def counted(places: list[int]) -> Sequence[Any]:
-            pool.inside = []
+            pool.batch = []
             try:
                 values = compute(places)
-                for place, call in zip(places, pool.inside, strict=True):
+                for place, call in zip(places, pool.batch, strict=True):
                     pool.calls.setdefault(keys[place], call)
             finally:
-                pool.inside = None
+                pool.batch = None
             return values
 
         found = super().many(stage, keys, counted, codec)
@@ -270,122 +263,3 @@ class _NotingOnce(Once):
                 prompt, cached, completion = usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens
                 pool.calls[key] = Call("", prompt, cached, completion, completion, stored=True)
         return found
-
-
-class _CountingEngine:
-    """A text engine that renders, counts, and answers with a filler."""
-
-    def __init__(self, pool: CountingPool, generator: Generator, reader: Reader) -> None:
-        self._pool = pool
-        self._generator = generator
-        self._reader = reader
-        self._tokenizer = pool.tokenizer(generator)
-        self._apart = 0
-
-    @property
-    def window(self) -> int:
-        """Tokens of prompt and answer together."""
-        return self._reader.window
-
-    def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Returns fillers. Raises `WindowExceeded` as the engine itself would."""
-        return [self._one(request, self._key(request)) for request in requests]
-
-    @property
-    def vocabulary(self) -> str:
-        """The same for all: an estimate exchanges no tokens."""
-        return ""
-
-    def start(self, request: Request, *, width: int | None = None) -> ScriptedSession:
-        """Returns a session that says a filler; its prompt and tokens count as a call. Each is computed for itself."""
-        key = self._own_key("session")
-        found = self._one(request, key)
-        self._pool.tally.sessions.append(Opened(key, width is not None))
-        return ScriptedSession(found.text, found.usage.prompt_tokens, max_tokens=request.max_tokens, width=width)
-
-    def close(self) -> None:
-        """Frees nothing."""
-
-    def _one(self, request: Request, key: str) -> Generation:
-        import numpy as np
-
-        ids = self._tokenizer.render(request.prompt)
-        if len(ids) + request.max_tokens > self.window:
-            raise WindowExceeded(
-                f"{len(ids)} prompt tokens and {request.max_tokens} new ones exceed the window of {self.window}."
-            )
-        call = self._pool.calls.get(key)
-        if call is None:
-            tokens: NDArray[np.int64] = np.array(ids, np.int64)
-            cached = 0 if request.cold or not ids else self._reader.reuse.cached(tokens, request.max_tokens)
-            completion = self._reader.expected(request, self._pool.routes)
-            call = Call(self._generator.key, len(ids), cached, completion, request.max_tokens)
-        self._pool.made(call, key)
-        text = filler(self._tokenizer, call.completion, key)
-        usage = Usage(call.prompt, call.cached, call.completion, 1)
-        logprobs = (0.0,) * call.completion if request.logprobs else None
-        return Generation(text, usage=usage, timing=Timing(), logprobs=logprobs)
-
-    def _key(self, request: Request) -> str:
-        if request.cold:
-            return self._own_key("cold")
-        text = hashlib.sha256(request.prompt.text().encode("utf-8", "surrogatepass")).hexdigest()
-        settings = [request.max_tokens, request.temperature, request.top_p, list(request.stop), request.seed]
-        return content_key([self._generator.key, text, settings, request.logprobs])
-
-    def _own_key(self, why: str) -> str:
-        self._apart += 1
-        return f"{why} {self._generator.key} {self._apart}"
-
-
-class _Remembering:
-    """A tokenizer that renders equal prompts once."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._rendered: OrderedDict[bytes, NDArray[np.int64]] = OrderedDict()
-        self._held = 0
-
-    @property
-    def id(self) -> str:
-        """Names the vocabulary and its rules."""
-        return self._tokenizer.id
-
-    def count(self, text: str) -> int:
-        """Returns the number of tokens of `text` as data."""
-        return self._tokenizer.count(text)
-
-    def spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """Returns the characters of each token of `text`."""
-        return self._tokenizer.spans(text)
-
-    def render(self, prompt: Prompt) -> list[int]:
-        """Returns the token ids that are sent."""
-        import numpy as np
-
-        key = hashlib.sha256(prompt.text().encode("utf-8", "surrogatepass")).digest()
-        found = self._rendered.get(key)
-        if found is None:
-            found = self._rendered[key] = np.array(self._tokenizer.render(prompt), np.int64)
-            self._held += len(found)
-            while self._held > _REMEMBERED and len(self._rendered) > 1:
-                self._held -= len(self._rendered.popitem(last=False)[1])
-        else:
-            self._rendered.move_to_end(key)
-        ids: list[int] = found.tolist()
-        return ids
-
-
-def filler(tokenizer: Tokenizer, tokens: int, key: str) -> str:
-    """Returns a text of about so many tokens, the same for the same key: other answers are other texts."""
-    chosen = random.Random(key)  # noqa: S311 - a repeatable choice, not a secret
-    text = " ".join(chosen.choice(_WORDS) for _ in range(tokens))
-    spans = tokenizer.spans(text)
-    while len(spans) > tokens > 0:
-        text = text[: spans[tokens - 1][1]]
-        spans = tokenizer.spans(text)
-    return text
-
-
-UNBOUNDED = sys.maxsize
-"""The window of an engine that has not said how long it is."""

@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from ragvlc.analysis.speculation_acceptance import Taken, taken
+from ragvlc.analysis.speculation_break_even import expected_tokens
 from ragvlc.core.component import Component
-from ragvlc.estimate.acceptance import Taken, taken
-from ragvlc.estimate.counting import Call, CountingPool
+from ragvlc.estimate.counting import CountingPool
 from ragvlc.estimate.history import History
-from ragvlc.estimate.roofline import Passes, expected_tokens
+from ragvlc.estimate.rates import Call
+from ragvlc.hardware.roofline import Passes
 from ragvlc.pipeline import Pipeline
 from ragvlc.reading.speculation import Speculating
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -14,22 +14,25 @@ from ragvlc.core.component import Component
 from ragvlc.core.data import Document, Example, Query, content_key
 from ragvlc.core.engines import Tokenizer
 from ragvlc.core.families import Dataset, Embedder, Generator
-from ragvlc.estimate.counting import CountingPool, filler
+from ragvlc.engines.scripted.filler import filler
+from ragvlc.estimate.counting import CountingPool
 from ragvlc.estimate.drafting import Drafting
-from ragvlc.estimate.dry import CellFigures, DryRun, Owed
-from ragvlc.estimate.escalating import Escalating
-from ragvlc.estimate.figures import CellEstimate, Estimate, add_to
+from ragvlc.estimate.dry_run import CellFigures, DryRun, SampledCell
+from ragvlc.estimate.escalation_rates import EscalationRates
+from ragvlc.estimate.figures import CellEstimate, Estimate, add_to, added
 from ragvlc.estimate.history import History
 from ragvlc.estimate.prices import Prices
-from ragvlc.estimate.rates import EngineFacts, Machine, facts_of
+from ragvlc.estimate.rates import EngineFacts, facts_of
 from ragvlc.estimate.sampling import draw
+from ragvlc.hardware.placement import Machine
 from ragvlc.pipeline import Pipeline
-from ragvlc.results.store import CellStore, SweepStore
+from ragvlc.results.store import SweepStore
+from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.scoring import Asked
 from ragvlc.sweep.spec import Sweep
 
-__all__ = ["SAMPLE", "Options", "Worked", "estimate", "estimate_pipeline", "worked"]
+__all__ = ["SAMPLE", "Options", "Workings", "estimate", "estimate_pipeline", "workings"]
 
 SAMPLE = 50
 """Questions of a cell that are counted."""
@@ -56,7 +59,7 @@ class Options:
 
 
 def estimate(sweep: Sweep, runs: str | Path = "runs", options: Options = Options()) -> Estimate:
-    """Returns what a sweep will cost: what it still owes, or everything.
+    """Returns what a sweep will cost: its pending questions, or everything.
 
     Opens tokenizers, no weights, and calls no server.
 
@@ -68,21 +71,29 @@ def estimate(sweep: Sweep, runs: str | Path = "runs", options: Options = Options
     Raises:
         ConfigError, DatasetError, StoreError, EngineError: as running it would, before anything is computed.
     """
-    return worked(sweep, runs, options).estimate
+    return workings(sweep, runs, options).estimate
 
 
-def worked(sweep: Sweep, runs: str | Path = "runs", options: Options = Options()) -> Worked:
-    """Returns the estimate with what it was made of."""
+def workings(sweep: Sweep, runs: str | Path = "runs", options: Options = Options()) -> Workings:
+    """Returns the estimate of a sweep with what it was made of."""
     cells = plan(sweep)
     datasets = {cell.dataset.key: cell.dataset for cell in cells}
     asked = {key: Asked(dataset.load(), sweep.metrics) for key, dataset in datasets.items()}
     store = SweepStore(Path(runs) / sweep.name)
-    owing = {cell.key: _owed(cell, asked[cell.dataset.key], store.cell(cell.key), options) for cell in cells}
-    owed = [Owed(cell, draw(owing[cell.key], asked[cell.dataset.key].group, options.sample)) for cell in cells]
-    stored = sweep.cache and not options.everything
-    answered = sum(len(asked[one.cell.dataset.key].examples) - one.sample.of for one in owed)
-    bench = _Bench(History(Path(runs)), options, sweep.concurrency, Escalating(cells, store), stored=stored)
-    return Worked(sweep.name, owed, asked, bench, answered)
+
+    def pending(cell: Cell) -> Sequence[Example]:
+        own = asked[cell.dataset.key]
+        return own.examples if options.everything else Pending(cell, own, store.cell(cell.key)).questions
+
+    sampled = [SampledCell(cell, draw(pending(cell), asked[cell.dataset.key].group, options.sample)) for cell in cells]
+    dry_run = _dry_run(
+        Path(runs),
+        options,
+        sweep.concurrency,
+        EscalationRates(cells, store),
+        stored=sweep.cache and not options.everything,
+    )
+    return Workings(sweep.name, sampled, asked, dry_run, options)
 
 
 def estimate_pipeline(
@@ -104,14 +115,14 @@ def estimate_pipeline(
         questions: about the document.
         options: how to estimate.
     """
-    bench = _Bench(History(Path(runs)), options, min(questions, _AT_ONCE), Escalating(), stored=False)
-    tokenizer = bench.pool.tokenizer(next(iter(pipeline.generators.values())))
+    dry_run = _dry_run(Path(runs), options, min(questions, _AT_ONCE), EscalationRates(), stored=False)
+    tokenizer = dry_run.pool.tokenizer(next(iter(pipeline.generators.values())))
     dataset = MadeUp(context=context, questions=questions)
     dataset.write(tokenizer)
     cell = Cell(content_key([pipeline.key, dataset.key])[:16], name, name, pipeline, dataset, {}, 0, 0, (name,))
-    asked = {dataset.key: Asked(dataset.load(), ())}
-    owed = [Owed(cell, draw(asked[dataset.key].examples, asked[dataset.key].group, options.sample))]
-    return Worked(name, owed, asked, bench, 0).estimate
+    asked = Asked(dataset.load(), ())
+    sampled = [SampledCell(cell, draw(asked.examples, asked.group, options.sample))]
+    return Workings(name, sampled, {dataset.key: asked}, dry_run, options).estimate
 
 
 class MadeUp(Dataset):
@@ -142,110 +153,80 @@ class MadeUp(Dataset):
         )
 
 
-def _owed(cell: Cell, asked: Asked, store: CellStore, options: Options) -> list[Example]:
-    """Returns the questions that the cell still owes."""
-    if options.everything:
-        return list(asked.examples)
-    if (store.summary() or {}).get("asked") == asked.key:
-        return []
-    rows = store.load()
-    left = []
-    for example in asked.examples:
-        row = rows.get(example.id)
-        standing = row is not None and row.example_key == asked.row_key(example, control=cell.control)
-        if row is None or not standing or (row.failure is not None and row.answer is None and row.failure.transient):
-            left.append(example)
-    return left
+def _dry_run(runs: Path, options: Options, concurrency: int, escalation: EscalationRates, *, stored: bool) -> DryRun:
+    history, machine, new_tokens = History(runs), options.machine, options.new_tokens
+
+    def facts(generator: Generator) -> EngineFacts:
+        return facts_of(generator, history.of(generator), machine, concurrency=concurrency, new_tokens=new_tokens)
+
+    return DryRun(CountingPool(facts, stored=stored), Drafting(history, options.acceptance), escalation)
 
 
-class _Bench:
-    """What a dry run works with: the pool that counts, and what is known of every generator met."""
+class Workings:
+    """An estimate with what it was made of. Makes the dry run.
 
-    def __init__(
-        self, history: History, options: Options, concurrency: int, escalating: Escalating, *, stored: bool
-    ) -> None:
-        self.options = options
-        self.generators: dict[str, Generator] = {}
-        self.facts: dict[str, EngineFacts] = {}
-        self._history = history
-        self.drafting = Drafting(history, options.acceptance)
-        self.escalating = escalating
-        self._concurrency = concurrency
-        self.pool = CountingPool(self._facts, stored=stored)
-
-    def _facts(self, generator: Generator) -> EngineFacts:
-        if generator.key not in self.facts:
-            past, machine = self._history.of(generator), self.options.machine
-            self.generators[generator.key] = generator
-            self.facts[generator.key] = facts_of(
-                generator, past, machine, concurrency=self._concurrency, new_tokens=self.options.new_tokens
-            )
-        return self.facts[generator.key]
-
-
-@dataclass
-class Worked:
-    """An estimate with what it was made of.
-
-    Attributes:
+    Args:
         name: of the sweep or pipeline.
-        owed: cells and the questions drawn.
+        sampled: cells and the questions drawn.
         asked: all questions by data set key.
-        bench: what the dry run works with.
-        answered: questions that are answered already.
+        dry_run: to be made.
+        options: how to estimate.
     """
 
-    name: str
-    owed: Sequence[Owed]
-    asked: Mapping[str, Asked]
-    bench: _Bench
-    answered: int
-    _run: DryRun = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._run = DryRun(self.bench.pool, self.bench.drafting, self.bench.escalating)
-        self._run.go(self.owed, self.asked)
+    def __init__(
+        self,
+        name: str,
+        sampled: Sequence[SampledCell],
+        asked: Mapping[str, Asked],
+        dry_run: DryRun,
+        options: Options,
+    ) -> None:
+        self.name = name
+        self.sampled = sampled
+        self.asked = asked
+        self.dry_run = dry_run
+        self.options = options
+        dry_run.run(sampled, asked)
 
     @cached_property
     def prices(self) -> Prices:
         """What calls and texts cost."""
         embedders = {
             model.key: model
-            for one in self.owed
+            for one in self.sampled
             for part in (one.cell.pipeline, *self.asked[one.cell.dataset.key].metrics)
             for model in _embedders(part)
         }
-        return Prices(self.bench.generators, self.bench.facts, embedders, self.bench.options.machine)
+        pool = self.dry_run.pool
+        return Prices(pool.generators, pool.facts, embedders, self.options.machine)
 
     @cached_property
     def estimate(self) -> Estimate:
-        """The estimate of everything that is owed."""
-        found = self._run.figures(self.owed, self.prices)
+        """The estimate of everything that is pending."""
+        found = self.dry_run.figures(self.sampled, self.prices)
+        problems = added(one.problems for one in found.values())
         return Estimate(
             name=self.name,
-            cells=tuple(_cell_estimate(one, found[one.cell.key]) for one in self.owed),
-            owed=not self.bench.options.everything,
-            answered=self.answered,
-            models=self._models(found),
+            cells=tuple(_cell_estimate(one, found[one.cell.key]) for one in self.sampled),
+            owed=not self.options.everything,
+            answered=sum(len(self.asked[one.cell.dataset.key].examples) - one.sample.of for one in self.sampled),
+            models=self._models(found.values()),
             notes=tuple(self._notes()),
-            problems=tuple(_problems(found.values())),
+            problems=tuple(f"{n:,.0f} questions could not be counted: {problem}" for problem, n in problems.items()),
         )
 
     @property
     def exact(self) -> bool:
         """Whether every question was counted."""
-        return all(one.sample.whole for one in self.owed)
+        return all(one.sample.whole for one in self.sampled)
 
     def among(self, ids: Mapping[str, set[str]]) -> dict[str, float]:
         """Returns the total of the figures when only these examples are asked, by data set key."""
-        total: dict[str, float] = {}
-        for one in self._run.figures(self.owed, self.prices, ids).values():
-            add_to(total, one.figures)
-        return total
+        return added(one.figures for one in self.dry_run.figures(self.sampled, self.prices, ids).values())
 
-    def _models(self, found: Mapping[str, CellFigures]) -> dict[str, dict[str, float]]:
+    def _models(self, found: Iterable[CellFigures]) -> dict[str, dict[str, float]]:
         models: dict[str, dict[str, float]] = {}
-        for one in found.values():
+        for one in found:
             for key, figures in one.models.items():
                 add_to(models.setdefault(self._titles[key], {}), figures)
         return models
@@ -253,26 +234,28 @@ class Worked:
     @cached_property
     def _titles(self) -> dict[str, str]:
         """Names of generators that tell them apart."""
-        named = {
-            key: f"{model.kind} {model.spec().get('model', '')}".strip() for key, model in self.bench.generators.items()
-        }
+        generators = self.dry_run.pool.generators.items()
+        named = {key: f"{model.kind} {model.spec().get('model', '')}".strip() for key, model in generators}
         doubled = {name for name in named.values() if list(named.values()).count(name) > 1}
         return {key: f"{name} ({key[:8]})" if name in doubled else name for key, name in named.items()}
 
     def _notes(self) -> list[str]:
-        notes = [f"{self._titles[key]}: {'; '.join(facts.notes)}." for key, facts in self.bench.facts.items()]
-        pool = self.bench.pool
-        notes += [f"{self._titles[key]}: prompt tokens are an estimate, rather too high." for key in pool.estimated]
+        run, pool = self.dry_run, self.dry_run.pool
+        notes = [f"{self._titles[key]}: {'; '.join(facts.notes)}." for key, facts in pool.facts.items()]
+        notes += [
+            f"{title}: prompt tokens are an estimate, rather too high."
+            for key, title in self._titles.items()
+            if key in pool.estimated
+        ]
         for key, engine in pool.embedders.items():
-            if engine.texts and not engine.exact:
+            if engine.lengths_embedded and not engine.exact:
                 notes.append(f"embedder {self.prices.embedders[key].kind}: its tokens are estimates.")
-            if engine.texts and not self.prices.times_embedding(key):
+            if engine.lengths_embedded and not self.prices.times_embedding(key):
                 notes.append(f"embedder {self.prices.embedders[key].kind}: its seconds are not counted.")
-        notes += self.bench.drafting.notes.values()
-        if self._run.stand_ins:
-            notes.append(f"Passages chosen by chance in place of: {', '.join(self._run.stand_ins)}; not timed.")
-        notes += self.bench.escalating.notes
-        return notes
+        notes += run.drafting.notes.values()
+        if run.stubbed:
+            notes.append(f"Passages chosen by chance in place of: {', '.join(run.stubbed)}; not timed.")
+        return notes + run.escalation.notes
 
 
 def _embedders(part: Component) -> list[Embedder]:
@@ -280,14 +263,7 @@ def _embedders(part: Component) -> list[Embedder]:
     return own + [model for inner in part.parts() for model in _embedders(inner)]
 
 
-def _cell_estimate(one: Owed, found: CellFigures) -> CellEstimate:
+def _cell_estimate(one: SampledCell, found: CellFigures) -> CellEstimate:
     prompt, half = found.figures.get("prompt_tokens", 0.0), one.sample.spread(found.prompt_tokens)
     spread = half / prompt if prompt else 0.0
     return CellEstimate(one.cell.name, one.cell.key, found.figures, len(one.sample.examples), spread)
-
-
-def _problems(found: Iterable[CellFigures]) -> list[str]:
-    counts: dict[str, float] = {}
-    for one in found:
-        add_to(counts, one.problems)
-    return [f"{count:,.0f} questions could not be counted: {problem}" for problem, count in counts.items()]

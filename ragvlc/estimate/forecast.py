@@ -7,18 +7,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ragvlc.analysis.speculation_acceptance import acceptance_by_place, taken
+from ragvlc.analysis.speculation_break_even import BreakEven, Point, Speculator
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Generator
-from ragvlc.estimate.acceptance import acceptance_by_place, taken
 from ragvlc.estimate.drafting import speculating_in
-from ragvlc.estimate.history import History, Speculated
-from ragvlc.estimate.rates import Machine, device_for, shape_for, window_for
-from ragvlc.estimate.roofline import Device, replayed
-from ragvlc.estimate.shapes import KNOWN, Shape, UnknownShape, config_of, shape_of
-from ragvlc.estimate.speculation import BreakEven, Point, Speculator
+from ragvlc.estimate.history import History
+from ragvlc.hardware.placement import Machine, device_for, shape_for, window_for
+from ragvlc.hardware.roofline import Device, replayed
+from ragvlc.hardware.shapes import KNOWN, Shape, UnknownShape, config_of, shape_of
 from ragvlc.pipeline import Pipeline
 from ragvlc.reading.speculation import Speculating
-from ragvlc.results.speculation import Speculation
+from ragvlc.results.speculation import Speculated, Speculation
 
 __all__ = ["Compared", "Forecast", "Given", "forecasts", "speculating_routes"]
 

@@ -14,11 +14,11 @@ from pydantic_core import PydanticCustomError
 from ragvlc.core.answer import Answer
 from ragvlc.core.errors import RagvlcError
 from ragvlc.core.families import Generator
-from ragvlc.estimate.roofline import Passes
-from ragvlc.results.speculation import Speculation, speculation_of
+from ragvlc.hardware.roofline import Passes
+from ragvlc.results.speculation import Speculated, speculation_of
 from ragvlc.results.store import CellStore
 
-__all__ = ["History", "Measured", "Past", "Speculated", "Took"]
+__all__ = ["History", "Measured", "Past", "Took"]
 
 _MOST_CELLS = 200
 _MOST_SPECULATED = 12
@@ -72,26 +72,20 @@ class Past:
     timed: int = 0
     lengths: dict[str, tuple[int, int]] = field(default_factory=dict)
 
+    @property
+    def whose(self) -> str:
+        """A clause that says whose answers are stored, if not those of this very generator."""
+        return "" if self.exact else " of the same model under other settings"
+
+    def without_seconds(self) -> Past:
+        """Returns the lengths alone, for another device."""
+        return Past(self.exact, lengths=self.lengths)
+
     def length(self, routes: frozenset[str]) -> float | None:
         """Returns the mean new tokens of a call in routes of these kinds, or else of any; None if nothing is stored."""
         own = [found for kind, found in self.lengths.items() if kind in routes] or list(self.lengths.values())
         calls = sum(count for _, count in own)
         return sum(tokens for tokens, _ in own) / calls if calls else None
-
-
-@dataclass(frozen=True, slots=True)
-class Speculated:
-    """A stored cell that decoded speculatively.
-
-    Attributes:
-        name: of its sweep and its pipeline.
-        route: its settings as data.
-        sums: over its answers.
-    """
-
-    name: str
-    route: Mapping[str, Any]
-    sums: Speculation
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ragvlc.core.budget import Budget
-from ragvlc.estimate.estimate import Worked, worked
+from ragvlc.estimate.estimate import Workings, workings
 from ragvlc.estimate.figures import Estimate, known
 from ragvlc.sweep.spec import Sweep
 
@@ -21,7 +21,7 @@ _UNKNOWN = {
 
 
 def over_budget(sweep: Sweep, runs: str | Path = "runs") -> list[str]:
-    """Returns one sentence for each limit that what is still owed exceeds, then what would help; nothing if it fits.
+    """Returns one sentence for each limit that the pending questions exceed, then what would help; nothing if they fit.
 
     Estimates only where the sweep has a budget with limits.
 
@@ -32,7 +32,7 @@ def over_budget(sweep: Sweep, runs: str | Path = "runs") -> list[str]:
     budget: Budget | None = sweep.budget
     if budget is None or not budget.limits:
         return []
-    work = worked(sweep, runs)
+    work = workings(sweep, runs)
     found = work.estimate
     total = found.total
     unknown = [name for name in budget.limits if not known(total[name])]
@@ -60,7 +60,7 @@ def _cannot_tell(sweep: Sweep, name: str, found: Estimate) -> str:
     return f"{sweep.name}: budget.{name} cannot be kept: {', '.join(culprits)} {_UNKNOWN[name]}"
 
 
-def _advice(work: Worked, budget: Budget) -> str:
+def _advice(work: Workings, budget: Budget) -> str:
     most = max(len(asked.examples) for asked in work.asked.values())
     fitting = _exactly(work, budget, most) if work.exact else _about(work, budget, most)
     if fitting == 0:
@@ -69,9 +69,9 @@ def _advice(work: Worked, budget: Budget) -> str:
     return f"{about}--limit {fitting} (of {most} questions) would fit."
 
 
-def _exactly(work: Worked, budget: Budget, most: int) -> int:
+def _exactly(work: Workings, budget: Budget, most: int) -> int:
     """Returns the largest limit that fits: smaller limits ask a part of what larger ones ask."""
-    datasets = {one.cell.dataset.key: one.cell.dataset for one in work.owed}
+    datasets = {one.cell.dataset.key: one.cell.dataset for one in work.sampled}
 
     def fits(limit: int) -> bool:
         limited = {key: dataset.model_copy(update={"limit": limit}) for key, dataset in datasets.items()}
@@ -85,7 +85,7 @@ def _exactly(work: Worked, budget: Budget, most: int) -> int:
     return low
 
 
-def _about(work: Worked, budget: Budget, most: int) -> int:
+def _about(work: Workings, budget: Budget, most: int) -> int:
     """Returns the limit that fits if every question costs alike."""
     total = work.estimate.total
     share = min(limit / total[name] for name, limit in budget.limits.items() if total[name] > limit)

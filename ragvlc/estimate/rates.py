@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, Protocol
+from typing import Protocol
 
 from ragvlc.core.engines import Request
 from ragvlc.core.families import Generator
-from ragvlc.estimate.counting import UNBOUNDED, Call
-from ragvlc.estimate.devices import CPU, device_named, eager, this_machine
-from ragvlc.estimate.history import Measured, Past, Took
-from ragvlc.estimate.roofline import Device, decode_seconds, prefill_seconds, together
-from ragvlc.estimate.shapes import Shape, UnknownShape, config_of, shape_of
-from ragvlc.estimate.sharing import Reuse, reuse_of
+from ragvlc.estimate.history import Past
+from ragvlc.estimate.prefix_reuse import Reuse, reuse_of
+from ragvlc.hardware.placement import LOCAL_KINDS, Machine, device_for, shape_for, window_for
+from ragvlc.hardware.roofline import Device, Passes, decode_seconds, prefill_seconds
+from ragvlc.hardware.shapes import Shape
 
-__all__ = ["SHARE", "Clock", "EngineFacts", "Machine", "device_for", "facts_of", "shape_for", "window_for"]
+__all__ = ["SHARE", "Call", "Clock", "EngineFacts", "facts_of"]
 
 SHARE = 0.5
 """Of `max_tokens`: the length of an answer where nothing is stored."""
-_LOCAL = ("transformers", "vllm")
 _MANY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One generation.
+
+    Attributes:
+        generator: key.
+        prompt: tokens.
+        cached: of those, found in the engine's cache of prefixes.
+        completion: new tokens expected.
+        most: new tokens at most.
+        stored: found on disk, from earlier runs; nothing is computed.
+        passes: after the prompt, where that is not one for each new token.
+    """
+
+    generator: str
+    prompt: int
+    cached: int
+    completion: int
+    most: int
+    stored: bool = False
+    passes: tuple[Passes, ...] = ()
 
 
 class Clock(Protocol):
@@ -59,7 +79,7 @@ class _ByShape:
         shape: of the model.
         device: what computes.
         batch: answers at a time; sessions are alone.
-        factors: of reading prompts, of decoding, and of what sessions do behind their prompts.
+        factors: of reading prompts, of decoding, and of what sessions do after their prompts.
     """
 
     shape: Shape
@@ -79,26 +99,13 @@ class _ByShape:
         return self.factors[1] * step * call.completion
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What computes.
-
-    Attributes:
-        device: name in the table; empty for this machine's.
-        number: of them, sharing every layer.
-    """
-
-    device: str = ""
-    number: int = 1
-
-
 @dataclass(slots=True)
 class EngineFacts:
     """What the engine of a generator is taken to do, and what that rests on.
 
     Attributes:
         window: tokens of prompt and answer together.
-        reuse: finds beginnings of prompts again.
+        reuse: of prefixes of earlier prompts.
         clock: None where nothing says how long it takes.
         local: whether it runs on one's own machine, where nobody charges for tokens.
         notes: what the figures rest on.
@@ -125,104 +132,32 @@ def facts_of(
 ) -> EngineFacts:
     """Returns what is known of a generator's engine without opening it."""
     notes: list[str] = []
-    shape = shape_for(generator, notes)
-    device = device_for(generator, machine)
+    shape, device = shape_for(generator, notes), device_for(generator, machine)
     reuse, said = reuse_of(generator, shape, device)
     notes += [said] if said else []
-    local = generator.kind in _LOCAL or generator.kind == "scripted" or ":" in generator.kind
-    clock = _clock(generator, past, shape, device, machine, min(concurrency, _batch(generator)), notes)
-    facts = EngineFacts(window_for(generator, notes), reuse, clock, local, past, notes, new_tokens)
+    own = ":" in generator.kind or generator.kind == "scripted"
+    spec = generator.spec()
+    together = min(concurrency, int(spec.get("batch_size") or spec.get("concurrency") or _MANY))
+    by_shape = None if shape is None or device is None else _ByShape(shape, device, together)
+    # Stored answers of other engines overlap in time, each with seconds of its own: those of all together are fewer.
+    overlap = 1 if own or generator.kind == "transformers" else together
+    clock, said = _clock(by_shape, past.without_seconds() if machine.device else past, overlap)
+    notes.append(said)
+    window, local = window_for(generator, notes), own or generator.kind in LOCAL_KINDS
+    facts = EngineFacts(window, reuse, clock, local, past, notes, new_tokens)
     notes.append(_length_note(facts))
     return facts
 
 
-def device_for(part: Any, machine: Machine) -> Device | None:  # noqa: ANN401 - a generator or an embedder
-    """Returns what computes this model, as its library uses it; None if that is not known, as for a server.
-
-    Args:
-        part: with the model.
-        machine: what computes, where it does not say.
-    """
-    spec = part.spec()
-    if machine.device:
-        device: Device | None = device_named(machine.device)
-    elif spec.get("device") == CPU:
-        device = device_named(CPU)
-    elif "url" in spec or part.kind == "langchain":
-        return None
-    else:
-        device = this_machine()
-    if device is None:
-        return None
-    number = machine.number if machine.number > 1 else int(spec.get("tensor_parallel") or 1)
-    return together(eager(device, recorded=_records(spec)) if part.kind == "transformers" else device, number)
-
-
-def shape_for(generator: Generator, notes: list[str]) -> Shape | None:
-    """Returns the size of a generator's model; None, with the reason in `notes`, if it is not known here."""
-    spec = generator.spec()
-    names = [spec.get("model"), spec.get("tokenizer_from")]
-    for name in names:
-        if isinstance(name, str) and name != "server":
-            try:
-                return shape_of(config_of(name), str(spec.get("dtype") or "auto"))
-            except UnknownShape as error:
-                if generator.kind in _LOCAL:
-                    notes.append(f"the shape of '{name}' is not known: {error}")
-    return None
-
-
-def window_for(generator: Generator, notes: list[str]) -> int:
-    """Returns the tokens of prompt and answer together; `UNBOUNDED`, with a note, if that is not known here."""
-    spec = generator.spec()
-    if spec.get("window"):
-        return int(spec["window"])
-    for name in (spec.get("model"), spec.get("tokenizer_from")):
-        if not isinstance(name, str) or (generator.kind not in _LOCAL and name == spec.get("model")):
-            continue
-        try:
-            config = config_of(name)
-        except UnknownShape:
-            continue
-        found = {**config, **(config.get("text_config") or {})}.get("max_position_embeddings")
-        if found:
-            return int(found)
-    notes.append("its window is not known here, so no prompt is cut")
-    return UNBOUNDED
-
-
-def _records(spec: Mapping[str, Any]) -> bool:
-    """Returns whether `kind: transformers` records passes on a GPU, for models that it can record."""
-    return bool(spec.get("cuda_graphs")) and spec.get("batch_size") != 1 and spec.get("attention") == "sdpa"
-
-
-def _batch(generator: Generator) -> int:
-    spec = generator.spec()
-    return int(spec.get("batch_size") or spec.get("concurrency") or _MANY)
-
-
-def _clock(
-    generator: Generator,
-    past: Past,
-    shape: Shape | None,
-    device: Device | None,
-    machine: Machine,
-    together_now: int,
-    notes: list[str],
-) -> Clock | None:
-    measured, sessions = ([], []) if machine.device else (past.measured, past.sessions)
-    by_shape = None if shape is None or device is None else _ByShape(shape, device, together_now)
-    if measured or sessions:
-        # Answers of these overlap in time, each with seconds of its own: those of all together are fewer.
-        overlap = 1 if generator.kind in {"transformers", "scripted"} or ":" in generator.kind else together_now
-        of = "" if past.exact else " of the same model under other settings"
-        notes.append(f"seconds as measured in {past.timed:,} stored answers{of}")
-        return _calibrated(by_shape, measured, sessions, overlap) if by_shape else _by_tokens(past, overlap)
-    if by_shape and device is not None:
-        notes.append(f"seconds by shape on {device.name}, {together_now} answers at a time; nothing measured")
-        return by_shape
-    notes.append("seconds unknown: no stored answers, and its model or device is not known here")
-    return None
+def _clock(by_shape: _ByShape | None, past: Past, overlap: int) -> tuple[Clock | None, str]:
+    """Returns what says the seconds, and what these rest on."""
+    if past.measured or past.sessions:
+        clock = _calibrated(by_shape, past, overlap) if by_shape else _by_tokens(past, overlap)
+        return clock, f"seconds as measured in {past.timed:,} stored answers{past.whose}"
+    if by_shape:
+        device, batch = by_shape.device.name, by_shape.batch
+        return by_shape, f"seconds by shape on {device}, {batch} answers at a time; nothing measured"
+    return None, "seconds unknown: no stored answers, and its model or device is not known here"
 
 
 def _by_tokens(past: Past, overlap: int) -> _ByTokens:
@@ -235,18 +170,19 @@ def _by_tokens(past: Past, overlap: int) -> _ByTokens:
     return _ByTokens(prefill / max(1.0, fresh) / overlap, decode / max(1.0, new) / overlap)
 
 
-def _calibrated(clock: _ByShape, measured: Sequence[Measured], sessions: Sequence[Took], overlap: int) -> _ByShape:
+def _calibrated(clock: _ByShape, past: Past, overlap: int) -> _ByShape:
+    measured, sessions = past.measured, past.sessions
     calls = [(one.calls, Call("", round(one.prompt), round(one.cached), round(one.completion), 0)) for one in measured]
     expected = [sum(count * seconds(call) for count, call in calls) for seconds in (clock.prefill, clock.decode)]
     took = [sum(getattr(one, f"{phase}_seconds") for one in measured) for phase in ("prefill", "decode")]
     prefill, decode = (_ratio(real, by_shape) / overlap for real, by_shape in zip(took, expected, strict=True))
     alone = sum(one.passes.seconds(clock.shape, clock.device) for one in sessions)
-    behind = _ratio(sum(one.seconds for one in sessions), alone) if sessions else decode
-    return replace(clock, factors=(prefill, decode, behind))
+    in_sessions = _ratio(sum(one.seconds for one in sessions), alone) if sessions else decode
+    return replace(clock, factors=(prefill, decode, in_sessions))
 
 
 def _ratio(real: float, by_shape: float) -> float:
-    """Returns how many times longer it took; 1 where there is nothing to compare, as where all stood in a cache."""
+    """Returns how many times longer it took; 1 where there is nothing to compare, as where all was in a cache."""
     return real / by_shape if by_shape > 0 else 1.0
 
 
@@ -256,5 +192,4 @@ def _length_note(facts: EngineFacts) -> str:
     calls = sum(count for _, count in facts.past.lengths.values())
     if not calls:
         return f"new tokens taken as {SHARE:.0%} of what is allowed: no stored answers"
-    of = "" if facts.past.exact else " of the same model under other settings"
-    return f"new tokens as in {calls:,} stored answers{of}"
+    return f"new tokens as in {calls:,} stored answers{facts.past.whose}"

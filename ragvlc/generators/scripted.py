@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from ragvlc.core.answer import Finish, Timing, Usage
+from ragvlc.core.answer import Timing
 from ragvlc.core.component import Execution
-from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.families import Generator
-from ragvlc.core.window import prompt_ids
-from ragvlc.engines.scripted.decode_state import ScriptedSession
+from ragvlc.engines.scripted.engine import ScriptedCall, ScriptedEngine, ScriptedReply
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 
 __all__ = ["Scripted"]
@@ -56,70 +54,19 @@ class Scripted(Generator):
         """Returns the tokenizer of words and marks."""
         return WordTokenizer()
 
-    def open(self) -> _ScriptedEngine:
+    def open(self) -> ScriptedEngine:
         """Returns an engine; there is nothing to load."""
-        return _ScriptedEngine(self)
+        seconds = self.seconds_per_call
+        timing = Timing(first_token_seconds=seconds, engine_seconds=seconds, phases={"decode": seconds})
+        return ScriptedEngine(self._answer, self.window, self.tokenizer(), cuts_replies=True, timing=timing)
 
-
-class _ScriptedEngine:
-    def __init__(self, spec: Scripted) -> None:
-        self._spec = spec
-        self._rules = tuple((re.compile(pattern), reply) for pattern, reply in spec.replies.items())
-        self._tokenizer = spec.tokenizer()
-
-    @property
-    def window(self) -> int:
-        """Tokens of prompt and answer together."""
-        return self._spec.window
-
-    def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Returns one reply a request. Raises `WindowExceeded` before any is made."""
-        lengths = [self._length(request) for request in requests]
-        return [self._one(request, length) for request, length in zip(requests, lengths, strict=True)]
-
-    @property
-    def vocabulary(self) -> str:
-        """Names the tokens: words have the same ids in all scripted sessions of a process."""
-        return self._tokenizer.id
-
-    def start(self, request: Request, *, width: int | None = None) -> ScriptedSession:
-        """Returns a session that says the reply. Raises `WindowExceeded`."""
-        length, reply = self._length(request), self._reply(request)
-        return ScriptedSession(reply, length, max_tokens=request.max_tokens, width=width)
-
-    def close(self) -> None:
-        """Frees nothing."""
-
-    def _length(self, request: Request) -> int:
-        return len(prompt_ids(request, self._tokenizer, self.window))
-
-    def _one(self, request: Request, prompt_tokens: int) -> Generation:
-        seconds = self._spec.seconds_per_call
-        if seconds:
-            time.sleep(seconds)
-        text = self._reply(request)
-        finish: Finish = "stop"
-        for stop in request.stop:
-            text = text.partition(stop)[0]
-        spans = self._tokenizer.spans(text)
-        if len(spans) > request.max_tokens:
-            spans, finish = spans[: request.max_tokens], "length"
-            text = text[: spans[-1][1]]
-        return Generation(
-            text=text,
-            token_ids=tuple(self._tokenizer.render(Prompt(text))),
-            finish=finish,
-            usage=Usage(prompt_tokens=prompt_tokens, completion_tokens=len(spans), calls=1),
-            timing=Timing(first_token_seconds=seconds, engine_seconds=seconds, phases={"decode": seconds}),
-            logprobs=(0.0,) * len(spans) if request.logprobs else None,
-        )
-
-    def _reply(self, request: Request) -> str:
-        prompt = request.prompt.text()
-        reply = self._spec.default
-        for pattern, template in self._rules:
-            if match := pattern.search(prompt):
+    def _answer(self, call: ScriptedCall) -> ScriptedReply:
+        if self.seconds_per_call and not call.session:
+            time.sleep(self.seconds_per_call)
+        prompt, reply = call.request.prompt.text(), self.default
+        for pattern, template in self.replies.items():
+            if match := re.search(pattern, prompt):
                 reply = match.expand(template)
                 break
-        temperature = self._spec.temperature if request.temperature is None else request.temperature
-        return reply.replace("{seed}", str(request.seed)) if temperature > 0 else reply
+        temperature = self.temperature if call.request.temperature is None else call.request.temperature
+        return ScriptedReply(reply.replace("{seed}", str(call.request.seed)) if temperature > 0 else reply)

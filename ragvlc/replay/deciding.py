@@ -9,11 +9,12 @@ from typing import Any, Never, TypeVar, cast
 
 from ragvlc.core.answer import Answer, Step, Timing, Usage
 from ragvlc.core.data import Document, Example, Query
-from ragvlc.core.engines import Generation, Prompt, Request, TextEngine, Tokenizer
+from ragvlc.core.engines import Generation, Prompt, TextEngine, Tokenizer
 from ragvlc.core.errors import ConfigError, EngineError
 from ragvlc.core.families import Choice, Generator, Route, Router
 from ragvlc.core.run import Run
 from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
+from ragvlc.engines.scripted.engine import ScriptedCall, ScriptedEngine, ScriptedReply
 from ragvlc.pool import EnginePool
 from ragvlc.replay.spec import Replay
 from ragvlc.roles import Models
@@ -22,9 +23,6 @@ from ragvlc.run import LiveRun
 __all__ = ["Decider", "Decision", "StoredRoute", "TokenCounts"]
 
 MadeT = TypeVar("MadeT")
-
-FRAME = 80
-"""Tokens of a chat template."""
 
 
 class TokenCounts(Generator):
@@ -44,7 +42,18 @@ class TokenCounts(Generator):
 
     def open(self) -> TextEngine:
         """Returns an engine that refuses to generate."""
-        return _NoModel(self.tokens)
+        return ScriptedEngine(_refuse, self._window, self.tokenizer(), checks_window=False)
+
+    def _window(self) -> int:
+        if self.tokens is None:
+            raise EngineError(
+                "a router goes by the model's window, which stored answers do not tell. Give it: `window: N`."
+            )
+        return self.tokens
+
+
+def _refuse(call: ScriptedCall) -> ScriptedReply:  # noqa: ARG001 - none is answered
+    raise EngineError("a router asks a model, and this replay names none. Give it `generators: {main: {...}}`.")
 
 
 class _Even(EstimatedTokenizer):
@@ -60,29 +69,8 @@ class _Even(EstimatedTokenizer):
         return ceil(len(text) / self._characters)
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns as many ids as the message has tokens, with room for a chat template; they name no tokens."""
-        return [0] * (FRAME + self.count(self.control.break_up(prompt).text))
-
-
-class _NoModel:
-    def __init__(self, tokens: int | None) -> None:
-        self._tokens = tokens
-
-    @property
-    def window(self) -> int:
-        """As declared. Raises `EngineError` if it was not."""
-        if self._tokens is None:
-            raise EngineError(
-                "a router goes by the model's window, which stored answers do not tell. Give it: `window: N`."
-            )
-        return self._tokens
-
-    def generate(self, requests: Sequence[Request]) -> list[Generation]:  # noqa: ARG002 - none is answered
-        """Raises `EngineError`: there is no model."""
-        raise EngineError("a router asks a model, and this replay names none. Give it `generators: {main: {...}}`.")
-
-    def close(self) -> None:
-        """Frees nothing."""
+        """Returns as many ids as the message has tokens, with those of a chat template; they name no tokens."""
+        return [0] * (self._frame + self.count(self.control.break_up(prompt).text))
 
 
 class StoredRoute(Route):

@@ -14,7 +14,7 @@ from typing import Any
 
 from ragvlc.core.answer import Answer
 
-__all__ = ["Speculation", "figures_of", "speculation_of"]
+__all__ = ["Speculated", "Speculation", "figures_of", "speculation_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,21 @@ class Speculation:
     def speedup(self) -> float | None:
         """Seconds of plain decoding over those of speculative decoding of the same answers; None if not measured."""
         return _ratio(self.plain_seconds, self.compared_seconds) if self.plain_seconds else None
+
+
+@dataclass(frozen=True, slots=True)
+class Speculated:
+    """A stored cell that decoded speculatively.
+
+    Attributes:
+        name: of its sweep and its pipeline.
+        route: its settings as data.
+        sums: over its answers.
+    """
+
+    name: str
+    route: Mapping[str, Any]
+    sums: Speculation
 
 
 def speculation_of(answers: Iterable[Answer]) -> Speculation | None:

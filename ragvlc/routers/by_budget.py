@@ -1,6 +1,6 @@
 """By budget: the best route that a question can afford, in tokens, money or seconds.
 
-Each route is rehearsed on the question at hand (see `routing.dry_run`): its real prompts are made and counted, and
+Each route makes a dry run on the question (see `routing.dry_run`): its real prompts are made and counted, and
 nothing is generated. What it would cost is then compared with the budget. Replies count as long as `reply_share` of
 what they may be; tokens found in a cache of prefixes count as new ones; a route that asks a second one only sometimes
 (`self_route`, `cascade`) counts without it.
@@ -18,7 +18,7 @@ from ragvlc.core.data import Document, Query
 from ragvlc.core.errors import WindowExceeded
 from ragvlc.core.families import Choice, Price, Route, Router
 from ragvlc.core.run import Run
-from ragvlc.routing.dry_run import Speed, rehearsed
+from ragvlc.routing.dry_run import Speed, dry_run
 
 Limit = Annotated[float | None, Field(gt=0)]
 
@@ -52,13 +52,13 @@ class ByBudget(Router):
         return self
 
     def targets(self, routes: Mapping[str, Route]) -> frozenset[str]:
-        """Returns the routes preferred. Raises `ValueError` where one cannot be rehearsed, or its cost not be told."""
+        """Returns the routes preferred. Raises `ValueError` where one allows no dry run, or its cost is not known."""
         for name in self.prefer:
             route = routes.get(name)
             if route is None:
                 continue
             if route.uses_gold:
-                raise ValueError(f"router: '{name}' is a control, which reads the gold; it cannot be rehearsed.")
+                raise ValueError(f"router: '{name}' is a control, which reads the gold; it allows no dry run.")
             roles = sorted({role for table, role, _ in route.roles() if table == "generators"})
             for field, limit, known in (("prices", self.money, self.prices), ("speeds", self.seconds, self.speeds)):
                 missing = [role for role in roles if role not in known]
@@ -73,7 +73,7 @@ class ByBudget(Router):
         """Returns the first affordable route. Raises `WindowExceeded` if no route's prompt fits."""
         costs: dict[str, Mapping[str, float]] = {}
         for name in self.prefer:
-            bills = rehearsed(routes[name], query, documents, run, share=self.reply_share)
+            bills = dry_run(routes[name], query, documents, run, share=self.reply_share)
             if bills is None:
                 continue
             costs[name] = self._cost(bills)

@@ -1,4 +1,4 @@
-"""What a route would cost: the route itself goes through the question, and nothing is generated.
+"""A dry run of a route on one question: what it would cost, without generating anything.
 
 Chunks and rankings are real, and found made when the route is then taken. Prompts are real and counted by the
 generator's tokenizer. Replies are words of no meaning, as long as they may be, so that what a route makes of a reply
@@ -17,18 +17,18 @@ from pydantic import Field
 from ragvlc.core.answer import Answer, Finish, Usage
 from ragvlc.core.component import Component
 from ragvlc.core.data import Document, Hit, Query, Span
-from ragvlc.core.engines import Generation, Reader, Request, Tokenizer
+from ragvlc.core.engines import Generation, Reader, Request
 from ragvlc.core.errors import WindowExceeded
 from ragvlc.core.families import Route
 from ragvlc.core.run import Run
-from ragvlc.core.window import prompt_ids
+from ragvlc.engines.scripted.engine import ScriptedCall, ScriptedEngine, ScriptedReply
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ragvlc.core.sessions import Session
 
-__all__ = ["Speed", "rehearsed"]
+__all__ = ["Speed", "dry_run"]
 
 
 class Speed(Component):
@@ -48,26 +48,26 @@ class Speed(Component):
         return usage.prompt_tokens / self.prompt + usage.completion_tokens / self.completion
 
 
-class _Enough(Exception):
+class _PromptsOnly(Exception):
     """All that can be known of a session is its prompt."""
 
 
-def rehearsed(
+def dry_run(
     route: Route, query: Query, documents: Sequence[Document], run: Run, *, share: float = 1.0
 ) -> Mapping[str, Usage] | None:
     """Returns the usage that the route would have, by role; None if a prompt does not fit its window.
 
     Args:
-        route: what is rehearsed; no control.
+        route: what is tried; no control.
         query: what is asked.
         documents: to be read.
         run: at work; nothing is charged to it but searching.
         share: how much of its limit a reply is taken to use.
     """
-    counted = _Rehearsal(run, share)
+    counted = _DryRun(run, share)
     try:
         route.answer(query, documents, cast("Run", counted))
-    except _Enough:
+    except _PromptsOnly:
         pass
     except WindowExceeded:
         return None
@@ -75,7 +75,7 @@ def rehearsed(
 
 
 @dataclass(slots=True)
-class _Rehearsal:
+class _DryRun:
     """A run that generates nothing. What is not here is the real run's."""
 
     run: Run
@@ -83,7 +83,7 @@ class _Rehearsal:
     bills: dict[str, Usage] = field(default_factory=dict)
 
     def generator(self, role: str = "main") -> Reader:
-        return cast("Reader", _CountingReader(self, self.run.generator(role), role))
+        return cast("Reader", _DryReader(self, self.run.generator(role), role))
 
     @contextmanager
     def step(self, name: str, **facts: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401, ARG002 - nothing is noted
@@ -100,47 +100,39 @@ class _Rehearsal:
         usage = sum(self.bills.values(), Usage())
         return Answer(generation.text, "", tuple(ranking), tuple(context), usage, finish=finish or generation.finish)
 
+    def reply(self, call: ScriptedCall) -> ScriptedReply:
+        new = max(1, round(call.request.max_tokens * self.share))
+        return ScriptedReply(" ".join(["word"] * new), tokens=new)
+
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the run has
         return getattr(self.run, name)
 
 
 @dataclass(slots=True)
-class _CountingReader:
-    rehearsal: _Rehearsal
+class _DryReader:
+    """A reader whose engine answers without the model. What is not here is the real reader's."""
+
+    run: _DryRun
     reader: Reader
     role: str
 
-    @property
-    def window(self) -> int:
-        return self.reader.window
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        return self.reader.tokenizer
-
-    @property
-    def vocabulary(self) -> str:
-        return self.reader.vocabulary
-
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        return [self._one(request) for request in requests]
+        engine = ScriptedEngine(self.run.reply, self.reader.window, self.reader.tokenizer)
+        found = engine.generate(requests)
+        bills = self.run.bills
+        bills[self.role] = sum((one.usage for one in found), bills.get(self.role, Usage()))
+        return found
 
     def start(self, request: Request, *, width: int | None = None) -> AbstractContextManager[Session]:  # noqa: ARG002
-        self._one(request)
+        self.generate([request])
         return cast("AbstractContextManager[Session]", _NoSession())
 
-    def _one(self, request: Request) -> Generation:
-        new = max(1, round(request.max_tokens * self.rehearsal.share))
-        prompt = len(prompt_ids(request, self.reader.tokenizer, self.window))
-        usage = Usage(prompt_tokens=prompt, completion_tokens=new, calls=1)
-        bills = self.rehearsal.bills
-        bills[self.role] = bills.get(self.role, Usage()) + usage
-        logprobs = (0.0,) * new if request.logprobs else None
-        return Generation(" ".join(["word"] * new), usage=usage, logprobs=logprobs)
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the reader has
+        return getattr(self.reader, name)
 
 
 class _NoSession:
-    """Stands where a session would, until something of it is wanted."""
+    """A session that ends the dry run as soon as something of it is wanted."""
 
     width = 0
 
@@ -151,4 +143,4 @@ class _NoSession:
         pass
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        raise _Enough
+        raise _PromptsOnly

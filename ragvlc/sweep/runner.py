@@ -15,14 +15,14 @@ from typing import Any, Protocol
 from ragvlc import config
 from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Failure, Prediction
-from ragvlc.core.data import Example
 from ragvlc.core.run import Engines
 from ragvlc.core.work import Counts, Done, Job, Workers
 from ragvlc.pool import EnginePool
-from ragvlc.results.store import CellStore, SweepStore
+from ragvlc.results.store import SweepStore
+from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.schedule import schedule
-from ragvlc.sweep.scoring import Asked, score, scored
+from ragvlc.sweep.scoring import score, scored
 from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.tracking import Finish, Tracking, cell_record, cell_summary, write_plan
 
@@ -109,11 +109,13 @@ def run_sweep(
     told = watcher or _Silent()
     with SweepStore(Path(runs) / sweep.name) as store, _pool(pool, sweep) as open_pool:
         asked = write_plan(sweep, cells, store)
-        owing = [_Owing(cell, asked[cell.dataset.key], store.cell(cell.key), retry_failed) for cell in cells]
-        told.planned(cells, sum(len(one.owed) for one in owing), sum(len(one.asked.examples) for one in owing))
+        pending = [
+            Pending(cell, asked[cell.dataset.key], store.cell(cell.key), retry_failed=retry_failed) for cell in cells
+        ]
+        told.planned(cells, sum(len(one.questions) for one in pending), sum(len(one.asked.examples) for one in pending))
         opened = sweep.executor.open(open_pool, concurrency=sweep.concurrency)
         with opened as workers, Tracking(sweep, store, asked) as tracking:
-            books = {one.cell.key: _Book(one, sweep, open_pool) for one in owing}
+            books = {one.cell.key: _Book(one, sweep, open_pool) for one in pending}
 
             def end(book: _Book) -> None:
                 book.close()
@@ -149,27 +151,6 @@ def _rows(workers: Workers, jobs: Sequence[Job], books: Mapping[str, _Book]) -> 
     yield from workers.work(jobs, wanted=lambda job: not books[job.cell].full, finish=finish)
 
 
-class _Owing:
-    """A cell with what it still owes. A cell whose summary stands for the same questions and metrics owes nothing."""
-
-    def __init__(self, cell: Cell, asked: Asked, store: CellStore, retry_failed: bool) -> None:
-        self.cell = cell
-        self.store = store
-        self.asked = asked
-        self.summary = store.summary() or {}
-        self.done = self.summary.get("asked") == asked.key
-        self.done = self.done and not (retry_failed and self.summary["failed"])
-        self.owed: list[Example] = []
-        if not self.done:
-            rows = store.load()
-            self.owed = [one for one in asked.examples if self._owes(rows.get(one.id), one, retry_failed)]
-
-    def _owes(self, row: Prediction | None, example: Example, retry_failed: bool) -> bool:
-        if row is None or row.example_key != self.asked.row_key(example, control=self.cell.control):
-            return True
-        return row.answer is None and row.failure is not None and (row.failure.transient or retry_failed)
-
-
 class _Book:
     """A cell's rows as they come in, until it is complete or too many have failed.
 
@@ -179,9 +160,9 @@ class _Book:
         closed: whether nothing more is expected, and `status` and `summary` stand.
     """
 
-    def __init__(self, one: _Owing, sweep: Sweep, engines: Engines) -> None:
+    def __init__(self, one: Pending, sweep: Sweep, engines: Engines) -> None:
         self.one = one
-        self.left = list(one.owed)
+        self.left = list(one.questions)
         self.closed = False
         self.status = "complete"
         self.summary: Mapping[str, Any] = one.summary
@@ -192,8 +173,8 @@ class _Book:
             return
         one.store.reopen(config.to_yaml(_resolved_cell(one.cell)))
         self.rows = scored(one.store, one.asked, engines, control=one.cell.control)
-        owed = {example.id for example in one.owed}
-        self._failed = [name for name, row in self.rows.items() if row.failure is not None and name not in owed]
+        asked = {example.id for example in one.questions}
+        self._failed = [name for name, row in self.rows.items() if row.failure is not None and name not in asked]
         self._allowed = sweep.max_failures * len(one.asked.examples)
         if self.full:
             self.left = []

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from estimate_things import full, generator, prompt_tokens, rag, ran, sweep_over, two_reads, write_set
 
+from ragvlc.engines.scripted.filler import filler
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
-from ragvlc.estimate.counting import filler
 from ragvlc.estimate.estimate import Options, estimate, estimate_pipeline
 from ragvlc.estimate.figures import Estimate
-from ragvlc.estimate.sharing import Blocks, Trunks
+from ragvlc.estimate.prefix_reuse import Blocks, Trunks
 from ragvlc.memo.disk import Cache
 from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool

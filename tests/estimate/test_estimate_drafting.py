@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from estimate_things import generator, ran, sweep_over
 
-from ragvlc.estimate.acceptance import ASSUMED
+from ragvlc.analysis.speculation_acceptance import ASSUMED
+from ragvlc.analysis.speculation_break_even import expected_tokens
 from ragvlc.estimate.estimate import Options, estimate, estimate_pipeline
 from ragvlc.estimate.forecast import Given, forecasts
-from ragvlc.estimate.rates import Machine
-from ragvlc.estimate.roofline import expected_tokens
+from ragvlc.hardware.placement import Machine
 from ragvlc.pipeline import Pipeline
 
 ROUTE: dict[str, Any] = {

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from ragvlc.analysis.speculation_break_even import Speculator
 from ragvlc.core.families import Generator
-from ragvlc.estimate.devices import CPU, DEVICES, device_named, eager
 from ragvlc.estimate.forecast import Given, forecasts
-from ragvlc.estimate.rates import Machine, device_for
-from ragvlc.estimate.roofline import Device, Recorded, decode_seconds, prefill_seconds, replayed, verify_seconds
-from ragvlc.estimate.shapes import KNOWN, Shape, shape_of
-from ragvlc.estimate.speculation import Speculator
+from ragvlc.hardware.devices import CPU, DEVICES, device_named, eager
+from ragvlc.hardware.placement import Machine, device_for
+from ragvlc.hardware.roofline import Device, Recorded, decode_seconds, prefill_seconds, replayed, verify_seconds
+from ragvlc.hardware.shapes import KNOWN, Shape, shape_of
 from ragvlc.pipeline import Pipeline
 
 H200 = eager(DEVICES["h200"], recorded=True)

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 from estimate_things import full, ran, sweep_over
 
+from ragvlc.analysis.speculation_break_even import speculative_seconds
 from ragvlc.core.errors import ConfigError
-from ragvlc.estimate.devices import CPU, DEVICES, device_named, this_machine
 from ragvlc.estimate.estimate import Options, estimate
-from ragvlc.estimate.rates import Machine
-from ragvlc.estimate.roofline import (
+from ragvlc.hardware.devices import CPU, DEVICES, device_named, this_machine
+from ragvlc.hardware.placement import Machine
+from ragvlc.hardware.roofline import (
     Device,
     decode_seconds,
     prefill_seconds,
-    speculative_seconds,
     together,
     verify_seconds,
 )
-from ragvlc.estimate.shapes import Shape, UnknownShape, config_of, shape_of
+from ragvlc.hardware.shapes import Shape, UnknownShape, config_of, shape_of
 
 LLAMA_8B = {
     "model_type": "llama",

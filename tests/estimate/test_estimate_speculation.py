@@ -12,17 +12,17 @@ import pytest
 import yaml
 from estimate_things import ran, sweep_over
 
+from ragvlc.analysis import speculation_break_even as speculation
+from ragvlc.analysis.speculation_acceptance import ASSUMED
+from ragvlc.analysis.speculation_break_even import BreakEven, Speculator, expected_tokens
+from ragvlc.analysis.speculation_map import draw, speedups
 from ragvlc.core.component import Component
 from ragvlc.core.errors import ConfigError
-from ragvlc.estimate import speculation
-from ragvlc.estimate.acceptance import ASSUMED
-from ragvlc.estimate.devices import DEVICES
 from ragvlc.estimate.forecast import Given, forecasts, speculating_routes
-from ragvlc.estimate.rates import Machine
-from ragvlc.estimate.roofline import Device, decode_seconds, expected_tokens, verify_seconds
-from ragvlc.estimate.shapes import KNOWN, Shape, shape_of
-from ragvlc.estimate.speculation import BreakEven, Speculator
-from ragvlc.estimate.speculation_figure import draw, speedups
+from ragvlc.hardware.devices import DEVICES
+from ragvlc.hardware.placement import Machine
+from ragvlc.hardware.roofline import Device, decode_seconds, verify_seconds
+from ragvlc.hardware.shapes import KNOWN, Shape, shape_of
 from ragvlc.pipeline import Pipeline
 from ragvlc.routes.rapid import Rapid
 from ragvlc.routes.speculative import Speculative

@@ -8,7 +8,7 @@ from math import log2
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis.drawing import INK, label, look
-from ragvlc.estimate.speculation import Speculator
+from ragvlc.analysis.speculation_break_even import Speculator
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,28 +10,20 @@ pass is recorded and replayed, its programs wait for each other, and every layer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ragvlc.estimate.shapes import Shape
+from ragvlc.hardware.shapes import Shape
 
 __all__ = [
-    "Acceptance",
     "Device",
     "Passes",
     "Recorded",
     "decode_seconds",
-    "expected_tokens",
     "prefill_seconds",
     "replayed",
-    "speculative_seconds",
     "together",
     "verify_seconds",
 ]
-
-Acceptance = float | Sequence[float]
-"""Probability that a proposed token is accepted where all before it were: one for all places of a draft, or one for
-each, of which the last stands for those beyond."""
 
 _TOGETHER = 0.85
 """What is left of each device's speed when several compute one model (tensor parallel): they wait for each other."""
@@ -157,37 +149,6 @@ def verify_seconds(shape: Shape, device: Device, context: float, rows: int) -> f
 def replayed(shape: Shape, device: Device) -> bool:
     """Returns whether passes of few rows are recorded: by an engine that records all, or for Llama's layers."""
     return device.recorded is not None and (shape.llama or not device.launch_seconds)
-
-
-def expected_tokens(gamma: int, acceptance: Acceptance) -> float:
-    """Returns the tokens that a round gives on average: those accepted of `gamma`, and one of the target's own.
-
-    With one probability `a` for all places, `(1 - a^(gamma + 1)) / (1 - a)` (Leviathan et al. 2022, equation 1).
-    """
-    places = [acceptance] if isinstance(acceptance, (int, float)) else list(acceptance)
-    tokens = reached = 1.0
-    for place in range(gamma):
-        reached *= places[min(place, len(places) - 1)] if places else 0.0
-        tokens += reached
-    return tokens
-
-
-def speculative_seconds(
-    target: Shape, draft: Shape, device: Device, *, contexts: tuple[int, int], gamma: int, acceptance: Acceptance
-) -> float:
-    """Returns the seconds a token of speculative decoding (Leviathan et al. 2022, arXiv 2211.17192).
-
-    Args:
-        target: whose tokens they are.
-        draft: proposes.
-        device: computes both, one after the other.
-        contexts: tokens before them, for the target and for the draft; RAPID's draft reads a shorter text.
-        gamma: tokens proposed at a time.
-        acceptance: of proposed tokens.
-    """
-    proposing = gamma * decode_seconds(draft, device, contexts[1])
-    checking = verify_seconds(target, device, contexts[0], gamma + 1)
-    return (proposing + checking) / expected_tokens(gamma, acceptance)
 
 
 def _head_flops(shape: Shape, rows: int) -> float:

@@ -12,25 +12,25 @@ from ragvlc.core.errors import ConfigError, MissingExtra
 from ragvlc.core.families import Embedder, Generator
 from ragvlc.estimate.counting import CountingPool, Tally
 from ragvlc.estimate.drafting import Drafting
-from ragvlc.estimate.escalating import Escalating, Place, weights
+from ragvlc.estimate.escalation_rates import EscalationRates, Place, weights
 from ragvlc.estimate.figures import add_to
 from ragvlc.estimate.prices import Prices
 from ragvlc.estimate.sampling import Sample
-from ragvlc.estimate.stand_ins import stand_in
+from ragvlc.estimate.stubs import with_stubs
 from ragvlc.pipeline import Pipeline
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.schedule import schedule
 from ragvlc.sweep.scoring import Asked
 
-__all__ = ["CellFigures", "DryRun", "Owed", "Record"]
+__all__ = ["CellFigures", "DryRun", "Record", "SampledCell"]
 
 _WORDS = {"chunk": "chunkings", "index": "indexes", "rank": "rankings", "rerank": "rerankings"}
 """Figures by stage; on disk the stages have these names, too."""
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
-    """A cell and the questions drawn of those that it owes."""
+class SampledCell:
+    """A cell and the questions drawn of its pending ones."""
 
     cell: Cell
     sample: Sample
@@ -65,7 +65,7 @@ class CellFigures:
         figures: sums.
         models: sums by generator's key.
         prompt_tokens: by example id, not scaled.
-        problems: how many questions each problem stands for.
+        problems: the number of questions by problem.
     """
 
     figures: dict[str, float] = field(default_factory=dict)
@@ -73,73 +73,69 @@ class CellFigures:
     prompt_tokens: dict[str, float] = field(default_factory=dict)
     problems: dict[str, float] = field(default_factory=dict)
 
-    def take(self, record: Record, figures: Mapping[str, float], models: _ByModel, weight: float) -> None:
-        """Adds one question's figures, times what it stands for."""
-        self.prompt_tokens[record.example] = figures.get("prompt_tokens", 0.0)
-        add_to(self.figures, figures, weight)
-        for key, own in models.items():
-            add_to(self.models.setdefault(key, {}), own, weight)
+    def add(self, record: Record, own: CellFigures, weight: float) -> None:
+        """Adds one question's figures, times the number of questions that it represents."""
+        self.prompt_tokens[record.example] = own.figures.get("prompt_tokens", 0.0)
+        add_to(self.figures, own.figures, weight)
+        for key, figures in own.models.items():
+            add_to(self.models.setdefault(key, {}), figures, weight)
         if record.problem:
             add_to(self.problems, {record.problem: weight})
 
 
-_ByModel = Mapping[str, Mapping[str, float]]
-
-
 @dataclass(slots=True)
 class DryRun:
-    """Goes through the questions in the order of a real run.
+    """Asks the questions in the order of a real run.
 
     Attributes:
         pool: counts.
         drafting: says how many rounds a route that drafts takes.
-        escalating: says how many questions go on to a wrapper's second route.
-        records: one a question and cell, in order.
-        stand_ins: kinds of parts that were replaced.
+        escalation: the share of the questions that a wrapper's second route is asked.
+        records: one for each question and cell, in order.
+        stubbed: kinds of parts that were replaced.
     """
 
     pool: CountingPool
     drafting: Drafting
-    escalating: Escalating
+    escalation: EscalationRates
     records: list[Record] = field(default_factory=list)
-    stand_ins: list[str] = field(default_factory=list)
+    stubbed: list[str] = field(default_factory=list)
 
-    def go(self, owed: Sequence[Owed], asked: Mapping[str, Asked]) -> None:
+    def run(self, sampled: Sequence[SampledCell], asked: Mapping[str, Asked]) -> None:
         """Asks every question drawn."""
-        pipelines = {one.cell.key: self._replaced(one.cell.pipeline) for one in owed}
-        cells = {one.cell.key: one.cell for one in owed}
-        shares = {one.cell.key: self.escalating.shares(one.cell) for one in owed if one.sample.examples}
-        for job in schedule([(one.cell, one.sample.examples) for one in owed], asked):
+        cells = {one.cell.key: one.cell for one in sampled}
+        pipelines = {key: self._stubbed(cell.pipeline) for key, cell in cells.items()}
+        shares = {one.cell.key: self.escalation.shares(one.cell) for one in sampled if one.sample.examples}
+        for job in schedule([(one.cell, one.sample.examples) for one in sampled], asked):
             cell = cells[job.cell]
-            found = self._asked(cell, pipelines[job.cell], job.example, asked[cell.dataset.key], shares[job.cell])
-            self.records.append(found)
+            record = self._ask(cell, pipelines[job.cell], job.example, asked[cell.dataset.key], shares[job.cell])
+            self.records.append(record)
 
     def figures(
-        self, owed: Sequence[Owed], prices: Prices, among: Mapping[str, set[str]] | None = None
+        self, sampled: Sequence[SampledCell], prices: Prices, among: Mapping[str, set[str]] | None = None
     ) -> dict[str, CellFigures]:
         """Returns each cell's figures; what is shared counts for the question that comes first.
 
         Args:
-            owed: cells.
+            sampled: cells.
             prices: of calls and texts.
             among: ids of the only examples that are asked, by data set key; None for all.
         """
-        samples = {one.cell.key: one for one in owed}
+        samples = {one.cell.key: one for one in sampled}
         found = {key: CellFigures() for key in samples}
-        seen: dict[tuple[str, str], float] = {}
+        account = _Account(self.pool, prices)
         for record in self.records:
             one = samples[record.cell]
             if among is None or record.example in among[one.cell.dataset.key]:
-                figures, models = self._figures(record, seen, prices)
-                found[record.cell].take(record, figures, models, one.sample.weight(record.example))
+                found[record.cell].add(record, account.figures(record), one.sample.weight(record.example))
         return found
 
-    def _replaced(self, pipeline: Pipeline) -> Pipeline:
-        changed, kinds = stand_in(pipeline)
-        self.stand_ins += [kind for kind in kinds if kind not in self.stand_ins]
+    def _stubbed(self, pipeline: Pipeline) -> Pipeline:
+        changed, kinds = with_stubs(pipeline)
+        self.stubbed += [kind for kind in kinds if kind not in self.stubbed]
         return changed
 
-    def _asked(
+    def _ask(
         self, cell: Cell, pipeline: Pipeline, example: Example, asked: Asked, shares: Mapping[Place, float]
     ) -> Record:
         routes = frozenset(route.kind for route in pipeline.routes.values())
@@ -159,48 +155,59 @@ class DryRun:
                 problem = (str(error).strip() or type(error).__name__).splitlines()[0]
         return Record(cell.key, example.id, tally, embedded, counts, problem)
 
-    def _figures(
-        self, record: Record, seen: dict[tuple[str, str], float], prices: Prices
-    ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+
+@dataclass(slots=True)
+class _Account:
+    """Charges what is shared to the question that comes first.
+
+    Attributes:
+        pool: that counted.
+        prices: of calls and texts.
+        charged: the share that was charged already, by stage and key.
+    """
+
+    pool: CountingPool
+    prices: Prices
+    charged: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def figures(self, record: Record) -> CellFigures:
+        """Returns the figures of one question."""
         found: dict[str, float] = {"questions": 1, "failed": float(bool(record.problem))}
-        models: dict[str, dict[str, float]] = {}
+        own = CellFigures(found)
+        self._add_calls(record, own)
+        for stage, keys in record.tally.stages.items():
+            word = _WORDS.get(stage, stage)
+            stored = self.pool.found.get(word, set())
+            new = sum(key not in stored for key in keys if self._charge(stage, key))
+            add_to(found, {f"{word}_asked": len(keys), word: new})
+        for index, passages in record.embedded.items():
+            if index == "" or self._charge(f"index of {record.cell}", index):
+                add_to(found, {"texts_embedded_asked": passages})
+        for embedder, place in record.tally.embedded:
+            if self._charge(f"text of {embedder}", str(place)):
+                add_to(found, self.prices.of_text(embedder, self.pool.embedders[embedder].lengths_embedded[place]))
+        return own
+
+    def _add_calls(self, record: Record, own: CellFigures) -> None:
         for place, key in enumerate(record.tally.calls):
             weight = record.weights[place] if place < len(record.weights) else 1.0
             call = self.pool.calls.get(key)
             if call is None:  # refused, and its question failed
                 continue
             asked = {"calls_asked": 1, "prompt_tokens_asked": call.prompt, "completion_tokens_asked": call.completion}
-            add_to(found, asked, weight)
-            new = _more(seen, "generate", key, weight)
+            add_to(own.figures, asked, weight)
+            new = self._charge("generate", key, weight)
             if new:
-                own = {"calls_stored": 1.0} if call.stored else prices.of(call)
-                add_to(found, own, new)
+                figures = {"calls_stored": 1.0} if call.stored else self.prices.of(call)
+                add_to(own.figures, figures, new)
                 if not call.stored:
-                    add_to(models.setdefault(call.generator, {}), own, new)
-        for stage, keys in record.tally.stages.items():
-            word = _WORDS.get(stage, stage)
-            stored = self.pool.found.get(word, set())
-            new = sum(key not in stored for key in keys if _first(seen, stage, key))
-            add_to(found, {f"{word}_asked": len(keys), word: new})
-        for index, passages in record.embedded.items():
-            if index == "" or _first(seen, f"index of {record.cell}", index):
-                add_to(found, {"texts_embedded_asked": passages})
-        for embedder, place in record.tally.embedded:
-            if _first(seen, f"text of {embedder}", str(place)):
-                add_to(found, prices.of_text(embedder, self.pool.embedders[embedder].lengths_embedded[place]))
-        return found, models
+                    add_to(own.models.setdefault(call.generator, {}), figures, new)
 
-
-def _first(seen: dict[tuple[str, str], float], stage: str, key: str) -> bool:
-    """Returns whether nobody asked for this before."""
-    return _more(seen, stage, key, 1.0) > 0
-
-
-def _more(seen: dict[tuple[str, str], float], stage: str, key: str, share: float) -> float:
-    """Returns what of it nobody asked for before: whoever asks in a few cases leaves the others to do."""
-    known = seen.get((stage, key), 0.0)
-    seen[stage, key] = max(known, share)
-    return max(0.0, share - known)
+    def _charge(self, stage: str, key: str, share: float = 1.0) -> float:
+        """Returns what of this share was not charged before."""
+        known = self.charged.get((stage, key), 0.0)
+        self.charged[stage, key] = max(known, share)
+        return max(0.0, share - known)
 
 
 def _asks_models(part: Component) -> bool:

@@ -15,7 +15,7 @@ from ragvlc.reading.escalation import Wrapper
 from ragvlc.results.store import SweepStore
 from ragvlc.sweep.plan import Cell
 
-__all__ = ["Escalating", "Place", "weights"]
+__all__ = ["EscalationRates", "Place", "weights"]
 
 _ENOUGH = 10
 """Stored answers from which on their share counts."""
@@ -26,7 +26,7 @@ Place = tuple[str, ...]
 
 
 @dataclass(slots=True)
-class Escalating:
+class EscalationRates:
     """Looks at what stands of an experiment.
 
     Attributes:

@@ -13,10 +13,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ragvlc.estimate.roofline import Acceptance, Device, decode_seconds, expected_tokens, speculative_seconds
-from ragvlc.estimate.shapes import Shape
+from ragvlc.hardware.roofline import Device, decode_seconds, verify_seconds
+from ragvlc.hardware.shapes import Shape
 
-__all__ = ["LONGEST", "MOST_GAMMA", "BreakEven", "Point", "Speculator"]
+__all__ = [
+    "LONGEST",
+    "MOST_GAMMA",
+    "Acceptance",
+    "BreakEven",
+    "Point",
+    "Speculator",
+    "expected_tokens",
+    "speculative_seconds",
+]
+
+Acceptance = float | Sequence[float]
+"""Probability that a proposed token is accepted where all before it were: one for all places of a draft, or one for
+each, of which the last stands for those beyond."""
 
 MOST_GAMMA = 32
 """Longest draft that is looked at for the best one."""
@@ -24,6 +37,37 @@ LONGEST = 2**22
 """Longest context that is looked at for the one from which speculation pays, in tokens."""
 _STEPS = 16
 """Contexts looked at between one power of two and the next."""
+
+
+def expected_tokens(gamma: int, acceptance: Acceptance) -> float:
+    """Returns the tokens that a round gives on average: those accepted of `gamma`, and one of the target's own.
+
+    With one probability `a` for all places, `(1 - a^(gamma + 1)) / (1 - a)` (Leviathan et al. 2022, equation 1).
+    """
+    places = [acceptance] if isinstance(acceptance, (int, float)) else list(acceptance)
+    tokens = reached = 1.0
+    for place in range(gamma):
+        reached *= places[min(place, len(places) - 1)] if places else 0.0
+        tokens += reached
+    return tokens
+
+
+def speculative_seconds(
+    target: Shape, draft: Shape, device: Device, *, contexts: tuple[int, int], gamma: int, acceptance: Acceptance
+) -> float:
+    """Returns the seconds a token of speculative decoding (Leviathan et al. 2022, arXiv 2211.17192).
+
+    Args:
+        target: whose tokens they are.
+        draft: proposes.
+        device: computes both, one after the other.
+        contexts: tokens before them, for the target and for the draft; RAPID's draft reads a shorter text.
+        gamma: tokens proposed at a time.
+        acceptance: of proposed tokens.
+    """
+    proposing = gamma * decode_seconds(draft, device, contexts[1])
+    checking = verify_seconds(target, device, contexts[0], gamma + 1)
+    return (proposing + checking) / expected_tokens(gamma, acceptance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +139,12 @@ class Speculator:
 
     def at(self, context: int, gamma: int) -> Point:
         """Returns both ways of decoding behind `context` tokens."""
-        beside = self.reads(context)
-        speculative = speculative_seconds(
-            self.target,
-            self.draft,
-            self.device,
-            contexts=(context, beside),
-            gamma=gamma,
-            acceptance=self.acceptance,
+        contexts = (context, self.reads(context))
+        seconds = speculative_seconds(
+            self.target, self.draft, self.device, contexts=contexts, gamma=gamma, acceptance=self.acceptance
         )
         plain = decode_seconds(self.target, self.device, context)
-        return Point(context, beside, gamma, expected_tokens(gamma, self.acceptance), plain, speculative)
+        return Point(*contexts, gamma, expected_tokens(gamma, self.acceptance), plain, seconds)
 
     def best(self, context: int) -> Point:
         """Returns the fastest draft length of up to `MOST_GAMMA`; of equals the shortest."""

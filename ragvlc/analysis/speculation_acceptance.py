@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ragvlc.estimate.history import Speculated
-from ragvlc.estimate.roofline import Acceptance
+from ragvlc.analysis.speculation_break_even import Acceptance
 from ragvlc.reading.speculation import Speculating
-from ragvlc.results.speculation import Speculation
+from ragvlc.results.speculation import Speculated, Speculation
 
 __all__ = ["ASSUMED", "Taken", "acceptance_by_place", "taken"]
 

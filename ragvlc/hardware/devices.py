@@ -9,7 +9,7 @@ from functools import cache
 from types import MappingProxyType
 
 from ragvlc.core.errors import ConfigError, nearest
-from ragvlc.estimate.roofline import Device, Recorded
+from ragvlc.hardware.roofline import Device, Recorded
 
 __all__ = ["CPU", "DEVICES", "device_named", "eager", "this_machine"]
 

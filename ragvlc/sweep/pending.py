@@ -1,0 +1,44 @@
+"""Which questions of a cell are pending: without a row, or with one that failed for a passing reason."""
+
+from __future__ import annotations
+
+from ragvlc.core.answer import Prediction
+from ragvlc.core.data import Example
+from ragvlc.results.store import CellStore
+from ragvlc.sweep.plan import Cell
+from ragvlc.sweep.scoring import Asked
+
+__all__ = ["Pending"]
+
+
+class Pending:
+    """A cell with its pending questions: none if its summary was made of the same questions and metrics.
+
+    Args:
+        cell: of a sweep.
+        asked: all questions of its data set.
+        store: its rows.
+        retry_failed: also ask questions again that failed for good.
+
+    Attributes:
+        summary: as stored; empty without one.
+        done: whether the summary is that of these questions and metrics.
+        questions: pending, in the order of the data set.
+    """
+
+    def __init__(self, cell: Cell, asked: Asked, store: CellStore, *, retry_failed: bool = False) -> None:
+        self.cell = cell
+        self.store = store
+        self.asked = asked
+        self.summary = store.summary() or {}
+        self.done = self.summary.get("asked") == asked.key
+        self.done = self.done and not (retry_failed and self.summary["failed"])
+        self.questions: list[Example] = []
+        if not self.done:
+            rows = store.load()
+            self.questions = [one for one in asked.examples if self._is_pending(rows.get(one.id), one, retry_failed)]
+
+    def _is_pending(self, row: Prediction | None, example: Example, retry_failed: bool) -> bool:
+        if row is None or row.example_key != self.asked.row_key(example, control=self.cell.control):
+            return True
+        return row.answer is None and row.failure is not None and (row.failure.transient or retry_failed)
