@@ -33,7 +33,7 @@ def taken(route: Speculating, past: Sequence[Speculated], given: float | None) -
     Args:
         route: that drafts.
         past: stored cells of its two models.
-        given: of every token behind accepted ones; None goes by the others.
+        given: of every token after accepted ones; None goes by the others.
     """
     if given is not None:
         return Taken(given, f"Acceptance {given:g} of every token behind accepted ones, as given.")
@@ -50,7 +50,7 @@ def taken(route: Speculating, past: Sequence[Speculated], given: float | None) -
 
 
 def acceptance_by_place(sums: Speculation) -> Acceptance:
-    """Returns the acceptance of each place with enough judged tokens; the mean stands for those beyond."""
+    """Returns the acceptance of each place with enough judged tokens; the mean for those beyond."""
     mean = sums.token_acceptance or 0.0
     own = [accepted / judged for accepted, judged in zip(sums.accepted, sums.judged, strict=True) if judged >= _ENOUGH]
     return (*own, mean)

@@ -1,8 +1,9 @@
 """When speculative decoding pays: seconds a token of it and of plain decoding, by context, draft length and acceptance.
 
 A round is `gamma` steps of the drafter and one forward pass of the target over `gamma + 1` tokens; it gives
-`expected_tokens` of them (Leviathan et al. 2022, arXiv 2211.17192). Steps and passes are as in `roofline`. RAPID (Chen
-et al. 2025, arXiv 2502.20330) gains behind long contexts, for its drafter reads a small part of what the target reads.
+`expected_tokens` of them (Leviathan et al. 2022, arXiv 2211.17192). Steps and passes are as in `hardware.roofline`.
+RAPID (Chen et al. 2025, arXiv 2502.20330) gains after long contexts, for its drafter reads a small part of what the
+target reads.
 
 Assumed: decoding alone, one text at a time, both models on one device that does nothing else; drafts and checks one
 after the other; prompts read; acceptance the same in all places of a draft, unless it was measured by place.
@@ -29,7 +30,7 @@ __all__ = [
 
 Acceptance = float | Sequence[float]
 """Probability that a proposed token is accepted where all before it were: one for all places of a draft, or one for
-each, of which the last stands for those beyond."""
+each, of which the last holds for those beyond."""
 
 MOST_GAMMA = 32
 """Longest draft that is looked at for the best one."""
@@ -138,7 +139,7 @@ class Speculator:
     acceptance: Acceptance
 
     def at(self, context: int, gamma: int) -> Point:
-        """Returns both ways of decoding behind `context` tokens."""
+        """Returns both ways of decoding after `context` tokens."""
         contexts = (context, self.reads(context))
         seconds = speculative_seconds(
             self.target, self.draft, self.device, contexts=contexts, gamma=gamma, acceptance=self.acceptance

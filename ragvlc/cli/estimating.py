@@ -176,7 +176,7 @@ def _print(found: Estimate) -> None:
     from rich.table import Table
 
     screen, total = out(), found.total
-    shows = "what is still owed" if found.owed else "everything, as if nothing were stored"
+    shows = "what is still owed" if found.pending else "everything, as if nothing were stored"
     heads = ["questions", "calls", "prompt\ntokens", "cached", "new\ntokens", "at most", "seconds"]
     money = any(total[name] != 0 for name in ("money", "money_most"))
     heads += ["money", "at most"] if money else []

@@ -151,10 +151,8 @@ def model_file(model: str, name: str) -> Path:
 
 def window_of(model: str) -> int | None:
     """Returns the window that a model's `config.json` states, if it can be had without a network; None if not."""
-    packaged_model = packaged.find(model) if model else None
-    folder = packaged_model.folder if packaged_model else Path(model)
-    file = folder / "config.json" if folder.is_dir() and model else packaged.hub_file(model, "config.json")
-    if file is None or not file.is_file():
+    file = packaged.local_file(model, "config.json")
+    if file is None:
         return None
     try:
         stated = json.loads(file.read_text(encoding="utf-8"))

@@ -1,9 +1,9 @@
 """What drafts and checks cost in a dry run: rounds of as many tokens as the acceptance gives, not a token a pass.
 
 A dry run opens the sessions of a route that drafts with engines that count, so their prompts are those of a real run;
-what fillers accept of each other says nothing. The rounds are therefore those that `speculation` expects: of an answer
-of n tokens, n over `expected_tokens`; the drafter takes `gamma` steps in each, the target one pass over `gamma + 1`.
-Drafts that end early (`confidence`) are counted whole.
+what fillers accept of each other means nothing. The rounds are therefore those of `analysis.speculation_break_even`:
+of an answer of n tokens, n over `expected_tokens`; the drafter takes `gamma` steps in each, the target one pass over
+`gamma + 1` tokens. Drafts that end early (`confidence`) are counted whole.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Drafting:
         """
         routes = list(speculating_in(pipeline.routes[route]))
         opened = pool.tally.sessions
-        # A drafter's session is opened behind its target's, and is told how wide that one's rows are.
+        # A drafter's session is opened right after its target's, with rows as wide as that one's.
         pairs = [(one.key, other.key) for one, other in pairwise(opened) if other.drafts and not one.drafts]
         for place, (target, draft) in enumerate(pairs[: len(routes)]):
             own = routes[place]

@@ -1,12 +1,12 @@
-"""How many questions go on to the second route of a wrapper: as in stored answers of the experiment, or at most all.
+"""The escalation rate of a wrapper: the share of the questions that its second route answers, too.
 
-A dry run asks both routes of every wrapper, for fillers do not tell which answers will do (see `stand_ins.Both`). What
-the second one asked for then counts by the share of the questions that went on.
+A dry run asks both routes of every wrapper, for fillers do not show which answers will do (see `stubs.StubWrapper`).
+What the second one asked for then counts by the rate in stored answers of the experiment, or else for every question.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ragvlc.core.answer import Answer, Step
@@ -18,16 +18,16 @@ from ragvlc.sweep.plan import Cell
 __all__ = ["EscalationRates", "Place", "weights"]
 
 _ENOUGH = 10
-"""Stored answers from which on their share counts."""
+"""The number of stored answers from which their share counts."""
 _FIRST, _THEN = "first", "then"
 
 Place = tuple[str, ...]
-"""Where a wrapper stands: the name of its route, then the side of each wrapper around it."""
+"""The place of a wrapper: the name of its route, then the side of each wrapper around it."""
 
 
 @dataclass(slots=True)
 class EscalationRates:
-    """Looks at what stands of an experiment.
+    """Escalation rates as stored answers of an experiment show them.
 
     Attributes:
         cells: of the experiment.
@@ -45,17 +45,17 @@ class EscalationRates:
         return [f"{name}: {_words(shares)}." for name, shares in self._taken.items()]
 
     def shares(self, cell: Cell) -> Mapping[Place, float]:
-        """Returns the share of the questions of each wrapper that go on; a wrapper that is left out sends on all."""
+        """Returns the rate of each wrapper; one that is left out escalates every question."""
         found = {}
         for place, wrapper in wrappers_in(cell.pipeline):
-            went = self._went_on(cell, place, wrapper)
-            if len(went) >= _ENOUGH:
-                found[place] = sum(went) / len(went)
+            escalated = self._escalated(cell, place, wrapper)
+            if len(escalated) >= _ENOUGH:
+                found[place] = sum(escalated) / len(escalated)
             self._taken.setdefault(f"{'.'.join(place)} ({wrapper.kind})", []).append(found.get(place))
         return found
 
-    def _went_on(self, cell: Cell, place: Place, wrapper: Wrapper) -> Sequence[bool]:
-        """Returns whether each stored question went on: of this cell, or else of those with the same wrapper."""
+    def _escalated(self, cell: Cell, place: Place, wrapper: Wrapper) -> Sequence[bool]:
+        """Returns whether each stored question escalated: of this cell, or else of those with the same wrapper."""
         own = self._stored(cell).get(place, [])
         if len(own) >= _ENOUGH:
             return own
@@ -65,14 +65,16 @@ class EscalationRates:
             if any(at == place and one.kind == wrapper.kind for at, one in wrappers_in(other.pipeline))
             and _models(other) == _models(cell)
         ]
-        return [went for other in alike for went in self._stored(other).get(place, [])]
+        return [escalated for other in alike for escalated in self._stored(other).get(place, [])]
 
     def _stored(self, cell: Cell) -> Mapping[Place, list[bool]]:
         if cell.key not in self._counts:
             counts: dict[Place, list[bool]] = {}
             rows = self.store.cell(cell.key).load() if self.store is not None else {}
-            for place, went in _verdicts(row.answer for row in rows.values() if row.answer is not None):
-                counts.setdefault(place, []).append(went)
+            for answer in (row.answer for row in rows.values() if row.answer is not None):
+                for place, step in _walk((answer.route,), answer.trace):
+                    if _side(step) == _FIRST and "escalate" in step.facts:
+                        counts.setdefault(place, []).append(bool(step.facts["escalate"]))
             self._counts[cell.key] = counts
         return self._counts[cell.key]
 
@@ -84,7 +86,7 @@ def wrappers_in(pipeline: Component) -> Iterator[tuple[Place, Wrapper]]:
 
 
 def weights(answer: Answer, shares: Mapping[Place, float]) -> list[float]:
-    """Returns what each call of an answer counts, in order: less than 1 for those behind wrappers that keep answers."""
+    """Returns what each call of an answer counts, in order: less than 1 for those of second routes."""
     return _weights((answer.route,), answer.trace, 1.0, shares)
 
 
@@ -109,17 +111,12 @@ def _models(cell: Cell) -> dict[str, str]:
     return {role: generator.key for role, generator in cell.pipeline.generators.items()}
 
 
-def _verdicts(answers: Iterable[Answer]) -> Iterator[tuple[Place, bool]]:
-    for answer in answers:
-        yield from _verdicts_in((answer.route,), answer.trace)
-
-
-def _verdicts_in(place: Place, steps: Sequence[Step]) -> Iterator[tuple[Place, bool]]:
+def _walk(place: Place, steps: Sequence[Step]) -> Iterator[tuple[Place, Step]]:
+    """Yields every step with the place of the route that it is of."""
     for step in steps:
+        yield place, step
         side = _side(step)
-        if side == _FIRST and "escalate" in step.facts:
-            yield place, bool(step.facts["escalate"])
-        yield from _verdicts_in((*place, side) if side else place, step.steps)
+        yield from _walk((*place, side) if side else place, step.steps)
 
 
 def _weights(place: Place, steps: Sequence[Step], weight: float, shares: Mapping[Place, float]) -> list[float]:

@@ -208,7 +208,7 @@ class Workings:
         return Estimate(
             name=self.name,
             cells=tuple(_cell_estimate(one, found[one.cell.key]) for one in self.sampled),
-            owed=not self.options.everything,
+            pending=not self.options.everything,
             answered=sum(len(self.asked[one.cell.dataset.key].examples) - one.sample.of for one in self.sampled),
             models=self._models(found.values()),
             notes=tuple(self._notes()),

@@ -17,7 +17,7 @@ NAMES = (
     *("prefill_seconds", "decode_seconds", "embed_seconds", "seconds", "money", "money_most"),
 )
 """Figures of a cell. `_asked` is what it asks for, as if it ran alone and nothing were stored; without it, what is left
-to compute after sharing with the cells before it. `_most` is an upper bound. NaN stands for what is not known."""
+to compute after sharing with the cells before it. `_most` is an upper bound. NaN is what is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class CellEstimate:
         name: readable, unique within the sweep.
         key: of the cell.
         figures: by the names in `NAMES`.
-        sampled: questions that were counted; they stand for all.
+        sampled: questions that were counted; they represent all.
         spread: half of the 95 % interval of `prompt_tokens`, as a share of it; 0 where every question was counted.
     """
 
@@ -49,7 +49,7 @@ class Estimate:
     Attributes:
         name: of the sweep or pipeline.
         cells: in the order of the plan.
-        owed: whether this is what is left to do, or everything.
+        pending: whether this is what is left to do, or everything.
         answered: questions that are answered already, in all cells.
         models: figures by generator: role names and model, calls, tokens, seconds, money.
         notes: what the figures rest on.
@@ -58,7 +58,7 @@ class Estimate:
 
     name: str
     cells: tuple[CellEstimate, ...]
-    owed: bool
+    pending: bool
     answered: int
     models: Mapping[str, Mapping[str, float]]
     notes: tuple[str, ...]
@@ -77,7 +77,7 @@ class Estimate:
         """Returns everything as JSON values; what is not known is null."""
         return {
             "name": self.name,
-            "shows": "what is owed" if self.owed else "everything",
+            "shows": "what is owed" if self.pending else "everything",
             "answered": self.answered,
             "cells": [_form(cell) for cell in self.cells],
             "total": _form(self.total),

@@ -1,4 +1,4 @@
-"""What the routes of a pipeline that decode speculatively will gain behind a context, beside what was measured."""
+"""What routes that decode speculatively will gain at a context length, beside what was measured."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def _compared(one: Speculated, model: Speculator) -> Compared:
 
 
 def _limits(model: Speculator, context: int, models: Sequence[Generator]) -> Iterator[str]:
-    """Yields what stands against this context, though the figures are given."""
+    """Yields why this context may not be possible, though the figures are given."""
     for one in models[:1]:
         window = window_for(one, [])
         if context > window:

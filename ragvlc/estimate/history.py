@@ -61,7 +61,7 @@ class Past:
     Attributes:
         exact: whether it is of this very generator, or of its model under other settings.
         measured: answers with seconds, and prompts of sessions, without new tokens.
-        sessions: passes behind the prompts of sessions.
+        sessions: passes after the prompts of sessions.
         timed: answers that these are of.
         lengths: (new tokens, calls) by kind of route.
     """
@@ -175,7 +175,7 @@ def _model(generator: Generator) -> tuple[str, Any, Any]:
 def _answers(cell: _Cell) -> list[Answer]:
     try:
         rows = CellStore(cell.folder).load()
-    except RagvlcError:  # of another version; whoever runs that sweep is told
+    except RagvlcError:  # of another version: running that sweep says so
         return []
     return [row.answer for row in rows.values() if row.answer is not None and not row.answer.reused]
 
@@ -186,7 +186,7 @@ def _read(cell: _Cell, roles: set[str], past: Past) -> None:
         kind = routes.get(answer.route, "")
         for usage in (usage for role, usage in answer.bills.items() if role in roles):
             tokens, calls = past.lengths.get(kind, (0, 0))
-            # What a drafter draws is no answer; where it is the target itself, both stand on one bill.
+            # What a drafter draws is no answer; where it is the target itself, both are on one bill.
             written, drafters = usage.completion_tokens - usage.drafted, int(usage.drafted > 0)
             if usage.calls > drafters:
                 past.lengths[kind] = tokens + written, calls + usage.calls - drafters

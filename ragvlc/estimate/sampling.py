@@ -14,9 +14,9 @@ __all__ = ["Sample", "draw"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Questions drawn, and how many each stands for.
+    """Questions drawn, and the number of questions that each represents.
 
-    A group's first question does what all of its group share, so it stands for itself; the others stand for the rest.
+    A group's first question does what all of its group share, so it represents itself; the others represent the rest.
 
     Attributes:
         examples: drawn, in the order of the data set.
@@ -41,11 +41,11 @@ class Sample:
 
     @property
     def scale(self) -> float:
-        """What the groups drawn are multiplied with to stand for all."""
+        """The factor from the groups drawn to all."""
         return self.of / sum(self.sizes.values()) if self.sizes else 1.0
 
     def weight(self, example_id: str) -> float:
-        """Returns how many questions this one stands for."""
+        """Returns the number of questions that this one represents."""
         return self.scale * self.weights[example_id]
 
     def spread(self, values: Mapping[str, float]) -> float:
@@ -79,7 +79,7 @@ class Sample:
 def draw(examples: Sequence[Example], group_of: Callable[[Example], str], most: int | None, seed: int = 0) -> Sample:
     """Returns all examples, or about `most` of them: several from each of some groups.
 
-    Cells that owe the same questions draw the same ones.
+    Cells with the same pending questions draw the same ones.
     """
     groups: dict[str, list[Example]] = {}
     for example in examples:

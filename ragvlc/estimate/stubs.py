@@ -136,14 +136,13 @@ class CountedVectors:
 
     def __init__(self, embedder: Embedder) -> None:
         spec = embedder.spec()
-        model = spec.get("model")
-        folder = _folder(model) if isinstance(model, str) else None
-        self._tokenizer = _fast_tokenizer(folder)
+        model = str(spec.get("model") or "")
+        self._tokenizer = _fast_tokenizer(packaged.local_file(model, "tokenizer.json"))
         self._estimate = EstimatedTokenizer()
         self._prompts = {side: str(spec.get(f"{side}_prompt") or "") for side in ("query", "passage")}
         extension = spec.get("extension")
         extended = 8 * (extension.get("window") or 512) if extension else None  # where its model says more: too low
-        self._window = int(spec.get("max_length") or extended or _own_window(folder))
+        self._window = int(spec.get("max_length") or extended or _own_window(model))
         self._seen: set[tuple[str, int]] = set()
         self.lengths_embedded: list[int] = []
         self.counting = True
@@ -191,33 +190,22 @@ def _vectors(texts: Sequence[str]) -> Vectors:
     return vectors_of_words([text[:_COMPARED] for text in texts], _DIMENSIONS)
 
 
-def _folder(model: str) -> Path | None:
-    known = packaged.find(model)
-    if known is not None:
-        return known.folder if known.folder.is_dir() else None
-    if Path(model).is_dir():
-        return Path(model)
-    found = packaged.hub_file(model, "tokenizer.json")
-    return found.parent if found else None
-
-
-def _fast_tokenizer(folder: Path | None) -> FastTokenizer | None:
-    if folder is None or not (folder / "tokenizer.json").is_file():
+def _fast_tokenizer(file: Path | None) -> FastTokenizer | None:
+    if file is None:
         return None
     from tokenizers import Tokenizer as FastTokenizer
 
-    tokenizer = FastTokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = FastTokenizer.from_file(str(file))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
 
 
-def _own_window(folder: Path | None) -> int:
+def _own_window(model: str) -> int:
     """Returns the tokens beyond which a model cuts, as its files say; no bound where they do not."""
     for name, field in (("sentence_bert_config.json", "max_seq_length"), ("config.json", "max_position_embeddings")):
-        path = folder / name if folder else None
-        if path is not None and path.is_file():
-            found = json.loads(path.read_text("utf-8")).get(field)
-            if found:
-                return int(found)
+        path = packaged.local_file(model, name)
+        found = json.loads(path.read_text("utf-8")).get(field) if path else None
+        if found:
+            return int(found)
     return sys.maxsize

@@ -36,9 +36,9 @@ _SHEETS = (
 _RECORDED = Recorded(row_seconds=21e-6, rows_seconds=35e-6, rows_share=0.75)
 """Measured on one H200 in bfloat16, with the steps of `ragvlc.engines.cuda_graphs.graphs`; taken for every GPU.
 
-One row runs seven programs a layer: .72 ms a token for the 30 layers of SmolLM2 behind 7,800 tokens, whose bytes take
+One row runs seven programs a layer: .72 ms a token for the 30 layers of SmolLM2 after 7,800 tokens, whose bytes take
 .11; .99 ms for 16 layers of a 1B Llama. Several rows run ten and more: 1.13 ms for 5 rows of SmolLM2. And cuBLAS reads
-their weights more slowly: a check of an 8B Llama behind 131,072 tokens takes 1.5 to 2 ms more than a step of 8.07.
+their weights more slowly: a check of an 8B Llama after 131,072 tokens takes 1.5 to 2 ms more than a step of 8.07.
 """
 DEVICES: Mapping[str, Device] = MappingProxyType(
     {

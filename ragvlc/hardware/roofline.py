@@ -73,7 +73,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """Forward passes behind one text, alone at the device.
+    """Forward passes that continue one text, alone at the device.
 
     Attributes:
         number: of passes; a mean, so no whole number.
@@ -108,7 +108,7 @@ def together(device: Device, number: int) -> Device:
 
 
 def prefill_seconds(shape: Shape, device: Device, tokens: int, cached: int = 0) -> float:
-    """Returns the seconds to read `tokens` of a prompt behind `cached` ones that are computed already."""
+    """Returns the seconds to read `tokens` of a prompt after `cached` ones that are computed already."""
     if tokens <= 0:
         return 0.0
     flops = 2.0 * shape.active_parameters * tokens + shape.attention_flops(tokens, cached)
@@ -136,7 +136,7 @@ def decode_seconds(shape: Shape, device: Device, context: float, batch: int = 1)
 
 
 def verify_seconds(shape: Shape, device: Device, context: float, rows: int) -> float:
-    """Returns the seconds of one forward pass over `rows` drafted tokens of one text behind `context` tokens."""
+    """Returns the seconds of one forward pass over `rows` drafted tokens of one text after `context` tokens."""
     if rows == 1:
         return decode_seconds(shape, device, context + 1)
     flops = 2.0 * shape.active_parameters * rows + shape.attention_flops(rows, int(context)) + _head_flops(shape, rows)

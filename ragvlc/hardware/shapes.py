@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +19,7 @@ _PLAIN_MLP = frozenset(
 )
 """Model types whose feed-forward layers have two matrices, not the three of a gated one."""
 _LLAMAS = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-"""Model types with Llama's layers: norms, rotary attention and gated products, one behind the other."""
+"""Model types with Llama's layers: norms, rotary attention and gated products, one after the other."""
 _UNLIKE = ("kv_lora_rank", "ssm_cfg", "state_size", "mamba_d_state", "linear_num_value_heads", "encoder_layers")
 """Settings of models that are no plain stack of attention and feed-forward layers."""
 
@@ -41,11 +40,11 @@ KNOWN: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         for name, sizes in _PUBLISHED.items()
     }
 )
-"""Sizes by name as their authors' `config.json` gives them, for estimates without a model at hand."""
+"""Sizes by name as their authors' `config.json` gives them, for estimates without the model."""
 
 
 class UnknownShape(Exception):
-    """Why a model's size cannot be told from its configuration."""
+    """Why a model's size is not known from its configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ class Shape:
         return 2 * self.kv_heads * self.head_size * self.cache_bytes
 
     def held_bytes(self, tokens: int) -> float:
-        """Returns the bytes of keys and values of so many tokens, as if every layer kept all of them."""
+        """Returns the bytes of the keys and values of `tokens`, as if every layer held all of them."""
         return self.layers * tokens * self.token_bytes
 
     def seen_bytes(self, context: float) -> float:
@@ -149,11 +148,9 @@ def config_of(model: str) -> Mapping[str, Any]:
     """Returns a model's `config.json`: of a folder, a packaged model or the local hub cache. Asks no network.
 
     Raises:
-        UnknownShape: if it is not at hand.
+        UnknownShape: if it is not on this machine.
     """
-    known = packaged.find(model)
-    folder = known.folder if known else Path(model)
-    path = folder / "config.json" if folder.is_dir() else packaged.hub_file(model, "config.json")
+    path = packaged.local_file(model, "config.json")
     if path is None:
         raise UnknownShape(f"the configuration of '{model}' is not on this machine")
     try:

@@ -40,6 +40,7 @@ __all__ = [
     "fingerprint",
     "hub_file",
     "is_ready",
+    "local_file",
     "resolve",
 ]
 
@@ -274,6 +275,15 @@ def hub_file(model: str, name: str) -> Path | None:
     except HFValidationError:
         return None
     return Path(found) if isinstance(found, str) else None
+
+
+def local_file(model: str, name: str) -> Path | None:
+    """Returns a file of a model from its folder, its unpacked wheel or the local hub cache; None if it is not there."""
+    known = find(model)
+    folder = known.folder if known else Path(model)
+    if model and folder.is_dir():
+        return folder / name if (folder / name).is_file() else None
+    return hub_file(model, name)
 
 
 def _hub_commit(model: str) -> str:

@@ -74,7 +74,7 @@ class _Even(EstimatedTokenizer):
 
 
 class StoredRoute(Route):
-    """Stands for a route whose answers are stored."""
+    """A route whose answers are stored."""
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Never:  # noqa: ARG002
         """Raises `EngineError`: answers are read, not made."""
@@ -169,7 +169,7 @@ class Decider:
         return cast("MadeT", self._made[place])
 
     def run(self, example: Example) -> LiveRun:
-        """Returns a run for a question, with the replay's models behind it."""
+        """Returns a run for a question, with the replay's models."""
         return LiveRun(self.models, self.pool, example, seed=self._seed)
 
     def tokens(self, text: str) -> int:

@@ -12,7 +12,7 @@ from ragvlc.engines.scripted.filler import filler
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.estimate.estimate import Options, estimate, estimate_pipeline
 from ragvlc.estimate.figures import Estimate
-from ragvlc.estimate.prefix_reuse import Blocks, Trunks
+from ragvlc.estimate.prefix_reuse import Blocks, SharedPrefixes
 from ragvlc.memo.disk import Cache
 from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
@@ -214,6 +214,6 @@ def test_blocks_are_whole_and_never_hold_the_last_token() -> None:
 
 def test_prompts_beyond_the_memory_for_prefixes_are_forgotten() -> None:
     one, other = tokens((1, 100)), tokens((2, 100))
-    roomy, tight = Trunks(), Trunks(room=150)
+    roomy, tight = SharedPrefixes(), SharedPrefixes(capacity=150)
     assert [roomy.cached(prompt, 8) for prompt in (one, other, one)] == [0, 0, 99]
     assert [tight.cached(prompt, 8) for prompt in (one, other, one)] == [0, 0, 0]
