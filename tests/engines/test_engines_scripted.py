@@ -82,6 +82,8 @@ def test_replies_are_cut_only_where_asked() -> None:
     assert (generation.text, generation.finish, generation.token_ids) == ("a b c d e STOP f", "stop", ())
     [generation] = cut.generate([request(stop=("STOP",))])
     assert (generation.text, generation.finish, len(generation.token_ids)) == ("a b c d", "length", 4)
+    [generation] = cut.generate([request(max_tokens=5, stop=(" STOP",))])
+    assert (generation.text, generation.finish) == ("a b c d e", "stop")
     [generation] = cut.generate([request(stop=("c",))])
     assert (generation.text, generation.finish) == ("a b ", "stop")
 
