@@ -177,7 +177,7 @@ class _Fillers:
         key = self._key(asked)
         call = self.pool.calls.get(key) or self._call(asked)
         self.pool.made(call, key)
-        if asked.session:
+        if asked.opens_state:
             self.pool.tally.sessions.append(Opened(key, asked.drafts))
         return ScriptedReply(filler(self.tokenizer, call.completion, key), call.cached, call.completion)
 
@@ -193,9 +193,9 @@ class _Fillers:
     def _key(self, asked: ScriptedCall) -> str:
         """Returns what equal calls share; sessions and cold calls are each computed for themselves."""
         request = asked.request
-        if asked.session or request.cold:
+        if asked.opens_state or request.cold:
             self.unshared += 1
-            return f"{'session' if asked.session else 'cold'} {self.generator} {self.unshared}"
+            return f"{'session' if asked.opens_state else 'cold'} {self.generator} {self.unshared}"
         text = hashlib.sha256(request.prompt.text().encode("utf-8", "surrogatepass")).hexdigest()
         settings = [request.max_tokens, request.temperature, request.top_p, list(request.stop), request.seed]
         return content_key([self.generator, text, settings, request.logprobs])

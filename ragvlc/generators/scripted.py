@@ -61,7 +61,7 @@ class Scripted(Generator):
         return ScriptedEngine(self._answer, self.window, self.tokenizer(), cuts_replies=True, timing=timing)
 
     def _answer(self, call: ScriptedCall) -> ScriptedReply:
-        if self.seconds_per_call and not call.session:
+        if self.seconds_per_call and not call.opens_state:
             time.sleep(self.seconds_per_call)
         prompt, reply = call.request.prompt.text(), self.default
         for pattern, template in self.replies.items():

@@ -40,7 +40,7 @@ def test_the_reply_is_a_function_of_the_call() -> None:
     engine = ScriptedEngine(answer, 100)
     assert [one.text for one in engine.generate([request("a"), request("a b")])] == ["1 tokens", "2 tokens"]
     sessions = engine.start(request()), engine.start(request(), width=64)
-    assert [(call.session, call.drafts) for call in calls] == [(False, False)] * 2 + [(True, False), (True, True)]
+    assert [(call.opens_state, call.drafts) for call in calls] == [(False, False)] * 2 + [(True, False), (True, True)]
     assert [session.text(session.propose(9).tokens) for session in sessions] == ["3 tokens"] * 2
     assert sessions[1].width == 64
 

@@ -28,13 +28,13 @@ class ScriptedCall:
     Attributes:
         request: prompt and limits.
         prompt_ids: tokens of the prompt as they would be sent.
-        session: whether it opens a decode state, which says the reply token by token.
+        opens_state: whether it opens a decode state, which says the reply token by token.
         drafts: whether that is a drafter's, with rows as wide as those of its target.
     """
 
     request: Request
     prompt_ids: Sequence[int]
-    session: bool = False
+    opens_state: bool = False
     drafts: bool = False
 
 
@@ -102,7 +102,7 @@ class ScriptedEngine:
     def start(self, request: Request, *, width: int | None = None) -> ScriptedSession:
         """Returns a decode state that says the reply, word by word."""
         ids = self._render(request)
-        reply = self._answer(ScriptedCall(request, ids, session=True, drafts=width is not None))
+        reply = self._answer(ScriptedCall(request, ids, opens_state=True, drafts=width is not None))
         return ScriptedSession(reply.text, len(ids), max_tokens=request.max_tokens, width=width)
 
     def close(self) -> None:
