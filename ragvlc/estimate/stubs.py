@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from zlib import crc32
 
 from pydantic import Field
@@ -17,12 +17,13 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.component import Component
 from ragvlc.core.data import Chunk, ChunkSet, Hit, Query
 from ragvlc.core.families import Embedder, Reranker, Retriever
+from ragvlc.core.paths import walk
 from ragvlc.core.run import Index, Run
 from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
 from ragvlc.engines.scripted.word_vectors import vectors_of_words
 from ragvlc.pipeline import Pipeline
 from ragvlc.reading.escalation import Verdict, Wrapper
-from ragvlc.sweep.settings import Changer, paths_in
+from ragvlc.sweep.settings import Changer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as FastTokenizer
@@ -93,8 +94,7 @@ def with_stubs(pipeline: Pipeline) -> tuple[Pipeline, list[str]]:
     """Returns the pipeline with stubs for parts that would open models or stores of their own, and their kinds."""
     changes: dict[str, Component] = {}
     kinds: list[str] = []
-    for path in paths_in(pipeline):
-        part = _at(pipeline, path)
+    for path, part in walk(pipeline):
         if isinstance(part, Wrapper):
             changes[path] = StubWrapper(original=part.key, first=part.first, then=part.then)
             continue
@@ -109,12 +109,6 @@ def with_stubs(pipeline: Pipeline) -> tuple[Pipeline, list[str]]:
         return pipeline, []
     changed, _ = Changer[Pipeline]("estimate").change(pipeline, changes)
     return changed, kinds
-
-
-def _at(place: object, path: str) -> Any:  # noqa: ANN401 - whatever is there
-    for step in path.split("."):
-        place = place[step] if isinstance(place, Mapping) else getattr(place, step)
-    return place
 
 
 def _by_chance(query: Query, chunks: Sequence[Chunk]) -> list[Hit]:

@@ -6,13 +6,14 @@ as answers are expected to be, and a replay whose routers need no model with a r
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ragvlc.core.answer import Finish, Timing, Usage
 from ragvlc.core.engines import Generation, Prompt, Request, Tokenizer
-from ragvlc.core.errors import WindowExceeded
+from ragvlc.core.window import prompt_ids
 from ragvlc.engines.scripted.decode_state import ScriptedSession
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 
@@ -109,13 +110,8 @@ class ScriptedEngine:
         """Frees nothing."""
 
     def _render(self, request: Request) -> Sequence[int]:
-        ids = self._tokenizer.render(request.prompt)
-        if self._checks_window and len(ids) + request.max_tokens > self.window:
-            raise WindowExceeded(
-                f"{len(ids)} prompt tokens and {request.max_tokens} new ones exceed the window of {self.window}. "
-                f"Shorten the prompt or ask for fewer tokens."
-            )
-        return ids
+        window = self.window if self._checks_window else sys.maxsize
+        return prompt_ids(request, self._tokenizer, window)
 
     def _generation(self, call: ScriptedCall) -> Generation:
         reply = self._answer(call)
