@@ -13,7 +13,8 @@ from pydantic import PrivateAttr
 from ragvlc.core.component import Component
 from ragvlc.core.data import Document, Example, Query, content_key
 from ragvlc.core.engines import Tokenizer
-from ragvlc.core.families import Dataset, Embedder, Generator
+from ragvlc.core.families import Embedder, Generator
+from ragvlc.documents.dataset import Dataset
 from ragvlc.estimate.counting import CountingPool, filler
 from ragvlc.estimate.drafting import Drafting
 from ragvlc.estimate.dry import CellFigures, DryRun, Owed
