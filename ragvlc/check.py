@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 from ragvlc import config
 from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
-from ragvlc.core.families import Dataset, Examples
 from ragvlc.datasets.folder import Folder
 from ragvlc.datasets.jsonl import Jsonl
+from ragvlc.documents.dataset import Dataset, Examples
 from ragvlc.documents.duplicates import equal_texts, near_texts
 from ragvlc.documents.files import read_document, read_folder
-from ragvlc.documents.shaped import Shaped
 from ragvlc.documents.sources import jsonl_file
 from ragvlc.documents.tokenizing import data_tokenizer, window_of
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
@@ -173,10 +172,10 @@ def _documents(dataset: Dataset, found: Check) -> list[Document]:
         for name, encoding in list(files.encodings.items())[:SHOWN]:
             found.remarks.append(f"{name}: not UTF-8, read as {encoding}; set `encoding` if letters come out wrong.")
         return list(files.documents)
-    if not isinstance(dataset, Shaped) or not _holds_all(dataset):
+    if not _holds_all(dataset):
         return []
     try:
-        return list(dataset.collection())
+        return list(dataset.all_documents())
     except DatasetError as error:
         found.problems += [line.strip() for line in str(error).splitlines()]
         return []
@@ -184,8 +183,8 @@ def _documents(dataset: Dataset, found: Check) -> list[Document]:
 
 def _holds_all(dataset: Dataset) -> bool:
     """Returns whether the set's documents are the matter, not those alone that its questions are asked over."""
-    shaped = isinstance(dataset, Shaped) and (dataset.scope == "corpus" or dataset.pad_to_tokens is not None)
-    return shaped or isinstance(dataset, (Folder, Jsonl))
+    whole = dataset.scope == "corpus" or dataset.pad_to_tokens is not None
+    return whole or isinstance(dataset, (Folder, Jsonl))
 
 
 def _asks(dataset: Dataset) -> bool:

@@ -108,8 +108,12 @@ class Pipeline(Component):
 
         `cold` ranks and generates anew, whatever stands in memory or on disk: for measurements of time.
         """
-        query, documents = example.query, example.documents
         run = LiveRun(self._models, pool or self.own_pool(), example, seed=seed, cold=cold)
+        return self.answer_in(run, example)
+
+    def answer_in(self, run: LiveRun, example: Example) -> Answer:
+        """Returns the answer to the example that `run` was made for."""
+        query, documents = example.query, example.documents
         choice = self.router.choose(query, documents, self.routes, run)
         route = self.routes[choice.route]
         run.gold_open = route.uses_gold

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Container
-from typing import Any, Protocol, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from ragvlc.core.component import Component
-from ragvlc.core.engines import TextEngine, Tokenizer, VectorEngine
+from ragvlc.core.engines import Closable, TextEngine, Tokenizer, VectorEngine, members, missing_from
+from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder, Generator
 from ragvlc.memo.disk import Cache
 from ragvlc.memo.once import Once
@@ -19,10 +20,6 @@ from ragvlc.memo.once import Once
 __all__ = ["EnginePool"]
 
 OpenedT = TypeVar("OpenedT")
-
-
-class _Closable(Protocol):
-    def close(self) -> None: ...
 
 
 class EnginePool:
@@ -54,31 +51,31 @@ class EnginePool:
 
     def text(self, generator: Generator) -> TextEngine:
         """Returns the opened language model."""
-        return self.opened(generator, generator.open)
+        return self.opened(generator, lambda: _whole(generator, "open", generator.open(), TextEngine))
 
     def vectors(self, embedder: Embedder) -> VectorEngine:
         """Returns the opened embedding model."""
-        return self.opened(embedder, embedder.open)
+        return self.opened(embedder, lambda: _whole(embedder, "open", embedder.open(), VectorEngine))
 
     def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
         """Returns what `open_it` returns, opened once for equal parts; its `close` is called in the end."""
         with self._lock:
             if part.key not in self._engines:
-                self._engines[part.key] = open_it()
+                self._engines[part.key] = _whole(part, "open", open_it(), Closable)
             return cast("OpenedT", self._engines[part.key])
 
     def tokenizer(self, generator: Generator) -> Tokenizer:
         """Returns the generator's tokenizer; opens no weights."""
         with self._lock:
             if generator.key not in self._tokenizers:
-                self._tokenizers[generator.key] = generator.tokenizer()
+                self._tokenizers[generator.key] = _whole(generator, "tokenizer", generator.tokenizer(), Tokenizer)
             return self._tokenizers[generator.key]
 
     def close(self, only: Container[str] | None = None) -> None:
         """Closes the opened models whose parts have these keys, or all; whoever asks for one again opens it again."""
         with self._lock:
             closed = [key for key in self._engines if only is None or key in only]
-            engines: list[_Closable] = [self._engines.pop(key) for key in closed]
+            engines: list[Closable] = [self._engines.pop(key) for key in closed]
         for engine in engines:
             engine.close()
 
@@ -87,3 +84,18 @@ class EnginePool:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _whole(part: Component, method: str, made: OpenedT, protocol: type) -> OpenedT:
+    """Returns what a part's method made, if it has everything of the protocol. Raises `EngineError` if not."""
+    missing = missing_from(made, protocol)
+    if not missing:
+        return made
+    if callable(close := getattr(made, "close", None)):
+        close()
+    owner = f"{part.family} kind '{part.kind}'" if part.family else part.kind
+    what = "None" if made is None else f"a {type(made).__name__} without {' and '.join(missing)}"
+    raise EngineError(
+        f"{owner}: {method}() returned {what}. A {protocol.__name__} has {', '.join(members(protocol))}: "
+        f"see {protocol.__module__}.{protocol.__name__}."
+    )

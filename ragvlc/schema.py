@@ -16,8 +16,8 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
-from ragvlc.core import families
 from ragvlc.core.component import FAMILY_MARK, Component, find_kind, known_kinds
+from ragvlc.families import FAMILIES
 from ragvlc.pipeline import Pipeline
 from ragvlc.replay.spec import Replay
 from ragvlc.sweep.spec import Sweep
@@ -39,7 +39,7 @@ _Models = Mapping[type[Component], _Schema]
 
 def schemas() -> dict[str, _Schema]:
     """Returns the JSON Schemas by file name: the parts, and a schema for each sort of YAML file that refers to them."""
-    kinds = [(name, cls, kind) for name, cls in _families().items() for kind in known_kinds(name)]
+    kinds = [(name, cls, kind) for name, cls in FAMILIES.items() for kind in known_kinds(name)]
     classes = {f"{name}.{kind}": find_kind(cls, kind) for name, cls, kind in kinds}
     models, inner = _models([*_with_ancestors(classes.values()), Pipeline, Sweep, Replay])
     parts = _parts(classes, models)
@@ -66,7 +66,7 @@ def text_of(schema: _Schema) -> str:
 
 def kinds_table() -> str:
     """Returns a Markdown table of all families and their kinds."""
-    rows = [f"| {name} | {' '.join(f'`{kind}`' for kind in known_kinds(name))} |" for name in sorted(_families())]
+    rows = [f"| {name} | {' '.join(f'`{kind}`' for kind in known_kinds(name))} |" for name in sorted(FAMILIES)]
     return "\n".join(["| family | kinds |", "| --- | --- |", *rows])
 
 
@@ -108,11 +108,6 @@ class _Explained(GenerateJsonSchema):
         }
 
 
-def _families() -> dict[str, type[Component]]:
-    members = inspect.getmembers(families, inspect.isclass)
-    return {cls.family: cls for _, cls in members if issubclass(cls, Component) and cls.__dict__.get("family")}
-
-
 def _with_ancestors(classes: Iterable[type[Component]]) -> list[type[Component]]:
     """Returns the classes, and after them those that they inherit settings from, each once."""
     found = list(dict.fromkeys(classes))
@@ -151,7 +146,7 @@ def _parts(classes: Mapping[str, type[Component]], models: _Models) -> dict[str,
                 **{setting: _setting(cls, setting, models, names) for setting in models[cls]["properties"]},
             },
         }
-    for family in _families():
+    for family in FAMILIES:
         own = {kind: parts[f"{family}.{kind}"] for kind in known_kinds(family)}
         parts[family] = _union(family, list(own), [kind for kind in own if own[kind]["required"] == ["kind"]])
     return parts

@@ -17,6 +17,7 @@ import yaml
 from command_line import Cli, Said
 
 from ragvlc.analysis.results import Results
+from ragvlc.families import Metric, Route, Score
 
 FULL = {
     "generators": {"main": {"kind": "scripted", "replies": {"high": "31 metres"}, "default": "B"}},
@@ -358,6 +359,21 @@ def with_route(route: Any) -> dict[str, Any]:
     return SWEEP | {"pipelines": {"a": FULL | {"routes": {"r": route}}}}
 
 
+class Scoreless(Metric):
+    """Has no score."""
+
+
+class Assessing(Metric):
+    """Needs a model, and does not say when it applies."""
+
+    def assess(self, answer: Any, example: Any, engines: Any) -> Any:
+        return Score(1.0)
+
+
+class Unfinished(Route):
+    """Answers nothing."""
+
+
 BAD_SWEEPS: dict[str, tuple[Any, str]] = {
     "empty": ("", "needs a mapping of names to values"),
     "a list": ("[1, 2]", "needs a mapping of names to values"),
@@ -376,6 +392,9 @@ BAD_SWEEPS: dict[str, tuple[Any, str]] = {
     "a role that is not there": (with_route({"kind": "retrieve", "generator": "mian"}), "Nearest: main."),
     "code that is not there": (with_route("nowhere.at_all:Route"), "cannot be imported"),
     "code of another family": (good(metrics=["ragvlc.testing:Flaky"]), "is not a subclass of"),
+    "a metric without a score": (good(metrics=["test_cli:Scoreless"]), "defines no score. Define score(self, answer"),
+    "a metric that does not say when": (good(metrics=["test_cli:Assessing"]), "Define applies(self, example: Example)"),
+    "a class without its method": (with_route("test_cli:Unfinished"), "is abstract. Define answer(self, query: Query,"),
     "an unknown metric": (good(metrics=["contain"]), "Nearest: contains."),
     "no metrics": (good(metrics=[]), "metrics: "),
     "a metric twice": (good(metrics=["contains", "contains"]), "two metrics are called 'contains'"),

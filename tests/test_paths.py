@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ragvlc import config
-from ragvlc.core import families
+from ragvlc import config, families
 from ragvlc.core.component import Component, FilePath, fields_of, find_kind, known_kinds
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Router

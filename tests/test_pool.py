@@ -16,7 +16,7 @@ from ragvlc.generators.scripted import Scripted
 from ragvlc.memo.disk import Cache
 from ragvlc.memo.once import Once
 from ragvlc.pool import EnginePool
-from ragvlc.testing import WordVectors
+from ragvlc.testing import WordPairs, WordVectors
 
 THREADS = 8
 
@@ -276,3 +276,55 @@ def test_a_model_that_cannot_be_opened_is_tried_again(tmp_path):
             pool.vectors(FirstFails())
         assert pool.vectors(FirstFails()) is pool.vectors(FirstFails())
     assert EVENTS == ["open", "open"]
+
+
+class Bare(Scripted):
+    """Has an engine, a tokenizer or nothing at all in which something is missing."""
+
+    gone: str = ""
+
+    def open(self) -> TextEngine:
+        engine = super().open()
+        names = [name for name in ("window", "generate", "close") if name not in self.gone]
+        made = type("BareEngine", (), {name: getattr(engine, name) for name in names})
+        if "close" in names:
+            made.close = lambda _: EVENTS.append("close")
+        return None if self.gone == "everything" else made()
+
+    def tokenizer(self):
+        return object()
+
+
+class Vectorless(Embedder):
+    """Has an engine that embeds nothing."""
+
+    def open(self) -> VectorEngine:
+        return WordPairs()
+
+
+@pytest.mark.parametrize(
+    ("gone", "told"),
+    [
+        ("close", "open() returned a BareEngine without close. A TextEngine has window, generate, close"),
+        ("generate window", "open() returned a BareEngine without window and generate. A TextEngine has"),
+        ("everything", "open() returned None. A TextEngine has window, generate, close"),
+    ],
+)
+def test_an_engine_in_which_something_is_missing_is_refused_when_it_opens(gone, told):
+    with EnginePool() as pool:
+        with pytest.raises(EngineError) as refused:
+            pool.text(Bare(gone=gone))
+        assert str(refused.value).startswith(f"generators kind 'test_pool:Bare': {told}")
+        assert "ragvlc.core.engines.TextEngine" in str(refused.value)
+        assert (["close"] if gone == "generate window" else []) == EVENTS  # what can be closed is
+    assert len(EVENTS) < 2  # and there is nothing left to close
+
+
+def test_embedders_tokenizers_and_other_opened_things_are_looked_at_too():
+    with EnginePool() as pool:
+        with pytest.raises(EngineError, match=r"embedders kind .* returned a WordPairs without embed\. A VectorEngine"):
+            pool.vectors(Vectorless())
+        with pytest.raises(EngineError, match=r"tokenizer\(\) returned a object without id and count and spans and"):
+            pool.tokenizer(Bare())
+        with pytest.raises(EngineError, match=r"open\(\) returned a object without close\. A Closable has close"):
+            pool.opened(Bare(), object)

@@ -12,8 +12,8 @@ import pytest
 
 from ragvlc import config
 from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span
-from ragvlc.core.families import Dataset, Retriever
 from ragvlc.core.run import Run
+from ragvlc.families import Dataset, Retriever
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.spec import Sweep
 from ragvlc.testing import FunctionEngine, ScriptedPool

@@ -22,7 +22,7 @@ from referencing.jsonschema import DRAFT202012
 
 from ragvlc import routes, schema
 from ragvlc.core.component import Component, find_kind, known_kinds
-from ragvlc.core.families import Chunker, Retriever, Route
+from ragvlc.families import FAMILIES, Chunker, Retriever, Route
 from ragvlc.replay.spec import is_replay
 from ragvlc.schema import PARTS, explanations, schemas, text_of
 
@@ -167,11 +167,14 @@ def test_what_kinds_inherit_is_defined_where_it_is_declared() -> None:
     assert settings == {"rapid": {"$ref": place}, "retrieve": {"$ref": place}}
     assert looked_up(place, PARTS)["default"] == find_kind(Route, "rapid").model_fields["answer_tokens"].default
     own = DEFINED["routes.rapid"]["properties"]["chunker"]
-    assert own == {"$ref": "#/$defs/routes.Finding/properties/chunker", "default": {"kind": "recursive", "size": 512}}
+    assert own == {
+        "$ref": "#/$defs/routes.Retrieving/properties/chunker",
+        "default": {"kind": "recursive", "size": 512},
+    }
 
 
 def test_classes_that_kinds_inherit_from_differ_in_name() -> None:
-    kinds = {find_kind(cls, kind) for family, cls in schema._families().items() for kind in known_kinds(family)}
+    kinds = {find_kind(cls, kind) for family, cls in FAMILIES.items() for kind in known_kinds(family)}
     above = {cls for kind in kinds for cls in kind.__mro__ if issubclass(cls, Component)} - kinds
     names = [(cls.family, cls.__name__) for cls in above]
     assert len(set(names)) == len(names)
@@ -185,7 +188,7 @@ def added(before: str, after: str) -> int:
 
 @pytest.mark.parametrize("route", known_kinds("routes"))
 def test_a_route_adds_few_lines(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = {family: known_kinds(family) for family in schema._families()}
+    kinds = {family: known_kinds(family) for family in FAMILIES}
     kinds["routes"] = tuple(kind for kind in kinds["routes"] if kind != route)
     monkeypatch.setattr(schema, "known_kinds", kinds.__getitem__)
     before = schemas()

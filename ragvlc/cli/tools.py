@@ -1,4 +1,4 @@
-"""What surrounds sweeps: models from wheels, schemas for editors."""
+"""What surrounds sweeps: models from wheels, the result cache, schemas for editors, the contract of kinds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ragvlc.cli.app import app, out
+from ragvlc.cli.app import app, out, settings_of
 from ragvlc.core.errors import ConfigError, nearest
 
 
@@ -85,3 +85,32 @@ def schema(
             raise ConfigError(f"{path}: cannot be written: {error}") from error
         line = f"first line of {path.stem} files: # yaml-language-server: $schema={path.resolve()}"
         out().print(f"{path}    {'all kinds, for the other files, which refer to it' if name == PARTS else line}")
+
+
+@app.command("check-kind")
+def check_kind(
+    kind: Annotated[str, typer.Argument(help="module:Class (also of this folder), family.kind, or a shipped kind.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A setting that it is tried with.")
+    ] = None,
+) -> None:
+    """Try a kind against the contract of its family: a line for each clause, and what to do where one is broken."""
+    from ragvlc import config
+    from ragvlc.core.component import kind_of
+    from ragvlc.families import find
+    from ragvlc.testing.contract import Result, results
+
+    part, given = find(kind), settings_of(settings)
+    config.build(part, given, kind_of(part))
+    out().print(f"{kind_of(part)}, one of {part.family}")
+    tried: list[Result] = []
+    for result in results(part, given):
+        out().print(f"{'BROKEN' if result.problem else 'ok':8}{result.clause}")
+        said_before = any(result.problem == one.problem for one in tried)
+        lines = ["as above." if said_before else result.problem] if result.problem else []
+        for line in lines + [f"note: {note}" for note in result.notes]:
+            out().print(f"{'':8}{line[:1].upper()}{line[1:]}")
+        tried.append(result)
+    broken = sum(bool(result.problem) for result in tried)
+    out().print(f"{broken} of {len(tried)} clauses are broken." if broken else f"All {len(tried)} clauses hold.")
+    raise typer.Exit(1 if broken else 0)

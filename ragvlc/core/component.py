@@ -32,6 +32,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import nearest
+from ragvlc.core.outside import imported, signature
 from ragvlc.core.prompts import Template, check_templates
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Role",
     "fields_of",
     "find_kind",
+    "kind_of",
     "known_kinds",
     "part",
 ]
@@ -122,6 +124,9 @@ class Component(BaseModel):
     """Raised when a kind's output changes for equal settings."""
     key_name: ClassVar[str] = ""
     """The name in the key of a part without a family whose module was renamed: stored results stay valid."""
+    later_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields added after results had been stored under keys without them: hashed only where they differ from their
+    default, so that those keys stay valid."""
 
     @model_validator(mode="after")
     def _templates_name_their_fields(self) -> Self:
@@ -194,9 +199,16 @@ class Component(BaseModel):
             name: _key_facts(getattr(self, name))
             for name, info in fields_of(type(self)).items()
             if Execution not in info.metadata
+            and not (name in self.later_fields and getattr(self, name) == info.default)
         }
         named = self.key_name or self.kind
         return {"kind": named, "version": self.version, "fields": fields, "identity": dict(self.identity())}
+
+    @classmethod
+    def wanting(cls) -> str:
+        """Returns what a kind must define and this class does not, in words that follow its name; empty if nothing."""
+        missing = sorted(getattr(cls, "__abstractmethods__", ()))
+        return f"is abstract. Define {' and '.join(signature(cls, name) for name in missing)}." if missing else ""
 
     @classmethod
     def build(cls, value: object, context: Any = None) -> Self:  # noqa: ANN401 - pydantic's validation context
@@ -288,15 +300,11 @@ def find_kind(family: type[PartT], kind: str) -> type[PartT]:
 
 
 def _outside(family: type[PartT], kind: str) -> type[PartT]:
-    module_name, _, class_name = kind.partition(":")
-    try:
-        part = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise _problem(f"'{kind}' cannot be imported: {error}.") from error
+    part = imported(kind)
     if not (inspect.isclass(part) and issubclass(part, family)):
-        raise _problem(f"'{kind}' is not a subclass of {family.__module__}.{family.__name__}.")
-    if inspect.isabstract(part):
-        raise _problem(f"'{kind}' is abstract: name a class that has every method of {family.__name__}.")
+        raise _problem(f"'{kind}' is not a subclass of ragvlc.families.{family.__name__}.")
+    if wanting := part.wanting():
+        raise _problem(f"'{kind}' {wanting}")
     return part
 
 

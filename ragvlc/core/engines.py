@@ -5,6 +5,7 @@ Specs (see `families`) are data; what stands here is alive, thread-safe, and clo
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, NDArray[Any]]
 
 __all__ = [
+    "PROTOCOLS",
+    "Closable",
     "Generation",
     "Prompt",
     "Reader",
@@ -33,6 +36,8 @@ __all__ = [
     "TokenEngine",
     "Tokenizer",
     "VectorEngine",
+    "members",
+    "missing_from",
     "placeholders",
 ]
 
@@ -114,6 +119,14 @@ class Generation:
     logprobs: tuple[float, ...] | None = None
     reused: bool = False
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Closable(Protocol):
+    """Something opened."""
+
+    def close(self) -> None:
+        """Frees the memory. It is not used afterwards."""
+        ...
 
 
 @runtime_checkable
@@ -241,3 +254,26 @@ class Reader(Protocol):
     def start(self, request: Request, *, width: int | None = None) -> AbstractContextManager[Session]:
         """Opens a session of a `TokenEngine`; its usage and timing are charged to the answer when it ends."""
         ...
+
+
+PROTOCOLS: tuple[type, ...] = (TextEngine, TokenEngine, VectorEngine, SpanVectorEngine)
+"""What a model's `offers` may name."""
+
+
+def missing_from(made: object, protocol: type) -> list[str]:
+    """Returns the methods and properties of a protocol that a thing does not have; runs none of them."""
+    return [name for name in members(protocol) if not _has(made, name)]
+
+
+def _has(made: object, name: str) -> bool:
+    try:
+        inspect.getattr_static(made, name)
+    except AttributeError:
+        return hasattr(made, name)  # by `__getattr__`, if at all
+    return True
+
+
+def members(protocol: type) -> list[str]:
+    """Returns the methods and properties that a protocol asks for, those of its bases first."""
+    classes = [one for one in reversed(protocol.__mro__) if getattr(one, "_is_protocol", False)]
+    return list(dict.fromkeys(name for one in classes for name in vars(one) if not name.startswith("_")))

@@ -14,6 +14,7 @@ An error says where, what, the known choices, the nearest guess, and what to do.
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable, Sequence
 from typing import Never
 
@@ -27,6 +28,7 @@ __all__ = [
     "WindowExceeded",
     "missing_extra",
     "nearest",
+    "raised_at",
 ]
 
 
@@ -76,6 +78,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """Returns `" Nearest: x."` for the known word closest to `word`, or an empty string if none is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Nearest: {close[0]}." if close else ""
+
+
+def raised_at(error: BaseException, file: str = "") -> str:
+    """Returns file and line of an error: the innermost line of `file` where the error passed through it."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
+    own = [frame for frame in frames if frame.filename == file] or frames
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else "no line known"
 
 
 def missing_extra(library: str, extra: str, error: ImportError) -> Never:

@@ -1,20 +1,21 @@
-"""The abstract parts, one verb each. A kind is a file in the family's folder that subclasses one of these."""
+"""The abstract parts, one verb each. A kind is a file in the family's folder that subclasses one of these.
+
+Data sets, which build on files and lengths, are in `ragvlc.documents.dataset`; `ragvlc.families` lists all of them.
+"""
 
 from __future__ import annotations
 
-import random
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol, Self
-
-from pydantic import Field
+from typing import Any, ClassVar, Protocol
 
 from ragvlc.core.answer import Answer, Usage
-from ragvlc.core.component import Component, Execution
+from ragvlc.core.component import Component
 from ragvlc.core.data import Document, Example, Query
+from ragvlc.core.outside import signature
 from ragvlc.core.parts import Chunker, Embedder, Generator, Order, Price, Selector
 from ragvlc.core.records import CellRecord, SweepRecord
 from ragvlc.core.run import Engines, Reranker, Retriever, Run
@@ -23,9 +24,7 @@ from ragvlc.core.work import Workers
 __all__ = [
     "Choice",
     "Chunker",
-    "Dataset",
     "Embedder",
-    "Examples",
     "Executor",
     "Generator",
     "Metric",
@@ -79,57 +78,6 @@ class Router(Component):
         """Returns the names of the routes that this router may choose; checked when a pipeline loads."""
 
 
-class Examples(tuple[Example, ...]):
-    """Examples, with how many were left out and why.
-
-    Attributes:
-        skipped: counts by reason.
-    """
-
-    skipped: Mapping[str, int]
-
-    def __new__(cls, examples: Iterable[Example] = (), skipped: Mapping[str, int] | None = None) -> Self:
-        """Returns the examples with the counts."""
-        found = super().__new__(cls, examples)
-        found.skipped = dict(skipped or {})
-        return found
-
-
-class Dataset(Component):
-    """Examples to ask.
-
-    Attributes:
-        limit: ask only so many: the first of a permutation seeded by `seed`, so that smaller limits nest in larger
-            ones; the chosen examples keep the data set's order.
-        seed: of that permutation.
-    """
-
-    family: ClassVar[str] = "datasets"
-    limit: Annotated[int | None, Field(ge=1), Execution] = None
-    seed: Annotated[int, Execution] = 0
-
-    @property
-    def name(self) -> str:
-        """A short name for tables."""
-        return self.kind
-
-    @abstractmethod
-    def read(self) -> Sequence[Example]:
-        """Returns every example that passes the filters, in the data set's order. Raises `DatasetError`."""
-
-    def load(self) -> Examples:
-        """Returns the examples to ask, at most `limit`."""
-        return Examples(self.limited(self.read()))
-
-    def limited(self, examples: Sequence[Example]) -> Sequence[Example]:
-        """Returns at most `limit` of the examples."""
-        if self.limit is None or self.limit >= len(examples):
-            return examples
-        places = list(range(len(examples)))
-        random.Random(self.seed).shuffle(places)  # noqa: S311 - a repeatable permutation, not a secret
-        return tuple(examples[place] for place in sorted(places[: self.limit]))
-
-
 @dataclass(frozen=True, slots=True)
 class Score:
     """What a metric made of one answer.
@@ -155,6 +103,16 @@ class Metric(Component):
     smaller_is_better: ClassVar[bool] = False
     worst: ClassVar[float] = 0.0
     """What a question that failed counts as, so that failing never pays."""
+
+    @classmethod
+    def wanting(cls) -> str:
+        """Returns what a metric must define and this class does not."""
+        if cls.assess is not Metric.assess:
+            alone = cls.score is Metric.score and cls.applies is Metric.applies
+            return f"defines assess without score. Define {signature(cls, 'applies')} too." if alone else ""
+        if cls.score is Metric.score:
+            return f"defines no score. Define {signature(cls, 'score')}, or assess where opened models are needed."
+        return super().wanting()
 
     @property
     def label(self) -> str:

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from ragvlc import packaged
 from ragvlc.core.data import Collection, Document, Example, Query, Span
 from ragvlc.core.errors import DatasetError
-from ragvlc.core.families import Dataset
+from ragvlc.documents.dataset import Dataset
 from ragvlc.documents.tokenizing import DataTokenizer, data_tokenizer
 
 __all__ = ["NAMES", "PLACES", "Fact", "HiddenFacts", "Surroundings", "shuffled"]

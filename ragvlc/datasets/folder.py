@@ -23,14 +23,14 @@ from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.datasets._jsonl_questions import Reader, examples_of
 from ragvlc.datasets._tables import question_rows
+from ragvlc.documents.dataset import Dataset
 from ragvlc.documents.files import read_folder
 from ragvlc.documents.json_lines import Problems
 from ragvlc.documents.jsonl import Documents
-from ragvlc.documents.shaped import Shaped
 from ragvlc.documents.sources import several
 
 
-class Folder(Shaped):
+class Folder(Dataset):
     """Asks about the files of a folder.
 
     Attributes:
@@ -43,6 +43,7 @@ class Folder(Shaped):
     """
 
     version: ClassVar[int] = 1
+    later_fields: ClassVar[frozenset[str]] = frozenset()
     path: Annotated[FilePath, Execution] = "."
     questions: str = ""
     encoding: str = ""
@@ -56,7 +57,7 @@ class Folder(Shaped):
 
     def identity(self) -> Mapping[str, Any]:
         """Returns the names of the folder and the one above it; what files hold is hashed example by example."""
-        return {**super().identity(), "set": "/".join(self._folder().parts[-2:])}
+        return {"set": "/".join(self._folder().parts[-2:])}
 
     def collection(self) -> Sequence[Document]:
         """Returns the files' texts, in order of their paths.

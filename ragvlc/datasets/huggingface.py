@@ -25,13 +25,12 @@ from pydantic import Field, model_validator
 from ragvlc.core.component import Execution, FilePath, ModelName
 from ragvlc.core.data import Document, Example, content_key
 from ragvlc.core.errors import DatasetError, missing_extra, nearest
-from ragvlc.core.families import Examples
 from ragvlc.datasets._cells import flat_texts, names_in, reach
 from ragvlc.datasets._jsonl_questions import Reader
 from ragvlc.datasets._tables import evidence_in, right_place, said_yes
+from ragvlc.documents.dataset import Dataset, Examples
 from ragvlc.documents.json_lines import Problems, Row
 from ragvlc.documents.jsonl import Documents
-from ragvlc.documents.shaped import Shaped
 
 if TYPE_CHECKING:
     from datasets import Dataset as Table
@@ -54,7 +53,7 @@ Scalar = str | int | float | bool
 _NAME_CHARACTERS = 40
 
 
-class Huggingface(Shaped):
+class Huggingface(Dataset):
     """Asks the rows of a table over the texts that stand in it. Needs the extra `huggingface`.
 
     Attributes:
@@ -73,6 +72,7 @@ class Huggingface(Shaped):
     """
 
     version: ClassVar[int] = 1
+    later_fields: ClassVar[frozenset[str]] = frozenset()
     path: Annotated[ModelName, Execution]
     data_files: Annotated[tuple[FilePath, ...], Execution] = ()
     config: str = ""
@@ -104,7 +104,7 @@ class Huggingface(Shaped):
     def identity(self) -> Mapping[str, Any]:
         """Returns the set's name, or the names of its files; rows are hashed example by example."""
         places = self.data_files or (self.path,)
-        return {**super().identity(), "set": ["/".join(Path(place).parts[-2:]) for place in places]}
+        return {"set": ["/".join(Path(place).parts[-2:]) for place in places]}
 
     def collection(self) -> Sequence[Document]:
         """Returns every text of the split, in its order. Raises `DatasetError`, `MissingExtra`."""

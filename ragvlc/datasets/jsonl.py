@@ -30,15 +30,15 @@ from ragvlc.core.component import Execution, FilePath
 from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.datasets._jsonl_questions import Reader, examples_of
+from ragvlc.documents.dataset import Dataset
 from ragvlc.documents.json_lines import Problems, rows_of
 from ragvlc.documents.jsonl import documents_of
-from ragvlc.documents.shaped import Shaped
 
 Scalar = str | int | float | bool
 Wanted = Scalar | tuple[Scalar, ...]
 
 
-class Jsonl(Shaped):
+class Jsonl(Dataset):
     """Reads documents and questions from JSON Lines files.
 
     Attributes:
@@ -55,6 +55,7 @@ class Jsonl(Shaped):
     """
 
     version: ClassVar[int] = 1
+    later_fields: ClassVar[frozenset[str]] = frozenset()
     path: Annotated[FilePath, Execution] = "."
     documents: str = ""
     questions: str = ""
@@ -77,7 +78,7 @@ class Jsonl(Shaped):
         What the files hold is hashed example by example, so that answers to unchanged questions stand when others are
         edited or added.
         """
-        return {**super().identity(), "set": "/".join(self._folder().parts[-2:])}
+        return {"set": "/".join(self._folder().parts[-2:])}
 
     def collection(self) -> Sequence[Document]:
         """Returns every document of the file, in its order. Raises `DatasetError`."""

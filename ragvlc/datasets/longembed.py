@@ -25,7 +25,7 @@ from pydantic import Field
 from ragvlc.core.component import Execution, ModelName
 from ragvlc.core.data import Collection, Document, Example, Query
 from ragvlc.core.errors import DatasetError, missing_extra
-from ragvlc.core.families import Dataset, Examples
+from ragvlc.documents.dataset import Dataset, Examples
 
 Task = Literal["narrativeqa", "qmsum", "2wikimqa", "summ_screen_fd", "needle", "passkey"]
 Rows = Sequence[Mapping[str, Any]]
@@ -57,18 +57,13 @@ class Longembed(Dataset):
     length: Annotated[int | None, Field(ge=1)] = None
 
     @property
-    def name(self) -> str:
+    def source(self) -> str:
         """The task's name."""
         return self.task
 
     def identity(self) -> Mapping[str, Any]:
         """Returns the set's name; rows are hashed example by example."""
         return {"set": "/".join(Path(self.path).parts[-2:])}
-
-    def load(self) -> Examples:
-        """Returns the queries to ask, with how many were left out and why. Raises `DatasetError`, `MissingExtra`."""
-        found = self.read()
-        return Examples(self.limited(found), found.skipped)
 
     def read(self) -> Examples:
         """Returns the queries in their order; those without a relevant document are left out and counted.

@@ -101,7 +101,7 @@ class Needle(HiddenFacts):
     haystack: Annotated[FilePath | None, Execution] = None
 
     @property
-    def name(self) -> str:
+    def source(self) -> str:
         """With the name of the haystack, if it is one's own."""
         return f"needle in {Path(self.haystack).name}" if self.haystack else self.kind
 

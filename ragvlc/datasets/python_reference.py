@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ragvlc.core.data import Document, Example, Query, Span, content_key
 from ragvlc.core.errors import DatasetError, nearest
-from ragvlc.documents.shaped import Shaped
+from ragvlc.documents.dataset import Dataset
 
 FILE = "_python_reference/questions.yaml"
 
@@ -29,7 +29,7 @@ Kind = Literal["short_answer", "multiple_choice", "true_false", "several_answers
 Text = Annotated[str, Field(min_length=1)]
 
 
-class PythonReference(Shaped):
+class PythonReference(Dataset):
     """Asks about topics of Python's language reference.
 
     Attributes:
@@ -39,13 +39,13 @@ class PythonReference(Shaped):
     """
 
     version: ClassVar[int] = 1
+    later_fields: ClassVar[frozenset[str]] = frozenset()
     topics: tuple[str, ...] = ()
     lengths: tuple[Length, ...] = ()
 
     def identity(self) -> Mapping[str, Any]:
         """Returns a hash of the examples: the documents come with the interpreter."""
         return {
-            **super().identity(),
             "examples": content_key([[example.key, example.gold_key] for example in _examples()]),
         }
 

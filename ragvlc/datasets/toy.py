@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ragvlc.core.data import Document, Example, Query, Span
-from ragvlc.documents.shaped import Shaped
+from ragvlc.documents.dataset import Dataset
 
 LIGHTHOUSE = Document(
     "lighthouse",
@@ -129,10 +129,11 @@ _EXAMPLES = (
 )
 
 
-class Toy(Shaped):
+class Toy(Dataset):
     """Nine examples over four texts, by the words of their `task`; one in Chinese."""
 
     version: ClassVar[int] = 1
+    later_fields: ClassVar[frozenset[str]] = frozenset()
 
     def read(self) -> Sequence[Example]:
         """Returns the examples; their evidence is located, and nothing is read from disk."""

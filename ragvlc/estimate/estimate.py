@@ -13,7 +13,8 @@ from pydantic import PrivateAttr
 from ragvlc.core.component import Component
 from ragvlc.core.data import Document, Example, Query, content_key
 from ragvlc.core.engines import Tokenizer
-from ragvlc.core.families import Dataset, Embedder, Generator
+from ragvlc.core.families import Embedder, Generator
+from ragvlc.documents.dataset import Dataset
 from ragvlc.engines.scripted.filler import filler
 from ragvlc.estimate.counting import CountingPool
 from ragvlc.estimate.drafting import Drafting

@@ -16,7 +16,7 @@ from ragvlc.core.families import Chunker, Embedder, Generator, Reranker, Retriev
 from ragvlc.langchain.answering import AnsweringPipeline
 from ragvlc.langchain.documents import from_langchain, passage
 from ragvlc.pool import EnginePool
-from ragvlc.reading.retrieving import Finding
+from ragvlc.reading.retrieving import Retrieving
 from ragvlc.roles import Models
 from ragvlc.routes.retrieve_only import RetrieveOnly
 from ragvlc.run import LiveRun
@@ -62,7 +62,7 @@ class _Finder:
         documents: searched.
     """
 
-    route: Finding
+    route: Retrieving
     role: str
     selector: Selector | None
     models: Models
@@ -111,7 +111,7 @@ def as_retriever(
     own: EnginePool | None = None
     if isinstance(source, Mapping):
         parts = config.build(_Parts, source, "as_retriever")
-        found: Finding = RetrieveOnly(chunker=parts.chunker, retriever=parts.retriever, reranker=parts.reranker)
+        found: Retrieving = RetrieveOnly(chunker=parts.chunker, retriever=parts.retriever, reranker=parts.reranker)
         role, selector, models = "main", parts.selector, Models(parts.generators, parts.embedders)
         pool = pool or (own := EnginePool())
     else:
@@ -123,8 +123,8 @@ def as_retriever(
     return _retriever(_Finder(found, role, selector, models, pool, searched), k, own)
 
 
-def _finding(pipeline: AnsweringPipeline, name: str) -> Finding:
-    able = {name: route for name, route in pipeline.routes.items() if isinstance(route, Finding)}
+def _finding(pipeline: AnsweringPipeline, name: str) -> Retrieving:
+    able = {name: route for name, route in pipeline.routes.items() if isinstance(route, Retrieving)}
     if name and name not in able:
         known = ", ".join(able) or "none"
         raise ConfigError(f"route: '{name}' is no route that retrieves. Known: {known}.{nearest(name, able)}")
@@ -133,7 +133,7 @@ def _finding(pipeline: AnsweringPipeline, name: str) -> Finding:
     return able[name] if name else next(iter(able.values()))
 
 
-def _check_roles(route: Finding, models: Models) -> None:
+def _check_roles(route: Retrieving, models: Models) -> None:
     tables: Mapping[str, Mapping[str, Generator | Embedder]]
     tables = {"generators": models.generators, "embedders": models.embedders}
     missing = [

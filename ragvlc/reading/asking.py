@@ -1,4 +1,7 @@
-"""What every single-call route shares: its prompts, its limits, and the one call that asks."""
+"""Routes that ask their model once: prompts by form of question, limits, and the call itself.
+
+`Asking` for a route that builds its message itself, `Reading` for one that reads pieces of the documents.
+"""
 
 from __future__ import annotations
 
@@ -43,14 +46,21 @@ DECLINE = " If the text does not answer it, reply with the single word {word}."
 
 
 class Asking(Route):
-    """A route that asks its generator once.
+    """A route that asks its generator once. A kind defines `answer`, and makes it with `message` and `ask`.
+
+        class FromTitles(Asking):
+            def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
+                titles = " / ".join(document.title for document in documents)
+                return self.ask(self.prompt(query, titles), query, run)
+
+    `Reading` also cuts documents to the window; with `Asking`, a message too long for it fails the question.
 
     Attributes:
         generator: role of the model that answers.
-        answer_tokens: at most so many tokens for an answer.
-        summary_tokens: at most so many for a summary.
+        answer_tokens: tokens that an answer may have.
+        summary_tokens: tokens that a summary may have.
         decline: a word with which the model may say that the text does not answer; None offers no way out.
-        question_prompt: for open questions.
+        question_prompt: for open questions, with `{document}`, `{question}` and, if wanted, `{decline}`.
         choice_prompt: for multiple choice; `{choices}` are lines with letters.
         summary_prompt: for requests of a summary.
     """
@@ -119,7 +129,15 @@ class Asking(Route):
 
 
 class Reading(Asking):
-    """A route that reads pieces of the documents in one call.
+    """A route that reads pieces of the documents in one call. A kind defines `answer`, and makes it with `read`.
+
+        class Endings(Reading):
+            def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
+                spans = [Span(one.id, max(0, len(one.text) - 500), len(one.text)) for one in documents]
+                return self.read(query, documents, run, spans=spans)
+
+    `read` lays the pieces out in the order given, cuts them so that prompt and answer fit the window, and names in the
+    answer's context the characters that were sent. Settings of `Asking` are settings of the kind, too.
 
     Attributes:
         truncation: where text too long for the window is cut: `middle`, `head`, `tail`, or `refuse` to fail instead.

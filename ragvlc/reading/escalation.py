@@ -1,6 +1,6 @@
-"""What routes share that hold two others: the first answers, and where its answer does not do, the second.
+"""Wrapper routes: one route answers, and where a verdict on its answer asks for it, a second one answers again.
 
-They decide on a finished answer, live or stored, and both routes' work is on the bill.
+A verdict is made of a finished answer, live or stored. The work of both routes is charged.
 """
 
 from __future__ import annotations
@@ -42,7 +42,16 @@ class Verdict:
 
 
 class Wrapper(Route):
-    """A route that asks a second one where the first one's answer does not do.
+    """A route that asks a second one where the first one's answer does not do. A kind defines `verdict`.
+
+        class AgainIfShort(Wrapper):
+            words: int = 3
+
+            def verdict(self, answer: Answer) -> Verdict:
+                found = len(answer.text.split())
+                return Verdict(found < self.words, f"{found} words", {"score": -found})
+
+    In YAML: `{kind: "my_package:AgainIfShort", first: retrieve, then: full_context}`.
 
     Attributes:
         first: answers every question.

@@ -1,4 +1,4 @@
-"""What routes that retrieve have in common: cut, rank, and look at the best again."""
+"""Routes that retrieve: documents are cut, chunks ranked, and the best of them ranked again."""
 
 from __future__ import annotations
 
@@ -9,16 +9,27 @@ from ragvlc.core.data import ChunkSet, Document, Hit, Query
 from ragvlc.core.families import Chunker, Reranker, Retriever, Route
 from ragvlc.core.run import Run
 
-__all__ = ["Finding"]
+__all__ = ["Retrieving"]
 
 
-class Finding(Route):
-    """A route that ranks pieces of the documents.
+class Retrieving(Route):
+    """A route that ranks pieces of the documents. A kind defines `answer`, and calls `find`; most are `Reading`, too.
+
+        class BestAndNext(Retrieving, Reading):
+            def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
+                with run.step("retrieve"):
+                    chunks, ranking = self.find(query, documents, run, role=self.generator)
+                places = {chunk.span: place for place, chunk in enumerate(chunks)}
+                best = places[ranking[0].chunk.span]
+                spans = [chunk.span for chunk in chunks[best : best + 2]]
+                return self.read(query, documents, run, spans=spans, ranking=ranking)
+
+    Equal chunkings, indexes and rankings are computed once for a whole sweep and charged to each cell.
 
     Attributes:
-        chunker: cuts the documents.
-        retriever: ranks the chunks.
-        reranker: ranks the best of them again; none by default.
+        chunker: cuts the documents; sizes are in tokens of the generator named by `role`.
+        retriever: ranks the chunks; its `candidates` are the number of chunks ranked.
+        reranker: ranks these again; none by default.
     """
 
     chunker: Chunker = part("tokens")

@@ -76,7 +76,7 @@ class LangChain(Retriever):
     model_config = ConfigDict(hide_input_in_errors=True)  # a refused secret must not be shown by the refusal
 
     version: ClassVar[int] = 1
-    retriever: str
+    retriever: Annotated[str, Field(examples=["langchain_core.vectorstores.in_memory:InMemoryVectorStore"])]
     method: Literal["constructor"] | str | None = None  # noqa: PYI051 - the literal shows up in the schema
     arguments: Mapping[str, JsonValue] = Field(default_factory=dict)
     existing: bool = False

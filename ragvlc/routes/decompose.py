@@ -26,7 +26,7 @@ from ragvlc.core.run import Run
 from ragvlc.reading.agents import SEAMS, InPieces
 from ragvlc.reading.calls import ask_all, asked, beginning, fitted, shared
 from ragvlc.reading.context import Budget, Fitted, fit
-from ragvlc.reading.retrieving import Finding
+from ragvlc.reading.retrieving import Retrieving
 from ragvlc.reading.subquestions import Asked, levels, new_questions, questions_in, resolved
 
 PLAN = """A question is to be answered from documents that can be searched. Divide it into simpler questions, each of \
@@ -86,7 +86,7 @@ class _Passages:
     least: Sequence[int]
 
 
-class Decompose(Finding, InPieces):
+class Decompose(Retrieving, InPieces):
     """Answers sub-questions by retrieval first.
 
     Attributes:

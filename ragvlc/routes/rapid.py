@@ -38,14 +38,14 @@ from ragvlc.core.families import Chunker, Retriever
 from ragvlc.core.run import Run
 from ragvlc.reading.acceptance_rules import Mode, Rule, Tail
 from ragvlc.reading.context import Budget, Fitted, fit
-from ragvlc.reading.retrieving import Finding
+from ragvlc.reading.retrieving import Retrieving
 from ragvlc.reading.speculation import Read, Speculating
 
 _CHUNKS: Any = {"kind": "recursive", "size": 512}
 _WORDING = {"the text above": "the retrieved text chunks above"}
 
 
-class Rapid(Finding, Speculating):
+class Rapid(Retrieving, Speculating):
     """Answers from everything, with a drafter that has read the best passages.
 
     Attributes:

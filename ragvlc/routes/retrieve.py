@@ -20,10 +20,10 @@ from ragvlc.core.families import Order, Selector
 from ragvlc.core.run import Run
 from ragvlc.reading.asking import Reading
 from ragvlc.reading.confidence import Confiding
-from ragvlc.reading.retrieving import Finding
+from ragvlc.reading.retrieving import Retrieving
 
 
-class Retrieve(Finding, Confiding, Reading):
+class Retrieve(Retrieving, Confiding, Reading):
     """Reads the passages that match the question.
 
     Attributes:

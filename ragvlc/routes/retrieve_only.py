@@ -14,10 +14,10 @@ from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Query
 from ragvlc.core.engines import Generation
 from ragvlc.core.run import Run
-from ragvlc.reading.retrieving import Finding
+from ragvlc.reading.retrieving import Retrieving
 
 
-class RetrieveOnly(Finding):
+class RetrieveOnly(Retrieving):
     """Ranks, and answers nothing.
 
     Attributes:

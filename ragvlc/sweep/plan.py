@@ -12,8 +12,9 @@ from typing import Any
 from ragvlc.core.component import Component
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import ConfigError, nearest
-from ragvlc.core.families import Chunker, Dataset, Retriever
+from ragvlc.core.families import Chunker, Retriever
 from ragvlc.core.paths import walk
+from ragvlc.documents.dataset import Dataset
 from ragvlc.pipeline import Pipeline
 from ragvlc.roles import Models
 from ragvlc.sweep.settings import Changer

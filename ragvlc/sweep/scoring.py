@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from ragvlc.core.answer import Failure, Prediction, Usage
 from ragvlc.core.data import Example, content_key
-from ragvlc.core.families import Examples, Metric, Score
+from ragvlc.core.families import Metric, Score
 from ragvlc.core.run import Engines
+from ragvlc.documents.dataset import Examples
 from ragvlc.results.store import CellStore
 from ragvlc.results.summary import example_facts, stored_row_key
 

@@ -13,8 +13,9 @@ from ragvlc import config
 from ragvlc.core.budget import Budget
 from ragvlc.core.component import Component, Execution, part
 from ragvlc.core.errors import ConfigError, nearest
-from ragvlc.core.families import Dataset, Executor, Metric, Tracker
+from ragvlc.core.families import Executor, Metric, Tracker
 from ragvlc.core.paths import Base, Spot, placed_choices
+from ragvlc.documents.dataset import Dataset
 from ragvlc.pipeline import Pipeline
 
 __all__ = ["AROUND", "Latency", "Sweep", "choices"]

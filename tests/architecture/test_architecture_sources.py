@@ -13,7 +13,7 @@ from pathlib import Path
 import house
 import pytest
 
-from ragvlc.core import families
+from ragvlc import families
 from ragvlc.core.component import Component, known_kinds
 
 ROOT = Path(__file__).parents[2]

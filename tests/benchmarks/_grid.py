@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ragvlc.core.families import Dataset
+from ragvlc.families import Dataset
 from ragvlc.reading.asking import QUESTION
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"

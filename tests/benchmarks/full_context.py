@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ragvlc.core.engines import Generation, Prompt, Request
-from ragvlc.core.families import Dataset
+from ragvlc.families import Dataset
 from ragvlc.generators.transformers import TransformersGenerator
 from ragvlc.reading.asking import QUESTION
 

@@ -32,8 +32,8 @@ from langchain_loop import STORES, Loop
 
 from ragvlc import packaged
 from ragvlc.core.engines import Prompt, Request
-from ragvlc.core.families import Dataset
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
+from ragvlc.families import Dataset
 from ragvlc.generators.scripted import Scripted
 from ragvlc.generators.transformers import TransformersGenerator
 from ragvlc.sweep.runner import run_sweep

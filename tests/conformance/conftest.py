@@ -1,26 +1,20 @@
-"""What every kind of a family is tried with: the least settings it needs, the toy set, and a folder of examples."""
+"""What every shipped kind is tried with: the least settings it needs, and a folder of examples."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ragvlc.core import families
-from ragvlc.core.component import Component, known_kinds
-from ragvlc.core.data import Example
-from ragvlc.datasets.toy import Toy
-
-FAMILIES: dict[str, type[Component]] = {
-    cls.family: cls
-    for cls in vars(families).values()
-    if isinstance(cls, type) and issubclass(cls, Component) and cls.__dict__.get("family")
-}
+from ragvlc.core.component import find_kind, known_kinds
+from ragvlc.families import FAMILIES
+from ragvlc.testing.contract import clauses_of
 
 # Kinds that cannot do with their defaults, and the least they need. Documented in the kind's own docstring.
-LEAST: dict[tuple[str, str], dict[str, Any]] = {
+LEAST: Mapping[tuple[str, str], dict[str, Any]] = {
     ("routers", "always"): {"route": "full"},
     ("routers", "by_budget"): {"prefer": ["full", "closed"], "tokens": 150},
     ("routers", "by_length"): {"rag": "closed", "limit": 40},
@@ -33,29 +27,36 @@ LEAST: dict[tuple[str, str], dict[str, Any]] = {
     ("routers", "similarity"): {"rag": "closed"},
     ("generators", "openai_compatible"): {"url": "http://127.0.0.1:8000/v1", "model": "m"},
     ("generators", "langchain"): {"chat_model": "langchain_core.language_models:FakeListChatModel"},
+    ("generators", "scripted"): {"replies": {"(?s)^(.{12}).*": r"\1 and so on"}},
     ("metrics", "llm_judge"): {"judge": "scripted"},
     ("retrievers", "langchain"): {"retriever": "langchain_core.vectorstores:InMemoryVectorStore"},
 }
+# Kinds that open nothing but memory or a file. Where a kind opens a model, a server or a cluster, the tests of its
+# family's folder try the rest of its contract on theirs.
+OPENED = {("generators", "scripted"), ("executors", "local"), ("trackers", "none"), ("trackers", "mlflow")}
+KINDS = [(family, kind) for family in FAMILIES for kind in known_kinds(family)]
+Settings = Callable[[str, str], dict[str, Any]]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Gives a test with an argument `route_kind`, `order_kind` ... every kind in that family's folder."""
+    """Gives a test with an argument `order_kind` ... every kind in that family's folder; `clause` every clause too."""
     for family in FAMILIES:
         name = f"{family.removesuffix('s')}_kind"
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, known_kinds(family))
-    if "any_kind" in metafunc.fixturenames:
-        kinds = [(family, kind) for family in FAMILIES for kind in known_kinds(family)]
-        metafunc.parametrize("any_kind", kinds, ids=["-".join(kind) for kind in kinds])
+    if "clause" in metafunc.fixturenames:
+        tried = [
+            pytest.param((family, kind), clause, id=f"{family}-{kind}-{clause.__name__}")
+            for family, kind in KINDS
+            for clause in clauses_of(find_kind(FAMILIES[family], kind), opened=(family, kind) in OPENED)
+        ]
+        metafunc.parametrize(("any_kind", "clause"), tried)
+    elif "any_kind" in metafunc.fixturenames:
+        metafunc.parametrize("any_kind", KINDS, ids=["-".join(kind) for kind in KINDS])
 
 
 @pytest.fixture(scope="session")
-def examples() -> tuple[Example, ...]:
-    return Toy().load()
-
-
-@pytest.fixture(scope="session")
-def data_folder(tmp_path_factory) -> str:
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder with one question over one document, in every form that a data set may have."""
     folder = tmp_path_factory.mktemp("data")
     document = {"doc_id": "d", "text": "The tower is 31 metres high."}
@@ -75,9 +76,8 @@ def data_folder(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="session")
-def build(data_folder):
-    """Returns a function that builds a kind with the least settings, and others if given."""
-
+def settings_of(data_folder: str) -> Settings:
+    """Returns a function that gives the least settings of a kind."""
     columns = {"question": "question", "answers": "answers", "document": "text"}
     data: dict[str, dict[str, Any]] = {
         "folder": {"path": data_folder, "questions": "questions.csv"},
@@ -88,8 +88,17 @@ def build(data_folder):
         "passkey": {"length": 128, "documents": 12, "questions": 12},
     }
 
-    def build(family: str, kind: str, **settings):
-        least = data.get(kind, {}) if family == "datasets" else LEAST.get((family, kind), {})
-        return FAMILIES[family].build({"kind": kind, **least, **settings})
+    def settings(family: str, kind: str) -> dict[str, Any]:
+        return data.get(kind, {}) if family == "datasets" else LEAST.get((family, kind), {})
+
+    return settings
+
+
+@pytest.fixture(scope="session")
+def build(settings_of: Settings) -> Callable[..., Any]:
+    """Returns a function that builds a kind with the least settings, and others if given."""
+
+    def build(family: str, kind: str, **settings: Any) -> Any:
+        return FAMILIES[family].build({"kind": kind, **settings_of(family, kind), **settings})
 
     return build

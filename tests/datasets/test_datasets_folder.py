@@ -10,10 +10,10 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.component import find_kind, known_kinds
 from ragvlc.core.data import Span
 from ragvlc.core.errors import DatasetError
-from ragvlc.core.families import Dataset, Metric
 from ragvlc.datasets.folder import Folder
 from ragvlc.documents.extraction import Unreadable, extract
 from ragvlc.documents.files import read_document, read_folder
+from ragvlc.families import Dataset, Metric
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.spec import Sweep
 from ragvlc.testing import FunctionEngine, ScriptedPool

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from ragvlc.core.data import Span
 from ragvlc.core.errors import DatasetError, MissingExtra
-from ragvlc.core.families import Dataset
 from ragvlc.datasets.huggingface import Huggingface
+from ragvlc.families import Dataset
 
 datasets = pytest.importorskip("datasets", reason="the extra huggingface is not installed")
 

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from ragvlc.core.data import Span
 from ragvlc.core.errors import DatasetError
-from ragvlc.core.families import Dataset
 from ragvlc.datasets.jsonl import Jsonl
+from ragvlc.families import Dataset
 
 DOCUMENTS: list[dict[str, Any]] = [
     {"doc_id": "pond", "title": "Pond", "text": "The pond holds forty carp.", "meta": {"length": 1, "kind": "water"}},

@@ -12,9 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from ragvlc.core.errors import DatasetError
-from ragvlc.core.families import Dataset
 from ragvlc.datasets import python_reference
 from ragvlc.datasets.python_reference import PythonReference
+from ragvlc.families import Dataset
 from ragvlc.packaged import is_ready, resolve
 
 # Characters, about four to a token; the tokens themselves are counted below where the tokenizer is at hand.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 
-from ragvlc.core.families import Dataset
 from ragvlc.datasets.toy import Toy
+from ragvlc.families import Dataset
 
 
 def test_every_form_occurs():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +14,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ragvlc import families
 from ragvlc.cli.app import app
 from ragvlc.cli.main import main
-from ragvlc.core import families
 from ragvlc.core.component import known_kinds
 from ragvlc.pipeline import Pipeline
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.spec import Sweep
+from ragvlc.testing import check
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,6 +32,12 @@ RUNNABLE = "dataset.topics=[exprlists, power]"
 def blocks(language: str) -> list[str]:
     """Returns the fenced blocks of a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
+
+
+def route() -> str:
+    """Returns the route, as printed."""
+    [found] = [block for block in blocks("python") if "class FirstWords" in block]
+    return found
 
 
 def commands() -> list[str]:
@@ -52,7 +61,9 @@ def cheap(command) -> list[str]:
 def test_the_commands_run_in_their_order(language_model, embedding_model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # a kind of this folder is found there
     (tmp_path / "notes.txt").write_text("The report on the lighthouse was written by Ada Trevean in 2009.\n")
+    (tmp_path / "first_words.py").write_text(route())
     ran = 0
     for command in commands():
         assert command.startswith("ragvlc "), command
@@ -86,6 +97,7 @@ def test_every_command_of_the_tool_is_in_the_readme_or_in_its_help():
         "show",
         "compare",
         "check",
+        "check-kind",
         "track",
         "ui",
         "models",
@@ -101,7 +113,7 @@ def test_the_table_of_parts_lists_every_kind():
     rows = dict(re.findall(r"^\| (\w+) \| (`.*`) \|$", TEXT, flags=re.MULTILINE))
     assert rows
     for family, cells in rows.items():
-        assert tuple(re.findall(r"`(\w+)`", cells)) == known_kinds(family), family
+        assert tuple(re.findall(r"`(\w+)`", cells)) == known_kinds(family), f"{family}: run: make generate"
     assert set(rows) == {part.family for part in vars(families).values() if getattr(part, "family", "")}
 
 
@@ -126,8 +138,7 @@ def test_the_data_in_the_readme_loads(tmp_path):
 
 
 def test_the_route_in_the_readme_answers(tmp_path, monkeypatch):
-    [route] = [block for block in blocks("python") if "class FirstWords" in block]
-    (tmp_path / "readme_route.py").write_text(route, encoding="utf-8")
+    (tmp_path / "readme_route.py").write_text(route(), encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     from ragvlc.core.data import Document
 
@@ -136,6 +147,69 @@ def test_the_route_in_the_readme_answers(tmp_path, monkeypatch):
         {"generators": {"main": generator}, "routes": {"mine": {"kind": "readme_route:FirstWords", "characters": 4}}}
     )
     assert pipeline.answer("What?", [Document("d", "Ada wrote it")]).text == "Ada"
+
+
+def test_the_route_in_the_readme_keeps_the_contract(tmp_path, monkeypatch):
+    (tmp_path / "readme_first_words.py").write_text(route(), encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert check("readme_first_words:FirstWords", characters=100).family == "routes"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of the repository with the README's route as a file in its family's folder."""
+    root = tmp_path_factory.mktemp("checkout")
+    for name in ("ragvlc", "tests", "pipelines", "experiments", "schema"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("README.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, root / name)
+    (root / "ragvlc" / "routes" / "first_words.py").write_text(route(), encoding="utf-8")
+    return root
+
+
+def in_checkout(root, *arguments):
+    """Runs Python in the copy, on its own package."""
+    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+
+
+def outcome_of(root):
+    """Runs the tests that look at every kind of the copy: its contract, the schemas, the documents, the sources."""
+    places = [
+        "tests/conformance/test_conformance.py",
+        "tests/test_schema.py",
+        "tests/architecture/test_architecture_sources.py",
+        "tests/docs/test_readme.py::test_the_table_of_parts_lists_every_kind",
+        "tests/docs/test_readme.py::test_what_is_made_from_the_code_is_up_to_date",
+    ]
+    names = "first_words or schema or sources or table_of_parts or up_to_date or no_two_kinds"
+    return in_checkout(root, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", names, *places)
+
+
+def test_a_route_dropped_into_its_folder_asks_for_one_command(checkout):
+    before = outcome_of(checkout)
+    failed = re.findall(r"^FAILED (\S+)", before.stdout, re.MULTILINE)
+    assert {name.partition("::")[2].partition("[")[0] for name in failed} == {
+        "test_generated_files_know_it",
+        "test_the_table_of_parts_lists_every_kind",
+        "test_what_is_made_from_the_code_is_up_to_date",
+    }, before.stdout
+    said = re.findall(r"^E +AssertionError: (.*)", before.stdout, re.MULTILINE)
+    assert len(said) == 3
+    assert all("run: make generate" in sentence for sentence in said)
+    done = in_checkout(checkout, "tests/docs/generate.py")
+    assert done.returncode == 0, done.stderr
+    after = outcome_of(checkout)
+    assert after.returncode == 0, after.stdout
+    assert "`first_words`" in (checkout / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)#]+)\)", TEXT) or ["LICENSE"])

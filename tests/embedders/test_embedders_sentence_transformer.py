@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from ragvlc.core.engines import VectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.embedders.sentence_transformer import SentenceTransformerEmbedder
+from ragvlc.testing import check
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "cat", "dog", "fish", "query", "passage", ":", "##s"]
 TEXTS = ["red cat", "dog", "red fish dogs cats red", "", "fish " * 100]
@@ -214,3 +215,8 @@ def test_minilm_reads_256_tokens_and_says_how_many_it_is_given(minilm):
     assert minilm.lengths(["hello world", "cat " * 1000]) == [4, 1002]
     same = minilm.embed(["cat " * 300 + "dog", "cat " * 300 + "bond yields"])
     assert same[0] @ same[1] == pytest.approx(1, abs=1e-6)
+
+
+def test_it_keeps_the_contract_of_embedders(folder):
+    report = check("sentence_transformer", model=folder, device="cpu", dtype="float32")
+    assert [note for result in report.results for note in result.notes] == []

@@ -19,6 +19,7 @@ from ragvlc.core.work import Done, Job
 from ragvlc.executors.ray import Ray
 from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
+from ragvlc.testing import check
 
 Opens = Callable[..., Any]
 
@@ -226,3 +227,8 @@ def test_workers_are_gone_afterwards(opened: Opens, tmp_path: Path) -> None:
         done = list(workers.work(jobs, wanted=always, finish=lambda one: one))
     processes = {int(one.answer.text) for one in done}
     assert until(lambda: not any(psutil.pid_exists(process) for process in processes))
+
+
+@pytest.mark.usefixtures("cluster")
+def test_it_keeps_the_contract_of_executors() -> None:
+    check("ray", workers=2, cpus=0.1)

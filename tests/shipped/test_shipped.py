@@ -10,7 +10,7 @@ import pytest
 from ragvlc import config
 from ragvlc.datasets.toy import Toy
 from ragvlc.pipeline import Pipeline
-from ragvlc.reading.retrieving import Finding
+from ragvlc.reading.retrieving import Retrieving
 from ragvlc.replay.spec import Replay, is_replay
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.runner import run_sweep
@@ -76,7 +76,7 @@ def test_a_pipeline_answers_the_toy_set(name, pool):
 def test_pipelines_that_retrieve_call_their_route_rag():
     for name in PIPELINES:
         for route_name, route in Pipeline.load(name).routes.items():
-            if isinstance(route, Finding):
+            if isinstance(route, Retrieving):
                 assert route_name == "rag", name  # so that one axis reaches all of them
 
 

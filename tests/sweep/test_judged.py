@@ -14,9 +14,9 @@ from ragvlc.core.answer import Answer, Usage
 from ragvlc.core.data import Example
 from ragvlc.core.engines import Prompt, Request
 from ragvlc.core.errors import ConfigError
-from ragvlc.core.families import Examples, Generator, Metric, Price, Score
 from ragvlc.core.run import Engines
 from ragvlc.datasets.jsonl import Jsonl
+from ragvlc.families import Examples, Generator, Metric, Price, Score
 from ragvlc.generators.scripted import Scripted
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.tracking import rescore

@@ -1,5 +1,6 @@
 """One text on a model of the `transformers` library: its keys and values, its tokens, its seconds (see
-`engines.decode_state.states`)."""
+`engines.decode_state.states`).
+"""
 
 from __future__ import annotations
 

@@ -72,6 +72,10 @@ def _pause(seconds: float, abandoned: threading.Event) -> None:
 class Server:
     """An open connection. Safe to use from many threads.
 
+        server = Server(Address("http://localhost:8000/v1", "my-model", timeout_seconds=60, retries=2))
+        tokens = server.window()
+        ids = server.post("/tokenize", {"prompt": "a b"})["tokens"]
+
     Raises:
         MissingExtra: without the `openai` client.
         EngineError: the key's environment variable is not set.

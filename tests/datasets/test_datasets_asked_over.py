@@ -14,12 +14,12 @@ from pydantic import ValidationError
 
 from ragvlc.core.data import Span
 from ragvlc.core.errors import DatasetError
-from ragvlc.core.families import Dataset
 from ragvlc.datasets.jsonl import Jsonl
 from ragvlc.datasets.python_reference import PythonReference
 from ragvlc.datasets.toy import Toy
 from ragvlc.documents.padding import _halving
 from ragvlc.documents.tokenizing import data_tokenizer
+from ragvlc.families import Dataset
 from ragvlc.text import matching as _matching
 from ragvlc.text import normalising
 

@@ -1,0 +1,257 @@
+"""Data sets: what a kind reads, and which documents are the context of each question.
+
+A kind defines `read`; everything else works for all of them: `limit`, contexts of one length, all documents of the set.
+
+    class Notes(Dataset):
+        path: FilePath
+
+        def read(self) -> Sequence[Example]:
+            rows = json.loads(Path(self.path).read_text())
+            notes = {row["note"]: Document(row["note"], row["text"]) for row in rows}
+            return [
+                Example(Query(row["id"], row["question"]), (notes[row["note"]],), (row["answer"],), cluster=row["note"])
+                for row in rows
+            ]
+"""
+
+from __future__ import annotations
+
+import random
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ragvlc import packaged
+from ragvlc.core.component import Component, Execution, FilePath
+from ragvlc.core.data import Document, Example
+from ragvlc.core.errors import DatasetError, RagvlcError, nearest, raised_at
+from ragvlc.core.outside import file_of
+from ragvlc.documents.grouping import Groups, counted
+from ragvlc.documents.padding import Padding, own_documents
+from ragvlc.documents.sources import documents_at
+from ragvlc.documents.tokenizing import data_tokenizer
+
+__all__ = ["Dataset", "Examples"]
+
+Share = Annotated[float, Field(ge=0, le=1)]
+_SHOWN = 5
+"""Repeated ids that an error names."""
+
+
+class Examples(tuple[Example, ...]):
+    """Examples, with how many were left out and why.
+
+    Attributes:
+        skipped: counts by reason.
+    """
+
+    skipped: Mapping[str, int]
+
+    def __new__(cls, examples: Iterable[Example] = (), skipped: Mapping[str, int] | None = None) -> Self:
+        """Returns the examples with the counts."""
+        found = super().__new__(cls, examples)
+        found.skipped = dict(skipped or {})
+        return found
+
+
+class Dataset(Component):
+    """Examples of a source, over its documents as they are, all documents of the set, or contexts of one length.
+
+    The order is: read, choose `limit` questions, change what they are asked over. So the same questions are asked at
+    every length; those whose own documents are longer than `pad_to_tokens` are left out and counted, and may differ
+    from length to length: compare lengths question by question, as reports do.
+
+    A kind defines `read`. Where its documents are more than those of its questions, it defines `collection` too, and
+    `source` where a table should say more than its kind. Errors of its code become a `DatasetError` that says where.
+
+    Attributes:
+        limit: number of questions to ask: the first of a permutation seeded by `seed`, so that smaller limits nest in
+            larger ones; the chosen examples keep the data set's order. None asks all.
+        seed: of that permutation.
+        scope: `example` asks over the question's own documents, `corpus` over all documents of the set, in its order.
+            The own documents are then the relevant ones. A question that the own documents leave unanswered may be
+            answered by others. Questions that search a collection already stay as they are.
+        group_by: name of a field in the documents' metadata, dotted inside: `corpus` and `pad_to_tokens` then take
+            documents only whose value is that of the question's documents. Changes nothing otherwise.
+        pad_to_tokens: ask over contexts of so many tokens, or up to 2 % fewer: the own documents, uncut, among others
+            that hold none of the references (of four letters or more; two in Chinese and Japanese: shorter ones stand
+            nearly everywhere), are no other form of them (same title, or same id before "@"), and come in an order
+            seeded by question. The last one is cut at the end of a sentence. Of two lengths, the shorter one's other
+            documents begin the longer one's.
+        pad_tokenizer: whose tokens are counted: `packaged:NAME`, a folder, or a hub id. Needed by `pad_to_tokens`.
+        pad_depth: share of the other documents' tokens that stands before the own ones, as nearly as whole documents
+            allow; `spread` goes evenly from 0 to 1 over the questions, each with the same depth at every length;
+            `scatter` gives each own document a place by chance, their order kept.
+        pad_from: other documents to fill up with, in place of the set's: a documents file or a folder.
+        pad_document_tokens: take at most so many tokens of one other document, so that many stand beside the own ones;
+            None for whole documents.
+        pad_seed: of the order of the other documents and of scattered places.
+    """
+
+    family: ClassVar[str] = "datasets"
+    later_fields: ClassVar[frozenset[str]] = frozenset(
+        {"scope", "group_by", "pad_to_tokens", "pad_depth", "pad_document_tokens", "pad_seed"}
+    )
+
+    limit: Annotated[int | None, Field(ge=1), Execution] = None
+    seed: Annotated[int, Execution] = 0
+    scope: Literal["example", "corpus"] = "example"
+    group_by: str = ""
+    pad_to_tokens: Annotated[int, Field(ge=1)] | None = None
+    pad_tokenizer: Annotated[packaged.Model, Execution] = ""
+    pad_depth: Literal["spread", "scatter"] | Share = "spread"
+    pad_from: Annotated[FilePath | None, Execution] = None
+    pad_document_tokens: Annotated[int, Field(ge=1)] | None = None
+    pad_seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Self:
+        if self.pad_to_tokens and self.scope == "corpus":
+            raise ValueError("pad_to_tokens and scope: corpus both say what a question is asked over. Choose one.")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The source's name, with the scope or the length of contexts where that was changed."""
+        words = [self.source]
+        if self.scope == "corpus":
+            words.append(f"corpus by {self.group_by}" if self.group_by else "corpus")
+        if self.pad_to_tokens:
+            words.append(f"{self.pad_to_tokens} tokens")
+        return ", ".join(words)
+
+    @property
+    def source(self) -> str:
+        """The name of what is read."""
+        return self.kind
+
+    def key_facts(self) -> dict[str, Any]:
+        """Returns what `key` hashes, with the names of what contexts are padded with; texts are hashed by example."""
+        facts = super().key_facts()
+        names = {"pad_tokenizer": self.pad_tokenizer, "pad_from": self.pad_from} if self.pad_to_tokens else {}
+        padded = {name: "/".join(Path(value).parts[-2:]) for name, value in names.items() if value}
+        return {**facts, "identity": {**padded, **facts["identity"]}}
+
+    @abstractmethod
+    def read(self) -> Sequence[Example]:
+        """Returns every example that passes the filters, in the data set's order; `Examples` counts those left out."""
+
+    def collection(self) -> Sequence[Document]:
+        """Returns every document of the set, those that no question is about too: by default those of its questions."""
+        return self._documents_of(self._read())
+
+    def all_documents(self) -> Sequence[Document]:
+        """Returns what `collection` returns; errors of its code are a `DatasetError` that says where."""
+        with self._own_errors("collection"):
+            return self.collection()
+
+    def load(self) -> Examples:
+        """Returns the examples to ask, with how many were left out and why. Raises `DatasetError`."""
+        found = self._read()
+        skipped = Counter(found.skipped if isinstance(found, Examples) else {})
+        places = list(range(len(found)))
+        random.Random(self.seed).shuffle(places)  # noqa: S311 - a repeatable permutation, not a secret
+        ranks = {place: rank for rank, place in enumerate(places[: self.limit])}
+        chosen = [(found[place], ranks[place]) for place in sorted(ranks)]
+        if self.scope == "corpus":
+            groups = Groups(self._collection(found), self.group_by)
+            examples = [one if one.relevant else groups.asked_over(one) for one, _ in chosen]
+        elif self.pad_to_tokens:
+            examples = self._padded(chosen, self._padding(self.pad_to_tokens, found), skipped)
+        else:
+            examples = [one for one, _ in chosen]
+        return Examples(examples, skipped)
+
+    def _read(self) -> Sequence[Example]:
+        """Returns what `read` returns, if it is a sequence of examples of which each has an id of its own."""
+        with self._own_errors("read"):
+            found: object = self.read()
+        if not isinstance(found, Sequence) or isinstance(found, str):
+            raise DatasetError(f"{self.kind}: read() must return a list of Example, not {type(found).__name__}.")
+        first: dict[str, int] = {}
+        repeated = []
+        for place, example in enumerate(found):
+            if not isinstance(example, Example):
+                raise DatasetError(
+                    f"{self.kind}: read() must return a list of Example; item {place + 1} is {type(example).__name__}."
+                )
+            if first.setdefault(example.id, place) != place:
+                repeated.append((found[first[example.id]], first[example.id], example, place))
+        if repeated:
+            more = f" {len(repeated) - _SHOWN} more ids are repeated." if len(repeated) > _SHOWN else ""
+            listing = " ".join(
+                f"'{one.id}' is question {place + 1} ({_brief(one)}) and question {other_place + 1} ({_brief(other)})."
+                for one, place, other, other_place in repeated[:_SHOWN]
+            )
+            raise DatasetError(f"{self.source}: two questions have the same id: {listing}{more} Give each its own id.")
+        return found
+
+    @contextmanager
+    def _own_errors(self, method: str) -> Iterator[None]:
+        """Makes errors of a kind's code a `DatasetError` that names the kind, the file, and the line of the code."""
+        try:
+            yield
+        except RagvlcError:
+            raise
+        except OSError as error:
+            place, missing = Path(str(error.filename)), isinstance(error, FileNotFoundError)
+            around = [other.name for other in place.parent.glob("*")] if missing and error.filename else []
+            what = f"{place}: {error.strerror}" if error.filename else str(error)
+            where = raised_at(error, file_of(type(self)))
+            raise DatasetError(f"{self.kind}: {what} ({where}).{nearest(place.name, around)}") from error
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            where = raised_at(error, file_of(type(self)))
+            raise DatasetError(f"{self.kind}: {method}() failed with {said} ({where}).") from error
+
+    def _collection(self, found: Sequence[Example]) -> Sequence[Document]:
+        if type(self).collection is Dataset.collection:
+            return self._documents_of(found)  # nothing is read twice
+        return self.all_documents()
+
+    def _documents_of(self, examples: Iterable[Example]) -> tuple[Document, ...]:
+        found: dict[str, Document] = {}
+        for document in (document for example in examples for document in example.documents):
+            if found.setdefault(document.id, document) != document:
+                raise DatasetError(f"{self.source}: two documents have the id '{document.id}'. Give each its own id.")
+        return tuple(found.values())
+
+    def _padding(self, tokens: int, found: Sequence[Example]) -> Padding:
+        if not self.pad_tokenizer:
+            raise DatasetError(
+                f"{self.source}: pad_to_tokens needs pad_tokenizer, the model whose tokens are counted, such as "
+                "packaged:smollm2-135m-instruct."
+            )
+        pool = documents_at(self.pad_from, "padding/") if self.pad_from else self._collection(found)
+        whole = [document for document in pool if document.text.strip()]
+        tokenizer = data_tokenizer(self.pad_tokenizer)
+        return Padding(tokens, tokenizer, whole, self.pad_depth, self.pad_seed, self.pad_document_tokens)
+
+    def _padded(self, chosen: Sequence[tuple[Example, int]], padding: Padding, skipped: Counter[str]) -> list[Example]:
+        groups = Groups(padding.pool, self.group_by)
+        reason = f"own documents longer than {padding.tokens} tokens"
+        found = []
+        for example, rank in chosen:
+            allowed = groups.members(own_documents(example)) if self.group_by else None
+            padded = padding.padded(example, rank, allowed)
+            if padded is None:
+                skipped[reason] += 1
+            else:
+                found.append(counted(padded))
+        if chosen and not found:
+            least = min(sum(map(padding.tokenizer.size, own_documents(example))) for example, _ in chosen)
+            raise DatasetError(
+                f"{self.name}: the documents of each of the {len(chosen)} questions are longer than that; the shortest "
+                f"have {least:,} tokens. Raise pad_to_tokens."
+            )
+        return found
+
+
+def _brief(example: Example) -> str:
+    words = " ".join(example.query.text.split())
+    return repr(words if len(words) <= 40 else f"{words[:40]}...")

@@ -1,0 +1,122 @@
+"""The contracts of executors and trackers: where questions are answered, and where results are shown."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from typing import Any
+
+from ragvlc.core.families import Executor, Tracker
+from ragvlc.core.records import CellRecord, SweepRecord, score_name
+from ragvlc.core.work import Counts, Done, Job
+from ragvlc.memo.disk import Cache
+from ragvlc.pipeline import Pipeline
+from ragvlc.pool import EnginePool
+from ragvlc.testing.trial import Broken, Trial, require, toy
+
+__all__ = ["EXECUTOR_CLAUSES", "TRACKER_CLAUSES"]
+
+_FAILING = "ragvlc.testing:Flaky"
+
+
+def every_wanted_job_is_done_once(trial: Trial) -> None:
+    """Every job that is wanted is done once, a failure is a result, and those not wanted are left alone."""
+    executor: Executor = trial.build()
+    generator: dict[str, Any] = {"kind": _FAILING, "fails": "ferry do in fog"}
+    pipeline = Pipeline.model_validate({"generators": {"main": generator}, "routes": {"full": "full_context"}})
+    jobs = [Job("cell", pipeline, example, 0) for example in toy()]
+    unwanted = jobs[-1].example.id
+    with (
+        EnginePool(Cache(trial.new_folder()), reuse=False) as pool,
+        executor.open(pool, concurrency=2) as workers,
+    ):
+        done = list(workers.work(jobs, wanted=lambda job: job.example.id != unwanted, finish=_same))
+        counts: object = workers.counts()
+    ids = Counter(one.job.example.id for one in done)
+    expected = Counter(job.example.id for job in jobs if job.example.id != unwanted)
+    require(
+        ids == expected,
+        f"of {len(expected)} jobs wanted, {len(ids)} were done, {sum(ids.values())} times in all. Ask `wanted` when a "
+        "job's turn comes, and yield finish(Done(...)) once for each.",
+    )
+    failed = {one.job.example.id for one in done if one.failure}
+    require(
+        failed == {"toy-fog"} and all((one.answer is None) == bool(one.failure) for one in done),
+        f"the jobs {sorted(failed)} failed, where the model fails for toy-fog alone. Make an error a Done with a "
+        "Failure, and go on.",
+    )
+    require(isinstance(counts, Counts), f"counts() returns {type(counts).__name__}. Return Counts.")
+
+
+def leaving_early_ends_the_work(trial: Trial) -> None:
+    """Closing the iterator waits for what is in work and does no more."""
+    executor: Executor = trial.build()
+    generator: dict[str, Any] = {"kind": "scripted", "seconds_per_call": 0.1}
+    pipeline = Pipeline.model_validate({"generators": {"main": generator}, "routes": {"full": "full_context"}})
+    jobs = [Job("cell", pipeline, example, 0) for example in toy()]
+    finished: list[Done] = []
+
+    def finish(done: Done) -> Done:
+        finished.append(done)
+        return done
+
+    with EnginePool(Cache(trial.new_folder()), reuse=False) as pool, executor.open(pool, concurrency=1) as workers:
+        work = workers.work(jobs, wanted=lambda job: True, finish=finish)  # noqa: ARG005 - the contract's
+        next(work)
+        work.close()  # type: ignore[attr-defined]
+        reached = len(finished)
+    require(
+        reached == len(finished) < len(jobs),
+        f"{len(finished)} of {len(jobs)} jobs were done, {reached} of them before the work was closed. Stop in the "
+        "iterator's `finally`, and wait there for what is in work.",
+    )
+
+
+def a_sweep_is_shown_and_sent_again(trial: Trial) -> None:
+    """A tracker takes cells and files of a sweep, and takes them again without an error."""
+    tracker: Tracker = trial.build()
+    folder = trial.new_folder()
+    sweep = SweepRecord(
+        name="contract",
+        folder=folder,
+        dataset="toy",
+        dataset_key="0" * 64,
+        examples=1,
+        tags={"purpose": "contract"},
+        cells=("a" * 16,),
+        metrics=("contains",),
+    )
+    cell = CellRecord(
+        key="a" * 16,
+        name="full",
+        status="complete",
+        folder=folder / "full",
+        params={"pipeline": "full", "size": 3},
+        metrics={score_name("contains"): 0.5, "seconds": 1.0},
+        table=({"id": "toy-fog", "question": "What?", "answer": "none", "contains": 0.5},),
+        examples=1,
+    )
+    cell.folder.mkdir(parents=True)
+    note = folder / "report.txt"
+    note.write_text("A report.", encoding="utf-8")
+    before = copy.deepcopy((sweep, cell))
+    for _ in range(2):
+        with tracker.open(sweep) as tracked:
+            for name in ("cell", "files"):
+                if not callable(getattr(tracked, name, None)):
+                    raise Broken(
+                        f"open() yields a {type(tracked).__name__} without {name}. Yield a TrackedSweep: see "
+                        "ragvlc.families.TrackedSweep."
+                    )
+            tracked.cell(cell)
+            tracked.cell(cell)
+            tracked.files({"report.txt": note})
+    require((sweep, cell) == before, "it changes the records that it is given. Work on copies.")
+
+
+def _same(done: Done) -> Done:
+    return done
+
+
+EXECUTOR_CLAUSES = (every_wanted_job_is_done_once, leaving_early_ends_the_work)
+TRACKER_CLAUSES = (a_sweep_is_shown_and_sent_again,)
