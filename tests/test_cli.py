@@ -59,7 +59,7 @@ def test_run_prints_the_report_on_out_and_progress_on_err(ragvlc: Cli) -> None:
     assert re.search(r"^rag size=24: complete, contains 0\.\d+$", said.err, re.MULTILINE)
     assert Results.load("runs/sweep").cells[0].complete
     again = ragvlc("run", "sweep.yaml")
-    assert "3 cells: 27 of 27 answers are there already" in again.err
+    assert "3 cells: 27 of 27 answers are stored already" in again.err
     assert "found again" not in again.out
     report = ragvlc("report", "sweep.yaml")
     assert report.out == said.out[: said.out.index("Asked for")]
@@ -182,7 +182,7 @@ def test_a_tracker_that_is_away_costs_no_result_but_is_told(ragvlc: Cli, monkeyp
     write("away_tracker.py", f"from ragvlc.core.families import Tracker\n{code}")
     said = ragvlc("run", write("sweep.yaml", SWEEP | {"tracker": "away_tracker:Away"}))
     assert said.code == 0
-    assert "The tracker was not told (OSError: no server). Send it with: ragvlc track runs/sweep" in said.out
+    assert "Nothing was sent to the tracker (OSError: no server). Send it with: ragvlc track runs/sweep" in said.out
     sent = ragvlc("track", "runs/sweep")
     assert (sent.code, sent.out) == (1, "")
     assert "no server" in sent.err
@@ -333,7 +333,7 @@ def test_ctrl_c_is_status_130_and_loses_nothing(ragvlc: Cli, tmp_path: Path) -> 
     assert 2 <= kept < 9
     said = ragvlc("run", "sweep.yaml")
     assert said.code == 0
-    assert f"1 cell: {kept} of 9 answers are there already" in said.err
+    assert f"1 cell: {kept} of 9 answers are stored already" in said.err
     assert len(Results.load("runs/sweep").cells[0].rows) == 9
 
 

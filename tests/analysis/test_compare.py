@@ -98,7 +98,7 @@ def made_of(prediction: Any, key: str) -> Any:
 @pytest.mark.parametrize(
     ("a", "b", "metric", "message"),
     [
-        ("ful", "rag k=1", None, r"'ful' is no cell of one\. .*Nearest: full"),
+        ("ful", "rag k=1", None, r"'ful' is not a cell of one\. .*Nearest: full"),
         ("rag", "full", None, r"'rag' is the pipeline of several cells\. Known: \['rag k=1', 'rag k=2'\]"),
         ("full", "full", None, "are the same cell"),
         ("full", "rag k=1", "othr", r"no metric 'othr' in common\. .*Nearest: other"),

@@ -40,11 +40,11 @@ def other_model(pipeline: dict[str, Any]) -> dict[str, Any]:
 def jobs_of(sweep: Any, *, without: Sequence[str] = ()) -> Any:
     cells = plan(sweep)
     asked = {cell.dataset.key: Asked(cell.dataset.load(), sweep.metrics) for cell in cells}
-    owed = [
+    pending = [
         (cell, [one for one in asked[cell.dataset.key].examples if one.id not in without or cell.name != "full"])
         for cell in cells
     ]
-    return schedule(owed, asked), {cell.key: cell.name for cell in cells}
+    return schedule(pending, asked), {cell.key: cell.name for cell in cells}
 
 
 def runs_of(values: Sequence[Any]) -> list[Any]:
