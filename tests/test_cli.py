@@ -60,9 +60,9 @@ def test_run_prints_the_report_on_out_and_progress_on_err(ragvlc: Cli) -> None:
     assert Results.load("runs/sweep").cells[0].complete
     again = ragvlc("run", "sweep.yaml")
     assert "3 cells: 27 of 27 answers are stored already" in again.err
-    assert "found again" not in again.out
+    assert "cache hits" not in again.out
     report = ragvlc("report", "sweep.yaml")
-    assert report.out == said.out[: said.out.index("Asked for")]
+    assert report.out == said.out[: said.out.index("Requested in this run")]
     assert (report.code, report.err) == (0, "")
 
 
@@ -327,7 +327,7 @@ def test_ctrl_c_is_status_130_and_loses_nothing(ragvlc: Cli, tmp_path: Path) -> 
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert out == ""
-    assert "interrupted; every finished answer is kept" in err
+    assert "interrupted; every finished answer is stored" in err
     assert "Traceback" not in err
     kept = len(Results.load("runs/sweep").cells[0].rows)
     assert 2 <= kept < 9
