@@ -363,7 +363,7 @@ BAD_SWEEPS: dict[str, tuple[Any, str]] = {
     "a list": ("[1, 2]", "needs a mapping of names to values"),
     "torn YAML": ("dataset: {kind: toy", "line 1"),
     "a tab": ("dataset:\n\tkind: toy", "line 2"),
-    "a name twice": ("dataset: toy\ndataset: toy", "'dataset' stands twice"),
+    "a name twice": ("dataset: toy\ndataset: toy", "'dataset' is given twice"),
     "a python tag": ("dataset: !!python/object/apply:os.system [echo]", "could not determine a constructor"),
     "an unknown field": (good(metricks=["contains"]), "Nearest: metrics."),
     "no data set": ({key: value for key, value in SWEEP.items() if key != "dataset"}, "dataset: is missing."),

@@ -53,7 +53,7 @@ def swept(ragvlc: Cli, tmp_path: Path) -> Cli:
 
 ROUTES = ("--route", "rag=passages", "--route", "full=everything")
 BAD: list[tuple[tuple[str, ...], str]] = [
-    (("--route", "rag=passages"), "--route: needed twice"),
+    (("--route", "rag=passages"), "--route: must be given twice"),
     (("--route", "rag", "--route", "full=everything"), "--route rag: needs NAME=CELL"),
     (("--route", "rag=pasages", "--route", "full=everything"), "Nearest: passages"),
     ((*ROUTES, "--metric", "contain"), "Nearest: contains"),
