@@ -64,7 +64,7 @@ def fit_router(  # noqa: PLR0913, PLR0917 - the options of a command
     runs: RunsOption = RUNS,
 ) -> None:
     """Learn a router between two routes, or choose the confidence threshold of a cascade, from stored results."""
-    from ragvlc.analysis.cascades import doubts
+    from ragvlc.analysis.cascades import cascade_pairs
     from ragvlc.analysis.learning import paired
     from ragvlc.analysis.learning_report import cascade_report, learned_report, pairs_report
     from ragvlc.analysis.results import Results
@@ -74,15 +74,15 @@ def fit_router(  # noqa: PLR0913, PLR0917 - the options of a command
     pairs = paired(loaded, cells, loaded.metric(metric), charge)
     out().print(pairs_report(pairs, loaded.metric(metric)))
     if cascade:
-        for part in cascade_report(doubts(pairs), charge, budget=budget, seed=seed):
+        for part in cascade_report(cascade_pairs(pairs), charge, budget=budget, seed=seed):
             out().print(part)
         return
     if budget is not None:
         raise ConfigError("--budget: belongs to --cascade. A learned router weighs costs: --cost tokens=0.01.")
     from ragvlc.routing.fitting import FitSettings
 
-    looking = {**_looking(settings), "metadata": _declared(metadata)}
-    fitted = _learned(pairs, _planned(loaded, cells), FitSettings(folds, seed, balanced=balanced), looking)
+    retrieval = {**_retrieval_parts(settings), "metadata": _declared(metadata)}
+    fitted = _learned(pairs, _planned(loaded, cells), FitSettings(folds, seed, balanced=balanced), retrieval)
     made = {"results": loaded.name, "cells": cells, "metric": loaded.metric(metric), "left_out": dict(pairs.left_out)}
     made |= {"cost": {"unit": charge.unit, "weight": charge.weight}}
     rule = fitted.rule.model_copy(update={"made": {**made, **fitted.rule.made}})
@@ -125,7 +125,7 @@ def _charge(cost: str | None, budget: float | None) -> Charge:
     return Charge(unit, value)  # type: ignore[arg-type] # one of the units
 
 
-def _looking(settings: list[str] | None) -> dict[str, Any]:
+def _retrieval_parts(settings: list[str] | None) -> dict[str, Any]:
     """Returns the parts given by `--set`. Raises `ConfigError` for other paths and for invalid parts."""
     families: dict[str, type[Component]] = {"chunker": Chunker, "retriever": Retriever}
     found: dict[str, Any] = {}
@@ -147,8 +147,8 @@ def _declared(metadata: list[str] | None) -> tuple[str, ...]:
     return tuple(metadata or ())
 
 
-def _learned(pairs: Pairs, cells: Mapping[str, Cell], settings: FitSettings, looking: Mapping[str, Any]) -> Fitted:
-    from ragvlc.analysis.learning import Looker, learned
+def _learned(pairs: Pairs, cells: Mapping[str, Cell], settings: FitSettings, retrieval: Mapping[str, Any]) -> Fitted:
+    from ragvlc.analysis.learning import FeatureExtractor, learned
     from ragvlc.pool import EnginePool
     from ragvlc.roles import Models
 
@@ -157,9 +157,9 @@ def _learned(pairs: Pairs, cells: Mapping[str, Cell], settings: FitSettings, loo
     models = Models(pipeline.generators, pipeline.embedders)
     examples = cells[retrieving.name].dataset.load()
     with EnginePool() as pool:
-        looker = Looker(models, pool, role=retrieving.role, **{**retrieving.parts, **looking})
+        extractor = FeatureExtractor(models, pool, role=retrieving.role, **{**retrieving.parts, **retrieval})
         with _progress() as seen:
-            return learned(pairs, examples, looker, settings, seen=seen)
+            return learned(pairs, examples, extractor, settings, seen=seen)
 
 
 def _planned(results: Results, cells: Mapping[str, str]) -> dict[str, Cell]:

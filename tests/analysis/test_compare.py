@@ -85,7 +85,7 @@ def test_cells_of_two_folders_are_paired_by_id(results: Results, tmp_path: Path)
     assert pair.shared == NAMES[2:]
     assert (pair.only_a, pair.only_b, pair.other_texts, pair.other_gold) == (2, 1, 1, 1)
     text = text_of(comparison(results, "full", "new", other=other), 200)
-    for words in ("6 questions in common, 2 only in a, 1 only in b, 1 asked in other words", str(other.folder)):
+    for words in ("6 questions in common, 2 only in a, 1 only in b, 1 with another wording", str(other.folder)):
         assert words in text
 
 
