@@ -16,7 +16,7 @@ from ragvlc.analysis.reading import reading_cost
 from ragvlc.analysis.routing import routing_reports, routing_tables
 from ragvlc.analysis.speculation import speculation_tables
 from ragvlc.analysis.tables import Entry, Table, latency, title
-from ragvlc.analysis.verdict import Verdict, shown_cells
+from ragvlc.analysis.verdict import DatasetVerdict, shown_cells
 
 if TYPE_CHECKING:
     from ragvlc.core.answer import Prediction
@@ -142,9 +142,9 @@ def special_tables(results: SweepResults) -> list[Table]:
     return [*single, *speculation_tables(results), *length_tables(results), *routed]
 
 
-def routing_verdicts(results: SweepResults) -> list[Verdict]:
+def routing_verdicts(results: SweepResults) -> list[DatasetVerdict]:
     """Returns the answer of a replay: for each model and data set, the gain of routing."""
-    return [Verdict(one.group.title, one.group.best.name, one.sentences) for one in routing_reports(results)]
+    return [DatasetVerdict(one.group.title, one.group.best.name, one.sentences) for one in routing_reports(results)]
 
 
 def breakdowns(results: SweepResults, texts: Mapping[str, str] | None) -> list[TableGroup]:

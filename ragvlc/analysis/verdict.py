@@ -21,7 +21,7 @@ from ragvlc.statistics import holm, paired_difference
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, Comparison, SweepResults
 
-__all__ = ["Verdict", "answer_sentence", "shown_cells", "verdicts"]
+__all__ = ["DatasetVerdict", "answer_sentence", "shown_cells", "verdicts"]
 
 SETTLED = 0.05
 POWER = 0.8
@@ -30,7 +30,7 @@ HOPELESS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DatasetVerdict:
     """The result over one data set, in sentences.
 
     Attributes:
@@ -79,19 +79,19 @@ def answer_sentence(results: SweepResults, comparisons: Sequence[Comparison]) ->
 
 def verdicts(
     results: SweepResults, comparisons: Sequence[Comparison], datasets: dict[str, tuple[CellResult, ...]] | None = None
-) -> list[Verdict]:
+) -> list[DatasetVerdict]:
     """Returns the result over each data set, on the first metric, for readers without the tables."""
     metric = results.metric()
     found = []
     for name, cells in (datasets or results.by_dataset()).items():
         rivals = _rivals(cells, metric)
         if not rivals:
-            found.append(Verdict(name, "", (f"No cell has a score for {metric} yet.",)))
+            found.append(DatasetVerdict(name, "", (f"No cell has a score for {metric} yet.",)))
             continue
         duel = _duel(rivals, comparisons, metric)
         best = duel.best if duel else rivals[0]
         sentences = [_first(best, duel, metric), *([_second(duel)] if duel else []), _third(best, duel, rivals, metric)]
-        found.append(Verdict(name, best.name, tuple(sentences)))
+        found.append(DatasetVerdict(name, best.name, tuple(sentences)))
     return found
 
 

@@ -20,7 +20,7 @@ from ragvlc.estimate.stand_ins import stand_in
 from ragvlc.pipeline import Pipeline
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.schedule import schedule
-from ragvlc.sweep.scoring import Asked
+from ragvlc.sweep.scoring import QuestionSet
 
 __all__ = ["CellFigures", "DryRun", "Owed", "Record"]
 
@@ -104,7 +104,7 @@ class DryRun:
     records: list[Record] = field(default_factory=list)
     stand_ins: list[str] = field(default_factory=list)
 
-    def go(self, owed: Sequence[Owed], asked: Mapping[str, Asked]) -> None:
+    def go(self, owed: Sequence[Owed], asked: Mapping[str, QuestionSet]) -> None:
         """Asks every question drawn."""
         pipelines = {one.cell.key: self._replaced(one.cell.pipeline) for one in owed}
         cells = {one.cell.key: one.cell for one in owed}
@@ -140,7 +140,7 @@ class DryRun:
         return changed
 
     def _asked(
-        self, cell: Cell, pipeline: Pipeline, example: Example, asked: Asked, shares: Mapping[Place, float]
+        self, cell: Cell, pipeline: Pipeline, example: Example, asked: QuestionSet, shares: Mapping[Place, float]
     ) -> Record:
         routes = frozenset(route.kind for route in pipeline.routes.values())
         problem, embedded, counts = "", dict[str, int](), list[float]()

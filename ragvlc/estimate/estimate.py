@@ -26,7 +26,7 @@ from ragvlc.estimate.sampling import draw
 from ragvlc.pipeline import Pipeline
 from ragvlc.results.store import CellStore, SweepStore
 from ragvlc.sweep.plan import Cell, plan
-from ragvlc.sweep.scoring import Asked
+from ragvlc.sweep.scoring import QuestionSet
 from ragvlc.sweep.spec import Sweep
 
 __all__ = ["SAMPLE", "Options", "Worked", "estimate", "estimate_pipeline", "worked"]
@@ -75,7 +75,7 @@ def worked(sweep: Sweep, runs: str | Path = "runs", options: Options = Options()
     """Returns the estimate with what it was made of."""
     cells = plan(sweep)
     datasets = {cell.dataset.key: cell.dataset for cell in cells}
-    asked = {key: Asked(dataset.load(), sweep.metrics) for key, dataset in datasets.items()}
+    asked = {key: QuestionSet(dataset.load(), sweep.metrics) for key, dataset in datasets.items()}
     store = SweepStore(Path(runs) / sweep.name)
     owing = {cell.key: _owed(cell, asked[cell.dataset.key], store.cell(cell.key), options) for cell in cells}
     owed = [Owed(cell, draw(owing[cell.key], asked[cell.dataset.key].group, options.sample)) for cell in cells]
@@ -109,7 +109,7 @@ def estimate_pipeline(
     dataset = MadeUp(context=context, questions=questions)
     dataset.write(tokenizer)
     cell = Cell(content_key([pipeline.key, dataset.key])[:16], name, name, pipeline, dataset, {}, 0, 0, (name,))
-    asked = {dataset.key: Asked(dataset.load(), ())}
+    asked = {dataset.key: QuestionSet(dataset.load(), ())}
     owed = [Owed(cell, draw(asked[dataset.key].examples, asked[dataset.key].group, options.sample))]
     return Worked(name, owed, asked, bench, 0).estimate
 
@@ -142,7 +142,7 @@ class MadeUp(Dataset):
         )
 
 
-def _owed(cell: Cell, asked: Asked, store: CellStore, options: Options) -> list[Example]:
+def _owed(cell: Cell, asked: QuestionSet, store: CellStore, options: Options) -> list[Example]:
     """Returns the questions that the cell still owes."""
     if options.everything:
         return list(asked.examples)
@@ -197,7 +197,7 @@ class Worked:
 
     name: str
     owed: Sequence[Owed]
-    asked: Mapping[str, Asked]
+    asked: Mapping[str, QuestionSet]
     bench: _Bench
     answered: int
     _run: DryRun = field(init=False)

@@ -49,7 +49,7 @@ def example_facts(example: Example) -> dict[str, Any]:
 
 
 def stored_row_key(facts: Mapping[str, Any], *, control: bool) -> str:
-    """Returns `Asked.row_key` from the stored facts of an example."""
+    """Returns `QuestionSet.row_key` from the stored facts of an example."""
     return content_key([facts["key"], facts["gold_key"]]) if control else str(facts["key"])
 
 

@@ -22,7 +22,7 @@ from ragvlc.pool import EnginePool
 from ragvlc.results.store import CellStore, SweepStore
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.schedule import schedule
-from ragvlc.sweep.scoring import Asked, score, scored
+from ragvlc.sweep.scoring import QuestionSet, score, scored
 from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.tracking import Finish, Tracking, cell_record, cell_summary, write_plan
 
@@ -62,7 +62,7 @@ class Outcome:
 
     Attributes:
         folder: of its results.
-        status: by cell key: `complete`, `stopped` (too many failures), or `owing` (transient failures: run again).
+        status: by cell key: `complete`, `stopped` (too many failures), or `pending` (transient failures: run again).
         counts: of requests, computations and cache hits on disk, over all workers.
         untracked: why nothing was sent to the tracker, or None.
     """
@@ -152,7 +152,7 @@ def _rows(workers: Workers, jobs: Sequence[Job], books: Mapping[str, _Book]) -> 
 class _Owing:
     """A cell with its pending questions: none if its summary was made from the same questions and metrics."""
 
-    def __init__(self, cell: Cell, asked: Asked, store: CellStore, retry_failed: bool) -> None:
+    def __init__(self, cell: Cell, asked: QuestionSet, store: CellStore, retry_failed: bool) -> None:
         self.cell = cell
         self.store = store
         self.asked = asked
@@ -231,8 +231,8 @@ class _Book:
         if one.done:
             return
         labels = {metric.label for metric in one.asked.metrics}
-        owing = any(_is_pending(row, labels) for row in self.rows.values())
-        self.status = "stopped" if self.full else "owing" if owing else "complete"
+        pending = any(_is_pending(row, labels) for row in self.rows.values())
+        self.status = "stopped" if self.full else "pending" if pending else "complete"
         self.summary = cell_summary(one.cell, self.status, self.rows, one.asked)
         if self.status == "complete":
             one.store.write_summary(self.summary)

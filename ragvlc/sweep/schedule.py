@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from ragvlc.core.data import Example
 from ragvlc.core.work import Job
 from ragvlc.sweep.plan import Cell
-from ragvlc.sweep.scoring import Asked
+from ragvlc.sweep.scoring import QuestionSet
 
 __all__ = ["schedule"]
 
 
-def schedule(pending: Sequence[tuple[Cell, Sequence[Example]]], asked: Mapping[str, Asked]) -> list[Job]:
+def schedule(pending: Sequence[tuple[Cell, Sequence[Example]]], asked: Mapping[str, QuestionSet]) -> list[Job]:
     """Returns the jobs of all cells in an order that reuses models, indexes and prefix caches.
 
     Cells with the same models form a stage: models that no later stage needs can be closed at its end. Within a stage

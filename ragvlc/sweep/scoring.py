@@ -13,10 +13,10 @@ from ragvlc.core.run import Engines
 from ragvlc.results.store import CellStore
 from ragvlc.results.summary import example_facts, stored_row_key
 
-__all__ = ["Asked", "current_rows", "score", "scored"]
+__all__ = ["QuestionSet", "current_rows", "score", "scored"]
 
 
-class Asked:
+class QuestionSet:
     """The questions of one data set with the metrics; their keys are computed once for all cells.
 
     Attributes:
@@ -60,7 +60,7 @@ def failed_scores(example: Example, metrics: Sequence[Metric]) -> dict[str, floa
     return {metric.label: metric.worst if metric.applies(example) else None for metric in metrics}
 
 
-def score(row: Prediction, example: Example, asked: Asked, engines: Engines) -> Prediction:
+def score(row: Prediction, example: Example, asked: QuestionSet, engines: Engines) -> Prediction:
     """Returns the row with its scores; if a metric raises, the row becomes a failure, to be scored again later.
 
     A missing score is left out of `scored_by`, so that it is tried again.
@@ -101,7 +101,7 @@ def _finite(score: float | None) -> float | None:
     return float(score)
 
 
-def current_rows(rows: Mapping[str, Prediction], asked: Asked, *, control: bool) -> dict[str, Prediction]:
+def current_rows(rows: Mapping[str, Prediction], asked: QuestionSet, *, control: bool) -> dict[str, Prediction]:
     """Returns the rows of the current questions, in their order."""
     return {
         example.id: row
@@ -110,7 +110,7 @@ def current_rows(rows: Mapping[str, Prediction], asked: Asked, *, control: bool)
     }
 
 
-def scored(store: CellStore, asked: Asked, engines: Engines, *, control: bool) -> dict[str, Prediction]:
+def scored(store: CellStore, asked: QuestionSet, engines: Engines, *, control: bool) -> dict[str, Prediction]:
     """Returns the stored rows of these questions, scored by these metrics; rows that changed are appended."""
     found = current_rows(store.load(), asked, control=control)
     for example in asked.examples:

@@ -198,7 +198,7 @@ def _file(given: str, base: Base) -> str:
 
 
 def _is_axis(cls: type[Component], axes: object, place: str) -> bool:
-    """Returns whether a setting becomes an axis of one value: it is none of the sweep itself or of its own parts."""
+    """Returns whether a setting becomes an axis of one value, that is, is not of the sweep or its own parts."""
     first, _, rest = place.partition(".")
     if isinstance(axes, Mapping) and place in axes:
         return True

@@ -17,7 +17,7 @@ from ragvlc.pool import EnginePool
 from ragvlc.results.store import SweepStore
 from ragvlc.results.summary import metric_values, summarise
 from ragvlc.sweep.plan import Cell, plan
-from ragvlc.sweep.scoring import Asked, current_rows, scored
+from ragvlc.sweep.scoring import QuestionSet, current_rows, scored
 from ragvlc.sweep.spec import Sweep
 
 __all__ = ["Finish", "Tracking", "cell_record", "cell_summary", "rescore", "send", "write_plan"]
@@ -75,13 +75,13 @@ def send(sweep: Sweep, runs: Path, *, finish: Finish | None = None) -> str | Non
     return problem
 
 
-def _asked(sweep: Sweep, cells: Sequence[Cell]) -> dict[str, Asked]:
+def _asked(sweep: Sweep, cells: Sequence[Cell]) -> dict[str, QuestionSet]:
     """Loads each data set once; returns the questions by data set key."""
     datasets = {cell.dataset.key: cell.dataset for cell in cells}
-    return {key: Asked(dataset.load(), sweep.metrics) for key, dataset in datasets.items()}
+    return {key: QuestionSet(dataset.load(), sweep.metrics) for key, dataset in datasets.items()}
 
 
-def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[str, Asked]:
+def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[str, QuestionSet]:
     """Loads each data set once and writes the sweep's plan; returns the questions by data set key."""
     asked = _asked(sweep, cells)
     files = {key: store.write_examples(key, own.facts) for key, own in asked.items()}
@@ -115,7 +115,7 @@ def _prices(cell: Cell) -> dict[str, Any]:
     return {role: model.price.spec() for role, model in models if model.price is not None}
 
 
-def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked: Asked) -> dict[str, Any]:
+def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked: QuestionSet) -> dict[str, Any]:
     """Returns a cell's summary, with the key of its questions and metrics."""
     labels = [metric.label for metric in asked.metrics]
     figures = summarise(asked.facts, rows, labels, prices=_prices(cell), skipped=asked.skipped, cold=cell.cold)
@@ -133,7 +133,7 @@ class Tracking:
     """
 
     def __init__(
-        self, sweep: Sweep, store: SweepStore, asked: Mapping[str, Asked], cells: Sequence[str] | None = None
+        self, sweep: Sweep, store: SweepStore, asked: Mapping[str, QuestionSet], cells: Sequence[str] | None = None
     ) -> None:
         self.problem: str | None = None
         self._sweep = sweep
@@ -187,7 +187,9 @@ class Tracking:
                     self._context.__exit__(type(error), error, error.__traceback__)
 
 
-def _sweep_record(sweep: Sweep, store: SweepStore, asked: Mapping[str, Asked], cells: Sequence[str]) -> SweepRecord:
+def _sweep_record(
+    sweep: Sweep, store: SweepStore, asked: Mapping[str, QuestionSet], cells: Sequence[str]
+) -> SweepRecord:
     return SweepRecord(
         name=sweep.name,
         folder=store.folder,
@@ -206,7 +208,7 @@ def cell_record(
     cell: Cell,
     summary: Mapping[str, Any],
     folder: Path,
-    asked: Asked,
+    asked: QuestionSet,
     rows: Mapping[str, Prediction],
 ) -> CellRecord:
     """Returns the record of a cell for a tracker."""

@@ -269,7 +269,7 @@ def test_other_failures_stay_until_they_are_asked_for(data: Path, runs: Path) ->
 def test_passing_failures_are_owed_on_the_next_run(data: Path, runs: Path) -> None:
     sweep = sweep_over(data, pipelines={"full": FULL}, max_failures=0.5)
     outcome, _ = ran(sweep, runs, failing_on(1, 2, transient=True))
-    assert set(outcome.status.values()) == {"owing"}
+    assert set(outcome.status.values()) == {"pending"}
     assert not outcome.complete
     assert not cell_of(outcome, "full").complete
     outcome, engine = ran(sweep, runs)
