@@ -321,8 +321,8 @@ def _with_fixed_arms(router: Arm, fixed: Sequence[Arm]) -> Arm:
         rivals = by_route.get(route, [])
         if rivals:
             named[route] = max(rivals, key=lambda arm: _alike(router, arm, route)).name
-    behind = {name: named.get(one.taken) or places.get(one.place) for name, one in router.outcomes.items()}
-    sent = {name: arm for name, arm in behind.items() if arm is not None}
+    chosen = {name: named.get(one.taken) or places.get(one.place) for name, one in router.outcomes.items()}
+    sent = {name: arm for name, arm in chosen.items() if arm is not None}
     favoured = {named.get(one.favours, "") for one in router.outcomes.values() if one.score is not None}
     favours = favoured.pop() if len(favoured) == 1 else ""
     return Arm(router.name, router.outcomes, "", sent, favours, router.index_seconds, router.prices)

@@ -222,20 +222,20 @@ def _points(
         one.name: {name: one.outcomes[name].prompt_tokens + one.outcomes[name].completion_tokens for name in names}
         for one in (group.cheap, group.dear)
     }
-    kept = sum(spent[group.cheap.name].values())
+    used = sum(spent[group.cheap.name].values())
     quality = sum(group.cheap.outcomes[name].quality or 0.0 for name in names)
-    shares, qualities, tokens, sent = [0.0], [quality / len(names)], [kept / len(names)], 0
+    shares, qualities, tokens, sent = [0.0], [quality / len(names)], [used / len(names)], 0
     levels: dict[float, list[str]] = {}
     for name in names:
         levels.setdefault(order[name], []).append(name)
     for level in sorted(levels, reverse=True):
         for name in levels[level]:
             quality += (group.dear.outcomes[name].quality or 0.0) - (group.cheap.outcomes[name].quality or 0.0)
-            kept += spent[group.dear.name][name] - (0.0 if both else spent[group.cheap.name][name])
+            used += spent[group.dear.name][name] - (0.0 if both else spent[group.cheap.name][name])
         sent += len(levels[level])
         shares.append(sent / len(names))
         qualities.append(quality / len(names))
-        tokens.append(kept / len(names))
+        tokens.append(used / len(names))
     return tuple(shares), tuple(qualities), tuple(tokens)
 
 

@@ -270,11 +270,11 @@ def _labels(cells: Sequence[CellResult]) -> list[str]:
     labels = []
     for cell, settings in zip(cells, own, strict=True):
         pipeline = str(cell.facts["pipeline"])
-        told = {path: value for path, value in settings.items() if len(seen[pipeline, path]) > 1}
-        lasts = [path.rpartition(".")[2] for path in told]
+        varying = {path: value for path, value in settings.items() if len(seen[pipeline, path]) > 1}
+        lasts = [path.rpartition(".")[2] for path in varying]
         words = [
             f"{last if lasts.count(last) == 1 else path}={value}"
-            for last, (path, value) in zip(lasts, told.items(), strict=True)
+            for last, (path, value) in zip(lasts, varying.items(), strict=True)
         ]
         labels.append(" ".join([pipeline, *words]))
     return labels

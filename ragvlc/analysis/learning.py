@@ -188,13 +188,13 @@ def learned(
         ConfigError: if there are too few questions.
     """
     known = {example.id: example for example in examples}
-    standing = [pair for pair in pairs.pairs if pair.id in known and known[pair.id].key == pair.key]
+    unchanged = [pair for pair in pairs.pairs if pair.id in known and known[pair.id].key == pair.key]
     weight, rows = pairs.charge.weight, []
-    for place, pair in enumerate(standing, start=1):
+    for place, pair in enumerate(unchanged, start=1):
         values = {route: pair.quality[route] - weight * pair.cost[route] for route in pairs.routes}
         rows.append(Row(extractor.features(known[pair.id]), pair.group, values))
         if seen is not None:
-            seen(place, len(standing))
+            seen(place, len(unchanged))
     if not rows:
         raise ConfigError("every question has changed since it was answered. Run the experiment again.")
     return fit(

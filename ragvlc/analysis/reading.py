@@ -133,10 +133,10 @@ def _costs(answers: Iterable[Answer]) -> tuple[float | None, float, float] | Non
     known = [answer for answer in answers if answer.usage.calls]
     if not known:
         return None
-    told = [telemetry(answer) for answer in known]
-    pairs = [one.pairs / 1e6 for one in told if one.pairs is not None]
+    counts = [telemetry(answer) for answer in known]
+    pairs = [one.pairs / 1e6 for one in counts if one.pairs is not None]
     seconds = fmean(answer.timing.engine_seconds for answer in known)
-    return fmean(pairs) if len(pairs) == len(told) else None, fmean(one.calls for one in told), seconds
+    return fmean(pairs) if len(pairs) == len(counts) else None, fmean(one.calls for one in counts), seconds
 
 
 def _entries(curve: CostCurve, shortest: float, longest: float) -> tuple[Entry, ...]:

@@ -76,7 +76,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     if device:
         from ragvlc.estimate.devices import device_named
 
-        device_named(device)  # a misspelt one is told at once
+        device_named(device)  # reports a misspelt one at once
     foretold: list[Forecast] = []
     unknown = ""
     if _is_pipeline(target, asked=context is not None or questions is not None):
@@ -99,9 +99,9 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
 
 
 def _print_json(found: Estimate, foretold: Sequence[Forecast], unknown: str) -> None:
-    told = found.to_json() | ({"speculation": [one.to_json() for one in foretold]} if foretold else {})
-    told["notes"] += [unknown] if unknown else []
-    out().print(json.dumps(told, indent=1, ensure_ascii=False), soft_wrap=True)
+    values = found.to_json() | ({"speculation": [one.to_json() for one in foretold]} if foretold else {})
+    values["notes"] += [unknown] if unknown else []
+    out().print(json.dumps(values, indent=1, ensure_ascii=False), soft_wrap=True)
 
 
 def _print_all(found: Estimate, foretold: Sequence[Forecast], unknown: str) -> None:

@@ -136,14 +136,14 @@ def _sizes(chunks: Iterable[Chunk], count: Callable[[str], int]) -> tuple[list[i
 def _packed(items: Sequence[ItemT], alone: Sequence[int], added: Sequence[int], limit: int) -> list[list[ItemT]]:
     """Groups neighbouring items while they fit: the first counts with its own size, others with what they add."""
     found: list[list[ItemT]] = []
-    room = 0
+    free = 0
     for place, item in enumerate(items):
-        if found and added[place] <= room:
+        if found and added[place] <= free:
             found[-1].append(item)
-            room -= added[place]
+            free -= added[place]
         else:
             found.append([item])
-            room = limit - alone[place]
+            free = limit - alone[place]
     return found
 
 

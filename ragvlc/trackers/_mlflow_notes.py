@@ -124,8 +124,8 @@ def note_tags(text: str, tags: Mapping[str, str], *, earlier: str | None = None)
         tags: present tags of the run.
         earlier: a note that ragvlc wrote although no tag says so.
     """
-    text, standing = tag_text(text), tags.get(NOTE_TAG)
-    ours = standing in (None, "", earlier) or content_key(standing)[:16] == tags.get(OURS_TAG)
+    text, present = tag_text(text), tags.get(NOTE_TAG)
+    ours = present in (None, "", earlier) or content_key(present)[:16] == tags.get(OURS_TAG)
     return {NOTE_TAG: text, OURS_TAG: content_key(text)[:16]} if ours and text else {}
 
 
