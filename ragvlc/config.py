@@ -1,4 +1,4 @@
-"""YAML in, parts out: every error of a file at once, each with file, dotted path, known choices and nearest guess."""
+"""Builds parts from YAML and reports every error of a file with dotted path, known choices and nearest guess."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ComponentT = TypeVar("ComponentT", bound=Component)
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses a key given twice, which plain YAML loading silently overrides."""
+    """A loader that refuses duplicate keys, which YAML otherwise overrides silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
@@ -29,7 +29,7 @@ class _StrictLoader(yaml.SafeLoader):
             if not isinstance(key, Hashable):
                 raise yaml.constructor.ConstructorError(None, None, f"{key} cannot be a name", key_node.start_mark)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"'{key}' stands twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"'{key}' is given twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -44,7 +44,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse_yaml(text: str, source: str) -> dict[str, Any]:
-    """Returns the mapping in a YAML text; `source` names it in errors."""
+    """Returns the mapping in a YAML text; `source` is its name in errors."""
     try:
         data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
@@ -65,7 +65,7 @@ def to_yaml(value: Mapping[str, Any]) -> str:
 
 
 def shipped_folder(family: str) -> Path:
-    """Returns the folder of the shipped `pipelines` or `experiments`: beside the package, or inside the wheel."""
+    """Returns the folder of the shipped `pipelines` or `experiments`, next to the package or inside the wheel."""
     package = Path(__file__).parent
     beside = package.parent / family
     return beside if (package.parent / "pyproject.toml").exists() and beside.is_dir() else package / "_shipped" / family
@@ -78,7 +78,7 @@ def shipped(family: str) -> dict[str, Path]:
 
 
 def find_file(name: str, family: str, folder: Path | None = None) -> Path:
-    """Returns the YAML file that `name` means: a path (relative to `folder`), or the name of a shipped file."""
+    """Returns the YAML file called `name`: a path (relative to `folder`), or a shipped file."""
     path = Path(name).expanduser()
     for candidate in ((folder / path) if folder else path, path):
         if candidate.is_file():
@@ -105,7 +105,7 @@ def build(
         data: its fields.
         source: the file's name for errors.
         folder: what relative paths in `data` are relative to.
-        bases: what those of some settings by dotted path (axes, `by_model`) are relative to instead.
+        bases: what paths in some settings, by dotted path (axes, `by_model`), are relative to instead.
     """
     try:
         return cls.model_validate(dict(data), context={"folder": folder, "bases": bases or {}} if folder else None)
@@ -142,7 +142,7 @@ def override(cls: type[Component], data: dict[str, Any], values: Mapping[str, ob
 
 
 def problems(error: ValidationError, cls: type[Component], source: str, prefix: str = "") -> list[str]:
-    """Returns one sentence for each problem, those of nested parts and files included."""
+    """Returns one sentence for each problem, including those of nested parts and files."""
     found: list[str] = []
     for one in error.errors():
         context: Mapping[str, Any] = one.get("ctx") or {}

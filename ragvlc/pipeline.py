@@ -1,4 +1,4 @@
-"""A complete system that answers questions: models by role, routes by name, and a router that chooses."""
+"""Pipelines: models by role, routes by name, and a router that chooses the route of a question."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _POOLS = threading.Lock()
 
 
 class Pipeline(Component):
-    """How a question is answered. One value for everything: sweeps live in experiments.
+    """A complete system that answers questions, with one value for each setting; sweeps are in experiments.
 
     Attributes:
-        description: a sentence for people.
+        description: one sentence.
         generators: language models by role.
         embedders: embedding models by role.
         routes: ways of answering, by name.
-        router: chooses the route; not needed when there is one.
+        router: chooses the route; not needed for a single route.
     """
 
     description: Annotated[str, Execution] = ""
@@ -50,7 +50,7 @@ class Pipeline(Component):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        """Every role and route that is named exists, and offers what is needed of it."""
+        """Checks that every named role and route exists and offers what is needed of it."""
         tables: dict[str, Mapping[str, Generator | Embedder]]
         tables = {"generators": self.generators, "embedders": self.embedders}
         wrong: list[str] = []
@@ -88,7 +88,7 @@ class Pipeline(Component):
 
     @property
     def controls(self) -> frozenset[str]:
-        """Names of routes that read gold."""
+        """Names of the routes that read gold."""
         return frozenset(name for name, route in self.routes.items() if route.uses_gold)
 
     def answer(
@@ -96,7 +96,7 @@ class Pipeline(Component):
     ) -> Answer:
         """Returns the answer to a question over documents.
 
-        Models open on first use and stay open until `close`; a pool given is used instead and left open.
+        Models open on first use and stay open until `close`; a given pool is used instead and left open.
         """
         asked = Query("question", query) if isinstance(query, str) else query
         return self.answer_example(Example(asked, tuple(documents)), seed=seed, pool=pool)
@@ -104,9 +104,9 @@ class Pipeline(Component):
     def answer_example(
         self, example: Example, *, seed: int = 0, pool: EnginePool | None = None, cold: bool = False
     ) -> Answer:
-        """Returns the answer to an example of a data set; only controls can see its gold.
+        """Returns the answer to an example of a data set; only controls see its gold.
 
-        `cold` ranks and generates anew, whatever stands in memory or on disk: for measurements of time.
+        `cold` ranks and generates anew, without cached results, to measure time.
         """
         run = LiveRun(self._models, pool or self.own_pool(), example, seed=seed, cold=cold)
         return self.answer_in(run, example)
@@ -134,7 +134,7 @@ class Pipeline(Component):
         return Models(self.generators, self.embedders)
 
     def __getstate__(self) -> dict[Any, Any]:
-        """What travels to another process: the settings, not opened models, nor keys by places in memory."""
+        """Returns the state to pickle: the settings, without opened models and cached keys."""
         state = super().__getstate__()
         own = {name: value for name, value in state["__dict__"].items() if name != "_models"}
         return {**state, "__dict__": own, "__pydantic_private__": {"_pool": None}}
@@ -151,8 +151,8 @@ class Pipeline(Component):
         self.close()
 
     def own_pool(self) -> EnginePool:
-        """Returns the pool of opened models that `answer` uses where none is given; `close` closes it."""
-        with _POOLS:  # two threads that ask first must not open every model twice
+        """Returns the pool of opened models that `answer` uses by default; `close` closes it."""
+        with _POOLS:  # two concurrent first calls must not open every model twice
             if self._pool is None:
                 self._pool = EnginePool()
             return self._pool

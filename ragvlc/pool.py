@@ -1,6 +1,6 @@
-"""Opened models, held once each.
+"""The pool of opened models and shared computations.
 
-The pool is the only place that holds accelerator memory: sixty cells that name one model load it once.
+Only the pool holds accelerator memory: sixty cells with the same model load it once.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class EnginePool:
     """Opens each model once and closes all of them together.
 
     Args:
-        cache: what earlier runs left on disk; by default that of this user.
-        reuse: whether rankings, greedy answers and the like are taken from there and left there; what indexes are made
-            of is in any case.
+        cache: results of earlier runs on disk; by default those of this user.
+        reuse: whether rankings, greedy answers and the like are read from it and written to it; data of indexes always
+            are.
 
     Attributes:
         once: shared computations of everything that works with this pool.
-        cache: where indexes are kept.
+        cache: that stores the indexes.
         reuse: as given.
-        building: held by whoever builds arrays, so that waiting for the embedder is no cost of an index.
+        building: lock held while arrays are built, so that waiting for the embedder is not charged to an index.
     """
 
     def __init__(self, cache: Cache | None = None, *, reuse: bool = True) -> None:
@@ -58,7 +58,7 @@ class EnginePool:
         return self.opened(embedder, lambda: _whole(embedder, "open", embedder.open(), VectorEngine))
 
     def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
-        """Returns what `open_it` returns, opened once for equal parts; its `close` is called in the end."""
+        """Returns what `open_it` returns, opened once for equal parts and closed with the pool."""
         with self._lock:
             if part.key not in self._engines:
                 self._engines[part.key] = _whole(part, "open", open_it(), Closable)
@@ -72,7 +72,7 @@ class EnginePool:
             return self._tokenizers[generator.key]
 
     def close(self, only: Container[str] | None = None) -> None:
-        """Closes the opened models whose parts have these keys, or all; whoever asks for one again opens it again."""
+        """Closes the opened models of the parts with these keys, or all; they are opened again on the next use."""
         with self._lock:
             closed = [key for key in self._engines if only is None or key in only]
             engines: list[Closable] = [self._engines.pop(key) for key in closed]

@@ -1,4 +1,4 @@
-"""Progress of a sweep on a terminal, with time left; a line a cell where there is no terminal."""
+"""Progress of a sweep on a terminal, with the time left; without a terminal, one line for each cell."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """Watches a sweep. Writes to standard error, so that standard output holds results only."""
+    """A progress bar on standard error; standard output has results only."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -48,21 +48,21 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         self._bars.stop()
 
-    def planned(self, cells: Sequence[Cell], owed: int, total: int) -> None:
-        """Shows how much is left."""
-        if total > owed:
+    def planned(self, cells: Sequence[Cell], pending: int, total: int) -> None:
+        """Shows the number of pending answers."""
+        if total > pending:
             number = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
-            self._say(f"{number}: {total - owed} of {total} answers are there already")
-        self._all = self._bars.add_task("starting", total=owed)
+            self._say(f"{number}: {total - pending} of {total} answers are stored already")
+        self._all = self._bars.add_task("starting", total=pending)
 
     def row(self, cell: Cell, prediction: Prediction) -> None:
-        """Moves the bar, and shows whose answer came in."""
+        """Advances the bar, and shows the cell of the answer."""
         self._failed += prediction.failure is not None
         if self._all is not None:
             self._bars.update(self._all, advance=1, description=cell.name)
 
     def done(self, cell: Cell, status: str, summary: Mapping[str, Any]) -> None:
-        """Says how the cell ended, with its first metric."""
+        """Prints the status of the cell and its first metric."""
         label, figures = next(iter(summary["metrics"].items()))
         mean = "-" if figures["mean"] is None else f"{figures['mean']:.3f}"
         failed = f", {summary['failed']} failed" if summary["failed"] else ""

@@ -1,4 +1,4 @@
-"""The models of a pipeline by role, and the keys of parts that name roles."""
+"""The models of a pipeline by role, and the keys of parts that refer to roles."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Models:
     _keys: dict[tuple[int, str], tuple[str, Component]] = field(default_factory=dict, repr=False, compare=False)
 
     def key_of(self, part: Component, *, leaving_out: str = "") -> str:
-        """Hash of a part together with the models behind the roles it names; one field may be left out."""
+        """Returns the hash of a part and the models of its roles, without the field `leaving_out`."""
         place = id(part), leaving_out
         if place not in self._keys:
-            self._keys[place] = self._key_of(part, leaving_out), part  # the part too: its id must stay its own
+            self._keys[place] = self._key_of(part, leaving_out), part  # the part too, so that its id is not reused
         return self._keys[place][0]
 
     def _key_of(self, part: Component, leaving_out: str) -> str:

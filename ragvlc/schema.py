@@ -27,18 +27,18 @@ __all__ = ["PARTS", "explanations", "kinds_table", "schemas", "text_of"]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PARTS = "parts.json"
 HERE = "#/$defs/"
-OUTSIDE = {"description": "A class of your own, module:Class.", "type": "string", "pattern": r"^[\w.]+:\w+$"}
+OUTSIDE = {"description": "A custom class, module:Class.", "type": "string", "pattern": r"^[\w.]+:\w+$"}
 COLUMNS = 120
-"""Of a line in the files, give or take the braces that close it."""
+"""Width of a line in the files, except for closing braces."""
 TABLES = ("$defs", "properties")
-"""Of definitions and of settings by name: each begins a line in the files."""
+"""Tables of definitions or settings by name: each entry starts a line in the files."""
 
 _Schema = dict[str, Any]
 _Models = Mapping[type[Component], _Schema]
 
 
 def schemas() -> dict[str, _Schema]:
-    """Returns the JSON Schemas by file name: the parts, and a schema for each sort of YAML file that refers to them."""
+    """Returns the JSON Schemas by file name: the shared parts, and one for each type of YAML file."""
     kinds = [(name, cls, kind) for name, cls in FAMILIES.items() for kind in known_kinds(name)]
     classes = {f"{name}.{kind}": find_kind(cls, kind) for name, cls, kind in kinds}
     models, inner = _models([*_with_ancestors(classes.values()), Pipeline, Sweep, Replay])
@@ -60,7 +60,7 @@ def schemas() -> dict[str, _Schema]:
 
 
 def text_of(schema: _Schema) -> str:
-    """Returns a schema as the text of its file: each setting on a line of its own, or several if it is long."""
+    """Returns the file text of a schema: one line for each setting, or several if it is long."""
     return _written(schema, 0, 0) + "\n"
 
 
@@ -71,7 +71,7 @@ def kinds_table() -> str:
 
 
 def explanations(part: type[Any]) -> dict[str, str]:
-    """Returns what the docstrings of a part and its ancestors say of each setting."""
+    """Returns the explanation of each setting from the docstrings of a part and its ancestors."""
     found: dict[str, str] = {}
     for ancestor in reversed(part.__mro__):
         text = inspect.cleandoc(ancestor.__doc__ or "") if issubclass(ancestor, Component) else ""
@@ -82,7 +82,7 @@ def explanations(part: type[Any]) -> dict[str, str]:
 
 
 class _Explained(GenerateJsonSchema):
-    """Takes a setting's explanation from docstrings, in place of a title made of its name."""
+    """Describes settings by their docstrings instead of titles made from their names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 - pydantic's
         return False
@@ -109,14 +109,14 @@ class _Explained(GenerateJsonSchema):
 
 
 def _with_ancestors(classes: Iterable[type[Component]]) -> list[type[Component]]:
-    """Returns the classes, and after them those that they inherit settings from, each once."""
+    """Returns the classes, followed by those that they inherit settings from, without repeats."""
     found = list(dict.fromkeys(classes))
     lines = [ancestor for cls in found for ancestor in cls.__mro__ if issubclass(ancestor, Component)]
     return list(dict.fromkeys([*found, *(ancestor for ancestor in lines if ancestor.model_fields)]))
 
 
 def _models(classes: Iterable[type[Component]]) -> tuple[_Models, dict[str, _Schema]]:
-    """Returns the schemas of the classes, and of all models within them by the names that references have."""
+    """Returns the schemas of the classes, and of all models in them by the names in references."""
     # Pydantic takes a family for any of its kinds; a subclass shows the settings that it declares.
     asked = {
         cls: type(cls.__name__, (cls,), {"__module__": cls.__module__}) if cls.__dict__.get("family") else cls
@@ -153,7 +153,7 @@ def _parts(classes: Mapping[str, type[Component]], models: _Models) -> dict[str,
 
 
 def _union(family: str, kinds: list[str], bare: list[str]) -> _Schema:
-    """Returns what a part of this family may be: a kind without required settings by its name, or a mapping."""
+    """Returns the schema of a family: the name of a kind without required settings, or a mapping."""
     outside = {"$ref": f"{HERE}Outside"}
     mapping: _Schema = {
         "type": "object",
@@ -168,7 +168,7 @@ def _union(family: str, kinds: list[str], bare: list[str]) -> _Schema:
 
 
 def _setting(part: type[Component], name: str, models: _Models, names: Mapping[type[Component], str]) -> _Schema:
-    """Returns the schema of a setting: of an inherited one, a reference and what the part says otherwise."""
+    """Returns the schema of a setting; for an inherited one, a reference and what the part changes."""
     own: _Schema = models[part]["properties"][name]
     ancestor = next((cls for cls in part.__mro__[1:] if cls in models and name in models[cls]["properties"]), None)
     if ancestor is None:
@@ -183,12 +183,12 @@ def _setting(part: type[Component], name: str, models: _Models, names: Mapping[t
 
 
 def _without_name(schema: _Schema) -> _Schema:
-    """Returns a schema whose name need not be given: it is the file's by default."""
+    """Returns a schema with an optional name, which defaults to the file's."""
     return {**schema, "required": [name for name in schema["required"] if name != "name"]}
 
 
 def _experiment(schema: _Schema) -> _Schema:
-    """Returns the schema of a sweep's file: pipelines may be given by their names or files too."""
+    """Returns the schema of a sweep's file, in which pipelines may be names or files too."""
     given: _Schema = schema["properties"]["pipelines"]
     named = {"type": "string", "description": "A shipped pipeline's name, or a path relative to this file."}
     pipelines = {
@@ -206,7 +206,7 @@ def _experiment(schema: _Schema) -> _Schema:
 
 
 def _reached(value: _Schema, inner: Mapping[str, _Schema]) -> dict[str, _Schema]:
-    """Returns the definitions that a schema refers to, and those that they refer to."""
+    """Returns the definitions that a schema refers to, directly or through others."""
     found: dict[str, _Schema] = {}
     wanted = _references(value)
     while new := {name: inner[name] for name in sorted(wanted) if name in inner and name not in found}:
@@ -220,7 +220,7 @@ def _references(value: object) -> set[str]:
 
 
 def _linked(value: Any, elsewhere: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
-    """Returns the value with references in place of family marks, and to other files what is defined there."""
+    """Returns the value with references for family marks, and references to the other file for shared definitions."""
     if isinstance(value, list):
         return [_linked(item, elsewhere) for item in value]
     if not isinstance(value, dict):
@@ -236,7 +236,7 @@ def _linked(value: Any, elsewhere: Mapping[str, str]) -> Any:  # noqa: ANN401 - 
 
 
 def _written(value: Any, indent: int, column: int, *, table: bool = False) -> str:  # noqa: ANN401 - JSON
-    """Returns the value as JSON that begins at `column`; strings are never divided, so that a line may be longer.
+    """Returns the value as JSON that starts at `column`; strings are never divided, so lines may be longer.
 
     The items of a list or a table have a line each; those of another object share lines.
     """

@@ -60,10 +60,10 @@ def test_run_prints_the_report_on_out_and_progress_on_err(ragvlc: Cli) -> None:
     assert re.search(r"^rag size=24: complete, contains 0\.\d+$", said.err, re.MULTILINE)
     assert Results.load("runs/sweep").cells[0].complete
     again = ragvlc("run", "sweep.yaml")
-    assert "3 cells: 27 of 27 answers are there already" in again.err
-    assert "found again" not in again.out
+    assert "3 cells: 27 of 27 answers are stored already" in again.err
+    assert "cache hits" not in again.out
     report = ragvlc("report", "sweep.yaml")
-    assert report.out == said.out[: said.out.index("Asked for")]
+    assert report.out == said.out[: said.out.index("Requested in this run")]
     assert (report.code, report.err) == (0, "")
 
 
@@ -183,7 +183,7 @@ def test_a_tracker_that_is_away_costs_no_result_but_is_told(ragvlc: Cli, monkeyp
     write("away_tracker.py", f"from ragvlc.core.families import Tracker\n{code}")
     said = ragvlc("run", write("sweep.yaml", SWEEP | {"tracker": "away_tracker:Away"}))
     assert said.code == 0
-    assert "The tracker was not told (OSError: no server). Send it with: ragvlc track runs/sweep" in said.out
+    assert "Nothing was sent to the tracker (OSError: no server). Send it with: ragvlc track runs/sweep" in said.out
     sent = ragvlc("track", "runs/sweep")
     assert (sent.code, sent.out) == (1, "")
     assert "no server" in sent.err
@@ -328,13 +328,13 @@ def test_ctrl_c_is_status_130_and_loses_nothing(ragvlc: Cli, tmp_path: Path) -> 
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert out == ""
-    assert "interrupted; every finished answer is kept" in err
+    assert "interrupted; every finished answer is stored" in err
     assert "Traceback" not in err
     kept = len(Results.load("runs/sweep").cells[0].rows)
     assert 2 <= kept < 9
     said = ragvlc("run", "sweep.yaml")
     assert said.code == 0
-    assert f"1 cell: {kept} of 9 answers are there already" in said.err
+    assert f"1 cell: {kept} of 9 answers are stored already" in said.err
     assert len(Results.load("runs/sweep").cells[0].rows) == 9
 
 
@@ -379,7 +379,7 @@ BAD_SWEEPS: dict[str, tuple[Any, str]] = {
     "a list": ("[1, 2]", "needs a mapping of names to values"),
     "torn YAML": ("dataset: {kind: toy", "line 1"),
     "a tab": ("dataset:\n\tkind: toy", "line 2"),
-    "a name twice": ("dataset: toy\ndataset: toy", "'dataset' stands twice"),
+    "a name twice": ("dataset: toy\ndataset: toy", "'dataset' is given twice"),
     "a python tag": ("dataset: !!python/object/apply:os.system [echo]", "could not determine a constructor"),
     "an unknown field": (good(metricks=["contains"]), "Nearest: metrics."),
     "no data set": ({key: value for key, value in SWEEP.items() if key != "dataset"}, "dataset: is missing."),

@@ -32,7 +32,7 @@ def test_a_table_of_what_is_owed_then_nothing_is(ragvlc: Cli, tmp_path: Path) ->
     file = write(tmp_path, "toys", SWEEP)
     code, said, _ = ragvlc("estimate", file)
     assert code == 0
-    assert said.splitlines()[0].startswith("toys: what is still owed")
+    assert said.splitlines()[0].startswith("toys: pending questions")
     assert "total" in said
     assert "to compute" in said
     figures = json.loads(ragvlc("estimate", file, "--json")[1])
@@ -77,7 +77,7 @@ def test_a_pipeline_that_speculates_says_when_that_pays(ragvlc: Cli, tmp_path: P
     words = ("estimate", file, "--context", "3000", *SIZES, "--acceptance", "0.75")
     code, said, _ = ragvlc(*words)
     assert code == 0
-    assert "route 'rag' (llama-3.1-8b from llama-3.2-1b), behind 3,000 tokens" in said
+    assert "route 'rag' (llama-3.1-8b from llama-3.2-1b), after 3,000 tokens" in said
     for words_of_it in ("drafts of 4, as set", "the best here", "pays always", "Acceptance 0.75", "4,224 GB/s"):
         assert words_of_it in said
     found = json.loads(ragvlc(*words, "--json")[1])
@@ -97,7 +97,7 @@ def test_a_name_of_both_means_what_the_options_are_for(ragvlc: Cli) -> None:
     words = [word for change in changes for word in ("--set", change)]
     code, said, _ = ragvlc("estimate", "rapid", "--context", "131072", *SIZES, *words, "--acceptance", "0.75")
     assert code == 0
-    assert "behind 131,072 tokens" in said
+    assert "after 131,072 tokens" in said
 
 
 def test_an_experiment_takes_the_acceptance_it_is_told(ragvlc: Cli, tmp_path: Path) -> None:

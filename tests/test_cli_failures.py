@@ -87,7 +87,7 @@ def test_a_metric_that_raises_is_named_wherever_results_are_read_and_mending_it_
     expected = [
         "full: complete, 9 of 9 questions asked failed.",
         "  9 x ZeroDivisionError (score): metric outside_parts:Ratio: division by zero (first: toy-height)",
-        f"  Mend the metric, then score again with `ragvlc score`; stored answers are used. {IN_FULL}",
+        f"  Fix the metric, then score again with `ragvlc score`; stored answers are used. {IN_FULL}",
     ]
     assert why(said, "full") == expected
     for command in ("score", "report", "show"):
@@ -97,7 +97,7 @@ def test_a_metric_that_raises_is_named_wherever_results_are_read_and_mending_it_
     assert "not scored: ZeroDivisionError (score): metric outside_parts:Ratio: division by zero" in shown.out
     page = Path("runs/sweep/report.html").read_text(encoding="utf-8")
     assert "ZeroDivisionError (score): metric outside_parts:Ratio: division by zero" in page
-    assert "Mend the metric" in page
+    assert "Fix the metric" in page
     Path("mended").touch()
     mended = ragvlc("score", "sweep.yaml")
     assert "ZeroDivisionError" not in mended.out
@@ -109,7 +109,7 @@ def test_a_metric_that_stops_a_cell_is_mended_by_running_again(ragvlc: Cli) -> N
     assert said.code == 1
     head, _, advice = why(said, "full")
     assert re.fullmatch(r"full: stopped, (\d) of \1 questions? asked failed, more than max_failures allows\.", head)
-    assert advice.startswith("  Mend the metric, then run the experiment again;")
+    assert advice.startswith("  Fix the metric, then run the experiment again;")
     Path("mended").touch()
     again = ragvlc("run", "sweep.yaml")
     assert (again.code, Results.load("runs/sweep").cells[0].complete) == (0, True)
@@ -119,7 +119,7 @@ def test_a_stopped_cell_says_why_and_retrying_helps_once_the_cause_is_mended(rag
     said = ragvlc("run", experiment({"full": raising(), "rag": RAG}))
     assert said.code == 1
     assert why(said, "full")[0].startswith("full: stopped, ")
-    advice = "  Mend the cause, then run the experiment again with --retry failed. In full: ragvlc show "
+    advice = "  Fix the cause, then run the experiment again with --retry failed. In full: ragvlc show "
     assert why(said, "full")[-1].startswith(advice)
     assert "\nrag: " not in said.out, "nothing failed there"
     shown = why(ragvlc("show", "sweep.yaml"), "full")
@@ -154,7 +154,7 @@ def test_several_kinds_are_counted_shortened_and_cleaned(ragvlc: Cli) -> None:
         r"  1 x ValueError \(route\): red alert second line (long )+lon \.\.\. \(first: toy-height\)", reasons[1]
     )
     assert len(reasons[1]) < 200
-    assert reasons[2:] == ["  1 x AssertionError (route): without a message (first: toy-fog)"]
+    assert reasons[2:] == ["  1 x AssertionError (route): no message (first: toy-fog)"]
     assert rest == "  and 1 more kind (1 question)"
     command = advice.split("In full: ragvlc ")[1]
     assert "failed: KeyError (route): 'document 35'" in ragvlc(*shlex.split(command)).out

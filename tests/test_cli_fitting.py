@@ -53,13 +53,13 @@ def swept(ragvlc: Cli, tmp_path: Path) -> Cli:
 
 ROUTES = ("--route", "rag=passages", "--route", "full=everything")
 BAD: list[tuple[tuple[str, ...], str]] = [
-    (("--route", "rag=passages"), "--route: needed twice"),
+    (("--route", "rag=passages"), "--route: must be given twice"),
     (("--route", "rag", "--route", "full=everything"), "--route rag: needs NAME=CELL"),
     (("--route", "rag=pasages", "--route", "full=everything"), "Nearest: passages"),
     ((*ROUTES, "--metric", "contain"), "Nearest: contains"),
     ((*ROUTES, "--cost", "token=1"), "no unit 'token'. Known: tokens, seconds, money. Nearest: tokens."),
-    ((*ROUTES, "--cost", "tokens=x"), "'x' is no number"),
-    ((*ROUTES, "--cost", "tokens=-1"), "a number from 0 on"),
+    ((*ROUTES, "--cost", "tokens=x"), "'x' is not a number"),
+    ((*ROUTES, "--cost", "tokens=-1"), "a number of at least 0"),
     ((*ROUTES, "--cost", "money=1"), "passages: generators.main has no price"),
     ((*ROUTES, "--budget", "1"), "belongs to --cascade"),
     ((*ROUTES, "--metadata", "level"), "metadata field 'level'"),
@@ -74,7 +74,7 @@ def test_a_router_is_learned_and_asked(swept: Cli, tmp_path: Path) -> None:
     assert (said.code, said.err.strip()) == (0, "")
     assert "24 questions with both answers, quality by contains. Left out: none." in said.out
     assert "'rag' wins 12, 'full' wins 12; 0 ties" in said.out
-    assert "Learned less always 'rag', 5 folds of 6 documents: +0.5000 [+0.5000, +0.5000], better." in said.out
+    assert "Learned router minus always 'rag', 5 folds of 6 documents: +0.5000 [+0.5000, +0.5000], better." in said.out
     assert "metadata.pages" in said.out
     kept = json.loads((tmp_path / "router.json").read_text())
     assert kept["routes"] == ["rag", "full"]
@@ -97,7 +97,7 @@ def test_a_router_is_learned_and_asked(swept: Cli, tmp_path: Path) -> None:
 def test_a_cost_turns_the_choice(swept: Cli, tmp_path: Path) -> None:
     said = swept("fit-router", "sweep.yaml", *ROUTES, "--cost", "tokens=100")
     assert said.code == 0
-    assert "less 100 for each of thousand tokens" in said.out
+    assert "minus 100 per unit of cost (1,000 tokens)" in said.out
     assert "'rag' wins 24, 'full' wins 0" in said.out
     assert json.loads((tmp_path / "learned_router.json").read_text())["made"]["cost"] == {
         "unit": "tokens",
@@ -108,7 +108,7 @@ def test_a_cost_turns_the_choice(swept: Cli, tmp_path: Path) -> None:
 def test_a_cascade_has_its_whole_curve(swept: Cli) -> None:
     said = swept("fit-router", "sweep.yaml", *ROUTES, "--cascade", "--cost", "tokens=0.1")
     assert said.code == 0
-    for words in ("area over chance", "share to the second", "on documents not seen", "kind: cascade, quantile: 0,"):
+    for words in ("area above random", "share to the second", "on held-out documents", "kind: cascade, quantile: 0,"):
         assert words in said.out
     assert not Path("learned_router.json").exists()
     turned = swept("fit-router", "sweep.yaml", "--route", "b=everything", "--route", "a=passages", "--cascade")

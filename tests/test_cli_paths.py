@@ -50,9 +50,9 @@ def test_a_run_finds_its_data_from_the_current_folder_and_again_from_any(
     said = typed("run", "../far/sweep.yaml", *words, "--runs", "../runs")
     assert said.code == 0, said.err
     monkeypatch.chdir(tmp_path)
-    assert "1 of 1 answers are there already" in typed("run", "runs/sweep").err
+    assert "1 of 1 answers are stored already" in typed("run", "runs/sweep").err
     whole = f"dataset={{kind: jsonl, path: {tmp_path}/here/data}}"
-    assert "1 of 1 answers are there already" in typed("run", "far/sweep.yaml", "--set", whole).err  # the same cell
+    assert "1 of 1 answers are stored already" in typed("run", "far/sweep.yaml", "--set", whole).err  # the same cell
 
 
 @pytest.mark.parametrize("command", ["run", "plan", "estimate", "score", "track"])

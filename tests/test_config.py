@@ -173,10 +173,10 @@ def test_missing_and_of_the_wrong_type(problems, text, expected):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("routes:\n  rag: retrieve\n  rag: full_context\n", "line 3, column 3: 'rag' stands twice"),
+        ("routes:\n  rag: retrieve\n  rag: full_context\n", "line 3, column 3: 'rag' is given twice"),
         (
             "routes:\n  rag:\n    chunker: {size: 1, size: 2}\n",
-            "line 3, column 24: 'size' stands twice",
+            "line 3, column 24: 'size' is given twice",
         ),
         ("a: [1, 2\nb: 3\n", "line 2, column 2: expected ',' or ']', but got ':'"),
         ("a: 1\n\tb: 2\n", "line 2, column 1: found character '\\t' that cannot start any token"),

@@ -1,1 +1,1 @@
-"""Floor 4: statistics, tables and figures from results only."""
+"""Statistics, tables, figures and reports, from stored results only."""

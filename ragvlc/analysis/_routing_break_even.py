@@ -1,15 +1,15 @@
-"""From which document length, and up to how many questions a document, one route is worth more than the other.
+"""Break-even points of two routes: by document length, and by the number of questions for each document.
 
 - Length by cost: a straight line is fitted to each route's cost over the characters of the documents; where the two
   meet, both cost the same. Below, the whole document is the cheaper reading.
 - Length by quality: how much the difference of the two routes changes when documents are twice as long (least squares
   over the logarithm of the length, resampled by cluster), and where it changes sign, if among the lengths asked.
-- Questions a document: with a cache of prefixes a document is paid in full by its first question only, and an index is
-  made once. With first and further costs F and L of a question, and an index I, the dearer route (d) costs no more
+- Questions for each document: with a prefix cache a document is paid in full by its first question only, and an index
+  is built once. With first and further costs F and L of a question, and an index I, the dearer route (d) costs no more
   than the cheaper (c) from n = 1 + (Fd - Fc - I) / (Lc - Ld) questions on. Costs of further questions are measured
-  where answers say what they found in a cache; else, if the dearer route reads the same of a document whatever is
-  asked, all that its questions share is taken to be found: free in tokens, at the price of cached tokens in money. The
-  cheaper one, which reads other passages for each question, is taken to find nothing.
+  where answers record prefix-cache hits; else, if the dearer route reads the same text of a document for every
+  question, the shared prefix is assumed to be cached: free in tokens, at the price of cached tokens in money. The
+  cheaper one, which reads other passages for each question, is assumed to have no cache hits.
 """
 
 from __future__ import annotations
@@ -31,26 +31,27 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["BreakEven", "break_even"]
+__all__ = ["RouteBreakEven", "break_even"]
 
 SAME = 0.05
-"""A route whose prompts over one document differ by less than this share reads the same of it whatever is asked."""
+"""A route whose prompts over one document differ by less than this share reads the same text for every question."""
 
 
 @dataclass(frozen=True, slots=True)
-class BreakEven:
-    """Where the cheapest and the dearest fixed route are level.
+class RouteBreakEven:
+    """Break-even points of the cheapest and the most expensive fixed route.
 
     Attributes:
-        tokens_length: characters of the documents at which both read and write equally many tokens; None: never.
+        tokens_length: characters of the documents at which both use the same number of tokens; None: never.
         money_length: characters at which both cost the same money.
         tokens_per_character: of the dearer route's prompts.
         doubling: change of the quality of the dearer route against the cheaper when documents are twice as long.
         crossing: characters at which that difference changes sign; None where it does not, among the lengths asked.
-        questions_tokens: a document from which on the dearer route reads no more fresh tokens; None: never.
+        questions_tokens: number for each document from which the dearer route needs no more uncached tokens; None:
+            never.
         questions_money: the same for money; None: never, or no prices.
         questions_seconds: the same for seconds, the index included; None: never, or not measured.
-        asked: questions a document that were asked, mean.
+        asked: mean number of questions for each document.
     """
 
     tokens_length: float | None
@@ -64,14 +65,14 @@ class BreakEven:
     asked: float
 
 
-def break_even(group: RoutingGroup) -> BreakEven:
-    """Returns where the cheapest and the dearest fixed route of a group are level."""
+def break_even(group: RoutingGroup) -> RouteBreakEven:
+    """Returns the break-even points of the cheapest and the most expensive fixed route of a group."""
     names = group.questions
     lengths = [float(group.characters[name]) for name in names]
     read = [group.dear.outcomes[name].prompt_tokens for name in names]
     per_character = sum(read) / sum(lengths) if sum(lengths) else 0.0
     doubling, crossing = _by_length(group, lengths)
-    return BreakEven(
+    return RouteBreakEven(
         _level(lengths, _tokens(group.cheap, names), _tokens(group.dear, names)),
         _level(lengths, _money(group.cheap, names), _money(group.dear, names)),
         per_character,
@@ -94,7 +95,7 @@ def _money(arm: Arm, names: Sequence[str]) -> list[float] | None:
 
 
 def _level(lengths: Sequence[float], cheap: Sequence[float] | None, dear: Sequence[float] | None) -> float | None:
-    """Returns the length at which two straight lines of cost meet; None where they do not, or lengths do not vary."""
+    """Returns the length at which two linear cost curves meet; None if they do not meet or lengths do not vary."""
     import numpy as np
 
     if cheap is None or dear is None or len(set(lengths)) < 2 or not all(lengths):
@@ -108,7 +109,7 @@ def _level(lengths: Sequence[float], cheap: Sequence[float] | None, dear: Sequen
 
 
 def _by_length(group: RoutingGroup, lengths: Sequence[float]) -> tuple[Interval, float | None]:
-    """Returns the change of the difference in quality with each doubling, and where the difference changes sign."""
+    """Returns the change of the quality difference with each doubling of the length, and where its sign changes."""
     import numpy as np
 
     if len(set(lengths)) < 2 or not all(lengths):
@@ -134,7 +135,7 @@ def _by_length(group: RoutingGroup, lengths: Sequence[float]) -> tuple[Interval,
 
 
 def _line(sums: Floats) -> tuple[Floats, Floats]:
-    """Returns slope and start of the least-squares line from n and the sums of x, y, xx and xy; NaN where x is one."""
+    """Returns slope and intercept of the least-squares line from n and the sums of x, y, xx, xy; NaN for a single x."""
     import numpy as np
 
     n, x, y, xx, xy = sums
@@ -145,7 +146,7 @@ def _line(sums: Floats) -> tuple[Floats, Floats]:
 
 
 def _questions(group: RoutingGroup, *, money: bool) -> Interval:
-    """Returns the questions a document from which on the dearer route costs no more; no mean: never, or not known."""
+    """Returns the questions for each document at which the dearer route breaks even; no mean if never or unknown."""
     names = group.questions
     first = {arm.name: (_money(arm, names) if money else _read(arm, names)) for arm in (group.cheap, group.dear)}
     saved = {arm.name: _saved(group, arm, money=money) for arm in (group.cheap, group.dear)}
@@ -170,7 +171,7 @@ def _read(arm: Arm, names: Sequence[str]) -> list[float]:
 
 
 def _saved(group: RoutingGroup, arm: Arm, *, money: bool) -> list[float] | None:
-    """Returns what a further question over the same documents saves, in tokens or money; None without a price."""
+    """Returns the savings of a further question over the same documents, in tokens or money; None without a price."""
     shared = _shared_tokens(group, arm)
     if not money:
         return shared
@@ -183,7 +184,7 @@ def _saved(group: RoutingGroup, arm: Arm, *, money: bool) -> list[float] | None:
 
 
 def _shared_tokens(group: RoutingGroup, arm: Arm) -> list[float]:
-    """Returns the prompt tokens that a further question finds in a cache of prefixes."""
+    """Returns the prompt tokens of a further question that are in the prefix cache."""
     names = group.questions
     cached = [arm.outcomes[name].cached_tokens for name in names]
     if any(cached):

@@ -25,14 +25,14 @@ __all__ = ["CAPTIONS", "draw_deferral", "draw_tokens", "routing_drawers"]
 MOST_PANELS = 6
 CAPTIONS = {
     "routing_tokens": "Squares: fixed routes; dots: routers; hollow: oracles, which know the right answers. Bars: 95 % "
-    "intervals; those of differences, in the tables, are narrower.",
-    "routing_deferral": "From the cheapest route alone (left) to the dearest alone (right), in the order of each "
-    "router's score; a router without one is a point between the ends.",
+    "intervals; the intervals of differences, in the tables, are narrower.",
+    "routing_deferral": "From the cheapest route only (left) to the most expensive only (right), in the order of each "
+    "router's score; a router without scores is a single point in between.",
 }
 
 
 def routing_drawers(results: SweepResults, metric: str) -> dict[str, Callable[[], Figure]]:
-    """Returns what draws each figure, by name, for results with a router; nothing for those without."""
+    """Returns the functions that draw each figure, by name; none for results without a router."""
     reports = routing_reports(results, metric, chosen=True)[:MOST_PANELS]
     if not reports:
         return {}
@@ -64,7 +64,7 @@ def draw_tokens(reports: Sequence[RoutingReport]) -> Figure:
 
 
 def draw_deferral(reports: Sequence[RoutingReport]) -> Figure:
-    """Returns quality over the share sent to the dearer route; grey: questions sent at random."""
+    """Returns quality over the share sent to the more expensive route; grey: questions sent at random."""
     names = list(dict.fromkeys(one.arm.name for report in reports for one in report.curves))
     with _drawing(reports, "Deferral curves") as (drawn, places):
         for place, report in places:
@@ -86,7 +86,7 @@ def draw_deferral(reports: Sequence[RoutingReport]) -> Figure:
 def _drawing(
     reports: Sequence[RoutingReport], title: str
 ) -> Iterator[tuple[Figure, Iterable[tuple[Axes, RoutingReport]]]]:
-    """Gives a figure and its panels, one for each report; what they show is explained below them in the end."""
+    """Yields a figure and its panels, one for each report, and adds the legend below them."""
     with look():
         drawn, places = panels([report.group.title for report in reports], title)
         for place, report in zip(places, reports, strict=True):

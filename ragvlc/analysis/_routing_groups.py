@@ -1,8 +1,8 @@
-"""What routers are compared on: fixed routes and routers over the same questions by the same model.
+"""Groups for comparing routers: fixed routes and routers over the same questions with the same model.
 
-A *group* is what may be compared: cells over one data set whose settings agree in everything but how they read. In
-it, a cell is *fixed* if it takes one route whatever is asked, a *router* if it chooses, before answering or (a wrapper)
-after. Controls, which read the right answer's place, have no part in it.
+A *group* has comparable cells: over one data set, with equal settings except for how they read. In it, a cell is
+*fixed* if it takes one route for every question, a *router* if it chooses, before answering or (a wrapper) after.
+Controls, which read the gold evidence, are left out.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
     from ragvlc.core.answer import Answer, Prediction
     from ragvlc.results.loading import CellResult, SweepResults
 
-__all__ = ["Arm", "Outcome", "RoutingGroup", "model_of", "only_route", "routing_groups"]
+__all__ = ["Arm", "ArmOutcome", "RoutingGroup", "model_of", "only_route", "routing_groups"]
 
 REFUSALS = "refusal_recall"
-"""Where this metric is among those of a sweep, it scores the questions that the documents do not answer."""
+"""If a sweep has this metric, it scores the unanswerable questions."""
 MOST_FIXED = 8
-"""Fixed cells in a group; of more, only the best of each route takes part."""
+"""The most fixed cells in a group; with more, only the best of each route takes part."""
 PARTS = ("task class", "length", "evidence scope", "position")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one way of answering made of one question.
+class ArmOutcome:
+    """The result of one arm on one question.
 
     Attributes:
         quality: larger is better; None where the metric does not apply.
-        prompt_tokens: read, all calls together.
-        cached_tokens: of those, found in a cache of prefixes.
-        completion_tokens: written.
+        prompt_tokens: read in all calls.
+        cached_tokens: prompt tokens found in the prefix cache.
+        completion_tokens: written in all calls.
         money: None without prices.
-        seconds: search, reranking and engine; None where nothing was timed.
+        seconds: search, reranking and engine; None if nothing was timed.
         taken: name of the route that answered.
-        score: the router's signal; larger speaks for `favours`.
+        score: the router's score; larger values favour the route `favours`.
         favours: name of a route.
-        place: of a wrapper's answer, `first` or `then`: in the latter case both are on the bill. Else empty.
+        place: of a wrapper's answer, `first` or `then`, which is charged for both; else empty.
     """
 
     quality: float | None
@@ -60,20 +60,20 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Arm:
-    """One way of answering every question of a group.
+    """One way of answering every question of a group: a fixed route or a router.
 
     Attributes:
         name: for tables.
         outcomes: by question.
         route: the one route of a fixed arm; empty for a router.
         sent: for a router, the fixed arm whose route it took, by question; questions without one are left out.
-        favours: the fixed arm that larger scores of the router speak for; empty where it has no scores.
-        index_seconds: what making the indexes took, all questions together.
+        favours: the fixed arm that larger scores of the router favour; empty if it has no scores.
+        index_seconds: of building the indexes, over all questions.
         prices: of its models by role, as in a cell's facts.
     """
 
     name: str
-    outcomes: Mapping[str, Outcome]
+    outcomes: Mapping[str, ArmOutcome]
     route: str = ""
     sent: Mapping[str, str] | None = None
     favours: str = ""
@@ -82,11 +82,11 @@ class Arm:
 
     @property
     def fixed(self) -> bool:
-        """Whether it takes one route whatever is asked."""
+        """Whether it takes the same route for every question."""
         return bool(self.route)
 
     def mean(self, name: str, questions: Iterable[str]) -> float | None:
-        """Returns the mean of a field of its outcomes over these questions; None where one of them has none."""
+        """Returns the mean of a field of its outcomes over these questions; None if any of them has none."""
         found = [getattr(self.outcomes[one], name) for one in questions]
         return fmean(found) if found and all(value is not None for value in found) else None
 
@@ -96,8 +96,8 @@ class RoutingGroup:
     """Arms over the same questions.
 
     Attributes:
-        title: model, data set and what else sets the group apart.
-        metric: what quality means.
+        title: model, data set and other settings of the group.
+        metric: that measures quality.
         fixed: arms with one route, the cheapest first.
         routers: arms that choose.
         questions: those that every fixed arm has a quality for, in the data set's order.
@@ -129,21 +129,21 @@ class RoutingGroup:
 
     @property
     def best(self) -> Arm:
-        """The best single route: the fixed arm with the highest mean; of equals the cheapest."""
+        """The best single route: the fixed arm with the highest mean, the cheapest one among equals."""
         return max(self.fixed, key=lambda arm: arm.mean("quality", self.questions) or 0.0)
 
     def of(self, arm: Arm) -> tuple[str, ...]:
-        """Returns the group's questions that the arm has a quality for."""
+        """Returns the group's questions with a quality for this arm."""
         return tuple(
             name for name in self.questions if (one := arm.outcomes.get(name)) is not None and one.quality is not None
         )
 
 
 def routing_groups(results: SweepResults, metric: str | None = None) -> list[RoutingGroup]:
-    """Returns the groups in which there is something to choose between: two fixed routes at least.
+    """Returns the groups with at least two fixed routes.
 
-    Quality is the first metric or the one named; questions that the documents do not answer are scored by
-    `refusal_recall`, where that is among the metrics. A metric of which less is better counts with its sign changed.
+    Quality is the first metric or the named one; unanswerable questions are scored by `refusal_recall`, if that is
+    among the metrics. A metric of which smaller is better is negated.
     """
     chosen = results.metric(metric)
     found = []
@@ -162,7 +162,7 @@ def routing_groups(results: SweepResults, metric: str | None = None) -> list[Rou
 
 
 def model_of(cell: CellResult) -> str:
-    """Returns in words what sets a cell apart besides the data and how it reads: routes, router, embedding models."""
+    """Returns, in words, the settings of a cell other than data set, routes, router and embedding models."""
     words = []
     for path, value in cell.facts["settings"].items():
         if path.partition(".")[0] not in ("router", "routes", "dataset", "embedders"):
@@ -182,7 +182,9 @@ def _group(title: str, cells: Sequence[CellResult], metric: str) -> RoutingGroup
         return None
     fixed.sort(key=lambda arm: arm.mean("prompt_tokens", questions) or 0.0)
     routers = [
-        _matched(arm, fixed) for cell in cells if not only_route(cell) and (arm := _arm(cell, metric, "")) is not None
+        _with_fixed_arms(arm, fixed)
+        for cell in cells
+        if not only_route(cell) and (arm := _arm(cell, metric, "")) is not None
     ]
     characters = {name: sum(one.get("characters", ())) for name, one in facts.items()}
     return RoutingGroup(
@@ -213,7 +215,7 @@ def _best_of_routes(fixed: Sequence[Arm]) -> list[Arm]:
 
 
 def only_route(cell: CellResult) -> str:
-    """Returns the route of a cell that takes the same one whatever is asked; empty for a router or a wrapper."""
+    """Returns the route of a cell that takes the same one for every question; empty for a router or a wrapper."""
     routes = set()
     for row in cell.rows.values():
         if row.answer is not None:
@@ -226,7 +228,7 @@ def only_route(cell: CellResult) -> str:
 
 
 def _arm(cell: CellResult, metric: str, route: str) -> Arm | None:
-    """Returns a cell as an arm; None for one whose answers do not say how they were chosen."""
+    """Returns a cell as an arm; None if its answers do not record how the route was chosen."""
     answers = [row.answer for row in cell.rows.values() if row.answer is not None]
     if not any(answer.trace and answer.trace[0].name == "route" for answer in answers):
         return None
@@ -248,7 +250,7 @@ def _arm(cell: CellResult, metric: str, route: str) -> Arm | None:
 
 
 def _shown(cell: CellResult) -> str:
-    """Returns a cell's name, without what the group's title says where the cell tells the two apart."""
+    """Returns a cell's name in tables: the name of its arm if it has one, else its own."""
     return str(cell.facts.get("arm") or cell.name)
 
 
@@ -259,17 +261,17 @@ def _quality(row: Prediction, facts: Mapping[str, Any], metric: str, sign: float
     return None if score is None else sign * score
 
 
-def _outcome(row: Prediction, quality: float | None, prices: Mapping[str, Price], *, timed: bool) -> Outcome:
+def _outcome(row: Prediction, quality: float | None, prices: Mapping[str, Price], *, timed: bool) -> ArmOutcome:
     answer = row.answer
     if answer is None:
-        return Outcome(quality, 0.0, money=0.0 if prices else None, seconds=0.0 if timed else None)
+        return ArmOutcome(quality, 0.0, money=0.0 if prices else None, seconds=0.0 if timed else None)
     known = prices and answer.bills and set(answer.bills) <= set(prices)
     phases = sum(answer.timing.phases.get(name, 0.0) for name in ("search", "rerank"))
     signals = _signals(answer)
     score = signals.get("score")
     if score is None and "score" in signals and signals.get("escalate"):
-        score = math.inf  # nothing to judge: the first to be sent on
-    return Outcome(
+        score = math.inf  # no score: the first to be escalated
+    return ArmOutcome(
         quality,
         answer.usage.prompt_tokens,
         answer.usage.cached_tokens,
@@ -284,19 +286,19 @@ def _outcome(row: Prediction, quality: float | None, prices: Mapping[str, Price]
 
 
 def _place(answer: Answer) -> str:
-    """Returns which of a wrapper's routes was asked last; nothing for an answer of no wrapper."""
+    """Returns which of a wrapper's routes ran last; empty for an answer without a wrapper."""
     names = [step.name for step in answer.trace]
     return next((place for place in ("then", "first") if place in names), "")
 
 
 def _taken(answer: Answer) -> str:
-    """Returns the route that answered: of a wrapper the last one asked, as its step names it."""
+    """Returns the route that answered; for a wrapper, the last one that ran, as its step names it."""
     place = _place(answer)
     return next((str(step.facts.get("route", place)) for step in answer.trace if step.name == place), answer.route)
 
 
 def _signals(answer: Answer) -> Mapping[str, Any]:
-    """Returns what the router or, of a wrapper, the verdict on its first answer noted."""
+    """Returns the signals recorded by the router or, for a wrapper, by the verdict on its first answer."""
     for step in answer.trace:
         if step.name == "first" and "score" in step.facts:
             return {"favours": "then", **step.facts}
@@ -304,11 +306,11 @@ def _signals(answer: Answer) -> Mapping[str, Any]:
     return found
 
 
-def _matched(router: Arm, fixed: Sequence[Arm]) -> Arm:
-    """Returns the router with the fixed arm behind each choice.
+def _with_fixed_arms(router: Arm, fixed: Sequence[Arm]) -> Arm:
+    """Returns the router with the fixed arm that corresponds to each of its choices.
 
-    Routes go by name. Of several fixed arms with a name, the one that read as much is meant. A wrapper's first route
-    stands for the cheapest and its second for the dearest, where their names tell nothing.
+    Routes match by name; of several fixed arms with the name, the one that read the same tokens. A wrapper's first
+    route is taken for the cheapest and its second for the most expensive if their names match nothing.
     """
     places = {"first": fixed[0].name, "then": fixed[-1].name}
     by_route: dict[str, list[Arm]] = {}
@@ -319,8 +321,8 @@ def _matched(router: Arm, fixed: Sequence[Arm]) -> Arm:
         rivals = by_route.get(route, [])
         if rivals:
             named[route] = max(rivals, key=lambda arm: _alike(router, arm, route)).name
-    behind = {name: named.get(one.taken) or places.get(one.place) for name, one in router.outcomes.items()}
-    sent = {name: arm for name, arm in behind.items() if arm is not None}
+    chosen = {name: named.get(one.taken) or places.get(one.place) for name, one in router.outcomes.items()}
+    sent = {name: arm for name, arm in chosen.items() if arm is not None}
     favoured = {named.get(one.favours, "") for one in router.outcomes.values() if one.score is not None}
     favours = favoured.pop() if len(favoured) == 1 else ""
     return Arm(router.name, router.outcomes, "", sent, favours, router.index_seconds, router.prices)
@@ -336,7 +338,7 @@ def _parts(
 ) -> dict[str, dict[str, str]]:
     """Returns the part of each question by task class, document length, scope and position of the evidence.
 
-    What a results folder says itself, under `parts`, stands; the rest is worked out from tasks, lengths and spans.
+    Parts stored in the results folder take precedence; the others are derived from tasks, lengths and spans.
     """
     thirds = _thirds({name: sum(facts[name].get("characters", ())) for name in questions})
     found: dict[str, dict[str, str]] = {by: {} for by in PARTS}
@@ -363,7 +365,7 @@ def _scope(facts: Mapping[str, Any]) -> str | None:
 
 
 def _thirds(lengths: Mapping[str, int]) -> dict[str, str]:
-    """Returns the third of the lengths that a question's documents fall in; nothing where too few differ."""
+    """Returns the length third of each question's documents; nothing if too few lengths differ."""
     distinct = sorted(set(lengths.values()))
     if len(distinct) < 3 or not distinct[0]:
         return {}

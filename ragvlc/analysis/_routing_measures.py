@@ -1,11 +1,11 @@
-"""What a choice between routes is worth: gain, regret, accuracy, deferral curves, beside the oracles.
+"""Measures of a choice between routes: gain, regret, accuracy and deferral curves, with oracles as bounds.
 
 Definitions, over the questions that every fixed route has a quality for:
 
 - best single route: the fixed route with the highest mean. Chosen on the questions it is measured by, so that a
   router's gain over it is, if anything, too small.
 - task oracle: for each task class the fixed route that is best there. Question oracle: for each question the best
-  answer, of equals the one that read least. Both read the right answers: they are bounds, never candidates.
+  answer, the cheapest one among equals. Both know the right answers: they are bounds, never candidates.
 - regret: question oracle minus router. Normalised gain: (router - best single) / (question oracle - best single).
 - route accuracy: among questions where the route taken and another differ by more than a margin, how often the router
   took the best one.
@@ -27,7 +27,7 @@ from ragvlc.analysis._routing_groups import Arm, RoutingGroup
 from ragvlc.statistics import Difference, Interval, mean_interval, paired_difference
 
 __all__ = [
-    "Curve",
+    "DeferralCurve",
     "Measures",
     "accuracy",
     "curve",
@@ -38,19 +38,19 @@ __all__ = [
 ]
 
 MARGIN = 0.05
-"""Qualities that differ by less are taken for equal when routes are called right or wrong."""
+"""Qualities that differ by less count as equal when routes are judged right or wrong."""
 
 
 @dataclass(frozen=True)
 class Measures:
-    """An arm in figures.
+    """The measures of an arm.
 
     Attributes:
-        arm: whose they are.
+        arm: that is measured.
         quality: mean.
         gain: against the best single route, paired.
         regret: question oracle minus the arm.
-        normalised: share of the possible gain that was had; None where nothing could be gained.
+        normalised: share of the possible gain that was achieved; None if no gain was possible.
         right: route accuracy; None for fixed arms and oracles.
         shares: share of the questions sent to each fixed arm, by its name.
         tokens: read and written, mean.
@@ -71,7 +71,7 @@ class Measures:
 
 
 @dataclass(frozen=True)
-class Curve:
+class DeferralCurve:
     """A deferral curve.
 
     Attributes:
@@ -81,8 +81,8 @@ class Curve:
         tokens: read and written at those shares, mean.
         area: under the curve.
         over_line: area above the straight line between the two routes.
-        possible: the same for questions sent in the best order there is.
-        scored: whether the router gave scores; else the curve has its single point.
+        possible: the same for questions sent in the best possible order.
+        scored: whether the router gave scores; else the curve is a single point.
     """
 
     arm: Arm
@@ -96,7 +96,7 @@ class Curve:
 
 
 def measures(group: RoutingGroup, arm: Arm) -> Measures:
-    """Returns an arm's figures over those questions of the group that it has a quality for."""
+    """Returns an arm's measures over the questions of the group for which it has a quality."""
     names = group.of(arm)
     clusters = [group.clusters[name] for name in names]
     own, best, oracle = (_qualities(one, names) for one in (arm, group.best, question_oracle(group)))
@@ -130,7 +130,7 @@ def task_oracle(group: RoutingGroup) -> Arm:
 
 
 def question_oracle(group: RoutingGroup) -> Arm:
-    """Returns the arm that takes, for each question, the fixed route that is best there; of equals the cheapest."""
+    """Returns the arm that takes the best fixed route for each question, the cheapest one among equals."""
     chosen = {name: max(group.fixed, key=lambda arm: arm.outcomes[name].quality or 0.0) for name in group.questions}
     return _oracle("question oracle", group, chosen)
 
@@ -141,7 +141,7 @@ def _oracle(name: str, group: RoutingGroup, chosen: Mapping[str, Arm]) -> Arm:
 
 
 def accuracy(group: RoutingGroup, arm: Arm, margin: float = MARGIN) -> Interval:
-    """Returns how often a router took a best route, where the fixed routes differ by more than `margin`."""
+    """Returns how often a router took a best route, over questions where routes differ by more than `margin`."""
     right, clusters = [], []
     for name in group.of(arm):
         found = {one.name: one.outcomes[name].quality or 0.0 for one in group.fixed}
@@ -152,10 +152,10 @@ def accuracy(group: RoutingGroup, arm: Arm, margin: float = MARGIN) -> Interval:
     return mean_interval(right, clusters)
 
 
-def curve(group: RoutingGroup, arm: Arm) -> Curve | None:
-    """Returns a router's deferral curve between the cheapest and the dearest fixed route.
+def curve(group: RoutingGroup, arm: Arm) -> DeferralCurve | None:
+    """Returns a router's deferral curve between the cheapest and the most expensive fixed route.
 
-    None for a router that took a third route, or none that is known.
+    None for a router that took a third route or an unknown one.
     """
     names = [name for name in group.of(arm) if name in (arm.sent or {})]
     cheap, dear = group.cheap, group.dear
@@ -177,7 +177,7 @@ def curve(group: RoutingGroup, arm: Arm) -> Curve | None:
     line = fmean((low[name] + high[name]) / 2 for name in names)
     shares, qualities, tokens = _points(group, arm, names, order)
     possible = fmean(gains[name] * (0.5 - ideal[name]) for name in names)
-    return Curve(arm, shares, qualities, tokens, line + (over_line.mean or 0.0), over_line, possible, scored)
+    return DeferralCurve(arm, shares, qualities, tokens, line + (over_line.mean or 0.0), over_line, possible, scored)
 
 
 def ratio_interval(
@@ -188,7 +188,7 @@ def ratio_interval(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Returns the sum of the numerators by that of the denominators, with a percentile interval over clusters.
+    """Returns the ratio of the sums, with a percentile interval over clusters.
 
     No mean where the denominators add up to nothing; resamples in which they do are left out, and no bounds are given
     where those are more than one in twenty.
@@ -216,31 +216,31 @@ def ratio_interval(
 def _points(
     group: RoutingGroup, arm: Arm, names: Sequence[str], order: Mapping[str, float]
 ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-    """Returns shares, qualities and tokens after each level of the score, the highest first."""
-    both = any(arm.outcomes[name].place for name in names)  # a wrapper pays for its first answer, too
+    """Returns shares, qualities and tokens after each level of the score, from the highest."""
+    both = any(arm.outcomes[name].place for name in names)  # a wrapper is also charged for its first answer
     spent = {
         one.name: {name: one.outcomes[name].prompt_tokens + one.outcomes[name].completion_tokens for name in names}
         for one in (group.cheap, group.dear)
     }
-    kept = sum(spent[group.cheap.name].values())
+    used = sum(spent[group.cheap.name].values())
     quality = sum(group.cheap.outcomes[name].quality or 0.0 for name in names)
-    shares, qualities, tokens, sent = [0.0], [quality / len(names)], [kept / len(names)], 0
+    shares, qualities, tokens, sent = [0.0], [quality / len(names)], [used / len(names)], 0
     levels: dict[float, list[str]] = {}
     for name in names:
         levels.setdefault(order[name], []).append(name)
     for level in sorted(levels, reverse=True):
         for name in levels[level]:
             quality += (group.dear.outcomes[name].quality or 0.0) - (group.cheap.outcomes[name].quality or 0.0)
-            kept += spent[group.dear.name][name] - (0.0 if both else spent[group.cheap.name][name])
+            used += spent[group.dear.name][name] - (0.0 if both else spent[group.cheap.name][name])
         sent += len(levels[level])
         shares.append(sent / len(names))
         qualities.append(quality / len(names))
-        tokens.append(kept / len(names))
+        tokens.append(used / len(names))
     return tuple(shares), tuple(qualities), tuple(tokens)
 
 
 def _ranks(order: Mapping[str, float]) -> dict[str, float]:
-    """Returns the place of each question from 0 (first) to 1 (last), the highest value first; equals share a place."""
+    """Returns each question's rank from 0 (first) to 1 (last), the highest value first; equal values share a rank."""
     levels: dict[float, list[str]] = {}
     for name, value in order.items():
         levels.setdefault(value, []).append(name)

@@ -1,4 +1,4 @@
-"""What the sections of a page say, as plain values for its template. The template escapes every text."""
+"""Contents of the sections of a page, as plain values for its template. The template escapes every text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ragvlc.analysis.reading import reading_cost
 from ragvlc.analysis.routing import routing_reports, routing_tables
 from ragvlc.analysis.speculation import speculation_tables
 from ragvlc.analysis.tables import Entry, Table, latency, title
-from ragvlc.analysis.verdict import Verdict, shown_cells
+from ragvlc.analysis.verdict import DatasetVerdict, shown_cells
 
 if TYPE_CHECKING:
     from ragvlc.core.answer import Prediction
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOST_CELLS",
-    "Group",
+    "TableGroup",
     "breakdowns",
     "compared",
     "disputes",
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 MOST_CELLS = 8
-"""Cells whose answers stand side by side."""
+"""The most cells whose answers are shown side by side."""
 MOST_ROWS = 24
 MOST_DISPUTES = 12
 MOST_PASSAGES = 20
@@ -46,16 +46,16 @@ LONGEST_MESSAGE = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Tables under one head."""
+class TableGroup:
+    """Tables under one heading."""
 
     title: str
     tables: tuple[Table, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What a cell made of a question."""
+class CellReply:
+    """A cell's answer to a question."""
 
     cell: str
     text: str
@@ -82,12 +82,12 @@ class Dispute:
     documents: str
     evidence: str
     labels: tuple[str, ...]
-    replies: tuple[Reply, ...]
+    replies: tuple[CellReply, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """Questions that failed alike, in cells that failed of the same causes."""
+class FailureGroup:
+    """Questions with the same failure, in cells with the same causes of failure."""
 
     cells: str
     count: int
@@ -98,7 +98,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Truncated:
-    """What a cell lost to the window, and its score with and without loss."""
+    """Truncation of a cell by the context window, and its score with and without truncation."""
 
     cell: str
     count: int
@@ -110,7 +110,7 @@ class Truncated:
 
 
 def compared(results: SweepResults) -> str:
-    """Returns what was compared, over what, by which metrics."""
+    """Returns a sentence on the cells, questions and metrics of the comparison."""
     pipelines = list(dict.fromkeys(str(cell.facts["pipeline"]) for cell in results.cells))
     words = [
         f"{_several(len(results.cells), 'cell')} of {_several(len(pipelines), 'pipeline')} ({', '.join(pipelines)})"
@@ -123,7 +123,7 @@ def compared(results: SweepResults) -> str:
 
 
 def incomplete(results: SweepResults) -> list[str]:
-    """Returns a warning for each cell that lacks answers."""
+    """Returns a warning for each cell with pending answers."""
     return [
         f"{cell.name} is not complete: {len(cell.rows)} of {len(cell.examples)} questions. "
         + (f"{failed:,} failed: see Failures." if (failed := cell.summary["failed"]) else "Run the sweep again.")
@@ -135,22 +135,22 @@ def incomplete(results: SweepResults) -> list[str]:
 def special_tables(results: SweepResults) -> list[Table]:
     """Returns the tables that only some results have: of cold cells, agents, drafts, several lengths, routers.
 
-    What routing would be worth where nothing chooses, `ragvlc replay` says.
+    `ragvlc replay` shows the gain of routing for results without a router.
     """
     single = [table for make in (latency, agents, reading_cost) if (table := make(results)) is not None]
     routed = routing_tables(routing_reports(results, chosen=True))
     return [*single, *speculation_tables(results), *length_tables(results), *routed]
 
 
-def routing_verdicts(results: SweepResults) -> list[Verdict]:
-    """Returns the answer of a replay: for each model and data set, what routing would have been worth."""
-    return [Verdict(one.group.title, one.group.best.name, one.sentences) for one in routing_reports(results)]
+def routing_verdicts(results: SweepResults) -> list[DatasetVerdict]:
+    """Returns the answer of a replay: for each model and data set, the gain of routing."""
+    return [DatasetVerdict(one.group.title, one.group.best.name, one.sentences) for one in routing_reports(results)]
 
 
-def breakdowns(results: SweepResults, texts: Mapping[str, str] | None) -> list[Group]:
-    """Returns scores by task, by tag and by place of the evidence, for each data set."""
+def breakdowns(results: SweepResults, texts: Mapping[str, str] | None) -> list[TableGroup]:
+    """Returns scores by task, by tag and by position of the evidence, for each data set."""
     first = results.metric()
-    groups: list[Group] = []
+    groups: list[TableGroup] = []
     datasets = results.by_dataset()
     for name, cells in datasets.items():
         shown = list(cells) if len(cells) <= MOST_ROWS else shown_cells(cells, first, MOST_ROWS)
@@ -158,12 +158,12 @@ def breakdowns(results: SweepResults, texts: Mapping[str, str] | None) -> list[G
         found = {"task": by_task(shown, results.metrics)}
         found |= {tag: by_tag(shown, first, tag) for tag in tags(shown) if tag != "task"}
         found |= {
-            "place of the evidence in the documents": by_position(shown, first, "document", texts),
-            "place of the evidence in what was sent": by_position(shown, first, "context", texts),
+            "position of the evidence in the documents": by_position(shown, first, "document", texts),
+            "position of the evidence in the context": by_position(shown, first, "context", texts),
         }
-        groups += [Group(f"By {by}{of}", tuple(map(_table, tables))) for by, tables in found.items() if tables]
+        groups += [TableGroup(f"By {by}{of}", tuple(map(_table, tables))) for by, tables in found.items() if tables]
     routed = routing_reports(results, chosen=True)
-    return groups + [Group(f"Routing: {one.group.title}", one.parts) for one in routed if one.parts]
+    return groups + [TableGroup(f"Routing: {one.group.title}", one.parts) for one in routed if one.parts]
 
 
 def disputes(results: SweepResults, texts: Mapping[str, str] | None) -> list[Dispute]:
@@ -200,10 +200,10 @@ def disputes(results: SweepResults, texts: Mapping[str, str] | None) -> list[Dis
     return found
 
 
-def failures(results: SweepResults) -> list[Failed]:
-    """Returns what went wrong, by cells and cause, most frequent first."""
+def failures(results: SweepResults) -> list[FailureGroup]:
+    """Returns the failures by cells and cause, most frequent first."""
     found = [
-        Failed(one.names, reason.count, reason.text(LONGEST_MESSAGE), reason.example, one.advice)
+        FailureGroup(one.names, reason.count, reason.text(LONGEST_MESSAGE), reason.example, one.advice)
         for one in failed_cells(results)
         for reason in one.reasons
     ]
@@ -211,7 +211,7 @@ def failures(results: SweepResults) -> list[Failed]:
 
 
 def truncations(results: SweepResults) -> list[Truncated]:
-    """Returns what each cell lost to the window, and how it scored with and without loss."""
+    """Returns the truncated tokens of each cell, and its scores with and without truncation."""
     metric = results.metric()
     found = []
     for cell in results.cells:
@@ -226,7 +226,7 @@ def truncations(results: SweepResults) -> list[Truncated]:
 
 
 def skipped(results: SweepResults) -> str:
-    """Returns what data sets left out, with the reasons."""
+    """Returns the questions that data sets left out, with the reasons."""
     datasets = results.by_dataset()
     words = []
     for name, cells in datasets.items():
@@ -251,14 +251,14 @@ def _reply(
     facts: Mapping[str, Any],
     labels: Sequence[str],
     texts: Mapping[str, str] | None,
-) -> Reply:
+) -> CellReply:
     scores = tuple("-" if (score := row.scores.get(label)) is None else f"{score:.2f}" for label in labels)
     if row.answer is None:
-        return Reply(title(cell), said(row), failed=True, scores=scores, tokens="-")
+        return CellReply(title(cell), said(row), failed=True, scores=scores, tokens="-")
     read = passages(facts, row.answer, texts)
     tokens = f"{row.answer.usage.prompt_tokens:,}"
     more = max(0, len(read) - MOST_PASSAGES)
-    return Reply(title(cell), row.answer.text, False, scores, tokens, read[:MOST_PASSAGES], more)
+    return CellReply(title(cell), row.answer.text, False, scores, tokens, read[:MOST_PASSAGES], more)
 
 
 def _mean(scores: Sequence[float | None]) -> str:

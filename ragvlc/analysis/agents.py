@@ -1,4 +1,4 @@
-"""What agents did, as a table beside scores and costs: how many, what they read and wrote, what was lost on the way."""
+"""Table of a route's agents: their number, tokens read and written, and information lost between them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = ["agents"]
 HEADS = ("agents", "paths", "calls", "prompt tokens\na call", "new tokens\na call", "pairs\n(millions)")
 NOTE = (
     "Means of a question. Agents: pieces of the documents that workers read. Pairs: of tokens that attention compares "
-    "while prompts are read, n(n+1)/2 for a prompt of n tokens, caches aside; - where the trace does not tell calls "
-    "apart."
+    "while prompts are read, n(n+1)/2 for a prompt of n tokens, without caching; - where the trace does not separate "
+    "calls."
 )
 ON_THE_WAY = {
-    "information_loss": "Information loss: by how much the best note beat the answer.",
-    "best_path": "Best path: the score if an oracle had picked among the answers of all paths.",
-    "quote_survival": "Quote survival: the share of quotes that stand in the documents.",
+    "information_loss": "Information loss: by how much the best note scored above the answer.",
+    "best_path": "Best path: the score if an oracle had chosen among the answers of all paths.",
+    "quote_survival": "Quote survival: the share of quotes that occur in the documents.",
 }
-"""Metrics of what came up on the way to an answer, by the kind that their labels begin with, and what they say."""
+"""Metrics of intermediate texts, by the kind that their labels start with, and their explanations."""
 
 
 def agents(results: SweepResults) -> Table | None:
-    """Returns the table over all cells, or None where no cell has agents; with metrics of what came up on the way."""
+    """Returns the table over all cells, with metrics of intermediate texts; None if no cell has agents."""
     found = [(cell, _figures(cell)) for cell in results.cells]
     if not any(figures[0].value for _, figures in found):
         return None

@@ -21,24 +21,24 @@ WORDS = {
     "chunker.size": "chunk size (tokens)",
     "chunker.overlap": "chunk overlap (tokens)",
     "retriever.candidates": "candidates of the retriever (chunks)",
-    "max_context_tokens": "most document tokens in the prompt (tokens)",
+    "max_context_tokens": "maximum of document tokens in the prompt (tokens)",
     "dataset.pad_to_tokens": "context length (tokens)",
     "dataset.length": "length of the documents (tokens)",
-    "answer_tokens": "most new tokens (tokens)",
+    "answer_tokens": "maximum of new tokens (tokens)",
     "temperature": "temperature",
 }
-"""What endings of paths mean to a reader."""
+"""Descriptions of settings, by suffix of their paths."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Cells that differ in the number on an axis, and in what changes along with it.
+    """Cells that differ in the value on an axis, and in the settings that change with it.
 
     Attributes:
-        label: pipeline and the settings that tell its series apart.
+        label: pipeline and the settings that distinguish its series.
         pipeline: its name.
         along: paths of settings that change along with the axis.
-        points: value on the axis and the cells there, repeats of one another, by value.
+        points: value on the axis and its cells, which are repeats, by value.
     """
 
     label: str
@@ -57,7 +57,7 @@ class Line:
     """Scores of one combination of the other settings.
 
     Attributes:
-        label: pipeline and the settings that tell its lines apart.
+        label: pipeline and the settings that distinguish its lines.
         pipeline: its name.
         control: whether it reads gold.
         points: value on the axis and score, by value.
@@ -71,13 +71,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A setting that takes several numbers.
+    """A setting with several numeric values.
 
     Attributes:
         path: of the setting.
         name: short, unique among the axes of a sweep.
-        words: what it is, with its unit; says which settings change along with it.
-        lines: with two or more points first.
+        words: description with unit and the settings that change with it.
+        lines: those with two or more points first.
     """
 
     path: str
@@ -87,7 +87,7 @@ class Axis:
 
 
 def axes(cells: Sequence[CellResult], metric: str) -> list[Axis]:
-    """Returns the axes along which some combination of the other settings has two numbers or more."""
+    """Returns the axes on which some combination of the other settings has at least two values."""
     found = (axis(cells, path, metric) for path in _numeric(cells))
     return [one for one in found if one is not None]
 
@@ -95,7 +95,7 @@ def axes(cells: Sequence[CellResult], metric: str) -> list[Axis]:
 def axis(cells: Sequence[CellResult], path: str, metric: str) -> Axis | None:
     """Returns the scores along one path; None if no line has two points.
 
-    Settings that take one value for each value on the axis change along with it and do not make lines of their own.
+    Settings with one value for each value on the axis change with it and do not make lines of their own.
     Repeats are pooled: each question counts with its mean.
     """
     found = series(cells, path)
@@ -104,12 +104,12 @@ def axis(cells: Sequence[CellResult], path: str, metric: str) -> Axis | None:
         return None
     lines.sort(key=lambda line: len(line.points) < 2)
     along = dict.fromkeys(name for one in found for name in one.along)
-    words = _words(path) + (f"; {', '.join(map(_last, along))} along with it" if along else "")
+    words = _words(path) + (f"; changes with it: {', '.join(map(_last, along))}" if along else "")
     return Axis(path, _names(_numeric(cells))[path], words, tuple(lines))
 
 
 def series(cells: Sequence[CellResult], path: str) -> list[Series]:
-    """Returns the cells that have a number at `path`, one series for each combination of their other settings."""
+    """Returns the cells with a number at `path`, one series for each combination of their other settings."""
     found: list[Series] = []
     own = [(cell, flat) for cell in cells if path in (flat := _flat(cell.facts["settings"]))]
     for pipeline in dict.fromkeys(cell.facts["pipeline"] for cell, _ in own):
@@ -131,7 +131,7 @@ def series(cells: Sequence[CellResult], path: str) -> list[Series]:
 
 
 def pooled(cells: Sequence[CellResult], metric: str) -> Interval:
-    """Returns the mean over the questions of cells that are repeats of one another."""
+    """Returns the mean over the questions of cells that are repeats of each other."""
     if len(cells) == 1:
         figures = cells[0].summary["metrics"][metric]
         return Interval(figures["mean"], figures["low"], figures["high"], figures["n"], cells[0].summary["clusters"])
@@ -152,7 +152,7 @@ def _line(one: Series, metric: str) -> Line:
 
 
 def _followers(settings: Sequence[Mapping[str, Any]], path: str) -> dict[str, bool]:
-    """Returns the paths that have one value for each value of `path`, and whether they vary at all."""
+    """Returns the paths with one value for each value of `path`, and whether they vary."""
     found = {}
     for name in {name for one in settings for name in one} - {path}:
         values: dict[str, set[str]] = {}
@@ -182,7 +182,7 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _names(paths: Sequence[str]) -> dict[str, str]:
-    """Returns the last word of each path, or the whole path where another one ends alike."""
+    """Returns the last word of each path, or the whole path if another one has the same last word."""
     lasts = [_last(path) for path in paths]
     return {path: _last(path) if lasts.count(_last(path)) == 1 else path for path in paths}
 

@@ -1,8 +1,8 @@
-"""Scores of parts of the questions: by task, by tag, by where the evidence stands; and where cells disagree most.
+"""Scores by task, by tag and by position of the evidence; and the questions on which cells disagree most.
 
-Where the evidence stands is two things that are kept apart: in the documents a question is asked over (laid end to end
-in their order), and in the text that a cell really sent, which depends on retrieval, order and truncation. Both run
-from 0 to 1 and are means over the evidence's characters; evidence that was sent twice counts twice.
+The position of the evidence has two meanings: in the documents of a question (joined in their order), and in the text
+that a cell actually sent, which depends on retrieval, order and truncation. Both are from 0 to 1 and are means over the
+evidence's characters; evidence that was sent twice counts twice.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ __all__ = [
 THIRDS = ("first third", "middle third", "last third")
 DECILES = tuple(f"{ten * 10}-{ten * 10 + 10} %" for ten in range(10))
 DECILES_FROM = 100
-"""Located questions that it takes for tenths: fewer leave too little in each."""
+"""The least number of located questions for tenths; with fewer, each has too few."""
 UNREAD = "not read"
 MOST_VALUES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """A metric by cell and part of the questions.
+    """Scores of one metric by cell and part of the questions.
 
     Attributes:
-        by: what the parts differ in.
+        by: property that separates the parts.
         metric: label.
         parts: names of the parts.
-        rows: a cell and its score in each part; `n` of an interval says how many questions that is.
+        rows: a cell and its score in each part; `n` of an interval is the number of questions.
     """
 
     by: str
@@ -77,12 +77,12 @@ def by_task(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[Breakdo
 
 
 def by_tag(cells: Sequence[CellResult], metric: str, tag: str) -> list[Breakdown]:
-    """Returns one breakdown by the values of a tag; none where fewer than two values have scores."""
+    """Returns one breakdown by the values of a tag; none if fewer than two values have scores."""
     return _by_fact(cells, metric, tag, lambda facts: facts["tags"].get(tag))
 
 
 def tags(cells: Sequence[CellResult]) -> list[str]:
-    """Returns the tags that group questions: 2 to 12 values, and fewer values than questions that have one."""
+    """Returns the tags that group questions: 2 to 12 values, and fewer values than tagged questions."""
     values: dict[str, dict[str, str]] = {}
     for cell in cells:
         for name, facts in cell.examples.items():
@@ -98,13 +98,12 @@ def by_position(
     where: Literal["document", "context"],
     texts: Mapping[str, str] | None = None,
 ) -> list[Breakdown]:
-    """Returns one breakdown by where the evidence stands, in thirds or, with 100 questions, tenths; else none.
+    """Returns one breakdown by position of the evidence, in thirds or, from 100 questions on, tenths; or none.
 
     Args:
         cells: over one data set.
         metric: label.
-        where: in the documents, or in the text that each cell sent; there, evidence that was not sent is a part of
-            its own.
+        where: in the documents, or in the text that each cell sent, where unsent evidence is a part of its own.
         texts: documents by id, for their lengths; see `document_lengths`.
     """
     lengths = document_lengths(cells, texts)
@@ -124,7 +123,7 @@ def by_position(
     def part(place: float | None) -> str:
         return UNREAD if place is None else bins[min(int(place * len(bins)), len(bins) - 1)]
 
-    # A cell that sent no evidence at all, such as closed book, has no places to compare.
+    # A cell that sent no evidence at all, such as closed book, has no positions to compare.
     kept = [
         (cell, own) for cell, own in zip(cells, places, strict=True) if any(one is not None for one in own.values())
     ]
@@ -134,7 +133,7 @@ def by_position(
 
 
 def document_position(facts: Mapping[str, Any], lengths: Mapping[str, int]) -> float | None:
-    """Returns where a question's evidence stands in its documents, from 0 to 1; None where that is not known."""
+    """Returns the position of a question's evidence in its documents, from 0 to 1; None if unknown."""
     if any(document not in lengths for document in facts["documents"]):
         return None
     whole = [Span(document, 0, lengths[document]) for document in facts["documents"]]
@@ -142,7 +141,7 @@ def document_position(facts: Mapping[str, Any], lengths: Mapping[str, int]) -> f
 
 
 def context_position(facts: Mapping[str, Any], context: Sequence[Span]) -> float | None:
-    """Returns where a question's evidence stands in what was sent, from 0 to 1; None if none of it was sent."""
+    """Returns the position of a question's evidence in the context, from 0 to 1; None if none of it was sent."""
     evidence = covered(Span(*span) for span in facts["evidence"])
     at = count = weighted = 0
     for span in context:
@@ -156,10 +155,10 @@ def context_position(facts: Mapping[str, Any], context: Sequence[Span]) -> float
 
 
 def document_lengths(cells: Sequence[CellResult], texts: Mapping[str, str] | None = None) -> dict[str, int]:
-    """Returns the characters of each document of one data set.
+    """Returns the number of characters of each document of one data set.
 
-    They are in the results folder; for older folders, in `texts`. Failing both, a document is taken to end where the
-    furthest passage that any cell read or ranked ends: exact as soon as one cell read the whole of it.
+    They are in the results folder; for older folders, in `texts`. Without both, a document is assumed to end with the
+    last passage that any cell read or ranked, which is exact if one cell read all of it.
     """
     stored: dict[str, int] = {}
     named: set[str] = set()
@@ -181,9 +180,9 @@ def document_lengths(cells: Sequence[CellResult], texts: Mapping[str, str] | Non
 
 
 def disagreements(cells: Sequence[CellResult], metrics: Sequence[str], limit: int) -> list[Disagreement]:
-    """Returns the questions that cells over one data set score most differently, most first.
+    """Returns the questions that cells over one data set score most differently, largest spread first.
 
-    A question is judged by the first metric that applies to it; controls have no say.
+    A question is judged by the first metric that applies to it; controls do not count.
     """
     rivals = [cell for cell in cells if not cell.control]
     found = []
@@ -212,7 +211,7 @@ def _by_fact(
 
 
 def _natural(text: str) -> tuple[bool, float, str]:
-    """Orders numbers by size, before words."""
+    """Returns a sort key that puts numbers by size before words."""
     try:
         return False, float(text), text
     except ValueError:

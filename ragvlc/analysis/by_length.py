@@ -1,4 +1,4 @@
-"""Retrieval by the length of documents, and over several tasks as LongEmbed adds them up.
+"""Retrieval scores by document length, and over several tasks as in LongEmbed.
 
 Zhu et al. 2024 (LongEmbed, arXiv 2404.12096): a question ranks documents of one length; a task with lengths scores the
 mean over its lengths of nDCG@1, a task without them nDCG@10; the benchmark's figure is the mean over its tasks.
@@ -39,19 +39,19 @@ CAPTION = "Mean score of the questions over documents of each length; hollow: co
 MOST_PANELS = 6
 STYLES = ("solid", (0, (5, 2)), (0, (1, 1.5)))
 OVERALL = (
-    "LongEmbed's way: nDCG@1, averaged over the lengths, for tasks with lengths ({with_lengths}), else nDCG@10; mean: "
-    "over the tasks; - where answers are owed."
+    "As in LongEmbed: nDCG@1, averaged over the lengths, for tasks with lengths ({with_lengths}), else nDCG@10; mean: "
+    "over the tasks; - where answers are pending."
 )
 
 
 @dataclass(frozen=True)
 class System:
-    """What was scored on a task: a pipeline with its settings, those of the data set aside.
+    """A system that was scored on a task: a pipeline with its settings except those of the data set.
 
     Attributes:
-        label: pipeline and the settings that tell its systems apart.
+        label: pipeline and the settings that distinguish its systems.
         control: whether it reads gold.
-        cells: one a length, or one over all lengths; with repeats, several.
+        cells: one for each length, or one over all lengths; with repeats, several.
     """
 
     label: str
@@ -60,22 +60,22 @@ class System:
 
     @property
     def complete(self) -> bool:
-        """Whether every question of its cells has been asked."""
+        """Whether every question of its cells has been answered."""
         return all(cell.complete for cell in self.cells)
 
     def points(self, metric: str) -> dict[float, Interval]:
-        """Returns the mean of each length's questions; each question counts with the mean of its repeats."""
+        """Returns the mean over the questions of each length; repeats of a question are averaged."""
         return {length: mean_interval(*_values(found)) for length, found in self._scores(metric).items()}
 
     def mean(self, metric: str, *, over_lengths: bool) -> Interval:
-        """Returns the mean over the lengths, each counting the same; without lengths, over the questions."""
+        """Returns the mean over the lengths, equally weighted; without lengths, over the questions."""
         found = self._scores(metric) if over_lengths else {0.0: self._all(metric)}
         found = {length: own for length, own in found.items() if own}
         values: list[float | None] = []
         clusters: list[str] = []
         count = sum(map(len, found.values()))
         for own in found.values():
-            # So weighted, the mean of all values is the mean of the lengths' means, and resampling goes by cluster.
+            # With these weights, the mean of all values is the mean of the lengths' means; resampling is by cluster.
             weight = count / len(found) / len(own)
             values += [score * weight for score, _ in own.values()]
             clusters += [cluster for _, cluster in own.values()]
@@ -94,7 +94,7 @@ class System:
 
 @dataclass(frozen=True)
 class Task:
-    """A data set, whatever its lengths.
+    """A data set, regardless of its lengths.
 
     Attributes:
         name: of the data set, with its settings but the length.
@@ -106,18 +106,18 @@ class Task:
 
     @cached_property
     def lengths(self) -> tuple[float, ...]:
-        """Of its documents, rising; none where questions have no length."""
+        """Lengths of its documents in ascending order; none if questions have no length."""
         cells = [cell for system in self.systems for cell in system.cells]
         return tuple(sorted({length for cell in cells for length in _lengths(cell).values()}))
 
     def measure(self, metrics: Sequence[str]) -> str | None:
-        """Returns the metric that LongEmbed scores it by, if it is one of these."""
+        """Returns the metric that LongEmbed uses for it, if it is one of these."""
         wanted = WITH_LENGTHS if self.lengths else WITHOUT
         return wanted if wanted in metrics else None
 
 
 def tasks(results: SweepResults) -> list[Task]:
-    """Returns what was scored, by data set and by system, cells over several lengths of one data set together."""
+    """Returns the scored systems by data set; cells over several lengths of one data set are combined."""
     names = [_named(cell.facts) for cell in results.cells]
     labels = _labels(results.cells)
     found = []
@@ -132,7 +132,7 @@ def tasks(results: SweepResults) -> list[Task]:
 
 
 def length_tables(results: SweepResults) -> list[Table]:
-    """Returns a table by length for each data set that has several, and one over all of them if there are more."""
+    """Returns a table by length for each data set with several, and one over all of them if there are more."""
     found = tasks(results)
     metric = WITH_LENGTHS if WITH_LENGTHS in results.metrics else results.metric()
     tables = [_by_length(task, metric) for task in found if len(task.lengths) > 1]
@@ -143,12 +143,12 @@ def length_tables(results: SweepResults) -> list[Table]:
 
 
 def long_tasks(results: SweepResults) -> list[Task]:
-    """Returns the data sets that have several lengths."""
+    """Returns the data sets with several lengths."""
     return [task for task in tasks(results) if len(task.lengths) > 1]
 
 
 def draw(found: Sequence[Task], metric: str) -> Figure:
-    """Returns scores over the length, a panel for each data set and a line for each system, of equal look in all."""
+    """Returns scores over the length: a panel for each data set, a line for each system."""
     labels = list(dict.fromkeys(system.label for task in found for system in task.systems))
     with look():
         drawn, places = panels([task.name for task in found[:MOST_PANELS]], f"{metric} by length")
@@ -235,7 +235,7 @@ def _lengths(cell: CellResult) -> dict[str, float]:
 
 
 def _pooled(cells: Sequence[tuple[CellResult, set[str]]], metric: str) -> dict[str, tuple[float, str]]:
-    """Returns the score and cluster of each of these questions that has a score: the mean of its repeats."""
+    """Returns the score and cluster of each of these questions with a score; repeats are averaged."""
     scores: dict[str, list[float]] = {}
     clusters: dict[str, str] = {}
     for cell, names in cells:
@@ -251,7 +251,7 @@ def _values(found: Mapping[str, tuple[float, str]]) -> tuple[list[float | None],
 
 
 def _named(facts: Mapping[str, Any]) -> str:
-    """Returns a data set's name with its settings on axes, its length aside."""
+    """Returns a data set's name with its settings on axes, without the length."""
     words = [str(facts["dataset"])]
     for path, value in facts["settings"].items():
         inner = path.removeprefix("dataset.")
@@ -261,7 +261,7 @@ def _named(facts: Mapping[str, Any]) -> str:
 
 
 def _labels(cells: Sequence[CellResult]) -> list[str]:
-    """Returns for each cell its pipeline with the settings that tell the pipeline's systems apart."""
+    """Returns for each cell its pipeline and the settings that distinguish the pipeline's systems."""
     seen: dict[tuple[str, str], set[str]] = {}
     own = [_own_settings(cell.facts) for cell in cells]
     for cell, settings in zip(cells, own, strict=True):
@@ -270,11 +270,11 @@ def _labels(cells: Sequence[CellResult]) -> list[str]:
     labels = []
     for cell, settings in zip(cells, own, strict=True):
         pipeline = str(cell.facts["pipeline"])
-        told = {path: value for path, value in settings.items() if len(seen[pipeline, path]) > 1}
-        lasts = [path.rpartition(".")[2] for path in told]
+        varying = {path: value for path, value in settings.items() if len(seen[pipeline, path]) > 1}
+        lasts = [path.rpartition(".")[2] for path in varying]
         words = [
             f"{last if lasts.count(last) == 1 else path}={value}"
-            for last, (path, value) in zip(lasts, told.items(), strict=True)
+            for last, (path, value) in zip(lasts, varying.items(), strict=True)
         ]
         labels.append(" ".join([pipeline, *words]))
     return labels

@@ -1,8 +1,8 @@
-"""Which threshold a cascade should have, and what it is worth: the whole curve of cost against quality.
+"""Choice of a cascade's confidence threshold, and the whole curve of cost against quality.
 
-On answers of both routes that stand in a results folder: the first one's with deciles of its token log-probabilities
-(`logprobs: true`). Every quantile and every threshold that decides otherwise for any question is tried. What the chosen
-pair is worth is told on other documents than those it was chosen on.
+Works on stored answers of both routes, the first one's with deciles of its token log-probabilities (`logprobs: true`).
+Every quantile is tried, and every threshold that changes a decision. The gain of the chosen pair is estimated on other
+documents than those it was chosen on.
 """
 
 from __future__ import annotations
@@ -17,17 +17,27 @@ from ragvlc.core.errors import ConfigError
 from ragvlc.reading.confidence import at_quantile, deciles_of
 from ragvlc.statistics import Difference, paired_difference
 
-__all__ = ["QUANTILES", "CascadeEstimate", "Doubt", "Point", "area", "chosen", "curve", "doubts", "estimated"]
+__all__ = [
+    "QUANTILES",
+    "CascadeEstimate",
+    "CascadePair",
+    "ThresholdPoint",
+    "area",
+    "cascade_pairs",
+    "chosen",
+    "curve",
+    "estimated",
+]
 
 QUANTILES = tuple(part / 10 for part in range(11))
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """A question with both answers.
+class CascadePair:
+    """A question with the answers of both routes.
 
     Attributes:
-        group: what stands or falls together: the document.
+        group: unit of resampling: the document.
         deciles: of the first answer's token log-probabilities; empty for an answer without tokens.
         quality: of the first answer, and of the second.
         cost: of the first answer, and of the second.
@@ -39,20 +49,20 @@ class Doubt:
     cost: tuple[float, float]
 
     def score(self, quantile: float) -> float:
-        """Returns how sure the first answer was; an answer without tokens is the least sure."""
+        """Returns the confidence of the first answer; an answer without tokens has the lowest."""
         return at_quantile(self.deciles, quantile) if self.deciles else float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """What one threshold makes of all questions.
+class ThresholdPoint:
+    """The result of one threshold over all questions.
 
     Attributes:
         quantile: of the log-probabilities.
         threshold: first answers below it are replaced.
-        share: of questions that are.
+        share: of questions with a replaced answer.
         quality: mean.
-        cost: mean; a question whose first answer is replaced has paid for it.
+        cost: mean; replaced first answers are charged too.
     """
 
     quantile: float
@@ -64,7 +74,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class CascadeEstimate:
-    """What a cascade is worth whose threshold was chosen on other documents.
+    """The estimated gain of a cascade whose threshold was chosen on other documents.
 
     Attributes:
         n: questions.
@@ -75,8 +85,8 @@ class CascadeEstimate:
         fixed: mean quality of the first route alone, and of the second.
         fixed_cost: mean cost of each.
         oracle: mean of the better answer of each question.
-        by_chance: mean quality if as many were replaced by chance.
-        gain: against the better fixed route as known in hindsight, with an interval over documents.
+        by_chance: mean quality of replacing the same share at random.
+        gain: against the fixed route that is better in hindsight, with an interval over documents.
     """
 
     n: int
@@ -91,10 +101,10 @@ class CascadeEstimate:
     gain: Difference
 
 
-def doubts(pairs: Pairs) -> list[Doubt]:
-    """Returns the pairs as a cascade sees them. Raises `ConfigError` where answers have no log-probabilities."""
+def cascade_pairs(pairs: Pairs) -> list[CascadePair]:
+    """Returns the pairs with their confidence scores. Raises `ConfigError` for answers without log-probabilities."""
     first, second = pairs.routes
-    found: list[Doubt] = []
+    found: list[CascadePair] = []
     for pair in pairs.pairs:
         deciles = deciles_of(pair.answers[first])
         if deciles is None:
@@ -103,12 +113,12 @@ def doubts(pairs: Pairs) -> list[Doubt]:
                 "`logprobs: true`."
             )
         quality = (pair.quality[first], pair.quality[second])
-        found.append(Doubt(pair.group, deciles, quality, (pair.cost[first], pair.cost[second])))
+        found.append(CascadePair(pair.group, deciles, quality, (pair.cost[first], pair.cost[second])))
     return found
 
 
-def curve(rows: Sequence[Doubt], quantile: float) -> list[Point]:
-    """Returns a point for each threshold that decides otherwise, from the fewest second answers to the most.
+def curve(rows: Sequence[CascadePair], quantile: float) -> list[ThresholdPoint]:
+    """Returns a point for each threshold that changes a decision, from the fewest second answers to the most.
 
     Args:
         rows: questions; at least one.
@@ -119,7 +129,7 @@ def curve(rows: Sequence[Doubt], quantile: float) -> list[Point]:
     n = len(ordered)
     quality = sum(row.quality[0] for row in ordered)
     cost = sum(row.cost[0] for row in ordered)
-    points: list[Point] = []
+    points: list[ThresholdPoint] = []
     replaced = 0
     for threshold in _thresholds(scores):
         while replaced < n and scores[replaced] < threshold:
@@ -127,14 +137,14 @@ def curve(rows: Sequence[Doubt], quantile: float) -> list[Point]:
             quality += row.quality[1] - row.quality[0]
             cost += row.cost[1]
             replaced += 1
-        points.append(Point(quantile, threshold, replaced / n, quality / n, cost / n))
+        points.append(ThresholdPoint(quantile, threshold, replaced / n, quality / n, cost / n))
     return points
 
 
-def area(points: Sequence[Point]) -> float:
-    """Returns the mean quality over the curve's shares, less that of replacing by chance: 0 for a score without use.
+def area(points: Sequence[ThresholdPoint]) -> float:
+    """Returns the mean quality over the curve's shares, minus that of random replacement: 0 for a useless score.
 
-    Between two points lies what drawing between them gives; a curve that ends early has no part beyond.
+    Between two points the curve is linear; a curve that ends early has no area beyond.
     """
     first, last = points[0], points[-1]
     width = last.share - first.share
@@ -145,18 +155,18 @@ def area(points: Sequence[Point]) -> float:
 
 
 def chosen(
-    rows: Sequence[Doubt],
+    rows: Sequence[CascadePair],
     *,
     weight: float = 0.0,
     budget: float | None = None,
     quantiles: Sequence[float] = QUANTILES,
-) -> Point:
-    """Returns the point of most quality, less `weight` times its cost; of equals that with the fewest second answers.
+) -> ThresholdPoint:
+    """Returns the point of highest quality minus `weight` times cost, with the fewest second answers among equals.
 
     Args:
         rows: questions of a development split.
         weight: quality that one unit of cost must bring.
-        budget: mean cost that must not be exceeded; where none stays within, the cheapest point is returned.
+        budget: mean cost that must not be exceeded; if every point exceeds it, the cheapest one is returned.
         quantiles: to choose from.
     """
     points = [point for quantile in quantiles for point in curve(rows, quantile)]
@@ -167,9 +177,9 @@ def chosen(
 
 
 def estimated(
-    rows: Sequence[Doubt], *, weight: float = 0.0, budget: float | None = None, seed: int = 0
+    rows: Sequence[CascadePair], *, weight: float = 0.0, budget: float | None = None, seed: int = 0
 ) -> CascadeEstimate:
-    """Returns what a cascade is worth, each half of the documents decided by a threshold chosen on the other.
+    """Returns the cross-fitted estimate: each half of the documents uses a threshold chosen on the other.
 
     Raises:
         ConfigError: if there are fewer than two documents.
@@ -177,7 +187,7 @@ def estimated(
     groups = sorted({row.group for row in rows})
     if len(groups) < 2:
         raise ConfigError(f"needs questions over at least 2 documents, to choose on some and test on others; {groups}.")
-    random.Random(seed).shuffle(groups)  # noqa: S311 - a repeatable division
+    random.Random(seed).shuffle(groups)  # noqa: S311 - a repeatable split
     half = set(groups[: len(groups) // 2])
     values: list[float] = []
     costs: list[float] = []
@@ -194,7 +204,7 @@ def estimated(
 
 
 def _estimate(
-    rows: Sequence[Doubt], values: Sequence[float], costs: Sequence[float], replaced: Sequence[bool]
+    rows: Sequence[CascadePair], values: Sequence[float], costs: Sequence[float], replaced: Sequence[bool]
 ) -> CascadeEstimate:
     n, share = len(rows), sum(replaced) / len(rows)
     means = (sum(row.quality[0] for row in rows) / n, sum(row.quality[1] for row in rows) / n)
@@ -217,7 +227,7 @@ def _estimate(
 
 
 def _thresholds(scores: Sequence[float]) -> list[float]:
-    """Returns thresholds between neighbouring scores, ascending; never above 0, the log-probability of certainty."""
+    """Returns thresholds between neighbouring scores, ascending; at most 0, the log-probability of certainty."""
     known = sorted({score for score in scores if score > float("-inf")})
     if not known:
         return [0.0]

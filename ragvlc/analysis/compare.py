@@ -1,4 +1,4 @@
-"""Two cells question by question, of one results folder or of two: what differs, how sure that is, what flipped."""
+"""Comparison of two cells question by question, from one results folder or two: differences and flips."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Pairing", "comparison", "paired"]
 
 MOST_FLIPS = 10
-"""Questions that are shown in each direction."""
+"""The most flipped questions shown in each direction."""
 COSTS = {"prompt tokens": 0, "new tokens": 0, "engine seconds": 2}
 SETTLED = 0.05
 
@@ -37,7 +37,7 @@ class Pairing:
         shared: ids of questions that both have rows for, in the order of `a`.
         only_a: questions that `b` has no row for.
         only_b: questions that `a` has no row for.
-        other_texts: shared questions that were asked in other words or over other documents.
+        other_texts: shared questions with another wording or other documents.
         other_gold: shared questions whose accepted answers or evidence differ.
     """
 
@@ -51,13 +51,13 @@ class Pairing:
     other_gold: int
 
     def difference(self, metric: str) -> Difference:
-        """Returns a minus b; clusters are those of `a`."""
+        """Returns a minus b, with the clusters of `a`."""
         clusters = {name: self.a.examples[name]["cluster"] for name in self.shared}
         scores = [{name: cell.rows[name].scores.get(metric) for name in self.shared} for cell in (self.a, self.b)]
         return paired_difference(scores[0], scores[1], clusters)
 
     def flips(self, metric: str) -> tuple[list[str], list[str]]:
-        """Returns the questions that `a` scores better and those that `b` scores better, widest apart first."""
+        """Returns the questions that `a` scores better and those that `b` scores better, largest difference first."""
         sign = -1 if self.smaller(metric) else 1
         gaps = {}
         for name in self.shared:
@@ -112,7 +112,7 @@ def paired(results: SweepResults, a: str, b: str, *, other: SweepResults | None 
 def comparison(
     results: SweepResults, a: str, b: str, *, other: SweepResults | None = None, metric: str | None = None
 ) -> list[RenderableType]:
-    """Returns what `ragvlc compare` prints: differences by metric, costs and their ratio, questions that flipped.
+    """Returns the output of `ragvlc compare`: differences by metric, costs and their ratio, flipped questions.
 
     Args:
         results: where `a` is.
@@ -149,7 +149,7 @@ def _coverage(pair: Pairing) -> str:
     words = [f"{len(pair.shared)} questions in common"]
     words += [f"{pair.only_a} only in a"] if pair.only_a else []
     words += [f"{pair.only_b} only in b"] if pair.only_b else []
-    words += [f"{pair.other_texts} asked in other words or over other documents"] if pair.other_texts else []
+    words += [f"{pair.other_texts} with another wording or other documents"] if pair.other_texts else []
     words += [f"{pair.other_gold} with other accepted answers or evidence"] if pair.other_gold else []
     return ", ".join(words) + "."
 
@@ -174,7 +174,7 @@ def _differences(pair: Pairing) -> RenderableType:
 
 
 def _mean_over(cell: CellResult, pair: Pairing, metric: str) -> str:
-    """Returns the mean over the pairs, not over all of the cell's questions."""
+    """Returns the mean over the paired questions, not over all of the cell's."""
     both = [
         score
         for name in pair.shared

@@ -1,4 +1,4 @@
-"""The look of every figure: colours that colour-blind readers tell apart and that stand on light and dark alike."""
+"""Style of all figures: colours safe for colour-blind readers, on light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 __all__ = ["FRONTIER", "INK", "label", "legend", "look", "mark", "numbers", "panels", "svg"]
 
 INK = "#6b6b6b"
-"""Text and axes: readable on white and on black; a page puts its own colour in its place."""
+"""Colour of text and axes, readable on white and on black; a page replaces it by its own."""
 COLOURS = ("#1b7fc4", "#d55e00", "#009e73", "#c2649a", "#c08600", "#8f6fc4", "#3aa6c8")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 LONGEST = 64
-"""Characters of a label; longer ones lose their middle."""
+"""The most characters of a label; the middle of longer ones is cut."""
 WIDTH = 6.4
 MOST_TICKS = 9
-FRONTIER = "best for what it costs"
+FRONTIER = "cost-quality frontier"
 
 
 def look() -> AbstractContextManager[None]:
-    """Returns a context in which figures come out in this look whatever the reader's own settings are."""
+    """Returns a context that draws figures in this style, regardless of the user's own settings."""
     import matplotlib as mpl
 
     return mpl.rc_context(
@@ -58,7 +58,7 @@ def look() -> AbstractContextManager[None]:
 
 
 def panels(names: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
-    """Returns a figure with a panel for each name, one below the other; a single panel goes without its name."""
+    """Returns a figure with a panel for each name, one below the other; a single panel has no name."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, 3.3 * len(names) + 0.4), layout="constrained")
@@ -69,12 +69,12 @@ def panels(names: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
 
 
 def mark(place: int) -> tuple[str, str]:
-    """Returns colour and marker of the line in this place; 56 of them differ."""
+    """Returns colour and marker of the line with this number; there are 56 different ones."""
     return COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
 
 
 def label(text: str) -> str:
-    """Returns a name as text to be drawn: one line, not too long, without meaning to the typesetter."""
+    """Returns a name as a label: one line, of limited length, without TeX markup."""
     words = " ".join(text.split())
     if len(words) > LONGEST:
         words = f"{words[: LONGEST - 21]}…{words[-20:]}"
@@ -84,7 +84,7 @@ def label(text: str) -> str:
 
 
 def legend(figure: Figure, axes: Sequence[Axes]) -> None:
-    """Puts one legend for all panels below them; what explains no single cell comes last."""
+    """Draws one legend for all panels below them; entries that name no cell are last."""
     entries: dict[str, Any] = {}
     for one in axes:
         handles, labels = one.get_legend_handles_labels()
@@ -98,12 +98,12 @@ def legend(figure: Figure, axes: Sequence[Axes]) -> None:
 
 
 def numbers(axes: Axes, values: Sequence[float], *, few: bool) -> None:
-    """Sets the horizontal scale for these values, logarithmic over wide ranges.
+    """Sets the horizontal scale for these values, logarithmic for wide ranges.
 
     Args:
         axes: to set.
         values: that are drawn.
-        few: they are settings, to have a tick each unless there are too many.
+        few: whether they are settings, with a tick for each unless there are too many.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
@@ -121,16 +121,16 @@ def numbers(axes: Axes, values: Sequence[float], *, few: bool) -> None:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """Returns a figure as an `svg` element to stand in a page: text as text, ink in the page's colour, ids its own.
+    """Returns a figure as an `svg` element for a page: text as text, ink in the page's colour, unique ids.
 
     Args:
         figure: drawn in this look.
-        name: what its ids begin with; unique in the page.
+        name: prefix of its ids, unique in the page.
     """
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with look(), warnings.catch_warnings():
-        # Measuring needs a glyph that the font lacks; the reader's browser will have one.
+        # Text measurement may need a glyph that the font lacks; the reader's browser will have one.
         warnings.filterwarnings("ignore", message="Glyph")
         figure.savefig(buffer, format="svg", metadata=nothing)
     text = buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Reasons of failed questions, grouped by cause, and cells with the same reasons: for terminal and page alike."""
+"""Failed questions grouped by cause, and cells with the same causes, for terminal and page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Kind = tuple[str, str, bool, str]
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Questions that failed alike.
+    """A cause of failure, with the number of its questions.
 
     Attributes:
         failure: of the first of them.
@@ -42,18 +42,18 @@ class Reason:
     count: int
 
     def text(self, longest: int = LONGEST) -> str:
-        """Returns what went wrong, and where, on one line."""
+        """Returns type, stage and message of the failure on one line."""
         return one_line(_words(self.failure), longest)
 
 
 @dataclass(frozen=True, slots=True)
 class FailedCells:
-    """Cells that failed of the same causes.
+    """Cells that failed for the same causes.
 
     Attributes:
         cells: in the order of the plan.
         status: `complete`, `stopped` (too many failures), or `not complete`.
-        reasons: most frequent first; none where only a judge's verdicts are missing.
+        reasons: most frequent first; none if only a judge's verdicts are missing.
     """
 
     cells: tuple[CellResult, ...]
@@ -62,14 +62,14 @@ class FailedCells:
 
     @property
     def names(self) -> str:
-        """The cells, by name where they are few."""
+        """The names of the cells, shortened if there are many."""
         names = [one_line(cell.name, LONGEST) for cell in self.cells]
         more = len(names) - MOST_NAMES
         return ", ".join(names[:MOST_NAMES]) + (f" and {_several(more, 'more cell')}" if more > 0 else "")
 
     @property
     def head(self) -> str:
-        """How the cells ended, and the number of questions that failed."""
+        """The status of the cells, and the number of failed questions."""
         if not self.reasons:
             return f"{self.status}, some questions could not be judged for now."
         failed, asked = sum(one.count for one in self.reasons), sum(len(cell.rows) for cell in self.cells)
@@ -78,20 +78,20 @@ class FailedCells:
 
     @property
     def advice(self) -> str:
-        """What to do next."""
+        """The next step for the user."""
         lasting = [one.failure.stage for one in self.reasons if not one.failure.transient]
         if not lasting:
             return "Transient: run the experiment again."
         if all(stage == "score" for stage in lasting):
             again = "score again with `ragvlc score`" if self.status == "complete" else "run the experiment again"
-            return f"Mend the metric, then {again}; stored answers are used."
+            return f"Fix the metric, then {again}; stored answers are used."
         if len(lasting) == len(self.reasons):
-            return "Mend the cause, then run the experiment again with --retry failed."
-        return "Run the experiment again for what is transient; for the rest, mend the cause and add --retry failed."
+            return "Fix the cause, then run the experiment again with --retry failed."
+        return "Run the experiment again for transient failures; for the others, fix the cause and add --retry failed."
 
 
 def reasons(rows: Iterable[Prediction]) -> tuple[Reason, ...]:
-    """Returns why rows failed, most frequent first.
+    """Returns the causes of failed rows, most frequent first.
 
     Failures of one stage and type whose messages differ only in numbers, ids and quoted values are one reason.
     """
@@ -103,18 +103,17 @@ def reasons(rows: Iterable[Prediction]) -> tuple[Reason, ...]:
 
 
 def failed_cells(results: SweepResults, status: Mapping[str, str] | None = None) -> list[FailedCells]:
-    """Returns the cells with failures, together where they ended alike and failed of the same causes.
+    """Returns the cells with failures, grouped by status and causes.
 
     Args:
         results: with the rows.
-        status: how a run ended, by cell key (`sweep.runner.Outcome`); without it, what is on disk says whether a cell
-            is complete.
+        status: of each cell after a run, by key (`sweep.runner.Outcome`); by default that on disk.
     """
     groups: dict[tuple[str, frozenset[Kind]], list[CellResult]] = {}
     for cell in results.cells:
         ended = (status or {}).get(cell.facts["key"], "complete" if cell.complete else "")
         kinds = frozenset(_kind(row.failure) for row in cell.rows.values() if row.failure is not None)
-        if kinds or ended == "owing":
+        if kinds or ended == "pending":
             word = ended if ended in ("complete", "stopped") else "not complete"
             groups.setdefault((word, kinds), []).append(cell)
     return [
@@ -124,12 +123,12 @@ def failed_cells(results: SweepResults, status: Mapping[str, str] | None = None)
 
 
 def failure_lines(results: SweepResults, status: Mapping[str, str] | None = None) -> list[str]:
-    """Returns what a terminal shows of failures: how the cells ended, why, and what to do next; see `failed_cells`."""
+    """Returns the report on failures for a terminal: status, causes and next step; see `failed_cells`."""
     return [line for one in failed_cells(results, status) for line in _lines(one, str(results.folder))]
 
 
 def said(row: Prediction) -> str:
-    """Returns an answer, or in full why there is none or why it has no scores, in printable characters."""
+    """Returns an answer, or the full reason why it or its scores are missing, in printable characters."""
     words = [] if row.answer is None else [row.answer.text]
     if row.failure is not None:
         words.append(f"{'failed' if row.answer is None else 'not scored'}: {_words(row.failure)}")
@@ -153,14 +152,14 @@ def _lines(one: FailedCells, folder: str) -> Iterable[str]:
 
 
 def _words(failure: Failure) -> str:
-    return f"{failure.type} ({failure.stage}): {failure.message.strip() or 'without a message'}"
+    return f"{failure.type} ({failure.stage}): {failure.message.strip() or 'no message'}"
 
 
 def _kind(failure: Failure) -> Kind:
-    """Returns what failures that are alike have in common."""
+    """Returns the common key of failures with one cause."""
     message = failure.message[:_COMPARED]
     folded = _QUOTED.sub("''", message)
-    if not re.search(r"\w", folded):  # all of it is quoted, as a KeyError's is
+    if not re.search(r"\w", folded):  # all of it is quoted, as in a KeyError
         folded = message
     folded = _WORD.sub(lambda word: "#" if re.search(r"\d", word[0]) else word[0], folded)
     return failure.stage, failure.type, failure.transient, " ".join(folded.split())

@@ -5,8 +5,8 @@ over_<setting>                                    score over a setting that take
 speculation                                       acceptance by place in the draft, speed-up
 reading_cost                                      attention pairs, calls and seconds over the length of contexts
 by_length                                         score by the length of documents
-routing_tokens, routing_deferral                  routers and oracles against tokens, and by the share sent on
-position_document, position_context               score by where the evidence stands
+routing_tokens, routing_deferral                  routers and oracles against tokens, and by the share deferred
+position_document, position_context               score by position of the evidence
 
 Which there are depends on the results: money needs prices, positions need located evidence. Nothing here touches
 matplotlib's global state, so figures can be made in any thread that no other thread draws in.
@@ -47,11 +47,11 @@ POSITIONS = ("document", "context")
 MOST_PANELS = 6
 MOST_LINES = 8
 NAMED_CELLS = 12
-"""Cells that a legend names; with more, it names their pipelines."""
+"""The most cells named in a legend; with more, it names their pipelines."""
 
 
 def figures(results: SweepResults, metric: str | None = None) -> dict[str, Figure]:
-    """Returns every figure that these results allow, by name, for the first metric or another."""
+    """Returns every figure available for these results, by name, for the first metric or another."""
     return {name: draw() for name, draw in drawers(results, metric).items()}
 
 
@@ -66,7 +66,7 @@ def figure(results: SweepResults, name: str, metric: str | None = None) -> Figur
 def drawers(
     results: SweepResults, metric: str | None = None, texts: Mapping[str, str] | None = None
 ) -> dict[str, Callable[[], Figure]]:
-    """Returns what draws each figure, by name, so that only what is wanted is drawn.
+    """Returns the functions that draw each figure, by name, so that only the needed ones are drawn.
 
     Args:
         results: to draw.
@@ -165,7 +165,7 @@ def _over(path: str, cells: Sequence[CellResult], metric: str) -> Figure:
 def _position(where: str, broken: Mapping[str, Breakdown], metric: str, names: Sequence[str]) -> Figure:
     title = "in the documents" if where == "document" else "in what was sent"
     with look():
-        drawn, places = panels(list(broken), f"{metric} by place of the evidence {title}")
+        drawn, places = panels(list(broken), f"{metric} by position of the evidence {title}")
         for place, one in zip(places, broken.values(), strict=True):
             for at, (cell, intervals) in enumerate(one.rows):
                 colour, marker = mark(names.index(cell.name) if names else at)  # as in the figures of costs
@@ -201,7 +201,7 @@ def _point(place: Axes, cell: CellResult, metric: str, cost: float, of: int, tit
 
 
 def _frontier(place: Axes, cells: Sequence[CellResult], metric: str, cost: str, times: float) -> None:
-    """Joins the cells that no other cell beats for less."""
+    """Draws the cost-quality frontier: the cells that no cheaper cell beats."""
     rivals = [cell for cell in cells if not cell.control]
     rivals.sort(key=lambda cell: (cell.summary[cost], -(cell.merit(metric) or 0.0)))
     kept: list[CellResult] = []
@@ -216,7 +216,7 @@ def _frontier(place: Axes, cells: Sequence[CellResult], metric: str, cost: str, 
 
 
 def _references(place: Axes, cells: Sequence[CellResult], found: Axis, metric: str) -> None:
-    """Draws cells without the setting across, where all is over one data set."""
+    """Draws cells without the setting as horizontal lines, if all cells share one data set."""
     if len({cell.facts["examples"] for cell in cells}) > 1:
         return
     on_axis = {line.pipeline for line in found.lines}
@@ -228,7 +228,7 @@ def _references(place: Axes, cells: Sequence[CellResult], found: Axis, metric: s
 
 
 def _within(place: Axes) -> None:
-    """Keeps the scale of scores from 0 to 1 within them."""
+    """Limits the axis of scores between 0 and 1 to that range."""
     low, high = place.get_ylim()
     drawn = place.dataLim
     if drawn.y0 >= 0 and drawn.y1 <= 1:

@@ -1,4 +1,4 @@
-"""What routers learn from: questions that two cells have answered, with what each answer was worth and what it cost."""
+"""Training data of routers: questions that two cells have answered, with quality and cost of each answer."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from ragvlc.run import LiveRun
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, SweepResults
 
-__all__ = ["Charge", "Looker", "Pair", "Pairs", "learned", "paired"]
+__all__ = ["Charge", "FeatureExtractor", "Pair", "Pairs", "learned", "paired"]
 
 Unit = Literal["tokens", "seconds", "money"]
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a cost weighs against quality.
+    """The weight of cost against quality.
 
     Attributes:
         unit: thousands of tokens (prompts and replies), seconds of engine and search, or money at the cells' prices.
@@ -39,7 +39,7 @@ class Charge:
     weight: float = 0.0
 
     def of(self, answer: Answer, cell: CellResult) -> float:
-        """Returns an answer's cost. Raises `ConfigError` where prices are wanted and a generator has none."""
+        """Returns an answer's cost. Raises `ConfigError` if prices are needed and a generator has none."""
         if self.unit == "tokens":
             return (answer.usage.prompt_tokens + answer.usage.completion_tokens) / 1000
         if self.unit == "seconds":
@@ -47,7 +47,7 @@ class Charge:
             return answer.timing.engine_seconds + phases.get("search", 0.0) + phases.get("rerank", 0.0)
         prices = cell.facts.get("prices") or {}
         if missing := [role for role in answer.bills if role not in prices]:
-            raise ConfigError(f"{cell.name}: generators.{missing[0]} has no price, so that money cannot be counted.")
+            raise ConfigError(f"{cell.name}: generators.{missing[0]} has no price, so its cost in money is unknown.")
         return sum(Price.model_validate(prices[role]).of(usage) for role, usage in answer.bills.items())
 
 
@@ -57,8 +57,8 @@ class Pair:
 
     Attributes:
         id: of the example.
-        key: of what was asked.
-        group: what stands or falls together: the document.
+        key: of the question.
+        group: unit of cross-validation: the document.
         quality: by route; more is better.
         cost: by route, in the unit of the charge.
         answers: by route.
@@ -74,7 +74,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The questions that can be learned from.
+    """The questions for training.
 
     Attributes:
         routes: names, in the order given.
@@ -125,7 +125,7 @@ def paired(results: SweepResults, cells: Mapping[str, str], metric: str, charge:
         cost = {route: charge.of(answer, found[route]) for route, answer in answers.items()}
         pairs.append(Pair(name, str(facts["key"]), str(facts["cluster"] or name), quality, cost, answers))
     if not pairs:
-        raise ConfigError(f"no question has an answer of both with a score in {metric}: {dict(left)}.")
+        raise ConfigError(f"no question has answers of both routes with a score in {metric}: {dict(left)}.")
     return Pairs((names[0], names[1]), tuple(pairs), dict(left), charge)
 
 
@@ -140,8 +140,8 @@ def _left_out(rows: Sequence[Prediction | None], metric: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Looker:
-    """Finds the features of questions, as the router will when it is asked.
+class FeatureExtractor:
+    """Computes the features of questions exactly as the router will.
 
     Attributes:
         models: of the pipeline that retrieves: its tokenizer measures chunks, its embedders rank.
@@ -160,7 +160,7 @@ class Looker:
     metadata: tuple[str, ...] = ()
 
     def features(self, example: Example) -> dict[str, float]:
-        """Returns the features of a question; nothing of its gold is read."""
+        """Returns the features of a question, without reading its gold."""
         run, documents = LiveRun(self.models, self.pool, example), example.documents
         chunks, ranking = look(self.chunker, self.retriever, example.query, documents, run, role=self.role)
         found = measured(example.query, documents, ranking, len(chunks))
@@ -170,38 +170,38 @@ class Looker:
 def learned(
     pairs: Pairs,
     examples: Sequence[Example],
-    looker: Looker,
+    extractor: FeatureExtractor,
     settings: FitSettings,
     *,
     seen: Callable[[int, int], None] | None = None,
 ) -> Fitted:
-    """Returns the rule learned from the pairs and what it is worth on documents that it has not seen.
+    """Returns the rule learned from the pairs and its estimated gain on held-out documents.
 
     Args:
         pairs: what was answered.
         examples: the questions with their documents; those that have changed since are left out.
-        looker: finds features.
-        settings: of learning.
-        seen: told after each question how many are done.
+        extractor: computes the features.
+        settings: of training.
+        seen: called after each question with the number done and the total.
 
     Raises:
-        ConfigError: if there is too little to learn from.
+        ConfigError: if there are too few questions.
     """
     known = {example.id: example for example in examples}
-    standing = [pair for pair in pairs.pairs if pair.id in known and known[pair.id].key == pair.key]
+    unchanged = [pair for pair in pairs.pairs if pair.id in known and known[pair.id].key == pair.key]
     weight, rows = pairs.charge.weight, []
-    for place, pair in enumerate(standing, start=1):
+    for place, pair in enumerate(unchanged, start=1):
         values = {route: pair.quality[route] - weight * pair.cost[route] for route in pairs.routes}
-        rows.append(Row(looker.features(known[pair.id]), pair.group, values))
+        rows.append(Row(extractor.features(known[pair.id]), pair.group, values))
         if seen is not None:
-            seen(place, len(standing))
+            seen(place, len(unchanged))
     if not rows:
         raise ConfigError("every question has changed since it was answered. Run the experiment again.")
     return fit(
         rows,
         pairs.routes,
-        chunker=looker.chunker,
-        retriever=looker.retriever,
-        metadata=looker.metadata,
+        chunker=extractor.chunker,
+        retriever=extractor.retriever,
+        metadata=extractor.metadata,
         settings=settings,
     )

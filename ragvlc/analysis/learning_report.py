@@ -1,11 +1,20 @@
-"""What `ragvlc fit-router` says: what was learned or chosen, and what it is worth on documents not seen."""
+"""Report of `ragvlc fit-router`: the learned rule or the chosen threshold, and its gain on held-out documents."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis.cascades import QUANTILES, CascadeEstimate, Doubt, Point, area, chosen, curve, estimated
+from ragvlc.analysis.cascades import (
+    QUANTILES,
+    CascadeEstimate,
+    CascadePair,
+    ThresholdPoint,
+    area,
+    chosen,
+    curve,
+    estimated,
+)
 from ragvlc.statistics import Difference
 
 if TYPE_CHECKING:
@@ -17,46 +26,48 @@ if TYPE_CHECKING:
 __all__ = ["cascade_report", "learned_report", "pairs_report"]
 
 _SHOWN = 11
-"""Points of a curve in a table."""
-_UNITS = {"tokens": "thousand tokens", "seconds": "seconds", "money": "money"}
+"""Number of points of a curve in a table."""
+_UNITS = {"tokens": "1,000 tokens", "seconds": "seconds", "money": "money"}
 
 
 def pairs_report(pairs: Pairs, metric: str) -> str:
-    """Returns how many questions there are, and how many were left out."""
-    said = f"{len(pairs.pairs)} questions with both answers, quality by {metric}"
+    """Returns the number of questions used and left out, in a sentence."""
+    summary = f"{len(pairs.pairs)} questions with both answers, quality by {metric}"
     if pairs.charge.weight:
-        said += f", less {pairs.charge.weight:g} for each of {_UNITS[pairs.charge.unit]}"
+        summary += f", minus {pairs.charge.weight:g} per unit of cost ({_UNITS[pairs.charge.unit]})"
     left = ", ".join(f"{count} {reason}" for reason, count in sorted(pairs.left_out.items()))
-    return f"{said}. Left out: {left or 'none'}."
+    return f"{summary}. Left out: {left or 'none'}."
 
 
 def learned_report(fitted: Fitted) -> Iterator[Table | str]:
     """Yields the estimate, then the weights."""
     found, (first, second) = fitted.estimate, fitted.rule.routes
     yield (
-        f"'{first}' wins {found.wins[first]}, '{second}' wins {found.wins[second]}; {found.ties} ties teach nothing "
-        "and were left out of learning."
+        f"'{first}' wins {found.wins[first]}, '{second}' wins {found.wins[second]}; {found.ties} ties "
+        "were left out of training."
     )
-    table = _table("on documents not seen", "mean value", f"share to {second}")
+    table = _table("on held-out documents", "mean value", f"share to {second}")
     for name in (first, second):
         table.add_row(f"always {name}", f"{found.fixed[name]:.4f}", "0.000" if name == first else "1.000")
-    table.add_row("by chance, equal shares", f"{found.by_chance:.4f}", f"{found.share:.3f}")
+    table.add_row("at random, same share", f"{found.by_chance:.4f}", f"{found.share:.3f}")
     table.add_row("learned", f"{found.learned:.4f}", f"{found.share:.3f}")
-    table.add_row("oracle of each question", f"{found.oracle:.4f}", "")
+    table.add_row("question oracle", f"{found.oracle:.4f}", "")
     yield table
     folds = f"{found.folds} folds of {found.groups} documents"
-    yield f"Learned less always '{found.best_fixed}', {folds}: {_gain(found.gain)}"
+    yield f"Learned router minus always '{found.best_fixed}', {folds}: {_gain(found.gain)}"
     if found.normalised_gain is not None:
-        yield f"Of what the oracle gains over the best fixed route: {found.normalised_gain:.1%}."
+        yield f"Share of the oracle's gain over the best fixed route: {found.normalised_gain:.1%}."
     if found.right is not None:
-        yield f"Where the routes differ, the better one is taken {found.right:.1%} of the time."
+        yield f"Where the routes differ, the better one is chosen {found.right:.1%} of the time."
     yield _weights(fitted)
 
 
-def cascade_report(rows: Sequence[Doubt], charge: Charge, *, budget: float | None, seed: int) -> Iterator[Table | str]:
-    """Yields the curves' areas, the best one's points, the estimate, and the setting to write."""
+def cascade_report(
+    rows: Sequence[CascadePair], charge: Charge, *, budget: float | None, seed: int
+) -> Iterator[Table | str]:
+    """Yields the curves' areas, the best curve's points, the estimate, and the setting to write."""
     best = chosen(rows, weight=charge.weight, budget=budget)
-    areas = _table("quantile", "area over chance")
+    areas = _table("quantile", "area above random")
     for quantile in QUANTILES:
         mark = "  <" if quantile == best.quantile else ""
         areas.add_row(f"{quantile:.1f}", f"{area(curve(rows, quantile)):+.4f}{mark}")
@@ -74,22 +85,22 @@ def cascade_report(rows: Sequence[Doubt], charge: Charge, *, budget: float | Non
 
 def _cascade_estimate(found: CascadeEstimate, charge: Charge) -> Iterator[Table | str]:
     unit = f"cost ({_UNITS[charge.unit]})"
-    table = _table("on documents not seen", "quality", unit, "share to the second")
+    table = _table("on held-out documents", "quality", unit, "share to the second")
     table.add_row("always the first", f"{found.fixed[0]:.4f}", f"{found.fixed_cost[0]:.4g}", "0.000")
     table.add_row("always the second", f"{found.fixed[1]:.4f}", f"{found.fixed_cost[1]:.4g}", "1.000")
-    table.add_row("by chance, equal shares", f"{found.by_chance:.4f}", "", f"{found.share:.3f}")
+    table.add_row("at random, same share", f"{found.by_chance:.4f}", "", f"{found.share:.3f}")
     table.add_row("cascade", f"{found.quality:.4f}", f"{found.cost:.4g}", f"{found.share:.3f}")
-    table.add_row("oracle of each question", f"{found.oracle:.4f}", "", "")
+    table.add_row("question oracle", f"{found.oracle:.4f}", "", "")
     yield table
     name = "second" if found.fixed[1] > found.fixed[0] else "first"
-    yield f"Cascade less always the {name}, thresholds chosen on the other half of {found.groups} documents: " + _gain(
+    yield f"Cascade minus always the {name}, thresholds chosen on the other half of {found.groups} documents: " + _gain(
         found.gain
     )
 
 
 def _gain(gain: Difference) -> str:
     if gain.mean is None or gain.low is None or gain.high is None:
-        return "not to be told."
+        return "unknown."
     if gain.low > 0:
         verdict = "better"
     elif gain.high < 0:
@@ -108,8 +119,8 @@ def _weights(fitted: Fitted) -> Table:
     return table
 
 
-def _some(points: Sequence[Point], best: Point) -> list[Point]:
-    """Returns the points nearest to even shares, the first, the last and the best among them."""
+def _some(points: Sequence[ThresholdPoint], best: ThresholdPoint) -> list[ThresholdPoint]:
+    """Returns the points nearest to evenly spaced shares, including the first, the last and the best."""
     wanted = {round(place * (len(points) - 1) / (_SHOWN - 1)) for place in range(_SHOWN)}
     return [point for place, point in enumerate(points) if place in wanted or point == best]
 

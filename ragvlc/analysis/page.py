@@ -1,4 +1,4 @@
-"""A sweep's comparison as one HTML page that stands alone: no scripts, nothing fetched, every text escaped.
+"""A sweep's comparison as one self-contained HTML page: no scripts, no requests, every text escaped.
 
 What was compared, the answer in sentences, tables, parts of the questions, figures, the questions that cells disagree
 on most, failures and truncation, and how to reproduce it. It reads on a phone and on paper, in light and in dark.
@@ -35,56 +35,56 @@ TEMPLATE = Path(__file__).with_name("page.html")
 LIBRARIES = ("torch", "transformers", "sentence-transformers", "vllm", "bm25s", "mlflow")
 REPLAY = ("replay",)
 OTHER_METRICS = 4
-"""Further metrics with figures of their own."""
+"""The most further metrics with figures of their own."""
 
-COSTS = "Each point is a cell, its bar the 95 % interval; the broken line joins the cells that none beats for less."
+COSTS = "Each point is a cell, its bar the 95 % interval; the broken line joins the cells that no cheaper cell beats."
 CAPTIONS = {
     "quality_tokens": f"{COSTS} Hollow: controls.",
-    "quality_seconds": f"{COSTS} Seconds depend on the machine and on what ran beside it.",
+    "quality_seconds": f"{COSTS} Seconds depend on the machine and its load.",
     "quality_money": f"{COSTS} At the prices given, without indexing and scoring.",
     "by_length": LENGTHS,
     "reading_cost": READING,
     **ROUTING,
     "speculation": SPECULATION,
-    "position_document": "Where the answer is known to stand in the documents; n: questions with a score.",
-    "position_context": "Where the evidence stands in the text that the cell really sent; n differs from cell to cell.",
+    "position_document": "By known position of the answer in the documents; n: questions with a score.",
+    "position_context": "By position of the evidence in the text that the cell sent; n differs from cell to cell.",
 }
 OVER = "A line for each combination of the other settings; across: cells without this setting. Shade: 95 % interval."
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """A figure in the page."""
+class PageFigure:
+    """A figure of the page."""
 
     svg: Markup
     caption: str
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """Figures under one head."""
+class FigureGroup:
+    """FigureGroup under one heading."""
 
     title: str
-    figures: tuple[Drawn, ...]
+    figures: tuple[PageFigure, ...]
 
 
 def write_html(results: SweepResults, baseline: str | None = None, texts: Mapping[str, str] | None = None) -> Path:
-    """Writes the page into the results folder, whole or not at all, and returns where it is.
+    """Writes the page into the results folder, whole or not at all, and returns its path.
 
     Args:
         results: to report.
         baseline: a pipeline's or a cell's name; the sweep's own by default.
-        texts: documents by id, where the data set can be loaded; without them, passages are shown by their places.
+        texts: documents by id, if the data set can be loaded; without them, passages are shown by their positions.
 
     Raises:
-        ConfigError: nothing is called `baseline`.
+        ConfigError: nothing has the name `baseline`.
         StoreError: the folder cannot be written.
     """
     text = html_page(results, baseline, texts)
     path = results.folder / PAGE
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        # Half a surrogate pair, which a model may write, is no UTF-8.
+        # Half a surrogate pair, which a model may write, is not valid UTF-8.
         part.write_text(text, encoding="utf-8", errors="replace")
         part.replace(path)
     except OSError as error:
@@ -135,27 +135,27 @@ def _page(results: SweepResults, baseline: str | None, texts: Mapping[str, str])
     }
 
 
-def _figures(results: SweepResults, texts: Mapping[str, str]) -> list[Figures]:
-    """Returns every figure of the first metric, and costs and axes of the others."""
+def _figures(results: SweepResults, texts: Mapping[str, str]) -> list[FigureGroup]:
+    """Returns every figure of the first metric, and the cost and axis figures of the others."""
     from markupsafe import Markup
 
     from ragvlc.analysis.figures import drawers, svg
 
     groups = []
     for place, metric in enumerate(results.metrics[: 1 + OTHER_METRICS]):
-        drawn: list[Drawn] = []
+        drawn: list[PageFigure] = []
         for name, draw in drawers(results, metric, texts).items():
             if place == 0 or name in ("quality_tokens", "by_length") or name.startswith("over_"):
-                # Our own drawing of escaped texts.
+                # A drawing of ours with escaped texts.
                 element = Markup(svg(draw(), f"f{place}-{len(drawn)}"))  # noqa: S704
-                drawn.append(Drawn(element, CAPTIONS.get(name, OVER)))
+                drawn.append(PageFigure(element, CAPTIONS.get(name, OVER)))
         if drawn:
-            groups.append(Figures(f"Figures for {metric}", tuple(drawn)))
+            groups.append(FigureGroup(f"FigureGroup for {metric}", tuple(drawn)))
     return groups
 
 
 def _verbs(resolved: str) -> tuple[str, ...]:
-    """Returns the commands that make these results: stored answers are replayed, all else is run."""
+    """Returns the commands that produce these results: `replay` for stored answers, otherwise `run`."""
     return REPLAY if resolved.startswith("answers:") or "\nanswers:" in resolved else ("plan", "run", "report")
 
 
@@ -164,7 +164,7 @@ def _description(resolved: str) -> str:
 
     try:
         spec = yaml.safe_load(resolved)
-    except yaml.YAMLError:  # edited by hand since: the page shows it as it stands
+    except yaml.YAMLError:  # edited by hand since: the page shows it as it is
         return ""
     return str(spec.get("description") or "") if isinstance(spec, dict) else ""
 
@@ -175,7 +175,7 @@ def _settings(facts: Mapping[str, Any]) -> str:
 
 
 def _versions() -> str:
-    """Returns what is installed where the page is written; a results folder does not say what it was made with."""
+    """Returns the installed versions when the page is written; results do not record theirs."""
     found = []
     for name in LIBRARIES:
         try:

@@ -1,4 +1,4 @@
-"""What a cell read of a question's documents: places always, the text where the documents are at hand."""
+"""Passages that a cell read: their positions, and their text if the documents are available."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ragvlc.core.data import Span, covered
 if TYPE_CHECKING:
     from ragvlc.core.answer import Answer
 
-__all__ = ["Passage", "Piece", "passages"]
+__all__ = ["Passage", "PassagePart", "passages"]
 
 LONGEST = 600
-"""Characters of a passage that are shown; of longer ones, both ends and the evidence."""
+"""The most characters shown of a passage; of longer ones, both ends and the evidence."""
 EDGE = 120
 GAP = " [...] "
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Text of a passage; `evidence`: the answer is known to stand in it."""
+class PassagePart:
+    """Part of a passage's text; `evidence`: whether it is known to hold the answer."""
 
     text: str
     evidence: bool = False
@@ -29,26 +29,26 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A stretch of a document that was read.
+    """A span of a document that was read.
 
     Attributes:
-        span: where it stands.
-        evidence: characters of the evidence in it.
-        pieces: its text, shortened in the middle; empty where the document is not at hand.
+        span: its position.
+        evidence: number of evidence characters in it.
+        pieces: its text, shortened in the middle; empty if the document is not available.
     """
 
     span: Span
     evidence: int
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[PassagePart, ...] = ()
 
 
 def passages(facts: Mapping[str, Any], answer: Answer, texts: Mapping[str, str] | None = None) -> tuple[Passage, ...]:
-    """Returns what was sent for an answer, in the order of the prompt; passages that continue one another are joined.
+    """Returns the passages of an answer's context in the order of the prompt; adjoining passages are joined.
 
     Args:
-        facts: what the results folder keeps of the question.
+        facts: stored facts of the question.
         answer: with its context.
-        texts: documents by id; one that is shorter than a passage says is another document and is not shown.
+        texts: documents by id; a text that ends before the passage is another document and is not shown.
     """
     evidence = covered(Span(*span) for span in facts["evidence"])
     joined: list[Span] = []
@@ -72,8 +72,8 @@ def _within(one: Span, span: Span) -> Span:
     return Span(span.document_id, max(one.start, span.start), min(one.end, span.end))
 
 
-def _pieces(text: str, span: Span, evidence: Sequence[Span]) -> tuple[Piece, ...]:
-    """Returns the text of `span` with its evidence apart."""
+def _pieces(text: str, span: Span, evidence: Sequence[Span]) -> tuple[PassagePart, ...]:
+    """Returns the text of `span`, split at its evidence."""
     windows = [span]
     if len(span) > LONGEST:
         ends = [
@@ -82,15 +82,15 @@ def _pieces(text: str, span: Span, evidence: Sequence[Span]) -> tuple[Piece, ...
         ]
         around = [_within(Span(span.document_id, one.start - EDGE, one.end + EDGE), span) for one in evidence]
         windows = list(covered([*ends, *around]))
-    pieces: list[Piece] = []
+    pieces: list[PassagePart] = []
     for window in windows:
         if pieces:
-            pieces.append(Piece(GAP))
+            pieces.append(PassagePart(GAP))
         at = window.start
         for one in evidence:
             start, end = max(one.start, window.start), min(one.end, window.end)
             if start < end:
-                pieces += [Piece(text[at:start]), Piece(text[start:end], evidence=True)]
+                pieces += [PassagePart(text[at:start]), PassagePart(text[start:end], evidence=True)]
                 at = end
-        pieces.append(Piece(text[at : window.end]))
+        pieces.append(PassagePart(text[at : window.end]))
     return tuple(piece for piece in pieces if piece.text)

@@ -39,13 +39,13 @@ def question_list(results: SweepResults) -> list[RenderableType]:
 def one_question(
     results: SweepResults, question: str, *, passages: bool = False, texts: Mapping[str, str] | None = None
 ) -> list[RenderableType]:
-    """Returns a question, its accepted answers, and what every cell made of it.
+    """Returns a question, its accepted answers, and the answer of every cell.
 
     Args:
         results: with the question.
         question: its id.
-        passages: also what each cell read, and the steps it took.
-        texts: documents by id; without them, passages are shown by their places.
+        passages: also show the passages and steps of each cell.
+        texts: documents by id; without them, passages are shown by their positions.
 
     Raises:
         ConfigError: no such question.
@@ -76,7 +76,7 @@ def one_question(
 
 
 def _read(cell: CellResult, question: str, texts: Mapping[str, str] | None) -> list[RenderableType]:
-    """Returns what a cell sent to its models and the steps it took, each with its tokens and seconds."""
+    """Returns the passages that a cell sent to its models, and its steps with tokens and seconds."""
     from rich.text import Text
 
     answer = cell.rows[question].answer
@@ -95,14 +95,14 @@ def _read(cell: CellResult, question: str, texts: Mapping[str, str] | None) -> l
             text.append(re.sub(r"\s+", " ", piece.text), "reverse" if piece.evidence else "")
         parts.append(text)
     if not answer.context:
-        parts.append(Text("  nothing read"))
+        parts.append(Text("  no passages"))
     for root in answer.trace:
         parts += [Text(line) for line in _steps(root, 1)]
     return parts
 
 
 def _ranks(answer: Answer, span: Span) -> str:
-    """Returns the ranks of the retrieved chunks in a passage, which may be several that continue one another."""
+    """Returns the ranks of the retrieved chunks in a passage, which may be several adjoining ones."""
     found = [
         (rank, hit.score)
         for rank, hit in enumerate(answer.ranking, 1)

@@ -1,4 +1,4 @@
-"""What reading costs as contexts grow: pairs of tokens that attention compares, calls and seconds, table and figure.
+"""Reading cost by context length: token pairs compared by attention, calls and seconds, as a table and a figure.
 
 The complexity comparison of Chain of Agents (Zhang et al. 2024, arXiv 2406.02818), measured: reading everything at once
 compares pairs that grow with the square of the length, O(n^2); workers of one window k, with the length, O(nk). Here
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
     from ragvlc.core.answer import Answer
     from ragvlc.results.loading import CellResult, SweepResults
 
-__all__ = ["CAPTION", "Curve", "ReadingCost", "curves", "draw", "reading_cost"]
+__all__ = ["CAPTION", "CostCurve", "ReadingCost", "curves", "draw", "reading_cost"]
 
 LENGTH = "dataset.pad_to_tokens"
 CAPTION = (
-    "What reading costs as contexts grow: pairs of tokens that attention compares (n(n+1)/2 for a prompt of n tokens), "
+    "Cost of reading by context length: pairs of tokens that attention compares (n(n+1)/2 for a prompt of n tokens), "
     "calls of models, seconds in the model; means of a question."
 )
 NOTE = (
-    "Means of a question at the shortest and the longest context, and the power of the length with which they grow: 1 "
-    "in step with it, 2 with its square. Pairs, in millions: of tokens that attention compares while prompts are read, "
-    "n(n+1)/2 for a prompt of n tokens, caches aside."
+    "Means of a question at the shortest and the longest context, and the exponent of their growth with the length: 1 "
+    "is linear, 2 quadratic. Pairs, in millions: of tokens that attention compares while prompts are read, n(n+1)/2 "
+    "for a prompt of n tokens, without caching."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingCost:
-    """What a question costs at one length, on average.
+    """The mean cost of a question at one length.
 
     Attributes:
         length: of the context, in tokens.
-        pairs: of tokens that attention compares, in millions; None where the trace does not tell calls apart.
+        pairs: of tokens that attention compares, in millions; None if the trace does not separate calls.
         calls: of models.
         seconds: in the engine.
     """
@@ -56,11 +56,11 @@ class ReadingCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """Costs over lengths.
+class CostCurve:
+    """Costs by length.
 
     Attributes:
-        label: pipeline, and the settings that tell its curves apart.
+        label: pipeline, and the settings that distinguish its curves.
         costs: shortest context first.
     """
 
@@ -68,39 +68,39 @@ class Curve:
     costs: tuple[ReadingCost, ...]
 
     def power(self, figure: Callable[[ReadingCost], float | None]) -> float | None:
-        """Returns the power of the length with which a figure grows; None without two figures above 0."""
+        """Returns the exponent with which a figure grows with the length; None without two figures above 0."""
         known = [(log(one.length), log(value)) for one in self.costs if (value := figure(one))]
         return linear_regression(*zip(*known, strict=True)).slope if len(known) > 1 else None
 
 
-def curves(cells: Sequence[CellResult]) -> list[Curve]:
-    """Returns a curve for each pipeline and combination of settings that was asked at several lengths."""
+def curves(cells: Sequence[CellResult]) -> list[CostCurve]:
+    """Returns a curve for each pipeline and combination of settings with several lengths."""
     found = []
     for one in series(cells, LENGTH):
         costs = ((length, _costs(row.answer for cell in repeats for row in cell.rows.values() if row.answer))
                  for length, repeats in one.points)  # fmt: skip
         known = tuple(ReadingCost(length, *cost) for length, cost in costs if cost is not None)
         if len(known) > 1:
-            found.append(Curve(one.label, known))
+            found.append(CostCurve(one.label, known))
     return found
 
 
 def reading_cost(results: SweepResults) -> Table | None:
-    """Returns the table, or None where no pipeline was asked at several lengths."""
+    """Returns the table, or None if no pipeline has several lengths."""
     found = curves(results.cells)
     if not found:
         return None
     ends = sorted({one.length for curve in found for one in (curve.costs[0], curve.costs[-1])})
     shortest, longest = f"{ends[0]:,.0f}", f"{ends[-1]:,.0f}"
-    heads = [f"pairs\nat {shortest}", f"pairs\nat {longest}", "grow by\npower"]
+    heads = [f"pairs\nat {shortest}", f"pairs\nat {longest}", "growth\nexponent"]
     heads += [f"calls\nat {shortest}", f"calls\nat {longest}"]
-    heads += [f"seconds\nat {shortest}", f"seconds\nat {longest}", "grow by\npower"]
+    heads += [f"seconds\nat {shortest}", f"seconds\nat {longest}", "growth\nexponent"]
     rows = tuple((curve.label, _entries(curve, ends[0], ends[-1])) for curve in found)
     return Table("Reading cost by length of the context", tuple(heads), rows, NOTE)
 
 
-def draw(found: Sequence[Curve]) -> Figure:
-    """Returns the figure: a panel each for pairs, calls and seconds, where any are known."""
+def draw(found: Sequence[CostCurve]) -> Figure:
+    """Returns the figure, with a panel each for pairs, calls and seconds, as far as known."""
     from ragvlc.analysis.drawing import label, legend, look, mark, numbers, panels
 
     measures: dict[str, Callable[[ReadingCost], float | None]] = {
@@ -129,17 +129,17 @@ def draw(found: Sequence[Curve]) -> Figure:
 
 
 def _costs(answers: Iterable[Answer]) -> tuple[float | None, float, float] | None:
-    """Returns mean pairs, calls and seconds, or None where no model answered."""
+    """Returns mean pairs, calls and seconds, or None if no model answered."""
     known = [answer for answer in answers if answer.usage.calls]
     if not known:
         return None
-    told = [telemetry(answer) for answer in known]
-    pairs = [one.pairs / 1e6 for one in told if one.pairs is not None]
+    counts = [telemetry(answer) for answer in known]
+    pairs = [one.pairs / 1e6 for one in counts if one.pairs is not None]
     seconds = fmean(answer.timing.engine_seconds for answer in known)
-    return fmean(pairs) if len(pairs) == len(told) else None, fmean(one.calls for one in told), seconds
+    return fmean(pairs) if len(pairs) == len(counts) else None, fmean(one.calls for one in counts), seconds
 
 
-def _entries(curve: Curve, shortest: float, longest: float) -> tuple[Entry, ...]:
+def _entries(curve: CostCurve, shortest: float, longest: float) -> tuple[Entry, ...]:
     by_length = {one.length: one for one in curve.costs}
     short, long = by_length.get(shortest), by_length.get(longest)
     pairs, seconds = curve.power(lambda one: one.pairs), curve.power(lambda one: one.seconds)

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["routing_parts", "terminal_report"]
 
 NAME_WIDTH = 24
-"""Columns that names of cells are promised; longer ones take several lines."""
+"""Least width of cell names in columns; longer names take several lines."""
 HEAD_WIDTH = 11
 GAP = 2
 
 
 def terminal_report(results: SweepResults, baseline: str | None = None) -> list[RenderableType]:
-    """Returns what `ragvlc report` prints: scores, differences and costs, and the answer in a sentence."""
+    """Returns the output of `ragvlc report`: scores, differences and costs, and the answer in a sentence."""
     comparisons = results.comparisons(baseline)
     shown = [tables.scores(results)]
     shown += [tables.differences(results, comparisons)] if comparisons else []
@@ -40,19 +40,19 @@ def terminal_report(results: SweepResults, baseline: str | None = None) -> list[
 
 
 def routing_parts(results: SweepResults, metric: str | None = None) -> list[RenderableType]:
-    """Returns what `ragvlc replay` prints: the router report alone."""
+    """Returns the output of `ragvlc replay`: the router report alone."""
     from ragvlc.analysis.routing import routing_reports, routing_tables
 
     found = routing_tables(routing_reports(results, metric))
     parts: list[RenderableType] = []
     for table in found:
         parts += [_Grid(table), table.note, ""]
-    return parts or ["Nothing to choose between: no two routes have scores."]
+    return parts or ["There is nothing to route between: fewer than two routes have scores."]
 
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """A table of figures. A narrow terminal gets intervals below their means, then the columns in several tables."""
+    """A table of figures; a narrow terminal puts intervals below the means, then splits the table."""
 
     table: Table
 
@@ -87,7 +87,7 @@ class _Grid:
         return table
 
     def _widths(self, *, stacked: bool) -> list[int]:
-        """Returns what each column needs, with the gap before it."""
+        """Returns the width of each column, with the gap before it."""
         found = []
         for place, head in enumerate(self.table.heads):
             figures = [_width(row[place], stacked=stacked) for _, row in self.table.rows]
@@ -111,19 +111,19 @@ def _width(entry: Entry, *, stacked: bool) -> int:
 
 
 def _texts(entry: Entry) -> tuple[str, str]:
-    """Returns figure and interval; scores in a shorter form, without pluses in the interval."""
+    """Returns figure and interval; scores in a short form, without plus signs in the interval."""
     if not entry.score:
         return entry.text, entry.interval
     return _short(entry.text), _short(entry.interval.replace("+", "").replace(" ", ""))
 
 
 def _short(text: str) -> str:
-    """Returns figures without the zero before their points: `.50`, `-.05`, `1.00`."""
+    """Returns figures without the zero before the decimal point: `.50`, `-.05`, `1.00`."""
     return re.sub(r"(?<!\d)0\.", ".", text)
 
 
 def _broken(head: str) -> str:
-    """Returns a long column name in lines that end at underscores."""
+    """Returns a long column name in lines broken at underscores."""
     lines = [""]
     for word in re.findall(r"[^_]*_|[^_]+", head):
         if lines[-1] and len(lines[-1].splitlines()[-1] + word) > HEAD_WIDTH:

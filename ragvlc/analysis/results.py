@@ -1,4 +1,4 @@
-"""Results with their figures: what notebooks work with."""
+"""Results with their figures, for notebooks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Results(SweepResults):
     """
 
     def figures(self, metric: str | None = None) -> dict[str, Figure]:
-        """Returns every figure that these results allow, by name; see `analysis.figures`. Raises `ConfigError`."""
+        """Returns every figure available for these results, by name; see `analysis.figures`. Raises `ConfigError`."""
         return drawing.figures(self, metric)
 
     def figure(self, name: str, metric: str | None = None) -> Figure:

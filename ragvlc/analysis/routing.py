@@ -1,4 +1,4 @@
-"""The router report: what each way of choosing is worth for each model and length, in tables and sentences.
+"""The router report: gain, regret and costs of routers for each model and length, in tables and sentences.
 
 Nothing is pooled over models or data sets: one model that fails on long texts can make the whole difference between two
 routes (as in LaRA, Li et al. 2025, arXiv 2502.09977). Definitions are in `_routing_measures` and `_routing_break_even`.
@@ -12,10 +12,10 @@ from functools import lru_cache
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis._routing_break_even import BreakEven, break_even
+from ragvlc.analysis._routing_break_even import RouteBreakEven, break_even
 from ragvlc.analysis._routing_groups import Arm, RoutingGroup, model_of, only_route, routing_groups
 from ragvlc.analysis._routing_measures import (
-    Curve,
+    DeferralCurve,
     Measures,
     curve,
     measures,
@@ -43,35 +43,35 @@ __all__ = [
 
 NOTE = (
     "Quality: {metric}{refusals}, with its 95 % interval. Gain: against the best single route (*), question by "
-    "question. Regret: what the question oracle, which knows the best route of each question, has more. Of possible: "
-    "the share of the question oracle's gain that was gained. Right: how often the best route was taken, where routes "
-    "differ. Oracles know the right answers: bounds, not candidates. Tokens: read and written."
+    "question. Regret: by how much the question oracle, which knows the best route of each question, is better. Of "
+    "possible: the share of the question oracle's gain that was achieved. Right: how often the best route was taken, "
+    "where routes differ. Oracles know the right answers: bounds, not candidates. Tokens: read and written."
 )
-REFUSALS = " (of questions without an answer in the text: refusal_recall)"
+REFUSALS = " (of unanswerable questions: refusal_recall)"
 CURVES = (
-    "Questions go to the dearest route in the order of the router's score. Area: mean quality over all shares sent. "
-    "Over the line: what the area has more than sending questions at random; possible: the same for the best order. "
-    "Point: a router without a score, whose curve is drawn through its one point."
+    "Questions are sent to the most expensive route in the order of the router's score. Area: mean quality over all "
+    "shares sent. Over the line: gain in area over sending questions at random; possible: the same for the best order. "
+    "Point: a router without a score, whose curve is drawn through its single point."
 )
-PARTS = "Quality by {by}. In brackets 95 % intervals; few questions make them wide."
+PARTS = "Quality by {by}, with 95 % intervals in brackets; few questions make them wide."
 SENT = "Share of the questions sent to {dear}, in per cent."
 
 
 @dataclass(frozen=True)
 class RoutingReport:
-    """A group in tables and sentences.
+    """The report on one group, in tables and sentences.
 
     Attributes:
-        group: whose they are.
-        rows: figures of the fixed routes, the routers and the two oracles.
+        group: that is reported.
+        rows: measures of the fixed routes, the routers and the two oracles.
         curves: deferral curves of the routers that have one.
-        level: where the routes are level.
+        level: break-even points of the routes.
     """
 
     group: RoutingGroup
     rows: tuple[Measures, ...]
-    curves: tuple[Curve, ...]
-    level: BreakEven
+    curves: tuple[DeferralCurve, ...]
+    level: RouteBreakEven
 
     @property
     def table(self) -> Table:
@@ -97,7 +97,7 @@ class RoutingReport:
 
     @property
     def curve_table(self) -> Table | None:
-        """Areas of the deferral curves; None where there are none."""
+        """Areas of the deferral curves; None if there are none."""
         if not self.curves:
             return None
         rows = []
@@ -111,7 +111,7 @@ class RoutingReport:
 
     @property
     def parts(self) -> tuple[Table, ...]:
-        """Quality, and the share that routers sent to the dearest route, by each way of breaking the questions down."""
+        """Quality, and the share that routers sent to the most expensive route, by each breakdown of the questions."""
         found: list[Table] = []
         for by, of in self.group.parts.items():
             parts = _ordered(self.group, of)
@@ -137,27 +137,27 @@ class RoutingReport:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What the figures say, and where the routes are level."""
-        return (_worth(self), *_levels(self.group, self.level))
+        """The findings in sentences, with the break-even points of the routes."""
+        return (_gain_sentence(self), *_break_even_sentences(self.group, self.level))
 
 
 def routing_reports(
     results: SweepResults, metric: str | None = None, *, chosen: bool = False
 ) -> tuple[RoutingReport, ...]:
-    """Returns a report for each group of cells in which there is something to choose between.
+    """Returns a report for each group of cells with at least two fixed routes.
 
     Args:
         results: to report.
         metric: of quality; the first by default.
-        chosen: only of groups in which a router or a wrapper does choose.
+        chosen: only groups with a router or a wrapper.
 
     Raises:
-        ConfigError: no metric is called so.
+        ConfigError: there is no such metric.
     """
     return _reports(results, results.metric(metric), chosen=chosen) if results.metrics else ()
 
 
-@lru_cache(maxsize=4)  # tables, parts and figures of one page are made of the same
+@lru_cache(maxsize=4)  # shared by the tables, parts and figures of one page
 def _reports(results: SweepResults, metric: str, *, chosen: bool) -> tuple[RoutingReport, ...]:
     groups = routing_groups(results, metric)
     return tuple(routing_report(group) for group in groups if group.routers or not chosen)
@@ -171,7 +171,7 @@ def routing_report(group: RoutingGroup) -> RoutingReport:
 
 
 def routing_tables(reports: Sequence[RoutingReport]) -> list[Table]:
-    """Returns the tables of all groups: what each says below it, and how to read them below the last of a kind."""
+    """Returns the tables of all groups, with their findings as notes; explanations follow the last of a kind."""
     found: list[Table] = []
     for report in reports:
         how = f" {report.table.note}" if report is reports[-1] else ""
@@ -181,7 +181,7 @@ def routing_tables(reports: Sequence[RoutingReport]) -> list[Table]:
 
 
 def routing_frame(reports: Sequence[RoutingReport]) -> pd.DataFrame:
-    """Returns one row for each group and arm, with every figure of the tables: what notebooks work with."""
+    """Returns one row for each group and arm, with every figure of the tables, for notebooks."""
     import pandas as pd
 
     rows = []
@@ -252,61 +252,61 @@ def _sent(group: RoutingGroup, arm: Arm, members: Sequence[str]) -> Entry:
     return Entry(100 * fmean(one == group.dear.name for one in taken)) if taken else Entry()
 
 
-def _worth(report: RoutingReport) -> str:
-    """Returns whether any router beats the best single route, and what was to be had."""
+def _gain_sentence(report: RoutingReport) -> str:
+    """Returns whether any router beats the best single route, and the largest possible gain."""
     group = report.group
     oracle = report.rows[-1]
-    room = f"knowing the best route of each question would gain {plain(oracle.gain.mean or 0.0, 3, '+')}"
+    possible = f"knowing the best route of each question would gain {plain(oracle.gain.mean or 0.0, 3, '+')}"
     routers = [row for row in report.rows if row.arm in group.routers and row.gain.mean is not None]
     best = max(routers, key=lambda row: row.gain.mean or 0.0, default=None)
-    start = f"The best single route is {group.best.name}; {room}."
+    start = f"The best single route is {group.best.name}; {possible}."
     if best is None:
         return start
     gain = best.gain
-    over = f"{plain(gain.mean or 0.0, 3, '+')}{_said(gain)} over it"
-    told = f"{start} The router that does best, {best.arm.name}, has {over}."
+    over = f"{plain(gain.mean or 0.0, 3, '+')}{_interval(gain)} over it"
+    summary = f"{start} The best router, {best.arm.name}, gains {over}."
     if not _settled(gain):
-        return f"{told} That is not settled by these questions."
+        return f"{summary} These questions do not settle it."
     if len(routers) > 1 and (gain.mean or 0.0) > 0:
-        return f"{told} The best of several looks better than it is: test it on other questions."
-    return told
+        return f"{summary} The best of several is overestimated: test it on other questions."
+    return summary
 
 
 def _settled(one: Interval | Difference) -> bool:
     return one.low is not None and one.high is not None and (one.low > 0 or one.high < 0)
 
 
-def _said(one: Interval | Difference) -> str:
+def _interval(one: Interval | Difference) -> str:
     return "" if one.low is None or one.high is None else f" {bounds(one.low, one.high)}"
 
 
-def _levels(group: RoutingGroup, level: BreakEven) -> list[str]:
-    """Returns in sentences where the cheapest and the dearest route are level."""
+def _break_even_sentences(group: RoutingGroup, level: RouteBreakEven) -> list[str]:
+    """Returns the break-even points of the cheapest and the most expensive route, in sentences."""
     cheap, dear = group.cheap.name, group.dear.name
     found = []
     lengths = [("tokens", level.tokens_length), ("money", level.money_length)]
-    told = [f"{_length(value, level)} in {unit}" for unit, value in lengths if value is not None]
-    if told:
+    summary = [f"{_length(value, level)} in {unit}" for unit, value in lengths if value is not None]
+    if summary:
         found.append(
-            f"{dear} costs what {cheap} does where documents have {', and '.join(told)}; {cheap} costs less beyond."
+            f"{dear} costs as much as {cheap} for documents of {', and '.join(summary)}; beyond, {cheap} costs less."
         )
     if level.doubling.mean is not None:
         one = level.doubling
-        change = f"{plain(one.mean or 0.0, 3, '+')}{_said(one)}"
-        said = f"With each doubling of the documents {dear} - {cheap} changes by {change}"
+        change = f"{plain(one.mean or 0.0, 3, '+')}{_interval(one)}"
+        said = f"With each doubling of the document length, the quality of {dear} minus {cheap} changes by {change}"
         if _settled(one) and level.crossing is not None:
-            said += f"; by the fitted line they are level at about {_length(level.crossing, level)}"
+            said += f"; by the fitted line they are equal at about {_length(level.crossing, level)}"
         found.append(f"{said}.")
     questions = [
-        ("fresh tokens", level.questions_tokens.mean, level.questions_tokens),
+        ("uncached tokens", level.questions_tokens.mean, level.questions_tokens),
         ("money", level.questions_money.mean, level.questions_money),
         ("seconds", level.questions_seconds, None),
     ]
     several = [_from(unit, mean, interval) for unit, mean, interval in questions if mean is not None and mean > 1]
     if several:
         found.append(
-            f"With a cache of prefixes {dear} costs no more than {cheap} from {'; from '.join(several)} on; "
-            f"{level.asked:.1f} questions a document were asked."
+            f"With a prefix cache, {dear} costs no more than {cheap} from {'; from '.join(several)} on; "
+            f"here there were {level.asked:.1f} questions per document."
         )
     return found
 
@@ -315,8 +315,8 @@ def _from(unit: str, mean: float, interval: Interval | None) -> str:
     bounds = ""
     if interval is not None and interval.low is not None and interval.high is not None:
         bounds = f" [{interval.low:.1f}, {interval.high:.1f}]"
-    return f"{mean:.1f}{bounds} questions a document in {unit}"
+    return f"{mean:.1f}{bounds} questions per document in {unit}"
 
 
-def _length(characters: float, level: BreakEven) -> str:
+def _length(characters: float, level: RouteBreakEven) -> str:
     return f"{characters:,.0f} characters ({characters * level.tokens_per_character:,.0f} tokens)"

@@ -1,8 +1,8 @@
-"""How speculative decoding went: what drafts were worth by place, where the seconds went, and how much faster it was.
+"""Speculative decoding in numbers: acceptance by draft position, seconds of each phase, and speed-up.
 
 Figures of a cell are ratios of sums over its answers, so that a long answer counts for its length: tokens a second are
-all tokens over all seconds, acceptance at a place is all accepted drafts over all drafts that reached it. Seconds are
-those of decoding: reading prompts stands apart.
+all tokens over all seconds, acceptance at a position is accepted drafts over drafts that reached it. Seconds are
+those of decoding, without prefill.
 """
 
 from __future__ import annotations
@@ -41,42 +41,42 @@ HEADS = (
 )
 NOTE = (
     "Rounds, drafted and accepted tokens and seconds: mean of a question. Acceptance: share of the drafted tokens. "
-    "Tokens a round: with the target's own. Tokens a second: of decoding, prompts aside. Plain: the same model one "
-    "token at a time behind the same prompt, where that was measured; the speed-up is over it."
+    "Tokens a round: including the target's own. Tokens a second: of decoding, without prompts. Plain: the same model "
+    "one token at a time after the same prompt, if that was measured; the speed-up is relative to it."
 )
 PLACES = (
-    "Share of the drafts with a token in this place that was accepted: the third only if the first two are, too. In "
-    "brackets how many drafts there were."
+    "Share of the drafts with a token at this position that was accepted: the third only if the first two are too. In "
+    "brackets the number of drafts."
 )
 MOST_LINES = 8
 CAPTION = (
-    "Above: share of the drafts with a token in this place that was accepted, and so were those before it. Below: "
-    "tokens a second over plain decoding on the same engine, where it was measured."
+    "Above: share of the drafts in which the token at this position and those before it were accepted. Below: speed-up "
+    "in tokens a second over plain decoding on the same engine, if it was measured."
 )
 
 
 def speculation_tables(results: SweepResults) -> list[Table]:
-    """Returns what there is of tables about drafts."""
+    """Returns the available tables about speculative decoding."""
     return [table for table in (speculation(results), acceptance_by_place(results)) if table is not None]
 
 
 def speculation(results: SweepResults) -> Table | None:
-    """Returns the table over the cells that decode speculatively, or None where there are none."""
+    """Returns the table over the cells with speculative decoding, or None if there are none."""
     rows = tuple((title(cell), _entries(found)) for cell, found in speculating(results))
     return Table("Speculation", HEADS, rows, NOTE) if rows else None
 
 
 def acceptance_by_place(results: SweepResults) -> Table | None:
-    """Returns the acceptance in each place of a draft, with the number of drafts; None where nothing was drafted."""
+    """Returns the acceptance at each draft position, with the number of drafts; None without drafts."""
     cells = [(cell, found) for cell, found in speculating(results) if found.by_place]
     places = max((len(found.by_place) for _, found in cells), default=0)
     rows = tuple((title(cell), tuple(_at(found, place) for place in range(places))) for cell, found in cells)
     heads = tuple(f"at {place}" for place in range(1, places + 1))
-    return Table("Acceptance by place in the draft", heads, rows, PLACES) if rows else None
+    return Table("Acceptance by position in the draft", heads, rows, PLACES) if rows else None
 
 
 def speculating(results: SweepResults) -> list[tuple[CellResult, Speculation]]:
-    """Returns the cells that decode speculatively with their sums, in the order of the plan."""
+    """Returns the cells with speculative decoding and their sums, in the order of the plan."""
     found = [
         (cell, speculation_of(row.answer for row in cell.rows.values() if row.answer is not None))
         for cell in results.cells
@@ -85,11 +85,11 @@ def speculating(results: SweepResults) -> list[tuple[CellResult, Speculation]]:
 
 
 def draw(cells: Sequence[tuple[CellResult, Speculation]]) -> Figure:
-    """Returns acceptance by place in the draft and, where plain decoding was measured, a bar for each speed-up."""
+    """Returns acceptance by draft position and, if plain decoding was measured, a bar for each speed-up."""
     shown = list(cells)[:MOST_LINES]
     compared = [(at, cell, found.speedup) for at, (cell, found) in enumerate(shown) if found.speedup is not None]
     with look():
-        names = ["by place in the draft", "speed-up"] if compared else [""]
+        names = ["by position in the draft", "speed-up"] if compared else [""]
         figure, places = panels(names, "acceptance" if not compared else "speculation")
         above = places[0]
         for at, (cell, found) in enumerate(shown):
@@ -98,7 +98,7 @@ def draw(cells: Sequence[tuple[CellResult, Speculation]]) -> Figure:
             above.plot(xs, found.by_place, color=colour, marker=marker, markersize=5, label=label(cell.name))
         above.set_ylim(0.0, 1.03)
         above.set_xticks(range(1, 1 + max((len(found.by_place) for _, found in shown), default=1)))
-        above.set_xlabel("place in the draft")
+        above.set_xlabel("position in the draft")
         above.set_ylabel("accepted")
         if compared:
             below = places[1]
@@ -108,7 +108,7 @@ def draw(cells: Sequence[tuple[CellResult, Speculation]]) -> Figure:
             below.axvline(1.0, color=INK, linestyle=(0, (4, 3)), linewidth=1)
             below.set_yticks([])
             below.invert_yaxis()
-            below.set_xlabel("tokens a second over those of plain decoding (1: no gain)")
+            below.set_xlabel("speed-up over plain decoding (1: no gain)")
             below.set_xlim(0, 1.15 * max(1.0, *(gain for _, _, gain in compared)))
         legend(figure, [above])
     return figure

@@ -1,4 +1,4 @@
-"""The tables of a comparison as figures, for a terminal and a page alike: scores, differences, coverage and cost."""
+"""Tables of a comparison, for terminal and page: scores, differences, coverage and cost."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ DIFFERENCES = (
     "and p, questions over one document (a cluster) count together."
 )
 COSTS = (
-    "Tokens and engine seconds: mean of a question; index seconds: all of the cell. Each cell is charged as if it ran "
-    "alone. Truncated: some text did not fit the window. Unparsed: no option found in the answer."
+    "Tokens and engine seconds: mean of a question; index seconds: total of the cell. Each cell is charged as if it "
+    "ran alone. Truncated: some text did not fit the window. Unparsed: no option found in the answer."
 )
 FLAGS = {
     "ambiguous": "Ambiguous: the answer names several options.",
     "unjudged": "Unjudged: the judge gave no verdict; left out of its mean.",
-    "ranking_cut": "Ranking cut: fewer candidates were ranked than the metric looks at.",
+    "ranking_cut": "Ranking cut: fewer candidates were ranked than the metric uses.",
     "embedding_cut": "Embedding cut: a text was longer than the embedder's window.",
 }
-SAVED = "Found again instead of computed, over all cells: {seconds:,.0f} s of the engine."
+SAVED = "Saved by the cache, over all cells: {seconds:,.0f} s of engine time."
 MEMORY = (
-    "Memory: the most that the process held, and that was in use on its GPUs, while a question of the cell was in work "
-    "with whatever else was; cold cells work alone."
+    "Memory: peak of the process, and of its GPUs, while a question of the cell was running, other questions included; "
+    "cold cells run alone."
 )
 LATENCY = (
-    "Seconds of a question that comes alone: one at a time, ranked and generated anew, without a cache of prefixes, "
-    "with models loaded and indexes made. p95: 95 of 100 questions took less."
+    "Seconds of a single question: one at a time, ranked and generated anew, without a prefix cache, with models "
+    "loaded and indexes built. p95: 95 of 100 questions took less."
 )
-SKIPPED = "Skipped: left out by the data set, asked of no cell."
+SKIPPED = "Skipped: left out by the data set in all cells."
 MONEY = "Money: for 1,000 questions at the prices given, without indexing and scoring."
 JUDGES = "Models that scored answers used {tokens:,} tokens beyond those of the table."
 
@@ -62,13 +62,13 @@ class Entry:
     """A figure with its interval, or a word.
 
     Attributes:
-        value: None where there is nothing to say.
+        value: None for an empty entry.
         low: lower bound.
         high: upper bound.
-        digits: behind the point.
-        sign: `+` where a plus is shown.
-        best: of the cells that compete with this one.
-        word: shown in place of a figure.
+        digits: after the decimal point.
+        sign: `+` to show a plus sign.
+        best: whether it is the best of the competing cells.
+        word: shown instead of a figure.
         score: whether it is a score or a difference of scores, which a terminal shows in a shorter form.
     """
 
@@ -97,13 +97,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Figures by cell and column.
+    """A table of figures by cell and column.
 
     Attributes:
-        title: what they are.
+        title: of the table.
         heads: of the columns.
         rows: a cell's title and its figures.
-        note: how to read them.
+        note: explanation below the table.
     """
 
     title: str
@@ -114,14 +114,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of costs.
+    """A column of the cost table.
 
     Attributes:
         head: its title, in lines.
         name: in a cell's summary.
-        digits: behind the point; for counts, where 0 is shown as `-`, None.
-        always: shown even if no cell has anything there.
-        times: what the figure is multiplied with.
+        digits: after the decimal point; None for counts, which show 0 as `-`.
+        always: whether it is shown even if it is empty.
+        times: factor of the figure.
         flag: whether the name is that of a flag.
     """
 
@@ -155,7 +155,7 @@ COLUMNS = (
     Column("index\nseconds", "index_seconds", 2),
     Column("money\nper 1000", "cost", 2, times=1000),
 )
-"""What fits a terminal."""
+"""The columns for a terminal."""
 
 MORE_COLUMNS = (
     *COLUMNS[:4],
@@ -169,7 +169,7 @@ MORE_COLUMNS = (
     Column("memory\nGB", "process_bytes", 2, times=1e-9),
     Column("GPU\nGB", "device_bytes", 2, times=1e-9),
 )
-"""What fits a page."""
+"""The columns for a page."""
 
 LATENCIES = tuple(
     Column(f"{words}\n{name}", f"cold_{part}_seconds_{name}", 3)
@@ -179,7 +179,7 @@ LATENCIES = tuple(
 
 
 def scores(results: SweepResults) -> Table:
-    """Returns the means with their intervals; the best of each data set is marked, controls apart."""
+    """Returns the means with their intervals; the best of each data set is marked, without controls."""
     digits = _digits(results)
     best = {
         (cell.name, label)
@@ -219,7 +219,7 @@ def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Tab
 
 
 def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
-    """Returns what was asked and what it cost; columns without anything to say are left out."""
+    """Returns coverage and costs; empty columns are left out."""
     summaries = [cell.summary for cell in results.cells]
     shown = [one for one in columns if one.always or any(summary[one.name] for summary in summaries)]
     flags = dict.fromkeys(flag for summary in summaries for flag in summary["flags"] if flag != "unparsed")
@@ -242,7 +242,7 @@ def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
 
 
 def latency(results: SweepResults) -> Table | None:
-    """Returns seconds to the first token and to the whole answer, of cold cells only; None where there are none."""
+    """Returns seconds to the first token and to the complete answer, for cold cells; None if there are none."""
     cells = [cell for cell in results.cells if cell.cold and cell.rows]
     columns = [one for one in LATENCIES if any(one.name in cell.summary for cell in cells)]
     rows = []
@@ -253,14 +253,14 @@ def latency(results: SweepResults) -> Table | None:
 
 
 def title(cell: CellResult) -> str:
-    """Returns a cell's name with what to keep in mind about it."""
+    """Returns a cell's name with remarks such as `not complete` and `control`."""
     marks = [] if cell.complete else ["not complete"]
     marks += ["control"] if cell.control else []
     return cell.name + (f" ({', '.join(marks)})" if marks else "")
 
 
 def plain(value: float, digits: int, sign: str = "") -> str:
-    """Returns a figure with thousands apart, and zero without a sign."""
+    """Returns a figure with thousands separators, and zero without a sign."""
     text = f"{value:{sign},.{digits}f}"
     return text if float(text.replace(",", "")) else f"{0:.{digits}f}"
 
@@ -282,5 +282,5 @@ def _smaller(cell: CellResult) -> Sequence[str]:
 
 
 def _digits(results: SweepResults) -> int:
-    """Returns 2, or 3 where there are so many questions that the third digit means something."""
+    """Returns 2, or 3 if the number of questions makes a third digit meaningful."""
     return 3 if any(len(cell.rows) > 1000 for cell in results.cells) else 2

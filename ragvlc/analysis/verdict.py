@@ -1,9 +1,10 @@
-"""What a comparison says, in sentences: which cell is best and by how much, how sure that is, and at what cost.
+"""The result of a comparison in sentences: the best cell, its lead, the uncertainty, and the cost.
 
-How many questions would settle a difference is worked out from the interval that was found: its standard error shrinks
-with the root of the number of questions, and a test at 5 % (divided by the number of comparisons, as Holm's first step
-does) finds a true difference four times in five when it is 0.84 standard errors beyond the limit of the test. It takes
-the difference seen for the true one and further clusters for clusters like these, so it is an order of magnitude.
+The number of questions that would settle a difference is derived from its interval: its standard error shrinks with
+the root of the number of questions, and a test at 5 % (divided by the number of comparisons, as Holm's first step
+does) finds a true difference four times in five when it is 0.84 standard errors beyond the limit of the test. It
+assumes that the observed difference is the true one and that further clusters are like these, so it is an order of
+magnitude.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ from ragvlc.statistics import holm, paired_difference
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, Comparison, SweepResults
 
-__all__ = ["Verdict", "answer_sentence", "shown_cells", "verdicts"]
+__all__ = ["DatasetVerdict", "answer_sentence", "shown_cells", "verdicts"]
 
 SETTLED = 0.05
 POWER = 0.8
 HOPELESS = 100
-"""So many times the questions asked are no longer worth a figure."""
+"""Above this multiple of the questions asked, no number of questions is given."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The answer over one data set.
+class DatasetVerdict:
+    """The result over one data set, in sentences.
 
     Attributes:
         dataset: its name.
-        best: name of the cell that scores best, controls apart; empty where nothing has a score.
-        sentences: what is best, how sure that is, and at what cost.
+        best: name of the cell that scores best, without controls; empty if no cell has a score.
+        sentences: the best cell, the uncertainty, and the cost.
     """
 
     dataset: str
@@ -45,7 +46,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Duel:
-    """The best cell against the one that it is measured by; `difference` is best minus other."""
+    """The best cell and the cell that it is compared with; `difference` is best minus other."""
 
     best: CellResult
     other: CellResult
@@ -60,12 +61,12 @@ class Duel:
 
     @property
     def settled(self) -> bool:
-        """Whether the difference is more than chance."""
+        """Whether the difference is significant."""
         return self.p is not None and self.p < SETTLED
 
 
 def answer_sentence(results: SweepResults, comparisons: Sequence[Comparison]) -> str:
-    """Returns which cell scored best on the first metric, how it compares with the baseline, and how sure that is.
+    """Returns the best cell on the first metric and its difference to the baseline with uncertainty, in a sentence.
 
     Several data sets get a line each.
     """
@@ -78,19 +79,19 @@ def answer_sentence(results: SweepResults, comparisons: Sequence[Comparison]) ->
 
 def verdicts(
     results: SweepResults, comparisons: Sequence[Comparison], datasets: dict[str, tuple[CellResult, ...]] | None = None
-) -> list[Verdict]:
-    """Returns the answer over each data set, on the first metric, for a reader without the tables."""
+) -> list[DatasetVerdict]:
+    """Returns the result over each data set, on the first metric, for readers without the tables."""
     metric = results.metric()
     found = []
     for name, cells in (datasets or results.by_dataset()).items():
         rivals = _rivals(cells, metric)
         if not rivals:
-            found.append(Verdict(name, "", (f"No cell has a score for {metric} yet.",)))
+            found.append(DatasetVerdict(name, "", (f"No cell has a score for {metric} yet.",)))
             continue
         duel = _duel(rivals, comparisons, metric)
         best = duel.best if duel else rivals[0]
         sentences = [_first(best, duel, metric), *([_second(duel)] if duel else []), _third(best, duel, rivals, metric)]
-        found.append(Verdict(name, best.name, tuple(sentences)))
+        found.append(DatasetVerdict(name, best.name, tuple(sentences)))
     return found
 
 
@@ -104,13 +105,13 @@ def shown_cells(cells: Sequence[CellResult], metric: str, limit: int) -> list[Ce
 
 
 def _rivals(cells: Sequence[CellResult], metric: str) -> list[CellResult]:
-    """Returns the cells that may be best, best first."""
+    """Returns the cells that can be the best one, best first."""
     rivals = [cell for cell in cells if not cell.control and cell.merit(metric) is not None]
     return sorted(rivals, key=lambda cell: cell.merit(metric) or 0.0, reverse=True)
 
 
 def _duel(rivals: Sequence[CellResult], comparisons: Sequence[Comparison], metric: str) -> Duel | None:
-    """Returns the best cell against its baseline; if it is the baseline, or has none, against the next best."""
+    """Returns the best cell against its baseline or, if it is the baseline or has none, against the next best."""
     known = {cell.name: cell for cell in rivals}
     best = rivals[0]
     own = [one for one in comparisons if one.metric == metric and one.difference is not None]
@@ -152,11 +153,11 @@ def _line(results: SweepResults, cells: Sequence[CellResult], comparisons: Seque
     if duel is None:
         return text
     if duel.baseline != duel.best.name:
-        return f"{text} Against {duel.other.name}: {_told(duel, 1)}"
-    return f"{text} It is the baseline; against it the next best, {duel.other.name}: {_told(duel, -1)}"
+        return f"{text} Against {duel.other.name}: {_difference(duel, 1)}"
+    return f"{text} It is the baseline; against it the next best, {duel.other.name}: {_difference(duel, -1)}"
 
 
-def _told(duel: Duel, sign: int) -> str:
+def _difference(duel: Duel, sign: int) -> str:
     text = plain(sign * duel.difference, 3, "+")
     if duel.low is not None and duel.high is not None:
         text += f" {bounds(*sorted((sign * duel.low, sign * duel.high)))}"
@@ -180,7 +181,7 @@ def _first(best: CellResult, duel: Duel | None, metric: str) -> str:
         rank = f"level with {duel.other.name}"
     else:
         way = "above" if duel.difference > 0 else "below"
-        # Not the difference of the two means: a question that only one of them could be scored on has no pair.
+        # Not the difference of the two means: a question with a score in only one of them has no pair.
         rank = f"on paired questions {abs(duel.difference):.3f} {way} {duel.other.name} ({duel.other.mean(metric):.3f})"
     if duel.baseline == duel.best.name:
         return f"{text}. It is the baseline, {rank}, the next best."
@@ -190,16 +191,16 @@ def _first(best: CellResult, duel: Duel | None, metric: str) -> str:
 def _second(duel: Duel) -> str:
     asked = f"{duel.n} paired questions in {_clusters(duel.clusters)}"
     if duel.low is None or duel.high is None or duel.p is None:
-        return f"How sure that is cannot be said: {asked}; it takes questions over more documents."
+        return f"The uncertainty is unknown: {asked}; it takes questions over more documents."
     corrected = f", corrected for {duel.tests} comparisons" if duel.tests > 1 else ""
     figures = f"95 % interval of the difference {bounds(duel.low, duel.high)}, p = {duel.p:.3f}{corrected}"
     if duel.settled:
-        return f"More than chance: {figures}, from {asked}."
+        return f"Significant: {figures}, from {asked}."
     return f"Not settled: {figures}, from {asked}. {_wanted(duel)}"
 
 
 def _wanted(duel: Duel) -> str:
-    """Returns what would settle a difference."""
+    """Returns how many questions would settle a difference."""
     normal = NormalDist()
     error = ((duel.high or 0.0) - (duel.low or 0.0)) / (2 * normal.inv_cdf(0.975))
     reach = error * (normal.inv_cdf(1 - SETTLED / (2 * duel.tests)) + normal.inv_cdf(POWER))
@@ -215,7 +216,7 @@ def _wanted(duel: Duel) -> str:
 
 
 def _round(value: float) -> int:
-    """Returns a number in two digits, rounded up: it is no more exact than that."""
+    """Returns a number rounded up to two digits."""
     step = 10.0 ** max(0, math.floor(math.log10(value)) - 1)
     return math.ceil(value / step) * int(step)
 
@@ -230,7 +231,7 @@ def _third(best: CellResult, duel: Duel | None, rivals: Sequence[CellResult], me
 def _cost(best: CellResult, other: CellResult | None) -> str:
     own, theirs = best.summary, other.summary if other else {}
 
-    def told(name: str, form: str, words: str, times: float = 1.0) -> str:
+    def figure(name: str, form: str, words: str, times: float = 1.0) -> str:
         value, against = own[name], theirs.get(name)
         if not value:
             return ""
@@ -241,9 +242,9 @@ def _cost(best: CellResult, other: CellResult | None) -> str:
 
     indexed = f"indexing took {own['index_seconds']:,.1f} s" if own["index_seconds"] else ""
     words = [
-        told("prompt_tokens", ",.0f", "prompt tokens"),
-        told("engine_seconds", ",.2f", "seconds in the model"),
-        told("cost", ",.4g", "money for 1,000 questions", 1000),
+        figure("prompt_tokens", ",.0f", "prompt tokens"),
+        figure("engine_seconds", ",.2f", "seconds in the model"),
+        figure("cost", ",.4g", "money for 1,000 questions", 1000),
         indexed,
     ]
     found = "; ".join(word for word in words if word)
@@ -252,7 +253,7 @@ def _cost(best: CellResult, other: CellResult | None) -> str:
 
 
 def _cheaper(best: CellResult, rivals: Sequence[CellResult], metric: str) -> str:
-    """Returns the cell that reads least of those that are not shown to be worse than the best."""
+    """Returns a sentence on the cell that reads least among those not shown to be worse than the best."""
     read = best.summary["prompt_tokens"]
     less = [cell for cell in rivals if cell is not best and (cell.summary["prompt_tokens"] or math.inf) < (read or 0)]
     if not less:

@@ -1,1 +1,1 @@
-"""Ways of cutting documents."""
+"""Chunkers: ways to split documents."""

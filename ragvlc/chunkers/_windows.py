@@ -1,4 +1,4 @@
-"""Where a text may be cut, and windows over those places: the arithmetic that every sized chunker shares.
+"""Cut positions of a text and windows over them, shared by all chunkers with a size.
 
 A text is tokenised once, as a whole. Sizes are counted in those tokens, so cutting never counts a text twice. A chunk
 tokenised again on its own may come out a token or two longer or shorter, because tokens at its edges can join or part.
@@ -25,8 +25,8 @@ class SizedChunker(Chunker):
     """A chunker with a size and an overlap.
 
     Attributes:
-        size: at most so many tokens a chunk, as counted in the tokens of the whole text. Only a single character that
-            takes more tokens than this is longer.
+        size: the most tokens of a chunk, counted in the tokens of the whole text. Only a single character that takes
+            more tokens than this makes a longer chunk.
         overlap: tokens that a chunk repeats from the one before it; less than `size`.
     """
 
@@ -38,32 +38,32 @@ class SizedChunker(Chunker):
     def _below_size(cls, overlap: int, info: ValidationInfo) -> int:
         size = info.data.get("size")
         if size is not None and overlap >= size:
-            problem = f"overlap {overlap} leaves nothing new in a chunk of size {size}. Use at most {size - 1}."
+            problem = f"overlap {overlap} must be less than the size {size}. Use at most {size - 1}."
             raise PydanticCustomError("overlap", "{problem}", {"problem": problem})
         return overlap
 
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """Places where a text may be cut, its beginning and end included. Both sequences rise strictly.
+    """Positions where a text may be cut, start and end included. Both sequences are strictly increasing.
 
     Attributes:
-        chars: characters before each place, from 0 to the length of the text.
-        tokens: tokens before each place, from 0.
+        chars: number of characters before each position, from 0 to the length of the text.
+        tokens: number of tokens before each position, from 0.
     """
 
     chars: Sequence[int]
     tokens: Sequence[int]
 
     def only(self, places: Sequence[int]) -> Cuts:
-        """Returns these of the places, given by their rising numbers."""
+        """Returns a subset of the positions, given by their indexes in ascending order."""
         return Cuts([self.chars[place] for place in places], [self.tokens[place] for place in places])
 
     def nearest(self, char: int, text: str) -> int:
-        """Returns the number of the place to cut at, where a cut is wanted before `char`.
+        """Returns the index of the position to cut at for a cut before `char`.
 
-        A token that reaches over `char` goes with what follows if white space opens it and stands before `char`, as in
-        " The", and otherwise with what comes before. Two characters are looked at: a token can be very long.
+        A token that spans `char` goes to the text after the cut if it starts with white space before `char`, as in
+        " The", and otherwise to the text before it. Two characters are inspected: a token can be very long.
         """
         place = bisect_left(self.chars, char)
         if self.chars[place] != char and text[self.chars[place - 1]].isspace() and text[char - 1].isspace():
@@ -72,7 +72,7 @@ class Cuts:
 
 
 def token_cuts(text: str, tokenizer: Tokenizer) -> Cuts:
-    """Returns the places between tokens that do not share a character.
+    """Returns the positions between tokens that do not share a character.
 
     A byte-level tokenizer gives one emoji several tokens with the same span, and a token may have no characters at
     all: each of them counts, none is cut off from its character. A character is a Unicode code point, so an accent that
@@ -93,11 +93,11 @@ def token_cuts(text: str, tokenizer: Tokenizer) -> Cuts:
 
 
 def windows(tokens: Sequence[int], size: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Yields (first, last) places of windows of at most `size` tokens that repeat at most `overlap` tokens.
+    """Yields (first, last) positions of windows of at most `size` tokens that overlap by at most `overlap` tokens.
 
-    Each window is as long as it can be; beginnings and ends rise strictly. What stands between two neighbouring places
-    is never divided: it makes a window of its own if it is too long, and is repeated whole or not at all. Where every
-    step is one token, neighbours share exactly `overlap` tokens.
+    Each window is as long as possible; starts and ends are strictly increasing. The text between two neighbouring
+    positions is never divided: it is a window of its own if it is too long, and is repeated whole or not at all. Where
+    every step is one token, neighbours share exactly `overlap` tokens.
     """
     first, final = 0, len(tokens) - 1
     while first < final:
@@ -106,12 +106,12 @@ def windows(tokens: Sequence[int], size: int, overlap: int) -> Iterator[tuple[in
         if last == final:
             return
         repeated = bisect_left(tokens, tokens[last] - overlap)
-        room = bisect_left(tokens, tokens[last + 1] - size)  # from here on, the next step fits too
-        first = max(repeated, min(room, last))
+        fits_from = bisect_left(tokens, tokens[last + 1] - size)  # the next step fits from here on
+        first = max(repeated, min(fits_from, last))
 
 
 def chunks_between(document: Document, cuts: Cuts, places: Iterable[tuple[int, int]]) -> list[Chunk]:
-    """Returns one chunk for each (first, last) pair of places."""
+    """Returns one chunk for each (first, last) pair of positions."""
     chunks = []
     for index, (first, last) in enumerate(places):
         start, end = cuts.chars[first], cuts.chars[last]

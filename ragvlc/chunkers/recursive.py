@@ -6,10 +6,10 @@ neighbouring parts up to the size. Differences from using it directly on the tex
 - Sizes are tokens of the whole text. Counting each part with a tokenizer is slow (one call a word, or a character in a
   script without spaces) and adds up to more than the text has.
 - Cuts fall between tokens, after a separator; the white space that a token opens with goes to the next chunk. Nothing
-  is stripped, so the chunks' places are known and need not be searched for (`add_start_index` finds the wrong one when
-  text repeats).
-- `overlap` is a plain repetition of so many tokens. LangChain repeats only whole parts, and none between parts divided
-  at different separators, so that its overlap is often nothing.
+  is stripped, so the chunks' positions are known and need not be searched for (`add_start_index` finds the wrong one
+  when text repeats).
+- `overlap` is a plain repetition of that number of tokens. LangChain repeats only whole parts, and none between parts
+  divided at different separators, so that its overlap is often nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _WEIGHTS = 256  # code points a separator; the place among them is the number of
 
 
 class Recursive(SizedChunker):
-    """Parts between the strongest separators that keep within `size` tokens.
+    """Splits at the strongest separators that give parts of at most `size` tokens.
 
     A part with none of the separators, such as a very long word, is divided between any two tokens. Parts of different
     depth are not packed together, as in LangChain, so chunks can be much shorter than `size`.
@@ -53,7 +53,7 @@ class Recursive(SizedChunker):
         return chunks_between(document, cuts, _overlapping(cuts.tokens, ends, self.size, self.overlap))
 
     def _depths(self, text: str, cuts: Cuts) -> list[int]:
-        """Returns for each place the number of the strongest separator before it, or of none."""
+        """Returns for each position the index of the strongest separator before it, or of none."""
         depths = [len(self.separators)] * len(cuts.chars)
         for depth, separator in reversed(list(enumerate(self.separators))):
             for match in re.finditer(re.escape(separator), text):
@@ -61,7 +61,7 @@ class Recursive(SizedChunker):
         return depths
 
     def _ends(self, proxy: str) -> list[int]:
-        """Returns the places where LangChain's splitter divides, from 0 to the last."""
+        """Returns the positions at which LangChain's splitter divides, from 0 to the last."""
         from langchain_text_splitters import RecursiveCharacterTextSplitter
 
         splitter = RecursiveCharacterTextSplitter(
@@ -78,7 +78,7 @@ class Recursive(SizedChunker):
             ends.append(ends[-1] + len(part))
         if ends[-1] != len(proxy):
             message = (
-                f"langchain_text_splitters returned {ends[-1]} of {len(proxy)} tokens, so places in the text are "
+                f"langchain_text_splitters returned {ends[-1]} of {len(proxy)} tokens, so positions in the text are "
                 "unknown. Install another version, or use another chunker."
             )
             raise RagvlcError(message)
@@ -86,10 +86,10 @@ class Recursive(SizedChunker):
 
 
 def _proxy(cuts: Cuts, depths: Sequence[int]) -> str:
-    """Returns a text that stands for the document: one character for each step between places.
+    """Returns a text that represents the document, with one character for each step between positions.
 
-    It says which separator comes before the step and how many tokens the step has. LangChain's splitter, which only
-    searches and measures, then divides tokens as it would divide text.
+    A character encodes the separator before the step and the number of tokens of the step. LangChain's splitter, which
+    only searches and measures, then divides tokens as it would divide text.
     """
     steps = pairwise(cuts.tokens)
     return "".join(
@@ -105,19 +105,19 @@ def _class(depth: int) -> str:
 
 
 def _tokens(part: str) -> int:
-    """Returns the tokens that a piece of `_proxy` stands for."""
+    """Returns the number of tokens that a piece of `_proxy` represents."""
     return sum(ord(step) % _WEIGHTS for step in part)
 
 
 def _overlapping(tokens: Sequence[int], ends: Sequence[int], size: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Yields (first, last) places of the parts between `ends`, each begun up to `overlap` tokens early.
+    """Yields (first, last) positions of the parts between `ends`, each extended backwards by up to `overlap` tokens.
 
     No part is made longer than `size`, nor begun where the one before it begins: it would contain that one.
     """
     earliest = 0
     for first, last in pairwise(ends):
         repeated = bisect_left(tokens, tokens[first] - overlap)
-        room = bisect_left(tokens, tokens[last] - size)
-        begun = min(first, max(repeated, room, earliest))
+        fits_from = bisect_left(tokens, tokens[last] - size)
+        begun = min(first, max(repeated, fits_from, earliest))
         yield begun, last
         earliest = begun + 1

@@ -1,4 +1,4 @@
-"""No cutting: the document is one chunk, for ranking whole documents of a collection."""
+"""No splitting: the document is one chunk, for ranking whole documents of a collection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ragvlc.core.families import Chunker
 
 
 class Whole(Chunker):
-    """One chunk a document, of any length; an embedder reads only the part that fits its window."""
+    """One chunk for each document, of any length; an embedder reads only the part that fits its window."""
 
     def split(self, document: Document, tokenizer: Tokenizer) -> list[Chunk]:  # noqa: ARG002 - no size to count
         """Returns the document as one chunk, or nothing if it is empty."""

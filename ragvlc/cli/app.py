@@ -1,4 +1,4 @@
-"""The application, its shared arguments, and where output goes."""
+"""The application, its shared arguments, and its output."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 
 app = typer.Typer(
     name="ragvlc",
-    help="Full context, retrieval, or a route between the two: settle it with evidence.",
+    help="Full context, retrieval, or routing between the two: compare them on your documents, questions and model.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -45,15 +45,17 @@ app = typer.Typer(
 ExperimentArg = Annotated[
     str, typer.Argument(help="A YAML file, the name of a shipped experiment, or a results folder.")
 ]
-ResultsArg = Annotated[str, typer.Argument(help="A results folder, or the experiment it belongs to.")]
+ResultsArg = Annotated[str, typer.Argument(help="A results folder, or the experiment that it belongs to.")]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of all results.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="PATH=VALUE", help="Override one setting; files in it are seen from the current folder."
+        "--set",
+        metavar="PATH=VALUE",
+        help="Override one setting; relative paths resolve against the working directory.",
     ),
 ]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Ask only so many questions.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Limit the number of questions.")]
 RUNS = Path("runs")
 
 
@@ -73,7 +75,7 @@ def settings_of(settings: list[str] | None) -> dict[str, Any]:
 
 
 def load_sweep(experiment: str, settings: list[str] | None, limit: int | None) -> Sweep:
-    """Returns the sweep that is meant, with the settings given on the command line."""
+    """Returns the sweep of an experiment, with the settings given on the command line."""
     from ragvlc import config
     from ragvlc.replay.spec import is_replay
     from ragvlc.sweep.spec import Sweep
@@ -88,17 +90,17 @@ def load_sweep(experiment: str, settings: list[str] | None, limit: int | None) -
 
 
 def is_results(folder: Path) -> bool:
-    """Returns whether a sweep was run into this folder."""
+    """Returns whether the folder holds the results of a sweep."""
     return (folder / "cells.json").is_file()
 
 
 def runs_folder(experiment: str, runs: Path) -> Path:
-    """Returns where results go: beside the results folder that was named, or else `runs`."""
+    """Returns the folder of all results: the parent of the given results folder, or else `runs`."""
     return Path(experiment).resolve().parent if is_results(Path(experiment)) else runs
 
 
 def results_folder(results: str, runs: Path) -> Path:
-    """Returns the results folder that is meant: itself, or `runs/<name>` of an experiment."""
+    """Returns the given results folder, or `runs/<name>` of an experiment."""
     path = Path(results)
     if path.is_file():
         from ragvlc.config import read_yaml
@@ -108,7 +110,7 @@ def results_folder(results: str, runs: Path) -> Path:
 
 
 def out() -> Console:
-    """Returns standard output: as wide as the terminal, wide and without breaks inside a text where there is none."""
+    """Returns standard output, as wide as the terminal; without a terminal it is wide and wraps no text."""
     from rich.console import Console
 
     free = not sys.stdout.isatty() and "COLUMNS" not in os.environ

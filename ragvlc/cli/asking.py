@@ -1,4 +1,4 @@
-"""One question over documents, and what there is to ask over."""
+"""Commands `ask` and `check`: one question over documents, and a check of the documents."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 @app.command()
 def ask(
     pipeline: Annotated[str, typer.Argument(help="A YAML file or the name of a shipped pipeline.")],
-    question: Annotated[str, typer.Argument(help="What to ask.")],
-    document: Annotated[list[Path] | None, typer.Option("--document", "-d", help="A text file to ask over.")] = None,
+    question: Annotated[str, typer.Argument(help="The question.")],
+    document: Annotated[
+        list[Path] | None, typer.Option("--document", "-d", help="A text file to ask about; may be repeated.")
+    ] = None,
     choice: Annotated[
-        list[str] | None, typer.Option("--choice", help="An option of a multiple-choice question.")
+        list[str] | None, typer.Option("--choice", help="An option of a multiple-choice question; may be repeated.")
     ] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Also show passages, steps, tokens and seconds.")] = False,
 ) -> None:
@@ -48,11 +50,13 @@ def check(
         str, typer.Argument(help="A folder or file of documents, a folder of JSON Lines, or an experiment.")
     ],
     tokenizer: Annotated[
-        str | None, typer.Option(help="Model whose tokens are counted: hub id, folder, or packaged:NAME.")
+        str | None, typer.Option(help="Model whose tokenizer counts tokens: hub id, folder, or packaged:NAME.")
     ] = None,
-    window: Annotated[int | None, typer.Option(min=1, help="Also count what exceeds this window.")] = None,
+    window: Annotated[
+        int | None, typer.Option(min=1, help="Also count the documents that exceed this context window.")
+    ] = None,
 ) -> None:
-    """Show what there is to ask over, how long it is, and what should be mended. Opens no model."""
+    """Check documents or a data set: size, token counts and problems to fix. Opens no model."""
     from ragvlc.check import check as examined
 
     found = examined(target, tokenizer or "", window)

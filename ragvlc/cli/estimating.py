@@ -1,4 +1,4 @@
-"""What an experiment, or a pipeline over documents of a given length, will cost."""
+"""Command `estimate`: the cost of an experiment, or of a pipeline over documents of a given length."""
 
 from __future__ import annotations
 
@@ -42,26 +42,32 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     settings: SetOption = None,
     limit: LimitOption = None,
     runs: RunsOption = RUNS,
-    everything: Annotated[bool, typer.Option("--all", help="Everything, not only what is still owed.")] = False,
-    sample: Annotated[int, typer.Option(min=0, help="Count so many questions a cell; 0 counts all.")] = _SAMPLE,
-    device: Annotated[str, typer.Option(help="Seconds on this device, such as h200, in place of measured ones.")] = "",
-    devices: Annotated[int, typer.Option(min=1, help="So many of them, tensor parallel.")] = 1,
-    context: Annotated[int | None, typer.Option(min=1, help="A pipeline: tokens of the document.")] = None,
-    questions: Annotated[int | None, typer.Option(min=1, help="A pipeline: questions about the document.")] = None,
-    new_tokens: Annotated[int | None, typer.Option(min=1, help="New tokens of every answer.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Count all questions, not only the pending ones.")] = False,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Number of questions to count in each cell; 0 counts all.")
+    ] = _SAMPLE,
+    device: Annotated[
+        str, typer.Option(help="Estimate seconds on this device, such as h200, instead of measured ones.")
+    ] = "",
+    devices: Annotated[int, typer.Option(min=1, help="Number of these devices, tensor parallel.")] = 1,
+    context: Annotated[int | None, typer.Option(min=1, help="For a pipeline: tokens of the document.")] = None,
+    questions: Annotated[
+        int | None, typer.Option(min=1, help="For a pipeline: number of questions about the document.")
+    ] = None,
+    new_tokens: Annotated[int | None, typer.Option(min=1, help="Number of new tokens of every answer.")] = None,
     acceptance: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Speculative decoding: chance of a drafted token to be accepted."),
+        typer.Option(min=0, max=1, help="For speculative decoding: acceptance rate of drafted tokens."),
     ] = None,
     shape: Annotated[
         list[str] | None,
-        typer.Option(metavar="ROLE=NAME", help="A speculating pipeline: size of a model, such as main=llama-3.1-8b."),
+        typer.Option(metavar="ROLE=NAME", help="For speculative decoding: size of a model, such as main=llama-3.1-8b."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show calls, tokens, seconds and money of what is owed. Opens tokenizers, no weights, and calls no server.
+    """Estimate calls, tokens, seconds and money of the pending questions, without weights or server calls.
 
-    For a pipeline that decodes speculatively (rapid), also from which context on that pays, and with which drafts.
+    For a pipeline with speculative decoding (rapid), also the context length from which it pays, and the best drafts.
     """
     from ragvlc.estimate.estimate import Options
     from ragvlc.hardware.placement import Machine
@@ -70,7 +76,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     if device:
         from ragvlc.hardware.devices import device_named
 
-        device_named(device)  # a misspelt one is told at once
+        device_named(device)  # reports a misspelt one at once
     foretold: list[Forecast] = []
     unknown = ""
     if _is_pipeline(target, asked=context is not None or questions is not None):
@@ -93,9 +99,9 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
 
 
 def _print_json(found: Estimate, foretold: Sequence[Forecast], unknown: str) -> None:
-    told = found.to_json() | ({"speculation": [one.to_json() for one in foretold]} if foretold else {})
-    told["notes"] += [unknown] if unknown else []
-    out().print(json.dumps(told, indent=1, ensure_ascii=False), soft_wrap=True)
+    values = found.to_json() | ({"speculation": [one.to_json() for one in foretold]} if foretold else {})
+    values["notes"] += [unknown] if unknown else []
+    out().print(json.dumps(values, indent=1, ensure_ascii=False), soft_wrap=True)
 
 
 def _print_all(found: Estimate, foretold: Sequence[Forecast], unknown: str) -> None:
@@ -107,7 +113,7 @@ def _print_all(found: Estimate, foretold: Sequence[Forecast], unknown: str) -> N
 
 
 def _is_pipeline(target: str, *, asked: bool) -> bool:
-    """Returns whether a pipeline is meant; a name that is also an experiment's means what the options are for."""
+    """Returns whether the target is a pipeline; for a name shared with an experiment the options decide."""
     from ragvlc import config
 
     path = Path(target).expanduser()
@@ -147,7 +153,7 @@ def _of_pipeline(target: str, pipeline: Pipeline, runs: Path, asked: tuple[int, 
 def _foretold(
     pipeline: Pipeline, context: int, runs: Path, options: Options, given: tuple[float | None, list[str] | None]
 ) -> tuple[list[Forecast], str]:
-    """Returns when speculation pays, or why that is not known; nothing for a pipeline without it."""
+    """Returns the forecasts of speculative decoding, or why there are none; nothing for other pipelines."""
     from ragvlc.estimate.forecast import Given, forecasts, speculating_routes
 
     acceptance, shapes = given
@@ -159,7 +165,7 @@ def _foretold(
     except ConfigError as error:
         if asked:
             raise
-        return [], f"From which context on speculation pays is not known: {error}"
+        return [], f"The context length from which speculation pays is not known: {error}"
 
 
 def _by_role(shapes: list[str] | None) -> dict[str, str]:
@@ -176,7 +182,7 @@ def _print(found: Estimate) -> None:
     from rich.table import Table
 
     screen, total = out(), found.total
-    shows = "what is still owed" if found.pending else "everything, as if nothing were stored"
+    shows = "pending questions" if found.pending else "all questions, as if nothing were stored"
     heads = ["questions", "calls", "prompt\ntokens", "cached", "new\ntokens", "at most", "seconds"]
     money = any(total[name] != 0 for name in ("money", "money_most"))
     heads += ["money", "at most"] if money else []
@@ -195,7 +201,7 @@ def _print(found: Estimate) -> None:
     if total.spread:
         counted = f"{total.sampled:,} of {total['questions']:,.0f} questions were counted"
         screen.print(
-            f"{counted}; with 95 % certainty the prompt tokens are right to {total.spread:.1%} (--sample 0: all)."
+            f"{counted}; with 95 % confidence the prompt tokens are right to {total.spread:.1%} (--sample 0: all)."
         )
     if len(found.models) > 1:
         for name, figures in found.models.items():
@@ -209,7 +215,7 @@ def _print_forecast(found: Forecast) -> None:
     from rich.table import Table
 
     screen, asked, best = out(), found.asked, found.best
-    screen.print(f"\nSpeculative decoding, route '{found.route}' ({found.models}), behind {asked.context:,} tokens:")
+    screen.print(f"\nSpeculative decoding, route '{found.route}' ({found.models}), after {asked.context:,} tokens:")
     screen.print(f"plain decoding {_each(asked.plain_seconds)}")
     screen.print(f"drafts of {asked.gamma}, as set: {_gain(asked)}; pays {found.own_break_even.words}")
     screen.print(
@@ -227,7 +233,7 @@ def _print_forecast(found: Forecast) -> None:
         screen.print(_measured(found.measured))
     for sentence in found.notes:
         screen.print(sentence)
-    screen.print("Decoding alone, one text at a time, both models on that device one after the other; prompts aside.")
+    screen.print("Decoding only, without prompts: one text at a time, both models alternating on that device.")
 
 
 def _measured(cells: Sequence[Compared]) -> RichTable:
@@ -274,10 +280,10 @@ def _row(cell: CellEstimate, *, money: bool) -> list[str]:
 
 
 def _sharing(total: CellEstimate) -> str:
-    """Returns what was asked for against what is left after sharing."""
+    """Returns a sentence on the work requested and the work left after caching."""
     asked, stored = total["calls_asked"], total["calls_stored"]
     parts = [f"{asked:,.0f} prompts of {total['prompt_tokens_asked']:,.0f} tokens, {total['calls']:,.0f} to compute"]
-    parts[0] += f" ({stored:,.0f} stand on disk)" if stored else ""
+    parts[0] += f" ({stored:,.0f} stored on disk)" if stored else ""
     words = ("chunkings", "indexes", "rankings", "rerankings")
     parts += [
         f"{total[f'{word}_asked']:,.0f} {word}, {total[word]:,.0f} to compute"
@@ -287,7 +293,7 @@ def _sharing(total: CellEstimate) -> str:
     if total["texts_embedded_asked"] or total["texts_embedded"]:
         embedded = f"{total['texts_embedded']:,.0f} to compute ({total['tokens_embedded']:,.0f} tokens)"
         parts.append(f"{total['texts_embedded_asked']:,.0f} texts to embed, {embedded}")
-    return "Asked for: " + "; ".join(parts) + "."
+    return "Requested: " + "; ".join(parts) + "."
 
 
 def _seconds(value: float) -> str:

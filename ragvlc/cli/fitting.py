@@ -1,4 +1,4 @@
-"""Routers that are learned, and thresholds that are chosen, on results that stand."""
+"""Command `fit-router`: learns routers and chooses thresholds from stored results."""
 
 from __future__ import annotations
 
@@ -29,16 +29,21 @@ _SETTINGS = ("chunker", "retriever")
 
 RouteOption = Annotated[
     list[str],
-    typer.Option("--route", metavar="NAME=CELL", help="Twice: a route's name in the pipeline to come, and the cell."),
+    typer.Option(
+        "--route", metavar="NAME=CELL", help="To be given twice: the route's name in the new pipeline, and its cell."
+    ),
 ]
 CostOption = Annotated[
     str | None,
-    typer.Option(metavar="UNIT=WEIGHT", help="Quality that a thousand tokens, a second, or one of money must bring."),
+    typer.Option(
+        metavar="UNIT=WEIGHT",
+        help="Weight of the cost: quality that 1,000 tokens, a second, or one unit of money must bring.",
+    ),
 ]
-BudgetOption = Annotated[float | None, typer.Option(min=0, help="With --cascade: mean cost a question at most.")]
+BudgetOption = Annotated[float | None, typer.Option(min=0, help="With --cascade: the largest mean cost of a question.")]
 MetadataOption = Annotated[
     list[str] | None,
-    typer.Option("--metadata", metavar="FIELD", help="Number in the documents' metadata to learn from."),
+    typer.Option("--metadata", metavar="FIELD", help="Numeric field of the documents' metadata to learn from."),
 ]
 
 
@@ -46,20 +51,20 @@ MetadataOption = Annotated[
 def fit_router(  # noqa: PLR0913, PLR0917 - the options of a command
     results: ResultsArg,
     route: RouteOption,
-    to: Annotated[Path, typer.Option("--out", help="Where the learned router goes.")] = Path("learned_router.json"),
-    metric: Annotated[str | None, typer.Option(help="Of quality; the first by default.")] = None,
+    to: Annotated[Path, typer.Option("--out", help="File of the learned router.")] = Path("learned_router.json"),
+    metric: Annotated[str | None, typer.Option(help="Metric of quality; the first by default.")] = None,
     cost: CostOption = None,
     metadata: MetadataOption = None,
-    folds: Annotated[int, typer.Option(min=2, help="Of the cross-validation over whole documents.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of the division of the documents.")] = 0,
-    balanced: Annotated[bool, typer.Option("--balanced", help="Both routes weigh the same in learning.")] = False,
+    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation over whole documents.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of the split of the documents.")] = 0,
+    balanced: Annotated[bool, typer.Option("--balanced", help="Give both routes the same weight in learning.")] = False,
     cascade: Annotated[bool, typer.Option("--cascade", help="Choose a cascade's threshold instead.")] = False,
     budget: BudgetOption = None,
     settings: SetOption = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Learn which of two routes to take, or from which doubt on to take the second, from results that stand."""
-    from ragvlc.analysis.cascades import doubts
+    """Learn a router between two routes, or choose the confidence threshold of a cascade, from stored results."""
+    from ragvlc.analysis.cascades import cascade_pairs
     from ragvlc.analysis.learning import paired
     from ragvlc.analysis.learning_report import cascade_report, learned_report, pairs_report
     from ragvlc.analysis.results import Results
@@ -69,15 +74,15 @@ def fit_router(  # noqa: PLR0913, PLR0917 - the options of a command
     pairs = paired(loaded, cells, loaded.metric(metric), charge)
     out().print(pairs_report(pairs, loaded.metric(metric)))
     if cascade:
-        for part in cascade_report(doubts(pairs), charge, budget=budget, seed=seed):
+        for part in cascade_report(cascade_pairs(pairs), charge, budget=budget, seed=seed):
             out().print(part)
         return
     if budget is not None:
         raise ConfigError("--budget: belongs to --cascade. A learned router weighs costs: --cost tokens=0.01.")
     from ragvlc.routing.fitting import FitSettings
 
-    looking = {**_looking(settings), "metadata": _declared(metadata)}
-    fitted = _learned(pairs, _planned(loaded, cells), FitSettings(folds, seed, balanced=balanced), looking)
+    retrieval = {**_retrieval_parts(settings), "metadata": _declared(metadata)}
+    fitted = _learned(pairs, _planned(loaded, cells), FitSettings(folds, seed, balanced=balanced), retrieval)
     made = {"results": loaded.name, "cells": cells, "metric": loaded.metric(metric), "left_out": dict(pairs.left_out)}
     made |= {"cost": {"unit": charge.unit, "weight": charge.weight}}
     rule = fitted.rule.model_copy(update={"made": {**made, **fitted.rule.made}})
@@ -99,7 +104,7 @@ def _cells(given: list[str]) -> dict[str, str]:
             raise ConfigError(f"--route {one}: needs NAME=CELL, such as rag=rag.")
         found[name.strip()] = cell.strip()
     if len(found) != 2:
-        raise ConfigError(f"--route: needed twice, with two names; given: {', '.join(given)}.")
+        raise ConfigError(f"--route: must be given twice, with two names; given: {', '.join(given)}.")
     return found
 
 
@@ -114,14 +119,14 @@ def _charge(cost: str | None, budget: float | None) -> Charge:
             raise ConfigError(f"--cost {cost}: no unit '{unit}'. Known: {', '.join(_UNITS)}.{nearest(unit, _UNITS)}")
         value = float(weight) if separator else 0.0
     except ValueError as error:
-        raise ConfigError(f"--cost {cost}: '{weight}' is no number.") from error
+        raise ConfigError(f"--cost {cost}: '{weight}' is not a number.") from error
     if not 0 <= value < float("inf") or (not separator and budget is None):
-        raise ConfigError(f"--cost {cost}: needs {unit}=WEIGHT, with a number from 0 on.")
+        raise ConfigError(f"--cost {cost}: needs {unit}=WEIGHT, with a number of at least 0.")
     return Charge(unit, value)  # type: ignore[arg-type] # one of the units
 
 
-def _looking(settings: list[str] | None) -> dict[str, Any]:
-    """Returns the parts that `--set` gives. Raises `ConfigError` for others, and for parts that cannot be built."""
+def _retrieval_parts(settings: list[str] | None) -> dict[str, Any]:
+    """Returns the parts given by `--set`. Raises `ConfigError` for other paths and for invalid parts."""
     families: dict[str, type[Component]] = {"chunker": Chunker, "retriever": Retriever}
     found: dict[str, Any] = {}
     for path, value in settings_of(settings).items():
@@ -142,8 +147,8 @@ def _declared(metadata: list[str] | None) -> tuple[str, ...]:
     return tuple(metadata or ())
 
 
-def _learned(pairs: Pairs, cells: Mapping[str, Cell], settings: FitSettings, looking: Mapping[str, Any]) -> Fitted:
-    from ragvlc.analysis.learning import Looker, learned
+def _learned(pairs: Pairs, cells: Mapping[str, Cell], settings: FitSettings, retrieval: Mapping[str, Any]) -> Fitted:
+    from ragvlc.analysis.learning import FeatureExtractor, learned
     from ragvlc.pool import EnginePool
     from ragvlc.roles import Models
 
@@ -152,13 +157,13 @@ def _learned(pairs: Pairs, cells: Mapping[str, Cell], settings: FitSettings, loo
     models = Models(pipeline.generators, pipeline.embedders)
     examples = cells[retrieving.name].dataset.load()
     with EnginePool() as pool:
-        looker = Looker(models, pool, role=retrieving.role, **{**retrieving.parts, **looking})
+        extractor = FeatureExtractor(models, pool, role=retrieving.role, **{**retrieving.parts, **retrieval})
         with _progress() as seen:
-            return learned(pairs, examples, looker, settings, seen=seen)
+            return learned(pairs, examples, extractor, settings, seen=seen)
 
 
 def _planned(results: Results, cells: Mapping[str, str]) -> dict[str, Cell]:
-    """Returns the cell behind each route, with its pipeline. Raises `ConfigError` if it is not planned so any more."""
+    """Returns the cell of each route, with its pipeline. Raises `ConfigError` if the plan no longer has it."""
     from ragvlc.sweep.plan import plan
     from ragvlc.sweep.spec import Sweep
 
@@ -182,7 +187,7 @@ class _Retrieving:
 
 
 def _retrieving(cells: Mapping[str, Cell]) -> _Retrieving:
-    """Returns which cell retrieves, and how: the learned router looks at the same ranking. BM25 if none does."""
+    """Returns the cell whose retrieval the learned router will use, with its parts; BM25 if no cell retrieves."""
     for name, cell in cells.items():
         for route in cell.pipeline.routes.values():
             parts = {part: getattr(route, part, None) for part in _SETTINGS}
@@ -199,5 +204,5 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("looking at questions", total=None)
+        task = bar.add_task("computing features", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,4 +1,4 @@
-"""The command line. Bad input gets one clear error and exit status 2, never a traceback.
+"""Entry point of the command line. Bad input gets one clear error and exit status 2, never a traceback.
 
 Exit status: 0 complete, 1 a cell stopped or still owes answers, 2 bad input, 130 interrupted.
 """

@@ -1,4 +1,4 @@
-"""Results: the comparison, one question through all cells, MLflow."""
+"""Commands on stored results: `report`, `show`, `compare` and `ui`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def report(
     baseline: Annotated[str | None, typer.Option(help="Pipeline or cell to compare with.")] = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Print the comparison, and write it as a page with figures that opens in a browser."""
+    """Print the comparison, and write it as an HTML page with figures."""
     from ragvlc.analysis.page import write_html
     from ragvlc.analysis.results import Results
 
@@ -41,7 +41,9 @@ def report(
 def show(
     results: ResultsArg,
     question: Annotated[str | None, typer.Option(help="Id of a question; without it, all are listed.")] = None,
-    passages: Annotated[bool, typer.Option("--passages", help="Also what each cell read and did.")] = False,
+    passages: Annotated[
+        bool, typer.Option("--passages", help="Also show the passages and steps of each cell.")
+    ] = False,
     runs: RunsOption = RUNS,
 ) -> None:
     """List the questions and why cells failed, or show one question through every cell: answers, scores, failures."""
@@ -64,10 +66,12 @@ def show(
 @app.command()
 def compare(
     results: ResultsArg,
-    first: Annotated[str, typer.Argument(help="A cell, or a pipeline with one.")],
-    second: Annotated[str, typer.Argument(help="What it is compared with.")],
-    other: Annotated[str | None, typer.Option("--with", help="Results folder that the second is in.")] = None,
-    metric: Annotated[str | None, typer.Option(help="By which questions flip; the first by default.")] = None,
+    first: Annotated[str, typer.Argument(help="A cell, or a pipeline with a single cell.")],
+    second: Annotated[str, typer.Argument(help="The cell to compare it with.")],
+    other: Annotated[str | None, typer.Option("--with", help="Results folder of the second cell.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Metric that decides which questions flip; the first by default.")
+    ] = None,
     runs: RunsOption = RUNS,
 ) -> None:
     """Compare two cells question by question, of one results folder or of two."""
@@ -83,15 +87,15 @@ def compare(
 @app.command()
 def ui(
     results: Annotated[str, typer.Argument(help="A results folder, or the folder of all results.")] = "runs",
-    port: Annotated[int, typer.Option(help="On this machine.")] = 5000,
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
 ) -> None:
-    """Open MLflow on the store that holds the results."""
+    """Open MLflow on the store of the results."""
     import subprocess
 
     from ragvlc.trackers.mlflow import charts_page, ui_command
 
     command = ui_command(results, port)
-    out().print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)")
+    out().print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C stops it)")
     folder = Path(results)
     sweeps = (
         [folder] if (folder / "cells.json").is_file() else sorted(path.parent for path in folder.glob("*/cells.json"))
@@ -131,7 +135,7 @@ def files_of(results: Results) -> dict[str, Path]:
 
 
 def texts_of(results: Results) -> dict[str, str] | None:
-    """Returns the documents' texts by id; None where the data set is gone, or where variants share ids."""
+    """Returns the documents' texts by id; None if the data set cannot be loaded or variants share ids."""
     from ragvlc.sweep.spec import Sweep
 
     if len(results.by_dataset()) > 1:
@@ -139,6 +143,6 @@ def texts_of(results: Results) -> dict[str, str] | None:
     try:
         examples = Sweep.load(results.folder / "sweep.yaml").dataset.load()
     except RagvlcError as error:
-        log.info("the report shows places instead of passages: %s", error)
+        log.info("the report shows positions instead of passages: %s", error)
         return None
     return {document.id: document.text for example in examples for document in example.documents}

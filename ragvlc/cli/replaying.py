@@ -1,4 +1,4 @@
-"""Routers on stored answers."""
+"""Command `replay`: routers on stored answers."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def replay(
     ],
     questions: Annotated[
         Path | None,
-        typer.Option("--questions", help="Folder of questions and documents; a results folder knows its own."),
+        typer.Option("--questions", help="Folder of questions and documents; not needed for a results folder."),
     ] = None,
     names: Annotated[
         str | None,
-        typer.Option("--with", help="YAML file that says what the file's fields are called, and the routers."),
+        typer.Option("--with", help="YAML file with the field names of the answers, and the routers."),
     ] = None,
     settings: SetOption = None,
     limit: LimitOption = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Show what routers would have been worth on stored answers. Generates nothing."""
+    """Show what routers would have gained on stored answers. Generates nothing."""
     from ragvlc.analysis.files import report_files
     from ragvlc.analysis.report import routing_parts
     from ragvlc.replay.folders import read_stored, write_replayed
@@ -59,7 +59,7 @@ def replay(
 def _spec(
     answers: str, questions: Path | None, names: str | None, settings: dict[str, Any], limit: int | None
 ) -> Replay:
-    """Returns the replay that is meant: a YAML file's own, or one over the file or folder named."""
+    """Returns the replay of a YAML file, or one over the given file or folder."""
     from ragvlc import config
     from ragvlc.replay.spec import Replay, is_replay
 
@@ -72,14 +72,14 @@ def _spec(
     is_yaml = path.suffix in (".yaml", ".yml") or (not path.exists() and answers in config.shipped("experiments"))
     if is_yaml:
         if names is not None:
-            raise ConfigError(f"--with {names}: '{answers}' is such a file itself. Give one of the two.")
+            raise ConfigError(f"--with {names}: '{answers}' is a YAML file itself. Give one of the two.")
         return Replay.load(answers, overrides=given)
     if not path.exists():
         files = config.shipped("experiments").items()
         known = ", ".join(name for name, file in files if is_replay(file))
         raise ConfigError(f"'{answers}' is neither a file of answers, a results folder nor a shipped replay: {known}.")
     if path.is_dir() and not is_results(path):
-        raise ConfigError(f"{path}: no results here (cells.json is missing), and no file of answers.")
+        raise ConfigError(f"{path}: no results here (cells.json is missing), and not a file of answers.")
     given["answers.file"] = str(path.resolve())
     if names is not None:
         return Replay.load(names, overrides=given)

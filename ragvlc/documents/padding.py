@@ -21,7 +21,7 @@ from typing import Literal
 from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError
 from ragvlc.documents.tokenizing import DataTokenizer
-from ragvlc.text.matching import has_cjk, normalise, telling
+from ragvlc.text.matching import distinctive, has_cjk, normalise
 
 __all__ = ["TOLERANCE", "Depth", "Padding", "own_documents"]
 
@@ -124,7 +124,7 @@ class Padding:
     ) -> Iterator[Document]:
         """Yields what may be filled up with, in this question's order. Counts what is left out."""
         cjk = has_cjk(example.references)
-        answers = telling(example.references, cjk=cjk)
+        answers = distinctive(example.references, cjk=cjk)
         ids = {document.id for document in own}
         names = {_stem(document) for document in own}
         titles = {title for document in own if (title := _title(document))}

@@ -20,7 +20,7 @@ from ragvlc.estimate.stubs import with_stubs
 from ragvlc.pipeline import Pipeline
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.schedule import schedule
-from ragvlc.sweep.scoring import Asked
+from ragvlc.sweep.scoring import QuestionSet
 
 __all__ = ["CellFigures", "DryRun", "Record", "SampledCell"]
 
@@ -101,7 +101,7 @@ class DryRun:
     records: list[Record] = field(default_factory=list)
     stubbed: list[str] = field(default_factory=list)
 
-    def run(self, sampled: Sequence[SampledCell], asked: Mapping[str, Asked]) -> None:
+    def run(self, sampled: Sequence[SampledCell], asked: Mapping[str, QuestionSet]) -> None:
         """Asks every question drawn."""
         cells = {one.cell.key: one.cell for one in sampled}
         pipelines = {key: self._stubbed(cell.pipeline) for key, cell in cells.items()}
@@ -136,7 +136,7 @@ class DryRun:
         return changed
 
     def _ask(
-        self, cell: Cell, pipeline: Pipeline, example: Example, asked: Asked, shares: Mapping[Place, float]
+        self, cell: Cell, pipeline: Pipeline, example: Example, asked: QuestionSet, shares: Mapping[Place, float]
     ) -> Record:
         routes = frozenset(route.kind for route in pipeline.routes.values())
         problem, embedded, counts = "", dict[str, int](), list[float]()

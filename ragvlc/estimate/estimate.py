@@ -30,7 +30,7 @@ from ragvlc.pipeline import Pipeline
 from ragvlc.results.store import SweepStore
 from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan
-from ragvlc.sweep.scoring import Asked
+from ragvlc.sweep.scoring import QuestionSet
 from ragvlc.sweep.spec import Sweep
 
 __all__ = ["SAMPLE", "Options", "Workings", "estimate", "estimate_pipeline", "workings"]
@@ -79,7 +79,7 @@ def workings(sweep: Sweep, runs: str | Path = "runs", options: Options = Options
     """Returns the estimate of a sweep with what it was made of."""
     cells = plan(sweep)
     datasets = {cell.dataset.key: cell.dataset for cell in cells}
-    asked = {key: Asked(dataset.load(), sweep.metrics) for key, dataset in datasets.items()}
+    asked = {key: QuestionSet(dataset.load(), sweep.metrics) for key, dataset in datasets.items()}
     store = SweepStore(Path(runs) / sweep.name)
 
     def pending(cell: Cell) -> Sequence[Example]:
@@ -121,7 +121,7 @@ def estimate_pipeline(
     dataset = MadeUp(context=context, questions=questions)
     dataset.write(tokenizer)
     cell = Cell(content_key([pipeline.key, dataset.key])[:16], name, name, pipeline, dataset, {}, 0, 0, (name,))
-    asked = Asked(dataset.load(), ())
+    asked = QuestionSet(dataset.load(), ())
     sampled = [SampledCell(cell, draw(asked.examples, asked.group, options.sample))]
     return Workings(name, sampled, {dataset.key: asked}, dry_run, options).estimate
 
@@ -178,7 +178,7 @@ class Workings:
         self,
         name: str,
         sampled: Sequence[SampledCell],
-        asked: Mapping[str, Asked],
+        asked: Mapping[str, QuestionSet],
         dry_run: DryRun,
         options: Options,
     ) -> None:

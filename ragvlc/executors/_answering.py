@@ -1,4 +1,4 @@
-"""A job done in the process that holds the models, and what memory it saw."""
+"""Runs a job in the process that holds the models and measures its peak memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
 from ragvlc.resources import Processes, Sampler, device_memory
 
-__all__ = ["Desk", "MemoryMeter", "counts_of", "done_with"]
+__all__ = ["JobRunner", "MemoryMeter", "counts_of", "done_with"]
 
 _SECONDS = 0.25
 
@@ -70,12 +70,12 @@ def _raise(seen: dict[str, int], now: dict[str, int]) -> None:
         seen[place] = max(size, seen.get(place, 0))
 
 
-class Desk:
-    """Answers jobs with the models of a pool.
+class JobRunner:
+    """Runs jobs with the models of a pool.
 
     Args:
         pool: opened models and shared computations.
-        meter: an entered one.
+        meter: of memory, entered.
     """
 
     def __init__(self, pool: EnginePool, meter: MemoryMeter) -> None:
@@ -83,28 +83,28 @@ class Desk:
         self._meter = meter
         self._warmed: set[str] = set()
 
-    def answer(self, job: Job) -> Done:
-        """Returns what came of a job; an error is data."""
+    def run(self, job: Job) -> Done:
+        """Returns the result of a job; an exception becomes a failure."""
         pipeline = cast("Pipeline", job.pipeline)
         try:
             if job.cold and job.cell not in self._warmed:
-                self._warmed.add(job.cell)  # what starting up costs is no question's own
+                self._warmed.add(job.cell)  # start-up costs are not charged to any question
                 pipeline.answer_example(job.example, seed=job.seed, pool=self._pool, cold=True)
             with self._meter.peak() as memory:
                 answer = pipeline.answer_example(job.example, seed=job.seed, pool=self._pool, cold=job.cold)
-        except Exception as error:  # noqa: BLE001 - a bad example is a row
+        except Exception as error:  # noqa: BLE001 - a failed example is a row
             stage = "generate" if isinstance(error, EngineError) else "route"
             return Done(job, failure=Failure.of(stage, error))
         return Done(job, answer=replace(answer, memory=memory))
 
 
 def counts_of(pool: EnginePool) -> Counts:
-    """Returns what was asked of a pool."""
+    """Returns the counts of requests, computations and cache hits of a pool."""
     return Counts(dict(pool.once.asked), dict(pool.once.computed), dict(pool.once.stored))
 
 
 def done_with(jobs: Sequence[Job], later: Sequence[Job]) -> set[str]:
-    """Returns the keys of generators that `jobs` used and `later` ones do not: they can be closed in between."""
+    """Returns the keys of generators that `jobs` use and `later` jobs do not: they can be closed in between."""
     return _generators(jobs) - _generators(later)
 
 

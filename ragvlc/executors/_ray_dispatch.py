@@ -1,4 +1,4 @@
-"""Hands jobs to the workers of the Ray executor and takes in what comes of them, in a thread of its own."""
+"""The dispatcher of the Ray executor: a thread that sends jobs to workers and receives their results."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ragvlc.core.data import documents_key
 from ragvlc.core.errors import ConfigError, EngineError
 from ragvlc.core.work import Done, Job
 from ragvlc.executors._answering import done_with
-from ragvlc.executors._ray_board import Board, Task
-from ragvlc.executors._ray_fleet import Answered, Finished, Fleet, Place, Started
-from ragvlc.executors._ray_worker import Cell, Order, Reply
+from ragvlc.executors._ray_pool import JobAnswered, RemoteWorker, ResultHandled, WorkerPool, WorkerStarted
+from ragvlc.executors._ray_queue import JobQueue, QueuedJob
+from ragvlc.executors._ray_worker import JobMessage, JobReply, SentCell
 
 __all__ = ["Dispatch"]
 
@@ -30,36 +30,38 @@ _TICK_SECONDS = 0.5
 
 
 class Dispatch(Generic[ResultT]):
-    """One call of `work`.
+    """Dispatches the jobs of one call of `work`.
 
     Args:
-        fleet: the workers.
-        number: counts the calls.
-        concurrency: jobs in work at the same time in each worker.
-        retries: how often a job is done again when its worker was lost.
-        environment: returns what of this process's environment a pipeline needs.
+        pool: the workers.
+        number: of the call.
+        concurrency: the number of jobs that each worker runs at the same time.
+        retries: how often a job is retried when its worker was lost.
+        environment: returns the environment variables that a pipeline needs.
     """
 
     def __init__(
         self,
-        fleet: Fleet,
+        pool: WorkerPool,
         number: int,
         *,
         concurrency: int,
         retries: int,
         environment: Callable[[Component], Mapping[str, str]],
     ) -> None:
-        self._fleet = fleet
+        self._pool = pool
         self._number = number
         self._concurrency = concurrency
         self._retries = retries
         self._environment = environment
-        self._sent_at_most = concurrency + max(1, concurrency // 4)  # so that none waits for the next to arrive
+        self._sent_at_most = concurrency + max(
+            1, concurrency // 4
+        )  # so that no worker waits for its next job to arrive
         self._unfinished_at_most = 4 * concurrency
         self._results: queue.SimpleQueue[list[ResultT] | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._error: BaseException | None = None
-        self._sent = 0
+        self._running = 0
         self._finishing = 0
         self._cells: dict[str, Any] = {}
         self._shared: dict[str, tuple[Sequence[Any], Any]] = {}
@@ -68,7 +70,7 @@ class Dispatch(Generic[ResultT]):
     def results(
         self, jobs: Sequence[Job], wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
     ) -> Iterator[ResultT]:
-        """Yields what `finish` makes of each job; at its end, however that comes, nothing is in work any more."""
+        """Yields the result of `finish` for each job; no job is running once it ends, for whatever reason."""
         thread = threading.Thread(target=self._run, args=(jobs, wanted, finish), name="ragvlc-ray", daemon=True)
         thread.start()
         try:
@@ -82,130 +84,142 @@ class Dispatch(Generic[ResultT]):
 
     def _run(self, jobs: Sequence[Job], wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]) -> None:
         try:
-            self._fleet.wait_anew()
+            self._pool.restart_clock()
             with ThreadPoolExecutor(self._concurrency, thread_name_prefix="ragvlc-finish") as finishers:
                 done = 0
                 for _, group in groupby(jobs, key=lambda job: job.stage):
                     stage = list(group)
                     done += len(stage)
-                    self._together(stage, wanted, lambda outcome: self._hand_over(finishers, outcome, finish))
+                    self._run_stage(stage, wanted, lambda outcome: self._hand_over(finishers, outcome, finish))
                     if self._stop.is_set():
                         break
                     if done < len(jobs):
-                        self._fleet.release(done_with(stage, jobs[done:]))
-        except BaseException as error:  # noqa: BLE001 - it is raised where the results are read
+                        self._pool.release(done_with(stage, jobs[done:]))
+        except BaseException as error:  # noqa: BLE001 - raised where the results are read
             self._fail(error)
         finally:
             self._results.put(None)
 
-    def _together(self, stage: Sequence[Job], wanted: Callable[[Job], bool], hand_over: Callable[[Done], None]) -> None:
-        """Does the jobs of a stage. One that cannot go on still waits for what is in work."""
-        board = Board([Task(job) for job in stage], self._retries)
+    def _run_stage(
+        self, stage: Sequence[Job], wanted: Callable[[Job], bool], hand_over: Callable[[Done], None]
+    ) -> None:
+        """Runs the jobs of a stage. After an error, waits for the running jobs before it returns."""
+        waiting = JobQueue([QueuedJob(job) for job in stage], self._retries)
         cold = stage[0].cold
         self._left = Counter(job.group for job in stage)
         ended = False
-        while not self._fleet.closed:
+        while not self._pool.closed:
             if not self._stop.is_set():
                 try:
-                    self._give(board, wanted, cold=cold)
-                except Exception as error:  # noqa: BLE001 - what is in work is waited for first
+                    self._assign(waiting, wanted, cold=cold)
+                except Exception as error:  # noqa: BLE001 - raised once the running jobs have ended
                     self._fail(error)
             if self._stop.is_set() and not ended:
                 ended = True
-                self._fleet.end(self._number)
-            if not self._sent and not self._finishing and (self._stop.is_set() or not len(board)):
+                self._pool.cancel(self._number)
+            if not self._running and not self._finishing and (self._stop.is_set() or not len(waiting)):
                 return
             try:
-                event = self._fleet.events.get(timeout=_TICK_SECONDS)
+                event = self._pool.events.get(timeout=_TICK_SECONDS)
             except queue.Empty:
                 continue
             try:
-                self._handle(event, board, hand_over)
-            except Exception as error:  # noqa: BLE001 - what is in work is waited for first
+                self._handle(event, waiting, hand_over)
+            except Exception as error:  # noqa: BLE001 - raised once the running jobs have ended
                 self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
         self._error = self._error or error
         self._stop.set()
 
-    def _give(self, board: Board, wanted: Callable[[Job], bool], *, cold: bool) -> None:
-        """Gives workers jobs until each has its share, beginning with those that have least to do."""
-        self._fleet.check_places()
-        workers = self._fleet.standing[:1] if cold else list(self._fleet.standing)
-        dry = {one for one in workers if any(map(board.is_suspect, one.tasks))}  # what may kill takes no others along
-        while (free := [one for one in workers if one not in dry]) and self._finishing < self._unfinished_at_most:
-            share = math.ceil((len(board) + self._sent) / len(workers))
-            place = min(free, key=lambda one: len(one.tasks))
-            if (cold and (self._sent or self._finishing)) or len(place.tasks) >= min(self._sent_at_most, share):
+    def _assign(self, waiting: JobQueue, wanted: Callable[[Job], bool], *, cold: bool) -> None:
+        """Sends jobs to workers until each has its share, least loaded workers first."""
+        self._pool.check_started()
+        workers = self._pool.ready[:1] if cold else list(self._pool.ready)
+        # A worker that runs a suspect job gets no other jobs.
+        busy = {one for one in workers if any(map(waiting.is_suspect, one.running))}
+        while (free := [one for one in workers if one not in busy]) and self._finishing < self._unfinished_at_most:
+            share = math.ceil((len(waiting) + self._running) / len(workers))
+            worker = min(free, key=lambda one: len(one.running))
+            if (cold and (self._running or self._finishing)) or len(worker.running) >= min(self._sent_at_most, share):
                 return
-            task = board.take(place.number, suspects=not place.tasks)
-            if task is None:
-                dry.add(place)
+            queued = waiting.take(worker.number, suspects=not worker.running)
+            if queued is None:
+                busy.add(worker)
                 continue
-            if board.is_suspect(task):
-                dry.add(place)
-            if wanted(task.job):
-                self._fleet.send(place, task, self._order(task.job))
-                self._sent += 1
+            if waiting.is_suspect(queued):
+                busy.add(worker)
+            if wanted(queued.job):
+                self._pool.send(worker, queued, self._message(queued.job))
+                self._running += 1
             else:
-                self._forget(task.job)
+                self._forget(queued.job)
 
-    def _handle(self, event: Started | Answered | Finished, board: Board, hand_over: Callable[[Done], None]) -> None:
+    def _handle(
+        self, event: WorkerStarted | JobAnswered | ResultHandled, waiting: JobQueue, hand_over: Callable[[Done], None]
+    ) -> None:
         match event:
-            case Started():
-                if not self._fleet.closed:
-                    self._fleet.started(event)
-            case Finished():
+            case WorkerStarted():
+                if not self._pool.closed:
+                    self._pool.started(event)
+            case ResultHandled():
                 self._finishing -= 1
-            case Answered(place=place, task=task) if task in place.tasks:
-                self._answered(event, board, hand_over)
+            case JobAnswered(worker=worker, queued=queued) if queued in worker.running:
+                self._answered(event, waiting, hand_over)
 
-    def _answered(self, event: Answered, board: Board, hand_over: Callable[[Done], None]) -> None:
-        place, task, error = event.place, event.task, event.future.exception()
+    def _answered(self, event: JobAnswered, waiting: JobQueue, hand_over: Callable[[Done], None]) -> None:
+        worker, queued, error = event.worker, event.queued, event.future.exception()
         if error is not None and _was_lost(error):
-            self._lost(place, task, error, board, hand_over)
+            self._lost(worker, queued, error, waiting, hand_over)
             return
-        self._sent -= 1
-        del place.tasks[task]
+        self._running -= 1
+        del worker.running[queued]
         if error is None:
-            self._take_in(place, task, event.future.result(), hand_over)
+            self._receive(worker, queued, event.future.result(), hand_over)
         else:  # such as an answer that cannot be sent
-            self._over(task, Done(task.job, failure=Failure.of("route", cast("Exception", error))), hand_over)
+            self._complete(queued, Done(queued.job, failure=Failure.of("route", cast("Exception", error))), hand_over)
 
-    def _take_in(self, place: Place, task: Task, reply: Reply | None, hand_over: Callable[[Done], None]) -> None:
-        if reply is None:  # the work was stopped before its turn
+    def _receive(
+        self, worker: RemoteWorker, queued: QueuedJob, reply: JobReply | None, hand_over: Callable[[Done], None]
+    ) -> None:
+        if reply is None:  # the call was cancelled before the job started
             return
-        self._fleet.replied(place, reply)
-        if reply.trouble:
+        self._pool.record_reply(worker, reply)
+        if reply.load_error:
             raise EngineError(
-                f"{reply.trouble} Modules of outside kinds must be importable on every node: install them there, "
-                f"or put them into a folder that all nodes see and name it in PYTHONPATH."
+                f"{reply.load_error} Modules of custom kinds must be importable on every node: install them there, "
+                f"or put them into a shared folder and add it to PYTHONPATH."
             )
-        self._over(task, Done(task.job, reply.answer, reply.failure), hand_over)
+        self._complete(queued, Done(queued.job, reply.answer, reply.failure), hand_over)
 
     def _lost(
-        self, place: Place, task: Task, error: BaseException, board: Board, hand_over: Callable[[Done], None]
+        self,
+        worker: RemoteWorker,
+        queued: QueuedJob,
+        error: BaseException,
+        waiting: JobQueue,
+        hand_over: Callable[[Done], None],
     ) -> None:
-        """Puts back what was lost with a worker, and ends what was lost too often."""
+        """Requeues the jobs lost with a worker; jobs that were lost too often become failures."""
         from ray.exceptions import RayActorError
 
         gone = isinstance(error, RayActorError)
-        lost = list(place.tasks) if gone else [task]
-        alone = all(board.is_suspect(one) for one in lost)
+        lost = list(worker.running) if gone else [queued]
+        alone = all(waiting.is_suspect(one) for one in lost)
         for one in lost:
-            self._sent -= 1
-            del place.tasks[one]
+            self._running -= 1
+            del worker.running[one]
             one.losses += 1
             if one.losses > self._retries:
-                message = f"the worker was lost {one.losses} times while this question was in work there"
+                message = f"the worker was lost {one.losses} times while it ran this question"
                 failure = Failure("generate", "WorkerLost", message, transient=True)
-                self._over(one, Done(one.job, failure=failure), hand_over)
-        board.lost(place.number, [one for one in lost if one.losses <= self._retries])
-        if gone and not self._fleet.closed:
-            self._fleet.lose(place, error, blameless=alone)
+                self._complete(one, Done(one.job, failure=failure), hand_over)
+        waiting.lost(worker.number, [one for one in lost if one.losses <= self._retries])
+        if gone and not self._pool.closed:
+            self._pool.replace(worker, error, blameless=alone)
 
-    def _over(self, task: Task, outcome: Done, hand_over: Callable[[Done], None]) -> None:
-        self._forget(task.job)
+    def _complete(self, queued: QueuedJob, outcome: Done, hand_over: Callable[[Done], None]) -> None:
+        self._forget(queued.job)
         self._finishing += 1
         hand_over(outcome)
 
@@ -216,13 +230,13 @@ class Dispatch(Generic[ResultT]):
                 self._results.put([future.result()])
             else:
                 self._fail(error)
-            self._fleet.events.put(Finished())
+            self._pool.events.put(ResultHandled())
 
         finishers.submit(finish, outcome).add_done_callback(finished)
 
-    def _order(self, job: Job) -> Order:
+    def _message(self, job: Job) -> JobMessage:
         group, documents = self._documents(job)
-        return Order(
+        return JobMessage(
             self._number,
             job.cell,
             self._cell(job),
@@ -238,18 +252,18 @@ class Dispatch(Generic[ResultT]):
             import ray
             from ray import cloudpickle
 
-            cell = Cell(job.pipeline, self._environment(job.pipeline))
+            cell = SentCell(job.pipeline, self._environment(job.pipeline))
             try:
                 packed = cloudpickle.dumps(cell)
             except Exception as error:
                 raise ConfigError(
-                    f"a pipeline cannot be sent to workers, for a part cannot be pickled: {error}"
+                    f"a pipeline cannot be sent to workers because a part cannot be pickled: {error}"
                 ) from error
             self._cells[job.cell] = ray.put(packed)
         return self._cells[job.cell]
 
     def _documents(self, job: Job) -> tuple[str, Any]:
-        """Returns a name for a job's documents and a reference to them; they are sent once for a group."""
+        """Returns a name and a reference for a job's documents; each group's documents are sent once."""
         import ray
 
         documents = job.example.documents
@@ -263,7 +277,7 @@ class Dispatch(Generic[ResultT]):
         return name, self._shared[name][1]
 
     def _forget(self, job: Job) -> None:
-        """Lets go of documents that no job needs any more."""
+        """Releases the documents of a group once no pending job needs them."""
         self._left[job.group] -= 1
         if not self._left[job.group]:
             self._shared.pop(job.group, None)

@@ -1,4 +1,4 @@
-"""A worker of the Ray executor: one process that holds models and answers many questions at once."""
+"""A worker process of the Ray executor: it holds models and answers many questions at once."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from ragvlc.core.answer import Answer, Failure
 from ragvlc.core.component import Component
 from ragvlc.core.data import Document, Example
 from ragvlc.core.work import Counts, Job
-from ragvlc.executors._answering import Desk, MemoryMeter, counts_of
+from ragvlc.executors._answering import JobRunner, MemoryMeter, counts_of
 from ragvlc.pool import EnginePool
 
-__all__ = ["Cell", "Greeting", "Order", "Reply", "Setup", "Worker"]
+__all__ = ["JobMessage", "JobReply", "SentCell", "Worker", "WorkerInfo", "WorkerSetup"]
 
 log = logging.getLogger("ragvlc")
 ValueT = TypeVar("ValueT")
 
-_GROUPS_HELD = 32
-_REMARKS = 20
+_GROUPS_CACHED = 32
+_MOST_WARNINGS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
-    """What a worker starts with.
+class WorkerSetup:
+    """The settings that a worker starts with.
 
     Attributes:
         environment: variables to set.
-        path: folders in which modules are looked for, after those of the worker itself.
-        reuse: that of its `EnginePool`.
+        path: folders to search for modules, after those of the worker itself.
+        reuse: of its `EnginePool`.
     """
 
     environment: Mapping[str, str]
@@ -46,8 +46,8 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Greeting:
-    """What a worker says of itself once it stands."""
+class WorkerInfo:
+    """The version, host and process of a worker that is ready."""
 
     version: str
     host: str
@@ -55,24 +55,24 @@ class Greeting:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """What all jobs of a cell share; travels once to each worker. Attributes: `environment` holds keys of servers."""
+class SentCell:
+    """The data shared by all jobs of a cell, sent once to each worker. `environment` holds API keys."""
 
     pipeline: Component
     environment: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A job on its way: what many jobs share stands by reference into Ray's object store.
+class JobMessage:
+    """A job as sent to a worker; data shared by several jobs is referenced in Ray's object store.
 
     Attributes:
-        number: of the call of `work` that it belongs to.
+        number: of its call of `work`.
         key: of the cell.
-        cell: reference to a pickled `Cell`.
-        group: names the documents.
-        documents: reference to them.
-        example: the question without them.
+        cell: reference to a pickled `SentCell`.
+        group: name of the documents.
+        documents: reference to the documents.
+        example: the question without its documents.
     """
 
     number: int
@@ -86,63 +86,63 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What came of an order.
+class JobReply:
+    """The reply to a job.
 
     Attributes:
-        counts: of all that the worker has done so far.
-        serial: counts replies, for the latest tells the counts.
-        remarks: level and text of warnings since the last reply.
-        trouble: why no job of this cell can be done here, or empty.
+        counts: of all the worker's work so far.
+        serial: number of the reply, which tells the latest counts.
+        warnings: level and text of warnings since the last reply.
+        load_error: why this worker cannot run any job of the cell; empty if it can.
     """
 
     answer: Answer | None
     failure: Failure | None
     counts: Counts
     serial: int
-    remarks: tuple[tuple[int, str], ...] = ()
-    trouble: str = ""
+    warnings: tuple[tuple[int, str], ...] = ()
+    load_error: str = ""
 
 
 class Worker:
-    """Opens models on first use and keeps them; Ray calls `answer` from several threads."""
+    """Answers jobs in a worker process; models are opened on first use. Ray calls `answer` from several threads."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: WorkerSetup) -> None:
         os.environ.update(setup.environment)
         sys.path += [folder for folder in setup.path if folder not in sys.path]
         self._pool = EnginePool(reuse=setup.reuse)
         self._meter = MemoryMeter().__enter__()
-        self._desk = Desk(self._pool, self._meter)
-        self._remarks = _Remarks()
-        log.addHandler(self._remarks)
-        self._cells: OrderedDict[str, Cell] = OrderedDict()
+        self._runner = JobRunner(self._pool, self._meter)
+        self._warnings = _WarningBuffer()
+        log.addHandler(self._warnings)
+        self._cells: OrderedDict[str, SentCell] = OrderedDict()
         self._documents: OrderedDict[str, tuple[Document, ...]] = OrderedDict()
         self._loading = threading.Lock()
         self._counting = threading.Lock()
         self._serial = 0
-        self._over = 0
+        self._cancelled = 0
 
-    def greet(self) -> Greeting:
-        """Returns who this is."""
-        return Greeting(metadata.version("ragvlc"), socket.gethostname(), os.getpid())
+    def info(self) -> WorkerInfo:
+        """Returns the version, host and process of this worker."""
+        return WorkerInfo(metadata.version("ragvlc"), socket.gethostname(), os.getpid())
 
-    def answer(self, order: Order) -> Reply | None:
-        """Returns what came of a job, or None if its turn came too late."""
-        if order.number <= self._over:
+    def answer(self, message: JobMessage) -> JobReply | None:
+        """Returns the reply to a job, or None if its call of `work` was cancelled."""
+        if message.number <= self._cancelled:
             return None
         try:
-            cell = self._held(self._cells, order.key, lambda: self._cell(order), 0)
+            cell = self._cached(self._cells, message.key, lambda: self._cell(message), 0)
         except (ImportError, AttributeError) as error:
             text = f"{socket.gethostname()} cannot load the pipeline of this cell: {type(error).__name__}: {error}."
-            return self._reply(trouble=text)
-        documents = self._held(self._documents, order.group, lambda: _fetched(order.documents), _GROUPS_HELD)
-        example = replace(order.example, documents=documents)
-        done = self._desk.answer(Job(order.key, cell.pipeline, example, order.seed, order.cold))
+            return self._reply(load_error=text)
+        documents = self._cached(self._documents, message.group, lambda: _fetched(message.documents), _GROUPS_CACHED)
+        example = replace(message.example, documents=documents)
+        done = self._runner.run(Job(message.key, cell.pipeline, example, message.seed, message.cold))
         return self._reply(done.answer, done.failure)
 
-    def end(self, number: int) -> None:
-        """Leaves out jobs of this call of `work` and earlier ones that have not begun."""
-        self._over = max(self._over, number)
+    def cancel(self, number: int) -> None:
+        """Skips the jobs of this and earlier calls of `work` that have not started."""
+        self._cancelled = max(self._cancelled, number)
 
     def release(self, only: Container[str]) -> None:
         """Closes the models of the parts with these keys."""
@@ -152,24 +152,24 @@ class Worker:
         """Closes every model."""
         self._pool.close()
 
-    def _reply(self, answer: Answer | None = None, failure: Failure | None = None, trouble: str = "") -> Reply:
+    def _reply(self, answer: Answer | None = None, failure: Failure | None = None, load_error: str = "") -> JobReply:
         with self._counting:
             self._serial += 1
-            return Reply(answer, failure, counts_of(self._pool), self._serial, self._remarks.taken(), trouble)
+            return JobReply(answer, failure, counts_of(self._pool), self._serial, self._warnings.taken(), load_error)
 
-    def _cell(self, order: Order) -> Cell:
-        cell: Cell = pickle.loads(_fetched(order.cell))  # noqa: S301 - whoever may send this may run anything here
+    def _cell(self, message: JobMessage) -> SentCell:
+        cell: SentCell = pickle.loads(_fetched(message.cell))  # noqa: S301 - the sender may run any code here anyway
         os.environ.update(cell.environment)
         return cell
 
-    def _held(self, held: OrderedDict[str, ValueT], key: str, load: Callable[[], ValueT], most: int) -> ValueT:
+    def _cached(self, cached: OrderedDict[str, ValueT], key: str, load: Callable[[], ValueT], most: int) -> ValueT:
         with self._loading:
-            if key not in held:
-                held[key] = load()
-            held.move_to_end(key)
-            while most and len(held) > most:
-                held.popitem(last=False)
-            return held[key]
+            if key not in cached:
+                cached[key] = load()
+            cached.move_to_end(key)
+            while most and len(cached) > most:
+                cached.popitem(last=False)
+            return cached[key]
 
 
 def _fetched(reference: Any) -> Any:  # noqa: ANN401 - whatever was put
@@ -178,24 +178,24 @@ def _fetched(reference: Any) -> Any:  # noqa: ANN401 - whatever was put
     return ray.get(reference)
 
 
-class _Remarks(logging.Handler):
-    """Keeps warnings until the next reply takes them along; beyond a number they stay in the worker's own log."""
+class _WarningBuffer(logging.Handler):
+    """Buffers warnings for the next reply; beyond a limit they are in the worker's own log only."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._kept: list[tuple[int, str]] = []
-        self._told = 0
+        self._buffer: list[tuple[int, str]] = []
+        self._count = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keeps a warning; called with the handler's lock held."""
-        self._told += 1
-        if self._told <= _REMARKS:
-            self._kept.append((record.levelno, record.getMessage()))
-        elif self._told == _REMARKS + 1:
-            self._kept.append((logging.WARNING, "further warnings of this worker stand in its log only"))
+        """Buffers a warning; called with the handler's lock held."""
+        self._count += 1
+        if self._count <= _MOST_WARNINGS:
+            self._buffer.append((record.levelno, record.getMessage()))
+        elif self._count == _MOST_WARNINGS + 1:
+            self._buffer.append((logging.WARNING, "further warnings of this worker are in its log only"))
 
     def taken(self) -> tuple[tuple[int, str], ...]:
-        """Returns what was kept since the last time."""
+        """Returns the warnings since the last call."""
         with self.lock or threading.Lock():
-            kept, self._kept = self._kept, []
-        return tuple(kept)
+            taken, self._buffer = self._buffer, []
+        return tuple(taken)

@@ -1,4 +1,4 @@
-"""Threads of this process over models held once."""
+"""Threads of this process that share the loaded models."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from typing import NoReturn, TypeVar, cast
 from ragvlc.core.families import Executor
 from ragvlc.core.run import Engines
 from ragvlc.core.work import Counts, Done, Job
-from ragvlc.executors._answering import Desk, MemoryMeter, counts_of, done_with
+from ragvlc.executors._answering import JobRunner, MemoryMeter, counts_of, done_with
 from ragvlc.pool import EnginePool
 
 ResultT = TypeVar("ResultT")
 
 
 class Local(Executor):
-    """Works on many questions at once, so that engines have something to gather; cold ones go one at a time."""
+    """Answers many questions at once, so that engines can batch; cold questions run one at a time."""
 
     @contextmanager
     def open(self, engines: Engines, *, concurrency: int) -> Iterator[_Threads]:
-        """Opens the workers; there is nothing to close but the watch on memory."""
+        """Opens the worker threads and the memory meter."""
         pool = cast("EnginePool", engines)
         with MemoryMeter() as meter:
             yield _Threads(pool, meter, concurrency)
@@ -34,27 +34,27 @@ class Local(Executor):
 class _Threads:
     def __init__(self, pool: EnginePool, meter: MemoryMeter, concurrency: int) -> None:
         self._pool = pool
-        self._desk = Desk(pool, meter)
+        self._runner = JobRunner(pool, meter)
         self._concurrency = concurrency
 
     def work(
         self, jobs: Sequence[Job], *, wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
     ) -> Iterator[ResultT]:
-        """Yields what `finish`, called in the thread that did the job, makes of each."""
+        """Yields the result of `finish` for each job, called in the thread that ran the job."""
         done = 0
         for _, group in groupby(jobs, key=lambda job: job.stage):
             stage = list(group)
             done += len(stage)
-            yield from self._together(stage, wanted, finish, 1 if stage[0].cold else self._concurrency)
+            yield from self._run_stage(stage, wanted, finish, 1 if stage[0].cold else self._concurrency)
             if done < len(jobs):
                 self._pool.close(done_with(stage, jobs[done:]))
 
-    def _together(
+    def _run_stage(
         self, jobs: Sequence[Job], wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT], threads: int
     ) -> Iterator[ResultT]:
         waiting, finished, stop = deque(jobs), SimpleQueue[Callable[[], ResultT] | None](), threading.Event()
 
-        def take_turns() -> None:
+        def run_jobs() -> None:
             while not stop.is_set():
                 try:
                     job = waiting.popleft()
@@ -63,14 +63,14 @@ class _Threads:
                 if not wanted(job):
                     continue
                 try:
-                    result = finish(self._desk.answer(job))
-                except BaseException as error:  # noqa: BLE001 - raised again by whoever reads the results
+                    result = finish(self._runner.run(job))
+                except BaseException as error:  # noqa: BLE001 - raised again where the results are read
                     finished.put(partial(_raise, error))
                     break
                 finished.put(partial(_same, result))
             finished.put(None)
 
-        workers = [threading.Thread(target=take_turns, name=f"ragvlc-{n}") for n in range(min(threads, len(jobs)))]
+        workers = [threading.Thread(target=run_jobs, name=f"ragvlc-{n}") for n in range(min(threads, len(jobs)))]
         for worker in workers:
             worker.start()
         left = len(workers)
@@ -87,7 +87,7 @@ class _Threads:
                 worker.join()
 
     def counts(self) -> Counts:
-        """Returns what was asked of the pool."""
+        """Returns the counts of requests, computations and cache hits."""
         return counts_of(self._pool)
 
 

@@ -1,7 +1,7 @@
-"""Workers on a Ray cluster: each a process that holds models, over the GPUs of one machine or of many.
+"""Workers on a Ray cluster: processes that hold models, on the GPUs of one or several machines.
 
-Outside kinds (`module:Class`) and ragvlc itself must be importable on every node. Results are written by the process
-that runs the sweep, and by no other.
+Custom kinds (`module:Class`) and ragvlc itself must be importable on every node. Only the process that runs the
+sweep writes results.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from ragvlc.core.families import Executor
 from ragvlc.core.run import Engines
 from ragvlc.core.work import Counts, Done, Job
 from ragvlc.executors._ray_dispatch import Dispatch
-from ragvlc.executors._ray_fleet import Fleet, Needs
-from ragvlc.executors._ray_worker import Setup
+from ragvlc.executors._ray_pool import WorkerPool, WorkerRequirements
+from ragvlc.executors._ray_worker import WorkerSetup
 from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
 
@@ -56,25 +56,25 @@ Share = Annotated[float, Field(ge=0), AfterValidator(_whole_above_one)]
 
 
 class Ray(Executor):
-    """Spreads questions over processes that hold models, on this machine or on a cluster.
+    """Distributes questions over worker processes that hold models, on this machine or on a cluster.
 
-    Questions over the same documents go to the same worker, so that its indexes and prefixes are used again. The
+    Questions over the same documents go to the same worker, so that it reuses its indexes and prefixes. The
     sweep's `concurrency` is that of each worker. A worker that is lost is replaced, and its questions are asked again.
     How to start a cluster: docs/cluster.md.
 
     Attributes:
-        workers: processes that hold models; None makes one for each set of GPUs of the cluster, or a single one where
-            there are no GPUs.
+        workers: the number of processes that hold models; None starts one for each set of GPUs of the cluster, or a
+            single one without GPUs.
         address: `auto` or `HOST:PORT` joins a running cluster and leaves it running; `local` starts one on this machine
             for the time of the sweep; None takes the environment's RAY_ADDRESS, else `local`.
         gpus: for each worker, all on one node; None takes what the pipelines' generators say (`tensor_parallel` times
             `pipeline_parallel`), or 1, or 0 where the cluster has none.
         cpus: for each worker, which also computes with that many threads unless OMP_NUM_THREADS is set. None takes an
             equal share of a node.
-        retries: how often a question is asked again when its worker was lost; then it has failed, until the next run.
-        wait_seconds: how long to wait for the first worker to find a place: clusters that grow need time.
+        retries: how often a question is retried when its worker was lost; after that it fails until the next run.
+        wait_seconds: how long to wait for the first worker to start; autoscaling clusters need time.
         runtime_env: Ray's description of what workers need, such as `{env_vars: {PYTHONPATH: /shared/code}}`. Variables
-            of ragvlc, Hugging Face, vLLM and OpenMP, and keys that pipelines name, are taken from this process.
+            of ragvlc, Hugging Face, vLLM and OpenMP, and API keys that pipelines name, are passed on from this process.
     """
 
     workers: Annotated[int, Field(ge=1)] | None = None
@@ -87,7 +87,7 @@ class Ray(Executor):
 
     @contextmanager
     def open(self, engines: Engines, *, concurrency: int) -> Iterator[_RayWorkers]:
-        """Opens the workers; the cluster is joined or started when there is work for it.
+        """Opens the workers; the cluster is joined or started at the first job.
 
         Raises:
             MissingExtra: Ray is not installed.
@@ -99,11 +99,11 @@ class Ray(Executor):
         with ExitStack() as stack:
             yield _RayWorkers(self, cast("EnginePool", engines), concurrency, stack)
 
-    def needs(self, pipelines: Sequence[Pipeline], nodes: Sequence[Mapping[str, float]]) -> Needs:
-        """Returns what to ask of a cluster.
+    def requirements(self, pipelines: Sequence[Pipeline], nodes: Sequence[Mapping[str, float]]) -> WorkerRequirements:
+        """Returns the resources to request from a cluster.
 
         Args:
-            pipelines: that workers must be able to open.
+            pipelines: that the workers will open.
             nodes: resources of each node, `CPU` and `GPU`, as Ray counts them.
         """
         with_gpus = [node for node in nodes if node.get("GPU", 0)]
@@ -118,17 +118,17 @@ class Ray(Executor):
             beside = max(1, min(workers, max(places))) if gpus and places else math.ceil(workers / max(1, len(able)))
             cpus = min((node["CPU"] for node in able), default=1) / beside
             cpus = float(math.floor(cpus)) if cpus >= 1 else math.floor(100 * cpus) / 100
-        return Needs(workers, gpus, cpus, self.runtime_env, self.wait_seconds, self.retries)
+        return WorkerRequirements(workers, gpus, cpus, self.runtime_env, self.wait_seconds, self.retries)
 
 
 class _RayWorkers:
-    """Joins or starts the cluster and places the workers at the first call of `work`.
+    """Joins or starts the cluster, and starts the workers, at the first call of `work`.
 
     Args:
         spec: the settings.
-        pool: of this process; workers have pools of their own that are like it.
-        concurrency: jobs in work at the same time in each worker.
-        stack: closes what is opened here.
+        pool: of this process; workers have pools of their own with the same settings.
+        concurrency: the number of jobs that each worker runs at the same time.
+        stack: closes the cluster and the workers.
     """
 
     def __init__(self, spec: Ray, pool: EnginePool, concurrency: int, stack: ExitStack) -> None:
@@ -136,25 +136,25 @@ class _RayWorkers:
         self._pool = pool
         self._concurrency = concurrency
         self._stack = stack
-        self._fleet: Fleet | None = None
+        self._workers: WorkerPool | None = None
         self._calls = 0
 
     def work(
         self, jobs: Sequence[Job], *, wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
     ) -> Iterator[ResultT]:
-        """Yields what `finish` makes of each job that is `wanted` when its turn comes, in any order.
+        """Yields the result of `finish` for each job that is still `wanted` when it starts, in any order.
 
         Raises:
-            EngineError: no cluster, no place in it, or workers that cannot be started.
+            EngineError: no cluster, too few resources, or workers that cannot be started.
             ConfigError: a pipeline that cannot be sent to workers.
         """
         if not jobs:
             return
-        if self._fleet is None:
-            self._fleet = self._placed(jobs)
+        if self._workers is None:
+            self._workers = self._placed(jobs)
         self._calls += 1
         dispatch: Dispatch[ResultT] = Dispatch(
-            self._fleet,
+            self._workers,
             self._calls,
             concurrency=self._concurrency,
             retries=self._spec.retries,
@@ -163,27 +163,27 @@ class _RayWorkers:
         yield from dispatch.results(jobs, wanted, finish)
 
     def counts(self) -> Counts:
-        """Returns what all workers asked for and computed, those that were lost too."""
-        return self._fleet.counts() if self._fleet else Counts()
+        """Returns the counts of all workers, lost ones included."""
+        return self._workers.counts() if self._workers else Counts()
 
-    def _placed(self, jobs: Sequence[Job]) -> Fleet:
+    def _placed(self, jobs: Sequence[Job]) -> WorkerPool:
         nodes = self._stack.enter_context(_cluster(self._spec.address))
         pipelines = list({job.cell: cast("Pipeline", job.pipeline) for job in jobs}.values())
         reuse = self._pool.reuse
-        setup = Setup(self._carried(), tuple(str(Path(folder).absolute()) for folder in sys.path), reuse)
-        fleet = Fleet(self._spec.needs(pipelines, nodes), setup, self._concurrency)
-        self._stack.callback(fleet.close)
-        return fleet
+        setup = WorkerSetup(self._carried(), tuple(str(Path(folder).absolute()) for folder in sys.path), reuse)
+        pool = WorkerPool(self._spec.requirements(pipelines, nodes), setup, self._concurrency)
+        self._stack.callback(pool.close)
+        return pool
 
     def _carried(self) -> dict[str, str]:
-        """Returns what of this process's environment every worker gets; what `runtime_env` says comes first."""
+        """Returns the environment variables passed on to every worker; `runtime_env` takes precedence."""
         found = {name: value for name, value in os.environ.items() if name.startswith(_CARRIED)}
         found["RAGVLC_CACHE"] = str(packaged.cache_folder())
         found["RAGVLC_STORE"] = str(self._pool.cache.folder)
         return {name: value for name, value in found.items() if not self._is_set(name)}
 
     def _named_by(self, pipeline: Component) -> dict[str, str]:
-        """Returns the variables that a pipeline names, such as that of a server's key."""
+        """Returns the environment variables that a pipeline names, such as the one of an API key."""
         names = {name for name in _variables(pipeline.spec()) if name in os.environ and not self._is_set(name)}
         return {name: os.environ[name] for name in names}
 
@@ -194,12 +194,12 @@ class _RayWorkers:
 
 @contextmanager
 def _cluster(address: str | None) -> Iterator[list[Mapping[str, float]]]:
-    """Gives the resources of each node of a cluster that is joined, or started for as long as this is open."""
+    """Joins or starts a cluster and yields the resources of each of its nodes."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
     from ray.exceptions import RayError
 
-    if ray.is_initialized():  # by the program that runs the sweep, and its own to leave
+    if ray.is_initialized():  # by the calling program, which also shuts it down
         yield _nodes()
         return
     place = address or os.environ.get("RAY_ADDRESS") or "local"
@@ -210,7 +210,7 @@ def _cluster(address: str | None) -> Iterator[list[Mapping[str, float]]]:
         ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise EngineError(
-            f"no Ray cluster at '{place}': {error}. Start one with `ray start --head`, or leave the address out.",
+            f"no Ray cluster at '{place}': {error}. Start one with `ray start --head`, or omit the address.",
             transient=True,
         ) from error
     try:
@@ -226,7 +226,7 @@ def _nodes() -> list[Mapping[str, float]]:
 
 
 def _gpus_of(pipeline: Pipeline) -> int:
-    """Returns the GPUs that the largest generator of a pipeline is laid over."""
+    """Returns the number of GPUs of a pipeline's largest generator."""
     sizes = [
         getattr(model, "tensor_parallel", 1) * getattr(model, "pipeline_parallel", 1)
         for model in pipeline.generators.values()

@@ -1,4 +1,4 @@
-"""ragvlc inside LangChain: pipelines as runnables, retrieval as a retriever, chunkers as text splitters.
+"""LangChain adapters: pipelines as runnables, retrieval as a retriever, chunkers as text splitters.
 
 For the other direction, a LangChain store inside a pipeline, see the retriever `langchain`. LangChain is
 imported when one of these functions is called.

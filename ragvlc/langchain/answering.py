@@ -1,4 +1,4 @@
-"""What LangChain's side needs of a pipeline. `ragvlc.pipeline.Pipeline` is one, and imports this side."""
+"""The protocol that LangChain adapters need; `ragvlc.pipeline.Pipeline` implements it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["AnsweringPipeline"]
 
 
 class AnsweringPipeline(Protocol):
-    """Models by role, routes by name, and the answer to a question."""
+    """A pipeline as the adapters use it: models by role, routes by name, and answers."""
 
     @property
     def generators(self) -> Mapping[str, Generator]:
@@ -38,5 +38,5 @@ class AnsweringPipeline(Protocol):
         ...
 
     def own_pool(self) -> EnginePool:
-        """Returns the pool of opened models that the pipeline itself uses and closes."""
+        """Returns the pipeline's own pool of opened models, which it closes itself."""
         ...

@@ -1,4 +1,4 @@
-"""Documents from LangChain and back."""
+"""Conversion of documents from LangChain and back."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["from_langchain", "passage", "to_langchain"]
 
 
 def from_langchain(documents: Iterable[LangChainDocument | Document | str]) -> list[Document]:
-    """Returns documents of ours for documents of LangChain, of ours, or plain texts.
+    """Returns ragvlc documents for documents of LangChain, of ragvlc, or plain texts.
 
-    The name is the document's `id`, or its metadata `document_id` or `source`, or `document-1`, `document-2` ...; one
-    that stands twice gets a number. A text in the metadata's `title` becomes the title. Metadata are made JSON: dates
+    The name is the document's `id`, or its metadata `document_id` or `source`, or `document-1`, `document-2` ...; a
+    repeated name gets a number. A text in the metadata's `title` becomes the title. Metadata are made JSON: dates
     become ISO texts, tuples and sets lists, anything else unknown its text.
 
     Raises:
-        DatasetError: for anything that is no document, or for two documents of ours with one name.
+        DatasetError: for anything that is not a document, or for two ragvlc documents with one name.
     """
     found: list[Document] = []
     taken: set[str] = set()
@@ -40,7 +40,7 @@ def from_langchain(documents: Iterable[LangChainDocument | Document | str]) -> l
 
 
 def to_langchain(documents: Iterable[Document]) -> list[LangChainDocument]:
-    """Returns documents of LangChain: the name is the `id`, the title stands in the metadata under `title`.
+    """Returns LangChain documents, with the name as `id` and the title in the metadata under `title`.
 
     `from_langchain` gives equal documents back, unless their metadata had a `title` besides.
     """
@@ -68,7 +68,7 @@ def _ours(given: object, place: int) -> Document:
     text = getattr(given, "page_content", None)
     if not isinstance(text, str):
         raise DatasetError(
-            f"documents[{place - 1}]: a {type(given).__name__} is no document. Give LangChain's Document, ragvlc's "
+            f"documents[{place - 1}]: a {type(given).__name__} is not a document. Give LangChain's Document, ragvlc's "
             "Document, or a text."
         )
     metadata = {str(name): _json(value) for name, value in getattr(given, "metadata", {}).items()}
@@ -102,7 +102,7 @@ def _json(value: Any) -> Any:  # noqa: ANN401 - any metadata in, JSON out
 
 
 def passage(document: Document, span: Span, **facts: Any) -> LangChainDocument:  # noqa: ANN401 - JSON
-    """Returns a piece of `document`: its metadata are those of the whole, document_id, start, end, and `facts`."""
+    """Returns a passage of `document` with the document's metadata, document_id, start, end, and `facts`."""
     from langchain_core.documents import Document as LangChainDocument
 
     where = {"document_id": document.id, "start": span.start, "end": span.end}

@@ -1,4 +1,4 @@
-"""Our retrieval as a LangChain `BaseRetriever`."""
+"""ragvlc's retrieval as a LangChain `BaseRetriever`."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ __all__ = ["as_retriever"]
 
 
 class _Parts(Component):
-    """Parts of a retrieval, as in a pipeline's YAML.
+    """The parts of a retrieval, as in a pipeline's YAML.
 
     Attributes:
         chunker: cuts the documents.
         retriever: ranks the chunks.
         reranker: ranks the best of them again.
-        selector: decides how many come back; all candidates without one.
+        selector: limits the number of passages; all candidates without one.
         generators: by role; the tokenizer of `main` counts the sizes of chunks. Words and marks by default.
         embedders: by role.
     """
@@ -56,9 +56,9 @@ class _Finder:
     Attributes:
         route: cuts and ranks.
         role: of the generator whose tokens measure chunks.
-        selector: decides how many come back.
+        selector: limits the number of passages.
         models: by role.
-        pool: their opened forms, and the index.
+        pool: of the opened models and the index.
         documents: searched.
     """
 
@@ -70,7 +70,7 @@ class _Finder:
     documents: tuple[Document, ...]
 
     def find(self, text: str, k: int | None) -> list[LangChainDocument]:
-        """Returns the best `k` passages, or as many as the selector takes."""
+        """Returns the best `k` passages, or those of the selector."""
         query = Query("question", text)
         run = LiveRun(self.models, self.pool, Example(query, self.documents))
         _, hits = self.route.find(query, self.documents, run, role=self.role)
@@ -88,9 +88,9 @@ def as_retriever(
     k: int | None = None,
     pool: EnginePool | None = None,
 ) -> BaseRetriever:
-    """Returns our retrieval over `documents` as a LangChain retriever; the index is made on the first question.
+    """Returns ragvlc's retrieval over `documents` as a LangChain retriever; the first question builds the index.
 
-    What comes back are pieces of the documents, best first, with the source document's own metadata and document_id,
+    The results are passages of the documents, best first, with the source document's own metadata and document_id,
     start, end (characters) and score.
 
     Args:
@@ -98,7 +98,7 @@ def as_retriever(
             and `embedders` by role. Chunks are measured in tokens of generator `main`; in words and marks without.
         documents: searched.
         route: which of the pipeline's routes to take the parts from; not needed if only one retrieves.
-        k: how many come back; by default as many as the selector says, or all candidates without one.
+        k: the number of passages; by default those of the selector, or all candidates without one.
         pool: opened models to use. By default a pipeline's own, closed by `pipeline.close()`, and for parts a new one,
             closed by the retriever's `close()`.
 
@@ -106,7 +106,7 @@ def as_retriever(
         ConfigError: for parts that cannot be used, or a pipeline without such a route.
     """
     if k is not None and k < 1:
-        raise ConfigError(f"k: {k} passages cannot come back. Give at least 1, or None.")
+        raise ConfigError(f"k: {k} is not a number of passages. Give at least 1, or None.")
     searched = tuple(from_langchain(documents))
     own: EnginePool | None = None
     if isinstance(source, Mapping):
@@ -127,7 +127,7 @@ def _finding(pipeline: AnsweringPipeline, name: str) -> Retrieving:
     able = {name: route for name, route in pipeline.routes.items() if isinstance(route, Retrieving)}
     if name and name not in able:
         known = ", ".join(able) or "none"
-        raise ConfigError(f"route: '{name}' is no route that retrieves. Known: {known}.{nearest(name, able)}")
+        raise ConfigError(f"route: '{name}' is not a route that retrieves. Known: {known}.{nearest(name, able)}")
     if not name and len(able) != 1:
         raise ConfigError(f"route: name one of the routes that retrieve. Known: {', '.join(able) or 'none'}.")
     return able[name] if name else next(iter(able.values()))

@@ -23,30 +23,30 @@ __all__ = ["Output", "as_runnable"]
 
 Output = Literal["answer", "dict"]
 
-_ASKED = ("question", "documents", "choices", "form")
+_FIELDS = ("question", "documents", "choices", "form")
 
 
-class _Asked(TypedDict):
-    """A question, for multiple choice with options."""
+class _Question(TypedDict):
+    """A question, with options for multiple choice."""
 
     question: str
     choices: NotRequired[Sequence[str]]
     form: NotRequired[Literal["question", "summary"]]
 
 
-class _AskedOver(_Asked):
-    """A question over the documents that come with it."""
+class _QuestionWithDocuments(_Question):
+    """A question with its documents."""
 
     documents: Sequence[Any]
 
 
-class _AskedHere(_Asked):
-    """A question over standing documents, or over others that come with it."""
+class _QuestionOnly(_Question):
+    """A question over preset documents, or over its own."""
 
     documents: NotRequired[Sequence[Any]]
 
 
-class _Told(TypedDict):
+class _AnswerValues(TypedDict):
     """An answer in plain values."""
 
     text: str
@@ -73,10 +73,10 @@ def as_runnable(
 
     Args:
         pipeline: answers. Its models open on the first question and stay open until `pipeline.close()`.
-        documents: read where the input brings none.
-        output: `answer` gives our `Answer`; `dict` gives plain values for the next link of a chain: text, route,
+        documents: to read if the input has none.
+        output: `answer` gives an `Answer`; `dict` gives plain values for the next link of a chain: text, route,
             finish, context (LangChain documents, each with document_id, start and end), usage, seconds.
-        seed: from which everything random derives.
+        seed: of everything random.
         pool: opened models to use instead of the pipeline's own; left open.
 
     Raises:
@@ -86,28 +86,29 @@ def as_runnable(
 
     if output not in ("answer", "dict"):
         raise ConfigError(f"output: '{output}' is not known. Known: answer, dict.{nearest(output, ('answer', 'dict'))}")
-    standing = None if documents is None else tuple(from_langchain(documents))
-    # Made before any thread asks: two that ask at once would each make one, and open every model twice.
+    preset = None if documents is None else tuple(from_langchain(documents))
+    # Created before any thread needs it: two threads would otherwise each create one and open every model twice.
     engines = pool or pipeline.own_pool()
 
-    def answer(given: object) -> Any:  # noqa: ANN401 - what `output` says
-        query, read = _question(given, standing)
+    def answer(given: object) -> Any:  # noqa: ANN401 - depends on `output`
+        query, read = _parsed(given, preset)
         found = pipeline.answer(query, read, seed=seed, pool=engines)
-        return found if output == "answer" else _told(found, read)
+        return found if output == "answer" else _plain_values(found, read)
 
     runnable: Runnable[Any, Any] = RunnableLambda(answer, name="ragvlc")
-    result = Answer if output == "answer" else _Told
-    return runnable.with_types(input_type=_AskedOver if standing is None else _AskedHere | str, output_type=result)  # type: ignore[arg-type]
+    result = Answer if output == "answer" else _AnswerValues
+    expected: Any = _QuestionWithDocuments if preset is None else _QuestionOnly | str
+    return runnable.with_types(input_type=expected, output_type=result)
 
 
-def _question(given: object, standing: tuple[Document, ...] | None) -> tuple[Query, tuple[Document, ...]]:
+def _parsed(given: object, preset: tuple[Document, ...] | None) -> tuple[Query, tuple[Document, ...]]:
     if isinstance(given, str):
         given = {"question": given}
     if not isinstance(given, Mapping):
         raise DatasetError(f"input: needs a mapping with question and documents, not {type(given).__name__}.")
     for name in given:
-        if name not in _ASKED:
-            raise DatasetError(f"input: '{name}' is not known. Known: {', '.join(_ASKED)}.{nearest(name, _ASKED)}")
+        if name not in _FIELDS:
+            raise DatasetError(f"input: '{name}' is not known. Known: {', '.join(_FIELDS)}.{nearest(name, _FIELDS)}")
     text, choices, form = given.get("question"), given.get("choices") or (), given.get("form", "question")
     if not isinstance(text, str):
         raise DatasetError("input: 'question' needs a text.")
@@ -117,16 +118,16 @@ def _question(given: object, standing: tuple[Document, ...] | None) -> tuple[Que
         raise DatasetError(f"input: form '{form}' is not known. Known: question, summary.")
     if "documents" in given:
         read = tuple(from_langchain(given["documents"]))
-    elif standing is not None:
-        read = standing
+    elif preset is not None:
+        read = preset
     else:
         raise DatasetError("input: 'documents' is missing. Give it here, or to as_runnable for every question.")
     return Query("question", text, tuple(choices), form), read
 
 
-def _told(answer: Answer, documents: Sequence[Document]) -> _Told:
+def _plain_values(answer: Answer, documents: Sequence[Document]) -> _AnswerValues:
     by_name = {document.id: document for document in documents}
-    return _Told(
+    return _AnswerValues(
         text=answer.text,
         route=answer.route,
         finish=answer.finish,

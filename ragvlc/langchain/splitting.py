@@ -27,10 +27,9 @@ class _Cutting(Component):
 def as_text_splitter(
     chunker: Chunker | Mapping[str, Any] | str, tokenizer: Tokenizer | Generator | Mapping[str, Any] | str = "scripted"
 ) -> TextSplitter:
-    """Returns our chunker as a LangChain text splitter.
+    """Returns a ragvlc chunker as a LangChain text splitter.
 
-    Pieces are exact: nothing is stripped, and `start_index` in their metadata, which is always there, is where they
-    stand. Sizes are in tokens.
+    Chunks are exact: nothing is stripped, and `start_index` is always in their metadata. Sizes are in tokens.
 
     Args:
         chunker: a part, a kind, or a mapping with `kind`.
@@ -57,7 +56,7 @@ def _splitter(chunker: Chunker, tokenizer: Tokenizer) -> TextSplitter:
         def create_documents(
             self, texts: list[str], metadatas: list[dict[Any, Any]] | None = None
         ) -> list[LangChainDocument]:
-            # Not the library's: it searches for each piece, which goes wrong where text repeats.
+            # Replaces the library's search for each chunk, which fails where text repeats.
             return [
                 LangChainDocument(
                     page_content=chunk.text, metadata={**copy.deepcopy(metadata), "start_index": chunk.start}

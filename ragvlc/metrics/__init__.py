@@ -1,1 +1,1 @@
-"""Scores, each defined once."""
+"""Metrics: one file for each score."""

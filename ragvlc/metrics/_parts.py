@@ -1,4 +1,4 @@
-"""Scores of texts that came up on the way to an answer."""
+"""Scores of intermediate texts, such as notes and candidate answers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["highest", "texts_of"]
 
 
 def texts_of(answer: Answer, fact: str) -> tuple[str, ...]:
-    """Returns the texts that steps of the answer keep under `fact`, without repeats."""
+    """Returns the texts recorded under `fact` in the steps of an answer, without repeats."""
     return tuple(dict.fromkeys(str(text) for text in answer.facts(fact)))
 
 
 def highest(scores: Sequence[Score]) -> Score:
-    """Returns the highest score, with the usage of all; missing where any is, since that one could be the highest."""
+    """Returns the highest score and the usage of all; missing if any score is, since that one could be the highest."""
     usage = sum((score.usage for score in scores), Usage())
     if any(score.missing for score in scores):
         return Score(None, ("unjudged",), missing=True, usage=usage)

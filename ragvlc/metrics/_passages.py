@@ -1,4 +1,4 @@
-"""Which passages hold which evidence."""
+"""Evidence spans, and which passages contain them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def evidence_of(example: Example) -> tuple[Span, ...]:
 
 
 def holds(passage: Span, evidence: Span, min_overlap: float) -> bool:
-    """Returns whether a passage has a character of the evidence, and at least the share `min_overlap` of them."""
+    """Returns whether a passage holds at least one character, and the share `min_overlap`, of an evidence span."""
     if passage.document_id != evidence.document_id:
         return False
     shared = min(passage.end, evidence.end) - max(passage.start, evidence.start)

@@ -1,8 +1,8 @@
-"""What metrics of rankings share: what is ranked, what is relevant, and the call of the library.
+"""Base class of the ranking metrics: ranked units, relevance grades, and the call of trec_eval.
 
 Two units.
 
-`document`: chunks stand for their documents. A document's rank is that of its best chunk, further chunks of it are
+`document`: chunks count for their documents. A document's rank is that of its best chunk, further chunks of it are
 passed over, and `k` counts documents. Relevant are the documents that `Example.relevant` gives a grade above 0; only
 nDCG looks at how high the grade is (linear gain).
 
@@ -37,12 +37,12 @@ __all__ = ["Judged", "RankingMetric", "trec"]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A ranking with what is known about it.
+    """A ranking with its relevance grades.
 
     Attributes:
-        grades: of what is ranked, best first; 0 is not relevant.
-        missed: grades of what is relevant and not ranked at all.
-        complete: whether everything there is was ranked.
+        grades: of the ranked items, best first; 0 is not relevant.
+        missed: grades of the relevant items that were not ranked.
+        complete: whether every item was ranked.
     """
 
     grades: tuple[float, ...]
@@ -54,8 +54,8 @@ class RankingMetric(Metric):
     """A metric of `Answer.ranking`.
 
     Attributes:
-        k: how many of the best ranked count.
-        unit: what is ranked: `document`, against the data's relevant documents, or `span`, chunks against the data's
+        k: the number of top-ranked items that count.
+        unit: the ranked unit: `document`, against the data's relevant documents, or `span`, chunks against the data's
             located evidence.
         min_overlap: of unit `span`: the share of an evidence span's characters that a chunk must have; 0 asks for one
             character.
@@ -67,21 +67,21 @@ class RankingMetric(Metric):
 
     @property
     def label(self) -> str:
-        """Such as `ndcg_at_10`, and `ndcg_at_10_span` or `ndcg_at_10_span_0.5` by evidence."""
+        """Label such as `ndcg_at_10`, and `ndcg_at_10_span` or `ndcg_at_10_span_0.5` for relevance by evidence."""
         label = f"{self.kind.removesuffix('_at')}_at_{self.k}"
         if self.unit == "span":
             label += "_span" + (f"_{self.min_overlap:g}" if self.min_overlap else "")
         return label
 
     def judged(self, answer: Answer, example: Example) -> Judged | None:
-        """Returns what was ranked with its grades, or None where nothing relevant is known."""
+        """Returns the ranking with its grades, or None if nothing relevant is known."""
         if self.unit == "document":
             return _documents(answer, example)
         evidence = evidence_of(example)
         return _chunks(answer, evidence, self.min_overlap) if evidence else None
 
     def flags(self, answer: Answer, example: Example) -> tuple[str, ...]:
-        """Returns `ranking_cut` where more candidates might have raised the score."""
+        """Returns `ranking_cut` if more candidates might have raised the score."""
         judged = self.judged(answer, example)
         if judged is None or judged.complete or not judged.missed or len(judged.grades) >= self.k:
             return ()
@@ -92,9 +92,9 @@ def trec(measure: str, judged: Judged, k: int) -> float:
     """Returns a measure of trec_eval for the first `k` of a ranking, from 0 to 1.
 
     Args:
-        measure: its name, such as `recall` or `ndcg_cut`.
+        measure: name of the measure, such as `recall` or `ndcg_cut`.
         judged: the ranking.
-        k: the cut, also for measures without one of their own.
+        k: the cut-off, also for measures that have none in their name.
     """
     from pytrec_eval import RelevanceEvaluator
 
@@ -128,12 +128,12 @@ def _chunks(answer: Answer, evidence: Sequence[Span], min_overlap: float) -> Jud
 
 
 def _all_chunks(answer: Answer) -> bool:
-    """Returns whether every chunk was ranked; True also where the trace does not say how many there were."""
+    """Returns whether every chunk was ranked; True also if the trace does not give the number of chunks."""
     steps = [step.facts for root in answer.trace for step in root.walk() if "ranked" in step.facts]
     return all(facts.get("chunks", 0) <= facts["ranked"] for facts in steps)
 
 
 def _whole(grades: Sequence[float]) -> list[int]:
-    """Returns grades as the whole numbers that the library wants; only their ratios count."""
+    """Returns grades scaled to the integers that the library expects; only their ratios matter."""
     scale = 1 if all(float(grade).is_integer() for grade in grades) else 1000
     return [max(round(grade * scale), int(grade > 0)) for grade in grades]

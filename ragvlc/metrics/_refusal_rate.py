@@ -1,4 +1,4 @@
-"""What the two refusal metrics share: the wording of a refusal."""
+"""Base class of the two refusal metrics."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["RefusalRate"]
 
 
 class RefusalRate(Metric):
-    """A metric that looks for refusals.
+    """A metric that detects refusals.
 
     Attributes:
-        phrases: what the first sentence of a refusal holds, in the signs that `text.refusals` explains; None takes the
+        phrases: patterns of a refusal's first sentence, in the syntax of `text.refusals`; None takes the
             lists there, in English, German, French, Spanish, Italian, Portuguese, Russian, Chinese and Japanese.
-        replies: whole replies that are refusals, in the same signs; None takes the lists there.
+        replies: patterns of whole replies that are refusals, in the same syntax; None takes the lists there.
     """
 
     phrases: Phrases = None
     replies: Phrases = None
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns a hash of the lists that are taken where none are given."""
+        """Returns a hash of the default lists where these are used."""
         return {"lists": content_key([PHRASES, REPLIES])}
 
     def refused(self, answer: Answer) -> float:

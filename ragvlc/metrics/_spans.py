@@ -1,4 +1,4 @@
-"""Counting characters of spans: independent of how documents were cut into chunks."""
+"""Character counts of spans, independent of the chunking."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["characters", "contains_span", "overlap"]
 
 
 def characters(spans: Sequence[Span]) -> int:
-    """Returns the characters in disjoint spans."""
+    """Returns the number of characters in disjoint spans."""
     return sum(map(len, spans))
 
 
 def overlap(left: Sequence[Span], right: Sequence[Span]) -> int:
-    """Returns the characters that two sets of disjoint spans, each in (document, start) order, have in common."""
+    """Returns the number of characters shared by two sets of disjoint spans, each in (document, start) order."""
     common = i = j = 0
     while i < len(left) and j < len(right):
         a, b = left[i], right[j]

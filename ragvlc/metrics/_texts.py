@@ -1,4 +1,4 @@
-"""What metrics of whole texts compare: a reply with the references as they stand."""
+"""References for metrics that compare whole texts without normalisation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answer in context: whether a reference stands in the text that was sent.
+"""Answer in context: whether a reference occurs in the text sent to the model.
 
 The ceiling of a reader that only copies, and the recall of a retriever where evidence is not located. As `has_answer`
 of DPR (Karpukhin et al. 2020), words must match whole (`5` is not in `1955`), here after the normalisation of
@@ -22,7 +22,7 @@ class AnswerInContext(Metric):
     """1 if any reference occurs in the context; the share that occurs where all are required."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None for unanswerable examples and where no reference has a word."""
+        """Returns a score from 0 to 1, or None for unanswerable examples and references without a word."""
         cjk = has_cjk(*example.references)
         references = wanted(example, cjk=cjk)
         if not references:

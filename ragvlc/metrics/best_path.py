@@ -1,4 +1,4 @@
-"""Best path: the score of the best of several answers, as if an oracle had chosen. A ceiling, not a result.
+"""Best path: the score of the best of several answers, as if an oracle had chosen. An upper bound, not a result.
 
 The `oracle` of Chain of Agents' multi-path study (Zhang et al. 2024, arXiv 2406.02818): the gold answer picks among the
 answers of all reading orders or samples. Compared with the score of the answer given, it says what better voting or
@@ -25,7 +25,7 @@ class BestPath(Metric):
     """The highest score among the answers of all paths.
 
     Attributes:
-        of: the metric that scores each.
+        of: the metric that scores each answer.
     """
 
     version: ClassVar[int] = 1
@@ -34,11 +34,11 @@ class BestPath(Metric):
 
     @property
     def label(self) -> str:
-        """`best_path`, with the metric if it is not `token_f1`."""
+        """Label `best_path`, with the inner metric if it is not `token_f1`."""
         return self.kind if self.of.label == "token_f1" else f"{self.kind}_{self.of.label}"
 
     def assess(self, answer: Answer, example: Example, engines: Engines) -> Score:
-        """Returns the best score; none where the metric within does not apply."""
+        """Returns the best score; none where the inner metric does not apply."""
         own = self.of.assess(answer, example, engines)
         others = [
             self.of.assess(replace(answer, text=text, finish="stop"), example, engines)
@@ -47,9 +47,9 @@ class BestPath(Metric):
         return highest([own, *others])
 
     def applies(self, example: Example) -> bool:
-        """Returns whether the metric within applies."""
+        """Returns whether the inner metric applies."""
         return self.of.applies(example)
 
     def objection(self, candidates: Sequence[Generator]) -> str | None:
-        """Returns what the metric within objects to."""
+        """Returns the objection of the inner metric."""
         return self.of.objection(candidates)

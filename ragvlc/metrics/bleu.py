@@ -1,4 +1,4 @@
-"""BLEU: how many of the reply's words and word sequences stand in a reference.
+"""BLEU: the share of the reply's words and word sequences that occur in a reference.
 
 Papineni et al. (2002) as sacrebleu computes it for one sentence (Post 2018, arXiv 1804.08771), divided by 100: clipped
 n-gram precisions up to `max_order`, their geometric mean, and the brevity penalty against the closest reference length.
@@ -49,7 +49,7 @@ class Bleu(Metric):
     lowercase: bool = False
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None for unanswerable examples and where there are no references."""
+        """Returns a score from 0 to 1, or None for unanswerable examples and those without references."""
         references = texts_wanted(example)
         if not references:
             return None

@@ -1,6 +1,6 @@
 """Choice accuracy: 1 if the reply names the right option of a multiple-choice question, and no other.
 
-The rules for reading a reply stand in `text.choices`. A reply that cannot be read scores 0 and is flagged
+The rules for reading a reply are in `text.choices`. A reply that cannot be read scores 0 and is flagged
 `unparsed`; one that names several options scores 0 and is flagged `ambiguous`. True and False are options like
 others. Where all references are required, exactly the right options must be named. A reply counts as it is even
 where the model declined: `It is not known` may be an option.
@@ -18,7 +18,7 @@ class ChoiceAccuracy(Metric):
     """1 if the reply names a right option and no wrong one, else 0."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns 0 or 1, or None where there are no options or none is known to be right."""
+        """Returns 0 or 1, or None if there are no options or no right option is known."""
         right = set(example.references)
         if not example.query.choices or not right:
             return None
@@ -28,7 +28,7 @@ class ChoiceAccuracy(Metric):
         return float(len(named) == 1 and named <= right)
 
     def flags(self, answer: Answer, example: Example) -> tuple[str, ...]:
-        """Returns `unparsed` or `ambiguous` where the reply names no option, or more than the question wants."""
+        """Returns `unparsed` if the reply names no option, `ambiguous` if it names too many."""
         if self.score(answer, example) is None:
             return ()
         named = _named(answer, example)

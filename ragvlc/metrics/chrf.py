@@ -1,4 +1,4 @@
-"""chrF: how many character sequences reply and reference share.
+"""chrF: the overlap of character sequences between reply and reference.
 
 Popović (2015) as sacrebleu computes it for one sentence (Post 2018, arXiv 1804.08771), divided by 100: n-grams of
 characters up to `char_order`, blanks left out, precision and recall averaged over the orders, and their F measure with
@@ -40,11 +40,11 @@ class Chrf(Metric):
 
     @property
     def label(self) -> str:
-        """`chrf`, or `chrf_words_2` where words count too."""
+        """Label `chrf`, or `chrf_words_2` if words count too."""
         return f"{self.kind}_words_{self.word_order}" if self.word_order else self.kind
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None for unanswerable examples and where there are no references."""
+        """Returns a score from 0 to 1, or None for unanswerable examples and those without references."""
         references = texts_wanted(example)
         if not references:
             return None

@@ -1,4 +1,4 @@
-"""Contains: 1 if a reference stands in the reply, after normalisation.
+"""Contains: 1 if a reference occurs in the reply, after normalisation.
 
 HELMET's substring exact match (Yen et al. 2025): the normalised reference is a substring of the normalised reply; no
 word boundaries are asked for, so `12345678` contains `1234567`. Where all references are required, the share that
@@ -22,7 +22,7 @@ class Contains(Metric):
     """1 if the normalised reply contains any reference; the share contained where all are required."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None for unanswerable examples and where no reference has a word."""
+        """Returns a score from 0 to 1, or None for unanswerable examples and references without a word."""
         cjk = has_cjk(*example.references)
         reply = normalise(reply_text(answer), cjk=cjk)
         return share_found([reference in reply for reference in wanted(example, cjk=cjk)], example)

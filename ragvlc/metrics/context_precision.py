@@ -1,4 +1,4 @@
-"""Context precision: how much of what was sent is evidence.
+"""Context precision: the share of the text sent to the model that is evidence.
 
 Characters of the context inside the evidence, divided by characters of the context, both as unions; 0 for an empty
 context. Low by nature for long contexts: it says how much the model had to read past. The definition is ours and not

@@ -1,4 +1,4 @@
-"""Evidence hit: the share of evidence spans that were sent whole.
+"""Evidence hit: the share of evidence spans that were sent complete.
 
 A span counts if every one of its characters is in the context (the strict reading; a span cut at one end is a miss),
 be it in one chunk or across several. Repeated spans count once. For multi-hop questions 1 means that every hop is

@@ -1,4 +1,4 @@
-"""Evidence recall: how much of the evidence was sent to the model.
+"""Evidence recall: the share of the evidence that was sent to the model.
 
 Characters of the evidence that are in the context, divided by characters of the evidence. Both are unions: what two
 chunks share counts once. The context is what was really sent, after truncation, so full context scores below 1 where

@@ -1,4 +1,4 @@
-"""Exact match: 1 if the reply is a reference, after normalisation.
+"""Exact match: 1 if the reply equals a reference, after normalisation.
 
 SQuAD 2.0's definition (Rajpurkar, Jia and Liang 2018), maximum over the references; see `normalising` for what is
 normalised and `_references` for empty references. Unanswerable examples score 1 for a declined or empty reply only.

@@ -1,4 +1,4 @@
-"""False refusals: how often a question that the documents answer is refused. Smaller is better.
+"""False refusals: the share of answerable questions that are refused. Smaller is better.
 
 1 if the model declined (`decline` of a route), said nothing, or its reply is a refusal by the rules of `text.refusals`.
 An answer that never came (a failed row) counts as 1: it is no better than a refusal. A question whose reference or
@@ -21,7 +21,7 @@ class FalseRefusal(RefusalRate):
     worst: ClassVar[float] = 1.0
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns 0 or 1, or None where the question cannot be answered or a refusal may be right."""
+        """Returns 0 or 1, or None if the question is unanswerable or a refusal may be right."""
         right = (*example.references, *example.query.choices)
         if example.unanswerable or not example.references or any(self.refused(Answer(text)) for text in right):
             return None

@@ -1,7 +1,7 @@
-"""Information loss: how much better the best note on the way was than the answer that came of it.
+"""Information loss: by how much the best intermediate note scores above the final answer.
 
 Chain of Agents (Zhang et al. 2024, arXiv 2406.02818): max(0, max_i score(CU_i) - score(answer)) over the communication
-units CU_i. Above 0 something was known to a worker and lost on the way; 0 for routes that write no notes. With a metric
+units CU_i. Above 0 a worker knew something that the answer lost; 0 for routes that write no notes. With a metric
 such as `token_f1`, which counts against a note every word beyond the answer, a small loss is the rule: `contains` asks
 only whether the answer was in a note.
 """
@@ -21,7 +21,7 @@ from ragvlc.metrics._parts import highest, texts_of
 
 
 class InformationLoss(Metric):
-    """What was lost between the notes and the answer; smaller is better.
+    """Loss of score from the best note to the answer; smaller is better.
 
     Attributes:
         of: the metric that scores notes and answer.
@@ -35,11 +35,11 @@ class InformationLoss(Metric):
 
     @property
     def label(self) -> str:
-        """`information_loss`, with the metric if it is not `token_f1`."""
+        """Label `information_loss`, with the inner metric if it is not `token_f1`."""
         return self.kind if self.of.label == "token_f1" else f"{self.kind}_{self.of.label}"
 
     def assess(self, answer: Answer, example: Example, engines: Engines) -> Score:
-        """Returns the loss, from 0 to 1; none where the metric within does not apply."""
+        """Returns the loss, from 0 to 1; none where the inner metric does not apply."""
         own = self.of.assess(answer, example, engines)
         if own.value is None:
             return Score(None, missing=own.missing, usage=own.usage)
@@ -52,9 +52,9 @@ class InformationLoss(Metric):
         return Score(value, missing=best.missing, usage=best.usage)
 
     def applies(self, example: Example) -> bool:
-        """Returns whether the metric within applies."""
+        """Returns whether the inner metric applies."""
         return self.of.applies(example)
 
     def objection(self, candidates: Sequence[Generator]) -> str | None:
-        """Returns what the metric within objects to."""
+        """Returns the objection of the inner metric."""
         return self.of.objection(candidates)

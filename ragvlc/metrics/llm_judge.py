@@ -1,4 +1,4 @@
-"""A language model as judge: whether the reply says what the reference says.
+"""LLM judge: whether the reply agrees with the reference, as judged by a language model.
 
 The protocol of LaRA (Li et al. 2025, arXiv 2502.09977): the judge reads question, reference and reply and says True or
 False; for questions that the text does not answer a second prompt asks whether the reply says so. Agreement with people
@@ -10,7 +10,7 @@ that fails, is no verdict: the row has no score, is flagged `unjudged`, and is a
 judge that cannot be opened at all makes the row fail.) LaRA drops failed calls, but takes a verdict it cannot read for
 False. An empty or declined reply is not sent: it is wrong, and right where the text does not answer. The second prompt
 shows no reference, since many data sets have none there. Options of a multiple-choice question are shown with letters.
-LaRA's script lets the evaluated model judge itself; here a sweep refuses that unless told otherwise, since models
+LaRA's script lets the evaluated model judge itself; here a sweep refuses that by default, since models
 favour their own answers (Panickssery et al. 2024, arXiv 2404.13076).
 """
 
@@ -75,10 +75,10 @@ class LlmJudge(Metric):
     """1 if the judge says True, 0 if it says False.
 
     Attributes:
-        judge: the model that judges, greedily, whatever its own temperature; needed. It must not be one that answers.
-        prompt: for questions with references; `{rule}` says whether any or all of them are wanted.
+        judge: the model that judges, always greedily; required. It must not be one of the answering models.
+        prompt: for questions with references; `{rule}` says whether any or all of them are required.
         unanswerable_prompt: for questions that the text does not answer.
-        judge_tokens: at most so many tokens for a verdict; judges that think first need hundreds.
+        judge_tokens: the most tokens of a verdict; reasoning judges need hundreds.
         allow_same_model: let a model judge its own answers.
         name: added to the label, for sweeps with several judges.
     """
@@ -92,20 +92,20 @@ class LlmJudge(Metric):
 
     @property
     def label(self) -> str:
-        """`llm_judge`, with the name if there is one."""
+        """Label `llm_judge`, with the name if there is one."""
         return f"{self.kind}_{self.name}" if self.name else self.kind
 
     def assess(self, answer: Answer, example: Example, engines: Engines) -> Score:
-        """Returns 0 or 1; none where nothing is known about the right answer; a missing score without a verdict."""
+        """Returns 0 or 1; none if the right answer is not known; a missing score without a verdict."""
         if not self.applies(example):
             return Score(None)
         reply = answer.text if example.query.choices else reply_text(answer)
         if not reply.strip():
             return Score(float(example.unanswerable))
-        bench = engines.opened(self, lambda: _Bench(engines.text(self.judge)))
+        caching_judge = engines.opened(self, lambda: _CachingJudge(engines.text(self.judge)))
         request = Request(self.prompt_for(reply, example), max_tokens=self.judge_tokens, temperature=0.0, top_p=1.0)
         try:
-            generation = bench.ask(request)
+            generation = caching_judge.ask(request)
         except EngineError as error:
             log.debug("the judge failed on %s: %s", example.id, error)
             return Score(None, ("unjudged",), missing=True)
@@ -115,11 +115,11 @@ class LlmJudge(Metric):
         return Score(float(verdict), usage=generation.usage)
 
     def applies(self, example: Example) -> bool:
-        """Returns whether anything is known about the right answer."""
+        """Returns whether the right answer is known."""
         return bool(example.references) or example.unanswerable
 
     def objection(self, candidates: Sequence[Generator]) -> str | None:
-        """Returns why these generators must not be judged by this judge: it is one of them."""
+        """Returns an objection if the judge is one of the generators to be judged."""
         if self.allow_same_model or not any(_same_model(self.judge, candidate) for candidate in candidates):
             return None
         return (
@@ -128,7 +128,7 @@ class LlmJudge(Metric):
         )
 
     def prompt_for(self, reply: str, example: Example) -> Prompt:
-        """Returns what the judge is asked about `reply`."""
+        """Returns the judge's prompt for `reply`."""
         letters = {choice: f"{chr(ord('A') + place)}. {choice}" for place, choice in enumerate(example.query.choices)}
         template = self.unanswerable_prompt if example.unanswerable else self.prompt
         fields = {
@@ -141,13 +141,13 @@ class LlmJudge(Metric):
 
 
 def verdict_of(reply: str) -> bool | None:
-    """Returns what a judge's reply says, or None if it holds neither True nor False outside its thoughts."""
+    """Returns the verdict in a judge's reply, or None if it has neither True nor False outside its thoughts."""
     found = _VERDICT.search(_THOUGHT.sub("", reply))
     return found and bool(found[1])
 
 
 def _same_model(judge: Generator, candidate: Generator) -> bool:
-    """Whether two generators run one model: equal parts, or the same name or files under other settings."""
+    """Whether two generators run the same model: equal parts, or the same name or files with other settings."""
     return judge.key == candidate.key or bool(_models(judge) & _models(candidate))
 
 
@@ -156,15 +156,15 @@ def _models(generator: Generator) -> set[str]:
     return {str(model) for model in found if model}
 
 
-class _Bench:
-    """An opened judge that remembers its verdicts: cells of a sweep often give equal answers."""
+class _CachingJudge:
+    """An opened judge with a cache of its verdicts, because cells of a sweep often give equal answers."""
 
     def __init__(self, engine: TextEngine) -> None:
         self._engine = engine
         self._ruled: dict[str, Generation] = {}
 
     def ask(self, request: Request) -> Generation:
-        """Returns the judge's reply; one without a verdict is not remembered."""
+        """Returns the judge's reply; a reply without a verdict is not cached."""
         text = request.prompt.text()
         found = self._ruled.get(text)
         if found is None:
@@ -174,5 +174,5 @@ class _Bench:
         return found
 
     def close(self) -> None:
-        """Forgets; the engine is closed by the pool that opened it."""
+        """Clears the cache; the pool closes the engine."""
         self._ruled.clear()

@@ -1,4 +1,4 @@
-"""Precision at k: how much of the first k is relevant.
+"""Precision at k: the share of the first k that is relevant.
 
 Relevant documents, or chunks that hold evidence, among the first `k` / `k`, trec_eval's `P`. The divisor stays `k`
 where fewer were ranked, so that one relevant document out of one scores 1/k. `_ranking` says what is ranked.
@@ -12,9 +12,9 @@ from ragvlc.metrics._ranking import RankingMetric, trec
 
 
 class PrecisionAt(RankingMetric):
-    """Share of the first `k` that is relevant."""
+    """Share of the first `k` items that are relevant."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None where nothing relevant is known."""
+        """Returns a score from 0 to 1, or None if nothing relevant is known."""
         judged = self.judged(answer, example)
         return None if judged is None else trec("P", judged, self.k)

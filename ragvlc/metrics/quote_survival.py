@@ -1,8 +1,7 @@
-"""Quote survival: the share of quotes that the model made of the documents and that really stand there.
+"""Quote survival: the share of the model's quotes that occur in the documents.
 
-Of `retrieve_then_reason`, which looks every quote up (see there for how). One minus this share is how often a model
-makes evidence up. An answer without a quote scores 0: nothing that was read was shown to stand in the documents. So do
-routes that quote nothing; compare routes that do.
+For `retrieve_then_reason`, which looks every quote up in the documents (see there for how). One minus this share is the
+rate of invented evidence. An answer without quotes scores 0, and so do routes that never quote: compare routes that do.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Refusal recall: how often a question that the documents do not answer is refused.
+"""Refusal recall: the share of unanswerable questions that are refused.
 
 1 if the model declined (`decline` of a route), said nothing, or its reply is a refusal by the rules of `text.refusals`.
 Read it beside `false_refusal`: a model that refuses everything has a perfect refusal recall. Compare LaRA's
@@ -17,5 +17,5 @@ class RefusalRecall(RefusalRate):
     """1 if an unanswerable question was refused, else 0."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns 0 or 1, or None where the question can be answered."""
+        """Returns 0 or 1, or None for answerable questions."""
         return self.refused(answer) if example.unanswerable else None

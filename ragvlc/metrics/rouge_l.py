@@ -5,7 +5,7 @@ text (`rougeL`, not `rougeLsum`), best reference. Its tokens are runs of ASCII l
 `na` and `ve`.
 
 Differences: where reply or references have Chinese or Japanese characters, or a reference's letters are mostly not
-ASCII (the package would drop them and score 0), tokens are what stands between blanks and punctuation of any script,
+ASCII (the package would drop them and score 0), tokens are separated by blanks and punctuation of any script,
 Chinese and Japanese by character. A declined reply scores 0. Where all references are required, they are joined in
 their order. Does not apply to unanswerable examples.
 """
@@ -26,7 +26,7 @@ class RougeL(Metric):
     """ROUGE-L F measure against the best reference."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None for unanswerable examples and where there are no references."""
+        """Returns a score from 0 to 1, or None for unanswerable examples and those without references."""
         references = example.references
         if example.unanswerable or not any(reference.strip() for reference in references):
             return None

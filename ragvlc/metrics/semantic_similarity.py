@@ -1,4 +1,4 @@
-"""Semantic similarity: how close the reply's meaning is to a reference's, as an embedding model sees it.
+"""Semantic similarity: cosine similarity of reply and reference in an embedding space.
 
 Cosine of the two texts' vectors, best reference (the bi-encoder score of Risch et al. 2021, Semantic Answer Similarity,
 arXiv 2108.06130). Differences: negative cosines count as 0, so the score is a share of 1 and not of 2; it is rounded to
@@ -21,7 +21,7 @@ from ragvlc.metrics._texts import texts_wanted
 
 
 class SemanticSimilarity(Metric):
-    """Cosine of reply and best reference, from 0 to 1.
+    """Cosine similarity of the reply and the best reference, from 0 to 1.
 
     Attributes:
         embedder: the model that embeds both.
@@ -30,7 +30,7 @@ class SemanticSimilarity(Metric):
     embedder: Embedder = part("sentence_transformer")
 
     def assess(self, answer: Answer, example: Example, engines: Engines) -> Score:
-        """Returns the score, or none for unanswerable examples and where there are no references."""
+        """Returns the score, or none for unanswerable examples and those without references."""
         references = texts_wanted(example)
         if not references:
             return Score(None)

@@ -1,8 +1,8 @@
-"""Supporting facts: whether the passages that were read are those that hold the evidence, and no others.
+"""Supporting facts: whether the passages read are exactly those with the evidence.
 
 HotpotQA's set scores (Yang et al. 2018, arXiv 1809.09600) with evidence spans for its sentences and passages for its
-predictions. A passage is one span of the context, as it stood in the prompt (chunks that touch or overlap stand there
-as one). It holds an evidence span if it has at least one character of it, and at least the share `min_overlap`.
+predictions. A passage is one span of the context, as it was in the prompt (chunks that touch or overlap are
+one there). It holds an evidence span if it has at least one character of it, and at least the share `min_overlap`.
 
 - recall: evidence spans that some passage holds / evidence spans;
 - precision: passages that hold an evidence span / passages;
@@ -28,7 +28,7 @@ from ragvlc.metrics._passages import evidence_of, holds
 
 
 class SupportingFacts(Metric):
-    """Set score of the passages that were read against the evidence.
+    """Set-based score of the passages read against the evidence spans.
 
     Attributes:
         measure: `f1`, `em`, `precision` or `recall`.
@@ -43,7 +43,7 @@ class SupportingFacts(Metric):
 
     @property
     def label(self) -> str:
-        """Such as `supporting_facts_f1`."""
+        """Label such as `supporting_facts_f1`."""
         return f"{self.kind}_{self.measure}" + (f"_{self.min_overlap:g}" if self.min_overlap else "")
 
     def score(self, answer: Answer, example: Example) -> float | None:

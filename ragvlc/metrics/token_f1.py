@@ -1,4 +1,4 @@
-"""Token F1: how many words reply and reference share.
+"""Token F1: the overlap of words between reply and reference.
 
 SQuAD 2.0's definition (Rajpurkar, Jia and Liang 2018): tokens are the words after normalisation, common tokens are
 counted with their multiplicity, precision is their share of the reply, recall their share of the reference, the score

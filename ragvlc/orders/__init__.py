@@ -1,1 +1,1 @@
-"""Ways of arranging the selected chunks in the prompt."""
+"""Orders: ways to arrange the selected chunks in the prompt."""

@@ -1,7 +1,7 @@
 """Best passages at both edges of the context, the weakest in the middle.
 
 Jin, Yoon, Han, Arik, "Long-Context LLMs Meet RAG: Overcoming Challenges for Long Inputs in RAG", ICLR 2025,
-https://arxiv.org/abs/2410.05983, equation 1: of k passages, rank i stands at place (i+1)/2 if i is odd and at
+https://arxiv.org/abs/2410.05983, equation 1: of k passages, rank i is at position (i+1)/2 if i is odd and at
 (k+1) - i/2 if it is even.
 
 Trap: LangChain's and LlamaIndex's `LongContextReorder` agree with this for odd k only. For even k theirs is the mirror

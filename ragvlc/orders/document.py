@@ -1,4 +1,4 @@
-"""Passages as they stand in the documents: OP-RAG and DOS RAG.
+"""Document order: passages in the order of the documents, as in OP-RAG and DOS RAG.
 
 Papers: Yu, Xu, Akkiraju, "In Defense of RAG in the Era of Long-Context Language Models", 2024,
 https://arxiv.org/abs/2409.01666 (OP-RAG); Laitenberger, Manning, Liu, "Stronger Baselines for Retrieval-Augmented
@@ -16,8 +16,8 @@ from ragvlc.core.families import Order
 
 
 class DocumentOrder(Order):
-    """What stands first in the documents is read first, whatever its score."""
+    """Passages in the order in which they occur in the documents, whatever their scores."""
 
     def arrange(self, hits: Sequence[Hit], seed: int) -> list[Hit]:  # noqa: ARG002 - nothing random here
-        """Returns the hits by document, then by place in it."""
+        """Returns the hits by document, then by position in it."""
         return sorted(hits, key=lambda hit: (hit.chunk.document_index, hit.chunk.start))

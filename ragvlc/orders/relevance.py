@@ -9,8 +9,8 @@ from ragvlc.core.families import Order
 
 
 class Relevance(Order):
-    """The best passage is read first."""
+    """Passages in the order of the ranking, the best one first."""
 
     def arrange(self, hits: Sequence[Hit], seed: int) -> list[Hit]:  # noqa: ARG002 - nothing random here
-        """Returns the hits as they come."""
+        """Returns the hits unchanged."""
         return list(hits)

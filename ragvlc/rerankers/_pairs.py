@@ -1,4 +1,4 @@
-"""Models that score pairs of question and passage, opened."""
+"""Loaded models that score pairs of question and passage."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class PairEngine(Protocol):
 
     @property
     def window(self) -> int:
-        """Tokens of question and passage together beyond which a pair is cut."""
+        """The largest number of tokens of question and passage together; longer pairs are truncated."""
         ...
 
     def score(self, question: str, passages: Sequence[str]) -> list[float]:
-        """Returns how well each passage matches, larger is better."""
+        """Returns a score for each passage, larger is better."""
         ...
 
     def lengths(self, question: str, passages: Sequence[str]) -> list[int]:
-        """Returns each pair's length in this model's tokens, special tokens included, before any cut."""
+        """Returns each pair's length in this model's tokens, special tokens included, before truncation."""
         ...
 
     def close(self) -> None:
@@ -41,13 +41,13 @@ class PairEngine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """What is loaded, and how.
+    """The settings to load a cross-encoder with.
 
     Attributes:
         model: a local folder, a hub id, or `packaged:NAME`.
         device: `auto`, or a torch device.
         dtype: of the weights.
-        max_length: cut pairs at so many tokens; None takes the model's own window.
+        max_length: the most tokens of a pair, which is truncated; None takes the model's own window.
     """
 
     model: str
@@ -57,7 +57,7 @@ class Loading:
 
 
 class LoadedPairs:
-    """A loaded cross-encoder. One thread at a time: the tokenizer keeps its cutting rules as state."""
+    """A loaded cross-encoder. One thread at a time: the tokenizer stores its truncation settings as state."""
 
     def __init__(self, model: Any, name: str, *, batch_size: int) -> None:  # noqa: ANN401 - the library's class
         self._model = model
@@ -67,7 +67,7 @@ class LoadedPairs:
 
     @classmethod
     def load(cls, loading: Loading, *, batch_size: int) -> Self:
-        """Returns the opened model. Raises `EngineError` if it cannot be loaded or does not score pairs."""
+        """Returns the loaded model. Raises `EngineError` if it cannot be loaded or does not score pairs."""
         try:
             model = _loaded(loading)
         except Exception as error:
@@ -83,12 +83,12 @@ class LoadedPairs:
 
     @property
     def window(self) -> int:
-        """Tokens beyond which a pair is cut, special tokens included; `sys.maxsize` if nothing is cut."""
+        """The number of tokens, special tokens included, to which pairs are truncated; `sys.maxsize` for no limit."""
         length = self._model.max_seq_length
         return sys.maxsize if length is None or math.isinf(length) else int(length)
 
     def score(self, question: str, passages: Sequence[str]) -> list[float]:
-        """Returns the model's number for each pair, before any sigmoid. Raises `EngineError` if the model fails."""
+        """Returns the raw score of each pair, before any sigmoid. Raises `EngineError` if the model fails."""
         import numpy as np
         import torch
 
@@ -111,7 +111,7 @@ class LoadedPairs:
         return [float(score) for score in scores]
 
     def lengths(self, question: str, passages: Sequence[str]) -> list[int]:
-        """Returns each pair's tokens: special tokens and the model's own prompt included, nothing cut."""
+        """Returns each pair's tokens, special tokens and the model's own prompt included, before truncation."""
         if not passages:
             return []
         pairs = [(question, passage) for passage in passages]
@@ -145,7 +145,7 @@ def _loaded(loading: Loading) -> Any:  # noqa: ANN401 - the library's class
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without progress bars, and without the long report on an embedding model, which is refused in one line."""
+    """Hides progress bars, and the long load report of an embedding model, which gets a one-line error instead."""
     from transformers.utils import logging
 
     shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
@@ -163,11 +163,11 @@ def _problem(model: Any, loading: Loading) -> str | None:  # noqa: ANN401 - the 
     """Returns why this model cannot rank passages, or None."""
     built, published = type(model.transformers_model).__name__, model.config.architectures
     if published and built not in published:
-        # The library then adds a last layer of random numbers, and ranks by it without a word.
+        # The library would then silently add a last layer with random weights and rank by it.
         return f"is no cross-encoder: it was published as {', '.join(published)}, without a layer that scores pairs."
     if model.num_labels != 1:
         return f"gives {model.num_labels} numbers for a pair; a cross-encoder that ranks gives one."
-    room = getattr(model.config, "max_position_embeddings", None)
-    if room is not None and loading.max_length is not None and loading.max_length > room:
-        return f"has {room} positions; max_length {loading.max_length} exceeds them."
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions is not None and loading.max_length is not None and loading.max_length > positions:
+        return f"has {positions} positions; max_length {loading.max_length} exceeds them."
     return None

@@ -1,4 +1,4 @@
-"""Passages in the order of a cross-encoder, which reads question and passage together.
+"""Cross-encoder: ranks passages by a model that reads question and passage together.
 
 Nogueira and Cho 2019, "Passage Re-ranking with BERT" (arXiv 1901.04085), by sentence-transformers.
 
@@ -24,13 +24,13 @@ from ragvlc.rerankers._pairs import Dtype, LoadedPairs, Loading, PairEngine
 class CrossEncoder(Reranker):
     """Ranks hits by a model that scores pairs of question (with its options) and passage.
 
-    How many of them its window cut, and by how many tokens, stands in the trace, step `cross_encoder`. No cross-encoder
+    The number of truncated pairs and of the tokens cut off is in the trace, step `cross_encoder`. No cross-encoder
     is packaged: the default is a small English one (Apache-2.0, 91 MB), fetched from the hub at first use.
 
     Attributes:
         model: a local folder or a hub id, of a model that gives one number for a pair.
-        keep: how many hits are kept, the best; all by default. How many are looked at is the retriever's `candidates`.
-        max_length: cut pairs at so many tokens, the longer side first; None takes the model's own window.
+        keep: number of best hits to keep; all by default. The retriever's `candidates` are ranked.
+        max_length: the most tokens of a pair, whose longer side is truncated first; None takes the model's own window.
         dtype: of the weights.
         device: `auto`, or a torch device.
         batch_size: pairs computed together.
@@ -57,7 +57,7 @@ class CrossEncoder(Reranker):
         if not hits:
             return []
         engine: PairEngine = run.opened(self, self.open)
-        # Equal texts are scored once: beside other batch mates they could differ in the last bits and stop being ties.
+        # Equal texts are scored once: scores from different batches could differ in the last bits.
         texts = list(dict.fromkeys(hit.chunk.text for hit in hits))
         with run.step("cross_encoder", passages=len(hits)) as facts:
             points = dict(zip(texts, engine.score(query.search_text, texts), strict=True))

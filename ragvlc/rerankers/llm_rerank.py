@@ -1,4 +1,4 @@
-"""Passages in the order in which a language model lists them, all in one prompt or in windows that overlap.
+"""Listwise reranking by a language model, with all passages in one prompt or in overlapping windows.
 
 Sources: listwise ranking with sliding windows, RankGPT (Sun et al. 2023, arXiv 2304.09542); one prompt for all
 candidates, which models with long windows allow (Liu et al. 2024, "Sliding Windows Are Not the End: Exploring Full
@@ -41,15 +41,15 @@ _LABEL_TOKENS = 8
 
 
 class LlmRerank(Reranker):
-    """Lets a generator of the pipeline list the passages.
+    """Ranks passages by asking a generator of the pipeline to list them.
 
     Attributes:
         generator: role of the model that ranks.
-        keep: how many hits are kept, the best; all by default. How many are looked at is the retriever's `candidates`.
-        together: passages in one prompt; None takes all that the window can show. More hits than that are ranked in
-            windows, from the last to the first, each half of one overlapping with the next.
-        passage_tokens: at most so many tokens of a passage are shown; None shows what fits.
-        prompt: asks for the numbers in order; `{count}` is how many passages there are.
+        keep: number of best hits to keep; all by default. The retriever's `candidates` are ranked.
+        together: number of passages in one prompt; None takes all that fit the window. More hits are ranked in
+            windows, from the last to the first, each overlapping with half of the next.
+        passage_tokens: the most tokens of a passage in the prompt; None takes what fits.
+        prompt: asks for the numbers in order; `{count}` is the number of passages.
     """
 
     version: ClassVar[int] = 1
@@ -72,12 +72,12 @@ class LlmRerank(Reranker):
         return [Hit(hit.chunk, 1 / (place + 1)) for place, hit in enumerate(ranked)][: self.keep]
 
     def _size(self, query: Query, reader: Reader, count: int) -> int:
-        """Returns how many passages one prompt shows."""
-        room = reader.window - len(reader.tokenizer.render(self._message(query, [])))
-        fit = room // (min(_LEAST_TOKENS, self.passage_tokens or _LEAST_TOKENS) + _LABEL_TOKENS + _NUMBER_TOKENS)
+        """Returns the number of passages that fit one prompt."""
+        left = reader.window - len(reader.tokenizer.render(self._message(query, [])))
+        fit = left // (min(_LEAST_TOKENS, self.passage_tokens or _LEAST_TOKENS) + _LABEL_TOKENS + _NUMBER_TOKENS)
         size = min(count, fit, self.together or count)
         if size < 2:
-            raise window_too_small("two passages", left=room, window=reader.window)
+            raise window_too_small("two passages", left=left, window=reader.window)
         return size
 
     def _message(self, query: Query, texts: Sequence[str]) -> Prompt:
@@ -98,7 +98,7 @@ class LlmRerank(Reranker):
         return [group[number] for number in dict.fromkeys([*named, *range(len(group))])]
 
     def _shown(self, query: Query, texts: Sequence[str], reader: Reader, limit: int) -> tuple[Prompt, int]:
-        """Returns the prompt with every passage cut to one length that fits, and how many were cut."""
+        """Returns the prompt with every passage truncated to one length that fits, and the number truncated."""
         tokenizer = reader.tokenizer
         places = [tokenizer.spans(text) for text in texts]
         longest = min(max(map(len, places)), self.passage_tokens or sys.maxsize)
@@ -117,7 +117,7 @@ class LlmRerank(Reranker):
 
 
 def _starts(count: int, size: int) -> list[int]:
-    """Returns where windows begin, the last first; each shares half of its passages with the next."""
+    """Returns the starts of the windows, the last window first; each shares half of its passages with the next."""
     starts = [count - size]
     while starts[-1] > 0:
         starts.append(max(0, starts[-1] - max(1, size // 2)))

@@ -1,1 +1,1 @@
-"""Results on disk and read back: rows, summaries, and the sums that a summary needs."""
+"""Results on disk and their loading: rows, summaries, and the sums of a summary."""

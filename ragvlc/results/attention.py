@@ -1,4 +1,4 @@
-"""How many pairs of tokens attention compares while prompts are read, and what the agents of a route did.
+"""Attention cost of reading prompts, in pairs of tokens, and counts of a route's agents.
 
 Chain of Agents (Zhang et al. 2024, arXiv 2406.02818) compares reading costs by such pairs: n(n+1)/2 for a prompt of n
 tokens, so O(n^2) for full context and ceil(n/k) k(k+1)/2, O(nk), for a chain whose workers read k tokens each. That
@@ -17,14 +17,14 @@ __all__ = ["Telemetry", "attention_pairs", "chain_pairs", "prompt_lengths", "tel
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What the agents of one answer did.
+    """Counts of the agents of one answer.
 
     Attributes:
-        agents: pieces read by workers; 0 for routes without any.
-        paths: ways in which they were read.
-        calls: of language models.
+        agents: number of pieces read by workers; 0 for routes without any.
+        paths: number of orders in which they were read.
+        calls: number of calls of language models.
         prompt_tokens_per_call: tokens read, on average.
-        tokens_per_call: new tokens, on average; what the paper calls output tokens of an agent.
+        tokens_per_call: new tokens, on average; the paper's output tokens of an agent.
         pairs: of tokens that attention compared in reading all prompts; None where a call's length is not in the trace.
     """
 
@@ -37,23 +37,23 @@ class Telemetry:
 
 
 def attention_pairs(lengths: Iterable[int]) -> int:
-    """Returns the pairs that causal attention compares in reading prompts of these lengths, in tokens."""
+    """Returns the number of token pairs that causal attention compares in prompts of these lengths, in tokens."""
     return sum(length * (length + 1) // 2 for length in lengths)
 
 
 def chain_pairs(tokens: int, window: int) -> int:
-    """Returns the paper's count for a text of so many tokens, read in full prompts of `window` tokens."""
+    """Returns the paper's count for a text of this length, read in full prompts of `window` tokens."""
     return -(-tokens // window) * attention_pairs([window])
 
 
 def prompt_lengths(answer: Answer) -> list[int] | None:
-    """Returns the tokens of each prompt, in order; None where the trace does not tell them all apart."""
+    """Returns the tokens of each prompt, in order; None if the trace does not give each of them."""
     found = [length for root in answer.trace for length in _lengths(root)]
     return found if len(found) == answer.usage.calls and sum(found) == answer.usage.prompt_tokens else None
 
 
 def telemetry(answer: Answer) -> Telemetry:
-    """Returns what the agents did for one answer."""
+    """Returns the agent counts of one answer."""
     agents, paths = list(answer.facts("agents")), list(answer.facts("paths"))
     lengths, usage = prompt_lengths(answer), answer.usage
     return Telemetry(
@@ -67,7 +67,7 @@ def telemetry(answer: Answer) -> Telemetry:
 
 
 def _lengths(step: Step) -> list[int]:
-    """Returns the prompts of a step: those its own calls note, or its usage where that is of one call."""
+    """Returns the prompt lengths of a step: those of its own calls, or its usage if that is of one call."""
     if "prompt_tokens" in step.facts:
         return [int(step.facts["prompt_tokens"])]
     inner = [length for below in step.steps for length in _lengths(below)]

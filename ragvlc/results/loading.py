@@ -1,4 +1,4 @@
-"""Results read back from disk, as tables: what notebooks and reports work with. Opens no model and no data set."""
+"""Results loaded from disk as tables, for notebooks and reports. Opens no model and no data set."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["CellResult", "Comparison", "SweepResults"]
 
 @dataclass(frozen=True)
 class CellResult:
-    """One cell as it stands on disk.
+    """One cell's results as stored on disk.
 
     Attributes:
-        facts: key, name, pipeline (and all `pipelines` that come out equal), settings, dataset, repeat, seed, control,
+        facts: key, name, pipeline (and all `pipelines` that are equal to it), settings, dataset, repeat, seed, control,
             latency, labels of metrics where `smaller_is_better`.
-        examples: what was asked, by id.
-        rows: what came back, by id.
-        complete: whether the cell is done.
+        examples: the questions, by id.
+        rows: the answers, by id.
+        complete: whether all questions have been answered.
         metrics: column labels.
     """
 
@@ -41,7 +41,7 @@ class CellResult:
 
     @property
     def name(self) -> str:
-        """Readable and unique within the sweep."""
+        """Readable name, unique within the sweep."""
         return str(self.facts["name"])
 
     @cached_property
@@ -53,12 +53,12 @@ class CellResult:
 
     @property
     def cold(self) -> bool:
-        """Whether its seconds are those of a question that comes alone."""
+        """Whether its seconds are those of a single question that runs alone."""
         return self.facts.get("latency") == "cold"
 
     @property
     def control(self) -> bool:
-        """Whether it reads gold: a bound for the others, never a candidate."""
+        """Whether it reads gold: a bound for the other cells, never a candidate."""
         return bool(self.facts["control"])
 
     def scores(self, metric: str) -> dict[str, float | None]:
@@ -66,19 +66,19 @@ class CellResult:
         return {name: row.scores.get(metric) for name, row in self.rows.items()}
 
     def mean(self, metric: str) -> float | None:
-        """Returns a metric's mean; None where no question has a score."""
+        """Returns a metric's mean; None if no question has a score."""
         found: float | None = self.summary["metrics"][metric]["mean"]
         return found
 
     def merit(self, metric: str) -> float | None:
-        """Returns a metric's mean so that more is better: with its sign changed where smaller values are better."""
+        """Returns a metric's mean, negated if smaller values are better, so that more is better."""
         mean = self.mean(metric)
         return -mean if mean is not None and metric in self.facts.get("smaller_is_better", ()) else mean
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A cell against the baseline on one metric, over the questions that both answered or failed.
+    """A cell compared with the baseline on one metric, over the questions that both answered or failed.
 
     Attributes:
         cell: name.
@@ -113,7 +113,7 @@ class SweepResults:
     """A sweep's results.
 
     Attributes:
-        folder: where they are.
+        folder: of the results.
         cells: in the order of the plan.
     """
 
@@ -124,7 +124,7 @@ class SweepResults:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Returns the results in `runs/<sweep>`. Raises `StoreError` if there are none, or of another version."""
+        """Returns the results in `runs/<sweep>`. Raises `StoreError` for none, or for those of another version."""
         store = SweepStore(Path(folder))
         found = store.cells()
         try:
@@ -144,12 +144,12 @@ class SweepResults:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Metric columns."""
+        """Labels of the metrics."""
         return self.cells[0].metrics if self.cells else ()
 
     @property
     def resolved(self) -> str:
-        """The sweep as it was last run: YAML with every default filled in. Raises `StoreError`."""
+        """The sweep as last run: YAML with every default filled in. Raises `StoreError`."""
         file = self.folder / "sweep.yaml"
         try:
             return file.read_text(encoding="utf-8")
@@ -157,7 +157,7 @@ class SweepResults:
             raise StoreError(f"{file}: cannot be read: {error}") from error
 
     def metric(self, label: str | None = None) -> str:
-        """Returns `label` if it is a metric here, and the first one for None. Raises `ConfigError`."""
+        """Returns `label` if it is a metric here, or the first metric for None. Raises `ConfigError`."""
         if label is None and self.metrics:
             return self.metrics[0]
         if label is None or label not in self.metrics:
@@ -166,19 +166,19 @@ class SweepResults:
         return label
 
     def cell(self, name: str) -> CellResult:
-        """Returns the cell of that name, or the only cell of the pipeline of that name. Raises `ConfigError`."""
+        """Returns the cell of that name, or the only cell of that pipeline. Raises `ConfigError`."""
         own = [cell for cell in self.cells if cell.name == name]
         found = own or [cell for cell in self.cells if name in cell.facts["pipelines"]]
         if len(found) == 1:
             return found[0]
         known = [cell.name for cell in found or self.cells]
-        problem = "is the pipeline of several cells" if found else f"is no cell of {self.name}"
+        problem = "is the pipeline of several cells" if found else f"is not a cell of {self.name}"
         raise ConfigError(f"'{name}' {problem}. Known: {known}.{'' if found else nearest(name, known)}")
 
     def by_dataset(self) -> dict[str, tuple[CellResult, ...]]:
-        """Returns the cells over each data set, under names that tell the data sets apart.
+        """Returns the cells over each data set, by a unique name of the data set.
 
-        Scores over different data sets are different quantities: nothing should rank them together.
+        Scores over different data sets are not comparable and should not be ranked together.
         """
         groups: dict[str, list[CellResult]] = {}
         for cell in self.cells:
@@ -212,7 +212,7 @@ class SweepResults:
         return pd.DataFrame(rows)
 
     def compare(self, baseline: str | None = None) -> pd.DataFrame:
-        """Returns every cell against the baseline on every metric, as a table of `Comparison` fields."""
+        """Returns every cell's comparison with the baseline on every metric, as a table of `Comparison` fields."""
         import dataclasses
 
         import pandas as pd
@@ -221,7 +221,7 @@ class SweepResults:
         return pd.DataFrame([dataclasses.asdict(one) for one in self.comparisons(baseline)], columns=columns)
 
     def comparisons(self, baseline: str | None = None) -> list[Comparison]:
-        """Returns every cell against the baseline on every metric.
+        """Returns every cell's comparison with the baseline on every metric.
 
         Args:
             baseline: a pipeline's or a cell's name; the sweep's own baseline by default. Where the pipeline has
@@ -248,7 +248,7 @@ def _by_id(examples: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]
 
 def _cell(store: SweepStore, facts: Mapping[str, Any], examples: Mapping[str, Mapping[str, Any]]) -> CellResult:
     cell = store.cell(facts["key"])
-    rows = _standing(cell.load(), examples, control=facts["control"])
+    rows = _current(cell.load(), examples, control=facts["control"])
     summary = cell.summary()
     complete = summary is not None and len(rows) == len(examples) - summary.get("left_out", 0)  # by a replay
     return CellResult(facts, examples, rows, complete, tuple(facts["metrics"]))
@@ -263,10 +263,10 @@ def _dataset_words(cell: CellResult, *, alone: bool) -> str:
     return " ".join(words)
 
 
-def _standing(
+def _current(
     rows: Mapping[str, Prediction], examples: Mapping[str, Mapping[str, Any]], *, control: bool
 ) -> dict[str, Prediction]:
-    """Returns the rows that belong to the questions as they were last asked, in their order."""
+    """Returns the rows of the questions as last asked, in their order."""
     return {
         name: row
         for name, facts in examples.items()

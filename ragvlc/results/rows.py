@@ -1,4 +1,4 @@
-"""Answers as JSON and back: one line of `predictions.jsonl`."""
+"""Answers as JSON and back: one line of `predictions.jsonl` each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["from_row", "to_row"]
 
 
 def to_row(prediction: Prediction) -> dict[str, Any]:
-    """Returns a prediction as JSON values. Hits keep the place of their chunk, not its text."""
+    """Returns a prediction as JSON values. Hits have the position of their chunk, not its text."""
     row: dict[str, Any] = {"id": prediction.example_id, "example_key": prediction.example_key}
     if prediction.answer is not None:
         row["answer"] = _answer(prediction.answer)
@@ -83,5 +83,5 @@ def _read_answer(row: Mapping[str, Any]) -> Answer:
 
 @lru_cache(maxsize=65536)
 def _chunk(document: str, index: int, start: int, end: int, document_index: int) -> Chunk:
-    """Cells rank the same chunks again and again: each is held once."""
+    """Returns a cached chunk, because cells rank the same chunks again and again."""
     return Chunk(document, index, start, end, "", document_index)

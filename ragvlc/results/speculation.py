@@ -1,8 +1,8 @@
-"""Sums over speculatively decoded answers: rounds, acceptance by place, seconds.
+"""Sums over speculatively decoded answers: rounds, acceptance by draft position, seconds.
 
 Figures of a cell are ratios of sums over its answers, so that a long answer counts for its length: tokens a second are
-all tokens over all seconds, acceptance at a place is all accepted drafts over all drafts that reached it. Seconds are
-those of decoding: reading prompts is apart.
+all tokens over all seconds, acceptance at a position is accepted drafts over drafts that reached it. Seconds are
+those of decoding, without prefill.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ __all__ = ["Speculated", "Speculation", "figures_of", "speculation_of"]
 
 @dataclass(frozen=True, slots=True)
 class Speculation:
-    """Sums over answers; they add with `+`.
+    """Sums over answers, which can be added.
 
     Attributes:
-        answers: that were decoded speculatively.
-        rounds: forward passes of targets behind their prompts.
+        answers: number of answers decoded speculatively.
+        rounds: forward passes of targets after their prompts.
         tokens: of the answers.
-        tried: drafted tokens by their place in the draft.
-        judged: of those, the ones behind accepted ones only.
-        accepted: of those.
-        draft_seconds: proposing.
-        verify_seconds: checking.
-        prefill_seconds: reading the targets' prompts.
-        draft_prefill_seconds: reading the drafters' prompts.
+        tried: drafted tokens by position in the draft.
+        judged: drafted tokens that follow accepted ones only, by position.
+        accepted: accepted tokens, by position.
+        draft_seconds: of drafting.
+        verify_seconds: of verification.
+        prefill_seconds: of the targets' prefill.
+        draft_prefill_seconds: of the drafters' prefill.
         target_tokens: of the targets' prompts.
         draft_tokens: of the drafters' prompts.
-        compared_tokens: of the answers for which plain decoding was measured, too.
-        compared_seconds: decoding of those.
-        plain_seconds: plain decoding of as many tokens as those answers have.
+        compared_tokens: of the answers for which plain decoding was measured too.
+        compared_seconds: of decoding those answers.
+        plain_seconds: of plain decoding of the same number of tokens.
     """
 
     answers: int = 0
@@ -65,47 +65,47 @@ class Speculation:
 
     @property
     def seconds(self) -> float:
-        """Of decoding: drafts and checks."""
+        """Seconds of decoding: drafting and verification."""
         return self.draft_seconds + self.verify_seconds
 
     @property
     def acceptance(self) -> float | None:
-        """Accepted tokens over drafted ones."""
+        """Accepted tokens as a share of drafted tokens."""
         return _ratio(sum(self.accepted), sum(self.tried))
 
     @property
     def token_acceptance(self) -> float | None:
-        """Accepted tokens over those that were judged: how likely a token is accepted where all before it were."""
+        """Accepted tokens as a share of judged tokens: the acceptance of a token after accepted ones."""
         return _ratio(sum(self.accepted), sum(self.judged))
 
     @property
     def token_acceptance_by_place(self) -> tuple[float, ...]:
-        """Accepted over judged tokens in each place of a draft."""
+        """Accepted tokens as a share of judged tokens, by position in the draft."""
         return tuple(accepted / judged for accepted, judged in zip(self.accepted, self.judged, strict=True) if judged)
 
     @property
     def by_place(self) -> tuple[float, ...]:
-        """Accepted over drafted tokens in each place of a draft."""
+        """Accepted tokens as a share of drafted tokens, by position in the draft."""
         return tuple(accepted / tried for accepted, tried in zip(self.accepted, self.tried, strict=True) if tried)
 
     @property
     def tokens_a_round(self) -> float | None:
-        """Tokens that a forward pass of the target gives."""
+        """Tokens for each forward pass of the target model."""
         return _ratio(self.tokens, self.rounds)
 
     @property
     def tokens_a_second(self) -> float | None:
-        """Of decoding."""
+        """Tokens per second of decoding."""
         return _ratio(self.tokens, self.seconds)
 
     @property
     def plain_tokens_a_second(self) -> float | None:
-        """Of plain decoding; None where it was not measured."""
+        """Tokens per second of plain decoding; None if it was not measured."""
         return _ratio(self.compared_tokens, self.plain_seconds)
 
     @property
     def speedup(self) -> float | None:
-        """Seconds of plain decoding over those of speculative decoding of the same answers; None if not measured."""
+        """Seconds of plain decoding divided by those of speculative decoding of the same answers; None if unknown."""
         return _ratio(self.plain_seconds, self.compared_seconds) if self.plain_seconds else None
 
 
@@ -126,12 +126,14 @@ class Speculated:
 
 def speculation_of(answers: Iterable[Answer]) -> Speculation | None:
     """Returns the sums over answers; None if none of them was decoded speculatively."""
-    found = [_told(step.facts) for one in answers for root in one.trace for step in root.walk() if _tells(step.facts)]
+    found = [
+        _sums_of(step.facts) for one in answers for root in one.trace for step in root.walk() if _has_rounds(step.facts)
+    ]
     return sum(found, Speculation()) if found else None
 
 
 def figures_of(found: Speculation) -> dict[str, float]:
-    """Returns what a summary keeps of the sums: figures by name, those that are not known left out."""
+    """Returns the figures of a summary by name, without those that are unknown."""
     n = found.answers
     figures = {
         "speculation_rounds": found.rounds / n,
@@ -152,12 +154,12 @@ def figures_of(found: Speculation) -> dict[str, float]:
     return {name: float(value) for name, value in figures.items() if value is not None}
 
 
-def _tells(facts: Mapping[str, Any]) -> bool:
+def _has_rounds(facts: Mapping[str, Any]) -> bool:
     return {"rounds", "tokens", "judged_at", "target_prompt"} <= facts.keys()
 
 
-def _told(facts: Mapping[str, Any]) -> Speculation:
-    """Returns what the step of one answer tells; see `reading.speculation`."""
+def _sums_of(facts: Mapping[str, Any]) -> Speculation:
+    """Returns the sums of one answer's step; see `reading.speculation`."""
     seconds, plain = facts["draft_seconds"] + facts["verify_seconds"], facts.get("plain_seconds") or 0.0
     return Speculation(
         answers=1,

@@ -1,10 +1,10 @@
-"""Results on disk, the truth of a sweep: append-only rows, torn lines owed again, summaries replaced whole.
+"""Results on disk, the only state of a sweep: append-only rows, and summaries that are replaced whole.
 
 runs/<sweep>/sweep.yaml                  the sweep as it was last run, resolved
 runs/<sweep>/cells.json                  its cells in order: key, name, pipeline, settings
 runs/<sweep>/<key>/resolved.yaml         the cell's pipeline and data set
-runs/<sweep>/<key>/predictions.jsonl     one line a question, the last of an id wins
-runs/<sweep>/<key>/summary.json          written last: its presence means done
+runs/<sweep>/<key>/predictions.jsonl     one line for each question, the last of an id counts
+runs/<sweep>/<key>/summary.json          written last: its presence means complete
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class CellStore:
         self._lock = threading.Lock()
 
     def load(self) -> dict[str, Prediction]:
-        """Returns the last row of every example id. A torn last line is left out, so its example is owed again."""
+        """Returns the last row of every example id. A torn last line is skipped, so its example is pending again."""
         rows: dict[str, Prediction] = {}
         if not self._rows.exists():
             return rows
@@ -55,13 +55,13 @@ class CellStore:
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
                     raise StoreError(
                         f"{self._rows} line {number}: not a row of this version: {error!r}. "
-                        "Move the folder away to ask again."
+                        "Move the folder away to run again."
                     ) from error
                 rows[prediction.example_id] = prediction
         return rows
 
     def mend(self) -> None:
-        """Cuts a torn last line off, so that rows can be appended."""
+        """Removes a torn last line, so that rows can be appended."""
         if not self._rows.exists():
             return
         with self._rows.open("rb+") as file:
@@ -76,7 +76,7 @@ class CellStore:
                     break
                 end = start
             if end < size:
-                log.warning("%s: a torn line is dropped; its question is asked again", self._rows)
+                log.warning("%s: an incomplete last line is dropped; its question is asked again", self._rows)
                 file.truncate(end)
 
     def append(self, prediction: Prediction) -> None:
@@ -86,16 +86,16 @@ class CellStore:
             file.write(line)
 
     def summary(self) -> dict[str, Any] | None:
-        """Returns the summary, or None while the cell is not done."""
+        """Returns the summary, or None if the cell is not complete."""
         found: dict[str, Any] | None = _read_json(self.folder / "summary.json")
         return found
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Marks the cell as done."""
+        """Writes the summary, which marks the cell as complete."""
         write_whole(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
 
     def reopen(self, resolved: str) -> None:
-        """Makes the folder ready for rows: not done, its settings written, no torn line."""
+        """Prepares the folder for new rows: removes the summary and a torn line, and writes the settings."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "summary.json").unlink(missing_ok=True)
         write_whole(self.folder / "resolved.yaml", resolved.encode())
@@ -103,7 +103,7 @@ class CellStore:
 
 
 class SweepStore:
-    """One sweep's folder; one process at a time runs in it."""
+    """One sweep's folder, locked for one process at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -129,26 +129,26 @@ class SweepStore:
         return CellStore(self.folder / key)
 
     def write_examples(self, key: str, examples: Sequence[Mapping[str, Any]]) -> str:
-        """Writes what was asked of one data set and returns the file's name."""
+        """Writes the questions of one data set and returns the file's name."""
         name = f"examples-{key[:16]}.jsonl"
         lines = [json.dumps(dict(example), ensure_ascii=True) + "\n" for example in examples]
         write_whole(self.folder / name, "".join(lines).encode())
         return name
 
     def examples(self, name: str) -> list[dict[str, Any]]:
-        """Returns what `write_examples` wrote."""
+        """Returns the questions written by `write_examples`."""
         try:
             return [json.loads(line) for line in (self.folder / name).read_text(encoding="utf-8").splitlines()]
         except (OSError, ValueError) as error:
             raise StoreError(f"{self.folder / name}: cannot be read: {error}") from error
 
     def write_cells(self, resolved: str, cells: Sequence[Mapping[str, Any]]) -> None:
-        """Writes what the sweep consists of."""
+        """Writes the resolved sweep and its cells."""
         write_whole(self.folder / "sweep.yaml", resolved.encode())
         write_whole(self.folder / "cells.json", json.dumps(list(cells), indent=1, ensure_ascii=False).encode())
 
     def cells(self) -> list[dict[str, Any]]:
-        """Returns what the sweep consists of. Raises `StoreError` if this is no results folder."""
+        """Returns the cells of the sweep. Raises `StoreError` if this is no results folder."""
         found = _read_json(self.folder / "cells.json")
         if not isinstance(found, list):
             raise StoreError(f"{self.folder}: no results here (cells.json is missing). Run: ragvlc run EXPERIMENT")

@@ -1,4 +1,4 @@
-"""What a cell's rows add up to. Every answer is charged as if its cell ran alone; what sharing saved is shown apart."""
+"""Summaries of a cell's rows. Every answer is charged as if its cell ran alone; savings by sharing are shown apart."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["example_facts", "metric_values", "stored_row_key", "summarise"]
 
 
 def example_facts(example: Example) -> dict[str, Any]:
-    """Returns what a results folder keeps of an example: everything but the documents' texts.
+    """Returns the stored facts of an example: everything but the documents' texts.
 
-    Of a large collection only the documents with something about the answer are named.
+    Of a large collection only documents with evidence or relevance grades are named.
     """
     shown = example.documents
     if len(shown) > MANY:
@@ -49,7 +49,7 @@ def example_facts(example: Example) -> dict[str, Any]:
 
 
 def stored_row_key(facts: Mapping[str, Any], *, control: bool) -> str:
-    """Returns `Asked.row_key` from what a results folder keeps of an example."""
+    """Returns `QuestionSet.row_key` from the stored facts of an example."""
     return content_key([facts["key"], facts["gold_key"]]) if control else str(facts["key"])
 
 
@@ -65,12 +65,12 @@ def summarise(
     """Returns counts, means with 95 % intervals (resampled by cluster), tokens and seconds of a cell.
 
     Args:
-        examples: facts of what was to be asked.
-        rows: by example id; rows of examples that changed since are left out.
-        labels: metric columns.
+        examples: facts of all questions.
+        rows: by example id; rows of examples that have changed are ignored.
+        labels: of the metrics.
         prices: of the generators, by role.
         skipped: questions that the data set left out, by reason.
-        cold: whether the seconds are those of questions alone: then there are percentiles of them.
+        cold: whether the seconds are those of single questions: then their percentiles are included.
     """
     here = [one for one in examples if one["id"] in rows]
     found = {one["id"]: rows[one["id"]] for one in here}
@@ -133,39 +133,39 @@ def _costs(answers: Sequence[Answer]) -> dict[str, Any]:
 
 
 def _agents(answers: Sequence[Answer]) -> dict[str, Any]:
-    """Returns what the agents of a question did, on average; nothing for a cell without any."""
-    told = [telemetry(answer) for answer in answers]
-    if not any(one.agents for one in told):
+    """Returns the mean agent counts of a question; nothing for a cell without agents."""
+    counts = [telemetry(answer) for answer in answers]
+    if not any(one.agents for one in counts):
         return {}
-    pairs = [one.pairs for one in told if one.pairs is not None]
+    pairs = [one.pairs for one in counts if one.pairs is not None]
     return {
-        "agents": fmean(one.agents for one in told),
-        "paths": fmean(one.paths for one in told),
-        "prompt_tokens_per_call": fmean(one.prompt_tokens_per_call for one in told),
-        "completion_tokens_per_call": fmean(one.tokens_per_call for one in told),
-        "attention_pairs": fmean(pairs) if len(pairs) == len(told) else None,
+        "agents": fmean(one.agents for one in counts),
+        "paths": fmean(one.paths for one in counts),
+        "prompt_tokens_per_call": fmean(one.prompt_tokens_per_call for one in counts),
+        "completion_tokens_per_call": fmean(one.tokens_per_call for one in counts),
+        "attention_pairs": fmean(pairs) if len(pairs) == len(counts) else None,
     }
 
 
 def _shared_prefixes(rows: Sequence[tuple[str, Answer | None]]) -> dict[str, Any]:
-    """Returns cached tokens and seconds in the engine as if the cell had run alone, and what it owes to other cells.
+    """Returns cached tokens and engine seconds as if the cell ran alone, and the seconds saved by shared prefixes.
 
-    Some question of a cell must compute the beginning that its prompts over the same documents share. Where none has,
-    another cell has: the longest such beginning is charged here, once. Answers of several calls are left as they are:
-    which of their calls found what cannot be told from their sum.
+    Some question of a cell must compute the prefix that its prompts over the same documents share. If none has, another
+    cell has: the longest such prefix is charged here, once. Answers of several calls are unchanged, because their sums
+    do not show which calls hit the prefix cache.
     """
     answers = [answer for _, answer in rows if answer is not None]
     by_group: dict[str, list[Answer]] = {}
     for group, answer in rows:
         if answer is not None and answer.usage.calls == 1:
             by_group.setdefault(group, []).append(answer)
-    owed = [
+    charged = [
         max(group, key=lambda answer: answer.usage.cached_tokens)
         for group in by_group.values()
         if all(answer.usage.cached_tokens for answer in group)
     ]
-    tokens = sum(answer.usage.cached_tokens for answer in owed)
-    seconds = sum(answer.timing.phases.get("saved", 0.0) for answer in owed)
+    tokens = sum(answer.usage.cached_tokens for answer in charged)
+    seconds = sum(answer.timing.phases.get("saved", 0.0) for answer in charged)
     saved = sum(answer.timing.phases.get("saved", 0.0) for answer in answers)
     n = len(answers) or 1
     return {
@@ -177,9 +177,9 @@ def _shared_prefixes(rows: Sequence[tuple[str, Answer | None]]) -> dict[str, Any
 
 
 def _latency(answers: Sequence[Answer]) -> dict[str, float]:
-    """Returns the median and the 95th percentile of the seconds to the first token and to the whole answer.
+    """Returns median and 95th percentile of the seconds to the first token and to the complete answer.
 
-    The whole is search, reranking and the engine; making an index is not in it.
+    The seconds are those of search, reranking and the engine, without indexing.
     """
     phases = ("search", "rerank")
     whole = [
@@ -190,13 +190,13 @@ def _latency(answers: Sequence[Answer]) -> dict[str, float]:
     for name, seconds in (("first_token", first), ("answer", whole)):
         if seconds:
             found[f"cold_{name}_seconds_median"] = median(seconds)
-            twice = seconds * 2 if len(seconds) == 1 else seconds  # one alone has no quantiles
+            twice = seconds * 2 if len(seconds) == 1 else seconds  # a single value has no quantiles
             found[f"cold_{name}_seconds_p95"] = quantiles(twice, n=20, method="inclusive")[-1]
     return found
 
 
 def _cost(answers: Sequence[Answer], prices: Mapping[str, Mapping[str, Any]]) -> float | None:
-    """Returns the mean money of an answer; None unless every model asked has a price."""
+    """Returns the mean money of an answer; None unless every model used has a price."""
     known = {role: Price.model_validate(price) for role, price in prices.items()}
     unknown = (not answer.bills or not set(answer.bills) <= set(known) for answer in answers)
     if not answers or any(unknown):
@@ -211,8 +211,8 @@ def _mean(values: Sequence[float]) -> float | None:
 def metric_values(summary: Mapping[str, Any]) -> dict[str, float]:
     """Returns the figures of a summary as flat names and numbers, for a tracker.
 
-    Names are `group/name`, because MLflow shows a section for each group. It sorts them by the alphabet and puts what
-    has no group last, so these come in the order in which they are read: `score/`, `score/high/` and `score/low/` (its
+    Names are `group/name`, because MLflow shows a section for each group. It sorts them alphabetically and puts names
+    without a group last, so that they come in reading order: `score/`, `score/high/` and `score/low/` (its
     bounds), `seconds/`, `speculation/`, `spend/` (money, memory), `tokens/` and `totals/`.
     """
     flat: dict[str, float] = {}

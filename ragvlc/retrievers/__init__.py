@@ -1,1 +1,1 @@
-"""Ways of finding chunks."""
+"""Retrievers: ways to rank chunks."""

@@ -1,4 +1,4 @@
-"""Search words: texts and questions cut alike, in any script, without a dictionary.
+"""Text analysis for keyword search: the same words from texts and questions, in any script, without a dictionary.
 
 Scripts with spaces give their words. Scripts without (Chinese, Japanese, Thai, Lao, Khmer, Burmese), and Hangul, whose
 words carry their particles, give each letter and each pair of neighbours: the bigrams of Lucene's CJK analyser, and
@@ -30,16 +30,16 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3005-\u318f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\ua960-\ua97f\uaa60-\uaa7f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U000323af"
 )
-"""Thai to Lao, Burmese, Hangul, Khmer, kana, Han: whole blocks; the patterns leave out what is no letter in them."""
+"""Unicode blocks of Thai to Lao, Burmese, Hangul, Khmer, kana and Han; the patterns skip their non-letters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Analyser:
-    """Cuts texts into search words.
+    """Splits texts into search words.
 
     Attributes:
-        stemmer: touches words of its own alphabet only, never letters of unspaced scripts.
-        stop_words: left out. Each is cut like any text, so `don't` leaves out `don` and `t`.
+        stemmer: applies to words of its own alphabet only, never to letters of unspaced scripts.
+        stop_words: words to leave out. Each is split like any text, so `don't` leaves out `don` and `t`.
     """
 
     stemmer: Stemming = "none"
@@ -72,7 +72,7 @@ def _words(text: str) -> list[str]:
 
 @cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    r"""A run of one kind of script, and a letter of it; each letter with its marks.
+    r"""Returns patterns of a run of one script and of one letter; combining marks belong to their letters.
 
     `\w` lacks vowel signs and accents that are characters of their own, and would cut Hindi words at each of them.
     """

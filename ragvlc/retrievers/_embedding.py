@@ -1,4 +1,4 @@
-"""Texts as vectors, as retrievers keep them."""
+"""Embeddings of chunks, as retrievers store them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["embedded", "embedded_within"]
 
 
 def embedded(texts: Sequence[str], engine: VectorEngine) -> Arrays:
-    """Returns vectors (float32, one row for each distinct text) and what the embedder's window cut off.
+    """Returns vectors (float32, one row for each distinct text) and the counts of truncated texts and tokens.
 
-    Equal texts are embedded once: beside other batch mates they could differ in the last bits and stop being ties.
+    Equal texts are embedded once: in different batches their vectors could differ in the last bits and no longer tie.
     """
     import numpy as np
 
@@ -30,10 +30,10 @@ def embedded(texts: Sequence[str], engine: VectorEngine) -> Arrays:
 
 
 def embedded_within(chunks: Sequence[Chunk], engine: SpanVectorEngine) -> Arrays:
-    """Returns vectors (float32, one row a chunk) of chunks as they stand in their documents; nothing is cut off.
+    """Returns vectors (float32, one row for each chunk) of chunks read in their documents; nothing is truncated.
 
-    Equal documents cut alike are read once: beside other batch mates they could differ in the last bits and stop being
-    ties.
+    Equal documents with equal chunks are embedded once: in different batches they could differ in the last bits and no
+    longer tie.
     """
     import numpy as np
 
@@ -53,7 +53,7 @@ def embedded_within(chunks: Sequence[Chunk], engine: SpanVectorEngine) -> Arrays
 
 
 def _whole(chunks: Sequence[Chunk]) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """Returns the text that one document's chunks cover, and where each stands in it; a gap is a line's end."""
+    """Returns the text that one document's chunks cover, and each chunk's position in it; gaps become line breaks."""
     text, reached, moved = "", 0, 0
     spans: list[tuple[int, int]] = []
     for chunk in chunks:

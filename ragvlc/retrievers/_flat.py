@@ -1,8 +1,8 @@
-"""Exact nearest neighbours by inner product, on the CPU or on a GPU.
+"""Exact nearest-neighbour search by inner product, on the CPU or a GPU.
 
-A GPU adds in another order, so its scores differ in the last bits. It is used to find who may be among the best; those
-are then scored on the CPU, each in the same way, so that equal vectors tie. What is left of a difference is the order
-of unequal vectors whose scores differ in the last bit alone (seen among 200,000 random ones, beyond the first 50).
+A GPU sums in another order, so its scores differ in the last bits. It preselects the candidates; these are then scored
+on the CPU, each in the same way, so that equal vectors tie. The only remaining difference is the order of unequal
+vectors whose scores differ in the last bit alone (seen among 200,000 random ones, beyond the first 50).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ __all__ = ["Device", "FlatSearch", "require"]
 Device = Literal["auto", "cpu", "cuda"]
 
 DEEPEST = 2048
-"""Neighbours that FAISS returns from a GPU at most; deeper searches are the CPU's."""
+"""The most neighbours that FAISS returns from a GPU; deeper searches run on the CPU."""
 MARGIN = 1e-5
-"""How far a GPU's score of unit vectors may be off (6e-8 measured): whoever is as near to the cut is looked at too."""
+"""Largest error of a GPU's score of unit vectors (6e-8 measured): vectors this close to the cut are scored too."""
 SCRATCH = 64 * 2**20
 """Bytes of working memory on the GPU; FAISS would take 1.5 GB."""
 
@@ -38,7 +38,7 @@ log = logging.getLogger("ragvlc")
 
 
 def require() -> None:
-    """Raises `MissingExtra` without FAISS: before texts are embedded that could not be searched."""
+    """Raises `MissingExtra` if FAISS is not installed, before any text is embedded."""
     try:
         import faiss  # noqa: F401 - only whether it is there
     except ImportError as error:
@@ -49,7 +49,7 @@ def require() -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Gpu:
-    """The GPU's working memory. `lock`: it serves one search at a time, whichever index that is in."""
+    """The GPU's working memory. `lock` allows one search at a time over all indexes."""
 
     resources: Any
     lock: threading.RLock  # a collected index may be freed by the thread that holds it
@@ -60,7 +60,7 @@ class FlatSearch:
 
     Args:
         vectors: float32 of shape [rows, dimensions].
-        device: where to search; `auto` and `cuda` fall back to the CPU, with one line in the log where a GPU was to be
+        device: where to search; `auto` and `cuda` fall back to the CPU, with one line in the log if a GPU was
             expected.
     """
 
@@ -75,7 +75,7 @@ class FlatSearch:
         self._copy = None if self._gpu is None else _copied(self._flat, self._gpu)
 
     def __del__(self) -> None:
-        """Frees the GPU's copy, between two searches: one thread at a time may touch the GPU's memory."""
+        """Frees the GPU copy between two searches, because one thread at a time may use the GPU's memory."""
         gpu = getattr(self, "_gpu", None)
         if gpu is not None:
             with gpu.lock:
@@ -83,22 +83,22 @@ class FlatSearch:
 
     @property
     def device(self) -> str:
-        """Where searches that are not too deep run: `cpu` or `cuda`."""
+        """Device of searches that are not too deep: `cpu` or `cuda`."""
         return "cpu" if self._copy is None else "cuda"
 
     def best(self, vector: Vectors, n: int) -> tuple[Vectors, Places]:
-        """Returns scores and rows of the `n` best, or all; best first, equal scores in row order.
+        """Returns scores and rows of the `n` best vectors, or all; best first, equal scores in row order.
 
         Args:
             vector: float32 of shape [1, dimensions].
-            n: how many.
+            n: number of vectors to return.
         """
         import numpy as np
 
         n = min(n, self.rows)
         if n <= 0:
             return np.zeros(0, np.float32), np.zeros(0, np.int64)
-        # FAISS takes any of the rows that tie at the cut, so look deeper until the tie has ended.
+        # FAISS returns any of the rows that tie at the cut, so search deeper until the tie has ended.
         deep = min(n + 1, self.rows)
         scores, places, margin = self._search(vector, deep)
         while deep < self.rows and scores[-1] >= scores[n - 1] - margin:
@@ -108,7 +108,7 @@ class FlatSearch:
         return scores[order], places[order]
 
     def _search(self, vector: Vectors, n: int) -> tuple[Vectors, Places, float]:
-        """Returns scores computed on the CPU, largest first, their rows, and what the choice may be off by."""
+        """Returns scores computed on the CPU, largest first, their rows, and the error bound of the preselection."""
         import numpy as np
 
         if self._gpu is None or self._copy is None or n > DEEPEST:
@@ -121,7 +121,7 @@ class FlatSearch:
         return scores[order], places[0][order], MARGIN
 
     def _scores(self, vector: Vectors, places: Places) -> Vectors:
-        """Returns the scores of these rows, computed on the CPU one by one."""
+        """Returns the scores of these rows, each computed on the CPU."""
         import faiss
         import numpy as np
 
@@ -150,7 +150,7 @@ def _reason(error: RuntimeError) -> str:
 
 @cache
 def _gpu(device: Device) -> _Gpu | None:
-    """Returns the GPU, opened once; None where there is none, said once where one was to be expected."""
+    """Returns the GPU, opened once, or None; logs once if an expected GPU is missing."""
     import faiss
 
     if not hasattr(faiss, "StandardGpuResources"):

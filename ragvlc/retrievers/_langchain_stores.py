@@ -1,4 +1,4 @@
-"""LangChain's stores and retrievers from outside: found by name, opened with arguments from YAML, asked, closed."""
+"""LangChain's stores and retrievers: lookup by name, opening with arguments from YAML, search, closing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _PASSWORD_IN_URL = re.compile(r"://[^/\s@:]*:[^/\s@]+@")
 
 
 def find_store(name: str) -> type[Any]:
-    """Returns the class that `module:Class` names. Raises `ValueError` unless it is a LangChain store or retriever."""
+    """Returns the class named by `module:Class`. Raises `ValueError` unless it is a LangChain store or retriever."""
     from langchain_core.retrievers import BaseRetriever
     from langchain_core.vectorstores import VectorStore
 
@@ -89,14 +89,14 @@ class Opening:
 
     @classmethod
     def of(cls, store: type[Any], method: str | None, *, existing: bool) -> Opening:
-        """Returns the way called `method`, or the usual one. Raises `ValueError` if the class has none of that name."""
+        """Returns the opening by `method`, or the default one. Raises `ValueError` if the class has no such method."""
         ways = sorted(name for name in dir(store) if not name.startswith("_") and _is_way(store, name))
         if method is None:
             usual = [CONSTRUCTOR] if existing else [name for name in ("from_texts", "from_documents") if name in ways]
             if not usual:
                 raise ValueError(
                     f"{store.__name__} has no from_texts or from_documents to fill it with the chunks: name its "
-                    f"`method`, or set `existing` if it is filled. Known: {', '.join((CONSTRUCTOR, *ways))}."
+                    f"`method`, or set `existing` if it is filled already. Known: {', '.join((CONSTRUCTOR, *ways))}."
                 )
             return cls(store, usual[0])
         if method != CONSTRUCTOR and method not in ways:
@@ -109,33 +109,33 @@ class Opening:
 
     @property
     def call(self) -> Callable[..., Any]:
-        """What opens it."""
+        """The callable that opens the store."""
         found: Callable[..., Any] = self.store if self.method == CONSTRUCTOR else getattr(self.store, self.method)
         return found
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
-        """What it can be given, by name."""
+        """Parameters of the callable, by name."""
         return inspect.signature(self.call).parameters
 
     @property
     def embedding(self) -> str | None:
-        """Name of the parameter that takes an embedding model; None if there is none."""
+        """Name of the parameter for an embedding model; None if there is none."""
         return next((name for name in _EMBEDDINGS if name in self.parameters), None)
 
     @property
     def needs_embedding(self) -> bool:
-        """Whether it cannot do without an embedding model."""
+        """Whether an embedding model is required."""
         name = self.embedding
         return name is not None and self.parameters[name].default is inspect.Parameter.empty
 
     @property
     def fills(self) -> bool:
-        """Whether it takes what the store is to hold."""
+        """Whether it takes the texts to store."""
         return not {"texts", "documents"}.isdisjoint(self.parameters)
 
     def filling(self, content: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-        """Returns the arguments that give it `content` (`texts`, `metadatas`, `ids`), as far as it takes them."""
+        """Returns the arguments that pass `content` (`texts`, `metadatas`, `ids`), as far as they are accepted."""
         from langchain_core.documents import Document
 
         if not content or not self.fills:
@@ -148,7 +148,7 @@ class Opening:
         return {name: list(values) for name, values in content.items() if name in self.parameters}
 
     def objections(self, arguments: Mapping[str, Any]) -> Iterator[str]:
-        """Yields a sentence for each argument that it cannot be given."""
+        """Yields an error message for each argument that is not accepted."""
         parameters = self.parameters
         open_ended = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
         known = sorted(set(parameters) - _OURS - {"kwargs"})
@@ -168,7 +168,7 @@ def _is_way(store: type[Any], name: str) -> bool:
 
 
 def variables(value: object) -> Iterator[str]:
-    """Yields the names in every `{env: NAME}` inside `value`. Raises `ValueError` for one that is misspelt."""
+    """Yields the names in every `{env: NAME}` inside `value`. Raises `ValueError` for a malformed one."""
     if isinstance(value, Mapping):
         if "env" in value and len(value) == 1:
             if not (isinstance(value["env"], str) and value["env"]):
@@ -182,7 +182,7 @@ def variables(value: object) -> Iterator[str]:
 
 
 def exposed_secrets(value: object, name: str = "") -> Iterator[str]:
-    """Yields a sentence for each text inside `value` that looks like a secret, without showing it."""
+    """Yields an error message for each text inside `value` that looks like a secret, without showing it."""
     if isinstance(value, Mapping):
         for inner, item in value.items():
             yield from exposed_secrets(item, "" if inner == "env" else str(inner))
@@ -194,7 +194,7 @@ def exposed_secrets(value: object, name: str = "") -> Iterator[str]:
 
 
 def put_in(value: Any, index: str, secrets: set[str]) -> Any:  # noqa: ANN401 - JSON in, JSON out
-    """Returns `value` with `{index}` in texts and `{env: NAME}` replaced; what the latter were is added to `secrets`.
+    """Returns `value` with `{index}` and `{env: NAME}` replaced; adds the values of the variables to `secrets`.
 
     Raises:
         ConfigError: if an environment variable is not set.
@@ -236,8 +236,8 @@ class Source:
     Attributes:
         name: `module:Class`, for errors.
         opened: the LangChain object.
-        scores: what its numbers mean.
-        arguments: given to each search of a store.
+        scores: meaning of its scores.
+        arguments: of each search of a store.
         secrets: values that no message may show.
     """
 
@@ -248,7 +248,7 @@ class Source:
     secrets: Collection[str] = field(default=(), repr=False)
 
     def fill(self, texts: Sequence[str], metadatas: Sequence[Mapping[str, Any]], ids: Sequence[str]) -> None:
-        """Adds the texts. Raises `EngineError` if that fails or the class has no way to."""
+        """Adds the texts. Raises `EngineError` if that fails or the class does not support it."""
         from langchain_core.documents import Document
         from langchain_core.vectorstores import VectorStore
 
@@ -283,7 +283,7 @@ class Source:
     def _larger_is_better(self, found: Sequence[tuple[Document, Any]]) -> list[tuple[Document, float]]:
         scores = [float(score) for _, score in found]
         if not all(math.isfinite(score) for score in scores):
-            raise EngineError(f"{self.name} gave a score that is no number. Set scores: rank.")
+            raise EngineError(f"{self.name} returned a score that is not a number. Set scores: rank.")
         sign = -1 if self.scores == "distance" else 1
         if scores and sign * scores[0] < sign * scores[-1]:
             direction, other = ("rise", "distance") if sign == 1 else ("fall", "similarity")
@@ -294,11 +294,11 @@ class Source:
         return [(document, sign * score) for (document, _), score in zip(found, scores, strict=True)]
 
     def asked(self, what: str, call: Callable[[], ResultT]) -> ResultT:
-        """Returns what `call` returns. Raises `EngineError` that shows no secret in place of anything it raises."""
+        """Returns what `call` returns. Raises `EngineError`, without secrets, for any of its exceptions."""
         return guarded(f"{self.name} {what}", call, self.secrets)
 
     def close(self) -> None:
-        """Closes the store, or the client that it holds, where they can be closed."""
+        """Closes the store, or its client, if they can be closed."""
         for thing in (self.opened, getattr(self.opened, "client", None)):
             close = getattr(thing, "close", None)
             if callable(close):
@@ -307,7 +307,7 @@ class Source:
 
 
 def guarded(what: str, call: Callable[[], ResultT], secrets: Collection[str]) -> ResultT:
-    """Returns what `call` returns; its errors become `EngineError` without the secrets."""
+    """Returns what `call` returns; its exceptions become `EngineError` without the secrets."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - every client library has a tree of its own

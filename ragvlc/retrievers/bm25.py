@@ -1,4 +1,4 @@
-"""Chunks that share the question's words, rare words and short chunks counting more.
+"""BM25: ranks chunks by the words that they share with the question; rare words and short chunks count more.
 
 Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009,
 https://doi.org/10.1561/1500000019, in Lucene's form (Kamphuis et al., "Which BM25 Do You Mean?", 2020,
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 class BM25(Retriever):
     """Ranks chunks by BM25; chunks without any word of the question score 0 and follow in chunk order.
 
-    Question (with its options) and chunks are cut alike: lower case, words of any script, letters and letter pairs
+    Question (with its options) and chunks are split alike: lower case, words of any script, letters and letter pairs
     where a script has no spaces.
 
     Attributes:
         library: `bm25s` is the formula above. `rank_bm25` (BM25Okapi) is there to reproduce systems built on it: its
             weight is log((N - n_w + 0.5) / (n_w + 0.5)), which on few chunks goes wrong: 0 for a word that half of
             the chunks have, and for more a small weight of either sign, so that matching chunks can rank last.
-        k1: how slowly repeats of a word stop counting. 1.5 is the default of both libraries; Lucene's is 1.2.
-        b: how much long chunks are held back; 0 is not at all.
+        k1: how slowly repetitions of a word saturate. 1.5 is the default of both libraries; Lucene's is 1.2.
+        b: how much long chunks are penalised; 0 is not at all.
         stemmer: Snowball language, or `none`. English is the default because it helps English and hardly touches
             other languages: on 330 SQuAD questions over whole articles in chunks of 120 words it raised the share
             whose answer chunk comes first from 68 to 71 %, on German text from 68 to 69 % (`german`: 72 %).
@@ -59,7 +59,7 @@ class BM25(Retriever):
     stop_words: tuple[str, ...] = ()
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns the index; that of `bm25s` is stored on disk, `rank_bm25` counts anew each time."""
+        """Returns the index; indexes of `bm25s` are cached on disk, those of `rank_bm25` are computed each time."""
         analyser = Analyser(self.stemmer, self.stop_words)
         if self.library == "rank_bm25":
             score = self._okapi(analyser.words(chunk.text for chunk in chunks.chunks))
@@ -68,7 +68,7 @@ class BM25(Retriever):
         return _WordIndex(chunks.chunks, analyser, score)
 
     def _scores(self, analyser: Analyser, chunks: ChunkSet) -> Arrays:
-        """Returns each word's scores by chunk as compressed sparse columns, and the words as JSON in bytes."""
+        """Returns each word's scores by chunk as compressed sparse columns, and the words as JSON bytes."""
         import numpy as np
 
         vocabulary: dict[str, int] = {}
@@ -103,7 +103,7 @@ class BM25(Retriever):
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         import bm25s
 
-        # 64 bits: in 32, rounding would decide between chunks that the formula holds equal.
+        # 64 bits: in 32, rounding would order chunks that the formula scores equal.
         return bm25s.BM25(k1=self.k1, b=self.b, method="lucene", dtype="float64", backend="numpy")
 
     def _okapi(self, texts: list[list[str]]) -> Callable[[list[str]], Scores]:

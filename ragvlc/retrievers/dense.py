@@ -1,8 +1,8 @@
-"""Chunks whose embedding is closest to the question's, by exact search.
+"""Dense retrieval: ranks chunks by the similarity of their embedding to the question's, with exact search.
 
 Late chunking, `context: document`: Günther, Mohr, Williams, Wang and Xiao 2024, "Late Chunking: Contextual Chunk
 Embeddings Using Long-Context Embedding Models", arXiv 2409.04701. Difference: a document longer than the embedder's
-window is read in windows side by side that share nothing but where the last one is moved left to be full.
+window is read in adjacent windows without overlap, except that the last one is moved left to be full.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class Dense(Retriever):
-    """Ranks chunks by the cosine between their embedding and that of the question (with its options).
+    """Ranks chunks by the cosine similarity of their embedding and that of the question (with its options).
 
-    The search is exact (FAISS, flat inner product over unit vectors). Embedders drop what is beyond their window
-    without a word; how many chunks and tokens that hit stands in the trace, step `embed`.
+    The search is exact (FAISS, flat inner product over unit vectors). Embedders silently truncate texts at
+    their window; the numbers of truncated chunks and tokens are in the trace, step `embed`.
 
     Attributes:
         embedder: role of the embedding model.
@@ -43,15 +43,15 @@ class Dense(Retriever):
     device: Annotated[Device, Execution] = "auto"
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns the index; vectors are stored on disk.
+        """Returns the index; vectors are cached on disk.
 
         Raises:
-            MissingExtra: FAISS is not there.
-            ConfigError: the embedder tells no vectors of parts, which `context: document` needs.
+            MissingExtra: FAISS is not installed.
+            ConfigError: the embedder gives no vectors of text parts, which `context: document` needs.
         """
         require()
         engine = run.embedder(self.embedder)
-        # Outside any step of ours: the run books the first cost of kept arrays on the step that is open.
+        # Outside any step: the run charges the cost of cached arrays to the open step.
         arrays = run.cached_arrays(self, chunks, lambda: self._embedded(chunks, engine))
         cut, dropped = int(arrays["cut_chunks"]), int(arrays["dropped_tokens"])
         with run.step("embed", chunks=len(chunks), embedder_cut_chunks=cut, embedder_dropped_tokens=dropped):
@@ -59,10 +59,10 @@ class Dense(Retriever):
         return _VectorIndex(chunks.chunks, engine, flat)
 
     def _embedded(self, chunks: ChunkSet, engine: VectorEngine) -> Arrays:
-        """Returns vectors (float32, one row a chunk) and what the embedder's window cut off."""
+        """Returns vectors (float32, one row for each chunk) and the counts of truncated chunks and tokens."""
         if self.context == "document":
             if not isinstance(engine, SpanVectorEngine):
-                message = f"dense: embedder '{self.embedder}' tells no vectors of a text's parts. Use context: chunk."
+                message = f"dense: embedder '{self.embedder}' gives no vectors of text parts. Use context: chunk."
                 raise ConfigError(message)
             return embedded_within(chunks.chunks, engine)
         texts = [chunk.text for chunk in chunks.chunks]

@@ -1,10 +1,10 @@
-"""Several retrievers as one: their rankings, or their scores, are added up.
+"""Hybrid retrieval: fuses the ranks or scores of several retrievers.
 
 Cormack, Clarke and Buettcher, "Reciprocal Rank Fusion Outperforms Condorcet and Individual Rank Learning Methods",
 SIGIR 2009, https://doi.org/10.1145/1571941.1572114: a chunk scores the sum of 1 / (60 + its rank) over the rankings.
 
-Differences: rankings may weigh differently; chunks that a retriever holds equal share the mean of their ranks there
-(where most chunks have no word of the question, BM25's order of those is the text's, and would lift its beginning).
+Differences: rankings may weigh differently; chunks with equal scores share the mean of their ranks (where most
+chunks have no word of the question, BM25 orders them as in the text, which would favour its start).
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ BOTH: Any = ("bm25", "dense")  # kinds, of which pydantic builds the parts
 
 
 class Hybrid(Retriever):
-    """Ranks chunks by what several retrievers make of them together.
+    """Ranks chunks by the fused ranks or scores of several retrievers.
 
     Evidence among the first 1, 5, 10 chunks of 100 words (MiniLM as the embedder), per cent: 330 SQuAD questions over
     whole articles, BM25 73, 93, 97; dense 60, 85, 93; `rrf` 71, 94, 97; `weighted_scores` 75, 95, 98. 266 questions
     that need several places: 25, 55, 69; 24, 53, 71; 26, 57, 72; 28, 59, 73.
 
     Attributes:
-        retrievers: the retrievers; `bm25` and `dense` by default. Their own `candidates` play no part.
+        retrievers: the retrievers; `bm25` and `dense` by default. Their own `candidates` are ignored.
         weights: one for each retriever, in the same order; all equal by default.
-        fusion: `rrf` adds up ranks, `weighted_scores` scores, each retriever's put between 0 (its worst chunk for this
-            question) and 1 (its best).
-        rrf_k: how little the first ranks stand out, for `rrf`.
+        fusion: `rrf` adds up ranks, `weighted_scores` scores, scaled for each retriever and question between 0 (the
+            worst chunk) and 1 (the best).
+        rrf_k: constant added to the ranks, for `rrf`; larger values flatten the first ranks.
         depth: chunks beyond this rank count nothing in a retriever's ranking, and chunks that count nowhere come last,
             in chunk order, with score 0. By default every rank counts. It does not follow `candidates`: asking for more
-            must not change who comes first. Smaller depths are faster over hundreds of thousands of chunks.
+            must not change the first ranks. Smaller depths are faster over hundreds of thousands of chunks.
     """
 
     retrievers: tuple[Retriever, ...] = Field(default=BOTH, min_length=1)
@@ -64,7 +64,7 @@ class Hybrid(Retriever):
         return self
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns the index over those of the retrievers."""
+        """Returns the index over the retrievers' own indexes."""
         places = {(chunk.document_index, chunk.index): place for place, chunk in enumerate(chunks.chunks)}
         return _Fused(self, chunks.chunks, places, [run.index(retriever, chunks) for retriever in self.retrievers])
 
@@ -89,7 +89,7 @@ class _Fused:
         return [Hit(self.chunks[place], scores[place]) for place in best[: max(n, 0)]]
 
     def _by_rank(self, hits: Sequence[Hit]) -> list[tuple[Hit, float]]:
-        """Returns what each hit's rank is worth; those with equal scores share the mean of their ranks."""
+        """Returns the reciprocal-rank score of each hit; hits with equal scores share the mean of their ranks."""
         found, before = [], 0
         for _, group in groupby(hits, key=lambda hit: hit.score):
             equal = list(group)
@@ -100,7 +100,7 @@ class _Fused:
         return found
 
     def _by_score(self, hits: Sequence[Hit]) -> list[tuple[Hit, float]]:
-        """Returns scores between 0 and 1; nothing where all are equal, which tells nothing."""
+        """Returns scores scaled to 0 to 1; nothing if all are equal."""
         low, high = (hits[-1].score, hits[0].score) if hits else (0.0, 0.0)
         return [(hit, (hit.score - low) / (high - low)) for hit in hits] if high > low else []
 
@@ -113,7 +113,7 @@ class _Fused:
 
 
 def _down_to(index: Index, query: Query, depth: int | None, chunks: int) -> list[Hit]:
-    """Returns the ranking down to `depth`, and on to the end of the tie that stands there."""
+    """Returns the ranking down to `depth`, including all hits that tie with the last one."""
     if depth is None:
         return index.search(query, chunks)
     deep = min(depth + 1, chunks)

@@ -21,7 +21,7 @@ from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Retriever
 from ragvlc.core.run import Index, Run
 from ragvlc.retrievers._embedding import embedded
-from ragvlc.retrievers._langchain_places import FilledPlaces, Found, KnownPlaces
+from ragvlc.retrievers._langchain_passages import CorpusPassages, FilledPassages, StoreIndex
 from ragvlc.retrievers._langchain_stores import (
     Opening,
     Scores,
@@ -39,13 +39,13 @@ class LangChain(Retriever):
     """Ranks chunks as a LangChain `VectorStore` or `BaseRetriever` does.
 
     It works in one of two ways. Filled: the chunks of the question's documents go into a store, embedded by the
-    pipeline's embedder, as with `dense`; every set of chunks needs a place of its own in a store that outlives the
+    pipeline's embedder, as with `dense`; every set of chunks needs a collection of its own in a store that outlives the
     run, which is what `{index}` in the arguments is for. Existing (`existing: true`): the store holds a corpus
     already, cut as it was cut, and only questions are embedded. An answer cites characters of the question's
-    documents, so a passage counts if it stands in one of them: its metadata say where (`document_id` or `source`,
+    documents, so a passage counts if it occurs in one of them: its metadata say where (`document_id` or `source`,
     `start` or `start_index`), or its text is found there. Passages of other documents are left out, which ranks as a
-    filter on the question's documents would; that none of them counts is an error. Hits then have the bounds of the
-    stored passages, whatever the chunker; take `whole` for it, since a passage cannot reach over white space that a
+    filter on the question's documents would; it is an error if no passage remains. Hits then have the bounds of the
+    stored passages, whatever the chunker; take `whole` for it, since a passage cannot span white space that a
     chunker leaves out. A corpus that is not among the question's documents cannot be asked: give the questions the
     whole collection as documents (`scope: corpus`).
 
@@ -57,20 +57,19 @@ class LangChain(Retriever):
         method: how to open it: one of its classmethods, such as `from_existing_collection` of Qdrant, or
             `constructor`. By default `from_texts` (or `from_documents`) where the chunks fill it, and the constructor
             where it exists. A method that takes no `texts` opens the store, which is then filled, if it is to be.
-        arguments: what to open it with, as JSON. `{env: NAME}` stands for the environment variable, which is read
+        arguments: what to open it with, as JSON. `{env: NAME}` is replaced by the environment variable, which is read
             when the store is opened, never stored and taken out of error messages; texts that look like secrets are
             refused. `{index}` inside a text becomes a name of 16 letters for the chunks and their vectors.
-        existing: it holds a corpus already.
-        revision: a name for the state of an existing corpus, which nothing here can see: change it when the corpus
-            changes, so that results of before are not taken for results of now.
+        existing: whether the store holds a corpus already.
+        revision: a name for the state of an existing corpus, which cannot be detected: change it when the corpus
+            changes, so that stored results of the old state are not reused.
         embedder: role of the model that the store embeds with, for an existing corpus the model that it was made
             with; null for a store that needs none. Not needed by classes that take no embedding.
         search: further arguments of each search of a store, such as `filter`, as JSON.
-        scores: what the store's numbers mean: `similarity` (larger is better), `distance` (smaller is better, as from
+        scores: meaning of the store's scores: `similarity` (larger is better), `distance` (smaller is better, as from
             pgvector and Chroma), or `rank` to use none: the score is then 1 / place, as for retrievers and for stores
             without scores. Numbers that run against the ranking are an error.
-        depth: of an existing corpus at most so many passages are looked through for those that stand in the
-            question's documents.
+        depth: the most passages of an existing corpus to search for those of the question's documents.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)  # a refused secret must not be shown by the refusal
@@ -88,7 +87,7 @@ class LangChain(Retriever):
 
     @model_validator(mode="after")
     def _can_be_opened(self) -> Self:
-        """All that can be said without opening the store: the class is there and takes these arguments."""
+        """Checks, without opening the store, that the class exists and accepts these arguments."""
         store = find_store(self.retriever)
         opening = Opening.of(store, self.method, existing=self.existing)
         wrong = [*opening.objections(self.arguments), *exposed_secrets(self.arguments), *exposed_secrets(self.search)]
@@ -108,7 +107,7 @@ class LangChain(Retriever):
 
     @property
     def lasting(self) -> bool:
-        """An existing corpus may change; under a `revision` it does not."""
+        """Whether results may be cached: an existing corpus needs a `revision` for that."""
         return not self.existing or bool(self.revision)
 
     def roles(self) -> frozenset[tuple[str, str, str]]:
@@ -124,7 +123,7 @@ class LangChain(Retriever):
         return self.embedder is not None and self._opening.embedding is not None
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns the index. Vectors of filled chunks are stored on disk; an existing store is opened once.
+        """Returns the index. Vectors of filled chunks are cached on disk; an existing store is opened once.
 
         Raises:
             ConfigError: if an environment variable is not set.
@@ -135,10 +134,10 @@ class LangChain(Retriever):
         engine = run.embedder(str(self.embedder)) if self._embeds else None
         if not self.existing:
             return self._filled(chunks, run, engine)
-        # Opened once for this embedder: the role's name alone does not say which model stands behind it.
+        # Opened once for this embedder: the role's name alone does not identify the model.
         opened = run.opened(_Opened(retriever=self, engine=id(engine)), lambda: self._open({}, engine, {}, ""))
         with run.step("store", store=self.retriever, existing=True):
-            return Found(opened, KnownPlaces(chunks), max(self.depth, self.candidates + 1))
+            return StoreIndex(opened, CorpusPassages(chunks), max(self.depth, self.candidates + 1))
 
     def _filled(self, chunks: ChunkSet, run: Run, engine: VectorEngine | None) -> Index:
         texts = [chunk.text for chunk in chunks.chunks]
@@ -146,7 +145,7 @@ class LangChain(Retriever):
         name = content_key([self.key, chunks.key])
         facts: dict[str, int] = {}
         if engine is not None:
-            # Outside any step of ours: the run books the first cost of kept arrays on the step that is open.
+            # Outside any step: the run charges the cost of cached arrays to the open step.
             arrays = run.cached_arrays(self, chunks, lambda: embedded(texts, engine))
             known = dict(zip(dict.fromkeys(texts), arrays["vectors"], strict=True))
             name = hashlib.sha256(name.encode() + arrays["vectors"].tobytes()).hexdigest()
@@ -154,19 +153,19 @@ class LangChain(Retriever):
                 "embedder_cut_chunks": int(arrays["cut_chunks"]),
                 "embedder_dropped_tokens": int(arrays["dropped_tokens"]),
             }
-        places = FilledPlaces(chunks.chunks, name[:16], self.retriever)
-        # Ids that are the same next time: filling a place again replaces what is there.
+        places = FilledPassages(chunks.chunks, name[:16], self.retriever)
+        # Stable ids: filling a store again replaces what is there.
         ids = [str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name}/{place}")) for place in range(len(texts))]
         with run.step("store", store=self.retriever, chunks=len(texts), existing=False, **facts):
             content: dict[str, Sequence[Any]] = {"texts": texts, "metadatas": places.metadata(), "ids": ids}
             source = self._open(content, engine, known, places.name)
-        known.clear()  # held in the store now
-        return Found(source, places, len(texts))
+        known.clear()  # the store holds them now
+        return StoreIndex(source, places, len(texts))
 
     def _open(
         self, content: Mapping[str, Sequence[Any]], engine: VectorEngine | None, known: Mapping[str, Any], index: str
     ) -> Source:
-        """Returns the opened store, with `content` in it."""
+        """Returns the opened store, filled with `content`."""
         opening, secrets = self._opening, set[str]()
         given: dict[str, Any] = put_in(self.arguments, index, secrets)
         search: dict[str, Any] = put_in(self.search, index, secrets)
@@ -183,14 +182,14 @@ class LangChain(Retriever):
 
 
 class _Opened(Component):
-    """What an opened store is found under: its settings and the engine that it embeds with."""
+    """The cache key of an opened store: its settings and the engine that it embeds with."""
 
     retriever: Retriever
     engine: int
 
 
 class _Nothing:
-    """The index of no chunks: most stores cannot be made of nothing."""
+    """The index of no chunks, because most stores cannot be created empty."""
 
     def search(self, query: object, n: int) -> list[Any]:  # noqa: ARG002 - there is nothing to search
         """Returns no hits."""

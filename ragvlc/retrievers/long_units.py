@@ -1,4 +1,4 @@
-"""Long pieces of text, each found by the best of the short chunks in it.
+"""Long retrieval units, each ranked by the best of its short chunks.
 
 LongRAG (Jiang, Ma and Chen 2024, arXiv 2406.15319): reading units of about 4,000 tokens, few of them, and a unit's
 score the maximum over its chunks, because one embedding of a long text says little.
@@ -25,21 +25,21 @@ ItemT = TypeVar("ItemT")
 
 
 class LongUnits(Retriever):
-    """Ranks units made of neighbouring chunks, and returns the units.
+    """Ranks units of neighbouring chunks, and returns the units.
 
-    A unit is one piece of its document, the characters between its chunks' ends. Two sorts are not, and come as
-    several hits side by side under one score: units of several documents, one hit for each, and units over a gap that
-    an outside chunker left. `candidates` and selectors count hits.
+    A unit is one piece of its document, the characters between its chunks' ends. Two kinds of units are several
+    consecutive hits with one score: units of several documents, one hit for each, and units over a gap that a custom
+    chunker left. `candidates` and selectors count hits.
 
     Attributes:
-        retriever: ranks the chunks, all of them; its own `candidates` play no part.
+        retriever: ranks all the chunks; its own `candidates` are ignored.
         unit: `tokens` joins chunks of one document up to `unit_tokens`; `document` is every document whole; `documents`
             joins whole documents, in their given order, up to `unit_tokens`, and leaves a longer one alone.
         unit_tokens: size of a unit, in tokens of `generator`; a chunk that is longer is a unit.
         pooling: how a unit gets its score: `max` from its best chunks, `mean` from all of them, `whole` as one text,
             which the retriever ranks itself (one embedding of a long text; the best of its texts where it has several).
-        best_chunks: for `max`, a unit scores the mean of so many of its best chunks, or of all if it has fewer; 1 is
-            the maximum.
+        best_chunks: for `max`, the number of best chunks whose mean is the unit's score, or all if it has fewer; 1
+            is the maximum.
         generator: role of the model whose tokens measure units; it is not opened.
     """
 
@@ -123,7 +123,7 @@ def _by_document(chunks: Iterable[Chunk]) -> list[list[Chunk]]:
 
 
 def _sizes(chunks: Iterable[Chunk], count: Callable[[str], int]) -> tuple[list[int], list[int]]:
-    """Returns the tokens of each chunk of a document, and those that it adds to the chunks before it."""
+    """Returns the token count of each chunk of a document, and the tokens that it adds to the chunks before it."""
     alone, added, reached = [], [], 0
     for chunk in chunks:
         alone.append(count(chunk.text))
@@ -134,21 +134,21 @@ def _sizes(chunks: Iterable[Chunk], count: Callable[[str], int]) -> tuple[list[i
 
 
 def _packed(items: Sequence[ItemT], alone: Sequence[int], added: Sequence[int], limit: int) -> list[list[ItemT]]:
-    """Returns neighbouring items together while they fit: the first at its size alone, others at what they add."""
+    """Groups neighbouring items while they fit: the first counts with its own size, others with what they add."""
     found: list[list[ItemT]] = []
-    room = 0
+    free = 0
     for place, item in enumerate(items):
-        if found and added[place] <= room:
+        if found and added[place] <= free:
             found[-1].append(item)
-            room -= added[place]
+            free -= added[place]
         else:
             found.append([item])
-            room = limit - alone[place]
+            free = limit - alone[place]
     return found
 
 
 def _pieces(groups: Sequence[Sequence[Chunk]]) -> list[list[Chunk]]:
-    """Returns the characters of each unit: one piece for each document in it, more where chunks leave gaps."""
+    """Returns the character ranges of each unit: one for each document in it, more if chunks leave gaps."""
     found: list[list[Chunk]] = []
     counts: dict[int, int] = {}
     for group in groups:
@@ -163,7 +163,7 @@ def _pieces(groups: Sequence[Sequence[Chunk]]) -> list[list[Chunk]]:
 
 
 def _runs(chunks: Iterable[Chunk]) -> list[list[Chunk]]:
-    """Returns chunks that touch or overlap together."""
+    """Groups chunks that touch or overlap."""
     found: list[list[Chunk]] = []
     document, reached = -1, 0
     for chunk in chunks:

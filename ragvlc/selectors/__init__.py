@@ -1,1 +1,1 @@
-"""Ways of deciding how many ranked chunks are read."""
+"""Selectors: how many of the ranked chunks the model reads."""

@@ -1,4 +1,4 @@
-"""Adaptive-k: keep what scores above the largest drop, so that each question gets its own number of passages.
+"""Adaptive-k: cuts the ranking at the largest drop of the scores, which gives each question its own k.
 
 Paper: Taguchi, Maekawa, Bhutani, "Efficient Context Selection for Long-Context QA: No Tuning, No Iteration, Just
 Adaptive-k", EMNLP 2025, https://arxiv.org/abs/2506.08479. Defaults and index arithmetic follow the authors' code.
@@ -35,8 +35,8 @@ class LargestGap(Selector):
     Attributes:
         ignore_first: share of the drops, from the top, at which the ranking is not cut.
         ignore_last: share of the drops, from the bottom, at which it is not cut.
-        buffer: hits kept beyond the drop.
-        minimum: hits kept at least, if there are so many.
+        buffer: number of hits to keep after the drop.
+        minimum: the least number of hits to keep, if there are enough.
     """
 
     ignore_first: Share = 0.0
@@ -52,7 +52,7 @@ class LargestGap(Selector):
         return self
 
     def select(self, hits: Sequence[Hit], tokenizer: Tokenizer) -> list[Hit]:  # noqa: ARG002 - looks at scores
-        """Returns the head of `hits` down to the largest drop, with the buffer."""
+        """Returns the hits before the largest drop, with the buffer."""
         drops = [better.score - worse.score for better, worse in pairwise(hits)]
         first, last = int(len(drops) * self.ignore_first), int(len(drops) * self.ignore_last)
         places = range(first, len(drops) - last)

@@ -1,4 +1,4 @@
-"""As many of the best passages as fit a number of tokens: what makes chunk sizes and retrievers comparable.
+"""Token budget: the best passages that fit a number of tokens, which makes chunk sizes and retrievers comparable.
 
 Matched budgets are the comparison that DOS RAG asks for (Laitenberger, Manning, Liu 2025, arXiv 2506.03989).
 """
@@ -16,11 +16,11 @@ from ragvlc.core.families import Selector
 
 
 class TokenBudget(Selector):
-    """The best hits until the next would go over the budget.
+    """The best hits until the next one would exceed the budget.
 
-    It stops there and does not skip to a shorter, worse hit: what a budget keeps is always the head of the ranking, and
-    a larger budget keeps it too. The best hit is kept even if it alone is over; what is too long for the model is then
-    cut when the prompt is made. Titles and separators that a prompt adds come on top.
+    It stops there and does not skip to a shorter, worse hit: the selection is always a prefix of the ranking, and a
+    larger budget selects at least as much. The best hit is kept even if it alone exceeds the budget; a prompt that is
+    too long for the model is truncated later. Titles and separators that a prompt adds come on top.
 
     Attributes:
         tokens: the sum of the passages' tokens, each counted on its own.
@@ -29,7 +29,7 @@ class TokenBudget(Selector):
     tokens: Annotated[int, Field(ge=1)] = 1024
 
     def select(self, hits: Sequence[Hit], tokenizer: Tokenizer) -> list[Hit]:
-        """Returns the longest head of `hits` within the budget, at least one hit if there is any."""
+        """Returns the longest prefix of `hits` within the budget, at least one hit if there is any."""
         kept: list[Hit] = []
         spent = 0
         for hit in hits:

@@ -1,4 +1,4 @@
-"""A fixed number of passages."""
+"""Top k: a fixed number of passages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TopK(Selector):
     """The `k` best hits, or all if there are fewer.
 
     Attributes:
-        k: how many.
+        k: number of hits to keep.
     """
 
     k: Annotated[int, Field(ge=1)] = 5

@@ -1,1 +1,1 @@
-"""Floor 4: a sweep is a pure plan plus a dull loop; the disk is the truth."""
+"""Sweeps: planning, running and scoring of an experiment; results on disk are the only state."""

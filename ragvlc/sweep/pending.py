@@ -6,7 +6,7 @@ from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example
 from ragvlc.results.store import CellStore
 from ragvlc.sweep.plan import Cell
-from ragvlc.sweep.scoring import Asked
+from ragvlc.sweep.scoring import QuestionSet
 
 __all__ = ["Pending"]
 
@@ -26,7 +26,7 @@ class Pending:
         questions: pending, in the order of the data set.
     """
 
-    def __init__(self, cell: Cell, asked: Asked, store: CellStore, *, retry_failed: bool = False) -> None:
+    def __init__(self, cell: Cell, asked: QuestionSet, store: CellStore, *, retry_failed: bool = False) -> None:
         self.cell = cell
         self.store = store
         self.asked = asked

@@ -1,4 +1,4 @@
-"""From a sweep to its cells: pure, opens nothing, and says what is worth computing once."""
+"""Plans the cells of a sweep without opening any model or data set."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Cell:
     """One pipeline with one setting of every axis, over one data set, with one seed.
 
     Attributes:
-        key: hash of what can change an answer; the folder's name.
+        key: hash of everything that can change an answer; name of the folder.
         name: readable, unique within the sweep.
-        pipeline_name: the name in the sweep's list.
+        pipeline_name: name in the sweep.
         pipeline: with the settings applied.
         dataset: with the settings applied.
         settings: value by axis path, for the paths that this pipeline has.
         repeat: counts from 0.
         seed: of this repeat.
-        pipelines: names of all pipelines that come out as this cell, the first one's included.
+        pipelines: names of all pipelines that are equal in this cell.
         latency: `cold` for a cell whose seconds are measured; see `Sweep`.
     """
 
@@ -53,7 +53,7 @@ class Cell:
 
     @property
     def cold(self) -> bool:
-        """Whether its seconds are those of a question alone, with nothing at hand but models and indexes."""
+        """Whether its seconds are those of a single question with warm models and indexes and nothing else cached."""
         return self.latency == "cold"
 
     @property
@@ -66,8 +66,8 @@ def plan(sweep: Sweep) -> list[Cell]:
     """Returns the distinct cells of a sweep, in the order of its file.
 
     Parent axes apply before child axes, and a child that no longer exists is dropped for that cell; a pipeline that
-    lacks a path is not multiplied along it; cells that come out equal are one cell; a cell with nothing random in it
-    runs once whatever `repeats` says.
+    lacks a path is not multiplied along it; equal cells are merged; a cell with nothing random in it
+    runs once regardless of `repeats`.
 
     Raises:
         ConfigError: for a path that no pipeline has, and for values that a pipeline refuses.
@@ -107,7 +107,7 @@ def plan(sweep: Sweep) -> list[Cell]:
 
 
 class _Around(Component):
-    """What an axis may vary besides a pipeline: fields as in `AROUND`."""
+    """The settings around a pipeline that an axis may vary: fields as in `AROUND`."""
 
     dataset: Dataset
     latency: Latency = "warm"
@@ -118,7 +118,7 @@ def _part_of(settings: Mapping[str, Any], *, data: bool) -> dict[str, Any]:
 
 
 def distinct_work(cells: Sequence[Cell]) -> dict[str, int]:
-    """Returns how many chunkings and rankings a question's documents need, as specs alone tell, each done once."""
+    """Returns the numbers of distinct chunkings and rankings of each question's documents, from the specs alone."""
     chunkings, rankings = set(), set()
     for cell in cells:
         models = Models(cell.pipeline.generators, cell.pipeline.embedders)
@@ -154,7 +154,7 @@ def _unplaced(sweep: Sweep, axes: Sequence[Sequence[Mapping[str, Any]]], placed:
 
 
 def _objections(sweep: Sweep, cells: Sequence[Cell]) -> list[str]:
-    """Returns why metrics refuse to judge some of the cells."""
+    """Returns the objections of metrics to judging some of the cells."""
     return [
         f"{sweep.name}: metrics.{metric.label} and pipelines.{cell.pipeline_name}: {objection}"
         for cell in cells
@@ -175,7 +175,7 @@ def _repeats(
 
 
 def _named(cells: list[Cell]) -> list[Cell]:
-    """Returns the cells with names that tell them apart: pipeline, the settings that vary, and the repeat."""
+    """Returns the cells with unique names: pipeline, the settings that vary, and the repeat."""
     labels = _labels({path for cell in cells for path in cell.settings})
     seen: dict[tuple[str, str], set[str]] = {}
     for cell in cells:
@@ -194,7 +194,7 @@ def _named(cells: list[Cell]) -> list[Cell]:
 
 
 def _labels(paths: set[str]) -> dict[str, str]:
-    """Returns the shortest ending of each path that no other path has."""
+    """Returns the shortest suffix of each path that no other path has."""
     found = {}
     for path in paths:
         words = path.split(".")

@@ -1,7 +1,7 @@
-"""The dull loop: what is owed, workers over questions, a row each, a summary at the end of each cell.
+"""Runs the pending questions of a sweep: one row for each answer, one summary for each complete cell.
 
-The disk is the truth. Killing the process at any moment loses at most the answers in flight; running again asks only
-what is missing. A bad example is a row, not a crash; too many stop the cell.
+The results on disk are the only state. Killing the process at any moment loses at most the answers in flight; another
+run asks only the pending questions. A failed example is a row, not a crash; too many of them stop the cell.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ __all__ = ["Outcome", "Watcher", "run_sweep"]
 
 
 class Watcher(Protocol):
-    """Told what happens, from the thread that called `run_sweep`."""
+    """Receives the progress of a sweep, in the thread that called `run_sweep`."""
 
-    def planned(self, cells: Sequence[Cell], owed: int, total: int) -> None:
-        """So many of all answers are still owed."""
+    def planned(self, cells: Sequence[Cell], pending: int, total: int) -> None:
+        """The plan is made: the number of pending answers, and of all answers."""
         ...
 
     def row(self, cell: Cell, prediction: Prediction) -> None:
@@ -46,25 +46,25 @@ class Watcher(Protocol):
 
 
 class _Silent:
-    def planned(self, cells: Sequence[Cell], owed: int, total: int) -> None:
-        """Says nothing."""
+    def planned(self, cells: Sequence[Cell], pending: int, total: int) -> None:
+        """Prints nothing."""
 
     def row(self, cell: Cell, prediction: Prediction) -> None:
-        """Says nothing."""
+        """Prints nothing."""
 
     def done(self, cell: Cell, status: str, summary: Mapping[str, Any]) -> None:
-        """Says nothing."""
+        """Prints nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a sweep ended.
+    """The result of running a sweep.
 
     Attributes:
-        folder: where its results are.
-        status: by cell key: `complete`, `stopped` (too many failures), or `owing` (transient failures: run again).
-        counts: what was asked for and what of it was computed or found on disk, by all workers.
-        untracked: why the tracker was not told, or None.
+        folder: of its results.
+        status: by cell key: `complete`, `stopped` (too many failures), or `pending` (transient failures: run again).
+        counts: of requests, computations and cache hits on disk, over all workers.
+        untracked: why nothing was sent to the tracker, or None.
     """
 
     folder: Path
@@ -74,11 +74,11 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether every cell is."""
+        """Whether every cell is complete."""
         return all(status == "complete" for status in self.status.values())
 
     def results(self) -> Results:
-        """Returns what is on disk, as tables."""
+        """Returns the results on disk, as tables."""
         return Results.load(self.folder)
 
 
@@ -91,16 +91,16 @@ def run_sweep(
     pool: EnginePool | None = None,
     finish: Finish | None = None,
 ) -> Outcome:
-    """Runs what a sweep still owes and returns how it ended.
+    """Runs the pending questions of a sweep and returns its outcome.
 
     Args:
         sweep: what to compare.
         runs: folder of all results; this sweep's are in `runs/<name>`.
-        retry_failed: ask failed questions again, not only those that failed for a passing reason.
-        watcher: told about progress.
-        pool: opened models to work with; left open. Without one, models are opened and closed here.
-        finish: called with the results folder after the last cell; makes files about the sweep, such as figures, and
-            returns them by the place where the tracker shows them.
+        retry_failed: retry all failed questions, not only those with transient failures.
+        watcher: receives the progress.
+        pool: opened models to use; left open. Without one, models are opened and closed here.
+        finish: called with the results folder after the last cell; creates files about the sweep, such as figures, and
+            returns them by their path in the tracker.
 
     Raises:
         ConfigError, DatasetError, StoreError: before anything is computed.
@@ -127,7 +127,7 @@ def run_sweep(
                 if not book.left:
                     end(book)
             jobs = schedule([(book.one.cell, book.left) for book in books.values()], asked)
-            # Closed here, not whenever it is collected: an error ends the work before the folder is free for others.
+            # Closed here, not at garbage collection: after an error the work must end before the folder is unlocked.
             with closing(_rows(workers, jobs, books)) as rows:
                 for cell, prediction in rows:
                     book = books[cell]
@@ -135,7 +135,7 @@ def run_sweep(
                     if book.add(prediction):
                         end(book)
             for book in books.values():
-                if not book.closed:  # stopped: what was left is not wanted
+                if not book.closed:  # stopped: the remaining questions are not asked
                     end(book)
             tracking.finish(finish)
         status = {key: book.status for key, book in books.items()}
@@ -143,7 +143,7 @@ def run_sweep(
 
 
 def _rows(workers: Workers, jobs: Sequence[Job], books: Mapping[str, _Book]) -> Generator[tuple[str, Prediction]]:
-    """Yields each job's cell and row once it is written."""
+    """Yields the cell and the row of each job once the row is written."""
 
     def finish(done: Done) -> tuple[str, Prediction]:
         return done.job.cell, books[done.job.cell].write(done)
@@ -152,12 +152,12 @@ def _rows(workers: Workers, jobs: Sequence[Job], books: Mapping[str, _Book]) -> 
 
 
 class _Book:
-    """A cell's rows as they come in, until it is complete or too many have failed.
+    """The rows of a cell during a run, until it is complete or too many questions have failed.
 
     Attributes:
-        left: questions still to be asked.
-        rows: by example id, in the order in which they came.
-        closed: whether nothing more is expected, and `status` and `summary` stand.
+        left: pending questions.
+        rows: by example id, in the order of their arrival.
+        closed: whether no more rows are expected, and `status` and `summary` are final.
     """
 
     def __init__(self, one: Pending, sweep: Sweep, engines: Engines) -> None:
@@ -186,13 +186,13 @@ class _Book:
         return len(self._failed) > self._allowed
 
     def write(self, done: Done) -> Prediction:
-        """Scores what came of a job and appends it; called from many threads."""
+        """Scores the result of a job and appends its row; called from many threads."""
         one, example = self.one, done.job.example
         blank = Prediction(example.id, one.asked.row_key(example, control=one.cell.control))
         row = score(replace(blank, answer=done.answer, failure=done.failure), example, one.asked, self._engines)
         try:
             one.store.append(row)
-        except (TypeError, ValueError) as error:  # a fact of the trace that is no JSON
+        except (TypeError, ValueError) as error:  # a fact of the trace is not JSON
             row = score(replace(blank, failure=Failure.of("route", error)), example, one.asked, self._engines)
             one.store.append(row)
         if row.failure is not None:
@@ -200,27 +200,27 @@ class _Book:
         return row
 
     def add(self, row: Prediction) -> bool:
-        """Takes a written row; returns whether it was the last."""
+        """Registers a written row; returns whether it was the last."""
         self.rows[row.example_id] = row
         self._awaited -= 1
         return self._awaited == 0
 
     def close(self) -> None:
-        """Settles how the cell ended, and marks it as done if it is."""
+        """Determines the status of the cell, and writes its summary if it is complete."""
         self.closed = True
         one = self.one
         if one.done:
             return
         labels = {metric.label for metric in one.asked.metrics}
-        owing = any(_still_owes(row, labels) for row in self.rows.values())
-        self.status = "stopped" if self.full else "owing" if owing else "complete"
+        pending = any(_is_pending(row, labels) for row in self.rows.values())
+        self.status = "stopped" if self.full else "pending" if pending else "complete"
         self.summary = cell_summary(one.cell, self.status, self.rows, one.asked)
         if self.status == "complete":
             one.store.write_summary(self.summary)
 
 
-def _still_owes(row: Prediction, labels: set[str]) -> bool:
-    """Whether running again may help: a failure that may pass, or a score that could not be had."""
+def _is_pending(row: Prediction, labels: set[str]) -> bool:
+    """Whether another run may help: a transient failure, or a score that is missing."""
     if row.failure is not None:
         return row.failure.transient
     return not labels <= set(row.scored_by)

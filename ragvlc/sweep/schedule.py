@@ -1,4 +1,4 @@
-"""In which order a sweep's questions are best answered: by models, then by documents, then by cells."""
+"""The order of a sweep's questions: by models, then by documents, then by cells."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Mapping, Sequence
 from ragvlc.core.data import Example
 from ragvlc.core.work import Job
 from ragvlc.sweep.plan import Cell
-from ragvlc.sweep.scoring import Asked
+from ragvlc.sweep.scoring import QuestionSet
 
 __all__ = ["schedule"]
 
 
-def schedule(owed: Sequence[tuple[Cell, Sequence[Example]]], asked: Mapping[str, Asked]) -> list[Job]:
-    """Returns the jobs of all cells, so that what they share is used while it is at hand.
+def schedule(pending: Sequence[tuple[Cell, Sequence[Example]]], asked: Mapping[str, QuestionSet]) -> list[Job]:
+    """Returns the jobs of all cells in an order that reuses models, indexes and prefix caches.
 
-    Cells that ask the same models make a stage: models that no later stage needs can be closed at its end. Within a
-    stage the documents follow each other, and for each of them the cells: a document's beginning of a prompt is still
-    in the engine's memory when the next question needs it, and an interrupted sweep has answered the same questions
-    everywhere. Cold cells come last, each a stage of its own. Stages and cells come in the order of the plan, documents
-    in that of the data, so that what is left of a sweep is worked off in the order of the whole.
+    Cells with the same models form a stage: models that no later stage needs can be closed at its end. Within a stage
+    jobs are sorted by document, then by cell: the prompt prefix of a document is still in the engine's prefix cache
+    when the next question needs it, and an interrupted sweep has answered the same questions in all cells. Cold cells
+    come last, each in a stage of its own. Stages and cells are in the order of the plan, documents in that of the data,
+    so that the pending questions of a sweep run in the same order as all of them.
 
     Args:
-        owed: cells and the questions that each still owes.
+        pending: cells and their pending questions.
         asked: all questions by data set key.
     """
     stages: dict[object, int] = {}
     groups = [own.group(example) for own in asked.values() for example in own.examples]
     ranks = {group: place for place, group in reversed(list(enumerate(groups)))}
     placed = []
-    for number, (cell, examples) in enumerate(owed):
+    for number, (cell, examples) in enumerate(pending):
         models = tuple(sorted(model.key for model in cell.pipeline.generators.values()))
         stage = stages.setdefault((cell.cold, cell.key if cell.cold else models), len(stages))
         own = asked[cell.dataset.key]

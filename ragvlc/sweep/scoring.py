@@ -1,4 +1,4 @@
-"""Scores of rows, and whether they are still those of today's metrics."""
+"""Scores of rows, and whether they are up to date with the metrics."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ragvlc.documents.dataset import Examples
 from ragvlc.results.store import CellStore
 from ragvlc.results.summary import example_facts, stored_row_key
 
-__all__ = ["Asked", "score", "scored", "standing"]
+__all__ = ["QuestionSet", "current_rows", "score", "scored"]
 
 
-class Asked:
-    """The questions of one data set and the metrics, with all their keys worked out once for every cell.
+class QuestionSet:
+    """The questions of one data set with the metrics; their keys are computed once for all cells.
 
     Attributes:
         examples: in the order of the data set.
         skipped: examples that the data set left out, by reason.
-        metrics: columns.
-        facts: what a results folder keeps of each example.
+        metrics: in the order of their columns.
+        facts: stored facts of each example.
         data_key: hash of the questions and their gold.
-        key: hash of those and the metrics: what a summary stands for.
+        key: hash of those and the metrics; identifies a summary.
     """
 
     def __init__(self, examples: Sequence[Example], metrics: Sequence[Metric]) -> None:
@@ -44,27 +44,27 @@ class Asked:
         }
 
     def row_key(self, example: Example, *, control: bool) -> str:
-        """Returns what a row must carry to belong to `example`; the answers of controls depend on its gold too."""
+        """Returns the key that a row of `example` must have; rows of controls depend on its gold too."""
         return stored_row_key(self._facts[example.id], control=control)
 
     def group(self, example: Example) -> str:
-        """Returns the hash of the documents: questions of one group are best answered side by side."""
+        """Returns the hash of the documents; questions of one group should be answered together."""
         return str(self._facts[example.id]["group"])
 
     def scored_by(self, example: Example) -> dict[str, str]:
-        """Returns what scores depend on besides the answer, by metric."""
+        """Returns, by metric, the key of everything but the answer that its score depends on."""
         return self._scored_by[example.id]
 
 
 def failed_scores(example: Example, metrics: Sequence[Metric]) -> dict[str, float | None]:
-    """Returns the scores of an example without an answer: the worst wherever the metric applies."""
+    """Returns the scores of an example without an answer: the worst score of every metric that applies."""
     return {metric.label: metric.worst if metric.applies(example) else None for metric in metrics}
 
 
-def score(row: Prediction, example: Example, asked: Asked, engines: Engines) -> Prediction:
-    """Returns the row with its scores; a metric that raises makes the row a failure, to be scored again later.
+def score(row: Prediction, example: Example, asked: QuestionSet, engines: Engines) -> Prediction:
+    """Returns the row with its scores; if a metric raises, the row becomes a failure, to be scored again later.
 
-    A score that could not be had is left out of `scored_by`, so that it is tried again.
+    A missing score is left out of `scored_by`, so that it is tried again.
     """
     metrics, scored_by = asked.metrics, asked.scored_by(example)
     found: dict[str, Score] = {}
@@ -102,8 +102,8 @@ def _finite(score: float | None) -> float | None:
     return float(score)
 
 
-def standing(rows: Mapping[str, Prediction], asked: Asked, *, control: bool) -> dict[str, Prediction]:
-    """Returns the rows that belong to the questions as they are today, in their order."""
+def current_rows(rows: Mapping[str, Prediction], asked: QuestionSet, *, control: bool) -> dict[str, Prediction]:
+    """Returns the rows of the current questions, in their order."""
     return {
         example.id: row
         for example in asked.examples
@@ -111,9 +111,9 @@ def standing(rows: Mapping[str, Prediction], asked: Asked, *, control: bool) -> 
     }
 
 
-def scored(store: CellStore, asked: Asked, engines: Engines, *, control: bool) -> dict[str, Prediction]:
+def scored(store: CellStore, asked: QuestionSet, engines: Engines, *, control: bool) -> dict[str, Prediction]:
     """Returns the stored rows of these questions, scored by these metrics; rows that changed are appended."""
-    found = standing(store.load(), asked, control=control)
+    found = current_rows(store.load(), asked, control=control)
     for example in asked.examples:
         row = found.get(example.id)
         if row is not None and dict(row.scored_by) != asked.scored_by(example):

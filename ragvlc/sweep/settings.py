@@ -1,4 +1,4 @@
-"""Parts with some of their settings, by dotted paths, set to other values."""
+"""Changed copies of parts, with some of their settings replaced by dotted path."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AnyPartT = TypeVar("AnyPartT", bound=Component)
 
 
 class Changer(Generic[PartT]):
-    """Makes changed parts. What a change leaves alone stays as it is, keys and all, and equal changes are made once.
+    """Makes changed copies of parts. Unchanged inner parts are reused with their keys, and equal changes are made once.
 
     Args:
         source: names the parts in errors.
@@ -31,7 +31,7 @@ class Changer(Generic[PartT]):
         self._places: dict[tuple[int, str], bool] = {}
 
     def change(self, part: PartT, settings: Mapping[str, Any]) -> tuple[PartT, set[str]]:
-        """Returns the part with the settings it has a place for, parents before their children, and which those were.
+        """Returns the part with those settings that it has, parents before their children, and their paths.
 
         Raises:
             ConfigError: for a value that the part refuses.
@@ -45,7 +45,7 @@ class Changer(Generic[PartT]):
         return part, used
 
     def has(self, part: Component, path: str) -> bool:
-        """Returns whether the part has a place for this path."""
+        """Returns whether the part has this path."""
         key = id(part), path
         if key not in self._places:
             try:
@@ -68,7 +68,7 @@ class Changer(Generic[PartT]):
         return cast("AnyPartT", self._made[key][0])
 
     def _fields(self, fields: Mapping[str, Any], changes: Mapping[tuple[str, ...], Any], place: str) -> dict[str, Any]:
-        """Returns the fields with the changes made, each below the part that it is for."""
+        """Returns the fields with the changes made, each in the part that it is for."""
         found = dict(fields)
         for name in dict.fromkeys(path[0] for path in changes):
             inner = {path[1:]: value for path, value in changes.items() if path[0] == name}

@@ -1,4 +1,4 @@
-"""What is compared: pipelines, data, axes and metrics, as one YAML file describes them."""
+"""The specification of a sweep: pipelines, data, axes and metrics, as described by a YAML file."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["AROUND", "Latency", "Sweep", "choices"]
 
 Latency = Literal["warm", "cold"]
 AROUND = ("dataset", "latency")
-"""What an axis may vary besides a pipeline."""
+"""Fields that an axis may vary besides a pipeline."""
 
 
 def choices(axis: str, values: Sequence[Any]) -> list[dict[str, Any]]:
-    """Returns a mapping of paths to values for each value of an axis; a name that is no path brings mappings."""
+    """Returns, for each value of an axis, its settings by path; a named axis has a mapping for each value."""
     is_path = "." in axis or axis in AROUND or axis in Pipeline.model_fields
     if not is_path and all(isinstance(value, Mapping) for value in values):
         return [dict(value) for value in values]
@@ -34,7 +34,7 @@ def choices(axis: str, values: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def _load_pipelines(value: object, info: ValidationInfo) -> object:
-    """Turns a list of shipped names and paths into pipelines by name; collects the problems of all files."""
+    """Loads pipelines by shipped name or path, and collects the problems of all files."""
     if isinstance(value, (list, tuple)):
         value = {Path(str(name)).stem: name for name in value}
     if not isinstance(value, Mapping):
@@ -56,7 +56,7 @@ def _load_pipelines(value: object, info: ValidationInfo) -> object:
 
 
 def _placed_axes(axes: dict[str, list[Any]], info: ValidationInfo) -> dict[str, list[Any]]:
-    """Makes relative paths in the values of axes whole, as those of other fields are: cells are planned anywhere."""
+    """Resolves relative paths in the values of axes, as in other fields, so that cells can be planned anywhere."""
     context = info.context or {}
     folder, bases = context.get("folder"), context.get("bases") or {}
     if not folder or not {"dataset", "pipelines"} <= set(info.data):  # made in Python, or refused already
@@ -75,7 +75,7 @@ def _placed_axes(axes: dict[str, list[Any]], info: ValidationInfo) -> dict[str, 
 
 def _labelled(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
     labels = [metric.label for metric in metrics]
-    if not labels:  # not a length of the field: that would be told of metrics that are merely misspelt, too
+    if not labels:  # not a minimum length of the field, which would also be reported for misspelt metrics
         raise ValueError("needs at least one metric")
     for label in labels:
         if labels.count(label) > 1:
@@ -84,28 +84,28 @@ def _labelled(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
 
 
 class Sweep(Component):
-    """A comparison.
+    """A comparison of pipelines over a data set.
 
     Attributes:
         name: of the experiment; a file's stem by default.
-        description: what it settles, in a sentence or two.
+        description: the question that it answers, in one or two sentences.
         dataset: the questions.
         pipelines: systems by name; in YAML a list of shipped names or of paths relative to the file.
-        axes: dotted path into a pipeline (or `dataset.`) and the values it takes; a name of your own may stand for a
-            list of mappings that set several paths together. One value is an override.
-        metrics: how answers are scored.
+        axes: dotted path into a pipeline (or `dataset.`) and its values; a custom name may have a list of mappings
+            that set several paths together. One value is an override.
+        metrics: that score the answers.
         baseline: the pipeline that the others are compared with; the first by default.
-        repeats: how often cells with anything random are run, each with its own seed.
-        seed: from which every seed derives.
+        repeats: number of runs of cells with random parts, each with its own seed.
+        seed: from which every seed is derived.
         max_failures: a cell stops when more than this share of its questions failed.
-        concurrency: questions in work at the same time, for each process that holds models.
-        budget: limits on the work still owed; `ragvlc run` does not start beyond them.
-        latency: `cold` asks one question at a time, ranks and generates anew, and uses no cache of prefixes: the
-            seconds of such a cell are those of a question that comes alone, once models are loaded and indexes made.
-            Tables of latency are made of cold cells only. Also an axis: `latency: [warm, cold]` does both.
-        cache: take rankings and greedy answers of earlier runs from disk, and leave them there for later ones.
-        executor: where the work is done.
-        tracker: where results are shown besides the disk.
+        concurrency: number of questions that each process with models answers at the same time.
+        budget: limits on the pending work; `ragvlc run` does not start beyond them.
+        latency: `cold` asks one question at a time, ranks and generates anew, and uses no prefix cache: the seconds
+            of such a cell are those of a single question, with models loaded and indexes built. Latency tables have
+            cold cells only. Also an axis: `latency: [warm, cold]` does both.
+        cache: reuse rankings and greedy answers of earlier runs from disk, and store new ones for later runs.
+        executor: that runs the questions.
+        tracker: that results are sent to.
     """
 
     spec_folder: ClassVar[str] = "experiments"
@@ -147,8 +147,8 @@ class Sweep(Component):
         Args:
             name: a path or the name of a shipped experiment.
             overrides: dotted paths and values: of the sweep itself (`repeats`, `dataset.limit`), else one-value axes.
-            folder: what relative paths in the values of `overrides` are seen from; the current folder by default.
-                Those in the file are seen from the file.
+            folder: against which relative paths in `overrides` resolve; the working directory by default.
+                Those in the file resolve against its folder.
 
         Raises:
             ConfigError: with every problem found.
@@ -171,7 +171,7 @@ class Sweep(Component):
 
 
 def _pipelines_from(value: object, base: Base, source: str) -> object:
-    """Returns pipelines given by name or path with the paths in full, so that the file's folder plays no part."""
+    """Returns pipelines given by name or path, with full paths, independent of the file's folder."""
     if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
         value = {Path(name).stem: name for name in value}
     if not isinstance(value, Mapping):
@@ -193,13 +193,13 @@ def _pipelines_from(value: object, base: Base, source: str) -> object:
 
 
 def _file(given: str, base: Base) -> str:
-    """Returns the path in full; as it is given, for the error to come, if there is no such file anywhere."""
+    """Returns the full path, or the path as given if there is no such file, for the error message."""
     whole = base.whole(given)
     return whole if Path(whole).is_file() or Path(given).expanduser().is_file() else given
 
 
 def _is_axis(cls: type[Component], axes: object, place: str) -> bool:
-    """Returns whether a setting becomes an axis of one value: it is none of the sweep itself or of its own parts."""
+    """Returns whether a setting becomes an axis of one value, that is, is not of the sweep or its own parts."""
     first, _, rest = place.partition(".")
     if isinstance(axes, Mapping) and place in axes:
         return True
@@ -212,7 +212,7 @@ _PARTS = ("dataset", "executor", "tracker", "budget")
 
 
 def _replaces_dataset(axes: object) -> bool:
-    """Whether an axis brings data sets of its own, so that a setting has to reach into those."""
+    """Whether an axis has data sets of its own, so that a setting must also apply to them."""
     if not isinstance(axes, dict):
         return False
     brought = [value for values in axes.values() if isinstance(values, list) for value in values]

@@ -1,4 +1,4 @@
-"""What is told about a sweep: its plan on disk, its cells' summaries, and the tracker, which never costs a result."""
+"""Records of a sweep: its plan on disk, its cells' summaries, and the tracker, whose errors never stop a sweep."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ragvlc.pool import EnginePool
 from ragvlc.results.store import SweepStore
 from ragvlc.results.summary import metric_values, summarise
 from ragvlc.sweep.plan import Cell, plan
-from ragvlc.sweep.scoring import Asked, scored, standing
+from ragvlc.sweep.scoring import QuestionSet, current_rows, scored
 from ragvlc.sweep.spec import Sweep
 
 __all__ = ["Finish", "Tracking", "cell_record", "cell_summary", "rescore", "send", "write_plan"]
@@ -25,11 +25,11 @@ __all__ = ["Finish", "Tracking", "cell_record", "cell_summary", "rescore", "send
 log = logging.getLogger("ragvlc")
 
 Finish = Callable[[Path], Mapping[str, Path]]
-"""Makes files, such as figures, from a results folder, and returns them by the place where the tracker shows them."""
+"""Creates files, such as figures, from a results folder, and returns them by their path in the tracker."""
 
 
 def rescore(sweep: Sweep, runs: Path) -> Path:
-    """Scores stored answers again where metrics or gold changed; opens models of metrics only; returns the folder.
+    """Scores stored answers again where metrics or gold changed; opens only models of metrics; returns the folder.
 
     Raises:
         StoreError: if nothing is stored.
@@ -48,12 +48,12 @@ def rescore(sweep: Sweep, runs: Path) -> Path:
 
 
 def send(sweep: Sweep, runs: Path, *, finish: Finish | None = None) -> str | None:
-    """Tells the tracker what the disk holds, again if need be; returns what went wrong or None.
+    """Sends the results on disk to the tracker, again if need be; returns the problem or None.
 
     Args:
         sweep: what was compared.
         runs: folder of all results.
-        finish: makes files about the sweep to send, from its results folder.
+        finish: creates files about the sweep to send, from its results folder.
 
     Raises:
         StoreError: if nothing is stored.
@@ -65,7 +65,7 @@ def send(sweep: Sweep, runs: Path, *, finish: Finish | None = None) -> str | Non
         with Tracking(sweep, store, asked, [cell.key for cell in cells]) as tracking:
             for cell in cells:
                 cell_store, own = store.cell(cell.key), asked[cell.dataset.key]
-                rows = standing(cell_store.load(), own, control=cell.control)
+                rows = current_rows(cell_store.load(), own, control=cell.control)
                 if rows:
                     done = cell_store.summary() is not None and len(rows) == len(own.examples)
                     summary = cell_summary(cell, "complete" if done else "stopped", rows, own)
@@ -75,14 +75,14 @@ def send(sweep: Sweep, runs: Path, *, finish: Finish | None = None) -> str | Non
     return problem
 
 
-def _asked(sweep: Sweep, cells: Sequence[Cell]) -> dict[str, Asked]:
+def _asked(sweep: Sweep, cells: Sequence[Cell]) -> dict[str, QuestionSet]:
     """Loads each data set once; returns the questions by data set key."""
     datasets = {cell.dataset.key: cell.dataset for cell in cells}
-    return {key: Asked(dataset.load(), sweep.metrics) for key, dataset in datasets.items()}
+    return {key: QuestionSet(dataset.load(), sweep.metrics) for key, dataset in datasets.items()}
 
 
-def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[str, Asked]:
-    """Loads each data set once and writes what the sweep consists of; returns the questions by data set key."""
+def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[str, QuestionSet]:
+    """Loads each data set once and writes the sweep's plan; returns the questions by data set key."""
     asked = _asked(sweep, cells)
     files = {key: store.write_examples(key, own.facts) for key, own in asked.items()}
     rows = [
@@ -115,25 +115,25 @@ def _prices(cell: Cell) -> dict[str, Any]:
     return {role: model.price.spec() for role, model in models if model.price is not None}
 
 
-def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked: Asked) -> dict[str, Any]:
-    """Returns a cell's figures, with what they stand for."""
+def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked: QuestionSet) -> dict[str, Any]:
+    """Returns a cell's summary, with the key of its questions and metrics."""
     labels = [metric.label for metric in asked.metrics]
     figures = summarise(asked.facts, rows, labels, prices=_prices(cell), skipped=asked.skipped, cold=cell.cold)
     return {"key": cell.key, "name": cell.name, "status": status, "asked": asked.key, **figures}
 
 
 class Tracking:
-    """The tracker, kept from costing a result: its first error is noted, what is open is closed, and it is left alone.
+    """A tracker whose errors do not stop the sweep: after the first one it is closed and not used again.
 
     Args:
         sweep: what is compared.
-        store: where its results are.
+        store: of its results.
         asked: the questions by data set key.
         cells: keys of its cells in the order of the plan; by default those of the plan on disk.
     """
 
     def __init__(
-        self, sweep: Sweep, store: SweepStore, asked: Mapping[str, Asked], cells: Sequence[str] | None = None
+        self, sweep: Sweep, store: SweepStore, asked: Mapping[str, QuestionSet], cells: Sequence[str] | None = None
     ) -> None:
         self.problem: str | None = None
         self._sweep = sweep
@@ -150,20 +150,20 @@ class Tracking:
         return self
 
     def cell(self, record: CellRecord) -> None:
-        """Tells the tracker about a cell."""
+        """Sends a cell to the tracker."""
         with self._guard():
             if self._tracked is not None:
                 self._tracked.cell(record)
 
     def finish(self, make: Finish | None) -> None:
-        """Makes the files about the sweep, whether or not there is a tracker left to send them to, and sends them."""
+        """Creates the files about the sweep, even without a working tracker, and sends them."""
         if make is None:
             return
         try:
             paths = make(self._folder)
         except Exception as error:
-            log.warning("results are safe on disk, but files about them were not made", exc_info=error)
-            self.problem = self.problem or f"files about the sweep were not made: {type(error).__name__}: {error}"
+            log.warning("results are safe on disk, but files about them were not created", exc_info=error)
+            self.problem = self.problem or f"files about the sweep were not created: {type(error).__name__}: {error}"
             return
         with self._guard():
             if self._tracked is not None:
@@ -178,16 +178,18 @@ class Tracking:
     def _guard(self) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - a tracker never costs a result
+        except Exception as error:  # noqa: BLE001 - a tracker never stops a sweep
             self.problem = f"{type(error).__name__}: {error}"
             tracked, self._tracked = self._tracked, None
-            log.warning("results are safe on disk, but the tracker was not told: %s", self.problem)
+            log.warning("results are safe on disk, but were not sent to the tracker: %s", self.problem)
             if tracked is not None:
                 with suppress(Exception):  # raises the error again, after it closed what can be closed
                     self._context.__exit__(type(error), error, error.__traceback__)
 
 
-def _sweep_record(sweep: Sweep, store: SweepStore, asked: Mapping[str, Asked], cells: Sequence[str]) -> SweepRecord:
+def _sweep_record(
+    sweep: Sweep, store: SweepStore, asked: Mapping[str, QuestionSet], cells: Sequence[str]
+) -> SweepRecord:
     return SweepRecord(
         name=sweep.name,
         folder=store.folder,
@@ -206,10 +208,10 @@ def cell_record(
     cell: Cell,
     summary: Mapping[str, Any],
     folder: Path,
-    asked: Asked,
+    asked: QuestionSet,
     rows: Mapping[str, Prediction],
 ) -> CellRecord:
-    """Returns what a tracker is told about a cell."""
+    """Returns the record of a cell for a tracker."""
     params = {"pipeline": cell.pipeline_name, "dataset": cell.dataset.name, "seed": cell.seed, **cell.settings}
     return CellRecord(
         key=cell.key,
@@ -230,7 +232,7 @@ def cell_record(
 
 
 def table_row(example: Example, row: Prediction) -> dict[str, Any]:
-    """Returns one question's line of a tracker's table."""
+    """Returns one question's row of a tracker's table."""
     answer = row.answer
     return {
         "id": example.id,

@@ -1,1 +1,1 @@
-"""Language without a model: words, sentences, options, refusals, and where a text holds another."""
+"""Rule-based text processing: words, sentences, options, refusals, and matching."""

@@ -1,7 +1,7 @@
-"""Reading which option of a multiple-choice question a reply names.
+"""Parser for the option of a multiple-choice question that a reply names.
 
 Scripts of the benchmarks take the first letter that looks like an option (L-Eval reads `Because D` as B, and an
-article as option A). Here a letter counts only where it stands as one. The rules, in order:
+article as option A). Here a letter counts only where it is marked as an option. The rules, in order:
 
 1. The whole reply is an option's text.
 2. Everything named in these places counts together:
@@ -38,13 +38,13 @@ _STRAIGHT = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "*": 
 
 
 def parse_choice(reply: str, choices: Sequence[str]) -> frozenset[int]:
-    """Returns the places of the options that `reply` names: one if it is clear, none if it cannot be read.
+    """Returns the indexes of the options that `reply` names: one if it is clear, none if it cannot be read.
 
-    Several places mean that the reply is ambiguous, or that it picks several where that is allowed. Of options with
+    Several options mean that the reply is ambiguous, or that it picks several where that is allowed. Of options with
     equal texts only the first is named.
 
     Args:
-        reply: what the model said; emphasis in Markdown is ignored.
+        reply: of the model; emphasis in Markdown is ignored.
         choices: option texts without letters; the first 26 have one.
     """
     if not choices:
@@ -53,7 +53,7 @@ def parse_choice(reply: str, choices: Sequence[str]) -> frozenset[int]:
 
 
 def _plain(text: str) -> str:
-    """Returns `text` as it is compared letter by letter: one case, one kind of quote and blank, no final stop."""
+    """Returns `text` for a character comparison: one case, one kind of quote and blank, no final full stop."""
     return " ".join(text.translate(_STRAIGHT).lower().split()).rstrip(" .,:;!?。")
 
 
@@ -62,7 +62,7 @@ def _pattern(text: str) -> str:
 
 
 def _place(found: re.Match[str]) -> int:
-    """Returns which option a match stands for: groups are `t3` for the text of option 3, else letters."""
+    """Returns the option of a match: group `t3` is the text of option 3, other groups are letters."""
     group = str(found.lastgroup)
     return int(group[1:]) if group.startswith("t") else ord(found[group].upper()) - 65
 
@@ -92,7 +92,7 @@ class _Reader:
         self.lone = re.compile(rf"^[ \t>•-]*(?=(?:{letter})[ \t.:)\]]*$)", re.MULTILINE)
 
     def read(self, reply: str) -> set[int]:
-        """Returns the places named in a reply without emphasis and curly quotes."""
+        """Returns the indexes of the options named in a reply without emphasis and curly quotes."""
         if (place := self.places.get(_plain(reply))) is not None:
             return {place}
         return set(self._named(reply)) or self._alike(reply) or self._alike(reply.partition("\n")[0])
@@ -110,7 +110,7 @@ class _Reader:
                 yield from (_place(mark), _place(text))
 
     def _listed(self, item: re.Pattern[str], reply: str, start: int) -> set[int]:
-        """Returns the places in the longest list of items from `start` on whose end shows."""
+        """Returns the options in the longest list of items from `start` on that has a visible end."""
         named: set[int] = set()
         ended: set[int] = set()
         found = item.match(reply, start)

@@ -1,4 +1,4 @@
-"""Whether a text holds an answer, under the rules that answers are scored by.
+"""Search for answers in texts, under the same normalisation as scoring.
 
 See `ragvlc.text.normalising` for the rules.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from ragvlc.text import normalising
 
-__all__ = ["has_cjk", "locate", "normalise", "telling"]
+__all__ = ["distinctive", "has_cjk", "locate", "normalise"]
 
 _SAYS_NOTHING = frozenset({"true", "false", "none", "unknown"})
 _TELLING = 4
@@ -23,33 +23,33 @@ def has_cjk(texts: Iterable[str]) -> bool:
 
 
 def normalise(text: str, *, cjk: bool) -> str:
-    """Returns the tokens of `text` between blanks, one before and one after, so that whole words can be looked for."""
+    """Returns the tokens of `text` separated and surrounded by blanks, for whole-word search."""
     return f" {normalising.normalise(text, cjk=cjk)} "
 
 
-def telling(references: Iterable[str], *, cjk: bool) -> tuple[str, ...]:
-    """Returns the normalised references that say something by standing in a text.
+def distinctive(references: Iterable[str], *, cjk: bool) -> tuple[str, ...]:
+    """Returns the normalised references that are distinctive enough to search for.
 
-    Shorter ones than four letters or digits (two Chinese or Japanese characters) stand in nearly every text by chance,
-    and so do `true`, `false`, `none` and `unknown`: those are left out.
+    References of fewer than four letters or digits (two Chinese or Japanese characters) occur in nearly every text by
+    chance, and so do `true`, `false`, `none` and `unknown`: these are left out.
     """
     found = dict.fromkeys(normalise(reference, cjk=cjk) for reference in references)
-    return tuple(one for one in found if _tells(one))
+    return tuple(one for one in found if _is_distinctive(one))
 
 
-def _tells(reference: str) -> bool:
+def _is_distinctive(reference: str) -> bool:
     letters = reference.replace(" ", "")
     least = _TELLING_CJK if normalising.has_cjk(letters) else _TELLING
     return len(letters) >= least and letters not in _SAYS_NOTHING
 
 
 def locate(quoted: str, text: str) -> tuple[int, int] | None:
-    """Returns the characters where `quoted` stands first; any white space, or a break after a hyphen, is the same."""
+    """Returns the span where `quoted` first occurs; any white space, or a break after a hyphen, is equal."""
     start = text.find(quoted)
     if start >= 0:
         return start, start + len(quoted)
     words = quoted.split()
-    if not words or max(words, key=len).partition("-")[0] not in text:  # spares most texts the slower look
+    if not words or max(words, key=len).partition("-")[0] not in text:  # skips the slower search for most texts
         return None
     pattern = r"\s+".join(re.escape(word).replace(r"\-", r"\-\s*") for word in words)
     found = re.search(pattern, text)

@@ -1,4 +1,4 @@
-"""Whether a reply says that the text does not answer the question.
+"""Detection of refusals: replies that say that the text does not answer the question.
 
 Benchmarks look for a phrase anywhere in the reply (`not mentioned`, `I don't know`), which a real answer may hold as
 well: `He did not mention the debt` is one. Here the place counts. The rules, in order:
@@ -10,9 +10,9 @@ well: `He did not mention the debt` is one. Here the place counts. The rules, in
    refusal it softens it, after an answer it explains it.
 
 All is compared after the normalisation of `normalising`, curly apostrophes as straight ones. A phrase is words in order
-with four signs: `a/b` is one word or the other, `...` at most ten words, a `^` in front wants the sentence to begin
-there and a full stop at the end wants it to end there. The phrases name who is silent (`text/passage ... does not ...
-mention`) or where (`not mentioned ... in ... text`), so that `The captain does not mention the storm` is an answer.
+with four signs: `a/b` is one word or the other, `...` at most ten words, a `^` at the start anchors the phrase to the
+start of the sentence, and a full stop at the end to its end. The phrases name who is silent (`text/passage ... does not
+... mention`) or where (`not mentioned ... in ... text`), so that `The captain does not mention the storm` is an answer.
 
 Known misses: a refusal after a sentence of courtesy, one that only corrects the question (`There is no such policy`),
 and one in a language that the lists lack. A hedged reply (`It is not stated in the text, but it was probably May`)
@@ -110,7 +110,7 @@ PHRASES: tuple[str, ...] = (
     "わかりません",
     "分かりません",
 )
-"""What the first sentence of a refusal holds; a sign of the module's small language between words."""
+"""Patterns of a refusal's first sentence, in the module's syntax."""
 
 REPLIES: tuple[str, ...] = (
     "unanswerable/unknown/unspecified/unclear",
@@ -144,7 +144,7 @@ REPLIES: tuple[str, ...] = (
     "未提及/未提到/没有提到/没有提及/未说明/未知/不知道/不详/无法回答/无法确定/没有答案/无答案",
     "不明/不明です/記載なし/該当なし/回答不能",
 )
-"""Whole replies that are refusals, in the same language of signs."""
+"""Patterns of whole replies that are refusals, in the same syntax."""
 
 _GAP = 10
 _TITLES = r"Mr|Mrs|Ms|Dr|Prof|St|vs|Inc|Corp|Co|Ltd|Jr|Sr|[A-Z]"
@@ -164,8 +164,8 @@ def refuses(text: str, *, phrases: Sequence[str] = PHRASES, replies: Sequence[st
 
     Args:
         text: the reply.
-        phrases: what the first sentence of a refusal holds, in the module's language of signs.
-        replies: whole replies that are refusals, in the same language.
+        phrases: patterns of a refusal's first sentence, in the module's syntax.
+        replies: patterns of whole replies that are refusals, in the same syntax.
     """
     if not any(map(str.isalnum, text)):
         return True
@@ -176,12 +176,12 @@ def refuses(text: str, *, phrases: Sequence[str] = PHRASES, replies: Sequence[st
 
 
 def worded(phrase: str) -> bool:
-    """Returns whether a phrase has anything to look for besides signs."""
+    """Returns whether a phrase has any word besides signs."""
     return bool(_pattern(phrase, cjk=False) or _pattern(phrase, cjk=True))
 
 
 def _first(text: str) -> str:
-    """Returns the first sentence; titles and initials end none."""
+    """Returns the first sentence; titles and initials do not end it."""
     return next((text[: end.start()] for end in _END.finditer(text) if end["end"]), text)
 
 
@@ -215,9 +215,9 @@ def _pattern(phrase: str, *, cjk: bool) -> str:
 def _worded(phrases: tuple[str, ...] | None) -> tuple[str, ...] | None:
     for phrase in phrases or ():
         if not worded(phrase):
-            raise ValueError(f"'{phrase}' has no word to look for")
+            raise ValueError(f"'{phrase}' has no word to search for")
     return phrases
 
 
 Phrases = Annotated[tuple[str, ...] | None, AfterValidator(_worded)]
-"""A setting that replaces a list; every entry must have a word to look for."""
+"""A setting that replaces a list; every entry must have a word to search for."""

@@ -1,4 +1,4 @@
-"""Where sentences end, by simple rules for many scripts.
+"""Sentence boundaries by simple rules for many scripts.
 
 Own rules rather than a library: pysbd has had no release since 2021, NLTK's Punkt downloads its models, wtpsplit is a
 neural model, and none promises that every character keeps its place. Chunks need no more than this: a missed or
@@ -26,7 +26,7 @@ _END = re.compile(rf"(?P<stop>[{_STOPS}]+)[{_CLOSERS}]*(?P<gap>\s*)|[\n\r\x0b\x0
 _OPENING = re.compile(rf"[{_OPENERS}]*")
 
 _WORD = re.compile(r"(?:(?P<word>[^\W\d_]+(?:\.[^\W\d_]+)*)|(?P<item>(?:^|[\n\r])[ \t]*\d{1,3}))\Z")
-_LONGEST = 24  # characters before a full stop that are looked at
+_LONGEST = 24  # characters before a full stop that are inspected
 
 _TITLES = re.compile(
     "adm|brig|capt|cdr|cmdr|col|dipl|dr|drs|eds|esp|fr|ft|gen|gov|hon|hr|ing|lt|maj|messrs|mlle|mme|mr|mrs|ms|mt|pres|"
@@ -39,7 +39,7 @@ _NUMBERED = re.compile(
 
 
 def sentence_ends(text: str) -> list[int]:
-    """Returns where sentences end, rising, last the end of `text`; white space belongs to the sentence before it."""
+    """Returns the ends of sentences in ascending order, last the end of `text`; white space follows its sentence."""
     ends = [match.end() for match in _END.finditer(text) if _is_end(text, match)]
     if text and (not ends or ends[-1] < len(text)):
         ends.append(len(text))
@@ -47,7 +47,7 @@ def sentence_ends(text: str) -> list[int]:
 
 
 def _is_end(text: str, match: re.Match[str]) -> bool:
-    """Returns whether a sentence ends here: at stops with what closes and follows them, or at a line break."""
+    """Returns whether a sentence ends here: at a stop with closing marks and white space, or at a line break."""
     stop, gap = match["stop"], match["gap"]
     if match.end() == len(text) or len(_BREAK.findall(match[0])) > 1:
         return True
@@ -62,14 +62,14 @@ def _is_end(text: str, match: re.Match[str]) -> bool:
 
 
 def _first_letter(text: str, start: int) -> str:
-    """Returns the first character at or after `start` that opens no quotation or bracket."""
+    """Returns the first character at or after `start` that is not an opening quote or bracket."""
     opening = _OPENING.match(text, start)
     place = opening.end() if opening else start
     return text[place : place + 1]
 
 
 def _is_abbreviation(text: str, stop: int, following: str) -> bool:
-    """Returns whether the full stop at `stop` shortens a word or numbers a list item, given the next character."""
+    """Returns whether the full stop at `stop` ends an abbreviation or list number, given the next character."""
     found = _WORD.search(text, max(0, stop - _LONGEST), stop)
     if found is None:
         return False

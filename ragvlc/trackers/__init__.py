@@ -1,1 +1,1 @@
-"""Where results are shown."""
+"""Trackers: services that show the results of sweeps."""

@@ -1,4 +1,4 @@
-"""Talking to MLflow: where a store keeps its files, brief waits, no chatter, one kind of error."""
+"""Calls to MLflow: file locations, short timeouts, no log output, one type of error."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["artifact_folder", "client", "shown", "sqlite_file", "sqlite_uri", "t
 _DATABASES = {"sqlite", "postgresql", "mysql", "mssql"}
 
 
-def client(uri: str) -> Any:  # noqa: ANN401 - MLflow's types are not at hand
-    """Returns MLflow's client of the store at `uri`; the process's own tracking URI stays as it is."""
+def client(uri: str) -> Any:  # noqa: ANN401 - MLflow's types are not imported here
+    """Returns MLflow's client of the store at `uri` without changing the process's own tracking URI."""
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
 
 
 def sqlite_uri(runs: Path) -> str:
-    """Returns the URI of the store that lies in the folder `runs`."""
+    """Returns the URI of the store in the folder `runs`."""
     return f"sqlite:///{(runs / 'mlflow.db').absolute().as_posix()}"
 
 
 def artifact_folder(uri: str, runs: Path) -> Path | None:
-    """Returns where artifacts go when MLflow is a database without a server, which would else use `./mlruns`."""
+    """Returns the artifact folder if MLflow is a database without a server, which would default to `./mlruns`."""
     if urlsplit(uri).scheme.partition("+")[0] not in _DATABASES:
         return None
     database = sqlite_file(uri)
@@ -49,8 +49,8 @@ def shown(uri: str) -> str:
 
 @contextmanager
 def talking(uri: str, *, patient: bool = True) -> Iterator[None]:
-    """Makes MLflow quiet and quick to give up, and its failures one `StoreError`, transient when nobody answered."""
-    # Before the first import, which is when MLflow decides; a user's own choice stands.
+    """Silences MLflow, shortens its timeouts, and raises its failures as `StoreError`, transient if unreachable."""
+    # Before the first import, which is when MLflow decides; a user's own setting is kept.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -72,7 +72,7 @@ def _failure(uri: str, error: Exception) -> StoreError:
 
 
 def _unreachable(error: BaseException | None) -> bool:
-    """Whether a failed connection is behind `error`: an `OSError`, as `requests` has it, that is about no file."""
+    """Whether `error` was caused by a failed connection: an `OSError`, as in `requests`, that is not about a file."""
     while error is not None:
         if isinstance(error, OSError) and error.filename is None:
             return True
@@ -82,7 +82,7 @@ def _unreachable(error: BaseException | None) -> bool:
 
 @contextmanager
 def _environment(*, patient: bool) -> Iterator[None]:
-    """MLflow's own patience is seven retries of two minutes each; what the user has set stands."""
+    """Returns environment variables for short timeouts, except those that the user has set."""
     limits = {
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2" if patient else "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "30" if patient else "5",
@@ -99,7 +99,7 @@ def _environment(*, patient: bool) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides the log of the tables that a new database gets."""
+    """Hides the log messages about the tables of a new database."""
     loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

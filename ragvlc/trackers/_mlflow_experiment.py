@@ -1,4 +1,4 @@
-"""What an MLflow store has of a sweep already, and the pieces it is made of."""
+"""Experiments, runs and data sets of a sweep in an MLflow store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SOURCE = {"mlflow.source.name": "ragvlc", "mlflow.source.type": "LOCAL"}
 
 
 def experiment_id(client: Any, name: str, sweep: SweepRecord, artifacts: Path | None) -> str:  # noqa: ANN401
-    """Returns the experiment's id; makes it, or brings it back if it was deleted; says what it is about."""
+    """Returns the experiment's id; creates, restores and describes the experiment as needed."""
     found = client.get_experiment_by_name(name)
     if found is None:
         place = (artifacts / re.sub(r"[^\w.-]", "_", name)).as_uri() if artifacts else None
@@ -45,7 +45,7 @@ def experiment_id(client: Any, name: str, sweep: SweepRecord, artifacts: Path | 
 
 
 def parent_run(client: Any, experiment_id: str, sweep: SweepRecord) -> Any:  # noqa: ANN401
-    """Returns the sweep's own run, running."""
+    """Returns the sweep's parent run, in status running."""
     from mlflow.entities import RunTag
 
     names = legal_names(sweep.tags)
@@ -61,7 +61,7 @@ def parent_run(client: Any, experiment_id: str, sweep: SweepRecord) -> Any:  # n
 
 
 def equals(value: str) -> str:
-    """Returns the end of a filter; MLflow knows no escapes, so a name with both quotes is found among all runs."""
+    """Returns a filter suffix; MLflow has no escapes, so names with both quote characters match every run."""
     mark = next((mark for mark in "'\"" if mark not in value), None)
     return f"= {mark}{value}{mark}" if mark else "!= ''"
 
@@ -96,12 +96,12 @@ def digest(record: SweepRecord | CellRecord) -> str:
 
 
 def dataset_of(run: Any) -> str:  # noqa: ANN401
-    """Returns the data set of a cell's run: equal contents, equal words."""
+    """Returns the name of a cell run's data set; equal contents have equal names."""
     return " and ".join(sorted(f"{one.dataset.name} {one.dataset.digest[:6]}" for one in run.inputs.dataset_inputs))
 
 
 def delete_file(run: Any, place: str, uri: str) -> None:  # noqa: ANN401
-    """Deletes an artifact, where the store can; a file that is gone already is as well."""
+    """Deletes an artifact if the store can; a file that is already gone is no error."""
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 

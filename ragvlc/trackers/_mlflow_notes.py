@@ -1,4 +1,4 @@
-"""What MLflow's pages say about a sweep and its cells in words. Pure: nothing here imports MLflow."""
+"""Notes on MLflow's pages about a sweep and its cells. Pure: nothing here imports MLflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Best", "best", "cell_note", "experiment_note", "note_tags", "sweep_n
 
 NOTE_TAG = "mlflow.note.content"
 OURS_TAG = "ragvlc.note"
-"""Hash of the note that we wrote last: a note that somebody edited is theirs, and stays."""
+"""Hash of the note that ragvlc wrote last: a note edited by a user is not overwritten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Best:
         name: of the first.
         score: its mean.
         metric: label.
-        dataset: name; empty where the sweep has one only.
-        cells: how many were compared.
+        dataset: name; empty if the sweep has only one.
+        cells: number of cells compared.
     """
 
     keys: tuple[str, ...]
@@ -38,13 +38,13 @@ class Best:
 
     @property
     def others(self) -> str:
-        """How many more cells have the same mean, in words; empty for none."""
+        """The number of other cells with the same mean, in words; empty if there are none."""
         count = len(self.keys) - 1
         return f"{count} other{'s' if count > 1 else ''}" if count else ""
 
     @property
     def words(self) -> str:
-        """The cell in a few words, for a column of a table."""
+        """A short description of the cell, for a table column."""
         others = f", shared with {self.others}" if self.others else ""
         return f"{self.dataset + ': ' if self.dataset else ''}{self.name} ({self.score:.3f}{others})"
 
@@ -52,7 +52,7 @@ class Best:
 def best(
     metric: str, scores: Mapping[str, float], names: Mapping[str, str], datasets: Mapping[str, str], *, smaller: bool
 ) -> list[Best]:
-    """Returns the best cell over each data set: scores over different ones are different quantities.
+    """Returns the best cell over each data set; scores over different data sets are not comparable.
 
     Args:
         metric: label.
@@ -74,13 +74,13 @@ def best(
 
 
 def cell_note(record: CellRecord, labels: Sequence[str], wins: Sequence[Best] = ()) -> str:
-    """Returns a cell in words: its pipeline and settings, its scores, and what it is the best at."""
+    """Returns the note on a cell: its pipeline and settings, its scores, and where it is the best."""
     own = {name: value for name, value in record.params.items() if name not in {"pipeline", "dataset", "seed"}}
     about = f"Pipeline **{record.params.get('pipeline', record.name)}**"
     about += f" over {record.dataset}" if record.dataset else ""
     about += f", {record.examples} questions." if record.examples else "."
     if record.control:
-        about += " A control: it reads the right answer's place, so it bounds the others and is no candidate."
+        about += " A control: it reads the gold evidence, so it is a bound for the others and not a candidate."
     if record.status != "complete":
         about += f" Not complete: {record.status}."
     for win in wins:
@@ -93,7 +93,7 @@ def cell_note(record: CellRecord, labels: Sequence[str], wins: Sequence[Best] = 
 
 
 def sweep_note(sweep: SweepRecord, found: Sequence[Best]) -> str:
-    """Returns a sweep in words: what it settles and which cells are the best."""
+    """Returns the note on a sweep: its question and its best cells."""
     lines = [sweep.description] if sweep.description else []
     for one in found:
         over = f" over {one.dataset}" if one.dataset else ""
@@ -105,7 +105,7 @@ def sweep_note(sweep: SweepRecord, found: Sequence[Best]) -> str:
 
 
 def experiment_note(sweep: SweepRecord) -> str:
-    """Returns what an experiment's page says: what is compared, and how to find one's way."""
+    """Returns the note on an experiment's page: what is compared, and where to find it."""
     about = f"{sweep.description}\n\n" if sweep.description else ""
     return (
         f"{about}One run for the sweep, and in it a child run for each cell. `score/` has the means, `score/low/` and "
@@ -117,15 +117,15 @@ def experiment_note(sweep: SweepRecord) -> str:
 
 
 def note_tags(text: str, tags: Mapping[str, str], *, earlier: str | None = None) -> dict[str, str]:
-    """Returns the tags that make `text` the note, or none where the note is somebody else's.
+    """Returns the tags that set `text` as the note; none if a user has written the present note.
 
     Args:
         text: of the note.
-        tags: that stand now.
-        earlier: a note that is ours though nothing says so.
+        tags: present tags of the run.
+        earlier: a note that ragvlc wrote although no tag says so.
     """
-    text, standing = tag_text(text), tags.get(NOTE_TAG)
-    ours = standing in (None, "", earlier) or content_key(standing)[:16] == tags.get(OURS_TAG)
+    text, present = tag_text(text), tags.get(NOTE_TAG)
+    ours = present in (None, "", earlier) or content_key(present)[:16] == tags.get(OURS_TAG)
     return {NOTE_TAG: text, OURS_TAG: content_key(text)[:16]} if ours and text else {}
 
 

@@ -1,4 +1,4 @@
-"""An experiment's runs: found by their tags, opened again, filled, ended."""
+"""Runs of an experiment: lookup by tags, reopening, logging, ending."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ _MOST_METRICS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What goes where.
+    """The settings of sending to MLflow.
 
     Attributes:
         uri: of the store.
         experiment: name.
         runs: the folder that the results of all sweeps are in.
-        traces: how many questions of a cell are shown.
+        traces: number of questions of a cell to show.
         machine: whether samples of the machine are taken.
     """
 
@@ -71,7 +71,7 @@ class Sending:
 
 @contextmanager
 def opened(how: Sending, sweep: SweepRecord) -> Iterator[TrackedSweep]:
-    """Yields the sweep with its parent run open; closes the run with a status that fits. Raises `StoreError`."""
+    """Yields the sweep with its parent run open; ends the run with the matching status. Raises `StoreError`."""
     with talking(how.uri, patient=False):
         client = connect(how.uri)
         place = artifact_folder(how.uri, how.runs)
@@ -88,7 +88,7 @@ def opened(how: Sending, sweep: SweepRecord) -> Iterator[TrackedSweep]:
         try:
             yield sent
         except BaseException as error:
-            # What went wrong inside is the news; that the run could not be closed either is not.
+            # The first error matters; a failure to close the run after it does not.
             with suppress(StoreError):
                 sent.close("FAILED" if isinstance(error, Exception) else "KILLED")
             raise
@@ -117,7 +117,7 @@ class _Sent:
         self._traces = known_traces(client, parent.info.experiment_id, equals(sweep.name))
 
     def _found(self, run: Any) -> None:  # noqa: ANN401
-        """Takes in a cell's run of an earlier time; one that the sweep no longer has is marked."""
+        """Registers an earlier run of a cell; marks it as stale if the sweep no longer has the cell."""
         key = run.data.tags.get(CELL_TAG, "")
         if self._order and key not in self._order:
             if run.data.tags.get(STALE_TAG) != "true":
@@ -144,7 +144,7 @@ class _Sent:
                 self.stopped.discard(record.key)
 
     def files(self, paths: Mapping[str, Path]) -> None:
-        """Sends files to the sweep's run; those sent before that are not among them go. Raises `StoreError`."""
+        """Sends files to the sweep's run and deletes earlier ones that are not among them. Raises `StoreError`."""
         with self._lock, self._sending(), tempfile.TemporaryDirectory() as folder:
             for place, path in paths.items():
                 local = Path(folder) / PurePosixPath(place)
@@ -159,7 +159,7 @@ class _Sent:
             self._client.set_tag(run.info.run_id, _FILES_TAG, json.dumps(sorted(paths)))
 
     def close(self, status: str) -> None:
-        """Ends the sweep's run at the end of its last cell, whenever it was sent. Raises `StoreError`."""
+        """Ends the sweep's run, with the end time of its last cell. Raises `StoreError`."""
         ends = [run.info.end_time for run in self._runs.values() if run.info.end_time]
         end = max([*ends, self._parent.info.start_time])
         with self._lock, self._sending():
@@ -168,7 +168,7 @@ class _Sent:
 
     @contextmanager
     def _sending(self) -> Iterator[None]:
-        """Waits for a server that went away once, not once a cell."""
+        """Waits for an unreachable server once, not for every cell."""
         if self._lost:
             raise self._lost
         try:
@@ -199,7 +199,7 @@ class _Sent:
         )
 
     def _data_of(self, record: CellRecord) -> SweepRecord | CellRecord:
-        """Returns whichever of the two records names the cell's data set."""
+        """Returns the record, of the two, that names the cell's data set."""
         return record if record.dataset else self._sweep
 
     def _contradicted(self, run: Any, record: CellRecord) -> bool:  # noqa: ANN401
@@ -243,7 +243,7 @@ class _Sent:
                 self._client.log_artifact(run.info.run_id, str(record.folder / file))
 
     def _log_machine(self, run: Any, record: CellRecord) -> None:  # noqa: ANN401
-        """Sends the samples since the cell before, if the cell was at work since: not if it was done already."""
+        """Sends the samples since the previous cell if this cell was computed since then."""
         if self.machine is None:
             return
         samples, since, self._since = self.machine.taken(), self._since, time.time()
@@ -265,7 +265,7 @@ class _Sent:
             self._client.log_batch(run.info.run_id, metrics=points[first : first + _MOST_METRICS])
 
     def _describe(self) -> None:
-        """Says which cells are the best, now that all are there, on the sweep's run and on the cells'."""
+        """Writes which cells are the best to the sweep's run and the cells' runs, once all cells are sent."""
         wins = self._wins()
         for key, record in self._records.items():
             own = [win for win in wins if key in win.keys]
@@ -302,7 +302,7 @@ class _Sent:
             self._client.log_batch(run.info.run_id, tags=[RunTag(*item) for item in changed.items()])
 
     def _log_peaks(self, run: Any) -> None:  # noqa: ANN401
-        """A sweep's peak is that of all its parts: a later, smaller one does not replace it."""
+        """Logs the sweep's peaks; a smaller value of a later run does not replace a peak."""
         for name, value in self._peaks.items():
             if value > run.data.metrics.get(name, 0.0):
                 self._client.log_metric(run.info.run_id, name, value)
@@ -314,14 +314,14 @@ def _params(record: CellRecord) -> dict[str, str]:
 
 
 def _with_table(tag: str) -> str:
-    """Returns the tag by which MLflow knows which artifacts are tables."""
+    """Returns the tag that tells MLflow which artifacts are tables."""
     entry = {"path": TABLE, "type": "table"}
     logged = json.loads(tag)
     return json.dumps(logged if entry in logged else [*logged, entry])
 
 
 def _start(record: CellRecord) -> int:
-    """Returns when the cell's files were begun, in milliseconds, so that MLflow shows the work's duration."""
+    """Returns the creation time of the cell's files, in milliseconds, for MLflow's duration of the run."""
     begun = record.folder / "resolved.yaml"
     end = _end(record)
     return min(int(begun.stat().st_mtime * 1000), end) if begun.is_file() else end

@@ -1,12 +1,12 @@
-"""How a question was answered, laid out as spans. Pure: nothing here imports MLflow.
+"""Steps of an answer as trace spans. Pure: nothing here imports MLflow.
 
 A step says how long it took, not when it began, so steps are laid end to end: a span's length is measured, its place in
 time is not. Where an answer needed one call, that call's span lasts as long as the engine worked for it, as in every
-table, whether the reply was found again or had to wait for its turn; with several calls, steps last as measured.
+table, even if the reply was a cache hit or had to wait; with several calls, steps last as measured.
 
 The retrieved passages go to the first `retrieve` step in the form that MLflow shows as documents, what was really sent
-goes to the first `read` step, tokens to the steps that called a model. What has no such step goes to one of its own.
-Long texts are cut, and long rankings too: a trace is for reading.
+goes to the first `read` step, tokens to the steps that called a model. Data without such a step get a step of their
+own. Long texts are cut, and long rankings too: a trace is for reading.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _TYPES = {"retrieve": "RETRIEVER", "rerank": "RERANKER", "embed": "EMBEDDING", "
 
 @dataclass(frozen=True, slots=True)
 class LaidSpan:
-    """A step in its place.
+    """A span: a step with its position in the trace.
 
     Attributes:
         name: of the step.
-        kind: MLflow's word for what it does: RETRIEVER, CHAT_MODEL, ...
-        parent: place of its parent among the trace's spans; None for the first.
+        kind: MLflow's span type: RETRIEVER, CHAT_MODEL, ...
+        parent: position of its parent among the trace's spans; None for the first.
         start: nanoseconds after the trace's start.
         end: nanoseconds after the trace's start.
-        inputs: what went in, if known.
-        outputs: what came out, if known.
-        facts: everything else that the step tells.
+        inputs: inputs of the step, if known.
+        outputs: outputs of the step, if known.
+        facts: all other facts of the step.
         usage: tokens of its own calls.
         generator: role of the model called.
     """
@@ -60,14 +60,14 @@ class LaidSpan:
 
 
 def sample(records: Sequence[TraceRecord], count: int, keys: Mapping[str, str]) -> list[TraceRecord]:
-    """Returns `count` of the records, and as many failed ones again, in their order.
+    """Returns `count` of the records, and up to as many failed ones, in their order.
 
     Which ones depends on the questions' keys alone: every cell shows the same questions, and a larger count shows the
     same ones and more.
 
     Args:
         records: of a cell.
-        count: how many to take, whatever came of them.
+        count: number of records to take, failed or not.
         keys: a random-looking key by question id.
     """
     drawn = sorted(records, key=lambda record: keys[record.example.id])
@@ -111,7 +111,7 @@ def lay_out(record: TraceRecord) -> list[LaidSpan]:
 
 
 def usage_facts(usage: Usage) -> dict[str, int]:
-    """Returns tokens under the names by which MLflow adds them up."""
+    """Returns token counts under the names that MLflow adds up."""
     facts = {
         "input_tokens": usage.prompt_tokens,
         "output_tokens": usage.completion_tokens,
@@ -121,7 +121,7 @@ def usage_facts(usage: Usage) -> dict[str, int]:
 
 
 def _charged(answer: Answer) -> tuple[Step, ...]:
-    """Returns the steps; the only call, and what it is part of, last as long as the engine worked."""
+    """Returns the steps; a single call, and the steps around it, last as long as the engine worked."""
     if answer.usage.calls != 1:
         return answer.trace
     callers = [step for root in answer.trace for step in root.walk() if _own(step).calls]
@@ -139,7 +139,7 @@ def _shortened(step: Step, excess: float) -> Step:
 
 
 def _own(step: Step) -> Usage:
-    """Returns what the step used without the steps in it: its usage has theirs in it."""
+    """Returns the step's own usage, without that of its inner steps."""
     inner = [one.usage for one in step.steps]
     return Usage(
         step.usage.prompt_tokens - sum(one.prompt_tokens for one in inner),
@@ -150,7 +150,7 @@ def _own(step: Step) -> Usage:
 
 
 def _with_places(steps: tuple[Step, ...], answer: Answer) -> tuple[Step, ...]:
-    """Adds steps for passages that no step of the route's would show."""
+    """Adds steps for passages that no step of the route would show."""
     names = {step.name for root in steps for step in root.walk()}
     added = [Step("retrieve")] if answer.ranking and "retrieve" not in names else []
     added += [Step("read")] if answer.context and "read" not in names else []
@@ -162,7 +162,7 @@ def _length(step: Step) -> int:
 
 
 def _spans(steps: Sequence[Step], parent: int, start: int, place: int) -> Iterator[LaidSpan]:
-    """Yields the spans of sibling steps and all below; the first will stand at `place` in the trace."""
+    """Yields the spans of sibling steps and of all steps below; the first has position `place` in the trace."""
     for step in steps:
         own = _own(step)
         kind = _TYPES.get(step.name) or ("CHAT_MODEL" if own.calls else "TASK")
@@ -175,7 +175,7 @@ def _spans(steps: Sequence[Step], parent: int, start: int, place: int) -> Iterat
 
 
 def _ranking(example: Example, answer: Answer) -> list[dict[str, Any]]:
-    """Returns the best passages as MLflow has documents."""
+    """Returns the best passages in MLflow's document format."""
     found = []
     for rank, hit in enumerate(answer.ranking[:MOST_PASSAGES], 1):
         span = hit.chunk.span
@@ -203,7 +203,7 @@ def _passage(example: Example, span: Span) -> dict[str, Any]:
 
 
 def _text(example: Example, span: Span) -> str:
-    """Returns the characters of `span`; rows from disk know places only."""
+    """Returns the text of `span`; rows from disk have positions only."""
     text = next((one.text for one in example.documents if one.id == span.document_id), "")[span.start : span.end]
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
 

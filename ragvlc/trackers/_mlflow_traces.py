@@ -1,8 +1,8 @@
-"""Some of a cell's questions as MLflow traces that belong to the cell's run.
+"""Some of a cell's questions as MLflow traces of the cell's run.
 
-A trace's id is the hash of its run and of all that it shows. So sending again finds it there, and a trace that no
-longer says what the disk says is another one: the old one is deleted. Scores are its feedback, the references its
-expectation, by the names that the tables have.
+A trace's id is the hash of its run and of all that it shows. So a trace that was sent before is found, and a trace
+that no longer matches the results on disk has another id: the old one is deleted. Scores are its feedback, the
+references its expectation, by the names that the tables have.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _VERSION = 1
 
 
 def known_traces(client: Any, experiment_id: str, equals_sweep: str) -> dict[str, dict[str, bool]]:  # noqa: ANN401
-    """Returns the traces of each run, and whether each has its spans: it was not cut off between the two.
+    """Returns the traces of each run, and whether each is complete, that is, has its spans.
 
     Args:
         client: of the store.
@@ -54,7 +54,7 @@ def known_traces(client: Any, experiment_id: str, equals_sweep: str) -> dict[str
 
 
 def send_traces(
-    client: Any,  # noqa: ANN401 - MLflow's types are not at hand
+    client: Any,  # noqa: ANN401 - MLflow's types are not imported here
     run: Any,  # noqa: ANN401
     record: CellRecord,
     count: int,
@@ -66,8 +66,8 @@ def send_traces(
         client: of the store.
         run: the cell's.
         record: the cell.
-        count: how many questions to show.
-        known: the traces that the run has, and whether each is whole.
+        count: number of questions to show.
+        known: the traces of the run, and whether each is complete.
     """
     keys = {one.example.id: content_key(["trace", one.example.id]) for one in record.traces}
     chosen = sample(record.traces, count, keys)
@@ -89,7 +89,7 @@ def delete_traces(client: Any, experiment_id: str, names: Iterable[str]) -> None
 
 
 def _trace_id(run: Any, record: CellRecord, one: TraceRecord, spans: Sequence[LaidSpan]) -> str:  # noqa: ANN401
-    """Returns MLflow's form of an OpenTelemetry id."""
+    """Returns a trace id in MLflow's OpenTelemetry format."""
     row = one.prediction
     shown = [asdict(span) for span in spans]
     facts = [shown, dict(row.scores), list(row.flags), row.failure and asdict(row.failure), _expected(one)]
@@ -105,7 +105,7 @@ def _send(
     shown: tuple[TraceRecord, list[LaidSpan]],
     start: int,
 ) -> None:
-    """Writes a whole trace; MLflow's usual ways trace what is running now, in the process's own store."""
+    """Writes a complete trace, which MLflow's usual API, made for live tracing in the process's own store, cannot."""
     from mlflow.entities import TraceData, TraceInfo, TraceLocation, TraceState
     from mlflow.tracing.client import TracingClient
 
@@ -133,7 +133,7 @@ def _send(
 
 
 def _metadata(run: Any) -> dict[str, str]:  # noqa: ANN401
-    """Returns what MLflow must know; it adds up the tokens of the spans itself, on top of any that stand here."""
+    """Returns the metadata that MLflow needs, without token counts, which it sums from the spans."""
     return {
         "mlflow.trace_schema.version": "3",
         _RUN: run.info.run_id,
@@ -175,7 +175,7 @@ def _assessments(name: str, one: TraceRecord) -> Iterator[Any]:
 def _entities(
     name: str, spans: Sequence[LaidSpan], start: int, record: CellRecord, failure: str | None
 ) -> Iterator[Any]:
-    """Yields MLflow's spans."""
+    """Yields the spans as MLflow objects."""
     from mlflow.entities import Span
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan

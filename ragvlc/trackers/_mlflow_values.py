@@ -1,4 +1,4 @@
-"""Names and values as MLflow takes them. Pure: nothing here imports MLflow.
+"""Names and values in the form that MLflow accepts. Pure: nothing here imports MLflow.
 
 MLflow allows letters, digits, `_ - . /` and spaces in a name (colons too, but not on Windows), at most 250 characters,
 and no name that is an unusual spelling of a path (`a//b`, `../a`). The mapping:
@@ -8,7 +8,7 @@ and no name that is an unusual spelling of a path (`a//b`, `../a`). The mapping:
 - a name over 250 characters is cut, and ends in `_` and eight hex digits of the hash of the original;
 - so does a changed name that meets another name of the same record: two names never become one.
 
-A name that is legal as it stands is never changed.
+A legal name is never changed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ILLEGAL = re.compile(r"[^/\w.\- ]")
 
 
 def legal_names(names: Iterable[str]) -> dict[str, str]:
-    """Returns the name to use in MLflow by original name; no two originals share one."""
+    """Returns the name in MLflow by original name; no two originals share one."""
     originals = sorted(set(names))
     taken = {name for name in originals if _legal(name) == name}
     mapping = {name: name for name in sorted(taken)}
@@ -48,7 +48,7 @@ def legal_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def param_text(value: object) -> str:
-    """Returns a parameter as YAML would spell it, at most 6,000 characters."""
+    """Returns a parameter in YAML syntax, at most 6,000 characters."""
     return _cut(value if isinstance(value, str) else _json(value), MAX_PARAM)
 
 
@@ -58,7 +58,7 @@ def tag_text(value: object) -> str:
 
 
 def finite(metrics: Mapping[str, float | None]) -> dict[str, float]:
-    """Returns the metrics that are numbers, under legal names; None, NaN and infinities have no place on an axis."""
+    """Returns the finite metrics under legal names, without None, NaN and infinities."""
     numbers = {name: float(value) for name, value in metrics.items() if value is not None and math.isfinite(value)}
     names = legal_names(numbers)
     return {names[name]: value for name, value in numbers.items()}
@@ -90,7 +90,7 @@ def _json(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """JSON knows no NaN: browsers refuse a table that has one."""
+    """Returns a value without NaN, which JSON does not have and browsers reject."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):

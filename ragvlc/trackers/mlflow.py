@@ -1,6 +1,6 @@
 """Sweeps as MLflow experiments: a parent run for the sweep, a child run for each cell.
 
-Runs are found again by their tags, `ragvlc.sweep` (the sweep's name) on every run and `ragvlc.cell` (the cell's key) on
+Runs are identified by their tags, `ragvlc.sweep` (the sweep's name) on every run and `ragvlc.cell` (the cell's key) on
 the children, and reopened, so sending again duplicates nothing. MLflow cannot take back a parameter, a metric or a
 dataset: a cell whose record contradicts what its run says gets a new run, which keeps the user's own tags and notes;
 the old one goes to MLflow's deleted runs. A metric that changed gets a further point at step 0; the latest is shown.
@@ -40,8 +40,8 @@ class MlflowTracker(Tracker):
     Attributes:
         uri: tracking URI; by default the environment's MLFLOW_TRACKING_URI, else a SQLite file next to the results.
         experiment: by default the sweep's name.
-        traces: so many questions of each cell are shown as traces, with the passages read, the same ones in every
-            cell; up to as many failed ones come on top. 0 shows none, and takes back those shown before.
+        traces: the number of questions of each cell shown as traces, with the passages read, the same questions in
+            every cell; up to as many failed ones are added. 0 shows none, and deletes earlier traces.
         system_metrics: log memory and processor use while cells are computed: of this process, of the machine, and of
             CUDA devices.
     """
@@ -56,14 +56,14 @@ class MlflowTracker(Tracker):
         return self.uri or os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(runs)
 
     def open(self, sweep: SweepRecord) -> AbstractContextManager[TrackedSweep]:
-        """Opens the sweep's parent run. Raises `StoreError` if MLflow cannot be reached or refuses."""
+        """Opens the sweep's parent run. Raises `StoreError` if MLflow is unreachable or refuses."""
         runs = sweep.folder.absolute().parent
         experiment = self.experiment or sweep.name
         return opened(Sending(self.store(runs), experiment, runs, self.traces, self.system_metrics), sweep)
 
 
 def ui_command(store: str | Path, port: int = 5000) -> list[str]:
-    """Returns the command that shows a store in the browser, at http://127.0.0.1:`port`.
+    """Returns the command that opens a store in the browser, at http://127.0.0.1:`port`.
 
     Args:
         store: the folder that holds `mlflow.db`, a sweep's folder inside it, or a tracking URI.

@@ -1,4 +1,4 @@
-"""No tracking: the results folder is all there is."""
+"""No tracker: results are in the results folder only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class NoTracker(Tracker):
     """Sends nothing anywhere."""
 
     def open(self, sweep: SweepRecord) -> AbstractContextManager[TrackedSweep]:  # noqa: ARG002 - the contract's
-        """Returns a sweep that takes cells and does nothing with them."""
+        """Returns a tracked sweep that ignores its cells."""
         return _nowhere()
 
 

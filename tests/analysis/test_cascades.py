@@ -6,16 +6,16 @@ import random
 
 import pytest
 
-from ragvlc.analysis.cascades import Doubt, area, chosen, curve, estimated
+from ragvlc.analysis.cascades import CascadePair, area, chosen, curve, estimated
 from ragvlc.core.errors import ConfigError
 
 
-def doubt(logprob: float | None, first: float, second: float, group: str = "d", cost=(1.0, 10.0)) -> Doubt:
+def doubt(logprob: float | None, first: float, second: float, group: str = "d", cost=(1.0, 10.0)) -> CascadePair:
     deciles = () if logprob is None else (logprob,) * 11
-    return Doubt(group, deciles, (first, second), cost)
+    return CascadePair(group, deciles, (first, second), cost)
 
 
-def many(n: int = 200, *, useful: bool = True, seed: int = 3) -> list[Doubt]:
+def many(n: int = 200, *, useful: bool = True, seed: int = 3) -> list[CascadePair]:
     """Second answers are right; first ones are right where the model was sure, or by chance."""
     draw = random.Random(seed)
     rows = []

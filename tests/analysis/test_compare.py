@@ -85,7 +85,7 @@ def test_cells_of_two_folders_are_paired_by_id(results: Results, tmp_path: Path)
     assert pair.shared == NAMES[2:]
     assert (pair.only_a, pair.only_b, pair.other_texts, pair.other_gold) == (2, 1, 1, 1)
     text = text_of(comparison(results, "full", "new", other=other), 200)
-    for words in ("6 questions in common, 2 only in a, 1 only in b, 1 asked in other words", str(other.folder)):
+    for words in ("6 questions in common, 2 only in a, 1 only in b, 1 with another wording", str(other.folder)):
         assert words in text
 
 
@@ -98,7 +98,7 @@ def made_of(prediction: Any, key: str) -> Any:
 @pytest.mark.parametrize(
     ("a", "b", "metric", "message"),
     [
-        ("ful", "rag k=1", None, r"'ful' is no cell of one\. .*Nearest: full"),
+        ("ful", "rag k=1", None, r"'ful' is not a cell of one\. .*Nearest: full"),
         ("rag", "full", None, r"'rag' is the pipeline of several cells\. Known: \['rag k=1', 'rag k=2'\]"),
         ("full", "full", None, "are the same cell"),
         ("full", "rag k=1", "othr", r"no metric 'othr' in common\. .*Nearest: other"),

@@ -85,9 +85,9 @@ def test_cells_are_together_whatever_their_counts_if_causes_and_ends_agree(tmp_p
     ]
     assert f"ragvlc show '{results.folder}' --question a" in failure_lines(results)[2]
     status = dict.fromkeys((one.facts["key"] for one in results.cells), "complete")
-    ended = failed_cells(results, status | {results.cells[3].facts["key"]: "owing"})
+    ended = failed_cells(results, status | {results.cells[3].facts["key"]: "pending"})
     assert [len(group.cells) for group in ended] == [3, 1, 1]
-    assert failure_lines(results, status | {results.cells[3].facts["key"]: "owing"})[-2:] == [
+    assert failure_lines(results, status | {results.cells[3].facts["key"]: "pending"})[-2:] == [
         "four: not complete, some questions could not be judged for now.",
         "  Transient: run the experiment again.",
     ]
@@ -98,7 +98,7 @@ def test_what_is_transient_among_other_failures_is_advised_apart(tmp_path: Path)
     rows = [passing, failed("b", {"m": 0.0})]
     results = write(tmp_path, [example("a"), example("b")], [cell("full", rows, done=False)])
     assert [one.advice for one in failed_cells(results)] == [
-        "Run the experiment again for what is transient; for the rest, mend the cause and add --retry failed."
+        "Run the experiment again for transient failures; for the others, fix the cause and add --retry failed."
     ]
 
 

@@ -62,8 +62,8 @@ def test_settings_that_change_together_make_one_line(tmp_path: Path) -> None:
     ]
     found = axes(write(tmp_path, [example("a")], cells).cells, "m")
     assert [(one.name, one.words) for one in found] == [
-        ("size", "x.size; k along with it"),
-        ("k", "x.k; size along with it"),
+        ("size", "x.size; changes with it: k"),
+        ("k", "x.k; changes with it: size"),
     ]
     assert [value for value, _ in found[0].lines[0].points] == [64, 128, 256]
 
@@ -99,7 +99,7 @@ def test_each_data_set_has_its_panel_of_costs(tmp_path: Path) -> None:
 
 
 def test_the_frontier_leaves_out_controls_and_what_is_beaten(results: Results) -> None:
-    found = lines(results.figure("quality_tokens"))["best for what it costs"]
+    found = lines(results.figure("quality_tokens"))["cost-quality frontier"]
     assert found == [(84.0, pytest.approx(4 / 12)), (104.0, pytest.approx(6 / 12)), (124.0, pytest.approx(8 / 12))]
 
 

@@ -105,7 +105,7 @@ def test_what_is_said(page: str) -> None:
     assert "8 cells of 3 pipelines (full, rag, oracle); over toy: 12 questions in 4 clusters" in text
     assert "rag k=6 size=64 has the best m: 0.667, on paired questions 0.167 above full" in text
     assert "left out of the answer: oracle." in text
-    assert "Left out by the data set, asked of no cell: 3 too long." in text
+    assert "Left out by the data set in all cells: 3 too long." in text
     assert "11 of 11 7 7 0.55 -" in text, "questions cut, dropped tokens, most, score of those cut and of the others"
     assert re.search(r"d\d 0-600 \(40 characters of evidence\)", text)
     assert "money per 1000" in text
@@ -123,7 +123,8 @@ def test_best_scores_are_marked_among_the_candidates_only(page: str) -> None:
 def test_parts_have_a_table_by_task_tag_and_place(page: str) -> None:
     groups = re.findall(r"<summary>(By .*?)</summary>", page)
     assert groups == [
-        "By task", "By level", "By place of the evidence in the documents", "By place of the evidence in what was sent",
+        "By task", "By level",
+        "By position of the evidence in the documents", "By position of the evidence in the context",
     ], "tags with one value, or another for every question, group nothing"  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import sweep_folders as made
 from rich.console import Console
 
 from ragvlc.analysis.page import html_page
-from ragvlc.analysis.reading import Curve, ReadingCost, curves, reading_cost
+from ragvlc.analysis.reading import CostCurve, ReadingCost, curves, reading_cost
 from ragvlc.analysis.report import terminal_report
 from ragvlc.core.answer import Step, Timing, Usage
 
@@ -54,7 +54,7 @@ def test_the_table_says_that_one_grows_with_the_square_and_the_other_in_step(res
     assert [head.replace("\n", " ") for head in table.heads[:3]] == [
         "pairs at 1,000",
         "pairs at 4,000",
-        "grow by power",
+        "growth exponent",
     ]
     assert shown == {
         "full": ["0.50", "8.00", "2.0", "1.0", "1.0", "2.00", "32.00", "2.0"],
@@ -79,7 +79,7 @@ def test_it_is_part_of_both_reports(results):
     assert "Reading cost by length of the context" in console.export_text()
     page = html_page(results)
     assert "Reading cost by length of the context" in page
-    assert "What reading costs as contexts grow" in page
+    assert "Cost of reading by context length" in page
 
 
 def test_what_a_trace_does_not_tell_is_no_figure(tmp_path):
@@ -94,7 +94,9 @@ def test_what_a_trace_does_not_tell_is_no_figure(tmp_path):
     assert [one.pairs for one in curve.costs] == [None] * 3
     assert curve.power(lambda one: one.pairs) is None
     assert curve.power(lambda one: one.calls) == pytest.approx(0)
-    assert Curve("x", (ReadingCost(10, None, 1, 0.0), ReadingCost(20, 1.0, 1, 0.0))).power(lambda c: c.seconds) is None
+    assert (
+        CostCurve("x", (ReadingCost(10, None, 1, 0.0), ReadingCost(20, 1.0, 1, 0.0))).power(lambda c: c.seconds) is None
+    )
 
 
 def test_what_asks_no_model_has_no_curve(tmp_path):

@@ -95,7 +95,7 @@ def test_the_report_has_a_table_and_one_by_place(tmp_path: Any) -> None:
     assert [entry.text for entry in entries] == [
         "2.0", "4.5", "2.0", "0.44", "2.00", "1.6", "1.2", "2.00", "1.500", "1.000", "4.000", "0.500",
     ]  # fmt: skip
-    [(_, places)] = shown["Acceptance by place in the draft"].rows
+    [(_, places)] = shown["Acceptance by position in the draft"].rows
     assert [entry.text for entry in places] == ["0.50 (4)", "0.33 (3)", "0.50 (2)"]
 
 

@@ -36,7 +36,7 @@ def test_a_settled_answer_and_its_cost(tmp_path: Path) -> None:
     first, second, third = said(write(tmp_path, EXAMPLES, cells))
     assert first == "rag has the best m: 0.750, on paired questions 0.500 above full (0.250), the baseline."
     assert re.fullmatch(
-        r"More than chance: 95 % interval of the difference \[\+0\.\d+, \+0\.\d+\], p = 0\.00\d, corrected for 2 "
+        r"Significant: 95 % interval of the difference \[\+0\.\d+, \+0\.\d+\], p = 0\.00\d, corrected for 2 "
         r"comparisons, from 40 paired questions in 40 clusters\.",
         second,
     )
@@ -80,7 +80,7 @@ def test_one_cluster_settles_nothing_and_recommends_nothing(tmp_path: Path) -> N
     examples = [example(name, "only") for name in NAMES]
     _, second, third = said(write(tmp_path, examples, [cell("full", rows(0, 1000)), cell("rag", rows(40))]))
     assert second == (
-        "How sure that is cannot be said: 40 paired questions in 1 cluster; it takes questions over more documents."
+        "The uncertainty is unknown: 40 paired questions in 1 cluster; it takes questions over more documents."
     )
     assert "do not show" not in third
 

@@ -96,7 +96,7 @@ def measured(work: Work, count: int, options: argparse.Namespace) -> list[float]
         start = time.perf_counter()
         with spec.open(pool, concurrency=options.concurrency) as workers:
             seconds_of(workers, work.jobs(f"first {count}", 1))
-            while len(workers._fleet.standing) < count:
+            while len(workers._workers.ready) < count:
                 seconds_of(workers, work.jobs(f"until all stand {time.monotonic()}", 1))
             seconds_of(workers, work.jobs(f"warm {count}", max(2 * count, 2)))  # each loads its model
             print(f"  {count} of {count} workers ready after {time.perf_counter() - start:.1f} s", flush=True)

@@ -320,7 +320,7 @@ def test_answers_are_looked_for_as_metrics_do(text, cjk):
     ],
 )
 def test_only_telling_references_rule_out(references, kept):
-    assert list(_matching.telling(references, cjk=_matching.has_cjk(references))) == kept
+    assert list(_matching.distinctive(references, cjk=_matching.has_cjk(references))) == kept
 
 
 def test_the_reference_pads_from_all_topics(word_model):

@@ -157,16 +157,16 @@ def test_no_place_is_one_clear_error(opened: Opens, tmp_path: Path) -> None:
         list(workers.work(jobs, wanted=always, finish=lambda one: one))
 
 
-def test_work_begins_with_the_workers_that_have_a_place(
+def test_work_begins_with_the_workers_that_have_started(
     opened: Opens, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     jobs = jobs_of(pipeline_of(tmp_path), 4)
     with opened(workers=2, cpus=3) as workers:
         done = list(workers.work(jobs, wanted=always, finish=lambda one: one))
-        workers._fleet._needs = replace(workers._fleet._needs, wait_seconds=1e-6)
+        workers._workers._needs = replace(workers._workers._needs, wait_seconds=1e-6)
         done += list(workers.work(jobs, wanted=always, finish=lambda one: one))
     assert answered_once(done, [*jobs, *jobs])
-    assert "1 of 2 workers have found a place" in caplog.text
+    assert "1 of 2 workers have started" in caplog.text
 
 
 def test_a_kind_that_workers_cannot_import(opened: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

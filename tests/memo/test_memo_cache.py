@@ -201,7 +201,7 @@ def told(*words: str) -> str:
 
 def test_the_command_shows_checks_and_clears(filled, tmp_path):
     assert filled.folder == tmp_path / "own"
-    assert "answers              3 kept" in told()
+    assert "answers              3 stored" in told()
     path = next((filled.folder / "answers").glob("??/*"))
     path.write_bytes(b"x")
     assert f"{path}: damaged" in told("verify")

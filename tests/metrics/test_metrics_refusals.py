@@ -136,7 +136,7 @@ def test_a_list_of_ones_own_replaces_the_given_one():
 
 @pytest.mark.parametrize("phrase", ["", "...", "^.", "!?", "the"])
 def test_a_phrase_without_a_word_is_refused(phrase):
-    with pytest.raises(ValidationError, match="has no word to look for"):
+    with pytest.raises(ValidationError, match="has no word to search for"):
         FalseRefusal(phrases=("ask", phrase))
 
 

@@ -13,11 +13,11 @@ from ragvlc.core.data import Chunk, Hit
 from ragvlc.orders.document import DocumentOrder
 from ragvlc.orders.edges_best_first import EdgesBestFirst
 from ragvlc.orders.edges_best_last import EdgesBestLast
-from ragvlc.orders.random import Random
+from ragvlc.orders.random import RandomOrder
 from ragvlc.orders.relevance import Relevance
 from ragvlc.orders.reverse import Reverse
 
-KINDS = [DocumentOrder, EdgesBestFirst, EdgesBestLast, Random, Relevance, Reverse]
+KINDS = [DocumentOrder, EdgesBestFirst, EdgesBestLast, RandomOrder, Relevance, Reverse]
 
 # Relevance ranks from the first passage of the prompt to the last, from Jin et al. 2024, equation 1.
 EDGES = {
@@ -70,7 +70,7 @@ def test_orders_permute_and_leave_the_ranking_alone(kind, count, seed):
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_the_random_order_is_random(kind):
     seen = {tuple(hit.chunk.index for hit in kind().arrange(ranked(8), seed)) for seed in range(20)}
-    assert kind().random == (len(seen) > 1) == (kind is Random)
+    assert kind().random == (len(seen) > 1) == (kind is RandomOrder)
 
 
 @pytest.mark.parametrize("count", EDGES)
@@ -148,15 +148,15 @@ def test_ties_keep_the_ranking(kind):
 
 
 def test_random_order_depends_on_seed_and_number_only():
-    assert ranks(Random(), 6) == ranks(Random(), 6)
+    assert ranks(RandomOrder(), 6) == ranks(RandomOrder(), 6)
     other = [Hit(replace(hit.chunk, text="other"), 0.0) for hit in ranked(6)]
-    assert [hit.chunk.index for hit in Random().arrange(other, 5)] == [
-        hit.chunk.index for hit in Random().arrange(ranked(6), 5)
+    assert [hit.chunk.index for hit in RandomOrder().arrange(other, 5)] == [
+        hit.chunk.index for hit in RandomOrder().arrange(ranked(6), 5)
     ]
     # Fixed for good: rows of a finished run are compared with rows of a later one.
-    assert [hit.chunk.index for hit in Random().arrange(ranked(6), 1)] == [3, 4, 6, 1, 5, 2]
+    assert [hit.chunk.index for hit in RandomOrder().arrange(ranked(6), 1)] == [3, 4, 6, 1, 5, 2]
 
 
 def test_random_order_reaches_every_permutation():
-    seen = {tuple(hit.chunk.index for hit in Random().arrange(ranked(3), seed)) for seed in range(100)}
+    seen = {tuple(hit.chunk.index for hit in RandomOrder().arrange(ranked(3), seed)) for seed in range(100)}
     assert len(seen) == 6

@@ -184,7 +184,7 @@ def test_equal_documents_are_read_once_and_tie(make_run, engine):
 
 
 def test_an_embedder_without_parts_is_named(run, chunked):
-    with pytest.raises(ConfigError, match="embedder 'main' tells no vectors of a text's parts. Use context: chunk"):
+    with pytest.raises(ConfigError, match="embedder 'main' gives no vectors of text parts. Use context: chunk"):
         Dense(context="document").index(chunked(TEXTS), run)
 
 

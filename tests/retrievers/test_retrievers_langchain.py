@@ -20,7 +20,7 @@ from ragvlc.core.errors import ConfigError, EngineError
 from ragvlc.core.families import Chunker, Embedder, Retriever
 from ragvlc.generators.scripted import Scripted
 from ragvlc.pipeline import Pipeline
-from ragvlc.retrievers._langchain_places import KnownPlaces
+from ragvlc.retrievers._langchain_passages import CorpusPassages
 from ragvlc.roles import Models
 from ragvlc.run import LiveRun
 from ragvlc.testing import FunctionEngine, ScriptedPool, WordVectors
@@ -282,7 +282,7 @@ def test_passages_of_other_documents_are_left_out(find, caplog):
     assert places(hits) == [("bakery", 26, 38)]
     assert hits[0].score == 1 / 2
     assert "3 of 5 passages are of other documents" in caplog.text
-    with pytest.raises(EngineError, match="none of 2 passages stands in the question's documents"):
+    with pytest.raises(EngineError, match="none of 2 passages is in the question's documents"):
         corpus(find, elsewhere, unknown)
     assert corpus(find) == ()
 
@@ -294,7 +294,7 @@ def test_it_looks_deeper_until_enough_passages_are_of_the_questions_documents(fi
     settings = {"existing": True, "chunker": "whole", "pool": pool}
     assert [one for one, _, _ in places(find(here(Server), candidates=2, **settings))] == ["tower", "bakery"]
     assert [one for one, _, _ in places(find(here(Server), candidates=1, **settings))] == ["tower"]
-    with pytest.raises(EngineError, match="`depth` says how far"):
+    with pytest.raises(EngineError, match="`depth` sets the number"):
         find(here(Server), candidates=2, depth=10, **settings)
 
 
@@ -340,7 +340,7 @@ def test_a_passage_is_where_its_text_is_or_not_at_all(data):
     first = data.draw(st.integers(0, len(text) - 1))
     passage = text[first : data.draw(st.integers(first + 1, len(text)))]
     known = {"document_id": "d", "start": first} if data.draw(st.booleans()) else {}
-    found = KnownPlaces(ChunkSet("k", tuple(chunks)))(Passage(page_content=passage, metadata=known))
+    found = CorpusPassages(ChunkSet("k", tuple(chunks)))(Passage(page_content=passage, metadata=known))
     if found is None:
         assert strips or not passage.strip()
     else:

@@ -134,7 +134,7 @@ def test_what_cannot_be_held():
         ({"first": "retrieve"}, r"first.decline: needs the word"),
         ({"then": "oracle_evidence"}, r"then: oracle_evidence reads the gold"),
         ({"first": "retrieve_only"}, r"first: retrieve_only writes no answer"),
-        ({"phrases": ["..."]}, "no word to look for"),
+        ({"phrases": ["..."]}, "no word to search for"),
     ):
         with pytest.raises(ValueError, match=problem):
             Route.build({"kind": "self_route", **settings})

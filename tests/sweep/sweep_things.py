@@ -183,7 +183,7 @@ class Interrupting:
     def __init__(self, after: int) -> None:
         self.left = after
 
-    def planned(self, cells: Sequence[Cell], owed: int, total: int) -> None:
+    def planned(self, cells: Sequence[Cell], pending: int, total: int) -> None:
         """Does nothing."""
 
     def row(self, cell: Cell, prediction: Prediction) -> None:

@@ -80,7 +80,7 @@ def test_a_missing_score_is_no_zero_and_is_tried_again(data: Path, runs: Path) -
     assert cell.summary["metrics"][Judge().label]["mean"] == 1.0
     assert cell.rows["q1"].flags == ("unjudged",)
     assert cell.summary["flags"] == {"unjudged": 2}
-    assert set(outcome.status.values()) == {"owing"}
+    assert set(outcome.status.values()) == {"pending"}
     assert cell.rows["q1"].failure is None
     SILENT.clear()
     SILENT.update(f"q{n}" for n in range(3, 12))  # judged already: they are not judged again

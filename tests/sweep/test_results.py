@@ -217,7 +217,7 @@ def test_cells_are_found_by_name_or_by_a_pipeline_with_one_cell(tmp_path: Path) 
     assert (results.cell("full").name, results.cell("rag k=2").name) == ("full", "rag k=2")
     with pytest.raises(ConfigError, match=r"'rag' is the pipeline of several cells\. Known: \['rag k=1', 'rag k=2'\]"):
         results.cell("rag")
-    with pytest.raises(ConfigError, match=r"'ragk=2' is no cell of .*Nearest: rag k=2"):
+    with pytest.raises(ConfigError, match=r"'ragk=2' is not a cell of .*Nearest: rag k=2"):
         results.cell("ragk=2")
 
 

@@ -269,7 +269,7 @@ def test_other_failures_stay_until_they_are_asked_for(data: Path, runs: Path) ->
 def test_passing_failures_are_owed_on_the_next_run(data: Path, runs: Path) -> None:
     sweep = sweep_over(data, pipelines={"full": FULL}, max_failures=0.5)
     outcome, _ = ran(sweep, runs, failing_on(1, 2, transient=True))
-    assert set(outcome.status.values()) == {"owing"}
+    assert set(outcome.status.values()) == {"pending"}
     assert not outcome.complete
     assert not cell_of(outcome, "full").complete
     outcome, engine = ran(sweep, runs)
@@ -453,7 +453,7 @@ def test_a_trackers_outage_costs_nothing_and_is_told(
     outcome, _ = ran(sweep_over(data, tracker=things.Telling(fails_at=place)), tmp_path / "outage")
     assert outcome.complete
     assert outcome.untracked == f"ConnectionError: no server at {place}"
-    assert "tracker was not told" in caplog.text
+    assert "not sent to the tracker" in caplog.text
     assert standing(outcome.folder) == standing(quiet.folder)
 
 
@@ -507,8 +507,8 @@ class Listening(things.Interrupting):
         super().__init__(0)
         self.heard: list[Any] = []
 
-    def planned(self, cells: Any, owed: int, total: int) -> None:
-        self.heard.append(("planned", len(cells), owed, total))
+    def planned(self, cells: Any, pending: int, total: int) -> None:
+        self.heard.append(("planned", len(cells), pending, total))
 
     def row(self, cell: Any, prediction: Any) -> None:
         self.heard.append(("row", cell.name))

@@ -20,7 +20,7 @@ from ragvlc.results.summary import summarise
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.schedule import schedule
-from ragvlc.sweep.scoring import Asked
+from ragvlc.sweep.scoring import QuestionSet
 
 
 @pytest.fixture
@@ -39,12 +39,12 @@ def other_model(pipeline: dict[str, Any]) -> dict[str, Any]:
 
 def jobs_of(sweep: Any, *, without: Sequence[str] = ()) -> Any:
     cells = plan(sweep)
-    asked = {cell.dataset.key: Asked(cell.dataset.load(), sweep.metrics) for cell in cells}
-    owed = [
+    asked = {cell.dataset.key: QuestionSet(cell.dataset.load(), sweep.metrics) for cell in cells}
+    pending = [
         (cell, [one for one in asked[cell.dataset.key].examples if one.id not in without or cell.name != "full"])
         for cell in cells
     ]
-    return schedule(owed, asked), {cell.key: cell.name for cell in cells}
+    return schedule(pending, asked), {cell.key: cell.name for cell in cells}
 
 
 def runs_of(values: Sequence[Any]) -> list[Any]:

@@ -14,34 +14,34 @@ from hypothesis import strategies as st
 
 from ragvlc.core.data import Example, Query
 from ragvlc.core.work import Job
-from ragvlc.executors._ray_board import Board, Task
+from ragvlc.executors._ray_queue import JobQueue, QueuedJob
 from ragvlc.executors.ray import Ray
 from ragvlc.pipeline import Pipeline
 
 PIPELINE = Pipeline.model_validate({"generators": {"main": "scripted"}, "routes": {"full": "full_context"}})
 
 
-def task(group: str, question: str, cell: str = "c") -> Task:
-    return Task(Job(cell, PIPELINE, Example(Query(question, "?"), ()), 0, group=group))
+def queued(group: str, question: str, cell: str = "c") -> QueuedJob:
+    return QueuedJob(Job(cell, PIPELINE, Example(Query(question, "?"), ()), 0, group=group))
 
 
 def test_a_worker_keeps_a_group_while_there_are_others() -> None:
-    board = Board([task(f"g{n // 3}", f"q{n}") for n in range(12)], retries=3)
+    waiting = JobQueue([queued(f"g{n // 3}", f"q{n}") for n in range(12)], retries=3)
     taken = defaultdict(list)
     for n in range(12):
         worker = n % 2
-        taken[worker].append(board.take(worker, suspects=True).job.group)
+        taken[worker].append(waiting.take(worker, suspects=True).job.group)
     assert taken == {0: ["g0"] * 3 + ["g2"] * 3, 1: ["g1"] * 3 + ["g3"] * 3}
 
 
-def test_a_single_group_is_split_by_questions_that_nobody_has_begun_with() -> None:
-    board = Board([task("g", f"q{n}", cell) for cell in "ab" for n in range(8)], retries=3)
-    first = [board.take(0, suspects=True) for _ in range(3)]
-    other = [board.take(1, suspects=True) for _ in range(6)]
+def test_a_single_group_is_split_by_questions_that_no_worker_has_started() -> None:
+    waiting = JobQueue([queued("g", f"q{n}", cell) for cell in "ab" for n in range(8)], retries=3)
+    first = [waiting.take(0, suspects=True) for _ in range(3)]
+    other = [waiting.take(1, suspects=True) for _ in range(6)]
     begun = {one.job.example.id for one in first}
     assert begun == {"q0", "q1", "q2"}
     assert not begun & {one.job.example.id for one in other}
-    assert {one.job.cell for one in other} == {"a", "b"}  # both of a question: the second finds its ranking made
+    assert {one.job.cell for one in other} == {"a", "b"}  # both cells of a question: the second reuses its ranking
 
 
 @given(
@@ -49,41 +49,39 @@ def test_a_single_group_is_split_by_questions_that_nobody_has_begun_with() -> No
     turns=st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=60),
     retries=st.integers(0, 4),
 )
-def test_every_task_is_done_once_whatever_is_lost(
-    sizes: list[int], turns: list[tuple[int, bool]], retries: int
-) -> None:
-    tasks = [task(f"g{group}", f"q{n}") for group, size in enumerate(sizes) for n in range(size)]
-    board, working, ended = Board(tasks, retries), defaultdict(list), []
+def test_every_job_is_done_once_whatever_is_lost(sizes: list[int], turns: list[tuple[int, bool]], retries: int) -> None:
+    jobs = [queued(f"g{group}", f"q{n}") for group, size in enumerate(sizes) for n in range(size)]
+    waiting, working, ended = JobQueue(jobs, retries), defaultdict(list), []
     for worker, dies in turns:
-        suspected = any(map(board.is_suspect, working[worker]))
-        one = None if suspected else board.take(worker, suspects=not working[worker])
+        suspected = any(map(waiting.is_suspect, working[worker]))
+        one = None if suspected else waiting.take(worker, suspects=not working[worker])
         working[worker] += [one] if one else []
-        assert len(working[worker]) == 1 or not any(map(board.is_suspect, working[worker]))
+        assert len(working[worker]) == 1 or not any(map(waiting.is_suspect, working[worker]))
         if dies:
             lost = working.pop(worker)
             for gone in lost:
                 gone.losses += 1
             ended += [gone for gone in lost if gone.losses > retries]
-            board.lost(worker, [gone for gone in lost if gone.losses <= retries])
+            waiting.lost(worker, [gone for gone in lost if gone.losses <= retries])
     left = []
-    while (one := board.take(9, suspects=True)) is not None:
+    while (one := waiting.take(9, suspects=True)) is not None:
         left.append(one)
-    assert len(board) == 0
+    assert len(waiting) == 0
     seen = [*left, *ended, *(one for lost in working.values() for one in lost)]
-    assert sorted(map(id, seen)) == sorted(map(id, tasks))
+    assert sorted(map(id, seen)) == sorted(map(id, jobs))
 
 
 def test_what_was_lost_twice_comes_last_and_alone() -> None:
-    board = Board([task("g", f"q{n}") for n in range(4)], retries=3)
-    two = [board.take(0, suspects=True) for _ in range(2)]
+    waiting = JobQueue([queued("g", f"q{n}") for n in range(4)], retries=3)
+    two = [waiting.take(0, suspects=True) for _ in range(2)]
     for _ in range(2):
         for one in two:
             one.losses += 1
-    board.lost(0, two)
-    order = [board.take(1, suspects=True) for _ in range(3)]
+    waiting.lost(0, two)
+    order = [waiting.take(1, suspects=True) for _ in range(3)]
     assert [one.job.example.id for one in order] == ["q2", "q3", "q0"]
-    assert board.take(1, suspects=False) is None
-    assert board.take(1, suspects=True) is two[1]
+    assert waiting.take(1, suspects=False) is None
+    assert waiting.take(1, suspects=True) is two[1]
 
 
 GPU_NODE = {"CPU": 128.0, "GPU": 8.0}
@@ -109,10 +107,10 @@ def parallel(**fields: int) -> Pipeline:
         ({}, parallel(tensor_parallel=16), [GPU_NODE, GPU_NODE], (1, 16, 1)),
     ],
 )
-def test_what_is_asked_of_a_cluster(
+def test_the_resources_requested_from_a_cluster(
     settings: dict[str, Any], pipeline: Pipeline, nodes: list[dict[str, float]], expected: tuple[float, float, float]
 ) -> None:
-    needs = Ray(**settings).needs([PIPELINE, pipeline], nodes)
+    needs = Ray(**settings).requirements([PIPELINE, pipeline], nodes)
     assert (needs.workers, needs.gpus, needs.cpus) == expected
 
 

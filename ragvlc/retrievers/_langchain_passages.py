@@ -1,4 +1,4 @@
-"""Where a passage that LangChain returned stands among a question's chunks, and the search that needs to know."""
+"""The index over a LangChain store, and the mapping of its passages to the question's chunks."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ragvlc.retrievers._langchain_stores import Source
 if TYPE_CHECKING:
     from langchain_core.documents import Document
 
-__all__ = ["FilledPlaces", "Found", "KnownPlaces"]
+__all__ = ["CorpusPassages", "FilledPassages", "StoreIndex"]
 
 log = logging.getLogger("ragvlc")
 
-_GAP = "\0"  # white space that a chunker left out: no passage may reach over it, its characters are unknown
+_GAP = "\0"  # white space that a chunker omitted: its characters are unknown, so no passage may span it
 
 
 @dataclass(frozen=True, slots=True)
-class FilledPlaces:
-    """Passages that were put into the store under this name: each says which chunk it is.
+class FilledPassages:
+    """Maps passages back to the chunks that were put into the store under this name.
 
     Attributes:
-        chunks: what was put in, in order.
+        chunks: in the order in which they were stored.
         name: of this filling.
-        source: names the store in errors.
+        source: name of the store, for errors.
     """
 
     chunks: Sequence[Chunk]
@@ -38,7 +38,7 @@ class FilledPlaces:
     source: str
 
     def metadata(self) -> list[dict[str, Any]]:
-        """Returns what goes into the store beside each text."""
+        """Returns the metadata to store with each text."""
         return [
             {
                 "filled": self.name,
@@ -51,22 +51,22 @@ class FilledPlaces:
         ]
 
     def __call__(self, document: Document) -> Chunk:
-        """Returns the chunk. Raises `EngineError` for a passage that was not put in."""
+        """Returns the passage's chunk. Raises `EngineError` for a passage that is not from this filling."""
         if document.metadata.get("filled") != self.name:
             raise EngineError(
-                f"{self.source} returned a passage that is none of the question's chunks: it was not empty, or other "
-                "chunks go to the same place. Put {index} into the name of its collection, index or folder, so that "
-                "each set of chunks has its own; or set `existing: true` for a corpus that is already there."
+                f"{self.source} returned a passage that is none of the question's chunks: the store was not empty, "
+                "or other chunks are in it too. Put {index} into the name of its collection, index or folder, so "
+                "that each set of chunks has its own; or set `existing: true` for a corpus that is already there."
             )
         return self.chunks[int(document.metadata["place"])]
 
 
-class KnownPlaces:
-    """The texts of a question's documents, put together from their chunks, to find passages of a corpus in.
+class CorpusPassages:
+    """Finds passages of an existing corpus in the texts of a question's documents, rebuilt from their chunks.
 
-    A passage says by its metadata where it stands (`document_id`, or LangChain's `source`; `start` or LangChain's
-    `start_index`), and its text must be there. Without that, or if it is not, its text is looked for, in the
-    document named or else in all, and the first place counts.
+    A passage's metadata give its position (`document_id`, or LangChain's `source`; `start` or LangChain's
+    `start_index`), and its text must be there. Otherwise its text is searched for, in the named document or else in
+    all of them, and the first occurrence counts.
     """
 
     def __init__(self, chunks: ChunkSet) -> None:
@@ -75,7 +75,7 @@ class KnownPlaces:
         }
 
     def __call__(self, document: Document) -> Chunk | None:
-        """Returns the passage as a chunk of its own bounds, or None if it stands in none of the documents."""
+        """Returns the passage as a chunk with its own bounds, or None if it is in none of the documents."""
         text, metadata = document.page_content, document.metadata
         if not text.strip():
             return None
@@ -89,7 +89,7 @@ class KnownPlaces:
 
     def _named(self, metadata: Mapping[str, Any]) -> Iterator[_Text]:
         name, source = metadata.get("document_id"), metadata.get("source")
-        if name is not None:  # said to stand elsewhere: the same words here would be another passage
+        if name is not None:  # named another document: the same words here would be another passage
             yield from [self._documents[name]] if name in self._documents else []
         elif isinstance(source, str) and source in self._documents:
             yield self._documents[source]
@@ -113,25 +113,25 @@ class _Text:
         return cls(chunks, [chunk.start for chunk in chunks], "".join(parts))
 
     def find(self, text: str, start: object) -> int:
-        """Returns where `text` stands: at `start` if it does, else its first place, or -1."""
+        """Returns the position of `text`: `start` if it is there, else its first occurrence, or -1."""
         if isinstance(start, (int, float)) and start >= 0 and self.text.startswith(text, int(start)):
             return int(start)
         return self.text.find(text)
 
     def chunk(self, start: int, text: str) -> Chunk:
-        """Returns the passage as a chunk, numbered as the chunk in which it begins."""
+        """Returns the passage as a chunk, with the index of the chunk in which it starts."""
         begun = self.chunks[max(0, bisect_right(self.starts, start) - 1)]
         return Chunk(begun.document_id, begun.index, start, start + len(text), text, begun.document_index)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An index: an opened source, and what its passages are here.
+class StoreIndex:
+    """An index over an opened store, with the mapping of its passages to chunks.
 
     Attributes:
-        source: is asked.
-        place: from a passage to its chunk, or None if it has none.
-        most: at most so many passages are taken from the source for one question.
+        source: the opened store.
+        place: maps a passage to its chunk, or to None.
+        most: the most passages to request for one question.
     """
 
     source: Source
@@ -142,7 +142,7 @@ class Found:
         """Returns at most `n` hits, best first, equal scores in chunk order.
 
         Raises:
-            EngineError: if the source fails, or if nothing that it returned stands in the question's documents.
+            EngineError: if the source fails, or if none of its passages is in the question's documents.
         """
         n = min(n, self.most)
         if n <= 0:
@@ -150,21 +150,21 @@ class Found:
         asked = min(n + 1, self.most)
         while True:
             found = self.source.search(query.search_text, asked)
-            hits = self._placed(found)
-            # A store takes any of the passages that tie at the cut, so look deeper until the tie has ended.
+            hits = self._hits(found)
+            # A store returns any of the passages that tie at the cut, so search deeper until the tie has ended.
             enough = len(hits) > n and hits[n - 1].score > hits[n].score
             if enough or len(found) < asked or asked == self.most:
                 break
             asked = min(2 * asked, self.most)
         if found and not hits:
             raise EngineError(
-                f"{self.source.name}: none of {len(found)} passages stands in the question's documents. Passages need "
+                f"{self.source.name}: none of {len(found)} passages is in the question's documents. Passages need "
                 "the metadata document_id and start, or the documents' exact text; the documents must be part of the "
-                "corpus; `depth` says how far to look."
+                "corpus; `depth` sets the number of passages to search."
             )
         return hits[:n]
 
-    def _placed(self, found: Sequence[tuple[Document, float]]) -> list[Hit]:
+    def _hits(self, found: Sequence[tuple[Document, float]]) -> list[Hit]:
         hits: dict[tuple[str, int, int], Hit] = {}
         lost = 0
         for document, score in found:
