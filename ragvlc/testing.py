@@ -18,7 +18,7 @@ from ragvlc.core.data import Example
 from ragvlc.core.engines import Generation, Request, TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder, Generator
-from ragvlc.engines.scripted.decode_state import ScriptedSession
+from ragvlc.engines.scripted.decode_state import ScriptedDecodeState
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.memo.disk import Cache
 from ragvlc.pool import EnginePool
@@ -41,7 +41,7 @@ class FunctionEngine:
     Attributes:
         requests: every request, in the order of arrival.
         most_at_once: the largest number of requests in work at the same time.
-        sessions: every session, in the order in which they were opened.
+        decode_states: every decode state, in the order in which they were opened.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class FunctionEngine:
         self._working = 0
         self.requests: list[Request] = []
         self.most_at_once = 0
-        self.sessions: list[ScriptedSession] = []
+        self.decode_states: list[ScriptedDecodeState] = []
 
     @property
     def window(self) -> int:
@@ -79,14 +79,14 @@ class FunctionEngine:
         """Names the tokens: words."""
         return self._tokenizer.id
 
-    def start(self, request: Request, *, width: int | None = None) -> ScriptedSession:
-        """Returns a session that says the function's reply, word by word."""
+    def start(self, request: Request, *, width: int | None = None) -> ScriptedDecodeState:
+        """Returns a decode state that gives the function's reply, word by word."""
         text, tokens = request.prompt.text(), len(self._tokenizer.render(request.prompt))
-        session = ScriptedSession(self._reply(text), tokens, max_tokens=request.max_tokens, width=width)
+        state = ScriptedDecodeState(self._reply(text), tokens, max_tokens=request.max_tokens, width=width)
         with self._lock:
             self.requests.append(request)
-            self.sessions.append(session)
-        return session
+            self.decode_states.append(state)
+        return state
 
     def _one(self, request: Request) -> Generation:
         text = self._reply(request.prompt.text())

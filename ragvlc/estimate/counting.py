@@ -19,7 +19,7 @@ from ragvlc.core.errors import EngineError, WindowExceeded
 from ragvlc.core.families import Embedder, Generator, Metric
 from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
 from ragvlc.engines.remote.tokenizers import FromServer
-from ragvlc.engines.scripted.decode_state import ScriptedSession
+from ragvlc.engines.scripted.decode_state import ScriptedDecodeState
 from ragvlc.estimate.roofline import Passes
 from ragvlc.estimate.sharing import Reuse
 from ragvlc.estimate.stand_ins import CountedVectors
@@ -296,12 +296,12 @@ class _CountingEngine:
         """The same for all: an estimate exchanges no tokens."""
         return ""
 
-    def start(self, request: Request, *, width: int | None = None) -> ScriptedSession:
-        """Returns a session that says a filler; its prompt and tokens count as a call. Each is computed for itself."""
+    def start(self, request: Request, *, width: int | None = None) -> ScriptedDecodeState:
+        """Returns a decode state that gives a filler; its prompt and tokens count as a call, shared with no other."""
         key = self._own_key("session")
         found = self._one(request, key)
         self._pool.tally.sessions.append(Opened(key, width is not None))
-        return ScriptedSession(found.text, found.usage.prompt_tokens, max_tokens=request.max_tokens, width=width)
+        return ScriptedDecodeState(found.text, found.usage.prompt_tokens, max_tokens=request.max_tokens, width=width)
 
     def close(self) -> None:
         """Frees nothing."""

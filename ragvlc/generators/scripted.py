@@ -1,4 +1,4 @@
-"""Replies by rule, for tests and examples: no model, no files, the counting of a real engine."""
+"""Scripted replies by rule, for tests and examples: no model, no files, but the token counts of a real engine."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.families import Generator
 from ragvlc.core.window import prompt_ids
-from ragvlc.engines.scripted.decode_state import ScriptedSession
+from ragvlc.engines.scripted.decode_state import ScriptedDecodeState
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 
 __all__ = ["Scripted"]
 
 
 class Scripted(Generator):
-    r"""Answers with the first reply whose pattern is found in the prompt; in a session, word by word.
+    r"""Answers with the first reply whose pattern is found in the prompt; a decode state gives it word by word.
 
     Attributes:
         replies: reply by regular expression, tried in order; `\1` or `\g<name>` is a group of the match. In a sampled
             answer `{seed}` becomes the request's seed.
-        default: the reply where no pattern is found.
-        window: tokens of prompt and answer together.
-        seconds_per_call: how long each answer takes.
+        default: the reply if no pattern is found.
+        window: the largest number of tokens of prompt and answer together.
+        seconds_per_call: seconds that each answer takes.
     """
 
     version: ClassVar[int] = 1
@@ -53,7 +53,7 @@ class Scripted(Generator):
         return {"order": list(self.replies)}
 
     def tokenizer(self) -> WordTokenizer:
-        """Returns the tokenizer of words and marks."""
+        """Returns the tokenizer of words and punctuation marks."""
         return WordTokenizer()
 
     def open(self) -> _ScriptedEngine:
@@ -69,26 +69,26 @@ class _ScriptedEngine:
 
     @property
     def window(self) -> int:
-        """Tokens of prompt and answer together."""
+        """The largest number of tokens of prompt and answer together."""
         return self._spec.window
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Returns one reply a request. Raises `WindowExceeded` before any is made."""
+        """Returns one reply for each request. Raises `WindowExceeded` before any is made."""
         lengths = [self._length(request) for request in requests]
         return [self._one(request, length) for request, length in zip(requests, lengths, strict=True)]
 
     @property
     def vocabulary(self) -> str:
-        """Names the tokens: words have the same ids in all scripted sessions of a process."""
+        """Identifier of the tokens: words have the same ids in all scripted decode states of a process."""
         return self._tokenizer.id
 
-    def start(self, request: Request, *, width: int | None = None) -> ScriptedSession:
-        """Returns a session that says the reply. Raises `WindowExceeded`."""
+    def start(self, request: Request, *, width: int | None = None) -> ScriptedDecodeState:
+        """Returns a decode state that gives the reply. Raises `WindowExceeded`."""
         length, reply = self._length(request), self._reply(request)
-        return ScriptedSession(reply, length, max_tokens=request.max_tokens, width=width)
+        return ScriptedDecodeState(reply, length, max_tokens=request.max_tokens, width=width)
 
     def close(self) -> None:
-        """Frees nothing."""
+        """Does nothing: there is no memory to free."""
 
     def _length(self, request: Request) -> int:
         return len(prompt_ids(request, self._tokenizer, self.window))

@@ -26,7 +26,7 @@ from ragvlc.core.window import prompt_ids
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from ragvlc.core.sessions import Session
+    from ragvlc.core.decode_state import DecodeState
 
 __all__ = ["Speed", "rehearsed"]
 
@@ -49,7 +49,7 @@ class Speed(Component):
 
 
 class _Enough(Exception):
-    """All that can be known of a session is its prompt."""
+    """Raised at the first use of a decode state: only its prompt can be known."""
 
 
 def rehearsed(
@@ -125,9 +125,9 @@ class _CountingReader:
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         return [self._one(request) for request in requests]
 
-    def start(self, request: Request, *, width: int | None = None) -> AbstractContextManager[Session]:  # noqa: ARG002
+    def start(self, request: Request, *, width: int | None = None) -> AbstractContextManager[DecodeState]:  # noqa: ARG002
         self._one(request)
-        return cast("AbstractContextManager[Session]", _NoSession())
+        return cast("AbstractContextManager[DecodeState]", _NoDecodeState())
 
     def _one(self, request: Request) -> Generation:
         new = max(1, round(request.max_tokens * self.rehearsal.share))
@@ -139,8 +139,8 @@ class _CountingReader:
         return Generation(" ".join(["word"] * new), usage=usage, logprobs=logprobs)
 
 
-class _NoSession:
-    """Stands where a session would, until something of it is wanted."""
+class _NoDecodeState:
+    """Decode state that ends the dry run at its first use: nothing but the prompt can be known of it."""
 
     width = 0
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from ragvlc.core.component import Component, Execution, known_kinds
 from ragvlc.core.data import content_key
-from ragvlc.engines.batching import number_formats as _dtypes
+from ragvlc.engines.batching import dtypes as _dtypes
 
 # Settings that say where something lies: what is in it makes the key.
 BY_CONTENT = {

@@ -125,8 +125,8 @@ def test_usage_is_what_the_engine_counted(pipeline, examples, ask):
         prompts = sum(len(WORDS.render(request.prompt)) for request in asked.engine.requests)
         replies = sum(WORDS.count(reply(prompt)) for prompt in asked.prompts)
         counted = Usage(prompts, 0, replies, len(asked.prompts))
-        if asked.engine.sessions:  # each counts for itself: a drafter's tokens are not the reply's
-            counted = sum((session.usage for session in asked.engine.sessions), Usage())
+        if asked.engine.decode_states:  # each counts for itself: a drafter's tokens are not the reply's
+            counted = sum((state.usage for state in asked.engine.decode_states), Usage())
             assert (counted.prompt_tokens, counted.calls) == (prompts, len(asked.prompts))
         assert asked.answer.usage == counted
         steps = [root.usage for root in asked.answer.trace]
