@@ -18,7 +18,7 @@ from ragvlc.core.engines import Generation, Prompt, Request, TextEngine, Tokeniz
 from ragvlc.core.errors import EngineError, WindowExceeded
 from ragvlc.core.families import Embedder, Generator, Metric
 from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
-from ragvlc.engines.remote.tokenizers import FromServer
+from ragvlc.engines.remote.tokenizers import ServerTokenizer
 from ragvlc.engines.scripted.decode_state import ScriptedDecodeState
 from ragvlc.estimate.roofline import Passes
 from ragvlc.estimate.sharing import Reuse
@@ -175,7 +175,7 @@ class CountingPool(EnginePool):
         found = self._tokenizers.get(generator.key)
         if found is None:
             own = generator.tokenizer()
-            if isinstance(own, FromServer):
+            if isinstance(own, ServerTokenizer):
                 own = EstimatedTokenizer(getattr(generator, "system", None))
             if getattr(own, "estimated", False):
                 self.estimated.add(generator.key)

@@ -61,7 +61,7 @@ class _Even(EstimatedTokenizer):
 
     def render(self, prompt: Prompt) -> list[int]:
         """Returns as many ids as the message has tokens, with room for a chat template; they name no tokens."""
-        return [0] * (FRAME + self.count(self.control.break_up(prompt).text))
+        return [0] * (FRAME + self.count(self.control.neutralize(prompt).text))
 
 
 class _NoModel:
