@@ -119,7 +119,7 @@ def test_the_window_comes_from_the_profile_or_the_settings() -> None:
 
 
 def test_logprobs_are_refused() -> None:
-    with pytest.raises(EngineError, match="no way to ask for log-probabilities"):
+    with pytest.raises(EngineError, match="no setting for log-probabilities"):
         generate(spec("Whole"), request(logprobs=True))
 
 
