@@ -17,7 +17,7 @@ from ragvlc.embedders._tokenized_texts import (
     TokenizedText,
     batches_of,
     tokenize,
-    tokenize_without_offsets,
+    tokenize_ids,
     windows_of,
 )
 
@@ -202,10 +202,7 @@ class SentenceTransformerEngine:
             made = self._model.encode(texts, prompt=prompt, batch_size=size, show_progress_bar=False)
             return self._finite(made.astype(np.float32))
         if self._extension is not None and self._extension.parallel:
-            whole = [
-                _cut(text, window)
-                for text in tokenize_without_offsets(self._model.tokenizer, texts, prompt, self._label)
-            ]
+            whole = [_cut(text, window) for text in tokenize_ids(self._model.tokenizer, texts, prompt, self._label)]
             windows = windows_of(whole, min(window, self._extension.window), self._label)
             rows = _unit(self._finite(self._run(windows, side)))
             return _means(rows, [part.text for part in windows], len(texts))
@@ -324,9 +321,7 @@ class SentenceTransformerEngine:
                 if into is None:
                     into = made[part.text] = torch.full((text.own, state.shape[1]), math.nan).to(state)
                 end = part.start + len(part.ids) - text.lead - text.tail
-                free = torch.isnan(
-                    into[part.start : end, :1]
-                )  # the last window overlaps the one before, whose vectors stay
+                free = torch.isnan(into[part.start : end, :1])  # windows may overlap: the earlier one's vectors stay
                 own = state[text.lead : len(part.ids) - text.tail]
                 into[part.start : end] = torch.where(free, own, into[part.start : end])
         return [state for state in made if state is not None]

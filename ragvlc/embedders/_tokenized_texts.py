@@ -20,7 +20,7 @@ __all__ = [
     "TokenizedText",
     "batches_of",
     "tokenize",
-    "tokenize_without_offsets",
+    "tokenize_ids",
     "windows_of",
 ]
 
@@ -95,7 +95,7 @@ def tokenize(tokenizer: Any, texts: Sequence[str], prompt: str, label: str) -> l
     return made
 
 
-def tokenize_without_offsets(tokenizer: Any, texts: Sequence[str], prompt: str, label: str) -> list[TokenizedText]:  # noqa: ANN401
+def tokenize_ids(tokenizer: Any, texts: Sequence[str], prompt: str, label: str) -> list[TokenizedText]:  # noqa: ANN401
     """Returns the tokens of each text after the prompt without offsets, which take most of the time.
 
     Raises:

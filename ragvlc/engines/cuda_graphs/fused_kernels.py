@@ -185,8 +185,7 @@ def _split_attention(
     """
     GROUP: tl.constexpr = HEADS // KV_HEADS
     head, split = tl.program_id(0), tl.program_id(1)
-    # From the device, not an argument: the graph is replayed for texts of every length.
-    position = tl.load(state).to(tl.int32)
+    position = tl.load(state).to(tl.int32)  # not an argument: the graph is replayed for texts of every length
     before = head * tl.load(state + 1) * D
     dtype = queries.dtype.element_ty
     keys = tl.load(state + FIRST + 2 * layer).to(tl.pointer_type(dtype)) + before
