@@ -25,8 +25,8 @@ from ragvlc.pool import EnginePool
 from ragvlc.roles import Models
 
 if TYPE_CHECKING:
+    from ragvlc.core.decode_state import DecodeState
     from ragvlc.core.engines import Arrays, TextEngine, Tokenizer, VectorEngine
-    from ragvlc.core.sessions import Session
 
 __all__ = ["CountingReader", "LiveRun"]
 
@@ -287,22 +287,22 @@ class CountingReader:
 
     @property
     def vocabulary(self) -> str:
-        """Names the tokens and their ids."""
+        """Identifier of the tokens and their ids."""
         return self._tokens.vocabulary
 
     @contextmanager
-    def start(self, request: Request, *, width: int | None = None) -> Iterator[Session]:
-        """Opens a session. Each is computed for itself; the engine may share prefixes of prompts."""
+    def start(self, request: Request, *, width: int | None = None) -> Iterator[DecodeState]:
+        """Opens a decode state. Each is computed for itself; the engine may share prefixes of prompts."""
         self._memo.unshared_generation()
-        with closing(self._tokens.start(self._decide(request), width=width)) as session:
-            yield session
-        self._run._charge(self._role, Generation("", usage=session.usage, timing=session.timing))  # noqa: SLF001
+        with closing(self._tokens.start(self._decide(request), width=width)) as state:
+            yield state
+        self._run._charge(self._role, Generation("", usage=state.usage, timing=state.timing))  # noqa: SLF001
 
     @property
     def _tokens(self) -> TokenEngine:
         if isinstance(self._engine, TokenEngine):
             return self._engine
-        raise EngineError(f"generators.{self._role} ({self._generator.kind}) opens no sessions.")
+        raise EngineError(f"generators.{self._role} ({self._generator.kind}) cannot draft or verify tokens.")
 
     def _decide(self, request: Request) -> Request:
         own = self._generator

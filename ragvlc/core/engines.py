@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ragvlc.core.sessions import Session
+    from ragvlc.core.decode_state import DecodeState
 
     Vectors = NDArray[np.float32]
     Arrays = Mapping[str, NDArray[Any]]
@@ -171,24 +171,25 @@ class TextEngine(Protocol):
 
 @runtime_checkable
 class TokenEngine(TextEngine, Protocol):
-    """A language model whose probabilities can be seen and whose text can be taken back. For many threads."""
+    """A language model that drafts and verifies: it returns probabilities and rewinds text. For many threads."""
 
     @property
     def vocabulary(self) -> str:
-        """Names the tokens and their ids: models of equal names may exchange tokens."""
+        """Identifier of the tokens and their ids: models with equal ones may exchange tokens."""
         ...
 
-    def start(self, request: Request, *, width: int | None = None) -> Session:
-        """Returns a session behind the prompt; it may wait until there is memory for one more.
+    def start(self, request: Request, *, width: int | None = None) -> DecodeState:
+        """Returns a decode state for the prompt; waits until there is memory for it.
 
         Args:
-            request: prompt, limits, temperature and seed. Its `max_tokens` is the most that is ever behind the prompt.
-            width: of the rows, for a model beside another one: token ids from there on are never drawn, and missing
-                ones have no probability. None is the model's own.
+            request: prompt, limits, temperature and seed. Its `max_tokens` is the largest number of tokens that the
+                state ever has after its prompt.
+            width: of the rows of probabilities, for a model that drafts for another one: token ids from there on are
+                never sampled, and missing ones have no probability. None is the model's own.
 
         Raises:
             WindowExceeded: the prompt with its new tokens does not fit the window.
-            EngineError: the model's cache cannot be taken back, or the memory is full (transient).
+            EngineError: the model's KV cache cannot be rewound, or the memory is full (transient).
         """
         ...
 
@@ -248,11 +249,11 @@ class Reader(Protocol):
 
     @property
     def vocabulary(self) -> str:
-        """Names the tokens and their ids, of a `TokenEngine`."""
+        """Identifier of the tokens and their ids, of a `TokenEngine`."""
         ...
 
-    def start(self, request: Request, *, width: int | None = None) -> AbstractContextManager[Session]:
-        """Opens a session of a `TokenEngine`; its usage and timing are charged to the answer when it ends."""
+    def start(self, request: Request, *, width: int | None = None) -> AbstractContextManager[DecodeState]:
+        """Opens a decode state of a `TokenEngine`; its usage and timing are added to the answer's when it is closed."""
         ...
 
 

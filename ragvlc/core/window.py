@@ -37,7 +37,7 @@ def input_ids(request: Request, tokenizer: Tokenizer, window: int, *, model: str
     """Returns the same for a model that runs here, which needs at least one token. Raises `EngineError` for none."""
     found = prompt_ids(request, tokenizer, window, model=model)
     if not found:
-        raise EngineError(f"The prompt is empty, and '{model}' has no token to begin with.")
+        raise EngineError(f"The prompt is empty, and '{model}' has no start-of-sequence token.")
     return found
 
 

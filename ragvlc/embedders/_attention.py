@@ -1,4 +1,4 @@
-"""Attention that can be put together from parts: each comes with the log of the weight it stands for."""
+"""Attention over packed texts with its log-sum-exp, so that partial attentions can be merged exactly."""
 
 from __future__ import annotations
 
@@ -11,60 +11,60 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Part = tuple[Tensor, Tensor]
+    WithLse = tuple[Tensor, Tensor]
 
-__all__ = ["Packed", "attend", "plainly"]
+__all__ = ["PackedTexts", "attend", "reference_attention"]
 
-BLOCK = 512
-"""Queries whose scores are held at once where no kernel does without."""
+_BLOCK = 512
+"""Queries whose scores are in memory at once, where no kernel avoids storing them."""
 
 
 @dataclass(frozen=True)
-class Packed:
-    """Texts one behind the other, without padding.
+class PackedTexts:
+    """Texts packed into one sequence, without padding (varlen).
 
     Attributes:
-        sizes: tokens of each.
-        ends: where each starts, and the end of the last: int32, [texts + 1], on the device.
+        sizes: the number of tokens of each.
+        boundaries: the start of each, and the end of the last: int32, [texts + 1], on the device.
     """
 
     sizes: tuple[int, ...]
-    ends: Any
+    boundaries: Any
 
     @classmethod
-    def of(cls, sizes: Sequence[int], device: object) -> Packed:
+    def of(cls, sizes: Sequence[int], device: object) -> PackedTexts:
         """Returns texts of these sizes."""
         import torch
 
-        ends = torch.tensor([0, *sizes]).cumsum(0).to(device=device, dtype=torch.int32)  # type: ignore[call-overload]
-        return cls(tuple(sizes), ends)
+        boundaries = torch.tensor([0, *sizes]).cumsum(0).to(device=device, dtype=torch.int32)  # type: ignore[call-overload]
+        return cls(tuple(sizes), boundaries)
 
 
 def attend(
-    query: Tensor, key: Tensor, value: Tensor, packed: Packed, *, left: int | None, right: int | None, scale: float
-) -> Part:
-    """Returns what each token takes from those near it in its text.
+    query: Tensor, key: Tensor, value: Tensor, packed: PackedTexts, *, left: int | None, right: int | None, scale: float
+) -> WithLse:
+    """Returns the attention of each token over those near it in its text, with the log-sum-exp of the scores.
 
     Args:
         query: [packed, heads, d].
         key: likewise, the same number of heads.
         value: likewise.
         packed: the texts.
-        left: token i sees those from i - left on; None: from the first.
-        right: token i sees those up to i + right; None: to the last.
+        left: token i sees those from i - left on; None is from the first.
+        right: token i sees those up to i + right; None is to the last.
         scale: of the scores.
 
     Returns:
-        The output, [packed, heads, d], and the log of the sum of the weights, float32, [packed, heads].
+        The output, [packed, heads, d], and the log-sum-exp, float32, [packed, heads].
     """
     kernel = _kernel(query.device.type, query.dtype, query.shape[-1])
     return kernel(query, key, value, packed, left, right, scale)
 
 
-def plainly(
-    query: Tensor, key: Tensor, value: Tensor, packed: Packed, left: int | None, right: int | None, scale: float
-) -> Part:
-    """Returns the same as `attend`, by blocks of scores: for any device and type."""
+def reference_attention(
+    query: Tensor, key: Tensor, value: Tensor, packed: PackedTexts, left: int | None, right: int | None, scale: float
+) -> WithLse:
+    """Returns the same as `attend`, by blocks of scores, on any device and in any dtype."""
     return _by_blocks(query, key, value, packed, (left, right), scale, _scores)
 
 
@@ -72,21 +72,21 @@ def _by_blocks(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    packed: Packed,
+    packed: PackedTexts,
     reach: tuple[int | None, int | None],
     scale: float,
-    one: Callable[[Tensor, Tensor, Tensor, Tensor | None, float], Part],
-) -> Part:
+    one: Callable[[Tensor, Tensor, Tensor, Tensor | None, float], WithLse],
+) -> WithLse:
     import torch
 
     left, right = reach
-    outputs, weights = [], []
+    outputs, lses = [], []
     start = 0
     for size in packed.sizes:
-        asking, asked, told = (states[start : start + size].transpose(0, 1)[None] for states in (query, key, value))
+        queries, keys, values = (states[start : start + size].transpose(0, 1)[None] for states in (query, key, value))
         start += size
-        for top in range(0, size, BLOCK):
-            end = min(top + BLOCK, size)
+        for top in range(0, size, _BLOCK):
+            end = min(top + _BLOCK, size)
             first = 0 if left is None else max(0, top - left)
             last = size if right is None else min(size, end + right)
             rows = torch.arange(top, end, device=query.device)[:, None]
@@ -97,71 +97,71 @@ def _by_blocks(
             if right is not None:
                 hidden |= columns > rows + right
             bias = torch.zeros_like(hidden, dtype=query.dtype).masked_fill_(hidden, -math.inf)
-            narrow = slice(first, last)
-            out, weight = one(asking[:, :, top:end], asked[:, :, narrow], told[:, :, narrow], bias, scale)
+            narrow = slice(first, last)  # no query of the block sees other keys
+            out, lse = one(queries[:, :, top:end], keys[:, :, narrow], values[:, :, narrow], bias, scale)
             outputs.append(out[0].transpose(0, 1))
-            weights.append(weight[0].transpose(0, 1))
-    return torch.cat(outputs), torch.cat(weights)
+            lses.append(lse[0].transpose(0, 1))
+    return torch.cat(outputs), torch.cat(lses)
 
 
-def _scores(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale: float) -> Part:
+def _scores(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale: float) -> WithLse:
     scores = (query @ key.transpose(-1, -2)).float() * scale
     if bias is not None:
         scores = scores + bias
-    weight = scores.logsumexp(dim=-1)
-    return (scores - weight[..., None]).exp().to(value.dtype) @ value, weight
+    lse = scores.logsumexp(dim=-1)
+    return (scores - lse[..., None]).exp().to(value.dtype) @ value, lse
 
 
 def _fused_on_cpu(
-    query: Tensor, key: Tensor, value: Tensor, packed: Packed, left: int | None, right: int | None, scale: float
-) -> Part:
+    query: Tensor, key: Tensor, value: Tensor, packed: PackedTexts, left: int | None, right: int | None, scale: float
+) -> WithLse:
     import torch
 
     fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # noqa: SLF001 - checked before use
 
-    def one(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale: float) -> Part:
+    def one(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale: float) -> WithLse:
         mask = None if bias is None else bias[None, None]
-        out, weight = fused(query, key, value, 0.0, False, attn_mask=mask, scale=scale)
-        return out, weight.float()
+        out, lse = fused(query, key, value, 0.0, False, attn_mask=mask, scale=scale)
+        return out, lse.float()
 
     return _by_blocks(query, key, value, packed, (left, right), scale, one)
 
 
 def _flash_on_gpu(
-    query: Tensor, key: Tensor, value: Tensor, packed: Packed, left: int | None, right: int | None, scale: float
-) -> Part:
+    query: Tensor, key: Tensor, value: Tensor, packed: PackedTexts, left: int | None, right: int | None, scale: float
+) -> WithLse:
     from torch.nn.attention.varlen import AuxRequest, varlen_attn
 
     longest = max(packed.sizes)
-    out, weight = varlen_attn(
+    out, lse = varlen_attn(
         query.contiguous(),
         key.contiguous(),
         value.contiguous(),
-        packed.ends,
-        packed.ends,
+        packed.boundaries,
+        packed.boundaries,
         longest,
         longest,
         return_aux=AuxRequest(lse=True),
         scale=scale,
         window_size=(-1 if left is None else left, -1 if right is None else right),
     )
-    return out, weight.transpose(0, 1)
+    return out, lse.transpose(0, 1)
 
 
 def _flash_operator_on_gpu(
-    query: Tensor, key: Tensor, value: Tensor, packed: Packed, left: int | None, right: int | None, scale: float
-) -> Part:
-    """Returns the same from the operator beneath, for versions whose function takes no window."""
+    query: Tensor, key: Tensor, value: Tensor, packed: PackedTexts, left: int | None, right: int | None, scale: float
+) -> WithLse:
+    """Returns the same by the underlying operator, for versions of torch whose function has no window."""
     import torch
 
     flash = torch.ops.aten._flash_attention_forward  # noqa: SLF001 - checked before use
     causal, longest = left is None and right == 0, max(packed.sizes)
-    out, weight, *_ = flash(
+    out, lse, *_ = flash(
         query.contiguous(),
         key.contiguous(),
         value.contiguous(),
-        packed.ends,
-        packed.ends,
+        packed.boundaries,
+        packed.boundaries,
         longest,
         longest,
         0.0,
@@ -171,12 +171,12 @@ def _flash_operator_on_gpu(
         window_size_left=-1 if left is None else left,
         window_size_right=0 if causal else -1 if right is None else right,
     )
-    return out, weight.transpose(0, 1)
+    return out, lse.transpose(0, 1)
 
 
 @cache
-def _kernel(device: str, dtype: Any, size: int) -> Callable[..., Part]:  # noqa: ANN401 - torch's type
-    """Returns the fastest way that gives here what the plain one gives: kernels differ between versions and devices."""
+def _kernel(device: str, dtype: Any, size: int) -> Callable[..., WithLse]:  # noqa: ANN401 - torch's type
+    """Returns the fastest kernel that agrees with `reference_attention` on this device and version of torch."""
     import torch
 
     half = dtype in (torch.float16, torch.bfloat16)
@@ -184,18 +184,18 @@ def _kernel(device: str, dtype: Any, size: int) -> Callable[..., Part]:  # noqa:
     for kernel in known:
         if _agrees(kernel, device, dtype, size):
             return kernel
-    return plainly
+    return reference_attention
 
 
-def _agrees(kernel: Callable[..., Part], device: str, dtype: Any, size: int) -> bool:  # noqa: ANN401 - torch's type
+def _agrees(kernel: Callable[..., WithLse], device: str, dtype: Any, size: int) -> bool:  # noqa: ANN401 - torch's type
     import torch
 
     drawn = torch.Generator().manual_seed(0)
-    packed = Packed.of([70, 3, 40], device)
+    packed = PackedTexts.of([70, 3, 40], device)
     q, k, v = (torch.randn(113, 2, size, generator=drawn).to(device=device, dtype=dtype) for _ in range(3))
     near = 1e-4 if dtype == torch.float32 else 5e-2
     for left, right in ((9, 9), (9, 0), (None, 0), (0, None)):
-        want = plainly(q, k, v, packed, left, right, 0.3)
+        want = reference_attention(q, k, v, packed, left, right, 0.3)
         try:
             got = kernel(q, k, v, packed, left, right, 0.3)
         except (RuntimeError, TypeError, ValueError, AttributeError, ImportError):

@@ -1,27 +1,27 @@
-"""An attention function, registered under a name of its own, that heeds the pass under way."""
+"""Attention function that applies the settings of the current batch, registered with the library."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.core.errors import EngineError
-from ragvlc.embedders._passes import current
+from ragvlc.embedders._extended_batch import current_batch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ragvlc.embedders._passes import Pass
+    from ragvlc.embedders._extended_batch import ExtendedBatch
 
-__all__ = ["NAME", "heed"]
+__all__ = ["NAME", "replace_attention"]
 
 NAME = "ragvlc_long"
 
 
-def heed(model: Any, label: str) -> None:  # noqa: ANN401 - the library's class
-    """Makes the model's layers call the function here, which is PyTorch's own attention outside any pass.
+def replace_attention(model: Any, label: str) -> None:  # noqa: ANN401 - the library's class
+    """Makes the model's layers call the function here, which is PyTorch's attention if there is no current batch.
 
     Raises:
-        EngineError: the model computes its attention in a way of its own.
+        EngineError: the model computes its attention in code of its own.
     """
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
@@ -29,7 +29,7 @@ def heed(model: Any, label: str) -> None:  # noqa: ANN401 - the library's class
     AttentionInterface.register(NAME, _attention)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     try:
-        if not model._supports_sdpa:  # noqa: SLF001 - where the library notes it
+        if not model._supports_sdpa:  # noqa: SLF001 - the library has no public name for it
             raise ValueError("it does not take PyTorch's attention")  # noqa: TRY301 - one message for all reasons
         model.set_attn_implementation(NAME)
     except (ValueError, AttributeError, KeyError, ImportError) as error:
@@ -48,21 +48,26 @@ def _attention(
     attention_mask: Tensor | None,
     **settings: Any,  # noqa: ANN401 - the library's contract
 ) -> tuple[Tensor, None]:
-    """Returns the attention's output, [texts, width, heads, d]."""
+    """Returns the output of attention, [texts, width, heads, d]."""
     from transformers import AttentionInterface
 
-    under_way = current()
-    if under_way is not None and settings.get("sliding_window") is None:
-        under_way.scaled += 1
-        if under_way.factors is not None:
-            query = query * under_way.factors[:, None, None, None].to(query.dtype)
-        if under_way.far is not None:
-            return _far(module, (query, key, value), under_way, settings), None
+    batch = current_batch()
+    if batch is not None and settings.get("sliding_window") is None:
+        batch.attention_calls += 1
+        if batch.query_factors is not None:
+            query = query * batch.query_factors[:, None, None, None].to(query.dtype)
+        if batch.grouped is not None:
+            return _grouped_attention(module, (query, key, value), batch, settings), None
     found: tuple[Tensor, None] = AttentionInterface()["sdpa"](module, query, key, value, attention_mask, **settings)
     return found
 
 
-def _far(module: Any, states: tuple[Tensor, Tensor, Tensor], batch: Pass, settings: dict[str, Any]) -> Tensor:  # noqa: ANN401
+def _grouped_attention(
+    module: Any,  # noqa: ANN401 - torch's module
+    states: tuple[Tensor, Tensor, Tensor],
+    batch: ExtendedBatch,
+    settings: dict[str, Any],
+) -> Tensor:
     query = states[0]
     texts, heads, width, size = query.shape
     causal = settings.get("is_causal")
@@ -73,8 +78,8 @@ def _far(module: Any, states: tuple[Tensor, Tensor, Tensor], batch: Pass, settin
         rows = state.transpose(1, 2).reshape(texts * width, state.shape[1], size)
         flat.append(rows if rows.shape[1] == heads else rows.repeat_interleave(heads // rows.shape[1], dim=1))
     out = query.new_zeros(texts * width, heads, size)
-    for far in batch.far:
-        packed = [rows[far.tokens] for rows in flat]
-        found = far.attention(*packed, scale=size**-0.5 if scale is None else scale, causal=causal)
-        out[far.tokens] = found.to(out.dtype)
+    for part in batch.grouped:
+        packed = [rows[part.tokens] for rows in flat]
+        found = part.attention(*packed, scale=size**-0.5 if scale is None else scale, causal=causal)
+        out[part.tokens] = found.to(out.dtype)
     return out.view(texts, width, heads, size)

@@ -1,4 +1,4 @@
-"""An opened embedding model: texts in, unit vectors out."""
+"""Engine of an embedding model: unit vectors of texts and of parts of texts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.core.errors import EngineError
-from ragvlc.embedders._passes import under_way
-from ragvlc.embedders._texts import WHOLE, Piece, Text, batches_of, pieces_of, read, read_bare
+from ragvlc.embedders._extended_batch import activate
+from ragvlc.embedders._tokenized_texts import (
+    NO_TRUNCATION,
+    TextWindow,
+    TokenizedText,
+    batches_of,
+    tokenize,
+    tokenize_ids,
+    windows_of,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,42 +27,42 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ragvlc.core.engines import Vectors
-    from ragvlc.embedders._stretch import Stretch
+    from ragvlc.embedders._applied_extension import AppliedExtension
 
     Spans = Sequence[tuple[int, int]]
 
-__all__ = ["Limits", "SentenceVectors"]
+__all__ = ["BatchLimits", "SentenceTransformerEngine"]
 
 OWN = frozenset({"input_ids", "attention_mask", "token_type_ids"})
-"""What is made here of a text; anything else that the library adds is passed on."""
+"""Model inputs that are made here; any others that the library adds are passed on."""
 KNOWN = OWN | {"modality", "prompt_length"}
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What goes into one batch.
+class BatchLimits:
+    """Limits of one batch.
 
     Attributes:
-        tokens: padding included.
-        texts: None is no limit.
+        tokens: the largest number of tokens, padding included.
+        texts: the largest number of texts; None is no limit.
     """
 
     tokens: int
     texts: int | None
 
 
-class SentenceVectors:
-    """A loaded model. One thread at a time: the tokenizer keeps its cutting rules as state.
+class SentenceTransformerEngine:
+    """A loaded model, used by one thread at a time: the tokenizer stores its truncation settings as state.
 
-    Texts are sorted by their tokens and put together up to a number of tokens, not of texts; vectors leave the device
-    at the end. Models that are no plain text transformers are left to sentence-transformers' own `encode`.
+    Texts are sorted by length and batched up to a number of tokens, not of texts; vectors are copied from the device at
+    the end. Models that are not plain text transformers are left to sentence-transformers' own `encode`.
 
     Args:
         model: a sentence-transformers model.
-        label: what messages call it.
+        label: its name in messages.
         prompts: put before a text, by side.
         limits: of a batch.
-        stretch: how texts are read beyond the window; None cuts them.
+        extension: reads texts beyond the window; None truncates them.
     """
 
     def __init__(
@@ -62,23 +70,23 @@ class SentenceVectors:
         model: Any,  # noqa: ANN401 - the library's class
         label: str,
         prompts: Mapping[str, str],
-        limits: Limits,
-        stretch: Stretch | None = None,
+        limits: BatchLimits,
+        extension: AppliedExtension | None = None,
     ) -> None:
         self._model = model
         self._label = label
         self._prompts = prompts
         self._limits = limits
-        self._stretch = stretch
+        self._extension = extension
         self._lock = threading.Lock()
         model.eval()
         self._extras = {side: self._own_features(prompt) for side, prompt in prompts.items()}
-        if stretch is not None:
-            self._probe(stretch)
+        if extension is not None:
+            self._probe(extension)
 
     @property
     def window(self) -> int:
-        """Tokens beyond which a text is cut, prompt and special tokens included; `sys.maxsize` if nothing is cut."""
+        """The number of tokens that texts are truncated to, special ones and prompt included, or `sys.maxsize`."""
         length = self._model.max_seq_length
         return sys.maxsize if length is None or math.isinf(length) else int(length)
 
@@ -94,10 +102,10 @@ class SentenceVectors:
 
         Günther, Mohr, Williams, Wang and Xiao 2024, "Late Chunking", arXiv 2409.04701. A part's vector is pooled, in
         the model's own way, from the tokens that share a character with it. A text beyond the window is read in
-        windows side by side. A part without a token takes the one before it.
+        adjacent windows. A part without a token takes the one before it.
 
         Args:
-            texts: what is read.
+            texts: the whole texts.
             spans: characters (start, end) of the parts of each text.
             side: `query` or `passage`.
 
@@ -117,13 +125,13 @@ class SentenceVectors:
         return found
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Returns each text's tokens as a passage: its prompt and special tokens included, nothing cut."""
+        """Returns the number of each text's tokens as a passage, prompt and special tokens included, not truncated."""
         if not texts:
             return []
         whole = [self._prompts["passage"] + text for text in texts]
         tokenizer = self._model.tokenizer
         with self._lock:
-            if not callable(tokenizer):  # models of static vectors carry the bare tokenizer
+            if not callable(tokenizer):  # models of static vectors have the tokenizers library's own object
                 return [len(found) for found in tokenizer.encode_batch(whole, add_special_tokens=False)]
             return [len(ids) for ids in tokenizer(whole, truncation=False, verbose=False)["input_ids"]]
 
@@ -132,12 +140,12 @@ class SentenceVectors:
         import torch
 
         self._model = None
-        self._stretch = None
+        self._extension = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def _own_features(self, prompt: str) -> dict[str, Any] | None:
-        """Returns what the library adds to a text's tokens, or None if it makes more of a text than tokens."""
+        """Returns the inputs that the library adds to the tokens; None if it turns a text into anything but tokens."""
         from sentence_transformers.models import Transformer
 
         model = self._model
@@ -152,23 +160,23 @@ class SentenceVectors:
             return None
         return {name: value for name, value in made.items() if name not in OWN} | {"kinds": kinds is not None}
 
-    def _probe(self, stretch: Stretch) -> None:
-        """Raises `EngineError` unless the model does what the extension makes it do."""
+    def _probe(self, extension: AppliedExtension) -> None:
+        """Raises `EngineError` if the extension's hooks have no effect on the model."""
         import torch
 
         if any(extras is None for extras in self._extras.values()):
             message = f"embedder '{self._label}': texts reach it in a way that is not known; it cannot be extended."
             raise EngineError(message)
-        if stretch.parallel:
+        if extension.parallel:
             return
         ids = [self._model.tokenizer(["a b c"], verbose=False)["input_ids"][0]]
         with torch.inference_mode():
             features = self._features(ids, "passage")
             self._model(dict(features))
-            shown = stretch.probe(len(ids[0]), self._model.device)
-            with under_way(shown):
+            probe_batch = extension.probe(len(ids[0]), self._model.device)
+            with activate(probe_batch):
                 self._model(dict(features))
-        stretch.check(shown, self._label)
+        extension.check(probe_batch, self._label)
 
     def _computed(self, compute: Callable[[], Any], texts: int) -> Any:  # noqa: ANN401 - whatever it computes
         import torch
@@ -185,7 +193,7 @@ class SentenceVectors:
             raise EngineError(message, transient=full) from error
 
     def _vectors(self, texts: list[str], side: str) -> Vectors:
-        """Returns vectors as the model gives them, float32."""
+        """Returns the model's vectors, not normalised, float32."""
         import numpy as np
 
         prompt, window = self._prompts[side], self.window
@@ -193,24 +201,24 @@ class SentenceVectors:
             size = self._limits.texts or 32
             made = self._model.encode(texts, prompt=prompt, batch_size=size, show_progress_bar=False)
             return self._finite(made.astype(np.float32))
-        if self._stretch is not None and self._stretch.parallel:
-            whole = [_cut(text, window) for text in read_bare(self._model.tokenizer, texts, prompt, self._label)]
-            pieces = pieces_of(whole, min(window, self._stretch.window), self._label)
-            rows = _unit(self._finite(self._run(pieces, side)))
-            return _means(rows, [piece.text for piece in pieces], len(texts))
+        if self._extension is not None and self._extension.parallel:
+            whole = [_cut(text, window) for text in tokenize_ids(self._model.tokenizer, texts, prompt, self._label)]
+            windows = windows_of(whole, min(window, self._extension.window), self._label)
+            rows = _unit(self._finite(self._run(windows, side)))
+            return _means(rows, [part.text for part in windows], len(texts))
         given = [prompt + text for text in texts] if prompt else texts
-        ids = self._model.tokenizer(given, **{**WHOLE, **_cutting(window)})["input_ids"]
-        return self._finite(self._run([Piece(row, np.asarray(found)) for row, found in enumerate(ids)], side))
+        ids = self._model.tokenizer(given, **{**NO_TRUNCATION, **_cutting(window)})["input_ids"]
+        return self._finite(self._run([TextWindow(row, np.asarray(found)) for row, found in enumerate(ids)], side))
 
-    def _run(self, pieces: Sequence[Piece], side: str) -> Vectors:
-        """Returns a vector for each piece."""
+    def _run(self, windows: Sequence[TextWindow], side: str) -> Vectors:
+        """Returns a vector for each window."""
         import numpy as np
         import torch
 
         dims = getattr(self._model, "truncate_dim", None)
         found, order = [], []
-        for batch in self._batches(pieces):
-            features = self._passed([pieces[place].ids for place in batch], side)
+        for batch in self._batches(windows):
+            features = self._passed([windows[place].ids for place in batch], side)
             found.append(features["sentence_embedding"][:, :dims].float())
             order += batch
         rows = torch.cat(found).cpu().numpy()
@@ -218,17 +226,17 @@ class SentenceVectors:
         vectors[order] = rows
         return vectors
 
-    def _batches(self, pieces: Sequence[Piece]) -> list[list[int]]:
-        apart = None if self._stretch is None else self._stretch.window
-        return batches_of([len(piece.ids) for piece in pieces], self._limits.tokens, self._limits.texts, apart)
+    def _batches(self, windows: Sequence[TextWindow]) -> list[list[int]]:
+        apart = None if self._extension is None else self._extension.window
+        return batches_of([len(part.ids) for part in windows], self._limits.tokens, self._limits.texts, apart)
 
     def _passed(self, ids: Sequence[Any], side: str) -> dict[str, Any]:
-        """Returns what the model makes of a batch of token ids."""
+        """Returns the model's outputs for a batch of token ids."""
         features = self._features(ids, side)
         lengths = [len(row) for row in ids]
-        stretch = self._stretch
-        batch = None if stretch is None else stretch.over(lengths, max(lengths), self._model.device)
-        with under_way(batch):
+        extension = self._extension
+        batch = None if extension is None else extension.batch_of(lengths, max(lengths), self._model.device)
+        with activate(batch):
             made: dict[str, Any] = self._model(features)
         return made
 
@@ -249,7 +257,7 @@ class SentenceVectors:
         return made | extras
 
     def _pools_any_part(self) -> None:
-        """Raises `EngineError` unless vectors are pooled from tokens, and not from one that stands for the whole."""
+        """Raises `EngineError` unless vectors are pooled from all tokens, and not taken from a CLS token."""
         from sentence_transformers.models import Pooling
 
         modules = list(self._model)
@@ -264,7 +272,7 @@ class SentenceVectors:
             raise EngineError(message)
 
     def _groups(self, texts: Sequence[str]) -> list[list[int]]:
-        """Returns places of texts whose tokens are held at once."""
+        """Returns indices of texts whose token vectors are in memory at the same time."""
         found: list[list[int]] = []
         held = 0
         for place, length in enumerate(self.lengths(texts)):
@@ -279,9 +287,9 @@ class SentenceVectors:
         import numpy as np
         import torch
 
-        whole = read(self._model.tokenizer, texts, self._prompts[side], self._label)
-        stretch = self._stretch
-        width = min(self.window, stretch.window) if stretch is not None and stretch.parallel else self.window
+        whole = tokenize(self._model.tokenizer, texts, self._prompts[side], self._label)
+        extension = self._extension
+        width = min(self.window, extension.window) if extension is not None and extension.parallel else self.window
         states = self._states(whole, width, side)
         found = []
         for text, state, parts in zip(whole, states, spans, strict=True):
@@ -295,31 +303,31 @@ class SentenceVectors:
             found.append(made)
         return found
 
-    def _states(self, texts: Sequence[Text], width: int, side: str) -> list[Tensor]:
-        """Returns each text's own tokens as the model sees them, [tokens, size]; of an empty text, all it has."""
+    def _states(self, texts: Sequence[TokenizedText], width: int, side: str) -> list[Tensor]:
+        """Returns the vectors of each text's own tokens, [tokens, size]; of an empty text, of its special tokens."""
         import torch
 
-        pieces = pieces_of(texts, width, self._label)
+        windows = windows_of(texts, width, self._label)
         made: list[Tensor | None] = [None] * len(texts)
-        for batch in self._batches(pieces):
-            states = self._passed([pieces[place].ids for place in batch], side)["token_embeddings"]
+        for batch in self._batches(windows):
+            states = self._passed([windows[place].ids for place in batch], side)["token_embeddings"]
             for place, state in zip(batch, states, strict=True):
-                piece = pieces[place]
-                text = texts[piece.text]
+                part = windows[place]
+                text = texts[part.text]
                 if not text.own:
-                    made[piece.text] = state[: len(piece.ids)]
+                    made[part.text] = state[: len(part.ids)]
                     continue
-                into = made[piece.text]
+                into = made[part.text]
                 if into is None:
-                    into = made[piece.text] = torch.full((text.own, state.shape[1]), math.nan).to(state)
-                end = piece.start + len(piece.ids) - text.lead - text.tail
-                free = torch.isnan(into[piece.start : end, :1])  # the last window shares tokens with the one before
-                own = state[text.lead : len(piece.ids) - text.tail]
-                into[piece.start : end] = torch.where(free, own, into[piece.start : end])
+                    into = made[part.text] = torch.full((text.own, state.shape[1]), math.nan).to(state)
+                end = part.start + len(part.ids) - text.lead - text.tail
+                free = torch.isnan(into[part.start : end, :1])  # windows may overlap: the earlier one's vectors stay
+                own = state[text.lead : len(part.ids) - text.tail]
+                into[part.start : end] = torch.where(free, own, into[part.start : end])
         return [state for state in made if state is not None]
 
     def _pooled(self, state: Tensor, rows: Sequence[tuple[int, int]]) -> Tensor:
-        """Returns a vector for each stretch of tokens, by the model's own modules behind its transformer."""
+        """Returns a vector for each range of tokens, by the model's own modules after its transformer."""
         import torch
 
         longest = max(end - start for start, end in rows)
@@ -345,12 +353,12 @@ class SentenceVectors:
 
 
 def _cutting(window: int) -> dict[str, Any]:
-    """Returns what tells a tokenizer to cut at the window; a tokenizer that knows none names a huge number."""
+    """Returns the tokenizer's truncation settings; a tokenizer without a window reports a huge number."""
     return {"truncation": True, "max_length": window} if window < 2**31 else {"truncation": False}
 
 
 def _unit(vectors: Vectors) -> Vectors:
-    """Returns rows of length 1, computed in 32 bits: half precision leaves lengths off by up to a per cent."""
+    """Returns rows of length 1, computed in float32: in half precision, lengths are off by up to a per cent."""
     import numpy as np
 
     unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
@@ -367,17 +375,17 @@ def _means(rows: Vectors, texts: Sequence[int], count: int) -> Vectors:
     return found
 
 
-def _cut(text: Text, limit: int) -> Text:
-    """Returns the text with its own tokens cut so that all are `limit`."""
+def _cut(text: TokenizedText, limit: int) -> TokenizedText:
+    """Returns the text with its own tokens truncated so that all are `limit`."""
     import numpy as np
 
     keep = max(0, min(text.own, limit - text.lead - text.tail))
     end = text.lead + keep
     ids: NDArray[np.int64] = np.concatenate([text.ids[:end], text.ids[len(text.ids) - text.tail :]])
-    return Text(ids, text.lead, text.tail, text.starts[:keep], text.ends[:keep])
+    return TokenizedText(ids, text.lead, text.tail, text.starts[:keep], text.ends[:keep])
 
 
-def _tokens_in(text: Text, start: int, end: int) -> tuple[int, int]:
+def _tokens_in(text: TokenizedText, start: int, end: int) -> tuple[int, int]:
     """Returns the text's own tokens (first, end) that share a character with a part; at least one."""
     import numpy as np
 

@@ -1,13 +1,13 @@
-"""How an embedding model reads texts longer than it was trained for, without training: settings, and what follows.
+"""Settings for embedding texts longer than a model's training window, without further training.
 
 Zhu, Wang, Yang, Song, Wu, Wei and Li 2024, "LongEmbed: Extending Embedding Models for Long Context Retrieval", EMNLP,
 arXiv 2404.12096. SelfExtend is that of Jin et al. 2024, arXiv 2401.01325; NTK-aware scaling that of bloc97 (2023).
 
-Differences: the scale is that of each text, never that of a batch's longest, so that a vector does not depend on what
-stands beside it; layers that attend only nearby keep their positions, which stay within what they were trained for;
-each of the parallel windows carries the prompt and special tokens; rows after the last of an interpolated table, for
-which the paper states no rule, repeat the last one; between the listed scales, NTK's factor and SelfExtend's group and
-neighbours follow the rules that give the listed ones.
+Differences: the scale is that of each text, never that of a batch's longest, so that a vector does not depend on the
+rest of its batch; layers with local attention keep their positions, which stay within those they were trained for; each
+of the parallel windows has the prompt and special tokens; rows after the last of an interpolated table, for which the
+paper states no rule, repeat the last one; between the listed scales, NTK's factor and SelfExtend's group and neighbours
+follow the rules that give the listed ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from ragvlc.core.component import Component
 
-__all__ = ["ABSOLUTE", "ROTARY", "Extension", "Named", "Strategy", "scale_of"]
+__all__ = ["ABSOLUTE", "ROTARY", "Extension", "ExtensionSetting", "Strategy", "scale_of"]
 
 Strategy = Literal["parallel_windows", "grouped", "recurrent", "interpolated", "ntk", "self_extend"]
 
@@ -29,28 +29,28 @@ ABSOLUTE = ("parallel_windows", "grouped", "recurrent", "interpolated")
 ROTARY = ("parallel_windows", "grouped", "interpolated", "ntk", "self_extend")
 """Strategies for models that rotate queries and keys."""
 REACH = 8
-"""Windows that an extended model reads unless told otherwise: as far as the paper went."""
+"""Windows that an extended model reads by default: the largest number in the paper."""
 
 _FACTORS = ((1, 1.0), (2, 3.0), (4, 5.0), (8, 10.0))  # the paper's, by scale
 
 
 class Extension(Component):
-    """A way to read beyond an embedding model's window.
+    """Extension of an embedding model's window.
 
-    Texts up to `window` tokens are embedded as the model does by itself. Beyond, with s the text's tokens over the
-    window, rounded up: `parallel_windows` takes the mean of the vectors of windows side by side; `grouped` gives s
-    neighbouring tokens one position; `recurrent` starts the positions over in every window; `interpolated` divides
+    Texts up to `window` tokens are embedded as without an extension. For longer ones, with s the text's tokens divided
+    by the window, rounded up: `parallel_windows` takes the mean of the vectors of adjacent windows; `grouped` gives s
+    neighbouring tokens one position; `recurrent` restarts the positions in every window; `interpolated` divides
     positions by s; `ntk` slows the rotations, the slowest most; `self_extend` keeps the distances of near tokens and
     groups those of far ones. Tables of absolute positions (BERT and its relatives) take the first four, rotary ones
     (ModernBERT, Nomic, Mistral) all but `recurrent`; `parallel_windows` works with any model.
 
     Attributes:
         strategy: one of those six.
-        window: tokens that the model was trained for, special tokens included; None takes its table of positions
-            (MiniLM: 512, of which it uses 256 by itself) or what its configuration names.
+        window: the number of tokens that the model was trained for, special ones included; None takes its table of
+            positions (MiniLM: 512, of which it uses 256 without an extension) or its configuration.
         attention_scaling: multiply queries by log(tokens) / log(window) in texts beyond the window, as the paper does.
-        factor: by how much `ntk` raises the base of the rotations; None takes the paper's for each text: 3, 5 and 10
-            at 2, 4 and 8 windows.
+        factor: factor of the rotary base in `ntk`; None takes the paper's for each text: 3, 5 and 10 at 2, 4 and 8
+            windows.
         group: tokens that share a far distance in `self_extend`; None takes s + 1.
         neighbours: distances below it are kept in `self_extend`; None takes window / s.
     """
@@ -73,7 +73,7 @@ class Extension(Component):
         return self
 
     def ntk_factor(self, scale: int) -> float:
-        """Returns what the base of the rotations is multiplied by at this scale."""
+        """Returns the factor of the rotary base at this scale."""
         if self.factor is not None:
             return self.factor
         for (low, below), (high, above) in pairwise(_FACTORS):
@@ -82,24 +82,24 @@ class Extension(Component):
         return scale * _FACTORS[-1][1] / _FACTORS[-1][0]
 
     def near_and_group(self, scale: int, window: int) -> tuple[int, int]:
-        """Returns below which distance positions are kept at this scale, and how many tokens share a far one.
+        """Returns, at this scale, the distance below which positions are exact, and the group size of farther tokens.
 
-        With both left open, the largest distance is `window` at `scale * window` tokens.
+        With the default of both, the largest distance is `window` at `scale * window` tokens.
         """
         near = max(1, window // scale) if self.neighbours is None else self.neighbours
         return min(near, window), scale + 1 if self.group is None else self.group
 
     def reach(self, window: int) -> int:
-        """Returns the tokens of the longest text that is read whole unless told otherwise."""
+        """Returns the default number of tokens of the longest text that is read whole."""
         return REACH * window
 
     def attention_factor(self, tokens: int, window: int) -> float:
-        """Returns what the queries of a text of so many tokens are multiplied by."""
+        """Returns the factor of the queries of a text with this number of tokens."""
         return max(1.0, math.log(max(tokens, 2)) / math.log(window)) if self.attention_scaling else 1.0
 
 
 def scale_of(tokens: int, window: int) -> int:
-    """Returns how many windows a text fills, the last one counted whole; at least 1."""
+    """Returns the number of windows that a text fills, the last one counted whole; at least 1."""
     return max(1, -(-tokens // window))
 
 
@@ -107,5 +107,7 @@ def _mapping(value: object) -> object:
     return {"strategy": value} if isinstance(value, str) else value
 
 
-Named = Annotated[Extension | None, BeforeValidator(_mapping, json_schema_input_type=Extension | Strategy | None)]
-"""An extension in YAML: a mapping, or the strategy's name alone."""
+ExtensionSetting = Annotated[
+    Extension | None, BeforeValidator(_mapping, json_schema_input_type=Extension | Strategy | None)
+]
+"""Extension in YAML: a mapping, or the name of the strategy alone."""

@@ -1,4 +1,4 @@
-"""Absolute positions beyond a model's table, and the windows that a long text is cut into."""
+"""Absolute positions beyond a model's table, and the windows of a long text."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.core.errors import EngineError
-from ragvlc.embedders._passes import current
+from ragvlc.embedders._extended_batch import current_batch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Table", "enlarge_buffers", "mapped", "row_between", "spans_of", "table_of"]
+__all__ = [
+    "PositionTable",
+    "enlarge_buffers",
+    "extended_positions",
+    "interpolated_rows",
+    "position_table_of",
+    "window_spans",
+]
 
 _NAMES = ("position_embeddings", "position_embedding", "wpe", "embed_positions")
 
 
-def spans_of(tokens: int, width: int) -> list[tuple[int, int]]:
-    """Returns windows (start, end) of `width` tokens over a text, side by side; the last one ends with the text.
+def window_spans(tokens: int, width: int) -> list[tuple[int, int]]:
+    """Returns adjacent windows (start, end) of `width` tokens over a text; the last one ends with the text.
 
     A text that fits is one window, an empty one too. The last of several is moved left so that it is as long as the
-    others, and shares tokens with the one before.
+    others, and overlaps the one before.
     """
     if tokens <= width:
         return [(0, tokens)]
@@ -28,14 +35,14 @@ def spans_of(tokens: int, width: int) -> list[tuple[int, int]]:
     return [(min(start, tokens - width), min(start + width, tokens)) for start in starts]
 
 
-def mapped(strategy: str, lengths: Tensor, width: int, window: int) -> Tensor:
+def extended_positions(strategy: str, lengths: Tensor, width: int, window: int) -> Tensor:
     """Returns the positions of tokens under `grouped`, `recurrent` or `interpolated`: float, [texts, width].
 
     Args:
-        strategy: what to do beyond the window.
-        lengths: tokens of each text, [texts]; those within the window keep their positions.
-        width: tokens of the padded batch. Positions of padding are some that the model has.
-        window: tokens that the model was trained for.
+        strategy: the name of the extension's strategy.
+        lengths: the number of tokens of each text, [texts]; those within the window keep their positions.
+        width: the number of tokens of the padded batch. Padding gets valid positions, too.
+        window: the number of tokens that the model was trained for.
     """
     import torch
 
@@ -47,15 +54,15 @@ def mapped(strategy: str, lengths: Tensor, width: int, window: int) -> Tensor:
     return found.clamp(max=window - 1).float()
 
 
-def row_between(rows: Tensor, positions: Tensor) -> Tensor:
-    """Returns the rows of a table at positions that need not be whole; beyond the last row, the last row.
+def interpolated_rows(rows: Tensor, positions: Tensor) -> Tensor:
+    """Returns the rows of a table at positions that may be fractional; beyond the last row, the last row.
 
     Args:
         rows: [positions, size].
         positions: float, of any shape.
 
     Returns:
-        That shape, and size: rows themselves at whole positions, points on the line between two rows elsewhere.
+        That shape, and size: rows themselves at whole positions, linear interpolation between two rows elsewhere.
     """
     import torch
     from torch.nn.functional import embedding
@@ -68,48 +75,49 @@ def row_between(rows: Tensor, positions: Tensor) -> Tensor:
 
 
 @dataclass
-class Table:
-    """A model's table of absolute positions, hooked so that a pass under way says which rows stand where.
+class PositionTable:
+    """A model's table of absolute positions, with hooks that look up the positions of the current batch.
 
     Attributes:
-        name: where in the model it stands.
+        name: its name in the model.
         embedding: the module; looks rows up by position.
         first: row of the first token (RoBERTa and relatives start after the padding's).
-        seen: positions that the model asked for last, without the first row's; for the check when a model is opened.
+        counted: positions that the model has used last, without the offset of the first row; checked when a model is
+            opened.
     """
 
     name: str
     embedding: Any
     first: int
-    seen: Any = field(default=None, repr=False)
+    counted: Any = field(default=None, repr=False)
 
     @property
     def window(self) -> int:
-        """Tokens that have a row of their own."""
+        """The number of tokens that have a row of their own."""
         return int(self.embedding.num_embeddings) - self.first
 
     def hook(self) -> None:
-        """Puts the hooks in place."""
+        """Registers the hooks."""
         self.embedding.register_forward_pre_hook(self._before)
         self.embedding.register_forward_hook(self._after)
 
     def _before(self, _module: object, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        under_way = current()
-        if under_way is None or under_way.positions is None:
-            self.seen = inputs[0] - self.first
+        batch = current_batch()
+        if batch is None or batch.positions is None:
+            self.counted = inputs[0] - self.first
             return None
-        # Whatever the model counted; whole rows are right for all but `interpolated`, which looks again below.
-        return (under_way.positions.long() + self.first,)
+        # In place of the model's own positions. Rounded down, which `interpolated` corrects after the look-up.
+        return (batch.positions.long() + self.first,)
 
     def _after(self, module: Any, _inputs: object, output: Tensor) -> Tensor:  # noqa: ANN401 - torch's module
-        under_way = current()
-        if under_way is None or under_way.positions is None or not under_way.between:
+        batch = current_batch()
+        if batch is None or batch.positions is None or not batch.interpolated:
             return output
-        return row_between(module.weight[self.first :], under_way.positions)
+        return interpolated_rows(module.weight[self.first :], batch.positions)
 
 
-def table_of(model: Any) -> Table | None:  # noqa: ANN401 - the library's class
-    """Returns the model's table of absolute positions, if it has one."""
+def position_table_of(model: Any) -> PositionTable | None:  # noqa: ANN401 - the library's class
+    """Returns the model's table of absolute positions; None if it has none."""
     import torch
 
     size = getattr(model.config, "max_position_embeddings", None)
@@ -117,15 +125,15 @@ def table_of(model: Any) -> Table | None:  # noqa: ANN401 - the library's class
         known = name.rpartition(".")[2] in _NAMES
         if known and isinstance(module, torch.nn.Embedding) and module.num_embeddings == size:
             first = 0 if module.padding_idx is None else module.padding_idx + 1
-            return Table(name, module, first)
+            return PositionTable(name, module, first)
     return None
 
 
-def enlarge_buffers(model: Any, table: Table, tokens: int, label: str) -> None:  # noqa: ANN401 - the library's class
-    """Lengthens the buffers that a model cuts its positions and token types from.
+def enlarge_buffers(model: Any, table: PositionTable, tokens: int, label: str) -> None:  # noqa: ANN401 - the library's class
+    """Lengthens the buffers that a model takes its positions and token types from.
 
     Raises:
-        EngineError: such a buffer holds something else than known.
+        EngineError: such a buffer has other content than expected.
     """
     import torch
 

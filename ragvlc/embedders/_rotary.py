@@ -1,8 +1,8 @@
-"""Rotary positions beyond the window: other positions or other frequencies for the rotations of a text.
+"""Rotary positions beyond the window: other positions or other frequencies in a model's rotary embedding.
 
-A hook on the module that makes cosines and sines puts others in their place; the model's own code stays as it is. What
-is known of that module (names, and that the halves of a head rotate against each other) is checked when a model is
-opened, by comparing with what it returns.
+A hook on the module that computes cosines and sines replaces them; the model's own code is not changed. The assumptions
+about that module (names, and that the halves of a head rotate together) are checked when a model is opened, by
+comparing with its own output.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.core.errors import EngineError
-from ragvlc.embedders._passes import current
+from ragvlc.embedders._extended_batch import current_batch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Rotations", "rotations_of", "slowing"]
+__all__ = ["RotaryHook", "ntk_frequency_factors", "rotary_hook_of"]
 
-_LOCAL = "sliding_attention"
-_MOVING = ("dynamic", "longrope")
+_LOCAL_LAYERS = "sliding_attention"
+_LENGTH_DEPENDENT = ("dynamic", "longrope")
 
 
-def slowing(factors: Tensor, frequencies: int) -> Tensor:
-    """Returns what frequencies are multiplied by when the base is multiplied by `factors`.
+def ntk_frequency_factors(factors: Tensor, frequencies: int) -> Tensor:
+    """Returns the factors of the frequencies when the base is multiplied by `factors`.
 
-    Rotation j of d/2 turns by base ** (-2j/d): the first keeps its speed, the later ones slow down the more.
+    Rotation j of d/2 has the frequency base ** (-2j/d): the first stays, and later ones are slowed down the more.
 
     Args:
         factors: float, [texts].
@@ -42,13 +42,13 @@ def slowing(factors: Tensor, frequencies: int) -> Tensor:
 
 
 @dataclass
-class Rotations:
-    """A module that makes cosines and sines, hooked so that a pass under way says which.
+class RotaryHook:
+    """A model's rotary embedding, with a hook that computes the cosines and sines of the current batch.
 
     Attributes:
-        name: where in the model it stands.
+        name: its name in the model.
         module: the module.
-        layers: the kind of layers whose rotations are replaced, where the module tells kinds apart.
+        layers: the kind of layers whose rotations are replaced; None if the module has one kind for all.
     """
 
     name: str
@@ -57,18 +57,18 @@ class Rotations:
 
     @property
     def frequencies(self) -> Tensor:
-        """Returns radians a position for each pair of a head, float, [d/2]."""
+        """The radians per position for each pair of a head, float, [d/2]."""
         found: Tensor = getattr(self.module, f"{self.layers}_inv_freq" if self.layers else "inv_freq")
         return found.float()
 
     @property
     def strength(self) -> float:
-        """Returns what cosines and sines are multiplied by (YaRN)."""
+        """The factor of cosines and sines (YaRN)."""
         name = "attention_scaling"
         return float(getattr(self.module, f"{self.layers}_{name}" if self.layers else name, 1.0))
 
     def check(self, label: str) -> None:
-        """Raises `EngineError` if the module rotates in another way than is known here."""
+        """Raises `EngineError` if the module's cosines and sines are not those computed here."""
         import torch
 
         places = torch.tensor([[0, 1, 2, 7, 30]], device=self.frequencies.device)
@@ -84,13 +84,13 @@ class Rotations:
             reason = ""
         if not same:
             message = (
-                f"embedder '{label}': its '{self.name}' makes rotations in a way that is not known{reason}. "
+                f"embedder '{label}': its '{self.name}' computes rotations in a way that is not known{reason}. "
                 "Use extension: parallel_windows."
             )
             raise EngineError(message)
 
     def hook(self) -> None:
-        """Puts the hook in place."""
+        """Registers the hook."""
         self.module.register_forward_hook(self._after, with_kwargs=True)
 
     def _after(
@@ -98,23 +98,25 @@ class Rotations:
     ) -> tuple[Tensor, Tensor]:
         import torch
 
-        under_way = current()
-        kind = named.get("layer_type", inputs[2] if len(inputs) > 2 else None)  # behind states and positions
-        if under_way is None or kind != self.layers:
+        batch = current_batch()
+        kind = named.get(
+            "layer_type", inputs[2] if len(inputs) > 2 else None
+        )  # the argument after states and positions
+        if batch is None or kind != self.layers:
             return output
-        under_way.rotated += 1
+        batch.rotary_calls += 1
         cos, sin = output
-        if under_way.far is not None:  # the attention rotates, for near and far tokens differently
+        if batch.grouped is not None:  # the attention rotates itself, near and far tokens differently: here, by nothing
             return torch.ones_like(cos), torch.zeros_like(sin)
-        if under_way.positions is not None:
-            return self._turned(under_way.positions, self.frequencies, cos.dtype)
-        if under_way.slowing is not None:
+        if batch.positions is not None:
+            return self._turned(batch.positions, self.frequencies, cos.dtype)
+        if batch.ntk_factors is not None:
             place = torch.arange(cos.shape[1], device=cos.device, dtype=torch.float32)[None, :]
-            return self._turned(place, self.frequencies * under_way.slowing, cos.dtype)
+            return self._turned(place, self.frequencies * batch.ntk_factors, cos.dtype)
         return output
 
     def _turned(self, positions: Tensor, frequencies: Tensor, dtype: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401
-        """Returns cosines and sines [texts, width, d], the two halves of d equal."""
+        """Returns cosines and sines [texts, width, d], with two equal halves of d."""
         import torch
 
         angles = positions[..., None] * frequencies[..., None, :]
@@ -122,40 +124,40 @@ class Rotations:
         return (whole.cos() * self.strength).to(dtype), (whole.sin() * self.strength).to(dtype)
 
 
-def rotations_of(model: Any, label: str) -> Rotations | None:  # noqa: ANN401 - the library's class
-    """Returns the module that makes the model's rotations, if it has one.
+def rotary_hook_of(model: Any, label: str) -> RotaryHook | None:  # noqa: ANN401 - the library's class
+    """Returns the model's rotary embedding; None if it has none.
 
     Raises:
-        EngineError: there are several, or its frequencies change with the text's length by themselves.
+        EngineError: there are several, or its frequencies already change with the text's length.
     """
     found = [(name, module) for name, module in model.named_modules() if _rotates(module)]
     if not found:
         return None
     if len(found) > 1:
         message = (
-            f"embedder '{label}': rotations are made in {len(found)} places ({found[0][0]}, {found[1][0]} ...), which "
-            "is not known how to extend. Use extension: parallel_windows."
+            f"embedder '{label}': rotations are computed in {len(found)} places ({found[0][0]}, {found[1][0]} ...), "
+            "which is not known how to extend. Use extension: parallel_windows."
         )
         raise EngineError(message)
     name, module = found[0]
     kinds = sorted(set(getattr(model.config, "layer_types", None) or ()))
-    told_apart = not hasattr(module, "inv_freq")
-    if _LOCAL in kinds and (not told_apart or kinds == [_LOCAL]):
+    by_kind = not hasattr(module, "inv_freq")
+    if _LOCAL_LAYERS in kinds and (not by_kind or kinds == [_LOCAL_LAYERS]):
         message = (
-            f"embedder '{label}': its layers attend nearby only, or share rotations with such layers; their positions "
-            "cannot be extended. Use extension: parallel_windows."
+            f"embedder '{label}': its layers have local attention, or share rotations with such layers; their "
+            "positions cannot be extended. Use extension: parallel_windows."
         )
         raise EngineError(message)
-    layers = "full_attention" if told_apart else None
+    layers = "full_attention" if by_kind else None
     made = getattr(module, "rope_type", "default")
     made = made.get(layers, "default") if isinstance(made, Mapping) else made
-    if made in _MOVING:
+    if made in _LENGTH_DEPENDENT:
         message = (
-            f"embedder '{label}': its rotations are '{made}' already, which changes with a text's length. "
+            f"embedder '{label}': its rotations are '{made}' already, which change with a text's length. "
             "Use extension: parallel_windows."
         )
         raise EngineError(message)
-    return Rotations(name, module, layers)
+    return RotaryHook(name, module, layers)
 
 
 def _rotates(module: Any) -> bool:  # noqa: ANN401 - torch's module

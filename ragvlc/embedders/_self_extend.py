@@ -1,11 +1,12 @@
-"""SelfExtend: near tokens keep their distances, far ones share them in groups.
+"""SelfExtend: exact distances for near tokens, grouped ones for far tokens.
 
 Jin et al. 2024, "LLM Maybe LongLM: Self-Extend LLM Context Window Without Tuning", ICML, arXiv 2401.01325; for both
-directions as in LongEmbed (arXiv 2404.12096): with D = i - j, distance D below `near` stays; beyond, it is
-floor(i / group) - floor(j / group) plus what makes the two meet, near - floor(near / group), away from i.
+directions as in LongEmbed (arXiv 2404.12096): a distance D = i - j below `near` is exact; beyond, it is
+floor(i / group) - floor(j / group) plus an offset away from i that makes the two continuous, near - floor(near /
+group).
 
 Differences: the three regions of the attention (far before, near, far after) are computed apart, by kernels that never
-hold a matrix of scores, and put together by their log-sum-exps; the result is that of one softmax over all.
+store a matrix of scores, and merged by their log-sum-exps; the result is that of one softmax over all.
 """
 
 from __future__ import annotations
@@ -14,111 +15,111 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ragvlc.embedders._attention import Packed, attend
+from ragvlc.embedders._attention import PackedTexts, attend
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Far", "distances", "far_of"]
+__all__ = ["GroupedAttention", "distances", "grouped_attention_of"]
 
 
 def distances(tokens: int, near: int, group: int) -> Tensor:
-    """Returns the signed distance that the model is told for each query and key: long, [tokens, tokens]."""
+    """Returns the signed distance that the model uses for each query and key: long, [tokens, tokens]."""
     import torch
 
-    place = torch.arange(tokens)
-    apart = place[:, None] - place[None, :]
-    grouped = place[:, None] // group - place[None, :] // group
+    position = torch.arange(tokens)
+    apart = position[:, None] - position[None, :]
+    grouped = position[:, None] // group - position[None, :] // group
     gap = near - near // group
     before, after = grouped + gap, grouped - gap
     return torch.where(apart >= near, before, torch.where(apart <= -near, after, apart))
 
 
 @dataclass
-class _Side:
-    """A region of far tokens: which of the packed tokens ask, which are seen, and how the asking ones are placed."""
+class _FarRegion:
+    """Region of far tokens: packed tokens that are queries, those that are keys, and the positions of the queries."""
 
-    asks: Tensor
-    seen: Tensor
-    places: Tensor
-    packed: Packed
+    queries: Tensor
+    keys: Tensor
+    positions: Tensor
+    packed: PackedTexts
 
 
 @dataclass
-class Far:
-    """Texts that share `near`, `group` and so the shapes of their regions.
+class GroupedAttention:
+    """Attention of texts that share `near`, `group` and so the shapes of their regions.
 
     Attributes:
-        tokens: places of the texts' tokens in the padded batch laid flat, long, [packed].
+        tokens: indices of the texts' tokens in the flattened padded batch, long, [packed].
         packed: the texts' lengths.
-        near: distances below it are kept.
-        place: each token's place in its text, [packed].
-        group: tokens that share a far distance.
-        before: keys that stand `near` tokens or more before the query; None if no text is that long.
+        near: distances below it are exact.
+        position: each token's position in its text, [packed].
+        group: the number of tokens that share a far distance.
+        before: keys that are `near` tokens or more before the query; None if no text is that long.
         after: the same after it.
-        frequencies: radians a position, [d/2].
+        frequencies: radians per position, [d/2].
     """
 
     tokens: Tensor
-    packed: Packed
+    packed: PackedTexts
     near: int
-    place: Tensor
+    position: Tensor
     group: int
-    before: _Side | None
-    after: _Side | None
+    before: _FarRegion | None
+    after: _FarRegion | None
     frequencies: Tensor
 
     def attention(self, query: Tensor, key: Tensor, value: Tensor, *, scale: float, causal: bool) -> Tensor:
-        """Returns the attention's output, float32, [packed, heads, d].
+        """Returns the output of attention, float32, [packed, heads, d].
 
         Args:
             query: not rotated, [packed, heads, d].
             key: likewise; as many heads.
             value: likewise.
             scale: of the scores.
-            causal: no token sees later ones.
+            causal: whether no token sees later ones.
         """
         import torch
 
-        asking, asked = _pairs(query), _pairs(key)
-        far_keys = _turned(asked, self.place // self.group, self.frequencies, key.dtype)
+        query_pairs, key_pairs = _pairs(query), _pairs(key)
+        far_keys = _rotated(key_pairs, self.position // self.group, self.frequencies, key.dtype)
         reach = self.near - 1
-        out, weight = attend(
-            _turned(asking, self.place, self.frequencies, query.dtype),
-            _turned(asked, self.place, self.frequencies, key.dtype),
+        out, near_lse = attend(
+            _rotated(query_pairs, self.position, self.frequencies, query.dtype),
+            _rotated(key_pairs, self.position, self.frequencies, key.dtype),
             value,
             self.packed,
             left=reach,
             right=0 if causal else reach,
             scale=scale,
         )
-        sides = [(self.before, None, 0), (None if causal else self.after, 0, None)]
-        parts = [(side, left, right) for side, left, right in sides if side is not None]
+        regions = [(self.before, None, 0), (None if causal else self.after, 0, None)]
+        parts = [(region, left, right) for region, left, right in regions if region is not None]
         found = []
-        total = weight
-        for side, left, right in parts:
-            turned = _turned(asking[side.asks], side.places, self.frequencies, query.dtype)
-            part, mass = attend(
-                turned, far_keys[side.seen], value[side.seen], side.packed, left=left, right=right, scale=scale
+        total_lse = near_lse
+        for region, left, right in parts:
+            rotated = _rotated(query_pairs[region.queries], region.positions, self.frequencies, query.dtype)
+            part, lse = attend(
+                rotated, far_keys[region.keys], value[region.keys], region.packed, left=left, right=right, scale=scale
             )
-            found.append((side.asks, part, mass))
-            total = total.index_copy(0, side.asks, torch.logaddexp(total[side.asks], mass))
-        out = out.float() * torch.exp(weight - total)[..., None]
-        for asks, part, mass in found:
-            out.index_add_(0, asks, part.float() * torch.exp(mass - total[asks])[..., None])
+            found.append((region.queries, part, lse))
+            total_lse = total_lse.index_copy(0, region.queries, torch.logaddexp(total_lse[region.queries], lse))
+        out = out.float() * torch.exp(near_lse - total_lse)[..., None]
+        for queries, part, lse in found:
+            out.index_add_(0, queries, part.float() * torch.exp(lse - total_lse[queries])[..., None])
         return out
 
 
-def far_of(
+def grouped_attention_of(
     lengths: Sequence[int], width: int, shapes: Sequence[tuple[int, int]], frequencies: Tensor
-) -> tuple[Far, ...]:
-    """Returns what the attention needs of a padded batch, texts of one shape together.
+) -> tuple[GroupedAttention, ...]:
+    """Returns the grouped attentions of a padded batch, one for all texts of the same shape.
 
     Args:
-        lengths: tokens of each text; padding stands behind them.
-        width: tokens of the padded batch.
+        lengths: the number of tokens of each text; padding follows them.
+        width: the number of tokens of the padded batch.
         shapes: `near` and `group` of each text.
-        frequencies: radians a position.
+        frequencies: radians per position.
     """
     import torch
 
@@ -128,15 +129,19 @@ def far_of(
         rows = [row for row, shape in enumerate(shapes) if shape == (near, group)]
         sizes = [lengths[row] for row in rows]
         tokens = torch.cat([torch.arange(size) + row * width for row, size in zip(rows, sizes, strict=True)])
-        place = torch.cat([torch.arange(size) for size in sizes])
-        before, after = _sides(sizes, place, near, group)
-        packed = Packed.of(sizes, device)
-        early, late = (None if side is None else _on(side, device) for side in (before, after))
-        found.append(Far(tokens.to(device), packed, near, place.to(device), group, early, late, frequencies))
+        position = torch.cat([torch.arange(size) for size in sizes])
+        before, after = _far_regions(sizes, position, near, group)
+        packed = PackedTexts.of(sizes, device)
+        early, late = (None if region is None else _on(region, device) for region in (before, after))
+        found.append(
+            GroupedAttention(tokens.to(device), packed, near, position.to(device), group, early, late, frequencies)
+        )
     return tuple(found)
 
 
-def _sides(sizes: Sequence[int], place: Tensor, near: int, group: int) -> tuple[_Side | None, _Side | None]:
+def _far_regions(
+    sizes: Sequence[int], position: Tensor, near: int, group: int
+) -> tuple[_FarRegion | None, _FarRegion | None]:
     import torch
 
     starts = [sum(sizes[:row]) for row in range(len(sizes))]
@@ -145,20 +150,20 @@ def _sides(sizes: Sequence[int], place: Tensor, near: int, group: int) -> tuple[
         return None, None
     late = torch.cat([torch.arange(start + near, start + size) for start, size in long])
     early = torch.cat([torch.arange(start, start + size - near) for start, size in long])
-    packed = Packed.of([size - near for _, size in long], place.device)
+    packed = PackedTexts.of([size - near for _, size in long], position.device)
     gap = near - near // group
-    before = _Side(late, early, place[late] // group + gap, packed)
-    after = _Side(early, late, place[early] // group - gap, packed)
+    before = _FarRegion(late, early, position[late] // group + gap, packed)
+    after = _FarRegion(early, late, position[early] // group - gap, packed)
     return before, after
 
 
-def _on(side: _Side, device: Any) -> _Side:  # noqa: ANN401 - torch's
-    packed = Packed.of(side.packed.sizes, device)
-    return _Side(side.asks.to(device), side.seen.to(device), side.places.to(device), packed)
+def _on(region: _FarRegion, device: Any) -> _FarRegion:  # noqa: ANN401 - torch's
+    packed = PackedTexts.of(region.packed.sizes, device)
+    return _FarRegion(region.queries.to(device), region.keys.to(device), region.positions.to(device), packed)
 
 
 def _pairs(states: Tensor) -> Tensor:
-    """Returns heads as complex numbers, [packed, heads, d/2]: what rotates together becomes one number."""
+    """Returns heads as complex numbers, [packed, heads, d/2]: two numbers that rotate together become one."""
     import torch
 
     half = states.shape[-1] // 2
@@ -166,13 +171,13 @@ def _pairs(states: Tensor) -> Tensor:
     return torch.complex(whole[..., :half], whole[..., half:])
 
 
-def _turned(pairs: Tensor, places: Tensor, frequencies: Tensor, dtype: object) -> Tensor:
+def _rotated(pairs: Tensor, positions: Tensor, frequencies: Tensor, dtype: object) -> Tensor:
     """Returns rotated heads, [packed, heads, d].
 
-    The numbers of a head stand in another order than the model's, which no product of a query and a key can tell.
+    The numbers of a head are in another order than the model's, which changes no product of a query and a key.
     """
     import torch
 
-    angles = places.float()[:, None] * frequencies[None, :]
-    turns = torch.polar(torch.ones_like(angles), angles)[:, None, :]
-    return torch.view_as_real(pairs * turns).flatten(-2).to(dtype)  # type: ignore[call-overload, no-any-return]
+    angles = positions.float()[:, None] * frequencies[None, :]
+    rotations = torch.polar(torch.ones_like(angles), angles)[:, None, :]
+    return torch.view_as_real(pairs * rotations).flatten(-2).to(dtype)  # type: ignore[call-overload, no-any-return]

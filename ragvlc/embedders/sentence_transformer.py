@@ -1,4 +1,4 @@
-"""Embedding models in the format of sentence-transformers, run here, within their window or beyond it."""
+"""Embedding models in the format of sentence-transformers, on this machine, within their window or beyond it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ragvlc.core.component import Execution
 from ragvlc.core.engines import SpanVectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder
-from ragvlc.embedders._extension import Named
+from ragvlc.embedders._extension import ExtensionSetting
 
 BATCH_TOKENS = {"cpu": 4_096}
-"""Tokens of a batch by the device's type; more on any other, which needs them to be busy."""
+"""Tokens of a batch by the device's type; any other type gets more, to be fully used."""
 
 
 class SentenceTransformerEmbedder(Embedder):
@@ -26,13 +26,15 @@ class SentenceTransformerEmbedder(Embedder):
         model: a local folder, a hub id, or `packaged:NAME`.
         query_prompt: put before a question. None takes the model's own prompt, if it declares one; "" is none.
         passage_prompt: put before a passage; likewise.
-        max_length: cut texts at so many tokens; None takes the model's own window, or eight times that of `extension`.
-        extension: how texts beyond the model's window are read: `{strategy: ...}`, or the strategy alone:
-            `parallel_windows`, `grouped`, `recurrent`, `interpolated`, `ntk` or `self_extend`. None cuts them.
-        dtype: of the weights. Vectors come out as float32 whatever it is. `bfloat16` is what long texts want on a GPU.
+        max_length: the number of tokens that texts are truncated to; None takes the model's own window, or eight times
+            that of `extension`.
+        extension: reads texts beyond the model's window: `{strategy: ...}`, or the strategy alone: `parallel_windows`,
+            `grouped`, `recurrent`, `interpolated`, `ntk` or `self_extend`. None truncates them.
+        dtype: of the weights; vectors are float32 in any case. Use `bfloat16` for long texts on a GPU.
         device: `auto`, or a torch device.
-        batch_tokens: tokens computed together, padding included; None takes 4,096 on a CPU and 65,536 elsewhere.
-        batch_size: texts computed together at most; None is no limit.
+        batch_tokens: the largest number of tokens computed together, padding included; None takes 4,096 on a CPU and
+            65,536 elsewhere.
+        batch_size: the largest number of texts computed together; None is no limit.
     """
 
     version: ClassVar[int] = 2
@@ -41,23 +43,23 @@ class SentenceTransformerEmbedder(Embedder):
     query_prompt: str | None = None
     passage_prompt: str | None = None
     max_length: Annotated[int | None, Field(ge=3)] = None
-    extension: Named = None
+    extension: ExtensionSetting = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: Annotated[str, Execution] = "auto"
     batch_tokens: Annotated[int | None, Field(ge=1), Execution] = None
     batch_size: Annotated[int | None, Field(ge=1), Execution] = None
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the fingerprint of the model's files."""
+        """Returns the hash of the model's files."""
         return {"model": packaged.fingerprint(self.model)}
 
     def open(self) -> SpanVectorEngine:
         """Returns the loaded model.
 
         Raises:
-            EngineError: it cannot be loaded, lacks room for `max_length`, or cannot be extended that way.
+            EngineError: it cannot be loaded, has too few positions for `max_length`, or cannot be extended that way.
         """
-        from ragvlc.embedders._engine import Limits, SentenceVectors
+        from ragvlc.embedders._engine import BatchLimits, SentenceTransformerEngine
 
         folder = packaged.resolve(self.model)
         try:
@@ -69,19 +71,19 @@ class SentenceTransformerEmbedder(Embedder):
                 "sentence-transformers model, the id of one on a hub that can be reached, or packaged:all-minilm-l6-v2."
             )
             raise EngineError(message) from error
-        stretch = None
+        applied = None
         if self.extension is not None:
-            from ragvlc.embedders._stretch import stretched
+            from ragvlc.embedders._applied_extension import apply_extension
 
-            stretch = stretched(model, self.extension, self.max_length, self.model)
-            model.max_seq_length = self.max_length or self.extension.reach(stretch.window)
+            applied = apply_extension(model, self.extension, self.max_length, self.model)
+            model.max_seq_length = self.max_length or self.extension.reach(applied.window)
         elif self.max_length is not None:
             _set_window(model, self)
-        limits = Limits(self.batch_tokens or BATCH_TOKENS.get(model.device.type, 65_536), self.batch_size)
-        return SentenceVectors(model, self.model, self._prompts(model), limits, stretch)
+        limits = BatchLimits(self.batch_tokens or BATCH_TOKENS.get(model.device.type, 65_536), self.batch_size)
+        return SentenceTransformerEngine(model, self.model, self._prompts(model), limits, applied)
 
     def _prompts(self, model: Any) -> dict[str, str]:  # noqa: ANN401 - the library's class
-        """Returns what stands before a text, by side."""
+        """Returns the prompts put before texts, by side."""
         own = model.prompts
         passage = next((own[name] for name in ("document", "passage", "corpus") if own.get(name)), "")
         return {
@@ -117,11 +119,11 @@ def _no_progress_bars() -> Iterator[None]:
 
 def _set_window(model: Any, spec: SentenceTransformerEmbedder) -> None:  # noqa: ANN401 - the library's class
     transformer = model.transformers_model
-    room = getattr(getattr(transformer, "config", None), "max_position_embeddings", None)
-    if room is not None and spec.max_length is not None and spec.max_length > room:
+    positions = getattr(getattr(transformer, "config", None), "max_position_embeddings", None)
+    if positions is not None and spec.max_length is not None and spec.max_length > positions:
         message = (
-            f"embedder '{spec.model}': max_length {spec.max_length} exceeds the {room} positions of the model. "
-            "Give it an extension to read further."
+            f"embedder '{spec.model}': max_length {spec.max_length} exceeds the {positions} positions of the model. "
+            "Set an extension to read further."
         )
         raise EngineError(message)
     model.max_seq_length = spec.max_length

@@ -15,7 +15,7 @@ from ragvlc.core.engines import TextEngine, Tokenizer, VectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder, Generator, Metric
 from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
-from ragvlc.engines.remote.tokenizers import FromServer
+from ragvlc.engines.remote.tokenizers import ServerTokenizer
 from ragvlc.engines.scripted.cached_tokenizer import CachedTokenizer
 from ragvlc.engines.scripted.engine import ScriptedCall, ScriptedEngine, ScriptedReply
 from ragvlc.engines.scripted.filler import filler
@@ -138,7 +138,7 @@ class CountingPool(EnginePool):
         found = self._tokenizers.get(generator.key)
         if found is None:
             own = generator.tokenizer()
-            if isinstance(own, FromServer):
+            if isinstance(own, ServerTokenizer):
                 own = EstimatedTokenizer(getattr(generator, "system", None))
             if getattr(own, "estimated", False):
                 self.estimated.add(generator.key)

@@ -1,8 +1,8 @@
-"""Any chat model of LangChain (langchain-core 1.x), for services that have a LangChain package.
+"""Chat models of LangChain (langchain-core 1.x), for services that have a LangChain package.
 
 LangChain's chat models share calls, messages and usage, but not the names of their settings: each model is made with
-the limit, temperature, top_p and seed of a request under the names that its class has, and kept for the next one.
-Document text is data: strings that look like control are broken up by a blank (see `engines.remote.control_strings`).
+the limit, temperature, top_p and seed of a request under the names that its class has, and cached for the next one.
+Document text is data: control strings in it are neutralized by a space (see `engines.remote.control_strings`).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError, nearest
 from ragvlc.core.families import Generator
 from ragvlc.core.window import prompt_ids
-from ragvlc.engines.remote.api_errors import trouble_of
-from ragvlc.engines.remote.concurrency import Lanes, Turn
+from ragvlc.engines.remote.api_errors import read_failure
+from ragvlc.engines.remote.concurrency import CallGroup, ConcurrencyLimit
 from ragvlc.engines.remote.langchain_models import NAMES, ChatModels, is_reference
-from ragvlc.engines.remote.streaming import cut_at
-from ragvlc.engines.remote.tokenizers import SERVER, RemoteTokenizer, identity, messages, tokenizer_for
+from ragvlc.engines.remote.streaming import cut_at_stop
+from ragvlc.engines.remote.tokenizers import SERVER, RemoteTokenizer, messages, tokenizer_for, tokenizer_identity
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -85,15 +85,15 @@ class LangChainGenerator(Generator):
 
     Attributes:
         chat_model: `module:Class`, such as `langchain_openai:ChatOpenAI`.
-        arguments: for the class, as JSON; `{env: NAME}` stands for the value of an environment variable, read when the
-            model opens and kept nowhere.
-        names: what the class calls `max_tokens`, `temperature`, `top_p` or `seed`, where it has an unusual name for
-            it; null never sets it.
-        tokenizer_from: what counts tokens: folder, hub id or `packaged:NAME` of the model's tokenizer, or None for an
-            estimate that is rather too high. Part of the key by what its files hold.
-        window: tokens of prompt and answer together; None takes what the model's profile says.
+        arguments: for the class, as JSON; `{env: NAME}` is replaced by an environment variable, which is read when the
+            model opens and stored nowhere.
+        names: the class's names for `max_tokens`, `temperature`, `top_p` or `seed`, if they are unusual; null never
+            sets one.
+        tokenizer_from: counts tokens: folder, hub id or `packaged:NAME` of the model's tokenizer, or None for an
+            estimate that is rather too high. The key has a hash of its files.
+        window: the largest number of tokens of prompt and answer together; None takes the model's profile.
         system: a system message.
-        concurrency: calls in work at a time, over all threads.
+        concurrency: the largest number of calls at a time, over all threads.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -114,11 +114,11 @@ class LangChainGenerator(Generator):
         return self
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns what the tokenizer's files hold. Imports and asks nothing."""
-        return identity(self.tokenizer_from)
+        """Returns the hash of the tokenizer's files. Imports no model and uses no network."""
+        return tokenizer_identity(self.tokenizer_from)
 
     def tokenizer(self) -> RemoteTokenizer:
-        """Returns what counts tokens."""
+        """Returns the tokenizer."""
         return tokenizer_for(self.tokenizer_from, self.system, {})
 
     def open(self) -> _LangChainEngine:
@@ -127,8 +127,8 @@ class LangChainGenerator(Generator):
 
 
 @dataclass(slots=True)
-class _Heard:
-    """What a stream of messages held, and when."""
+class _StreamedMessages:
+    """The content of a stream of messages, with times."""
 
     started: float
     pieces: list[str] = field(default_factory=list)
@@ -139,58 +139,58 @@ class _Heard:
 
 
 class _LangChainEngine:
-    """The models, and the lanes in which they are called."""
+    """The chat models, and the concurrency limit of their calls."""
 
     def __init__(self, spec: LangChainGenerator) -> None:
         self._spec = spec
         self._tokenizer = spec.tokenizer()
         self._models = ChatModels(spec.chat_model, spec.arguments, spec.names)
         self._window = spec.window or _own_window(spec, self._models.get({}))
-        self._lanes = Lanes(spec.concurrency, f"'{spec.chat_model}'")
+        self._limit = ConcurrencyLimit(spec.concurrency, f"'{spec.chat_model}'")
 
     @property
     def window(self) -> int:
-        """Tokens of prompt and answer together."""
+        """The largest number of tokens of prompt and answer together."""
         return self._window
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Returns one generation a request, in order; they are in work side by side.
+        """Returns one generation for each request, in order; requests run concurrently.
 
         Raises `WindowExceeded` before any is sent, and `EngineError` for what the model raises: transient for 429, 5xx,
         timeouts and broken connections.
         """
         for request in requests:
             self._check(request)
-        return self._lanes.run(self._one, requests)
+        return self._limit.run(self._one, requests)
 
     def close(self) -> None:
-        """Lets the models go; calls under way run out."""
-        self._lanes.close()
+        """Releases the models; running calls are finished."""
+        self._limit.close()
 
     def _check(self, request: Request) -> None:
         if request.logprobs:
             raise EngineError(
-                f"{self._spec.chat_model}: LangChain's chat models share no way to ask for log-probabilities. Use "
+                f"{self._spec.chat_model}: LangChain's chat models share no setting for log-probabilities. Use "
                 f"kind: openai_compatible or transformers."
             )
         model, about = self._spec.chat_model, self._tokenizer.estimated
         prompt_ids(request, self._tokenizer, self._window, model=model, estimated=about)
 
-    def _one(self, request: Request, turn: Turn) -> Generation:
-        sent = self._tokenizer.control.break_up(request.prompt)
+    def _one(self, request: Request, group: CallGroup) -> Generation:
+        sent = self._tokenizer.control.neutralize(request.prompt)
         model = self._models.get(self._settings(request))
         conversation = _conversation(sent.text, self._spec.system)
-        heard = _Heard(time.perf_counter())
-        trouble = None
+        streamed = _StreamedMessages(time.perf_counter())
+        failure = None
         try:
-            self._listen(model, conversation, list(request.stop) or None, heard, turn)
+            self._read_stream(model, conversation, list(request.stop) or None, streamed, group)
         except Exception as error:
-            if turn.abandoned.is_set():
+            if group.cancelled.is_set():
                 raise
-            trouble = trouble_of(error, self._models.secrets)
-        if trouble is not None:  # outside the handler: the model's error may carry its key
-            raise trouble.error(self._spec.chat_model)
-        return self._generation(request, turn, heard, _streams(model), sent.count)
+            failure = read_failure(error, self._models.secrets)
+        if failure is not None:  # outside the handler, or it would be chained to the model's error, with its key
+            raise failure.exception(self._spec.chat_model)
+        return self._generation(request, group, streamed, _streams(model), sent.count)
 
     def _settings(self, request: Request) -> dict[str, Any]:
         spec = self._spec
@@ -202,43 +202,49 @@ class _LangChainEngine:
         return settings
 
     @staticmethod
-    def _listen(
-        model: BaseChatModel, conversation: list[BaseMessage], stop: list[str] | None, heard: _Heard, turn: Turn
+    def _read_stream(
+        model: BaseChatModel,
+        conversation: list[BaseMessage],
+        stop: list[str] | None,
+        streamed: _StreamedMessages,
+        group: CallGroup,
     ) -> None:
         for chunk in model.stream(conversation, stop=stop):
-            turn.check()
+            group.check()
             now = time.perf_counter()
             text = str(chunk.text)
-            heard.pieces.append(text)
-            heard.last = now
-            if text and heard.first is None:
-                heard.first = now
-            heard.usage = _added(heard.usage, getattr(chunk, "usage_metadata", None))
-            said = (chunk.response_metadata.get(name) for name in _REASONS)
-            heard.reason = next((str(reason) for reason in said if reason), heard.reason)
+            streamed.pieces.append(text)
+            streamed.last = now
+            if text and streamed.first is None:
+                streamed.first = now
+            streamed.usage = _added(streamed.usage, getattr(chunk, "usage_metadata", None))
+            reasons = (chunk.response_metadata.get(name) for name in _REASONS)
+            streamed.reason = next((str(reason) for reason in reasons if reason), streamed.reason)
 
-    def _generation(self, request: Request, turn: Turn, heard: _Heard, streams: bool, broken: int) -> Generation:
-        text, stopped = cut_at("".join(heard.pieces), request.stop)
-        length = heard.reason.lower() in _LENGTH and not stopped
+    def _generation(
+        self, request: Request, group: CallGroup, streamed: _StreamedMessages, streams: bool, broken: int
+    ) -> Generation:
+        text, stopped = cut_at_stop("".join(streamed.pieces), request.stop)
+        length = streamed.reason.lower() in _LENGTH and not stopped
         notes: dict[str, Any] = {"control_strings_broken": broken} if broken else {}
         if self._tokenizer.estimated:
             notes["token_counts"] = "estimated"  # noqa: S105 - not that kind of token
-        usage = heard.usage
+        usage = streamed.usage
         if usage is None:
-            said = "".join(heard.pieces)
-            usage = Usage(len(self._tokenizer.render(request.prompt)), 0, self._tokenizer.count(said), 1)
+            answer = "".join(streamed.pieces)
+            usage = Usage(len(self._tokenizer.render(request.prompt)), 0, self._tokenizer.count(answer), 1)
             notes["usage_from"] = "estimate" if self._tokenizer.estimated else "tokenizer"
         if not self._models.limits and len(spans := self._tokenizer.spans(text)) > request.max_tokens:
             text, length = text[: spans[request.max_tokens - 1][1]], True
             notes["cut_here"] = True
-        seconds = heard.last - heard.started
-        first = heard.first - heard.started if streams and heard.first is not None else None
+        seconds = streamed.last - streamed.started
+        first = streamed.first - streamed.started if streams and streamed.first is not None else None
         return Generation(
             text=text,
             finish="length" if length else "stop",
             usage=usage,
             timing=Timing(
-                queue_seconds=heard.started - turn.asked,
+                queue_seconds=streamed.started - group.queued_at,
                 first_token_seconds=first,
                 engine_seconds=seconds,
                 phases={"decode": seconds} if first is None else {"prefill": first, "decode": seconds - first},
@@ -256,7 +262,7 @@ def _own_window(spec: LangChainGenerator, model: BaseChatModel) -> int:
 
 
 def _streams(model: BaseChatModel) -> bool:
-    """Whether the model hands out its answer piece by piece; others come whole, with no first token to time."""
+    """Whether the model streams its answer; others return it whole, and have no time of a first token."""
     from langchain_core.language_models import BaseChatModel
 
     return type(model)._stream is not BaseChatModel._stream and model.disable_streaming is not True  # noqa: SLF001
@@ -269,7 +275,7 @@ def _conversation(text: str, system: str | None) -> list[BaseMessage]:
 
 
 def _added(before: Usage | None, counted: Mapping[str, Any] | None) -> Usage | None:
-    """Returns the usage with what one more chunk counted: some models count at the start and at the end."""
+    """Returns the usage with that of one more chunk: some models count at the start and at the end."""
     if not counted:
         return before
     details = counted.get("input_token_details") or {}

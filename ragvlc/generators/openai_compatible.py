@@ -1,8 +1,8 @@
-"""Language models behind a server that speaks OpenAI's chat protocol: vLLM, Ollama, TGI, llama.cpp, OpenAI and others.
+"""Language models of servers with OpenAI's chat protocol: vLLM, Ollama, TGI, llama.cpp, OpenAI and others.
 
-Answers are streamed, for a true time to the first token. Document text goes to the server as data: strings that its
-tokenizer would take for control are broken up by a blank (see `engines.remote.control_strings`), and the answer's step
-says how many.
+Answers are streamed, to measure the time to the first token. Document text is sent as data: control strings that the
+server's tokenizer would recognise are neutralized by a space (see `engines.remote.control_strings`), and the answer's
+step in the trace has their number.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Generator
 from ragvlc.core.window import prompt_ids
-from ragvlc.engines.remote.concurrency import Lanes, Turn
-from ragvlc.engines.remote.control_strings import Broken
+from ragvlc.engines.remote.concurrency import CallGroup, ConcurrencyLimit
+from ragvlc.engines.remote.control_strings import NeutralizedMessage
 from ragvlc.engines.remote.server import Address, Server
-from ragvlc.engines.remote.streaming import Reply, cut_at, read
-from ragvlc.engines.remote.tokenizers import RemoteTokenizer, identity, messages, tokenizer_for
+from ragvlc.engines.remote.streaming import StreamedReply, cut_at_stop, read_stream
+from ragvlc.engines.remote.tokenizers import RemoteTokenizer, messages, tokenizer_for, tokenizer_identity
 
 __all__ = ["OpenAICompatible"]
 
-_OURS = frozenset(
+_OWN_FIELDS = frozenset(
     {
         "logprobs",
         "max_completion_tokens",
@@ -47,7 +47,7 @@ _OURS = frozenset(
 )
 _LENGTH = frozenset({"length", "max_tokens"})
 _STOP = frozenset({"stop", "eos_token", "end_turn", "stop_sequence"})
-_MOST_STOPS = 4  # servers after OpenAI's pattern refuse more; the rest is cut here
+_MAX_STOPS = 4  # OpenAI's and similar servers refuse more; text is cut here at the others
 
 
 def _server_root(url: str) -> str:
@@ -60,40 +60,41 @@ def _server_root(url: str) -> str:
 
 
 def _variable(name: str | None) -> str | None:
-    # Upper case only, and the message does not repeat it: what is written here by mistake is the key itself.
+    # Upper case only, and not repeated in the message: the usual mistake is to write the API key itself here.
     if name is not None and not (name.isidentifier() and name.isascii() and name == name.upper()):
         raise ValueError("must be the name of an environment variable in capitals, such as OPENAI_API_KEY, not a key.")
     return name
 
 
-def _free(fields: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    taken = sorted(_OURS & set(fields))
+def _check_extra(fields: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    taken = sorted(_OWN_FIELDS & set(fields))
     if taken:
         raise ValueError(f"{', '.join(taken)} cannot be set here: requests and the generator's own settings set them.")
     return fields
 
 
 class OpenAICompatible(Generator):
-    """A model that a server answers for.
+    """A model that a server serves.
 
-    Servers cut prompts differently when they are too long: vLLM and OpenAI refuse them, Ollama drops the beginning
-    without a word, so give `window` the length it was started with (`num_ctx`). With a tokenizer from files, or the
-    estimate, a prompt too long is never sent.
+    Servers treat prompts that are too long differently: vLLM and OpenAI refuse them, Ollama drops their start silently,
+    so set `window` to the length it was started with (`num_ctx`). With a tokenizer from files, or the estimate, a
+    prompt that is too long is never sent.
 
     Attributes:
         url: of the server, up to and including `/v1`.
         model: the server's name for the model.
-        api_key_env: name of the environment variable that holds the key, read when the model opens and kept nowhere.
-        tokenizer_from: what counts tokens: folder, hub id or `packaged:NAME` of the model's tokenizer, `server` for
-            the server's own (vLLM's `/tokenize`), or None for an estimate that is rather too high. Part of the key by
-            what its files hold.
-        window: tokens of prompt and answer together; None asks the server, which vLLM and some others answer.
+        api_key_env: name of the environment variable with the API key, read when the model opens and stored nowhere.
+        tokenizer_from: counts tokens: folder, hub id or `packaged:NAME` of the model's tokenizer, `server` for the
+            server's own (vLLM's `/tokenize`), or None for an estimate that is rather too high. The key has a hash of
+            its files.
+        window: the largest number of tokens of prompt and answer together; None takes the server's answer, which vLLM
+            and some others give.
         system: a system message.
-        limit_name: what the server calls the limit of new tokens; OpenAI's newer models want the second.
+        limit_name: the server's name for the limit of new tokens; OpenAI's newer models need the second.
         extra: further fields of the request's body, such as `top_k: 20` or `chat_template_kwargs: {...}`.
-        concurrency: requests in work at a time, over all threads.
-        timeout_seconds: an attempt is given up after so long without a sign of life from the server.
-        retries: further attempts after 429, 5xx, timeouts and broken connections.
+        concurrency: the largest number of requests at a time, over all threads.
+        timeout_seconds: the longest time without data from the server before an attempt fails.
+        retries: the number of further attempts after 429, 5xx, timeouts and broken connections.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -106,77 +107,77 @@ class OpenAICompatible(Generator):
     window: Annotated[int, Field(ge=2)] | None = None
     system: str | None = None
     limit_name: Annotated[Literal["max_tokens", "max_completion_tokens"], Execution] = "max_tokens"
-    extra: Annotated[Mapping[str, JsonValue], AfterValidator(_free)] = Field(default_factory=dict)
+    extra: Annotated[Mapping[str, JsonValue], AfterValidator(_check_extra)] = Field(default_factory=dict)
     concurrency: Annotated[int, Field(ge=1), Execution] = 16
     timeout_seconds: Annotated[float, Field(gt=0), Execution] = 600.0
     retries: Annotated[int, Field(ge=0), Execution] = 5
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns what the tokenizer's files hold. Asks no server."""
-        return identity(self.tokenizer_from)
+        """Returns the hash of the tokenizer's files. Connects to no server."""
+        return tokenizer_identity(self.tokenizer_from)
 
     @property
     def address(self) -> Address:
-        """Where the model is served."""
+        """The address of the model, with timeout and retries."""
         return Address(self.url, self.model, self.api_key_env, self.timeout_seconds, self.retries)
 
     def tokenizer(self) -> RemoteTokenizer:
-        """Returns what counts tokens; `server` connects at the first question."""
+        """Returns the tokenizer; `server` connects at the first call."""
         options = self.extra.get("chat_template_kwargs")
         return tokenizer_for(
             self.tokenizer_from, self.system, options if isinstance(options, Mapping) else {}, self.address
         )
 
     def open(self) -> _ServerEngine:
-        """Returns the connection. Raises `EngineError` if there is no key, or no window where it must be asked for."""
+        """Returns the connection. Raises `EngineError` without an API key, or if the window is not known."""
         return _ServerEngine(self)
 
 
 class _ServerEngine:
-    """The connection, its lanes, and what was learned about the server."""
+    """The connection, its concurrency limit, and what the server has turned out to support."""
 
     def __init__(self, spec: OpenAICompatible) -> None:
         self._spec = spec
         self._server = Server(spec.address)
         self._tokenizer = spec.tokenizer()
         self._window = spec.window or self._server.window()
-        self._lanes = Lanes(spec.concurrency, str(spec.address))
-        self._asks_usage = True
+        self._limit = ConcurrencyLimit(spec.concurrency, str(spec.address))
+        self._requests_usage = True
 
     @property
     def window(self) -> int:
-        """Tokens of prompt and answer together."""
+        """The largest number of tokens of prompt and answer together."""
         return self._window
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Returns one generation a request, in order; they are in work side by side.
+        """Returns one generation for each request, in order; requests run concurrently.
 
-        Raises `WindowExceeded` before any is sent, where the tokens can be counted here; a transient `EngineError` once
-        all attempts failed for passing reasons.
+        Raises `WindowExceeded` before any is sent, if the tokens can be counted here; a transient `EngineError` if all
+        attempts failed with transient errors.
         """
-        if self._spec.tokenizer_from != "server":  # which counts for itself, and vLLM refuses what does not fit
-            about = self._tokenizer.estimated
+        if self._spec.tokenizer_from != "server":  # the server counts, and vLLM refuses what does not fit
+            estimated = self._tokenizer.estimated
             for request in requests:
-                prompt_ids(request, self._tokenizer, self._window, model=self._spec.model, estimated=about)
-        return self._lanes.run(self._one, requests)
+                prompt_ids(request, self._tokenizer, self._window, model=self._spec.model, estimated=estimated)
+        return self._limit.run(self._one, requests)
 
     def close(self) -> None:
-        """Closes the connections; requests under way run out."""
-        self._lanes.close()
+        """Closes the connections; running requests are finished."""
+        self._limit.close()
         self._server.close()
 
-    def _one(self, request: Request, turn: Turn) -> Generation:
-        sent = self._tokenizer.control.break_up(request.prompt)
+    def _one(self, request: Request, group: CallGroup) -> Generation:
+        sent = self._tokenizer.control.neutralize(request.prompt)
         body = self._body(request)
 
-        def attempt() -> Reply:
-            turn.check()
-            return self._streamed(sent.text, body, turn)
+        def attempt() -> StreamedReply:
+            group.check()
+            return self._streamed(sent.text, body, group)
 
-        tried = self._server.patiently(attempt, turn.abandoned)
-        if request.logprobs and tried.value.logprobs is None and tried.value.text:
-            raise EngineError(f"{self._spec.address} gives no log-probabilities, which were asked for.")
-        return self._generation(request, turn, sent, tried.value, tried.failures)
+        result = self._server.with_retries(attempt, group.cancelled)
+        if request.logprobs and result.value.logprobs is None and result.value.text:
+            raise EngineError(f"{self._spec.address} gives no log-probabilities, which were requested.")
+        return self._generation(request, group, sent, result.value, result.failures)
 
     def _body(self, request: Request) -> dict[str, Any]:
         spec = self._spec
@@ -186,34 +187,36 @@ class _ServerEngine:
             body["top_p"] = spec.top_p if request.top_p is None else request.top_p
             body["seed"] = request.seed
         if request.stop:
-            body["stop"] = list(request.stop[:_MOST_STOPS])
+            body["stop"] = list(request.stop[:_MAX_STOPS])
         if request.logprobs:
             body["logprobs"] = True
         return body
 
-    def _streamed(self, text: str, body: Mapping[str, Any], turn: Turn) -> Reply:
-        """Returns the answer to one attempt. A server that does not know `stream_options` is asked without, at once."""
+    def _streamed(self, text: str, body: Mapping[str, Any], group: CallGroup) -> StreamedReply:
+        """Returns the answer to one attempt; if the server refuses `stream_options`, it is repeated without."""
         import openai
 
-        with_usage = self._asks_usage
+        with_usage = self._requests_usage
         try:
-            return self._call(text, {**body, "stream_options": {"include_usage": True}} if with_usage else body, turn)
+            return self._send(text, {**body, "stream_options": {"include_usage": True}} if with_usage else body, group)
         except openai.APIStatusError as error:
             if not (with_usage and error.status_code in {400, 422} and "stream_options" in error.response.text):
                 raise
-        self._asks_usage = False
-        return self._call(text, body, turn)
+        self._requests_usage = False
+        return self._send(text, body, group)
 
-    def _call(self, text: str, body: Mapping[str, Any], turn: Turn) -> Reply:
+    def _send(self, text: str, body: Mapping[str, Any], group: CallGroup) -> StreamedReply:
         conversation: Any = messages(text, self._spec.system)
         started = time.perf_counter()
         with self._server.client.chat.completions.create(
             model=self._spec.model, messages=conversation, stream=True, extra_body=dict(body)
         ) as stream:
-            return read(stream, started, turn.check)
+            return read_stream(stream, started, group.check)
 
-    def _generation(self, request: Request, turn: Turn, sent: Broken, reply: Reply, failures: int) -> Generation:
-        text, stopped = cut_at(reply.text, request.stop)
+    def _generation(
+        self, request: Request, group: CallGroup, sent: NeutralizedMessage, reply: StreamedReply, failures: int
+    ) -> Generation:
+        text, stopped = cut_at_stop(reply.text, request.stop)
         first = reply.first if reply.first is not None else reply.last
         notes = _notes(reply, self._spec.model)
         if sent.count:
@@ -231,7 +234,7 @@ class _ServerEngine:
             finish="length" if reply.reason in _LENGTH and not stopped else "stop",
             usage=usage,
             timing=Timing(
-                queue_seconds=reply.started - turn.asked,  # failed attempts and the waits after them are in it
+                queue_seconds=reply.started - group.queued_at,  # includes failed attempts and the waits after them
                 first_token_seconds=first - reply.started,
                 engine_seconds=reply.last - reply.started,
                 phases={"prefill": first - reply.started, "decode": reply.last - first},
@@ -240,13 +243,13 @@ class _ServerEngine:
             notes=notes,
         )
 
-    def _counted(self, request: Request, reply: Reply) -> Usage:
-        """Returns our own count, for servers that do not give theirs."""
+    def _counted(self, request: Request, reply: StreamedReply) -> Usage:
+        """Returns our own count, for servers that send none."""
         return Usage(len(self._tokenizer.render(request.prompt)), 0, self._tokenizer.count(reply.text), 1)
 
 
-def _notes(reply: Reply, asked: str) -> dict[str, Any]:
-    """Returns what the trace should say beside the answer: only what is out of the ordinary, and who answered."""
+def _notes(reply: StreamedReply, asked: str) -> dict[str, Any]:
+    """Returns notes for the trace: the model that answered, and whatever is unusual."""
     notes: dict[str, Any] = {}
     if reply.model and reply.model != asked:
         notes["served_model"] = reply.model

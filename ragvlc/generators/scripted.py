@@ -1,4 +1,4 @@
-"""Replies by rule, for tests and examples: no model, no files, the counting of a real engine."""
+"""Scripted replies by rule, for tests and examples: no model, no files, but the token counts of a real engine."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["Scripted"]
 
 
 class Scripted(Generator):
-    r"""Answers with the first reply whose pattern is found in the prompt; in a session, word by word.
+    r"""Answers with the first reply whose pattern is found in the prompt; a decode state gives it word by word.
 
     Attributes:
         replies: reply by regular expression, tried in order; `\1` or `\g<name>` is a group of the match. In a sampled
             answer `{seed}` becomes the request's seed.
-        default: the reply where no pattern is found.
-        window: tokens of prompt and answer together.
-        seconds_per_call: how long each answer takes.
+        default: the reply if no pattern is found.
+        window: the largest number of tokens of prompt and answer together.
+        seconds_per_call: seconds that each answer takes.
     """
 
     version: ClassVar[int] = 1
@@ -51,7 +51,7 @@ class Scripted(Generator):
         return {"order": list(self.replies)}
 
     def tokenizer(self) -> WordTokenizer:
-        """Returns the tokenizer of words and marks."""
+        """Returns the tokenizer of words and punctuation marks."""
         return WordTokenizer()
 
     def open(self) -> ScriptedEngine:

@@ -1,15 +1,15 @@
 """Causal language models of the `transformers` library, on CPU or GPU.
 
-Requests of all threads are computed together (see `engines.batching.scheduler`): the beginnings that prompts share
-once, then every row's next token in one forward pass (see `engines.batching.packed`). Models whose attention or cache
-is of another kind, such as sliding windows or recurrent states, are computed in padded batches without reuse (see
-`engines.batching.support` and `engines.batching.padded`). Decoding is our own loop over the public forward pass; greedy
-answers in float32 are those of `model.generate(do_sample=False)`.
+Requests of all threads are computed together (see `engines.batching.scheduler`): prefixes that prompts share once, then
+the next token of every request in one forward pass (see `engines.batching.packed`). Models whose attention or cache is
+of another kind, such as sliding windows or recurrent states, are computed in padded batches without a prefix cache (see
+`engines.batching.support` and `engines.batching.padded`). Decoding is a loop of this project over the public forward
+pass; greedy answers in float32 are those of `model.generate(do_sample=False)`. `docs/engine.md` has the whole path.
 
-In bfloat16 no batch is neutral: two tokens that are equally likely but for rounding may change places. Of SmolLM2's
-greedy choices, compared with the plain loop up to an answer's first difference, 7 of 388 were others behind 6,000
-shared tokens and 3 to 4 of 249 behind single passages of 450 to 900; in float32 none. Which requests meet depends on
-timing, so answers in bfloat16 that must repeat to the letter need `batch_size: 1`.
+In bfloat16 no batch is neutral: two tokens that are equally likely but for rounding may swap places. Of SmolLM2's
+greedy choices, compared with the plain loop up to an answer's first difference, 7 of 388 differed after 6,000 shared
+tokens and 3 to 4 of 249 after single passages of 450 to 900; in float32 none. The requests that meet in a batch depend
+on timing, so answers in bfloat16 that must repeat to the letter need `batch_size: 1`.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Generator
 from ragvlc.core.window import input_ids
 from ragvlc.engines.batching.chat_template import ChatTokenizer
-from ragvlc.engines.batching.decoding import Ending, Form, Row
-from ragvlc.engines.batching.fair_lock import Turns
-from ragvlc.engines.batching.number_formats import settled_dtype
-from ragvlc.engines.batching.packed import Flat
-from ragvlc.engines.batching.packed_or_graphs import FastFlat
-from ragvlc.engines.batching.padded import Padded
-from ragvlc.engines.batching.prefix_cache import Prefixes
-from ragvlc.engines.batching.scheduler import Gathering
-from ragvlc.engines.batching.support import laid_flat, why_one_by_one
-from ragvlc.engines.cuda_graphs.self_test import TriedSteps
-from ragvlc.engines.decode_state.state import ModelSession
-from ragvlc.engines.decode_state.states import Sessions
+from ragvlc.engines.batching.decoding import Batch, Detokenizer, RequestState
+from ragvlc.engines.batching.dtypes import resolve_dtype
+from ragvlc.engines.batching.fair_lock import FairLock
+from ragvlc.engines.batching.packed import PackedBatch
+from ragvlc.engines.batching.packed_with_graphs import PackedBatchWithGraphs
+from ragvlc.engines.batching.padded import PaddedBatch
+from ragvlc.engines.batching.prefix_cache import PrefixCache
+from ragvlc.engines.batching.scheduler import Scheduler
+from ragvlc.engines.batching.support import switch_to_packed_attention, why_not_batched
+from ragvlc.engines.cuda_graphs.self_test import SelfTestedDecoder
+from ragvlc.engines.decode_state.state import ModelDecodeState
+from ragvlc.engines.decode_state.states import DecodeStates
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -57,26 +57,27 @@ class TransformersGenerator(Generator):
     """A causal language model from a folder, the hub or a wheel.
 
     Attributes:
-        model: local folder, hub id, or `packaged:NAME`. Part of the key by what its files hold, not by its name.
-        dtype: `auto` is settled when the part is made: what the model was published in, or float32 on a CPU that has
-            no instructions for 16-bit numbers. float32 makes answers independent of batching; in bfloat16 near-ties
-            between two tokens may flip.
+        model: local folder, hub id, or `packaged:NAME`. The key has a hash of its files, not its name.
+        dtype: `auto` is resolved when the part is made: the dtype that the model was published in, or float32 on a CPU
+            that has no instructions for 16-bit numbers. float32 makes answers independent of batching; in bfloat16 two
+            nearly equal tokens may swap places.
         device: `auto` takes CUDA, then MPS, then the CPU.
-        batch_size: requests of all threads that are computed together, at most. Hashed, for what batching may flip in
-            bfloat16. 1 is the reference: one request at a time, nothing reused, as the library's own loop computes it.
-        batch_tokens: tokens that they hold together, prompts and answers, at most; what they share counts once, and
-            one request alone may hold more. A matter of memory: which requests meet depends on their timing anyway.
-        prefix_cache_mb: memory for the beginnings of recent prompts, so that the next question about a document
-            starts behind it; 0 computes every prompt whole. None takes 1024 on a CPU, and half of what is free after
-            loading on a GPU. In float32 it changes no answer; in bfloat16 it may flip near-ties as batching does.
-        window: tokens of prompt and answer together; None takes the model's own.
+        batch_size: the largest number of requests, of all threads, that are computed together. Part of the key, because
+            batching may change answers in bfloat16. 1 is the reference: one request at a time, without a prefix cache,
+            as the library's own loop computes it.
+        batch_tokens: the largest number of tokens, prompts and answers, of the requests computed together; shared ones
+            count once, and a single request may have more. It limits memory.
+        prefix_cache_mb: memory for the KV cache of recent prompts, so that the next question about a document computes
+            only what is new; 0 computes every prompt whole. None takes 1024 on a CPU, and half of the memory that is
+            free after loading on a GPU. In float32 it changes no answer; in bfloat16 it may as batching does.
+        window: the largest number of tokens of prompt and answer together; None takes the model's own.
         system: a system message; None leaves it to the chat template.
         template_options: variables for the chat template, such as `enable_thinking: false`.
-        attention: kernel family of the attention, as `transformers` names it. Prefixes are reused with `sdpa` only.
-        cuda_graphs: on a GPU, the sessions of `rapid` and `speculative` decode by recorded steps with fused layers, for
-            models of Llama's shape, and so do requests, one after the other, while that is faster than a pass of the
-            library's model over all of them; false computes every token by that. In float32 it changes no answer; in
-            bfloat16 it may flip near-ties as batching does.
+        attention: kernel family of the attention, as `transformers` names it. The prefix cache needs `sdpa`.
+        cuda_graphs: on a GPU, models of Llama's shape are decoded with CUDA graphs and fused layers in the routes
+            `rapid` and `speculative`, and in others as long as decoding the running requests one after the other is
+            faster than the library's forward pass over all of them; false computes every token with the library. In
+            float32 it changes no answer; in bfloat16 it may as batching does.
     """
 
     version: ClassVar[int] = 2
@@ -94,17 +95,17 @@ class TransformersGenerator(Generator):
     cuda_graphs: Annotated[bool, Execution] = True
 
     @model_validator(mode="after")
-    def _settle_dtype(self) -> Self:
-        # Written past the freeze: from here on the spec says what is computed, on this machine and on any other.
-        self.__dict__["dtype"] = settled_dtype(self.dtype, self.model, self.device)
+    def _resolve_dtype(self) -> Self:
+        # Written to a frozen model: the key and the stored spec must have the dtype that is computed in, not `auto`.
+        self.__dict__["dtype"] = resolve_dtype(self.dtype, self.model, self.device)
         return self
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns what the model's files hold. Fetches nothing."""
+        """Returns the hash of the model's files. Downloads nothing."""
         return {"model": packaged.fingerprint(self.model)}
 
     def tokenizer(self) -> ChatTokenizer:
-        """Returns the tokenizer with the chat template; one for equal settings."""
+        """Returns the tokenizer with the chat template; the same object for equal settings."""
         options = json.dumps(dict(self.template_options), sort_keys=True)
         return _tokenizer(self.model, packaged.fingerprint(self.model), self.system, options)
 
@@ -129,7 +130,7 @@ def _first_line(error: Exception) -> str:
 
 
 class _TransformersEngine:
-    """The model in memory, behind the queue that gathers the requests of all threads."""
+    """The model in memory, with the scheduler of all threads' requests and the decode states."""
 
     def __init__(self, spec: TransformersGenerator) -> None:
         self._spec = spec
@@ -137,68 +138,70 @@ class _TransformersEngine:
         model = _load(spec)
         self._window = spec.window or _own_window(spec, model.config)
         ends = model.generation_config.eos_token_id
-        # Some chat models end a turn with a token that only their tokenizer knows as the end.
+        # Both, because some chat models end an answer with a token that only their tokenizer names as the end.
         end_ids = self._tokenizer.end_ids | set([ends] if isinstance(ends, int) else ends or ())
-        ending = Ending(end_ids, self._tokenizer.decode)
-        most = 1 if why_one_by_one(model.config) else spec.batch_size
-        turns, prefixes = Turns(), _prefixes(spec, model)
-        steps = TriedSteps(model, spec.model) if prefixes is not None and spec.cuda_graphs else None
-        form: Form
+        detokenizer = Detokenizer(end_ids, self._tokenizer.decode)
+        max_requests = 1 if why_not_batched(model.config) else spec.batch_size
+        lock, prefixes = FairLock(), _prefix_cache(spec, model)
+        decoder = SelfTestedDecoder(model, spec.model) if prefixes is not None and spec.cuda_graphs else None
+        batch: Batch
         if prefixes is None:
-            form = Padded(model, ending, batch_tokens=spec.batch_tokens)
-        elif steps is None:
-            form = Flat(model, ending, prefixes, batch_tokens=spec.batch_tokens)
+            batch = PaddedBatch(model, detokenizer, batch_tokens=spec.batch_tokens)
+        elif decoder is None:
+            batch = PackedBatch(model, detokenizer, prefixes, batch_tokens=spec.batch_tokens)
         else:
-            form = FastFlat(ending, prefixes, steps, batch_tokens=spec.batch_tokens)
-        self._gathering: Gathering | None = Gathering(form, most=most, owner=spec.model, free=_free, turns=turns)
-        self._sessions: Sessions | None = Sessions(
-            model, ending, turns, prefixes, owner=spec.model, free=_free, steps=steps
+            batch = PackedBatchWithGraphs(detokenizer, prefixes, decoder, batch_tokens=spec.batch_tokens)
+        self._scheduler: Scheduler | None = Scheduler(
+            batch, max_requests=max_requests, model_name=spec.model, free_memory=_free_memory, lock=lock
+        )
+        self._decode_states: DecodeStates | None = DecodeStates(
+            model, detokenizer, lock, prefixes, model_name=spec.model, free_memory=_free_memory, decoder=decoder
         )
 
     @property
     def window(self) -> int:
-        """Tokens of prompt and answer together."""
+        """The largest number of tokens of prompt and answer together."""
         return self._window
 
     @property
     def vocabulary(self) -> str:
-        """Names the tokens and their ids."""
+        """Identifier of the tokens and their ids."""
         return self._tokenizer.vocabulary
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Returns one generation a request, in order.
+        """Returns one generation for each request, in order.
 
-        Raises `WindowExceeded` before any is made, and a transient `EngineError` when one of them does not fit the
-        memory by itself.
+        Raises `WindowExceeded` before any is computed, and a transient `EngineError` when a single one of them does not
+        fit the memory.
         """
-        rows = [self._row(request) for request in requests]
-        gathering = self._gathering
-        if gathering is None:
+        states = [self._state(request) for request in requests]
+        scheduler = self._scheduler
+        if scheduler is None:
             raise EngineError(f"The engine of '{self._spec.model}' is closed.")
-        waits = gathering.run(rows)
-        return [_generation(row, waited) for row, waited in zip(rows, waits, strict=True)]
+        waits = scheduler.run(states)
+        return [_generation(state, waited) for state, waited in zip(states, waits, strict=True)]
 
-    def start(self, request: Request, *, width: int | None = None) -> ModelSession:
-        """Returns a session behind the prompt; see `ragvlc.core.engines.TokenEngine`."""
-        row, sessions = self._row(request), self._sessions
-        if sessions is None:
+    def start(self, request: Request, *, width: int | None = None) -> ModelDecodeState:
+        """Returns a decode state for the prompt; see `ragvlc.core.engines.TokenEngine`."""
+        state, decode_states = self._state(request), self._decode_states
+        if decode_states is None:
             raise EngineError(f"The engine of '{self._spec.model}' is closed.")
-        return sessions.start(row, width)
+        return decode_states.open(state, width)
 
     def close(self) -> None:
-        """Frees the memory of model and prefixes. Requests at work are finished; those that wait are refused.
+        """Frees the memory of model and prefix cache. Running requests are finished; those in the queue are refused.
 
-        Open sessions go on; their memory, and the model's, is freed with the last of them.
+        Open decode states keep working; their memory, and the model's, is freed when the last of them is closed.
         """
-        gathering, self._gathering, self._sessions = self._gathering, None, None
-        if gathering is not None:
-            gathering.close()
-        del gathering
-        _free()
+        scheduler, self._scheduler, self._decode_states = self._scheduler, None, None
+        if scheduler is not None:
+            scheduler.close()
+        del scheduler  # it refers to the model, whose memory is to be collected below
+        _free_memory()
 
-    def _row(self, request: Request) -> Row:
+    def _state(self, request: Request) -> RequestState:
         spec = self._spec
-        return Row(
+        return RequestState(
             prompt=input_ids(request, self._tokenizer, self._window, model=spec.model),
             max_tokens=request.max_tokens,
             temperature=spec.temperature if request.temperature is None else request.temperature,
@@ -210,17 +213,17 @@ class _TransformersEngine:
         )
 
 
-def _prefixes(spec: TransformersGenerator, model: PreTrainedModel) -> Prefixes | None:
-    """Switches the model to flat attention and returns where its prefixes are kept; None where it cannot be."""
+def _prefix_cache(spec: TransformersGenerator, model: PreTrainedModel) -> PrefixCache | None:
+    """Switches the model to packed attention and returns its prefix cache; None if it must be computed as it is."""
     if spec.batch_size > 1:
-        problem = why_one_by_one(model.config) or laid_flat(model, spec.attention)
+        problem = why_not_batched(model.config) or switch_to_packed_attention(model, spec.attention)
         if not problem:
-            return Prefixes(_prefix_bytes(spec, model))
-        log.info("'%s' is computed without reuse of prefixes: %s", spec.model, problem)
+            return PrefixCache(_prefix_cache_bytes(spec, model))
+        log.info("'%s' is computed without a prefix cache: %s", spec.model, problem)
     return None
 
 
-def _prefix_bytes(spec: TransformersGenerator, model: PreTrainedModel) -> int:
+def _prefix_cache_bytes(spec: TransformersGenerator, model: PreTrainedModel) -> int:
     import torch
 
     if spec.prefix_cache_mb is not None:
@@ -231,31 +234,32 @@ def _prefix_bytes(spec: TransformersGenerator, model: PreTrainedModel) -> int:
     return free // 2
 
 
-def _free() -> None:
+def _free_memory() -> None:
+    """Returns unused memory to the device: PyTorch's allocator keeps what it has freed."""
     import gc
 
     import torch
 
-    gc.collect()
+    gc.collect()  # tensors in reference cycles are freed by the collector alone
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
-def _generation(row: Row, waited: float) -> Generation:
+def _generation(state: RequestState, waited: float) -> Generation:
     return Generation(
-        text=row.text,
-        token_ids=tuple(row.tokens),
-        finish=row.finish or "length",
+        text=state.text,
+        token_ids=tuple(state.tokens),
+        finish=state.finish or "length",
         usage=Usage(
-            prompt_tokens=len(row.prompt), cached_tokens=row.cached, completion_tokens=len(row.tokens), calls=1
+            prompt_tokens=len(state.prompt), cached_tokens=state.cached, completion_tokens=len(state.tokens), calls=1
         ),
         timing=Timing(
             queue_seconds=waited,
-            first_token_seconds=row.first_token_seconds,
-            engine_seconds=row.prefill_seconds + row.decode_seconds,
-            phases={"prefill": row.prefill_seconds, "decode": row.decode_seconds, "saved": row.saved_seconds},
+            first_token_seconds=state.first_token_seconds,
+            engine_seconds=state.prefill_seconds + state.decode_seconds,
+            phases={"prefill": state.prefill_seconds, "decode": state.decode_seconds, "saved": state.saved_seconds},
         ),
-        logprobs=tuple(row.logprobs) if row.wants_logprobs else None,
+        logprobs=tuple(state.logprobs) if state.wants_logprobs else None,
     )
 
 

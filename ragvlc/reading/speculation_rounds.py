@@ -1,4 +1,4 @@
-"""Rounds of speculative decoding: the drafter proposes, the target looks once at all of it, both go on from there."""
+"""Rounds of speculative decoding: the drafter proposes tokens, the target verifies them in one forward pass."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ragvlc.core.sessions import Draft, Session
-from ragvlc.engines.batching.sampling import drawn
+from ragvlc.core.decode_state import DecodeState, Draft
+from ragvlc.engines.batching.sampling import sample_at
 from ragvlc.reading.acceptance_rules import Rule
 
 if TYPE_CHECKING:
@@ -18,30 +18,30 @@ __all__ = ["Limits", "Rounds", "speculate"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long things may be.
+    """Limits of an answer and of its drafts.
 
     Attributes:
         max_tokens: of the answer.
         gamma: tokens of a draft.
-        confident: a draft ends behind a token whose own probability is below this.
+        min_probability: a draft ends early with a token whose own probability is below this.
     """
 
     max_tokens: int
     gamma: int
-    confident: float = 0.0
+    min_probability: float = 0.0
 
 
 @dataclass(slots=True)
 class Rounds:
-    """What came of it.
+    """The answer's tokens, and counts of the rounds that made them.
 
     Attributes:
         tokens: the answer's ids, the one that ended it included.
         ended: whether one did.
-        rounds: forward passes of the target behind its prompt.
-        tried: drafted tokens by their place in the draft.
-        judged: of those, behind accepted ones only: what follows a rejection is thrown away unseen.
-        accepted: of those.
+        rounds: forward passes of the target after its prompt.
+        tried: the number of drafted tokens by their place in the draft.
+        judged: the number of those that were verified: tokens after a rejected one are discarded unseen.
+        accepted: the number of those that were accepted.
     """
 
     tokens: list[int] = field(default_factory=list)
@@ -61,49 +61,51 @@ class Rounds:
                 counts[place] += 1
 
 
-def speculate(target: Session, draft: Session, rule: Rule, limits: Limits, points: torch.Generator) -> Rounds:
+def speculate(target: DecodeState, draft: DecodeState, rule: Rule, limits: Limits, points: torch.Generator) -> Rounds:
     """Returns the answer of `target`.
 
-    Both sessions stand behind their prompts, have rows of equal width, and allow `limits.max_tokens`. The target is
-    asked once a round, about the last token and the draft; a draft is never longer than what fits with one token more.
+    Both decode states have a prompt and no text yet, rows of equal width, and allow `limits.max_tokens`. The target
+    computes one forward pass a round, over the last token and the draft; a draft leaves one token of the limit free.
 
     Args:
-        target: whose answer it is.
-        draft: proposes.
-        rule: accepts.
+        target: generates the answer.
+        draft: proposes tokens.
+        rule: accepts tokens.
         limits: of the answer and of drafts.
-        points: random numbers on the CPU, for accepting and for what is drawn instead.
+        points: random generator on the CPU, for accepting and for the token sampled after the accepted ones.
     """
     import torch
 
     found = Rounds()
     while not found.ended and len(found.tokens) < limits.max_tokens:
         n = min(limits.gamma, limits.max_tokens - len(found.tokens) - 1)
-        proposed = draft.propose(n, confident=limits.confident) if n else Draft((), torch.empty(0, draft.width))
+        proposed = (
+            draft.propose(n, min_probability=limits.min_probability) if n else Draft((), torch.empty(0, draft.width))
+        )
         rows = target.verify(proposed.tokens)
         drafted = len(proposed.tokens)
         thrown = torch.rand(drafted + 1, generator=points, dtype=torch.float64)
         kept, following = _judged(draft, rule, proposed, rows, thrown)
-        for session in (target, draft):
-            session.rewind(drafted - kept)
+        for state in (target, draft):
+            state.rewind(drafted - kept)
         found.note(drafted, kept)
-        _go_on(found, proposed.tokens[:kept], target.ends)
-        if not found.ended:  # behind the end of an answer stands nothing
-            token = int(drawn(following, float(thrown[-1])))
+        _append(found, proposed.tokens[:kept], target.end_ids)
+        if not found.ended:  # no token follows the end of an answer
+            token = int(sample_at(following, float(thrown[-1])))
             target.extend([token])
             draft.extend([token])
-            _go_on(found, [token], target.ends)
+            _append(found, [token], target.end_ids)
     return found
 
 
 def _judged(
-    draft: Session, rule: Rule, proposed: Draft, rows: torch.Tensor, thrown: torch.Tensor
+    draft: DecodeState, rule: Rule, proposed: Draft, rows: torch.Tensor, thrown: torch.Tensor
 ) -> tuple[int, torch.Tensor]:
-    """Returns how many tokens are accepted, and the row [width] from which the next one is drawn."""
+    """Returns the number of accepted tokens, and the distribution [width] that the next one is sampled from."""
     import torch
 
     drafted = len(proposed.tokens)
-    p, q = rows[:drafted], proposed.rows.to(rows)
+    p, q = rows[:drafted], proposed.probabilities.to(rows)
     kept = 0
     if drafted:
         p_hat = rule.moved(p, q)
@@ -114,6 +116,6 @@ def _judged(
     return kept, rule.moved(last, draft.peek()[0].to(rows)) if rule.follows_draft else last
 
 
-def _go_on(found: Rounds, tokens: Sequence[int], ends: frozenset[int]) -> None:
+def _append(found: Rounds, tokens: Sequence[int], ends: frozenset[int]) -> None:
     found.tokens += tokens
     found.ended = bool(tokens) and tokens[-1] in ends

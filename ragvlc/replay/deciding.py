@@ -70,7 +70,7 @@ class _Even(EstimatedTokenizer):
 
     def render(self, prompt: Prompt) -> list[int]:
         """Returns as many ids as the message has tokens, with those of a chat template; they name no tokens."""
-        return [0] * (self._frame + self.count(self.control.break_up(prompt).text))
+        return [0] * (self._frame + self.count(self.control.neutralize(prompt).text))
 
 
 class StoredRoute(Route):

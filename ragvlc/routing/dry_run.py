@@ -26,7 +26,7 @@ from ragvlc.engines.scripted.engine import ScriptedCall, ScriptedEngine, Scripte
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from ragvlc.core.sessions import Session
+    from ragvlc.core.decode_state import DecodeState
 
 __all__ = ["Speed", "dry_run"]
 
@@ -49,7 +49,7 @@ class Speed(Component):
 
 
 class _PromptsOnly(Exception):
-    """All that can be known of a session is its prompt."""
+    """All that can be known of a decode state is its prompt."""
 
 
 def dry_run(
@@ -123,15 +123,15 @@ class _DryReader:
         bills[self.role] = sum((one.usage for one in found), bills.get(self.role, Usage()))
         return found
 
-    def start(self, request: Request, *, width: int | None = None) -> AbstractContextManager[Session]:  # noqa: ARG002
+    def start(self, request: Request, *, width: int | None = None) -> AbstractContextManager[DecodeState]:  # noqa: ARG002
         self.generate([request])
-        return cast("AbstractContextManager[Session]", _NoSession())
+        return cast("AbstractContextManager[DecodeState]", _NoDecodeState())
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the reader has
         return getattr(self.reader, name)
 
 
-class _NoSession:
+class _NoDecodeState:
     """A session that ends the dry run as soon as something of it is wanted."""
 
     width = 0

@@ -4,7 +4,7 @@
     python tests/benchmarks/rapid_round.py --no-vllm      (without the lines beside vLLM; 2 minutes)
     python tests/benchmarks/rapid_round.py --quick        (does it work at all; any device)
 
-The sessions, rounds and rules are those of the route `rapid`. Three things are not those of a real run, and every line
+The states, rounds and rules are those of the route `rapid`. Three things are not those of a real run, and every line
 says so: weights are RANDOM, in the shapes of Llama 3's 1B and 8B; caches are not prefilled but hold RANDOM VALUES, so
 that long contexts cost no minutes; and since random models accept nothing of each other, ACCEPTANCE IS IMPOSED: the
 rule does its work, then a coin decides. The limit of a step is the bytes that it must read, weights and cache once,
@@ -29,13 +29,13 @@ from typing import Any
 
 import torch
 
-from ragvlc.engines.batching.decoding import Ending, Row
-from ragvlc.engines.batching.fair_lock import Turns
-from ragvlc.engines.batching.prefix_cache import Prefixes
-from ragvlc.engines.batching.support import laid_flat
-from ragvlc.engines.cuda_graphs.self_test import TriedSteps
-from ragvlc.engines.decode_state.state import ModelSession
-from ragvlc.engines.decode_state.states import Sessions
+from ragvlc.engines.batching.decoding import Detokenizer, RequestState
+from ragvlc.engines.batching.fair_lock import FairLock
+from ragvlc.engines.batching.prefix_cache import PrefixCache
+from ragvlc.engines.batching.support import switch_to_packed_attention
+from ragvlc.engines.cuda_graphs.self_test import SelfTestedDecoder
+from ragvlc.engines.decode_state.state import ModelDecodeState
+from ragvlc.engines.decode_state.states import DecodeStates
 from ragvlc.reading.acceptance_rules import Rule
 from ragvlc.reading.speculation_rounds import Limits, speculate
 
@@ -87,7 +87,7 @@ class Imposed(Rule):
 
 
 class Bench:
-    """Models of random weights, and sessions on them whose caches are full of random values.
+    """Models of random weights, and states on them whose caches are full of random values.
 
     Args:
         options: of the command line.
@@ -112,41 +112,43 @@ class Bench:
             torch.cuda.synchronize()
         return time.perf_counter()
 
-    def sessions(self, name: str) -> Sessions:
-        """Returns what opens sessions on a model of that shape."""
+    def states(self, name: str) -> DecodeStates:
+        """Returns what opens states on a model of that shape."""
         if name not in self.models:
             model = self._model(name)
-            problem = laid_flat(model, "sdpa")
+            problem = switch_to_packed_attention(model, "sdpa")
             assert not problem, problem
-            steps = TriedSteps(model, name)
+            decoder = SelfTestedDecoder(model, name)
             with torch.inference_mode():
-                assert steps.find() is not None or self.device.type != "cuda", "no recorded steps: see the log"
-            ending = Ending(frozenset(), lambda ids: "")
-            made = Sessions(model, ending, Turns(), Prefixes(0), owner=name, free=self.close, steps=steps)
-            made._try_once()
+                assert decoder.get() is not None or self.device.type != "cuda", "no CUDA graphs: see the log"
+            detokenizer = Detokenizer(frozenset(), lambda ids: "")
+            made = DecodeStates(
+                model, detokenizer, FairLock(), PrefixCache(0), model_name=name, free_memory=self.close, decoder=decoder
+            )
+            made._test_once()
             self.models[name] = made
         return self.models[name]
 
-    def session(self, name: str, context: int, room: int) -> ModelSession:
-        """Returns a session behind `context` tokens that were never computed."""
-        sessions = self.sessions(name)
-        model = sessions.model
-        row = Row([(7 * i + 3) % 1000 for i in range(context)], room, temperature=1.0, seed=1)
-        keys, beginning = sessions.keys(row)
-        assert beginning is not None
-        trunk, shape = beginning.trunk, model.config
+    def state(self, name: str, context: int, room: int) -> ModelDecodeState:
+        """Returns a state behind `context` tokens that were never computed."""
+        states = self.states(name)
+        model = states.model
+        request = RequestState([(7 * i + 3) % 1000 for i in range(context)], room, temperature=1.0, seed=1)
+        cache, prompt_cache = states.new_cache(request)
+        assert prompt_cache is not None
+        prefix, shape = prompt_cache.prefix, model.config
         for layer in range(shape.num_hidden_layers):
-            size = (1, shape.num_key_value_heads, trunk.columns, shape.head_dim)
+            size = (1, shape.num_key_value_heads, prefix.capacity, shape.head_dim)
             pair = [torch.empty(size, device=self.device, dtype=model.dtype).normal_() for _ in range(2)]
-            trunk.layers[layer] = (pair[0], pair[1])
-        trunk.used = context - 1
-        session = ModelSession(sessions, row, None, lambda: None)
-        session._keys = keys
-        return session
+            prefix.layers[layer] = (pair[0], pair[1])
+        prefix.used = context - 1
+        state = ModelDecodeState(states, request, None, lambda: None)
+        state._cache = cache
+        return state
 
     def limit(self, name: str, context: int) -> float:
         """Returns the seconds of a pass of one row: every weight and every key read once."""
-        model = self.sessions(name).model
+        model = self.states(name).model
         shape, size = model.config, model.dtype.itemsize
         weights = sum(one.numel() for one in model.model.layers.parameters()) + model.lm_head.weight.numel()
         cache = 2 * shape.num_hidden_layers * shape.num_key_value_heads * shape.head_dim * context
@@ -190,15 +192,15 @@ def expected(gamma: int, chance: float) -> float:
     return (1 - chance ** (gamma + 1)) / (1 - chance)
 
 
-def a_round(bench: Bench, target: ModelSession, draft: ModelSession, gamma: int) -> float:
+def a_round(bench: Bench, target: ModelDecodeState, draft: ModelDecodeState, gamma: int) -> float:
     """Returns seconds a round, over a text that is decoded behind another: that one records what is replayed."""
     rule, room = Imposed(10.0, chance=bench.options.acceptance), bench.options.tokens
     for tokens in (4 * gamma + 8, room):
         start = bench.settle()
         found = speculate(target, draft, rule, Limits(tokens, gamma), torch.Generator().manual_seed(gamma))
         seconds = bench.settle() - start
-        for session in (target, draft):
-            session.rewind(len(session.row.tokens))
+        for state in (target, draft):
+            state.rewind(len(state.request.tokens))
     return seconds / found.rounds
 
 
@@ -206,7 +208,7 @@ def stock(bench: Bench, name: str, context: int) -> float:
     """Returns seconds a token of the library's own loop: its cache, its `sdpa`."""
     from transformers import DynamicCache
 
-    model = bench.sessions(name).model
+    model = bench.states(name).model
     own, shape = model.config._attn_implementation, model.config
     model.set_attn_implementation("sdpa")
     cache = DynamicCache(config=shape)
@@ -244,7 +246,7 @@ def show(title: str, seconds: float, *others: str, stated: str = STATED) -> None
     print(f"{title:58}{seconds * 1e3:9.2f} ms   {'   '.join(others):58} [{stated}]", flush=True)
 
 
-def plain_lines(bench: Bench, target: ModelSession, context: int, vllm: float | None) -> float:
+def plain_lines(bench: Bench, target: ModelDecodeState, context: int, vllm: float | None) -> float:
     """Prints what plain decoding takes; returns it."""
     limit = bench.limit("8B", context)
     plain = min(target.plain_seconds(bench.options.tokens) for _ in range(3))
@@ -257,7 +259,7 @@ def rapid_lines(bench: Bench, drafter: str, contexts: tuple[int, int], gammas: r
     """Prints a round and a token for every gamma, and the best."""
     context, own = contexts
     chance, stated = bench.options.acceptance, f"{STATED}, acceptance imposed: {bench.options.acceptance}"
-    target, draft = (bench.session(*what, bench.options.tokens + 64) for what in (("8B", context), (drafter, own)))
+    target, draft = (bench.state(*what, bench.options.tokens + 64) for what in (("8B", context), (drafter, own)))
     plain = plain_lines(bench, target, context, vllm)
     best: tuple[float, int] = (float("inf"), 0)
     for gamma in gammas:
@@ -312,7 +314,7 @@ def main() -> None:
         show(f"vLLM, the first token of 8B at {contexts[0]:,}", asked["cold"], stated="random weights")
     bench.stock = stock(bench, "8B", contexts[0])
     show(f"stock transformers (sdpa), plain 8B at {contexts[0]:,}, a token", bench.stock)
-    drafter = bench.session("1B", small, options.tokens)
+    drafter = bench.state("1B", small, options.tokens)
     drafting, limit = min(drafter.plain_seconds(options.tokens) for _ in range(3)), bench.limit("1B", small)
     show(f"plain 1B at {small:,}, a token", drafting, f"{drafting / limit:.2f} of its limit")
     rapid_lines(bench, "1B", (contexts[0], small), range(1, 11), vllm)

@@ -11,7 +11,7 @@ import pytest
 
 from ragvlc.core.component import find_kind, known_kinds
 from ragvlc.core.engines import Prompt, TextEngine, Tokenizer, VectorEngine
-from ragvlc.engines.batching import number_formats
+from ragvlc.engines.batching import dtypes
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.families import FAMILIES
 from ragvlc.generators.scripted import Scripted
@@ -40,7 +40,7 @@ def test_it_keeps_the_clause(trial, clause):
 @pytest.fixture(params=[{"avx2"}, {"avx2", "avx512_bf16"}], ids=["32-bit only", "16-bit"])
 def processor(request, monkeypatch) -> None:
     """What this machine's processor says that it can: where it lacks 16-bit numbers, parts settle on other formats."""
-    monkeypatch.setattr(number_formats, "cpu_flags", lambda: frozenset(request.param))
+    monkeypatch.setattr(dtypes, "cpu_flags", lambda: frozenset(request.param))
 
 
 @pytest.mark.usefixtures("processor")

@@ -9,11 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from ragvlc.core.errors import EngineError
-from ragvlc.embedders import _attention, _passes
+from ragvlc.embedders import _attention, _extended_batch
 from ragvlc.embedders._extension import ABSOLUTE, ROTARY, Extension, scale_of
-from ragvlc.embedders._positions import mapped, row_between, spans_of
-from ragvlc.embedders._rotary import slowing
-from ragvlc.embedders._self_extend import distances, far_of
+from ragvlc.embedders._positions import extended_positions, interpolated_rows, window_spans
+from ragvlc.embedders._rotary import ntk_frequency_factors
+from ragvlc.embedders._self_extend import distances, grouped_attention_of
 from ragvlc.embedders.sentence_transformer import SentenceTransformerEmbedder
 
 WINDOW = 16
@@ -47,7 +47,7 @@ def engine(built):
 def ids(strategy, length, window=8):
     import torch
 
-    return mapped(strategy, torch.tensor([length]), length, window)[0].tolist()
+    return extended_positions(strategy, torch.tensor([length]), length, window)[0].tolist()
 
 
 def test_scales_are_windows_filled():
@@ -68,7 +68,7 @@ def test_positions_are_each_texts_own_whatever_the_padding():
 
     lengths = torch.tensor([8, 9, 17])
     for strategy in ("grouped", "recurrent", "interpolated"):
-        batch = mapped(strategy, lengths, 40, 8)
+        batch = extended_positions(strategy, lengths, 40, 8)
         assert batch.max() < 8
         for row, length in zip(batch, lengths.tolist(), strict=True):
             assert row[:length].tolist() == ids(strategy, length)
@@ -90,7 +90,7 @@ def test_positions_are_each_texts_own_whatever_the_padding():
     ],
 )
 def test_windows_lie_side_by_side_and_the_last_ends_with_the_text(tokens, spans):
-    assert spans_of(tokens, 510) == spans
+    assert window_spans(tokens, 510) == spans
 
 
 # -- E4: rows between rows
@@ -100,7 +100,7 @@ def test_interpolated_rows_are_the_tables_own_or_on_the_line_between_two():
     import torch
 
     rows = torch.randn(8, 5, generator=torch.Generator().manual_seed(0))
-    found = row_between(rows, torch.tensor([ids("interpolated", 24)]))[0]
+    found = interpolated_rows(rows, torch.tensor([ids("interpolated", 24)]))[0]
     assert torch.equal(found[::3], rows)
     assert torch.allclose(found[4], rows[1] + (rows[2] - rows[1]) / 3, atol=1e-6)
     assert torch.equal(found[22], rows[7])
@@ -134,13 +134,13 @@ def test_with_groups_of_one_distances_stay():
 def test_attention_in_parts_is_one_softmax_over_all_distances(causal, monkeypatch):
     import torch
 
-    monkeypatch.setattr(_attention, "BLOCK", 7)
+    monkeypatch.setattr(_attention, "_BLOCK", 7)
     lengths, shapes = (37, 12, 37), [(5, 3), (5, 3), (9, 2)]
     size, heads, width = 8, 2, 40
     drawn = torch.Generator().manual_seed(1)
     states = [torch.randn(3, width, heads, size, generator=drawn) for _ in range(3)]
     frequencies = 1 / 50 ** (torch.arange(0, size, 2) / size)
-    for far in far_of(lengths, width, shapes, frequencies):
+    for far in grouped_attention_of(lengths, width, shapes, frequencies):
         got = far.attention(
             *[flat.reshape(3 * width, heads, size)[far.tokens] for flat in states], scale=0.4, causal=causal
         )
@@ -183,8 +183,8 @@ def test_every_kernel_gives_what_the_plain_one_gives():
 def test_ntk_keeps_the_fastest_rotation_and_slows_the_others():
     import torch
 
-    assert torch.equal(slowing(torch.tensor([1.0]), 4), torch.ones(1, 4))
-    found = slowing(torch.tensor([3.0]), 4)[0]
+    assert torch.equal(ntk_frequency_factors(torch.tensor([1.0]), 4), torch.ones(1, 4))
+    found = ntk_frequency_factors(torch.tensor([3.0]), 4)[0]
     base = 10_000 ** -(torch.arange(4, dtype=torch.float64) / 4)
     raised = 30_000 ** -(torch.arange(4, dtype=torch.float64) / 4)
     assert torch.allclose(base * found, raised)
@@ -256,7 +256,7 @@ def test_extensions_change_nothing_within_the_window_and_heed_no_batch_mates(bui
 def test_extending_a_model_leaves_the_plain_pass_of_others_alone(built, engine, words):
     text = [words(10)]
     before = engine("nomic").embed(text)
-    assert _passes.current() is None
+    assert _extended_batch.current_batch() is None
     engine("nomic", "self_extend").embed([words(50)])
     assert (engine("nomic").embed(text) == before).all()
 
@@ -381,17 +381,17 @@ def test_self_extend_without_groups_is_the_plain_pass(built, engine, words, kind
 
 
 def test_layers_that_attend_nearby_keep_their_rotations(built, words):
-    from ragvlc.embedders._passes import Pass, under_way
-    from ragvlc.embedders._stretch import stretched
+    from ragvlc.embedders._applied_extension import apply_extension
+    from ragvlc.embedders._extended_batch import ExtendedBatch, activate
 
     model = inner(built, "modernbert")
-    stretched(model, Extension(strategy="grouped"), 64, "it")
+    apply_extension(model, Extension(strategy="grouped"), 64, "it")
     rotations = model.transformers_model.rotary_emb
     import torch
 
     states, places = torch.zeros(1, 20, 32), torch.arange(20)[None]
     own = {kind: rotations(states, places, kind)[0] for kind in ("full_attention", "sliding_attention")}
-    with under_way(Pass((20,), positions=torch.zeros(1, 20))):
+    with activate(ExtendedBatch((20,), positions=torch.zeros(1, 20))):
         assert torch.equal(rotations(states, places, "sliding_attention")[0], own["sliding_attention"])
         assert not torch.equal(rotations(states, places, "full_attention")[0], own["full_attention"])
 
@@ -399,7 +399,7 @@ def test_layers_that_attend_nearby_keep_their_rotations(built, words):
 def test_parallel_windows_are_the_mean_of_windows_embedded_apart(engine, words):
     text = words(40)
     each = text.split()
-    parts = [" ".join(each[start:end]) for start, end in spans_of(40, 14)]
+    parts = [" ".join(each[start:end]) for start, end in window_spans(40, 14)]
     mean = engine("bert").embed(parts).mean(axis=0)
     got = engine("bert", "parallel_windows").embed([words(3), text])[1]
     assert got == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
@@ -410,7 +410,7 @@ def test_every_parallel_window_carries_the_prompt_and_what_is_cut_is_not_read(en
     each = text.split()
     plain = engine("mistral", passage_prompt="w1 w2 ")
     part = engine("mistral", "parallel_windows", passage_prompt="w1 w2 ", max_length=30)
-    parts = [" ".join(each[start:end]) for start, end in spans_of(26, 12)]  # 30 less two words and two marks
+    parts = [" ".join(each[start:end]) for start, end in window_spans(26, 12)]  # 30 less two words and two marks
     mean = plain.embed(parts).mean(axis=0)
     assert part.embed([text])[0] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
 
@@ -492,19 +492,19 @@ def test_a_model_of_another_attention_is_extended_without_scaling(built, engine,
 
 
 def test_rotations_made_in_an_unknown_way_are_refused(built):
-    from ragvlc.embedders._rotary import rotations_of
+    from ragvlc.embedders._rotary import rotary_hook_of
 
     model = inner(built, "nomic").transformers_model
     model.rotary_emb.attention_scaling = 2.0
-    found = rotations_of(model, "it")
+    found = rotary_hook_of(model, "it")
     found.check("it")  # a strength is known
     forward = model.rotary_emb.forward
     model.rotary_emb.forward = lambda x, positions: tuple(part.flip(-1) for part in forward(x, positions))
-    with pytest.raises(EngineError, match="rotary_emb' makes rotations in a way that is not known"):
+    with pytest.raises(EngineError, match="rotary_emb' computes rotations in a way that is not known"):
         found.check("it")
     model.rotary_emb.rope_type = "dynamic"
     with pytest.raises(EngineError, match="'dynamic' already"):
-        rotations_of(model, "it")
+        rotary_hook_of(model, "it")
 
 
 def test_a_model_that_passes_the_hooks_by_is_refused(built, monkeypatch):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ragvlc.core.engines import SpanVectorEngine
 from ragvlc.core.errors import EngineError
-from ragvlc.embedders._texts import batches_of, read
+from ragvlc.embedders._tokenized_texts import batches_of, tokenize
 from ragvlc.embedders.sentence_transformer import SentenceTransformerEmbedder
 
 
@@ -137,7 +137,7 @@ def test_tokens_that_begin_with_the_space_before_them_are_the_texts():
     bare.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=False)
     bare.decoder = decoders.ByteLevel()
     fast = PreTrainedTokenizerFast(tokenizer_object=bare, unk_token="[UNK]")
-    (found,) = read(fast, ["the cat"], "ask: ", "it")
+    (found,) = tokenize(fast, ["the cat"], "ask: ", "it")
     assert (found.lead, found.own, found.tail) == (2, 2, 0)  # "ask" and ":"
     assert found.starts.tolist() == [0, 3]
     assert found.ends.tolist() == [3, 7]

@@ -94,7 +94,7 @@ def test_a_function_engine_logs_requests_and_sessions() -> None:
     assert (generation.text, generation.logprobs) == ("A B", (-3.0, -3.0))
     session = engine.start(request("c"))
     assert [one.prompt.text() for one in engine.requests] == ["a b", "c"]
-    assert (engine.sessions, engine.most_at_once) == ([session], 1)
+    assert (engine.decode_states, engine.most_at_once) == ([session], 1)
 
 
 def test_fillers_and_vectors_depend_on_nothing_but_what_is_given() -> None:

@@ -73,7 +73,7 @@ class Whole(BaseChatModel):
         return "whole"
 
     def _generate(self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any) -> Any:
-        LANES.enter()
+        CALLS.enter()
         return ChatResult(generations=[ChatGeneration(message=AIMessage(content=self.reply))])
 
 
@@ -94,7 +94,7 @@ class Keyed(BaseChatModel):
         raise Refused(self.status, f"bad key {self.api_key.get_secret_value()}")
 
 
-class Lanes:
+class Calls:
     """Lets callers through in groups, and counts how many are inside."""
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ class Lanes:
             self._inside -= 1
 
 
-LANES = Lanes()
+CALLS = Calls()
 
 
 def _piece(text: str, **fields: Any) -> ChatGenerationChunk:

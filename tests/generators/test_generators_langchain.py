@@ -96,11 +96,11 @@ def test_a_model_that_breaks_off_is_an_error_of_the_engine() -> None:
 
 
 def test_calls_are_in_work_side_by_side_within_the_bound() -> None:
-    chat_models.LANES = lanes = chat_models.Lanes()
-    lanes.barrier = threading.Barrier(3)
+    chat_models.CALLS = calls = chat_models.Calls()
+    calls.barrier = threading.Barrier(3)
     assert len(generate(spec("Whole", concurrency=3), *[request(str(i)) for i in range(9)])) == 9
-    assert lanes.most == 3
-    chat_models.LANES = chat_models.Lanes()
+    assert calls.most == 3
+    chat_models.CALLS = chat_models.Calls()
 
 
 def test_a_prompt_too_long_is_never_sent() -> None:
@@ -119,7 +119,7 @@ def test_the_window_comes_from_the_profile_or_the_settings() -> None:
 
 
 def test_logprobs_are_refused() -> None:
-    with pytest.raises(EngineError, match="no way to ask for log-probabilities"):
+    with pytest.raises(EngineError, match="no setting for log-probabilities"):
         generate(spec("Whole"), request(logprobs=True))
 
 
@@ -182,7 +182,7 @@ def test_settings_that_cannot_be_used_are_refused_when_read_and_not_repeated(fie
     [
         ("no_such_package_here:Chat", MissingExtra, "pip install no-such-package-here"),
         ("chat_models:NoChat", EngineError, "cannot be imported"),
-        ("chat_models:NoModel", EngineError, "is no chat model"),
+        ("chat_models:NoModel", EngineError, "is not a chat model"),
     ],
 )
 def test_classes_that_cannot_be_used_are_said_when_the_model_opens(name: str, error: type, said: str) -> None:

@@ -16,7 +16,7 @@ from ragvlc.core.data import Document
 from ragvlc.core.engines import Generation, Prompt, Request, TextEngine
 from ragvlc.core.errors import ConfigError, EngineError, WindowExceeded
 from ragvlc.core.families import Generator
-from ragvlc.engines.remote.streaming import read
+from ragvlc.engines.remote.streaming import read_stream
 from ragvlc.generators.openai_compatible import OpenAICompatible
 from ragvlc.pipeline import Pipeline
 
@@ -80,7 +80,7 @@ def test_the_first_token_is_the_first_text_and_the_last_is_the_end() -> None:
             marks.append(time.perf_counter())
             yield ChatCompletionChunk.model_validate({"created": 0, **piece})
 
-    reply = read(pieces(), time.perf_counter(), lambda: None)
+    reply = read_stream(pieces(), time.perf_counter(), lambda: None)
     assert marks[1] <= reply.first <= marks[2]  # the role alone is no token
     assert marks[3] <= reply.last <= marks[4]
 

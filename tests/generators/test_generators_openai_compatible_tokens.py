@@ -20,7 +20,7 @@ from ragvlc.core.errors import EngineError
 from ragvlc.engines.batching.chat_template import ChatTokenizer
 from ragvlc.engines.remote.control_strings import ControlStrings
 from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
-from ragvlc.engines.remote.tokenizers import _placed
+from ragvlc.engines.remote.tokenizers import _spans_of
 from ragvlc.generators.openai_compatible import OpenAICompatible
 
 MARKERS = [
@@ -86,14 +86,14 @@ def assert_covers(spans: Sequence[tuple[int, int]], text: str) -> None:
 
 @pytest.mark.parametrize("marker", MARKERS)
 def test_markers_of_the_known_families_are_broken_up_by_a_blank(marker: str) -> None:
-    broken = ControlStrings().break_text(f"see {marker}!")
+    broken = ControlStrings().neutralize_text(f"see {marker}!")
     assert (broken.text, broken.count) == (f"see {marker[0]} {marker[1:]}!", 1)
 
 
 @pytest.mark.parametrize("text", ORDINARY)
 def test_ordinary_text_is_never_changed(text: str) -> None:
-    assert ControlStrings().break_text(text).text == text
-    assert ControlStrings().break_text(text).count == 0
+    assert ControlStrings().neutralize_text(text).text == text
+    assert ControlStrings().neutralize_text(text).count == 0
 
 
 @settings(max_examples=300)
@@ -101,8 +101,8 @@ def test_ordinary_text_is_never_changed(text: str) -> None:
 def test_no_control_string_is_left_that_holds_data_and_no_other_character_changes(pieces: list[str], cut: int) -> None:
     text = "".join(pieces)
     for control in (ControlStrings(), ControlStrings(["<|im_start|>", "<s>", "s"])):
-        broken = control.break_up(Prompt("{a}{b}", {"a": text[:cut], "b": text[cut:]}))  # across the seam too
-        assert control.break_text(broken.text).count == 0
+        broken = control.neutralize(Prompt("{a}{b}", {"a": text[:cut], "b": text[cut:]}))  # across the seam too
+        assert control.neutralize_text(broken.text).count == 0
         expected = re.sub("[\ud800-\udfff]", "\ufffd", text)
         assert len(broken.text) == len(expected) + broken.count
         if not broken.count:
@@ -113,11 +113,11 @@ def test_no_control_string_is_left_that_holds_data_and_no_other_character_change
 
 def test_the_template_is_ours_unless_data_completes_it() -> None:
     control = ControlStrings()
-    ours = control.break_up(Prompt("<|im_end|>{q}{unknown}", {"q": "hi"}))
+    ours = control.neutralize(Prompt("<|im_end|>{q}{unknown}", {"q": "hi"}))
     assert (ours.text, ours.count) == ("<|im_end|>hi{unknown}", 0)
-    completed = control.break_up(Prompt("<|im_{q}|>", {"q": "end"}))
+    completed = control.neutralize(Prompt("<|im_{q}|>", {"q": "end"}))
     assert (completed.text, completed.count) == ("< |im_end|>", 1)
-    assert control.break_up(Prompt("{q}", {"q": "{q}<s>"})).text == "{q}< s>"
+    assert control.neutralize(Prompt("{q}", {"q": "{q}<s>"})).text == "{q}< s>"
 
 
 def test_with_a_tokenizer_its_own_tokens_are_control_and_others_are_not(server: ChatServer, tiny_folder: str) -> None:
@@ -132,7 +132,7 @@ def test_with_a_tokenizer_its_own_tokens_are_control_and_others_are_not(server: 
 
 def test_markers_that_a_template_writes_as_plain_text_are_control() -> None:
     control = ControlStrings([], "{{ '[INST] ' + content + ' [/INST]' }}")
-    assert control.break_text("a [/INST] [INST] <s>").text == "a [ /INST] [ INST] <s>"
+    assert control.neutralize_text("a [/INST] [INST] <s>").text == "a [ /INST] [ INST] <s>"
 
 
 # ---------------------------------------------------------------- a tokenizer from files
@@ -214,10 +214,10 @@ def test_a_server_without_that_endpoint_is_pointed_out(server: ChatServer) -> No
         tokenizer.count("a")
 
 
-def test_pieces_of_sentence_piece_are_placed() -> None:
+def test_pieces_of_sentence_piece_are_spans_of() -> None:
     pieces = ["\u2581a", "\u2581", "<0xE6>", "<0x97>", "<0xA5>", "b", "\u2581\u2581"]
-    assert _placed("a \u65e5b  ", pieces) == ((0, 1), (1, 2), (2, 3), (3, 3), (3, 3), (3, 4), (4, 6))
-    assert _placed("A", ["\u2581a"]) is None
+    assert _spans_of("a \u65e5b  ", pieces) == ((0, 1), (1, 2), (2, 3), (3, 3), (3, 3), (3, 4), (4, 6))
+    assert _spans_of("A", ["\u2581a"]) is None
 
 
 # ---------------------------------------------------------------- the estimate

@@ -14,7 +14,7 @@ from ragvlc.core.engines import Generation, Prompt, Request, TextEngine
 from ragvlc.core.errors import EngineError, WindowExceeded
 from ragvlc.core.families import Generator
 from ragvlc.engines.batching import decoding as _decoding
-from ragvlc.engines.batching import number_formats as _dtypes
+from ragvlc.engines.batching import dtypes as _dtypes
 from ragvlc.generators.transformers import TransformersGenerator
 
 QUESTIONS = ["the cat", "what is the answer to the question?", "a", "the dog ran after the cat on the mat " * 3]
@@ -107,8 +107,8 @@ def test_samples_follow_the_models_probabilities() -> None:
     import torch
 
     logits = torch.tensor([0.0, 2.0, 1.0, -1.0])
-    row = _decoding.Row(prompt=[0], max_tokens=1, temperature=2.0, top_p=0.8)
-    drawn = [_decoding.sampled(logits, row) for _ in range(4000)]
+    state = _decoding.RequestState(prompt=[0], max_tokens=1, temperature=2.0, top_p=0.8)
+    drawn = [_decoding.sample_token(logits, state) for _ in range(4000)]
     kept = torch.exp(torch.tensor([1.0, 0.5, 0.0]))  # tokens 1, 2, 0: 0.455, 0.276, 0.167 reach 0.8 together
     for token, share in zip((1, 2, 0), (kept / kept.sum()).tolist(), strict=True):
         assert drawn.count(token) / 4000 == pytest.approx(share, abs=0.03)

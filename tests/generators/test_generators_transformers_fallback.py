@@ -1,4 +1,4 @@
-"""Models that cannot be laid flat are found out when they are opened, and computed in padded batches."""
+"""Models that packed attention does not support are detected when they are opened, and computed in padded batches."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tiny_chat import make_tokenizer
 
 from ragvlc.core.engines import Prompt, Request
 from ragvlc.engines.batching import padded as _padded
-from ragvlc.engines.batching.packed import Flat
-from ragvlc.engines.batching.padded import Padded
+from ragvlc.engines.batching.packed import PackedBatch
+from ragvlc.engines.batching.padded import PaddedBatch
 from ragvlc.generators.transformers import TransformersGenerator
 
 SHAPE = {
@@ -61,7 +61,7 @@ def sliding(library: Any) -> Any:
 
 
 def convolving(library: Any) -> Any:
-    """Every second layer keeps a state instead of keys and values."""
+    """Every second layer has a state instead of keys and values."""
     return library.Lfm2ForCausalLM(library.Lfm2Config(**sizes(), layer_types=["conv", "full_attention"]))
 
 
@@ -79,7 +79,7 @@ def test_other_kinds_of_attention_are_padded_and_right(make, tmp_path: Path, cap
     folder = saved(tmp_path, make)
     with caplog.at_level("INFO", "ragvlc"):
         batching = opened(folder)
-    assert isinstance(batching._gathering._form, Padded)
+    assert isinstance(batching._scheduler._batch, PaddedBatch)
     assert "of another kind" in caplog.text
     alone = opened(folder, batch_size=1)
     together = batching.generate(REQUESTS)
@@ -93,13 +93,13 @@ def test_positions_that_depend_on_the_longest_prompt_are_computed_alone(tmp_path
         tmp_path, lambda library: library.LlamaForCausalLM(library.LlamaConfig(**sizes(), rope_parameters=rope))
     )
     engine = opened(folder)
-    assert isinstance(engine._gathering._form, Padded)
-    assert engine._gathering._most == 1
+    assert isinstance(engine._scheduler._batch, PaddedBatch)
+    assert engine._scheduler._max_requests == 1
     assert len(engine.generate(REQUESTS)) == 5
 
 
 @pytest.mark.parametrize("name", ["GPT2", "Qwen3", "DeepseekV3"])
-def test_unlike_models_with_plain_attention_are_laid_flat(name: str, tmp_path: Path) -> None:
+def test_different_models_with_plain_attention_are_packed(name: str, tmp_path: Path) -> None:
     small = {"vocab_size": len(make_tokenizer()), "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256}
     mixture = {"n_routed_experts": 4, "n_group": 1, "topk_group": 1, "num_experts_per_tok": 2, "q_lora_rank": 16}
     latent = {"kv_lora_rank": 16, "qk_rope_head_dim": 8, "v_head_dim": 6, "qk_nope_head_dim": 8}
@@ -111,7 +111,7 @@ def test_unlike_models_with_plain_attention_are_laid_flat(name: str, tmp_path: P
         ),
     }
     engine = opened(saved(tmp_path, made[name]))
-    assert isinstance(engine._gathering._form, Flat)
+    assert isinstance(engine._scheduler._batch, PackedBatch)
     alone = opened(tmp_path, batch_size=1)
     together = engine.generate(REQUESTS)
     assert [one.token_ids for one in together] == [alone.generate([one])[0].token_ids for one in REQUESTS]
@@ -120,7 +120,7 @@ def test_unlike_models_with_plain_attention_are_laid_flat(name: str, tmp_path: P
 
 def test_padded_prompts_longer_than_one_part(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     padded, alone = opened(tiny_model, attention="eager"), opened(tiny_model, batch_size=1)
-    assert isinstance(padded._gathering._form, Padded)
+    assert isinstance(padded._scheduler._batch, PaddedBatch)
     expected = [alone.generate([one])[0].token_ids for one in REQUESTS]
     monkeypatch.setattr(_padded, "_PREFILL_COLUMNS", 7)  # the first parts of short rows are all padding
     assert [one.token_ids for one in padded.generate(REQUESTS)] == expected
@@ -128,10 +128,10 @@ def test_padded_prompts_longer_than_one_part(tiny_model: Path, monkeypatch: pyte
 
 
 def test_padded_batches_are_of_like_length_and_within_the_budget(tiny_model: Path) -> None:
-    from ragvlc.engines.batching.decoding import Row
+    from ragvlc.engines.batching.decoding import RequestState
 
-    form = opened(tiny_model, attention="eager", batch_tokens=300)._gathering._form
-    waiting = [Row([1] * length, max_tokens=10) for length in (40, 90, 45, 20, 400, 42)]
-    assert form.select(waiting, 8) == [0, 5, 2, 3]
-    assert form.select(waiting, 2) == [0, 5]
-    assert form.select(waiting[4:], 8) == [0]
+    batch = opened(tiny_model, attention="eager", batch_tokens=300)._scheduler._batch
+    waiting = [RequestState([1] * length, max_tokens=10) for length in (40, 90, 45, 20, 400, 42)]
+    assert batch.select(waiting, 8) == [0, 5, 2, 3]
+    assert batch.select(waiting, 2) == [0, 5]
+    assert batch.select(waiting[4:], 8) == [0]

@@ -1,4 +1,4 @@
-"""Shared beginnings are computed once, rows come and go, and nobody's answer changes."""
+"""Shared prefixes are computed once, requests join and leave, and no answer changes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from ragvlc.core.engines import Generation, Prompt, Request
-from ragvlc.engines.batching import packed as _flat
-from ragvlc.engines.batching.packed import Flat
-from ragvlc.engines.batching.prefix_cache import Prefixes
-from ragvlc.engines.batching.shared_prefix import Trunk
+from ragvlc.engines.batching import packed as _packed
+from ragvlc.engines.batching.packed import PackedBatch
+from ragvlc.engines.batching.prefix_cache import PrefixCache
+from ragvlc.engines.batching.shared_prefix import SharedPrefix
 from ragvlc.generators.transformers import TransformersGenerator
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "dog", "ran", "after", "what", "is", "answer", "to", "question"]
@@ -25,7 +25,7 @@ def text(seed: int, words: int) -> str:
 
 
 def asked(document: str, question: str, **settings: object) -> Request:
-    """A question behind a document."""
+    """A question after a document."""
     return Request(Prompt("{d}\n{q}", {"d": document, "q": question}), **{"max_tokens": 8, **settings})
 
 
@@ -89,9 +89,9 @@ def from_threads(engine, requests: list[Request], threads: int = 6) -> list[Gene
 
 @pytest.mark.parametrize("ask", [one_by_one, from_threads, lambda engine, requests: engine.generate(requests)])
 @pytest.mark.parametrize("settings", [{}, {"prefix_cache_mb": 0}, {"batch_tokens": 200}, {"batch_size": 3}], ids=str)
-def test_no_answer_depends_on_neighbours_or_on_what_was_kept(tiny_model: Path, plain, ask, settings) -> None:
+def test_no_answer_depends_on_its_batch_or_on_the_prefix_cache(tiny_model: Path, plain, ask, settings) -> None:
     engine, requests = opened(tiny_model, **settings), mixed(24)
-    assert isinstance(engine._gathering._form, Flat)
+    assert isinstance(engine._scheduler._batch, PackedBatch)
     found = ask(engine, requests)
     check_equal(found, one_by_one(plain, requests))
     cached = sum(one.usage.cached_tokens for one in found)
@@ -100,7 +100,7 @@ def test_no_answer_depends_on_neighbours_or_on_what_was_kept(tiny_model: Path, p
 
 
 def test_many_short_passes_are_one_long_pass(tiny_model: Path, plain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_flat, "_PIECE", 7)
+    monkeypatch.setattr(_packed, "_PASS_TOKENS", 7)
     requests = mixed(12)
     check_equal(opened(tiny_model).generate(requests), one_by_one(plain, requests))
 
@@ -115,7 +115,7 @@ def test_a_document_is_computed_once(tiny_model: Path, plain) -> None:
     assert together[whole].usage.cached_tokens == 0
     assert max(new) > 90
     assert sum(new) - max(new) < 7 * 20
-    assert len(engine._gathering._form._prefixes) == 1
+    assert len(engine._scheduler._batch._prefixes) == 1
     # Of the very same prompt, only the last token is computed: the answer follows from it.
     (again,) = engine.generate([requests[whole]])
     assert again.token_ids == together[whole].token_ids
@@ -129,59 +129,59 @@ def test_half_a_prompt_in_common_is_copied(tiny_model: Path, plain) -> None:
     check_equal(found, one_by_one(plain, requests))
     assert found[0].usage.cached_tokens == 0
     assert 40 <= found[1].usage.cached_tokens < found[1].usage.prompt_tokens - 40
-    assert len(engine._gathering._form._prefixes) == 2
+    assert len(engine._scheduler._batch._prefixes) == 2
 
 
-def test_a_trunk_grows_and_closes_its_gaps(tiny_model: Path, plain) -> None:
+def test_a_shared_prefix_grows_and_closes_its_gaps(tiny_model: Path, plain) -> None:
     engine, document = opened(tiny_model, batch_size=4), text(3, 90)
     requests = [asked(document, text(n, 2), max_tokens=1 + (7 * n) % 30) for n in range(40)]
     check_equal(engine.generate(requests), one_by_one(plain, requests))
-    (trunk,) = engine._gathering._form._prefixes._kept.values()
-    assert trunk.idle
-    assert trunk.used == len(trunk.tokens)
-    # Forty questions have written some 700 columns behind the document; four at a time need not keep them.
-    assert trunk.columns < len(trunk.tokens) + 4 * 40 + len(trunk.tokens)
+    (prefix,) = engine._scheduler._batch._prefixes._entries.values()
+    assert prefix.idle
+    assert prefix.used == len(prefix.tokens)
+    # Forty questions have written some 700 slots after the document; four at a time need far fewer.
+    assert prefix.capacity < len(prefix.tokens) + 4 * 40 + len(prefix.tokens)
 
 
-def test_what_is_kept_stays_within_its_bytes(tiny_model: Path) -> None:
+def test_the_prefix_cache_stays_within_its_bytes(tiny_model: Path) -> None:
     engine = opened(tiny_model, prefix_cache_mb=1)
-    kept = engine._gathering._form._prefixes
+    cache = engine._scheduler._batch._prefixes
     for n in range(60):
         engine.generate([asked(text(100 + n, 120), "the cat", max_tokens=2)])
-        assert kept.bytes <= 2**20
-    assert 3 < len(kept) < 60
+        assert cache.bytes <= 2**20
+    assert 3 < len(cache) < 60
     for n, expected in ((59, True), (0, False)):  # the latest is there, the earliest is not
         (found,) = engine.generate([asked(text(100 + n, 120), "the dog", max_tokens=2)])
         assert (found.usage.cached_tokens > 50) == expected
     engine.close()
-    assert engine._gathering is None
+    assert engine._scheduler is None
 
 
-def test_the_least_recently_used_goes_first_and_work_is_never_dropped() -> None:
-    class Held(Trunk):
+def test_the_least_recently_used_is_evicted_first_and_never_one_in_use() -> None:
+    class Held(SharedPrefix):
         bytes = 10
 
-    kept = Prefixes(25)
+    cache = PrefixCache(25)
     one, two, three = (Held(np.arange(n, n + 20), 40) for n in (0, 100, 200))
-    for trunk in (one, two):
-        kept.use(trunk)
-    assert kept.best(np.arange(0, 10)) == (one, 10)
-    assert kept.best(np.array([*range(100, 105), 7])) == (two, 5)
-    assert kept.best(np.array([7])) == (None, 0)
-    kept.use(one)
-    kept.use(three)
-    kept.trim()
-    assert [kept.best(trunk.tokens)[0] for trunk in (one, two, three)] == [one, None, three]
-    one.branches.append(object())
-    kept.use(two)
-    kept.trim()
-    assert [kept.best(trunk.tokens)[0] for trunk in (one, two, three)] == [one, two, None]
-    assert kept.drop()
-    assert not kept.drop()
-    assert kept.best(one.tokens) == (one, 20)
-    nothing = Prefixes(0)
-    nothing.use(one)
-    assert nothing.best(one.tokens) == (None, 0)
+    for prefix in (one, two):
+        cache.add(prefix)
+    assert cache.longest_match(np.arange(0, 10)) == (one, 10)
+    assert cache.longest_match(np.array([*range(100, 105), 7])) == (two, 5)
+    assert cache.longest_match(np.array([7])) == (None, 0)
+    cache.add(one)
+    cache.add(three)
+    cache.evict()
+    assert [cache.longest_match(prefix.tokens)[0] for prefix in (one, two, three)] == [one, None, three]
+    one.sequences.append(object())
+    cache.add(two)
+    cache.evict()
+    assert [cache.longest_match(prefix.tokens)[0] for prefix in (one, two, three)] == [one, two, None]
+    assert cache.evict_idle()
+    assert not cache.evict_idle()
+    assert cache.longest_match(one.tokens) == (one, 20)
+    nothing = PrefixCache(0)
+    nothing.add(one)
+    assert nothing.longest_match(one.tokens) == (None, 0)
 
 
 def test_smollm2_in_float32_is_plain_generate(language_model: Path) -> None:
@@ -204,8 +204,8 @@ def test_smollm2_in_float32_is_plain_generate(language_model: Path) -> None:
     engine.close()
 
 
-def test_what_a_shared_beginning_cost_is_told_to_those_who_share_it(tiny_model: Path) -> None:
-    """The first pays; the others know what they were spared, whether they branch off or copy."""
+def test_the_cost_of_a_shared_prefix_is_reported_to_the_requests_that_share_it(tiny_model: Path) -> None:
+    """The first is charged; the others report the seconds saved, whether they share or copy."""
     document = text(3, 80)
     engine = opened(tiny_model)
     first = one_by_one(engine, [asked(document, "one one")])[0].timing
@@ -220,7 +220,7 @@ def test_what_a_shared_beginning_cost_is_told_to_those_who_share_it(tiny_model: 
     assert sorted(saved > 0 for saved in together) == [False, True, True, True]
 
 
-def test_a_copied_beginning_passes_its_cost_on(tiny_model: Path) -> None:
+def test_a_copied_prefix_passes_its_cost_on(tiny_model: Path) -> None:
     engine = opened(tiny_model)
     start = text(5, 60)
     whole = [asked(start + " " + text(seed, 50), "word") for seed in (6, 7)]

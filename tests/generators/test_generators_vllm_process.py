@@ -170,14 +170,14 @@ def test_what_cannot_be_loaded_says_why_and_leaves_nothing(script: str, cause: s
 
 def test_closing_refuses_those_who_wait_and_ends_everything(opened) -> None:
     engine = opened({"ask": "wait"})
-    assert len(group(engine.processes)) >= 2
+    assert len(group(engine.process_group)) >= 2
     with ThreadPoolExecutor(4) as threads:
         waiting = [threads.submit(failing, engine, request("a" * n)) for n in range(1, 5)]
         assert until(lambda: len(engine._engine._waiting) == 4)
         engine.close()
         for one in waiting:
             assert "is closed" in str(one.result(60)[0])
-    assert group(engine.processes) == []
+    assert group(engine.process_group) == []
     with pytest.raises(EngineError, match="is closed"):
         engine.generate([request("a")])
     engine.close()
@@ -189,14 +189,14 @@ def test_an_engine_that_dies_tells_all_who_wait(victim: str, opened) -> None:
     with ThreadPoolExecutor(3) as threads:
         waiting = [threads.submit(failing, engine, request("a" * n)) for n in range(1, 4)]
         assert until(lambda: len(engine._engine._waiting) == 3)
-        for process in group(engine.processes):
-            if victim == "all" or (process.pid == engine.processes) == (victim == "front"):
+        for process in group(engine.process_group):
+            if victim == "all" or (process.pid == engine.process_group) == (victim == "front"):
                 process.kill()
         errors = [one.result(60)[0] for one in waiting]
     assert all(error.transient for error in errors)
     expected = "has died: the core is gone" if victim == "core" else r"has died (exit status -9)"
     assert all(expected in str(error) for error in errors), errors
-    assert group(engine.processes) == []
+    assert until(lambda: group(engine.process_group) == [])  # SIGKILL takes effect after it was sent
     with pytest.raises(EngineError, match="has died"):
         engine.generate([request("a")])
 
@@ -211,14 +211,14 @@ def test_nobody_computes_for_a_thread_that_was_interrupted(opened, monkeypatch) 
     finally:
         signal.signal(signal.SIGALRM, previous)
     assert engine._engine._waiting == {}
-    assert until(lambda: len([line for line in engine._engine._lines if line.startswith("aborted")]) == 2)
+    assert until(lambda: len([line for line in engine._engine._log_lines if line.startswith("aborted")]) == 2)
 
 
 STARTER = """
 import sys, time
 from ragvlc.generators.vllm import VllmGenerator
 engine = VllmGenerator(model=sys.argv[1], dtype="float32").open()
-print(engine.processes, flush=True)
+print(engine.process_group, flush=True)
 time.sleep(600)
 """
 

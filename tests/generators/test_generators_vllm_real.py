@@ -189,7 +189,7 @@ def test_what_cannot_be_loaded_says_why_in_one_line(folder: str, fields: dict[st
 def test_engines_that_die_or_close_refuse_those_who_wait(folder: str) -> None:
     for how in ("close", "kill"):
         opened = spec(folder).open()
-        family = psutil.Process(opened.processes).children(recursive=True)
+        family = psutil.Process(opened.process_group).children(recursive=True)
         asked = request("Write a long story.", max_tokens=1500)
         with ThreadPoolExecutor(2) as threads:
             waiting = [threads.submit(opened.generate, [asked]) for _ in range(2)]

@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy.stats import binomtest, chisquare
 
-from ragvlc.core.sessions import Draft
-from ragvlc.engines.batching.sampling import drawn, probabilities
+from ragvlc.core.decode_state import Draft
+from ragvlc.engines.batching.sampling import sample_at, token_probabilities
 from ragvlc.reading.acceptance_rules import Rule
 from ragvlc.reading.speculation_rounds import Limits, speculate
 
@@ -53,7 +53,7 @@ class Table:
     name: str
     draws: torch.Generator
     known: dict[tuple[int, ...], torch.Tensor]
-    ends: frozenset[int] = frozenset()
+    end_ids: frozenset[int] = frozenset()
     width: int = WIDTH
     taken: list[int] = field(default_factory=list)
     asked: list[int] = field(default_factory=list)
@@ -63,13 +63,13 @@ class Table:
             self.known[taken] = row(self.name, taken)
         return self.known[taken]
 
-    def propose(self, n: int, *, confident: float = 0.0) -> Draft:
+    def propose(self, n: int, *, min_probability: float = 0.0) -> Draft:
         tokens, rows = [], []
         while len(tokens) < n:
             rows.append(self.at(tuple(self.taken)))
-            tokens.append(int(drawn(rows[-1], float(torch.rand((), generator=self.draws)))))
+            tokens.append(int(sample_at(rows[-1], float(torch.rand((), generator=self.draws)))))
             self.taken.append(tokens[-1])
-            if tokens[-1] in self.ends or float(rows[-1][tokens[-1]]) < confident:
+            if tokens[-1] in self.end_ids or float(rows[-1][tokens[-1]]) < min_probability:
                 break
         return Draft(tuple(tokens), torch.stack(rows))
 
@@ -159,7 +159,7 @@ def test_without_transfer_tokens_follow_the_target(drafter, gamma, n):
 
 @pytest.mark.parametrize("confident", [0.2, 0.4])
 def test_a_draft_that_ends_early_leaves_the_law_alone(confident):
-    assert p_value(sampled(Rule(), 4, "near", 2000, confident=confident), target_law()) > 1e-4
+    assert p_value(sampled(Rule(), 4, "near", 2000, min_probability=confident), target_law()) > 1e-4
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -307,7 +307,7 @@ def test_the_target_is_asked_once_a_round(gamma, max_tokens):
 def test_nothing_stands_behind_an_end(end):
     for seed in range(30):
         target, draft = pair("near", seed, {})
-        target.ends = draft.ends = frozenset({end})
+        target.end_ids = draft.end_ids = frozenset({end})
         found = speculate(target, draft, Rule(), Limits(12, 4), torch.Generator().manual_seed(seed))
         assert found.tokens.count(end) == int(found.ended)
         assert not found.ended or found.tokens[-1] == end
@@ -317,10 +317,10 @@ def test_nothing_stands_behind_an_end(end):
 
 def test_drawing():
     weights = torch.tensor([0.0, 0.3, 0.0, 0.5, 0.0])
-    assert [int(drawn(weights, point)) for point in (0.0, 0.374, 0.376, 0.999999999999)] == [1, 1, 3, 3]
+    assert [int(sample_at(weights, point)) for point in (0.0, 0.374, 0.376, 0.999999999999)] == [1, 1, 3, 3]
     logits = torch.tensor([[2.0, 1.0, 0.0, -1.0], [0.0, 0.0, 5.0, 5.0]])
-    assert probabilities(logits, 0.0, 1.0).tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
-    kept = probabilities(logits, 1.0, 0.8)
+    assert token_probabilities(logits, 0.0, 1.0).tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
+    kept = token_probabilities(logits, 1.0, 0.8)
     assert (kept > 0).tolist() == [[True, True, False, False], [False, False, True, True]]
     assert kept.sum(-1).tolist() == pytest.approx([1, 1])
-    assert torch.allclose(probabilities(logits, 0.5, 1.0), (logits * 2).softmax(-1))
+    assert torch.allclose(token_probabilities(logits, 0.5, 1.0), (logits * 2).softmax(-1))

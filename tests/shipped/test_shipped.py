@@ -69,7 +69,7 @@ def test_a_pipeline_answers_the_toy_set(name, pool):
         else:
             replies = [reply(request.prompt.text()) for request in pool.engine.requests]
             # A session's drafter is asked last and does not answer, and its target says no more than it may.
-            said = replies[-2].startswith(answer.text) if pool.engine.sessions else answer.text in replies
+            said = replies[-2].startswith(answer.text) if pool.engine.decode_states else answer.text in replies
             assert said
 
 

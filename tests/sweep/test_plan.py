@@ -333,8 +333,8 @@ def test_planning_imports_no_heavy_library(flags) -> None:
 
     code = (
         "import sys; from ragvlc.sweep.spec import Sweep; from ragvlc.sweep.plan import plan\n"
-        "from ragvlc.engines.batching import number_formats\n"
-        f"number_formats.cpu_flags = lambda: frozenset({flags})\n"
+        "from ragvlc.engines.batching import dtypes\n"
+        f"dtypes.cpu_flags = lambda: frozenset({flags})\n"
         "plan(Sweep.load('quickstart'))\n"
         "print([name for name in ('torch', 'transformers', 'mlflow', 'pandas') if name in sys.modules])"
     )

@@ -1,4 +1,4 @@
-"""A model's own tokenizer and chat template, with document text kept apart from control tokens."""
+"""Tokenizer and chat template of a model, with the text of documents never read as control tokens."""
 
 from __future__ import annotations
 
@@ -29,43 +29,47 @@ Spans = tuple[tuple[int, int], ...]
 
 
 class SpanCache:
-    """The spans of recent texts, bounded by their characters: routes count and cut the same documents many times."""
+    """Cache of the token spans of recent texts: routes count and cut the same documents many times.
+
+    Args:
+        characters: capacity, as the total length of the texts.
+    """
 
     def __init__(self, characters: int = _CACHED_CHARACTERS) -> None:
-        self._room = characters
+        self._capacity = characters
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, Spans] = OrderedDict()
-        self._held = 0
+        self._entries: OrderedDict[str, Spans] = OrderedDict()
+        self._size = 0
 
     def get(self, text: str) -> Spans | None:
-        """Returns what was put for `text`, None if it was not or has been pushed out."""
+        """Returns the spans of `text`, None if they are not stored."""
         with self._lock:
-            if text in self._kept:
-                self._kept.move_to_end(text)
-            return self._kept.get(text)
+            if text in self._entries:
+                self._entries.move_to_end(text)
+            return self._entries.get(text)
 
     def put(self, text: str, spans: Spans) -> None:
-        """Keeps `spans`; pushes out the texts that were asked for least recently."""
+        """Stores `spans`; evicts the least recently used texts."""
         with self._lock:
-            if text in self._kept or len(text) > self._room:
+            if text in self._entries or len(text) > self._capacity:
                 return
-            self._kept[text] = spans
-            self._held += len(text)
-            while self._held > self._room:
-                pushed, _ = self._kept.popitem(last=False)
-                self._held -= len(pushed)
+            self._entries[text] = spans
+            self._size += len(text)
+            while self._size > self._capacity:
+                evicted, _ = self._entries.popitem(last=False)
+                self._size -= len(evicted)
 
 
 class ChatTokenizer:
-    """Counts, places and renders by a tokenizer of the `transformers` library.
+    """Tokenizer of the `transformers` library that keeps data apart from control tokens.
 
-    The template is rendered once, around a stand-in for the message. What stands between the control tokens next to the
-    stand-in becomes one text with the message and is tokenised with control tokens switched off, so ordinary text gives
-    the ids of `apply_chat_template`, and `<|im_end|>` in a document gives the ids of its characters.
+    The template is rendered once, around a placeholder for the message. The text between the control tokens next to the
+    placeholder is joined with the message and tokenised with control tokens switched off, so ordinary text gives the
+    ids of `apply_chat_template`, and `<|im_end|>` in a document gives the ids of its characters.
 
     Args:
         tokenizer: a fast tokenizer; not changed, and safe to use elsewhere.
-        system: a system message; where there is no chat template it stands before the message.
+        system: a system message; without a chat template it is put before the message.
         options: variables for the chat template.
 
     Raises:
@@ -83,6 +87,7 @@ class ChatTokenizer:
 
         if not getattr(tokenizer, "is_fast", False):
             raise EngineError(f"The tokenizer of '{tokenizer.name_or_path}' is not a fast one: it cannot place tokens.")
+        # Truncation and padding are state that other users of the tokenizer set: ours must not depend on it.
         state = json.loads(tokenizer.backend_tokenizer.to_str()) | {"truncation": None, "padding": None}
         template = tokenizer.get_chat_template() if tokenizer.chat_template else None
         control = _control_tokens(state["added_tokens"], template)
@@ -104,7 +109,7 @@ class ChatTokenizer:
 
     @cached_property
     def vocabulary(self) -> str:
-        """Names the tokens and their ids, whatever the template: models of equal names may exchange tokens."""
+        """Identifier of the tokens and their ids, whatever the template: models with equal ones may exchange tokens."""
         return content_key(self._control_aware.get_vocab(with_added_tokens=True))[:32]
 
     def count(self, text: str) -> int:
@@ -112,13 +117,14 @@ class ChatTokenizer:
         return len(self.spans(text))
 
     def spans(self, text: str) -> Spans:
-        """Returns the characters of each token, covering `text`.
+        """Returns the character span of each token; together they cover `text`.
 
-        A character cut into several tokens counts to the first; the others are empty. Characters that belong to no
-        token go with the next one, at the end with the last.
+        A character that is cut into several tokens belongs to the first; the others are empty. Characters that belong
+        to no token are given to the next one, at the end to the last.
         """
         found = self._cache.get(text)
         if found is None:
+            # The running maximum keeps the spans in order where a tokenizer's offsets are not.
             ends = list(accumulate((end for _, end in self._encode(text)), max))
             if ends:
                 ends[-1] = len(text)
@@ -127,7 +133,7 @@ class ChatTokenizer:
         return found
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns the ids that are sent."""
+        """Returns the token ids of the whole prompt: template, system message and message."""
         message = prompt.text()
         if self._strips:
             message = message.strip()
@@ -142,7 +148,7 @@ class ChatTokenizer:
         """Returns (id, end of its characters) for each token of `text` as data."""
         try:
             encoding = self._data.encode(text, add_special_tokens=False)
-        except TypeError:  # how the library refuses half of a surrogate pair
+        except TypeError:  # the library refuses half of a surrogate pair this way
             text = _SURROGATE.sub("\ufffd", text)
             encoding = self._data.encode(text, add_special_tokens=False)
         ids, offsets = encoding.ids, encoding.offsets
@@ -153,22 +159,24 @@ class ChatTokenizer:
         )
 
     def _encode_apart(self, text: str, places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        """For vocabularies that can spell a control token from ordinary pieces: cuts the text inside each of them."""
+        """Encodes text in which ordinary pieces merge to control tokens: cuts it inside each of them."""
         if any(end - start < 2 for start, end in places):
             start, end = next(place for place in places if place[1] - place[0] < 2)
             raise EngineError(f"The text {text[start:end]!r} is a control token of this model and cannot be data.")
+        # After the first character, so that no half is the control token again; the halves are encoded by themselves.
         cuts = [0, *(start + 1 for start, _ in places), len(text)]
         return [(token, start + end) for start, stop in pairwise(cuts) for token, end in self._encode(text[start:stop])]
 
     def _opening(self, bos: int | None) -> list[int]:
-        """Returns the beginning-of-sequence id if this tokenizer sets one itself."""
+        """Returns the start-of-sequence (BOS) id if this tokenizer adds one itself."""
         own = self._control_aware.encode("", add_special_tokens=True).ids
         return own[:1] if own and own[0] == bos else []
 
     def _read_template(
         self, tokenizer: PreTrainedTokenizerBase, system: str | None, options: Mapping[str, object]
     ) -> None:
-        """Splits the rendered template into ids before, text around the message, and ids after."""
+        """Splits the rendered template into ids before the message, text around it, and ids after it."""
+        # Some templates strip the message. The rendered placeholder shows it, and then messages are stripped here too.
         padded = _rendered(tokenizer, f" {_MESSAGE} ", system, options)
         self._strips = f" {_MESSAGE} " not in padded
         before, found, after = _rendered(tokenizer, _MESSAGE, system, options).partition(_MESSAGE)
@@ -178,6 +186,7 @@ class ChatTokenizer:
         self._plain_after, self._tail = self._from_first_control(after)
 
     def _until_last_control(self, text: str) -> tuple[list[int], str]:
+        """Returns the ids up to the last control token in `text`, and the text after it."""
         encoding = self._control_aware.encode(text, add_special_tokens=False)
         places = [i for i, token in enumerate(encoding.ids) if token in self._control]
         if not places:
@@ -185,6 +194,7 @@ class ChatTokenizer:
         return encoding.ids[: places[-1] + 1], text[encoding.offsets[places[-1]][1] :]
 
     def _from_first_control(self, text: str) -> tuple[str, list[int]]:
+        """Returns the text before the first control token, and the ids from it on."""
         encoding = self._control_aware.encode(text, add_special_tokens=False)
         for i, token in enumerate(encoding.ids):
             if token in self._control:
@@ -193,7 +203,7 @@ class ChatTokenizer:
 
 
 def _control_tokens(added: Sequence[Mapping[str, Any]], template: str | None) -> dict[str, int]:
-    """Returns the tokens that mean more than their letters: special ones, and others that the template writes."""
+    """Returns the control tokens and their ids: special tokens, and added ones that the template writes."""
     return {
         str(token["content"]): int(token["id"])
         for token in added
@@ -202,7 +212,7 @@ def _control_tokens(added: Sequence[Mapping[str, Any]], template: str | None) ->
 
 
 def _without_control(state: Mapping[str, Any], control: Mapping[str, int]) -> FastTokenizer:
-    """Returns a copy that takes control strings for ordinary text."""
+    """Returns a copy of the tokenizer that encodes control strings as ordinary text."""
     from tokenizers import Tokenizer as FastTokenizer
 
     added = [{**token, "special": token["special"] or token["content"] in control} for token in state["added_tokens"]]

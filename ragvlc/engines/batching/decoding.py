@@ -1,7 +1,7 @@
-"""One prompt on its way to an answer: the next token from its logits, and when to stop.
+"""State of one request, choice of its next token from the logits, and the rules that end it.
 
-Every row draws from its own random numbers, so what it gets does not depend on its neighbours in a batch (exactly in
-float32; in bfloat16 near-ties between two tokens may fall the other way).
+Every request samples with a random generator of its own, so its tokens do not depend on the other requests in its batch
+(exactly in float32; in bfloat16 two nearly equal tokens may swap places).
 """
 
 from __future__ import annotations
@@ -16,33 +16,41 @@ from ragvlc.core.answer import Finish
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Ending", "Form", "Row", "choose", "kernels", "take"]
+__all__ = [
+    "Batch",
+    "Detokenizer",
+    "RequestState",
+    "append_tokens",
+    "attention_kernels",
+    "sample_token",
+    "sample_tokens",
+]
 
-_SEEDS = 2**63
+_SEEDS = 2**63  # torch refuses larger seeds
 
 
 @dataclass(slots=True, eq=False)
-class Row:
-    """One prompt and what has come of it.
+class RequestState:
+    """One request while it is generated: its prompt, its settings, and the tokens generated so far.
 
     Attributes:
         prompt: token ids.
-        max_tokens: at most so many new ones.
+        max_tokens: the largest number of new tokens.
         temperature: 0 is greedy.
         top_p: nucleus sampling.
-        seed: of this row's random numbers.
+        seed: of this request's random generator.
         stop: texts that end the answer.
-        wants_logprobs: fill `logprobs`.
-        cold: share nothing with other prompts, before or after.
+        wants_logprobs: whether `logprobs` is filled.
+        cold: whether the prefix cache is neither read nor written for this request.
         tokens: new ids, the one that ended the answer included.
-        logprobs: log-probability of each under the model, whatever the temperature.
+        logprobs: log-probability of each new token under the model, whatever the temperature.
         text: the answer, cut before a stop text; set when finished.
-        finish: None while it goes on.
-        cached: prompt tokens that were not computed for this row.
-        first_token_seconds: from the engine's start on this row to its first token.
-        prefill_seconds: this row's share of the engine's time up to its first token.
+        finish: None while the request is running.
+        cached: prompt tokens that were taken from the prefix cache.
+        first_token_seconds: from the engine's start on this request to its first token.
+        prefill_seconds: this request's share of the engine's time up to its first token.
         decode_seconds: its share of the time after that.
-        saved_seconds: what computing its `cached` tokens took when it was done.
+        saved_seconds: the time that computing its `cached` tokens took when they were computed.
     """
 
     prompt: Sequence[int]
@@ -65,64 +73,66 @@ class Row:
     _generator: torch.Generator | None = None
 
     def generator(self) -> torch.Generator:
-        """Returns this row's own random numbers."""
+        """Returns this request's random generator."""
         if self._generator is None:
             import torch
 
+            # On the CPU, whatever the model's device: a seed gives the same numbers on every machine.
             self._generator = torch.Generator().manual_seed(self.seed % _SEEDS)
         return self._generator
 
     def restart(self) -> None:
-        """Forgets what has been generated; the seconds spent on it stay."""
+        """Discards the generated tokens; the seconds spent on them stay."""
         self.tokens.clear()
         self.logprobs.clear()
+        # The generator goes too: a request that starts over must sample the same tokens again.
         self.text, self.finish, self.cached, self._generator = "", None, 0, None
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """What the model's tokenizer knows about ends.
+class Detokenizer:
+    """The tokenizer's part in decoding: ids that end an answer, and text from ids.
 
     Attributes:
-        ids: tokens that end an answer.
-        to_text: the text of generated ids.
+        end_ids: tokens that end an answer.
+        decode: returns the text of generated ids.
     """
 
-    ids: frozenset[int]
-    to_text: Callable[[Sequence[int]], str]
+    end_ids: frozenset[int]
+    decode: Callable[[Sequence[int]], str]
 
 
-class Form(Protocol):
-    """A way to compute many rows together. Used by one thread at a time, inside `torch.inference_mode()`."""
+class Batch(Protocol):
+    """Requests that are computed together. Used by one thread at a time, inside `torch.inference_mode()`."""
 
     @property
-    def active(self) -> Sequence[Row]:
-        """Rows that have begun and are not finished."""
+    def running(self) -> Sequence[RequestState]:
+        """Requests that were started and are not finished."""
         ...
 
-    def select(self, waiting: Sequence[Row], most: int) -> list[int]:
-        """Returns the places of those that should begin now, at most `most`; not empty where nothing is active."""
+    def select(self, waiting: Sequence[RequestState], limit: int) -> list[int]:
+        """Returns the indices of the requests to start now, at most `limit`; never empty while nothing is running."""
         ...
 
-    def start(self, rows: Sequence[Row]) -> None:
-        """Computes the prompts of rows that begin; each gets its first token, or is finished. All or nothing."""
+    def start(self, requests: Sequence[RequestState]) -> None:
+        """Computes the prompts of new requests and gives each its first token, or finishes it. All or nothing."""
         ...
 
     def step(self) -> None:
-        """Gives every active row one more token. After a failure each row stands behind this step or before it."""
+        """Gives every running request one more token. A failure leaves each request before or after this step."""
         ...
 
-    def remove(self, rows: Sequence[Row]) -> None:
-        """Takes active rows out."""
+    def remove(self, requests: Sequence[RequestState]) -> None:
+        """Removes running requests."""
         ...
 
-    def drop(self) -> bool:
-        """Frees what is kept for later; whether there was anything."""
+    def free_cache(self) -> bool:
+        """Frees cached prefixes that no request is using; returns whether there were any."""
         ...
 
 
-def kernels(device: torch.device) -> AbstractContextManager[object]:
-    """Returns the context in which attention runs: without cuDNN's kernel, which plans anew for every length.
+def attention_kernels(device: torch.device) -> AbstractContextManager[object]:
+    """Returns the context that attention runs in: all kernels but cuDNN's, which plans anew for every length.
 
     On an H200 such a plan takes 40 to 60 ms, for every new token; the other kernels take 9 ms for the whole model.
     """
@@ -130,60 +140,62 @@ def kernels(device: torch.device) -> AbstractContextManager[object]:
         return nullcontext()
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    own = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-    found: AbstractContextManager[object] = sdpa_kernel(own)
-    return found
+    allowed = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+    context: AbstractContextManager[object] = sdpa_kernel(allowed)
+    return context
 
 
-def choose(logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
-    """Returns the next id of every row, from logits [rows, vocabulary], and notes its log-probability where wanted."""
-    best = logits.argmax(dim=-1).tolist()
+def sample_tokens(logits: torch.Tensor, requests: Sequence[RequestState]) -> list[int]:
+    """Returns the next id of every request from logits [requests, vocabulary]; records wanted log-probabilities."""
+    best = logits.argmax(dim=-1).tolist()  # one copy from the device for all greedy requests
     chosen = [
-        sampled(logits[i], row) if row.temperature > 0 and row.finish is None else int(best[i])
-        for i, row in enumerate(rows)
+        sample_token(logits[i], request) if request.temperature > 0 and request.finish is None else int(best[i])
+        for i, request in enumerate(requests)
     ]
-    _note_logprobs(logits, rows, chosen)
+    _record_logprobs(logits, requests, chosen)
     return chosen
 
 
-def _note_logprobs(logits: torch.Tensor, rows: Sequence[Row], chosen: Sequence[int]) -> None:
-    """Notes the log-probability of each chosen id where it is wanted; one look at the device for all rows."""
-    wanting = [i for i, row in enumerate(rows) if row.wants_logprobs and row.finish is None]
+def _record_logprobs(logits: torch.Tensor, requests: Sequence[RequestState], chosen: Sequence[int]) -> None:
+    """Records the log-probability of each chosen id where it is wanted, with one copy from the device for all."""
+    wanting = [i for i, request in enumerate(requests) if request.wants_logprobs and request.finish is None]
     if not wanting:
         return
     import torch
 
-    picked = logits[wanting] if len(wanting) < len(rows) else logits
+    picked = logits[wanting] if len(wanting) < len(requests) else logits
     ids = torch.tensor([[chosen[i]] for i in wanting], device=logits.device)
-    found = (picked.gather(1, ids) - picked.logsumexp(dim=-1, keepdim=True)).squeeze(1).tolist()
-    for i, value in zip(wanting, found, strict=True):
-        rows[i].logprobs.append(min(0.0, value))  # rounding may put a sure token a hair above
+    logprobs = (picked.gather(1, ids) - picked.logsumexp(dim=-1, keepdim=True)).squeeze(1).tolist()
+    for i, value in zip(wanting, logprobs, strict=True):
+        requests[i].logprobs.append(min(0.0, value))  # rounding may put a certain token slightly above 0
 
 
-def sampled(logits: torch.Tensor, row: Row) -> int:
-    """Draws from the smallest set of tokens whose probability reaches `top_p`: one random number, on every device."""
+def sample_token(logits: torch.Tensor, request: RequestState) -> int:
+    """Returns a token from the smallest set whose probability reaches `top_p`, with one random number."""
     import torch
 
-    probabilities = (logits.cpu().double() / row.temperature).softmax(dim=-1)
+    # On the CPU, where the generator is, and in float64: float32 sums over a large vocabulary would move rare tokens.
+    probabilities = (logits.cpu().double() / request.temperature).softmax(dim=-1)
     ordered, ids = probabilities.sort(descending=True, stable=True)
     total = ordered.cumsum(dim=0)
-    kept = int((total - ordered < row.top_p).sum())
-    point = torch.rand((), generator=row.generator(), dtype=torch.float64) * total[kept - 1]
-    return int(ids[min(int(torch.searchsorted(total, point, right=True)), kept - 1)])
+    nucleus = int((total - ordered < request.top_p).sum())
+    point = torch.rand((), generator=request.generator(), dtype=torch.float64) * total[nucleus - 1]
+    return int(ids[min(int(torch.searchsorted(total, point, right=True)), nucleus - 1)])
 
 
-def take(rows: Sequence[Row], chosen: Sequence[int], ending: Ending) -> None:
-    """Adds a token to every row that goes on, and finishes those that end with it."""
-    for row, token in zip(rows, chosen, strict=True):
-        if row.finish is not None:
+def append_tokens(requests: Sequence[RequestState], chosen: Sequence[int], detokenizer: Detokenizer) -> None:
+    """Appends a token to every unfinished request, and finishes those that end with it."""
+    for request, token in zip(requests, chosen, strict=True):
+        if request.finish is not None:
             continue
-        row.tokens.append(token)
-        ended = token in ending.ids
-        full = len(row.tokens) >= row.max_tokens
-        if not (ended or full or row.stop):
+        request.tokens.append(token)
+        ended = token in detokenizer.end_ids
+        full = len(request.tokens) >= request.max_tokens
+        if not (ended or full or request.stop):
             continue
-        text = ending.to_text(row.tokens[:-1] if ended else row.tokens)
-        places = [place for stop in row.stop if (place := text.find(stop)) >= 0]
+        # The whole text each time: a stop text may begin in one token and end in another.
+        text = detokenizer.decode(request.tokens[:-1] if ended else request.tokens)
+        places = [place for stop in request.stop if (place := text.find(stop)) >= 0]
         if places or ended or full:
-            row.text = text[: min(places)] if places else text
-            row.finish = "stop" if places or ended else "length"
+            request.text = text[: min(places)] if places else text
+            request.finish = "stop" if places or ended else "length"

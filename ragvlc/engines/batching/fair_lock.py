@@ -1,28 +1,28 @@
-"""Whose turn it is at a model: one at a time, in the order of asking."""
+"""A lock that is granted in the order of the requests for it."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 
-__all__ = ["Turns"]
+__all__ = ["FairLock"]
 
 
-class Turns:
-    """A lock that passes from hand to hand. Not reentrant.
+class FairLock:
+    """A first-in, first-out lock. Not reentrant.
 
-    A plain lock may be taken again by the thread that has just let it go: a batch that steps token by token would keep
-    everybody else out until it is finished.
+    `threading.Lock` may go again to the thread that has just released it: a batch that takes it for every token would
+    keep all other threads waiting until the batch is finished.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._guard = threading.Lock()
         self._taken = False
         self._waiting: deque[threading.Lock] = deque()
 
     def __enter__(self) -> None:
-        """Waits for the turn."""
-        with self._lock:
+        """Waits until the lock is granted."""
+        with self._guard:
             if not self._taken:
                 self._taken = True
                 return
@@ -30,19 +30,20 @@ class Turns:
             mine.acquire()
             self._waiting.append(mine)
         try:
-            mine.acquire()
+            mine.acquire()  # blocks until __exit__ of another thread releases it
         except BaseException:  # Ctrl-C while waiting
-            with self._lock:
+            with self._guard:
                 if mine in self._waiting:
                     self._waiting.remove(mine)
                     raise
-            self.__exit__()  # the turn had come already
+            self.__exit__()  # the lock was granted in the meantime: without this it would be held for ever
             raise
 
     def __exit__(self, *error: object) -> None:
-        """Hands the turn to whoever has waited longest."""
-        with self._lock:
+        """Grants the lock to the thread that has waited longest."""
+        with self._guard:
             if self._waiting:
+                # `_taken` stays True: no other thread can take the lock between release and wake-up.
                 self._waiting.popleft().release()
             else:
                 self._taken = False

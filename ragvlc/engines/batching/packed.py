@@ -1,13 +1,13 @@
-"""Many rows in one: shared beginnings computed once, all new tokens laid flat in one row of the forward pass.
+"""Packed batch: shared prefixes are computed once, and the new tokens of all requests form one row of a forward pass.
 
-Only attention tells the rows apart (see `engines.batching.shared_prefix`); there is no padding, and keys and values of
-a shared beginning are read once for all rows that share it. Rows join and leave between two tokens.
+Only attention tells the sequences apart (see `engines.batching.shared_prefix`); there is no padding, and keys and
+values of a shared prefix are read once for all sequences on it. Requests join and leave between two tokens.
 
-Measured on one CPU core with SmolLM2's shapes (9 query heads over 3 of keys, 64 wide): eight rows without a shared
-beginning cost about as much in eight calls of the attention kernel as in a padded batch (450 tokens: 0.51 against
-0.44 ms a layer in bfloat16, 1.1 against 0.7 in float32; 900 tokens: 1.3 against 1.2, and 2.5 against 2.3) and half of
-what one block mask over all their columns costs; so every trunk is a call of its own. Twelve rows over 6,000 shared
-tokens: 2.9 ms in bfloat16 and 5.3 in float32, against 13.4 and 20.0 over an expanded copy.
+Measured on one CPU core with SmolLM2's shapes (9 query heads over 3 of keys, 64 wide): eight sequences without a shared
+prefix cost about as much in eight calls of the attention kernel as in a padded batch (450 tokens: 0.51 against 0.44 ms
+a layer in bfloat16, 1.1 against 0.7 in float32; 900 tokens: 1.3 against 1.2, and 2.5 against 2.3) and half of what one
+block mask over all their slots costs; so every shared prefix is a kernel call of its own. Twelve sequences over 6,000
+shared tokens: 2.9 ms in bfloat16 and 5.3 in float32, against 13.4 and 20.0 over an expanded copy.
 """
 
 from __future__ import annotations
@@ -20,295 +20,329 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ragvlc.engines.batching.decoding import Ending, Row, choose, kernels, take
-from ragvlc.engines.batching.prefix_cache import Prefixes
-from ragvlc.engines.batching.shared_prefix import Branch, Part, Trunk, hidden
+from ragvlc.engines.batching.decoding import (
+    Detokenizer,
+    RequestState,
+    append_tokens,
+    attention_kernels,
+    sample_tokens,
+)
+from ragvlc.engines.batching.prefix_cache import PrefixCache
+from ragvlc.engines.batching.shared_prefix import PackedSegment, PackedSequence, SharedPrefix, mask_value
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
-__all__ = ["LEAST_SHARED", "Flat", "Piece", "forward"]
+__all__ = ["MIN_SHARED", "NewTokens", "PackedBatch", "forward"]
 
-LEAST_SHARED = 16
-"""Tokens: a shorter common beginning is computed again."""
-_COPIED_BELOW = 4
-"""A row branches off where it shares at least so many times what is left; else it copies what it shares."""
-_PIECE = 8192
+MIN_SHARED = 16
+"""Tokens: a shorter common prefix is computed again."""
+_MIN_SHARED_RATIO = 4
+"""A request shares a prefix if the tokens in common are at least this multiple of its other tokens; else it copies."""
+_PASS_TOKENS = 8192
 """Tokens of a forward pass. On a CPU, 6,000 take a little less time in one than in two, a third less than in three."""
-_MASK = 2**26  # entries of a mask
+_MASK_ENTRIES = 2**26  # CPU kernels need a mask of tokens x slots for a later part of a prompt: 256 MB in float32
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Tokens of a branch that go into a forward pass: part of its prompt, or the token chosen last."""
+class NewTokens:
+    """Tokens of one sequence in a forward pass: a part of its prompt, or the token sampled last.
 
-    branch: Branch
+    Attributes:
+        sequence: whose tokens they are.
+        tokens: their ids.
+        position: of the first of them in the sequence's text.
+    """
+
+    sequence: PackedSequence
     tokens: Sequence[int]
     position: int
 
     @property
-    def own(self) -> bool:
-        """Whether these are tokens of the trunk itself."""
-        return self.branch.owner and self.position < self.branch.shared
+    def of_prefix(self) -> bool:
+        """Whether these are tokens of the shared prefix itself."""
+        return self.sequence.owns_prefix and self.position < self.sequence.shared
 
     @property
-    def last_of_prompt(self) -> bool:
+    def ends_prompt(self) -> bool:
         """Whether the first new token follows."""
-        return self.position + len(self.tokens) == len(self.branch.row.prompt)
+        return self.position + len(self.tokens) == len(self.sequence.request.prompt)
 
 
-class Flat:
-    """Computes rows that come and go, over prefixes that stay.
+class PackedBatch:
+    """Continuous batch of requests that join and leave between tokens, over a cache of shared prefixes.
 
     Args:
-        model: one that `ragvlc.engines.batching.support` finds suitable, switched to the attention `ragvlc_flat`.
-        ending: when an answer is over.
-        prefixes: what is kept of earlier prompts.
-        batch_tokens: columns of all active rows; one row alone may have more.
+        model: one that `ragvlc.engines.batching.support` accepts, switched to the attention `ragvlc_packed`.
+        detokenizer: end tokens and text.
+        prefixes: the prefix cache.
+        batch_tokens: slots of all running requests; a single request may have more.
     """
 
-    def __init__(self, model: PreTrainedModel, ending: Ending, prefixes: Prefixes, *, batch_tokens: int) -> None:
+    def __init__(
+        self, model: PreTrainedModel, detokenizer: Detokenizer, prefixes: PrefixCache, *, batch_tokens: int
+    ) -> None:
         self._model = model
-        self._ending = ending
+        self._detokenizer = detokenizer
         self._prefixes = prefixes
         self._batch_tokens = batch_tokens
-        self._branches: list[Branch] = []
+        self._sequences: list[PackedSequence] = []
 
     @property
-    def active(self) -> Sequence[Row]:
-        """Rows that go on."""
-        return [branch.row for branch in self._branches]
+    def running(self) -> Sequence[RequestState]:
+        """Requests that were started and are not finished."""
+        return [sequence.request for sequence in self._sequences]
 
-    def select(self, waiting: Sequence[Row], most: int) -> list[int]:
-        """Returns the first ones, as many as the budget allows; what a row shares costs nothing."""
-        trunks = {id(branch.trunk): branch.trunk for branch in self._branches}
-        spent = sum(max(trunk.used, len(trunk.tokens)) for trunk in trunks.values())
-        spent += sum(branch.owed for branch in self._branches)
+    def select(self, waiting: Sequence[RequestState], limit: int) -> list[int]:
+        """Returns the first indices, as many as the token budget allows; tokens that are shared cost nothing."""
+        prefixes = {id(sequence.prefix): sequence.prefix for sequence in self._sequences}
+        spent = sum(max(prefix.used, len(prefix.tokens)) for prefix in prefixes.values())
+        spent += sum(sequence.reserved for sequence in self._sequences)
         chosen: list[int] = []
-        for place, row in enumerate(waiting[:most]):
-            trunk, shared = self._prefixes.best(np.array(row.prompt))
-            cost = row.max_tokens + len(row.prompt) - (shared if trunk and _branches_off(row, shared) else 0)
-            if spent + cost > self._batch_tokens and (chosen or self._branches):
+        for place, request in enumerate(waiting[:limit]):
+            prefix, shared = self._prefixes.longest_match(np.array(request.prompt))
+            cost = request.max_tokens + len(request.prompt) - (shared if prefix and _shares(request, shared) else 0)
+            # Strictly first come, first served: skipping one that is too large would let it starve.
+            if spent + cost > self._batch_tokens and (chosen or self._sequences):
                 break
             chosen.append(place)
             spent += cost
         return chosen
 
-    def start(self, rows: Sequence[Row]) -> None:
-        """Computes what is new in the prompts, shared beginnings first, and chooses every row's first token."""
+    def start(self, requests: Sequence[RequestState]) -> None:
+        """Computes what is new in the prompts, shared prefixes first, and samples every request's first token."""
         started = time.perf_counter()
-        begun: list[Branch] = []
-        shared: list[Trunk | None] = []
+        begun: list[PackedSequence] = []
+        sources: list[SharedPrefix | None] = []
         try:
-            # In the order of their tokens, rows that share a beginning follow each other.
-            for row in sorted(rows, key=lambda row: list(row.prompt)):
-                branch, source = self._begin(row)
-                begun.append(branch)
-                shared.append(source)
-            for pieces in _passes(begun, self._model.device.type):
-                self._prefill(pieces, started)
+            # Sorted by tokens, the prompts that share a prefix follow each other, and a prompt that is itself the
+            # prefix of another is placed before it.
+            for request in sorted(requests, key=lambda request: list(request.prompt)):
+                sequence, source = self._place(request)
+                begun.append(sequence)
+                sources.append(source)
+            for parts in _passes(begun, self._model.device.type):
+                self._prefill(parts, started)
         except BaseException:
-            for branch in begun:
-                branch.trunk.leave(branch)
-                if branch.owner:
-                    self._prefixes.forget(branch.trunk)
+            # All or nothing: a prefix whose tokens were not all computed must not stay in the cache.
+            for sequence in begun:
+                sequence.prefix.detach(sequence)
+                if sequence.owns_prefix:
+                    self._prefixes.discard(sequence.prefix)
             raise
-        for branch, source in zip(begun, shared, strict=True):
-            row = branch.row
-            row.saved_seconds = source.cost(row.cached) if source else 0.0
-            if source and branch.owner:
-                branch.trunk.inherit(row.cached, row.saved_seconds)
-        self._branches += begun
-        self._settle()
+        # Costs only now: a source may have been started by the same call, and then it had none at its placing.
+        for sequence, source in zip(begun, sources, strict=True):
+            request = sequence.request
+            request.saved_seconds = source.cost(request.cached) if source else 0.0
+            if source and sequence.owns_prefix:
+                sequence.prefix.add_copied_cost(request.cached, request.saved_seconds)
+        self._sequences += begun
+        self._remove_finished()
 
     def step(self) -> None:
-        """Computes one token of every active row."""
+        """Computes one token of every running request."""
         started = time.perf_counter()
-        order = {id(branch.trunk): i for i, branch in reversed(list(enumerate(self._branches)))}
-        branches = sorted(self._branches, key=lambda branch: order[id(branch.trunk)])
-        pieces = [
-            Piece(branch, branch.row.tokens[-1:], len(branch.row.prompt) + len(branch.row.tokens) - 1)
-            for branch in branches
+        # Sequences on one prefix must follow each other (`_segments`), in the order they were attached (cached mask).
+        order = {id(sequence.prefix): i for i, sequence in reversed(list(enumerate(self._sequences)))}
+        sequences = sorted(self._sequences, key=lambda sequence: order[id(sequence.prefix)])
+        parts = [
+            NewTokens(
+                sequence, sequence.request.tokens[-1:], len(sequence.request.prompt) + len(sequence.request.tokens) - 1
+            )
+            for sequence in sequences
         ]
-        rows = [branch.row for branch in branches]
-        take(rows, choose(forward(self._model, pieces), rows), self._ending)
-        seconds = (time.perf_counter() - started) / len(rows)
-        for row in rows:
-            row.decode_seconds += seconds
-        self._settle()
+        requests = [sequence.request for sequence in sequences]
+        append_tokens(requests, sample_tokens(forward(self._model, parts), requests), self._detokenizer)
+        seconds = (time.perf_counter() - started) / len(requests)
+        for request in requests:
+            request.decode_seconds += seconds
+        self._remove_finished()
 
-    def remove(self, rows: Sequence[Row]) -> None:
-        """Takes active rows out; their trunks stay among the prefixes."""
-        for branch in [branch for branch in self._branches if branch.row in rows]:
-            self._branches.remove(branch)
-            branch.trunk.leave(branch)
-        self._prefixes.trim()
+    def remove(self, requests: Sequence[RequestState]) -> None:
+        """Removes running requests; their prefixes stay in the cache as far as it has capacity."""
+        for sequence in [sequence for sequence in self._sequences if sequence.request in requests]:
+            self._sequences.remove(sequence)
+            sequence.prefix.detach(sequence)
+        self._prefixes.evict()
 
-    def drop(self) -> bool:
-        """Frees the prefixes that no row works on."""
-        return self._prefixes.drop()
+    def free_cache(self) -> bool:
+        """Frees the cached prefixes that no request is using."""
+        return self._prefixes.evict_idle()
 
-    def _settle(self) -> None:
-        self.remove([branch.row for branch in self._branches if branch.row.finish is not None])
+    def _remove_finished(self) -> None:
+        self.remove([sequence.request for sequence in self._sequences if sequence.request.finish is not None])
 
-    def _begin(self, row: Row) -> tuple[Branch, Trunk | None]:
-        """Returns the row's place, and the trunk whose beginning it need not compute."""
-        tokens: NDArray[np.int64] = np.array(row.prompt)
-        found, common = (None, 0) if row.cold else self._prefixes.best(tokens)
-        shared = min(common, len(tokens) - 1)  # the last token is computed: the first new one follows from it
-        if found is None or shared < LEAST_SHARED:
-            found, shared = None, 0
-        row.cached = shared
-        if found is not None and _branches_off(row, shared):
-            trunk, owed = found, len(tokens) - shared + row.max_tokens
-            trunk.reserve(owed)
+    def _place(self, request: RequestState) -> tuple[PackedSequence, SharedPrefix | None]:
+        """Returns the request's sequence, on a cached or a new prefix, and the prefix that saves it computing."""
+        tokens: NDArray[np.int64] = np.array(request.prompt)
+        match, common = (None, 0) if request.cold else self._prefixes.longest_match(tokens)
+        shared = min(common, len(tokens) - 1)  # the last token is always computed: its logits give the first new one
+        if match is None or shared < MIN_SHARED:
+            match, shared = None, 0
+        request.cached = shared
+        if match is not None and _shares(request, shared):
+            prefix, reserved = match, len(tokens) - shared + request.max_tokens
+            prefix.reserve(reserved)
         else:
-            owed, more = row.max_tokens, len(tokens) // 8
-            trunk = Trunk(tokens, len(tokens) + owed + more, (found, shared) if found else None)
+            reserved, margin = request.max_tokens, len(tokens) // 8  # the margin is for sequences that join later
+            prefix = SharedPrefix(tokens, len(tokens) + reserved + margin, (match, shared) if match else None)
             shared = len(tokens)
-        if not row.cold:
-            self._prefixes.use(trunk)
-        branch = Branch(row, trunk, shared, owed)
-        trunk.join(branch)
-        return branch, found
+        if not request.cold:
+            self._prefixes.add(prefix)
+        sequence = PackedSequence(request, prefix, shared, reserved)
+        prefix.attach(sequence)
+        return sequence, match
 
-    def _prefill(self, pieces: Sequence[Piece], started: float) -> None:
+    def _prefill(self, parts: Sequence[NewTokens], started: float) -> None:
         begun = time.perf_counter()
-        logits = forward(self._model, pieces)
-        rows = [piece.branch.row for piece in pieces if piece.last_of_prompt]
-        if rows:
-            take(rows, choose(logits, rows), self._ending)
+        logits = forward(self._model, parts)
+        requests = [part.sequence.request for part in parts if part.ends_prompt]
+        if requests:
+            append_tokens(requests, sample_tokens(logits, requests), self._detokenizer)
         now = time.perf_counter()
-        for row in rows:
-            row.first_token_seconds = now - started
-        total = sum(len(piece.tokens) for piece in pieces)
-        for piece in pieces:
-            seconds = (now - begun) * len(piece.tokens) / total
-            piece.branch.row.prefill_seconds += seconds
-            if piece.own:
-                piece.branch.trunk.spend(len(piece.tokens), seconds)
+        for request in requests:
+            request.first_token_seconds = now - started
+        total = sum(len(part.tokens) for part in parts)
+        for part in parts:
+            seconds = (now - begun) * len(part.tokens) / total
+            part.sequence.request.prefill_seconds += seconds
+            if part.of_prefix:
+                part.sequence.prefix.add_cost(len(part.tokens), seconds)
 
 
-def _branches_off(row: Row, shared: int) -> bool:
-    return shared >= LEAST_SHARED and (len(row.prompt) - shared) * _COPIED_BELOW <= shared
+def _shares(request: RequestState, shared: int) -> bool:
+    """Whether a request shares a cached prefix in place, rather than copying it.
+
+    What it computes after a shared prefix is gone when it ends. A prompt with much of its own gets a new prefix
+    instead, which later prompts can match as a whole.
+    """
+    return shared >= MIN_SHARED and (len(request.prompt) - shared) * _MIN_SHARED_RATIO <= shared
 
 
-def _passes(begun: Sequence[Branch], device: str) -> list[list[Piece]]:
-    """Returns what the forward passes compute: own tokens of trunks before what branches off them."""
-    longest = max(len(branch.row.prompt) + branch.trunk.used for branch in begun)
-    room = _PIECE if device == "cuda" else min(_PIECE, max(256, _MASK // longest))
-    order = {id(branch.trunk): i for i, branch in reversed(list(enumerate(begun)))}
-    passes: list[list[Piece]] = [[]]
-    left = room
-    for branch in sorted(begun, key=lambda branch: (not branch.owner, order[id(branch.trunk)])):
-        prompt, start = branch.row.prompt, branch.row.cached
+def _passes(begun: Sequence[PackedSequence], device: str) -> list[list[NewTokens]]:
+    """Returns the tokens of each forward pass: a prefix's own tokens before those of sequences that share it."""
+    longest = max(len(sequence.request.prompt) + sequence.prefix.used for sequence in begun)
+    limit = _PASS_TOKENS if device == "cuda" else min(_PASS_TOKENS, max(256, _MASK_ENTRIES // longest))
+    order = {id(sequence.prefix): i for i, sequence in reversed(list(enumerate(begun)))}
+    passes: list[list[NewTokens]] = [[]]
+    left = limit
+    for sequence in sorted(begun, key=lambda sequence: (not sequence.owns_prefix, order[id(sequence.prefix)])):
+        prompt, start = sequence.request.prompt, sequence.request.cached
         while start < len(prompt):
             if left == 0:
                 passes.append([])
-                left = room
+                left = limit
             stop = min(len(prompt), start + left)
-            passes[-1].append(Piece(branch, prompt[start:stop], start))
+            passes[-1].append(NewTokens(sequence, prompt[start:stop], start))
             left -= stop - start
             start = stop
     return passes
 
 
-def forward(model: PreTrainedModel, pieces: Sequence[Piece]) -> torch.Tensor:
-    """Computes `pieces`, which follow each other by trunk; returns float32 logits of the rows that need a next token.
+def forward(model: PreTrainedModel, parts: Sequence[NewTokens]) -> torch.Tensor:
+    """Computes `parts`, ordered by prefix; returns float32 logits of the sequences that need a next token.
 
     Returns:
-        [rows, vocabulary], in the order of the pieces that end a prompt or are one chosen token.
+        [sequences, vocabulary], in the order of the parts that end a prompt or are one sampled token.
     """
     import torch
 
     device = model.device
-    ids = [token for piece in pieces for token in piece.tokens]
-    positions = [piece.position + i for piece in pieces for i in range(len(piece.tokens))]
+    ids = [token for part in parts for token in part.tokens]
+    positions = [part.position + i for part in parts for i in range(len(part.tokens))]
     ends, end = [], 0
-    for piece in pieces:
-        end += len(piece.tokens)
-        if piece.position + len(piece.tokens) >= len(piece.branch.row.prompt):
+    for part in parts:
+        end += len(part.tokens)
+        if part.position + len(part.tokens) >= len(part.sequence.request.prompt):
             ends.append(end - 1)
-    before = {id(piece.branch.trunk): (piece.branch.trunk, piece.branch.trunk.used) for piece in pieces}
+    before = {id(part.sequence.prefix): (part.sequence.prefix, part.sequence.prefix.used) for part in parts}
     try:
-        parts = _parts(pieces, model.dtype, device)
-        with kernels(device):
+        segments = _segments(parts, model.dtype, device)
+        with attention_kernels(device):
             out = model(
                 input_ids=torch.tensor([ids], device=device),
                 position_ids=torch.tensor([positions], device=device),
-                use_cache=False,
-                logits_to_keep=torch.tensor(ends or [0], device=device),
-                ragvlc_parts=parts,
+                use_cache=False,  # the library's cache would store every key a second time
+                logits_to_keep=torch.tensor(
+                    ends or [0], device=device
+                ),  # torch makes an empty list a float tensor, no index
+                ragvlc_segments=segments,
             )
         logits: torch.Tensor = out.logits[0].float()
     except BaseException:
-        for trunk, used in before.values():
-            trunk.used = used
+        # Slots were claimed before they were written: give them back, or later tokens would see stale values there.
+        for prefix, used in before.values():
+            prefix.used = used
         raise
-    for part in parts:
-        part.trunk.forget_source()
-    _note(pieces, parts)
+    for segment in segments:
+        segment.prefix.drop_source()
+    _record_slots(parts, segments)
     return logits
 
 
-def _parts(pieces: Sequence[Piece], dtype: torch.dtype, device: torch.device) -> list[Part]:
-    parts, start = [], 0
-    for (_, own), group in groupby(pieces, key=lambda piece: (id(piece.branch.trunk), piece.own)):
+def _segments(parts: Sequence[NewTokens], dtype: torch.dtype, device: torch.device) -> list[PackedSegment]:
+    """Returns a segment for each run of parts on one prefix; claims their slots."""
+    segments, start = [], 0
+    for (_, of_prefix), group in groupby(parts, key=lambda part: (id(part.sequence.prefix), part.of_prefix)):
         members = list(group)
-        trunk, n = members[0].branch.trunk, sum(len(piece.tokens) for piece in members)
-        at = trunk.used
-        trunk.used += n
-        mask = _causal(at, n, dtype, device) if own else _block(trunk, members, at, dtype, device)
-        parts.append(Part(trunk, start, start + n, at, mask))
+        prefix, n = members[0].sequence.prefix, sum(len(part.tokens) for part in members)
+        slot = prefix.used
+        prefix.used += n
+        mask = _causal_mask(slot, n, dtype, device) if of_prefix else _block_mask(prefix, members, slot, dtype, device)
+        segments.append(PackedSegment(prefix, start, start + n, slot, mask))
         start += n
-    return parts
+    return segments
 
 
-def _note(pieces: Sequence[Piece], parts: Sequence[Part]) -> None:
-    """Notes which columns each branch has written behind its trunk."""
-    column = {id(part): part.at for part in parts}
+def _record_slots(parts: Sequence[NewTokens], segments: Sequence[PackedSegment]) -> None:
+    """Records which slots each sequence has written after its prefix."""
+    next_slot = {id(segment): segment.first_slot for segment in segments}
     place = 0
-    for piece in pieces:
-        part = next(part for part in parts if part.start <= place < part.stop)
-        n, at = len(piece.tokens), column[id(part)]
-        if not piece.own:
-            piece.branch.columns += range(at, at + n)
-            piece.branch.owed -= n
-        column[id(part)] += n
+    for part in parts:
+        segment = next(segment for segment in segments if segment.start <= place < segment.stop)
+        n, slot = len(part.tokens), next_slot[id(segment)]
+        if not part.of_prefix:
+            part.sequence.slots += range(slot, slot + n)
+            part.sequence.reserved -= n
+        next_slot[id(segment)] += n
         place += n
 
 
-def _causal(at: int, n: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor | None:
-    """A mask that the kernel has itself, save for a later piece on devices whose kernels have none for that."""
+def _causal_mask(start: int, n: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor | None:
+    """Returns the mask of a prefix's own tokens: None where the kernel masks by itself.
+
+    That is everywhere but in a later part of a prompt on a CPU, whose kernels know no causal mask with a longer key.
+    """
     import torch
 
-    if at == 0 or n == 1 or device.type == "cuda":
+    if start == 0 or n == 1 or device.type == "cuda":
         return None
-    return torch.full((n, at + n), hidden(dtype), dtype=dtype, device=device).triu_(at + 1)
+    return torch.full((n, start + n), mask_value(dtype), dtype=dtype, device=device).triu_(start + 1)
 
 
-def _block(
-    trunk: Trunk, pieces: Sequence[Piece], at: int, dtype: torch.dtype, device: torch.device
+def _block_mask(
+    prefix: SharedPrefix, parts: Sequence[NewTokens], start: int, dtype: torch.dtype, device: torch.device
 ) -> torch.Tensor | None:
-    """The mask of branches: each token sees what its branch shares, what the branch has written, and itself."""
+    """Returns the block mask: each token sees what its sequence shares, what its sequence has written, and itself."""
     import torch
 
     like = torch.empty(0, dtype=dtype, device=device)
-    n = sum(len(piece.tokens) for piece in pieces)
-    branches = [piece.branch for piece in pieces]
-    if n == 1 and at == branches[0].shared + len(branches[0].columns):
-        return None
-    if n == len(pieces) and branches == trunk.branches:
-        sees = trunk.sees(like)
-        sees[:, at : at + n].fill_diagonal_(0)
-        return sees[:, : at + n]
-    mask = like.new_full((n, at + n), hidden(dtype))
-    start = 0
-    for piece in pieces:
-        stop = start + len(piece.tokens)
-        piece.branch.open_columns(mask[start:stop])
-        mask[start:stop, at + start : at + stop].triu_(1)
-        start = stop
+    n = sum(len(part.tokens) for part in parts)
+    sequences = [part.sequence for part in parts]
+    if n == 1 and start == sequences[0].shared + len(sequences[0].slots):
+        return None  # a single token, and every slot before it is its sequence's own
+    # One token of every sequence, in the prefix's order: the common case of decoding, for which the mask is cached.
+    if n == len(parts) and sequences == prefix.sequences:
+        visible = prefix.visible(like)
+        visible[:, start : start + n].fill_diagonal_(0)
+        return visible[:, : start + n]
+    mask = like.new_full((n, start + n), mask_value(dtype))
+    row = 0
+    for part in parts:
+        stop = row + len(part.tokens)
+        part.sequence.unmask_slots(mask[row:stop])
+        mask[row:stop, start + row : start + stop].triu_(1)
+        row = stop
     return mask

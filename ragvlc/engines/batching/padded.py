@@ -1,7 +1,7 @@
-"""Prompts side by side, each in a row of its own: works with every causal language model of the library.
+"""Padded batch: prompts padded to one length, each in a row of its own. Works for every causal model of the library.
 
 A batch is padded on the left, so that every row's next token comes from the last column. Positions count a row's own
-tokens and padding is masked. One row alone is computed as `model.generate(do_sample=False)` computes it.
+tokens, and padding is masked. A single prompt is computed as `model.generate(do_sample=False)` computes it.
 """
 
 from __future__ import annotations
@@ -10,101 +10,112 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ragvlc.engines.batching.decoding import Ending, Row, choose, kernels, take
+from ragvlc.engines.batching.decoding import (
+    Detokenizer,
+    RequestState,
+    append_tokens,
+    attention_kernels,
+    sample_tokens,
+)
 
 if TYPE_CHECKING:
     import torch
     from transformers import Cache, PreTrainedModel
 
-__all__ = ["Padded"]
+__all__ = ["PaddedBatch"]
 
 _PREFILL_COLUMNS = 2048  # of a padded batch at a time: its mask has a row for every one of them
 
 
-class Padded:
-    """Computes a batch from its prompts to its last token; nothing joins it on the way.
+class PaddedBatch:
+    """Batch that is computed from its prompts to its last token; no request joins while it runs.
 
     Args:
         model: any causal language model.
-        ending: when an answer is over.
-        batch_tokens: columns times rows of a batch; one row alone may have more.
+        detokenizer: end tokens and text.
+        batch_tokens: columns times rows of a batch; a single request may have more.
     """
 
-    def __init__(self, model: PreTrainedModel, ending: Ending, *, batch_tokens: int) -> None:
+    def __init__(self, model: PreTrainedModel, detokenizer: Detokenizer, *, batch_tokens: int) -> None:
         self._model = model
-        self._ending = ending
+        self._detokenizer = detokenizer
         self._batch_tokens = batch_tokens
 
     @property
-    def active(self) -> Sequence[Row]:
-        """None: whatever begins is finished by `start`."""
+    def running(self) -> Sequence[RequestState]:
+        """Nothing: `start` finishes all requests that it starts."""
         return ()
 
-    def select(self, waiting: Sequence[Row], most: int) -> list[int]:
-        """Returns the first and those nearest to it in length."""
-        lengths = [len(row.prompt) + row.max_tokens for row in waiting]
+    def select(self, waiting: Sequence[RequestState], limit: int) -> list[int]:
+        """Returns the first request and those closest to it in length."""
+        lengths = [len(request.prompt) + request.max_tokens for request in waiting]
         order = sorted(range(1, len(waiting)), key=lambda i: (abs(lengths[i] - lengths[0]), i))
+        # The first is always taken, whatever its length: no request waits for ever.
         chosen, longest = [0], lengths[0]
-        for place in order[: most - 1]:
+        for place in order[: limit - 1]:
             longest = max(longest, lengths[place])
             if longest * (len(chosen) + 1) > self._batch_tokens:
                 break
             chosen.append(place)
         return chosen
 
-    def start(self, rows: Sequence[Row]) -> None:
-        """Fills every row's tokens, text and finish."""
+    def start(self, requests: Sequence[RequestState]) -> None:
+        """Generates all tokens of the requests."""
         import torch
         from transformers import DynamicCache
 
         started = time.perf_counter()
         model = self._model
-        ids, mask = _padded(rows, pad=min(self._ending.ids, default=0), device=model.device)
+        ids, mask = _padded(requests, pad=min(self._detokenizer.end_ids, default=0), device=model.device)
         cache = DynamicCache(config=model.config)
-        chosen = choose(_prefill(model, cache, ids, mask), rows)
-        take(rows, chosen, self._ending)
+        chosen = sample_tokens(_prefill(model, cache, ids, mask), requests)
+        append_tokens(requests, chosen, self._detokenizer)
         first = time.perf_counter()
-        positions = torch.tensor([[len(row.prompt)] for row in rows], device=model.device)
-        while any(row.finish is None for row in rows):
+        positions = torch.tensor([[len(request.prompt)] for request in requests], device=model.device)
+        while any(request.finish is None for request in requests):
             step = torch.tensor(chosen, device=model.device).unsqueeze(1)
             if mask is not None:
-                mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+                mask = torch.cat([mask, mask.new_ones(len(requests), 1)], dim=1)
             logits = _forward(model, cache, step, mask, positions)
-            # A finished row keeps its place: some models have no position beyond their window.
-            positions = positions + torch.tensor([[row.finish is None] for row in rows], device=model.device)
-            chosen = choose(logits, rows)
-            take(rows, chosen, self._ending)
-        _charge(rows, first - started, time.perf_counter() - first)
+            # A finished request's position stays: some models have no position beyond their window.
+            positions = positions + torch.tensor([[r.finish is None] for r in requests], device=model.device)
+            chosen = sample_tokens(logits, requests)
+            append_tokens(requests, chosen, self._detokenizer)
+        _share_seconds(requests, first - started, time.perf_counter() - first)
 
     def step(self) -> None:
-        """Nothing is active."""
+        """Does nothing: no request is running."""
 
-    def remove(self, rows: Sequence[Row]) -> None:
-        """Nothing is active."""
+    def remove(self, requests: Sequence[RequestState]) -> None:
+        """Does nothing: no request is running."""
 
-    def drop(self) -> bool:
-        """Nothing is kept."""
+    def free_cache(self) -> bool:
+        """Returns False: there is no prefix cache."""
         return False
 
 
-def _charge(rows: Sequence[Row], prefill: float, decoding: float) -> None:
-    """A row is charged its share of the batch: of prefill by prompt tokens, of decoding by new tokens."""
-    prompts, news = sum(len(row.prompt) for row in rows), sum(len(row.tokens) for row in rows)
-    for row in rows:
-        row.first_token_seconds = prefill
-        row.prefill_seconds += prefill * len(row.prompt) / prompts
-        row.decode_seconds += decoding * len(row.tokens) / news
+def _share_seconds(requests: Sequence[RequestState], prefill: float, decoding: float) -> None:
+    """Divides the batch's seconds among its requests: prefill by prompt tokens, decoding by new tokens."""
+    prompts, news = sum(len(request.prompt) for request in requests), sum(len(request.tokens) for request in requests)
+    for request in requests:
+        request.first_token_seconds = prefill
+        request.prefill_seconds += prefill * len(request.prompt) / prompts
+        request.decode_seconds += decoding * len(request.tokens) / news
 
 
-def _padded(rows: Sequence[Row], *, pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Returns ids [rows, columns] and the mask of real tokens; no mask where there is no padding."""
+def _padded(
+    requests: Sequence[RequestState], *, pad: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Returns ids [requests, columns] and the mask of real tokens; no mask where there is no padding."""
     import torch
 
-    columns = max(len(row.prompt) for row in rows)
-    if all(len(row.prompt) == columns for row in rows):
-        return torch.tensor([list(row.prompt) for row in rows], device=device), None
-    gaps = [columns - len(row.prompt) for row in rows]
-    ids = torch.tensor([[pad] * gap + list(row.prompt) for row, gap in zip(rows, gaps, strict=True)], device=device)
+    columns = max(len(request.prompt) for request in requests)
+    if all(len(request.prompt) == columns for request in requests):
+        return torch.tensor([list(request.prompt) for request in requests], device=device), None
+    gaps = [columns - len(request.prompt) for request in requests]
+    ids = torch.tensor(
+        [[pad] * gap + list(request.prompt) for request, gap in zip(requests, gaps, strict=True)], device=device
+    )
     mask = torch.arange(columns, device=device) >= torch.tensor(gaps, device=device).unsqueeze(1)
     return ids, mask.long()
 
@@ -117,6 +128,7 @@ def _prefill(model: PreTrainedModel, cache: Cache, ids: torch.Tensor, mask: torc
     if mask is None:
         positions = torch.arange(columns, device=ids.device).unsqueeze(0).expand(ids.shape)
         return _forward(model, cache, ids, None, positions)
+    # Padding counts no positions, and gets position 0 rather than -1, which some embeddings cannot look up.
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
     for start in range(0, columns, _PREFILL_COLUMNS):
         part = slice(start, start + _PREFILL_COLUMNS)
@@ -132,7 +144,7 @@ def _forward(
     positions: torch.Tensor,
 ) -> torch.Tensor:
     """Returns float32 logits [rows, vocabulary] of the last column; `cache` grows by the columns given."""
-    with kernels(model.device):
+    with attention_kernels(model.device):
         out = model(
             input_ids=ids,
             attention_mask=mask,

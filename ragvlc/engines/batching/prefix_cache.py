@@ -1,88 +1,90 @@
-"""Computed prompts that are kept, so that the next one with the same beginning starts behind it."""
+"""Prefix cache: KV caches of recent prompts, reused by the next prompt that starts with the same tokens."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from ragvlc.engines.batching.shared_prefix import Trunk
+from ragvlc.engines.batching.shared_prefix import SharedPrefix
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Prefixes"]
+__all__ = ["PrefixCache"]
 
 
-class Prefixes:
-    """Trunks by their tokens, the most recently used last, bounded by the bytes of all together.
+class PrefixCache:
+    """Cache of shared prefixes with least-recently-used eviction, bounded by their bytes.
 
-    A trunk at work stays whatever its size. What no row works on goes when there is no room, the least recently used
-    first.
+    A prefix that a running request uses is never evicted, whatever its size.
 
     Args:
-        room: bytes; 0 keeps nothing and finds nothing.
+        capacity: bytes; 0 stores nothing and finds nothing.
     """
 
-    def __init__(self, room: int) -> None:
-        self._room = room
-        self._kept: OrderedDict[int, Trunk] = OrderedDict()
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._entries: OrderedDict[int, SharedPrefix] = OrderedDict()  # by identity, least recently used first
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     @property
     def bytes(self) -> int:
-        """Memory held by all of them."""
-        return sum(trunk.bytes for trunk in self._kept.values())
+        """Memory of all entries."""
+        return sum(prefix.bytes for prefix in self._entries.values())
 
-    def best(self, tokens: NDArray[np.int64]) -> tuple[Trunk | None, int]:
-        """Returns the trunk with the longest common beginning, and how many tokens that is."""
-        found, longest = None, 0
-        for trunk in reversed(self._kept.values()):
-            common = _common(trunk.tokens, tokens)
+    def longest_match(self, tokens: NDArray[np.int64]) -> tuple[SharedPrefix | None, int]:
+        """Returns the entry that has the most leading tokens in common with `tokens`, and the number of them."""
+        match, longest = None, 0
+        # Most recent first, and `>` below: of equally long matches the most recent one wins.
+        for prefix in reversed(self._entries.values()):
+            common = _common(prefix.tokens, tokens)
             if common > longest:
-                found, longest = trunk, common
-        return found, longest
+                match, longest = prefix, common
+        return match, longest
 
-    def use(self, trunk: Trunk) -> None:
-        """Keeps `trunk`, as the most recently used."""
-        if self._room:
-            self._kept[id(trunk)] = trunk
-            self._kept.move_to_end(id(trunk))
+    def add(self, prefix: SharedPrefix) -> None:
+        """Stores `prefix` as the most recently used entry. Evicts nothing: its buffers may not be allocated yet."""
+        if self._capacity:
+            self._entries[id(prefix)] = prefix
+            self._entries.move_to_end(id(prefix))
 
-    def forget(self, trunk: Trunk) -> None:
-        """Keeps `trunk` no longer."""
-        self._kept.pop(id(trunk), None)
+    def discard(self, prefix: SharedPrefix) -> None:
+        """Removes `prefix` if it is stored."""
+        self._entries.pop(id(prefix), None)
 
-    def trim(self, beside: int = 0) -> bool:
-        """Forgets what there is no room for, beside so many other bytes; whether that is enough.
+    def evict(self, extra: int = 0) -> bool:
+        """Evicts idle entries until all and `extra` bytes fit the capacity; returns whether the extra bytes can fit.
 
-        Where it cannot be enough, nothing is forgotten for the others' sake.
+        Nothing is evicted for extra bytes that cannot fit.
         """
-        fits = beside + sum(trunk.bytes for trunk in self._kept.values() if not trunk.idle) <= self._room
-        held = self.bytes + (beside if fits else 0)
-        for trunk in list(self._kept.values()):
-            if held <= self._room:
+        fits = extra + sum(prefix.bytes for prefix in self._entries.values() if not prefix.idle) <= self._capacity
+        held = self.bytes + (extra if fits else 0)
+        for prefix in list(self._entries.values()):
+            if held <= self._capacity:
                 break
-            if trunk.idle:
-                held -= trunk.bytes
-                self.forget(trunk)
+            if prefix.idle:
+                held -= prefix.bytes
+                self.discard(prefix)
         return fits
 
-    def holds(self, trunk: Trunk) -> bool:
-        """Whether `trunk` is kept."""
-        return id(trunk) in self._kept
+    def holds(self, prefix: SharedPrefix) -> bool:
+        """Whether `prefix` is stored."""
+        return id(prefix) in self._entries
 
-    def drop(self) -> bool:
-        """Forgets all that no row works on; whether there was any."""
-        idle = [trunk for trunk in self._kept.values() if trunk.idle]
-        for trunk in idle:
-            self.forget(trunk)
+    def evict_idle(self) -> bool:
+        """Evicts every entry that no request is using; returns whether there was any."""
+        idle = [prefix for prefix in self._entries.values() if prefix.idle]
+        for prefix in idle:
+            self.discard(prefix)
         return bool(idle)
 
 
 def _common(one: NDArray[np.int64], other: NDArray[np.int64]) -> int:
+    """Returns the number of leading tokens that both have in common."""
     n = min(len(one), len(other))
     differ = (one[:n] != other[:n]).argmax() if n else 0
+    # argmax is 0 both for "differ at once" and for "never differ": the tokens at that index tell which.
     return n if n == 0 or one[differ] == other[differ] else int(differ)

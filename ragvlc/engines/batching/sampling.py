@@ -1,4 +1,4 @@
-"""From logits to probabilities, and from probabilities to a token: the one law that sessions propose and check by."""
+"""Sampling distributions for draft and verify: logits to probabilities, and probabilities to a token."""
 
 from __future__ import annotations
 
@@ -8,35 +8,38 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Law", "cut", "drawn", "probabilities"]
+__all__ = ["SamplingDistribution", "resize_logits", "sample_at", "token_probabilities"]
 
 
 @dataclass(frozen=True, slots=True)
-class Law:
-    """What makes probabilities of a session's logits.
+class SamplingDistribution:
+    """Settings that turn a model's logits into the probabilities that tokens are sampled from.
+
+    Speculative decoding accepts a drafted token by these probabilities, so they must be exactly those it was sampled
+    from.
 
     Attributes:
         temperature: 0 is greedy.
         top_p: nucleus.
-        width: columns of a row.
+        width: the number of columns of a row of probabilities.
     """
 
     temperature: float
     top_p: float
     width: int
 
-    def rows(self, logits: torch.Tensor) -> torch.Tensor:
-        """Returns what tokens are drawn from, float32 [rows, width]."""
-        return probabilities(cut(logits, self.width), self.temperature, self.top_p)
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Returns the probabilities that tokens are sampled from, float32 [rows, width]."""
+        return token_probabilities(resize_logits(logits, self.width), self.temperature, self.top_p)
 
 
-def probabilities(logits: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
-    """Returns what tokens are drawn from, float32 of the shape of `logits`, each row adding up to 1.
+def token_probabilities(logits: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
+    """Returns the probabilities that tokens are sampled from, float32 in the shape of `logits`; each row sums to 1.
 
     Args:
         logits: [rows, width].
         temperature: 0 puts all probability on the first of the best tokens.
-        top_p: the most probable tokens are kept until they reach so much, and weighed anew.
+        top_p: the most probable tokens whose probabilities reach this sum stay, and are normalised again.
     """
     import torch
 
@@ -45,6 +48,7 @@ def probabilities(logits: torch.Tensor, temperature: float, top_p: float) -> tor
         return torch.zeros_like(logits, dtype=torch.float32).scatter_(-1, best, 1.0)
     rows = (logits.float() / temperature).softmax(dim=-1)
     if top_p < 1:
+        # No boolean indexing and no .item(): this also runs inside a captured CUDA graph, where shapes are fixed.
         ordered, ids = rows.sort(dim=-1, descending=True, stable=True)
         beyond = ordered.cumsum(dim=-1) - ordered >= top_p
         rows = rows.masked_fill(torch.zeros_like(beyond).scatter_(-1, ids, beyond), 0.0)
@@ -52,22 +56,22 @@ def probabilities(logits: torch.Tensor, temperature: float, top_p: float) -> tor
     return rows
 
 
-def drawn(row: torch.Tensor, point: float | torch.Tensor) -> torch.Tensor:
-    """Returns the token [1] at `point`, from 0 to below 1, of the running sum of `row` [width], whatever its total.
+def sample_at(row: torch.Tensor, point: float | torch.Tensor) -> torch.Tensor:
+    """Returns the token [1] at `point`, from 0 to below 1, of the cumulative sum of `row` [width], whatever its total.
 
-    The point may be on the device, float64 [1]. A token without probability is never drawn. The sum is in double
-    precision: over a vocabulary of 150,000, single precision would move rare tokens.
+    The point may be on the device, float64 [1]. A token without probability is never sampled.
     """
     import torch
 
+    # In float64: over a vocabulary of 150,000 a cumulative sum in float32 would move rare tokens. MPS has no float64.
     summed = (row.cpu() if row.device.type == "mps" else row).double().cumsum(dim=0)
-    found = torch.searchsorted(summed, point * summed[-1:], right=True)
-    last = torch.searchsorted(summed, summed[-1:])  # the last with any: rounding may lead behind it
-    return torch.minimum(found, last).to(row.device)
+    token = torch.searchsorted(summed, point * summed[-1:], right=True)
+    last = torch.searchsorted(summed, summed[-1:])  # the last with any probability: rounding may point past it
+    return torch.minimum(token, last).to(row.device)
 
 
-def cut(logits: torch.Tensor, width: int) -> torch.Tensor:
-    """Returns logits [rows, width]: tokens from `width` on are left out, missing ones have no probability."""
+def resize_logits(logits: torch.Tensor, width: int) -> torch.Tensor:
+    """Returns logits [rows, width]: tokens from `width` on are dropped, missing ones get no probability."""
     import torch
 
     missing = width - logits.shape[-1]

@@ -1,15 +1,17 @@
-"""Keys and values of a prompt, and of the rows that branch off it: one growing buffer a layer.
+"""KV cache of a prompt and of the sequences that share its prefix: one growing buffer a layer.
 
-A trunk holds the tokens of one prompt. The row with that prompt is its first branch; rows whose prompts share its
-beginning become further branches, which see as much of the trunk as they share and, behind it, their own columns:
+A shared prefix holds the tokens of one prompt. The request with that prompt is its first sequence; requests whose
+prompts start with the same tokens become further sequences. Each sees the prefix as far as its prompt matches, and
+after the prefix the slots that it has written itself:
 
-    columns   | trunk: tokens of the prompt          | own columns of the branches, as they come |
-    branch 0  | sees all of it                       | a . . a . . a                             |
-    branch 1  | sees the beginning that it shares    | . b b . b .                               |
+    slots       | shared prefix: tokens of the prompt   | slots of the sequences, as they are written |
+    sequence 0  | sees all of it                        | a . . a . . a                               |
+    sequence 1  | sees the part that its prompt matches | . b b . b .                                 |
 
-All new tokens of a forward pass lie flat in one row. Everything but attention treats them alike; attention goes through
-`attend`, which the library calls by the name `ragvlc_flat`: a part of the row for each trunk, over that trunk's buffer.
-Query heads that share keys and values are folded into the length of the query, so that neither is repeated.
+All new tokens of a forward pass are packed into one row. Every layer but attention treats them alike; attention goes
+through `packed_attention`, which the library calls by the name `ragvlc_packed`: one segment of the row for each prefix,
+over that prefix's buffer. The query heads of a group (GQA) are folded into the query length, so keys and values are not
+repeated. `docs/engine.md` has a picture.
 """
 
 from __future__ import annotations
@@ -18,165 +20,186 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ragvlc.engines.batching.decoding import Row
+from ragvlc.engines.batching.decoding import RequestState
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["ATTENTION", "Branch", "Part", "Trunk", "attend", "no_mask"]
+__all__ = [
+    "ATTENTION",
+    "PackedSegment",
+    "PackedSequence",
+    "SharedPrefix",
+    "mask_value",
+    "no_attention_mask",
+    "packed_attention",
+]
 
-ATTENTION = "ragvlc_flat"
-_NOT_HERE = ("softcap", "s_aux", "sinks", "position_bias", "sliding_window")
-_FOLDED = 64  # queries; longer ones are spread over heads by strides, and the mask is not repeated
+ATTENTION = "ragvlc_packed"
+_UNSUPPORTED = ("softcap", "s_aux", "sinks", "position_bias", "sliding_window")
+# Queries up to this length are folded; a longer query is broadcast over the heads by strides instead, because folding
+# would repeat its mask for every head of a group.
+_FOLD_LIMIT = 64
 
 
-class Trunk:
-    """The computed beginning of one or more prompts.
+class SharedPrefix:
+    """KV cache of one prompt, with slots for the sequences that share it.
 
     Args:
         tokens: of the prompt, int64 [tokens].
-        columns: room for them and for what the branches will add.
-        source: a trunk that begins with the same tokens, and how many of them; they are copied, not computed.
+        capacity: slots for these tokens and for those that the sequences will add.
+        source: a prefix that starts with the same tokens, and the number of them; they are copied, not computed.
 
     Attributes:
-        used: columns written or about to be.
-        branches: rows at work on it.
-        layers: keys and values by layer, each [1, heads, columns, size].
+        used: slots written, or reserved by the forward pass that is being computed.
+        sequences: those that are running on it.
+        layers: keys and values by layer, each [1, heads, slots, size].
     """
 
-    def __init__(self, tokens: NDArray[np.int64], columns: int, source: tuple[Trunk, int] | None = None) -> None:
+    def __init__(
+        self, tokens: NDArray[np.int64], capacity: int, source: tuple[SharedPrefix, int] | None = None
+    ) -> None:
         self.tokens = tokens
-        self.columns = columns
+        self.capacity = capacity
         self.used = source[1] if source else 0
-        self.branches: list[Branch] = []
+        self.sequences: list[PackedSequence] = []
         self._source = source
-        self._spent: list[tuple[int, float]] = []
+        self._costs: list[tuple[int, float]] = []  # (tokens, seconds), in the order of the tokens
+        # Buffers are allocated at the first write: only the model knows its heads, dtype and device.
         self.layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        self._sees: torch.Tensor | None = None
+        self._visible: torch.Tensor | None = None  # cached mask; None after any change of sequences or slots
 
     @property
     def bytes(self) -> int:
-        """Memory held."""
+        """Memory of the buffers."""
         return sum(one.numel() * one.element_size() for layer in self.layers.values() for one in layer)
 
     @property
     def idle(self) -> bool:
-        """No row is at work on it."""
-        return not self.branches
+        """Whether no sequence is running on it."""
+        return not self.sequences
 
-    def spend(self, tokens: int, seconds: float) -> None:
-        """Notes what computing the next `tokens` took."""
-        self._spent.append((tokens, seconds))
+    def add_cost(self, tokens: int, seconds: float) -> None:
+        """Records the time that computing the next `tokens` took."""
+        self._costs.append((tokens, seconds))
 
-    def inherit(self, tokens: int, seconds: float) -> None:
-        """Notes what computing the first `tokens`, copied from another trunk, took there."""
-        self._spent.insert(0, (tokens, seconds))
+    def add_copied_cost(self, tokens: int, seconds: float) -> None:
+        """Records the time that computing the first `tokens` took in the prefix that they were copied from."""
+        self._costs.insert(0, (tokens, seconds))
 
     def cost(self, tokens: int) -> float:
         """Returns the seconds that computing the first `tokens` took."""
         seconds = 0.0
-        for n, spent in self._spent:
+        for n, spent in self._costs:
             if tokens <= 0:
                 break
             seconds += spent * min(n, tokens) / n
             tokens -= n
         return seconds
 
-    def reserve(self, columns: int) -> None:
-        """Makes room for `columns` beside what the branches at work are still owed."""
-        owed = columns + sum(branch.owed for branch in self.branches)
+    def reserve(self, slots: int) -> None:
+        """Makes sure that `slots` are free beside those that running sequences have reserved."""
+        reserved = slots + sum(sequence.reserved for sequence in self.sequences)
+        # A prefix may be matched before its own tokens are computed: `used` alone would count too little.
         end = max(self.used, len(self.tokens))
-        if end + owed <= self.columns:
+        if end + reserved <= self.capacity:
             return
         self.compact()
         end = max(self.used, len(self.tokens))
-        if end + owed <= self.columns:
+        if end + reserved <= self.capacity:
             return
-        self.columns = end + owed + len(self.tokens) // 8  # some for the next: growing copies everything
-        self._sees = None
+        self.capacity = end + reserved + len(self.tokens) // 8  # with a margin: growing copies the whole buffer
+        self._visible = None
         for layer, (keys, values) in self.layers.items():
             self.layers[layer] = self._grown(keys), self._grown(values)
 
-    def join(self, branch: Branch) -> None:
-        """A row begins."""
-        self.branches.append(branch)
-        self._sees = None
+    def attach(self, sequence: PackedSequence) -> None:
+        """Adds a sequence that starts."""
+        self.sequences.append(sequence)
+        self._visible = None
 
-    def leave(self, branch: Branch) -> None:
-        """A row ends; its columns are free when nobody is left."""
-        self.branches.remove(branch)
-        self._sees = None
-        if not self.branches:
+    def detach(self, sequence: PackedSequence) -> None:
+        """Removes a sequence; slots after the prompt are freed once no sequence is left."""
+        self.sequences.remove(sequence)
+        self._visible = None
+        if not self.sequences:
             self.used = min(self.used, len(self.tokens))
 
-    def write(self, layer: int, at: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Puts keys and values [1, heads, n, size] into columns from `at` on; returns views of all up to their end."""
+    def write(
+        self, layer: int, start: int, keys: torch.Tensor, values: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Writes keys and values [1, heads, n, size] to the slots from `start` on; returns views up to their end."""
         if layer not in self.layers:
-            self.layers[layer] = self._opened(layer, keys, 0), self._opened(layer, values, 1)
-        stop = at + keys.shape[2]
+            self.layers[layer] = self._allocated(layer, keys, 0), self._allocated(layer, values, 1)
+        stop = start + keys.shape[2]
         own_keys, own_values = self.layers[layer]
-        own_keys[:, :, at:stop] = keys
-        own_values[:, :, at:stop] = values
+        own_keys[:, :, start:stop] = keys
+        own_values[:, :, start:stop] = values
         return own_keys[:, :, :stop], own_values[:, :, :stop]
 
-    def forget_source(self) -> None:
-        """Every layer has its copy."""
+    def drop_source(self) -> None:
+        """Releases the prefix that was copied from: every layer has its copy after a whole forward pass."""
         self._source = None
 
-    def sees(self, like: torch.Tensor) -> torch.Tensor:
-        """Returns the additive mask [branches, columns]: 0 where a branch sees a column. Kept while branches stay."""
-        if self._sees is None:
-            self._sees = like.new_full((len(self.branches), self.columns), hidden(like.dtype))
-            for i, branch in enumerate(self.branches):
-                branch.open_columns(self._sees[i : i + 1])
-        return self._sees
+    def visible(self, like: torch.Tensor) -> torch.Tensor:
+        """Returns the additive mask [sequences, slots], 0 where a sequence sees a slot; cached until sequences change.
+
+        The caller unmasks the new slot of each sequence in place, token by token, so the mask is not built anew.
+        """
+        if self._visible is None:
+            self._visible = like.new_full((len(self.sequences), self.capacity), mask_value(like.dtype))
+            for i, sequence in enumerate(self.sequences):
+                sequence.unmask_slots(self._visible[i : i + 1])
+        return self._visible
 
     def compact(self) -> None:
-        """Moves the columns that somebody still sees behind the tokens together."""
+        """Moves the slots that running sequences have written together, right after the prompt's tokens."""
         import torch
 
-        own = sorted(column for branch in self.branches for column in branch.columns)
+        own = sorted(slot for sequence in self.sequences for slot in sequence.slots)
         start = len(self.tokens)
         if self.used <= start + len(own):
             return
-        places = {column: start + i for i, column in enumerate(own)}
+        places = {slot: start + i for i, slot in enumerate(own)}
         for keys, values in self.layers.values():
             chosen = torch.tensor(own, device=keys.device, dtype=torch.long)
             for one in (keys, values):
+                # index_select copies before it is assigned: source and target overlap, a slice copy would corrupt them.
                 one[:, :, start : start + len(own)] = one.index_select(2, chosen)
-        for branch in self.branches:
-            branch.columns = [places[column] for column in branch.columns]
+        for sequence in self.sequences:
+            sequence.slots = [places[slot] for slot in sequence.slots]
         self.used = start + len(own)
-        self._sees = None
+        self._visible = None
 
-    def part(self, branch: Branch) -> None:
-        """Gives a row at work a trunk of its own, with a copy of all that it sees here."""
+    def split_off(self, sequence: PackedSequence) -> None:
+        """Moves a running sequence to a prefix of its own, with a copy of all that it sees here."""
         import numpy as np
         import torch
 
-        prompt, seen = branch.row.prompt, branch.shared + len(branch.columns)
-        own = Trunk(np.array(prompt), branch.parted_columns)
+        prompt, seen = sequence.request.prompt, sequence.shared + len(sequence.slots)
+        own = SharedPrefix(np.array(prompt), sequence.slots_alone)
         for layer, both in self.layers.items():
-            chosen = torch.tensor(branch.columns, device=both[0].device, dtype=torch.long)
+            chosen = torch.tensor(sequence.slots, device=both[0].device, dtype=torch.long)
             own.layers[layer] = keys, values = own._empty(both[0]), own._empty(both[1])
             for old, new in zip(both, (keys, values), strict=True):
-                new[:, :, : branch.shared] = old[:, :, : branch.shared]
-                new[:, :, branch.shared : seen] = old.index_select(2, chosen)
-        self.leave(branch)
-        own.used, branch.trunk, branch.shared = seen, own, len(prompt)
-        branch.columns = list(range(len(prompt), seen))
-        own.join(branch)
+                new[:, :, : sequence.shared] = old[:, :, : sequence.shared]
+                # In the order of writing, which is that of the text: the copy is contiguous (see `contiguous`).
+                new[:, :, sequence.shared : seen] = old.index_select(2, chosen)
+        self.detach(sequence)
+        own.used, sequence.prefix, sequence.shared = seen, own, len(prompt)
+        sequence.slots = list(range(len(prompt), seen))
+        own.attach(sequence)
 
     def _empty(self, like: torch.Tensor) -> torch.Tensor:
-        return like.new_empty((1, like.shape[1], self.columns, like.shape[3]))
+        return like.new_empty((1, like.shape[1], self.capacity, like.shape[3]))
 
-    def _opened(self, layer: int, like: torch.Tensor, which: int) -> torch.Tensor:
+    def _allocated(self, layer: int, like: torch.Tensor, which: int) -> torch.Tensor:
         fresh = self._empty(like)
         if self._source is not None:
-            trunk, shared = self._source
-            fresh[:, :, :shared] = trunk.layers[layer][which][:, :, :shared]
+            source, shared = self._source
+            fresh[:, :, :shared] = source.layers[layer][which][:, :, :shared]
         return fresh
 
     def _grown(self, old: torch.Tensor) -> torch.Tensor:
@@ -186,71 +209,74 @@ class Trunk:
 
 
 @dataclass(slots=True, eq=False)
-class Branch:
-    """A row at work.
+class PackedSequence:
+    """A running request in a packed batch, and where its keys and values are.
 
     Attributes:
-        row: what it is for.
-        trunk: where its keys and values are.
-        shared: columns of the trunk's own tokens that it sees.
-        owed: columns that it may still write behind the trunk.
-        columns: those that it has written there.
+        request: what is generated.
+        prefix: the buffer that holds its keys and values.
+        shared: the number of the prefix's own tokens that it sees.
+        reserved: slots that it may still write after the prefix.
+        slots: those that it has written there, in the order of its text.
     """
 
-    row: Row
-    trunk: Trunk
+    request: RequestState
+    prefix: SharedPrefix
     shared: int
-    owed: int
-    columns: list[int] = field(default_factory=list)
+    reserved: int
+    slots: list[int] = field(default_factory=list)
 
     @property
-    def owner(self) -> bool:
-        """Whether the trunk is this row's own prompt: such a row has nothing to compute behind the trunk at first."""
-        return self.shared == len(self.row.prompt)
+    def owns_prefix(self) -> bool:
+        """Whether the prefix is this request's own prompt: then all of the prompt is written to the prefix itself."""
+        return self.shared == len(self.request.prompt)
 
     @property
-    def alone(self) -> bool:
-        """Whether all that stands in the trunk is this row's own text, in order."""
-        trunk = self.trunk
-        return self.owner and trunk.branches == [self] and trunk.used == self.shared + len(self.columns)
+    def contiguous(self) -> bool:
+        """Whether the used part of the buffer is this sequence's own text, in order, and nothing else."""
+        prefix = self.prefix
+        return self.owns_prefix and prefix.sequences == [self] and prefix.used == self.shared + len(self.slots)
 
     @property
-    def parted_columns(self) -> int:
-        """Columns of a trunk of its own: see `Trunk.part`."""
-        return self.shared + len(self.columns) + self.owed
+    def slots_alone(self) -> int:
+        """The number of slots that the sequence needs in a prefix of its own (see `SharedPrefix.split_off`)."""
+        return self.shared + len(self.slots) + self.reserved
 
-    def open_columns(self, mask: torch.Tensor) -> None:
-        """Unhides in `mask` [queries, columns] what every token of this row sees."""
+    def unmask_slots(self, mask: torch.Tensor) -> None:
+        """Sets to 0 in `mask` [queries, slots] what every token of this sequence sees."""
         import torch
 
         mask[:, : self.shared] = 0
-        if self.columns:
-            mask[:, torch.tensor(self.columns, device=mask.device)] = 0
+        if self.slots:
+            mask[:, torch.tensor(self.slots, device=mask.device)] = 0
 
 
-def hidden(dtype: torch.dtype) -> float:
-    """Returns what hides a column, added to its score: finite, so that no block of a kernel is empty."""
+def mask_value(dtype: torch.dtype) -> float:
+    """Returns the value that hides a slot when it is added to a score: finite, for kernels that work block by block.
+
+    With -inf, a block of slots of which a query sees none would give NaN.
+    """
     import torch
 
     return torch.finfo(dtype).min / 2
 
 
 @dataclass(slots=True, eq=False)
-class Part:
-    """The tokens of a forward pass that belong to one trunk.
+class PackedSegment:
+    """The tokens of a packed row that attend to one shared prefix.
 
     Attributes:
-        trunk: whose buffer they see.
+        prefix: the buffer that they see and write to.
         start: first of them in the row.
-        stop: behind the last of them.
-        at: column of the first.
-        mask: additive [tokens, columns up to the last of them]; None where each sees every column before it and itself.
+        stop: end of them in the row.
+        first_slot: slot of the first; the others follow it.
+        mask: additive [tokens, slots up to the last of them]; None where each sees every slot before it and itself.
     """
 
-    trunk: Trunk
+    prefix: SharedPrefix
     start: int
     stop: int
-    at: int
+    first_slot: int
     mask: torch.Tensor | None
     _folded: dict[int, torch.Tensor] = field(default_factory=dict)
 
@@ -259,57 +285,61 @@ class Part:
         from torch.nn.functional import scaled_dot_product_attention
 
         query, key, value = (one[:, :, self.start : self.stop] for one in heads)
-        keys, values = self.trunk.write(layer, self.at, key, value)
+        keys, values = self.prefix.write(layer, self.first_slot, key, value)
         total, n, shared = query.shape[1], query.shape[2], keys.shape[1]
         groups = total // shared
-        if n <= _FOLDED and (n == 1 or self.mask is not None):
+        # A folded query is no longer causal by position, so without a mask only a single token may be folded.
+        if n <= _FOLD_LIMIT and (n == 1 or self.mask is not None):
             mask = self._mask_of_groups(groups)
             query = query.reshape(1, shared, groups * n, query.shape[3])
-            found = scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scaling)
+            output = scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scaling)
         else:
             query = query.reshape(shared, groups, n, query.shape[3])
             keys, values = (one.transpose(0, 1).expand(-1, groups, -1, -1) for one in (keys, values))
-            mask, first = self._bias(n, keys.shape[2]), self.mask is None and self.at == 0
-            found = scaled_dot_product_attention(query, keys, values, attn_mask=mask, is_causal=first, scale=scaling)
-        return found.reshape(1, total, n, -1)
+            mask, first = self._bias(n, keys.shape[2]), self.mask is None and self.first_slot == 0
+            output = scaled_dot_product_attention(query, keys, values, attn_mask=mask, is_causal=first, scale=scaling)
+        return output.reshape(1, total, n, -1)
 
     def _mask_of_groups(self, groups: int) -> torch.Tensor | None:
+        # Every layer of a pass asks for the same mask: it is repeated once a pass, not once a layer.
         if self.mask is not None and groups not in self._folded:
             self._folded[groups] = self.mask.repeat(groups, 1)
         return self._folded.get(groups)
 
-    def _bias(self, n: int, columns: int) -> torch.Tensor | None:
-        if self.mask is not None or self.at == 0:
+    def _bias(self, n: int, slots: int) -> torch.Tensor | None:
+        if self.mask is not None or self.first_slot == 0:
             return self.mask
         from torch.nn.attention.bias import causal_lower_right
 
-        return causal_lower_right(n, columns)
+        # is_causal would align the diagonal at the upper left: right only where nothing is cached.
+        return causal_lower_right(n, slots)
 
 
-def attend(
+def packed_attention(
     module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    attention_mask: torch.Tensor | None,  # noqa: ARG001 - the parts have their own
+    attention_mask: torch.Tensor | None,  # noqa: ARG001 - each segment has a mask of its own
     scaling: float | None = None,
     **kwargs: Any,  # noqa: ANN401 - whatever a model hands to attention
 ) -> tuple[torch.Tensor, None]:
-    """Attention as the library calls it: query [1, heads, tokens, size]; returns [1, tokens, heads, size].
+    """Computes attention as the library calls it: query [1, heads, tokens, size]; returns [1, tokens, heads, size].
 
-    Raises `ValueError` for kinds of attention that this is not.
+    Raises `ValueError` for kinds of attention that this function does not compute.
     """
     import torch
 
-    strange = sorted(name for name in _NOT_HERE if kwargs.get(name) is not None)
-    if strange:
-        message = f"attention with {', '.join(strange)} cannot be laid flat"
+    # A model that asks for, say, a soft cap must fail here and be refused: ignoring it would give wrong answers.
+    unsupported = sorted(name for name in _UNSUPPORTED if kwargs.get(name) is not None)
+    if unsupported:
+        message = f"packed attention does not support {', '.join(unsupported)}"
         raise ValueError(message)
     layer: Any = module.layer_idx
-    parts: Sequence[Part] = kwargs["ragvlc_parts"]
-    found = [part.attend(layer, (query, key, value), scaling) for part in parts]
-    return (found[0] if len(found) == 1 else torch.cat(found, dim=2)).transpose(1, 2).contiguous(), None
+    segments: Sequence[PackedSegment] = kwargs["ragvlc_segments"]
+    outputs = [segment.attend(layer, (query, key, value), scaling) for segment in segments]
+    return (outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)).transpose(1, 2).contiguous(), None
 
 
-def no_mask(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the library's signature differs by version
-    """What the library asks for a mask before the first layer: the parts have their own."""
+def no_attention_mask(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the library's signature differs by version
+    """Replaces the mask that the library would build before the first layer: each segment has its own."""

@@ -1,7 +1,7 @@
-"""Which models can be laid flat: asked of the configuration, then tried.
+"""Self-test of packed attention: which models it computes right, by configuration first and then by trial.
 
-What is tried is what matters: two prompts with a common beginning and a token after each, flat and plainly. A model
-that does something of its own in attention gives other logits, or an error, and is computed in padded batches.
+The trial decides: two prompts with a common prefix and a token after each, packed and plain. A model that does
+something of its own in attention gives other logits, or an error, and is computed in padded batches.
 """
 
 from __future__ import annotations
@@ -10,27 +10,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragvlc.engines.batching.decoding import Row
-from ragvlc.engines.batching.packed import LEAST_SHARED, Piece, forward
-from ragvlc.engines.batching.shared_prefix import ATTENTION, Branch, Trunk, attend, no_mask
+from ragvlc.engines.batching.decoding import RequestState
+from ragvlc.engines.batching.packed import MIN_SHARED, NewTokens, forward
+from ragvlc.engines.batching.shared_prefix import (
+    ATTENTION,
+    PackedSequence,
+    SharedPrefix,
+    no_attention_mask,
+    packed_attention,
+)
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig, PreTrainedModel
 
-__all__ = ["laid_flat", "why_one_by_one"]
+__all__ = ["switch_to_packed_attention", "why_not_batched"]
 
 _BY_LENGTH = ("dynamic", "longrope")
-_EXACT, _ROUNDED = 1e-3, 0.1  # relative error of logits: float32, and formats of 16 bits
+# Largest relative error of logits, in float32 and in formats of 16 bits. Another kind of attention is off by far more.
+_EXACT, _ROUNDED = 1e-3, 0.1
 
 
-def why_one_by_one(config: PreTrainedConfig) -> str:
-    """Returns why rows of this model must not be computed together, or nothing.
+def why_not_batched(config: PreTrainedConfig) -> str:
+    """Returns why requests to this model must not be computed together, or an empty string.
 
-    Some rotary embeddings change with the longest position of a forward pass: a row would feel its neighbours.
+    Some rotary embeddings change with the longest position of a forward pass: a sequence would depend on the others.
     """
     own = config.get_text_config()
     settings: Any = getattr(own, "rope_parameters", None) or getattr(own, "rope_scaling", None) or {}
+    # Models with several kinds of layers have the settings one level deeper, by kind of layer.
     for one in (settings, *(inner for inner in settings.values() if isinstance(inner, dict))):
         kind = one.get("rope_type", one.get("type"))
         if kind in _BY_LENGTH:
@@ -38,48 +46,51 @@ def why_one_by_one(config: PreTrainedConfig) -> str:
     return ""
 
 
-def laid_flat(model: PreTrainedModel, attention: str) -> str:
-    """Switches `model` to flat attention and returns nothing, or returns why it cannot be."""
+def switch_to_packed_attention(model: PreTrainedModel, attention: str) -> str:
+    """Switches `model` to packed attention and returns an empty string, or returns why it must not be switched."""
     import torch
     from transformers import AttentionInterface, AttentionMaskInterface
 
     problem = _unsuitable(model.config, attention)
     if problem:
         return problem
-    AttentionInterface.register(ATTENTION, attend)
-    AttentionMaskInterface.register(ATTENTION, no_mask)
+    AttentionInterface.register(ATTENTION, packed_attention)
+    AttentionMaskInterface.register(ATTENTION, no_attention_mask)
     with torch.inference_mode():
         try:
-            plain = _plainly(model)
+            plain = _plain_logits(model)
             model.set_attn_implementation(ATTENTION)
-            error = _distance(plain, _flatly(model))
+            error = _distance(plain, _packed_logits(model))
         except Exception as problem:  # noqa: BLE001 - whatever a model of another kind raises
             model.set_attn_implementation(attention)
-            return f"its attention cannot be laid flat ({(str(problem) or type(problem).__name__).splitlines()[0]})"
-    if not error <= (_EXACT if model.dtype == torch.float32 else _ROUNDED):
+            return f"its attention cannot be packed ({(str(problem) or type(problem).__name__).splitlines()[0]})"
+    if not error <= (_EXACT if model.dtype == torch.float32 else _ROUNDED):  # `not <=`, for an error that is NaN
         model.set_attn_implementation(attention)
         return f"its attention is of another kind (logits differ by {error:.2g})"
     return ""
 
 
 def _unsuitable(config: PreTrainedConfig, attention: str) -> str:
+    """Returns what in the configuration rules out packed attention."""
     from transformers import DynamicCache
 
     if attention != "sdpa":
         return f"attention is '{attention}', not 'sdpa'"
+    # The library's own cache names what a layer stores: sliding windows and recurrent states have other classes.
     layers = getattr(DynamicCache(config=config), "layers", ())
     strange = sorted({type(layer).__name__ for layer in layers} - {"DynamicLayer"})
     return f"its cache has layers of another kind ({', '.join(strange)})" if strange else ""
 
 
 def _prompts(model: PreTrainedModel) -> tuple[list[int], list[int], list[int]]:
-    """Returns two prompts with a common beginning, and a token that follows each."""
+    """Returns two prompts with a common prefix, and a token that follows each."""
     size = model.config.get_text_config().vocab_size
-    ids = [(11 * i + 5) % size for i in range(LEAST_SHARED + 12)]
-    return ids[: LEAST_SHARED + 6], [*ids[:LEAST_SHARED], *ids[-3:]], [ids[1], ids[2]]
+    ids = [(11 * i + 5) % size for i in range(MIN_SHARED + 12)]
+    return ids[: MIN_SHARED + 6], [*ids[:MIN_SHARED], *ids[-3:]], [ids[1], ids[2]]
 
 
-def _plainly(model: PreTrainedModel) -> torch.Tensor:
+def _plain_logits(model: PreTrainedModel) -> torch.Tensor:
+    """Returns the logits after prompt and following token, by the library's attention, one prompt at a time."""
     import torch
 
     found = []
@@ -89,20 +100,30 @@ def _plainly(model: PreTrainedModel) -> torch.Tensor:
     return torch.stack(found, dim=1)
 
 
-def _flatly(model: PreTrainedModel) -> torch.Tensor:
+def _packed_logits(model: PreTrainedModel) -> torch.Tensor:
+    """Returns the same logits by packed attention: both prompts in one pass, then both tokens in another.
+
+    The second prompt sees only a part of the first one's prefix, and the last pass goes through the cached block mask.
+    """
     import torch
 
     one, other, following = _prompts(model)
-    trunk = Trunk(np.array(one), len(one) + len(other))
-    branches = [Branch(Row(one, 1), trunk, len(one), 1), Branch(Row(other, 1), trunk, LEAST_SHARED, 4)]
-    for branch in branches:
-        trunk.join(branch)
-    first = forward(model, [Piece(branches[0], one, 0), Piece(branches[1], other[LEAST_SHARED:], LEAST_SHARED)])
-    pieces = [Piece(branch, [token], len(branch.row.prompt)) for branch, token in zip(branches, following, strict=True)]
-    return torch.stack([first, forward(model, pieces)])
+    prefix = SharedPrefix(np.array(one), len(one) + len(other))
+    sequences = [
+        PackedSequence(RequestState(one, 1), prefix, len(one), 1),
+        PackedSequence(RequestState(other, 1), prefix, MIN_SHARED, 4),
+    ]
+    for sequence in sequences:
+        prefix.attach(sequence)
+    first = forward(model, [NewTokens(sequences[0], one, 0), NewTokens(sequences[1], other[MIN_SHARED:], MIN_SHARED)])
+    parts = [
+        NewTokens(sequence, [token], len(sequence.request.prompt))
+        for sequence, token in zip(sequences, following, strict=True)
+    ]
+    return torch.stack([first, forward(model, parts)])
 
 
 def _distance(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Returns how far `other` is from `one`, against how far its logits are from each other."""
+    """Returns the distance between two sets of logits, relative to the spread of the first."""
     spread = (one - one.mean(dim=-1, keepdim=True)).norm()
     return float((one - other).norm() / spread)

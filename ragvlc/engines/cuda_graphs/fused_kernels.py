@@ -1,16 +1,18 @@
-"""Triton kernels for a few rows of a Llama-shaped model: what stands between its products, and the products of one row.
+"""Triton kernels for a few rows of a Llama-shaped model: the operations between its products, and products of one row.
 
-Attention splits the keys over the whole device and merges what the splits found by their log-sum-exps (as in
-flash-decoding); the query heads of a group and all rows stand together in one tile, so a key is read once for all.
+Attention splits the keys over the whole device and merges the partial outputs by their log-sum-exps (as in
+flash-decoding); the query heads of a group and all rows are in one tile, so a key is read once for all of them.
 
-Where keys are, how many and how far the text goes is read from `state` on the device: [position, columns, step, then
-the addresses of keys and values by layer]. So one recording of these kernels serves every text.
+The addresses of the keys, the buffer's capacity and the text's length are read from `state` on the device: [position,
+capacity, step, then the addresses of keys and values by layer]. So one captured graph of these kernels serves every
+text.
 
-Tried and left out, on an H200: letting the next program begin before the one before has ended (programmatic dependent
-launch) makes a 1B model's step 3 % faster and other steps slower; products of several rows here, not in cuBLAS, are
-slower for all shapes.
+Measured on an H200 and not used: launching a kernel before the previous one has ended (programmatic dependent launch)
+makes a 1B model's step 3 % faster and other steps slower; products of several rows here, not in cuBLAS, are slower for
+all shapes.
 
-Triton is loaded by `kernels`, not with this module; the functions above it are its programs and cannot be called.
+Triton is loaded by `fused_kernels`, not with this module; the functions above it are compiled by Triton and cannot be
+called from Python.
 """
 # ruff: noqa: N803, N806, PLR0913, PLR0917
 
@@ -20,16 +22,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-__all__ = ["HEAD", "Programs", "kernels"]
+__all__ = ["STATE_HEADER", "FusedKernels", "fused_kernels"]
 
-HEAD = 3
+STATE_HEADER = 3
 """Entries of `state` before the addresses."""
 
 tl: Any = None
-"""Triton's language, once `kernels` has loaded it."""
+"""Triton's language module, once `fused_kernels` has loaded it."""
 
 
-def _norm(
+def _rms_norm(
     rows: tl.tensor,
     norm: tl.tensor,
     out: tl.tensor,
@@ -37,7 +39,7 @@ def _norm(
     K: tl.constexpr,
     WIDE: tl.constexpr,
 ) -> None:
-    """`out` [n, K]: one row, normed."""
+    """Writes `out` [n, K]: one row, normed."""
     k = tl.arange(0, WIDE)
     x = tl.load(rows + tl.program_id(0) * K + k, mask=k < K, other=0.0).to(tl.float32)
     x = (x * tl.rsqrt(tl.sum(x * x, 0) / K + eps)).to(out.dtype.element_ty)
@@ -45,20 +47,20 @@ def _norm(
     tl.store(out + tl.program_id(0) * K + k, (x * w).to(out.dtype.element_ty), mask=k < K)
 
 
-def _gate(
+def _swiglu(
     both: tl.tensor,
     out: tl.tensor,
     N: tl.constexpr,
     BN: tl.constexpr,
 ) -> None:
-    """`out` [n, N] = silu(g) u for `both` [n, 2 N], g before u."""
+    """Writes `out` [n, N] = silu(g) u for `both` [n, 2 N], g before u."""
     row, column = tl.program_id(0), tl.program_id(1) * BN + tl.arange(0, BN)
     g = tl.load(both + row * 2 * N + column, mask=column < N, other=0.0).to(tl.float32)
     u = tl.load(both + row * 2 * N + N + column, mask=column < N, other=0.0).to(tl.float32)
     tl.store(out + row * N + column, (g / (1.0 + tl.exp(-g)) * u).to(out.dtype.element_ty), mask=column < N)
 
 
-def _vector(
+def _gemv(
     row: tl.tensor,
     norm: tl.tensor,
     weight: tl.tensor,
@@ -74,10 +76,9 @@ def _vector(
     BN: tl.constexpr,
     BK: tl.constexpr,
 ) -> None:
-    """`out` [N] = row [K] times weight [N, K]; the row normed, a bias added, added to what is there.
+    """Writes `out` [N] = row [K] times weight [N, K]; optionally normed, with a bias, or added to `out`.
 
-    GATED: silu(g) u for the halves g and u of a weight [2 N, K]. A norm's scale belongs to the whole row, so it is
-    collected along the way and applied at the end.
+    GATED: silu(g) u for the halves g and u of a weight [2 N, K].
     """
     n = tl.program_id(0) * BN + tl.arange(0, BN)
     inner = tl.arange(0, BK)
@@ -91,27 +92,29 @@ def _vector(
         w = tl.load(weights + k) if whole else tl.load(weights + k, mask=there, other=0.0)
         x = tl.load(row + k + inner, mask=(k + inner) < K, other=0.0).to(tl.float32)
         if NORMED:
+            # The norm's scale needs the whole row: the squares are summed along the way, and the scale applied at the
+            # end.
             squares += x * x
             x *= tl.load(norm + k + inner, mask=(k + inner) < K, other=0.0).to(tl.float32)
         total += w.to(tl.float32) * x[None, :]
         if GATED:
             u = tl.load(weights + k + N * K) if whole else tl.load(weights + k + N * K, mask=there, other=0.0)
             second += u.to(tl.float32) * x[None, :]
-    found = tl.sum(total, 1)
+    result = tl.sum(total, 1)
     scale = 1.0
     if NORMED:
         scale = tl.rsqrt(tl.sum(squares, 0) / K + eps)
-        found *= scale
+        result *= scale
     if GATED:
-        found = found / (1.0 + tl.exp(-found)) * tl.sum(second, 1) * scale
+        result = result / (1.0 + tl.exp(-result)) * tl.sum(second, 1) * scale
     if BIASED:
-        found += tl.load(bias + n, mask=n < N, other=0.0).to(tl.float32)
+        result += tl.load(bias + n, mask=n < N, other=0.0).to(tl.float32)
     if ADDED:
-        found += tl.load(out + n, mask=n < N, other=0.0).to(tl.float32)
-    tl.store(out + n, found.to(out.dtype.element_ty), mask=n < N)
+        result += tl.load(out + n, mask=n < N, other=0.0).to(tl.float32)
+    tl.store(out + n, result.to(out.dtype.element_ty), mask=n < N)
 
 
-def _turn(
+def _rotary_and_store(
     qkv: tl.tensor,
     norms: tl.tensor,
     cos: tl.tensor,
@@ -121,21 +124,21 @@ def _turn(
     layer: tl.tensor,
     eps: tl.tensor,
     HEADS: tl.constexpr,
-    SHARED: tl.constexpr,
+    KV_HEADS: tl.constexpr,
     D: tl.constexpr,
     NORMED: tl.constexpr,
     FIRST: tl.constexpr,
 ) -> None:
-    """Turns one head of one row of `qkv` [n, HEADS + 2 SHARED, D] by its position; keys and values go to their column.
+    """Applies the rotary embedding to one head of one row of `qkv` [n, HEADS + 2 KV_HEADS, D]; stores keys and values.
 
-    cos and sin are [n, D / 2]; `norms` [2, D] of queries and keys, where the model has them. FIRST: see `HEAD`.
+    cos and sin are [n, D / 2]; `norms` [2, D] of queries and keys, where the model has them. FIRST: see `STATE_HEADER`.
     """
     row, head = tl.program_id(0), tl.program_id(1)
     half = tl.arange(0, D // 2)
-    source = qkv + (row * (HEADS + 2 * SHARED) + head) * D
+    source = qkv + (row * (HEADS + 2 * KV_HEADS) + head) * D
     a = tl.load(source + half).to(tl.float32)
     b = tl.load(source + D // 2 + half).to(tl.float32)
-    if head < HEADS + SHARED:
+    if head < HEADS + KV_HEADS:
         if NORMED:
             which = norms + tl.where(head < HEADS, 0, D)
             scale = tl.rsqrt((tl.sum(a * a, 0) + tl.sum(b * b, 0)) / D + eps)
@@ -150,38 +153,39 @@ def _turn(
         tl.store(place + half, a.to(dtype))
         tl.store(place + D // 2 + half, b.to(dtype))
     else:
-        value = (head >= HEADS + SHARED).to(tl.int64)
-        shared = head - HEADS - SHARED * value
+        value = (head >= HEADS + KV_HEADS).to(tl.int64)
+        shared = head - HEADS - KV_HEADS * value
         column = tl.load(state) + row
+        # An address as a number: the buffers of a text are not known when the graph is captured.
         buffer = tl.load(state + FIRST + 2 * layer + value).to(tl.pointer_type(dtype))
         place = buffer + (shared * tl.load(state + 1) + column) * D
         tl.store(place + half, a.to(dtype))
         tl.store(place + D // 2 + half, b.to(dtype))
 
 
-def _attend(
+def _split_attention(
     queries: tl.tensor,
     state: tl.tensor,
-    found: tl.tensor,
+    partial: tl.tensor,
     sums: tl.tensor,
     layer: tl.tensor,
     n: tl.tensor,
     scale: tl.tensor,
     HEADS: tl.constexpr,
-    SHARED: tl.constexpr,
+    KV_HEADS: tl.constexpr,
     D: tl.constexpr,
     SPLITS: tl.constexpr,
     M: tl.constexpr,
     BLOCK: tl.constexpr,
     FIRST: tl.constexpr,
 ) -> None:
-    """What one split of the columns of one shared head says to all rows: `found` and, in powers of two, `sums`.
+    """Writes the attention of all rows over one split of the slots of one key head: `partial` and, to base 2, `sums`.
 
-    queries [n, HEADS, D]; found [SHARED, SPLITS, n HEADS / SHARED, D] and sums without D, float32.
+    queries [n, HEADS, D]; partial [KV_HEADS, SPLITS, n HEADS / KV_HEADS, D] and sums without D, float32.
     """
-    GROUP: tl.constexpr = HEADS // SHARED
+    GROUP: tl.constexpr = HEADS // KV_HEADS
     head, split = tl.program_id(0), tl.program_id(1)
-    position = tl.load(state).to(tl.int32)
+    position = tl.load(state).to(tl.int32)  # not an argument: the graph is replayed for texts of every length
     before = head * tl.load(state + 1) * D
     dtype = queries.dtype.element_ty
     keys = tl.load(state + FIRST + 2 * layer).to(tl.pointer_type(dtype)) + before
@@ -217,59 +221,60 @@ def _attend(
         best = higher
     real = tl.where(total > 0, total, 1.0)
     place = (head * SPLITS + split) * (n * GROUP) + m
-    tl.store(found + place[:, None] * D + d[None, :], mixed / real[:, None], mask=(row < n)[:, None])
+    tl.store(partial + place[:, None] * D + d[None, :], mixed / real[:, None], mask=(row < n)[:, None])
     tl.store(sums + place, tl.where(total > 0, best + tl.log2(real), float("-inf")), mask=row < n)
 
 
-def _merge(
-    found: tl.tensor,
+def _merge_splits(
+    partial: tl.tensor,
     sums: tl.tensor,
     out: tl.tensor,
     n: tl.tensor,
     HEADS: tl.constexpr,
-    SHARED: tl.constexpr,
+    KV_HEADS: tl.constexpr,
     D: tl.constexpr,
     SPLITS: tl.constexpr,
     WIDE: tl.constexpr,
 ) -> None:
-    """`out` [n, HEADS, D]: the splits of one head of one row, weighed by how much each saw."""
-    GROUP: tl.constexpr = HEADS // SHARED
+    """Writes `out` [n, HEADS, D]: the splits of one head of one row, weighted by their log-sum-exps."""
+    GROUP: tl.constexpr = HEADS // KV_HEADS
     row, head = tl.program_id(0), tl.program_id(1)
     split = tl.arange(0, WIDE)
     d = tl.arange(0, D)
     place = ((head // GROUP) * SPLITS + split) * (n * GROUP) + row * GROUP + head % GROUP
     weights = tl.load(sums + place, mask=split < SPLITS, other=float("-inf"))
     weights = tl.exp2(weights - tl.max(weights, 0))
-    parts = tl.load(found + place[:, None] * D + d[None, :], mask=(split < SPLITS)[:, None], other=0.0)
+    parts = tl.load(partial + place[:, None] * D + d[None, :], mask=(split < SPLITS)[:, None], other=0.0)
     mixed = tl.sum(parts * weights[:, None], 0) / tl.sum(weights, 0)
     tl.store(out + (row * HEADS + head) * D + d, mixed.to(out.dtype.element_ty))
 
 
 @dataclass(frozen=True, slots=True)
-class Programs:
-    """The programs above, as Triton launches them: `programs.norm[grid](...)`."""
+class FusedKernels:
+    """The kernels above, as Triton launches them: `kernels.rms_norm[grid](...)`."""
 
-    norm: Any
-    gate: Any
-    vector: Any
-    turn: Any
-    attend: Any
-    merge: Any
+    rms_norm: Any
+    swiglu: Any
+    gemv: Any
+    rotary_and_store: Any
+    split_attention: Any
+    merge_splits: Any
 
 
 @cache
-def kernels() -> Programs:
-    """Returns the programs; raises `ImportError` without Triton."""
-    global tl  # noqa: PLW0603 - a program knows the language by this name
+def fused_kernels() -> FusedKernels:
+    """Returns the compiled kernels; raises `ImportError` without Triton."""
+    global tl  # noqa: PLW0603 - the kernels know the language by this name
     import triton  # type: ignore[import-not-found,unused-ignore]
     import triton.language  # type: ignore[import-not-found,unused-ignore]
 
     tl = triton.language
-    return Programs(
-        norm=triton.jit(_norm),
-        gate=triton.jit(_gate),
-        vector=triton.jit(_vector),
-        turn=triton.jit(_turn, do_not_specialize=["layer"]),
-        attend=triton.jit(_attend, do_not_specialize=["n", "layer"]),
-        merge=triton.jit(_merge, do_not_specialize=["n"]),
+    # Triton compiles a kernel anew for an integer that is 1 or a multiple of 16, unless told not to specialise on it.
+    return FusedKernels(
+        rms_norm=triton.jit(_rms_norm),
+        swiglu=triton.jit(_swiglu),
+        gemv=triton.jit(_gemv),
+        rotary_and_store=triton.jit(_rotary_and_store, do_not_specialize=["layer"]),
+        split_attention=triton.jit(_split_attention, do_not_specialize=["n", "layer"]),
+        merge_splits=triton.jit(_merge_splits, do_not_specialize=["n"]),
     )

@@ -1,9 +1,9 @@
-"""Layers whose parts run as few kernels as they can, over whatever text the state on the device points to.
+"""Layers with few kernel launches, over the text that the state on the device points to.
 
 Measured on an H200 (bfloat16, 1B and 8B shapes): cuBLAS reads the weights of two rows and more at 80 to 99 % of the
-memory's pace, and adds to the rows itself. What is left are Triton's programs (see
-`engines.cuda_graphs.fused_kernels`): norms, gates, rotation together with writing to the cache, split attention, and
-the products of a single row with their norms and gates inside.
+memory bandwidth, and adds to the rows itself. The other operations are Triton kernels (see
+`engines.cuda_graphs.fused_kernels`): norms, gates, rotary embedding fused with writing to the cache, split attention,
+and the products of a single row fused with their norms and gates.
 """
 
 from __future__ import annotations
@@ -11,132 +11,133 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ragvlc.engines.cuda_graphs.fused_kernels import HEAD, kernels
-from ragvlc.engines.cuda_graphs.llama_layers import Llama
+from ragvlc.engines.cuda_graphs.fused_kernels import STATE_HEADER, fused_kernels
+from ragvlc.engines.cuda_graphs.llama_layers import LlamaWeights
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MOST_ROWS", "MOST_STACKED", "FusedLayers", "why_not_fused"]
+__all__ = ["MAX_ROWS", "MAX_STACKED", "FusedLayers", "why_not_fused"]
 
-MOST_ROWS = 64
-"""Rows of a pass."""
-MOST_STACKED = 256
-"""Rows times the heads of a group: attention keeps all of them in registers."""
+MAX_ROWS = 64
+"""Largest number of rows of a pass."""
+MAX_STACKED = 256
+"""Largest number of rows times the heads of a group: attention has all of them in registers."""
 _WAVES = 2
-"""Pieces of attention for every processor."""
-_LEAST_TILE = 16
-"""Rows that tensor cores take at least."""
+"""Splits of attention for every multiprocessor."""
+_MIN_TILE = 16
+"""Smallest number of rows that tensor cores take."""
 
 
 class FusedLayers:
-    """`ragvlc.engines.cuda_graphs.llama_layers.Kernels` over the text that `state` points to.
+    """`ragvlc.engines.cuda_graphs.llama_layers.LayerOps` over the text that `state` points to.
 
     Args:
         llama: the model, on a device that Triton knows.
         state: int64, see `engines.cuda_graphs.fused_kernels`.
     """
 
-    def __init__(self, llama: Llama, state: torch.Tensor) -> None:
+    def __init__(self, llama: LlamaWeights, state: torch.Tensor) -> None:
         self._llama = llama
         self._state = state
-        self._programs = kernels()
-        self._splits = max(1, _WAVES * _processors(llama.embedding.device) // llama.shared)
+        self._kernels = fused_kernels()
+        # A fixed number, whatever the text's length: a captured grid cannot change. Splits without keys weigh nothing.
+        self._splits = max(1, _WAVES * _multiprocessors(llama.embedding.device) // llama.kv_heads)
 
-    def projected(
+    def norm_linear(
         self, rows: torch.Tensor, norm: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Returns normed rows times a weight."""
+        """Returns the normed rows times a weight."""
         from torch.nn.functional import linear
 
-        if _alone(rows):
-            return self._vector(rows, weight, rows.new_empty((1, len(weight))), norm=norm, bias=bias)
+        if _is_single_row(rows):
+            return self._gemv(rows, weight, rows.new_empty((1, len(weight))), norm=norm, bias=bias)
         return linear(self._normed(rows, norm), weight, bias)
 
-    def gated(self, rows: torch.Tensor, norm: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """Returns silu(g) u, where g and u are normed rows times the halves of a weight."""
+    def norm_swiglu(self, rows: torch.Tensor, norm: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Returns silu(g) u, where g and u are the normed rows times the halves of a weight."""
         from torch.nn.functional import linear
 
         n, half = len(rows), len(weight) // 2
         out = rows.new_empty((n, half))
-        if _alone(rows):
-            return self._vector(rows, weight, out, norm=norm, gated=True)
+        if _is_single_row(rows):
+            return self._gemv(rows, weight, out, norm=norm, gated=True)
         both = linear(self._normed(rows, norm), weight)
-        self._programs.gate[(n, -(-half // 1024))](both, out, N=half, BN=1024, num_warps=4)
+        self._kernels.swiglu[(n, -(-half // 1024))](both, out, N=half, BN=1024, num_warps=4)
         return out
 
-    def add(self, rows: torch.Tensor, found: torch.Tensor, weight: torch.Tensor) -> None:
-        """Adds `found` times a weight to the rows, in place."""
-        if _alone(rows):
-            self._vector(found, weight, rows, added=True)
+    def add_linear(self, rows: torch.Tensor, inputs: torch.Tensor, weight: torch.Tensor) -> None:
+        """Adds `inputs` times a weight to the rows, in place."""
+        if _is_single_row(rows):
+            self._gemv(inputs, weight, rows, added=True)
         else:
-            rows.addmm_(found, weight.t())
+            rows.addmm_(inputs, weight.t())
 
-    def attended(self, layer: int, qkv: torch.Tensor, turns: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        """Puts the new keys and values behind the others and returns what the rows see there, [n, heads size]."""
+    def attention(self, layer: int, qkv: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """Appends the new keys and values to the cache and returns the rows' attention over it, [n, heads head_dim]."""
         own, n = self._llama, len(qkv)
-        norms = own.layers[layer].norms
-        queries = qkv.new_empty((n, own.heads * own.size))
-        self._programs.turn[(n, own.heads + 2 * own.shared)](
+        norms = own.layers[layer].head_norms
+        queries = qkv.new_empty((n, own.heads * own.head_dim))
+        self._kernels.rotary_and_store[(n, own.heads + 2 * own.kv_heads)](
             qkv,
-            qkv if norms is None else norms,
-            *turns,
+            qkv if norms is None else norms,  # a kernel needs some pointer; without NORMED it is not read
+            *rotary,
             self._state,
             queries,
             layer,
             own.eps,
             NORMED=norms is not None,
-            FIRST=HEAD,
+            FIRST=STATE_HEADER,
             num_warps=1,
             **self._sizes,
         )
-        return self._mixed(layer, queries)
+        return self._split_attention(layer, queries)
 
     @property
     def _sizes(self) -> dict[str, int]:
-        return {"HEADS": self._llama.heads, "SHARED": self._llama.shared, "D": self._llama.size}
+        return {"HEADS": self._llama.heads, "KV_HEADS": self._llama.kv_heads, "D": self._llama.head_dim}
 
-    def _mixed(self, layer: int, queries: torch.Tensor) -> torch.Tensor:
+    def _split_attention(self, layer: int, queries: torch.Tensor) -> torch.Tensor:
         import torch
 
         own, n, splits = self._llama, len(queries), self._splits
-        stacked = n * own.heads // own.shared
-        found = queries.new_empty((own.shared, splits, stacked, own.size), dtype=torch.float32)
-        sums = queries.new_empty((own.shared, splits, stacked), dtype=torch.float32)
-        self._programs.attend[(own.shared, splits)](
+        stacked = n * own.heads // own.kv_heads
+        found = queries.new_empty((own.kv_heads, splits, stacked, own.head_dim), dtype=torch.float32)
+        sums = queries.new_empty((own.kv_heads, splits, stacked), dtype=torch.float32)
+        self._kernels.split_attention[(own.kv_heads, splits)](
             queries,
             self._state,
             found,
             sums,
             layer,
             n,
-            own.scaling / math.log(2),
+            own.scaling / math.log(2),  # the kernel computes powers of 2, as the hardware does
             SPLITS=splits,
-            FIRST=HEAD,
+            FIRST=STATE_HEADER,
             **self._sizes,
-            **_piece(stacked, own.size, queries.dtype.itemsize),
+            **_attention_tile(stacked, own.head_dim, queries.dtype.itemsize),
         )
         out = torch.empty_like(queries)
-        self._programs.merge[(n, own.heads)](
-            found, sums, out, n, SPLITS=splits, WIDE=_power(splits), num_warps=2, **self._sizes
+        self._kernels.merge_splits[(n, own.heads)](
+            found, sums, out, n, SPLITS=splits, WIDE=_next_power_of_two(splits), num_warps=2, **self._sizes
         )
         return out
 
     def _normed(self, rows: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:
         out = rows.new_empty(rows.shape)
         inputs = rows.shape[1]
-        self._programs.norm[(len(rows),)](
+        self._kernels.rms_norm[(len(rows),)](
             rows,
             norm,
             out,
             self._llama.eps,
             K=inputs,
-            WIDE=_power(inputs),
+            WIDE=_next_power_of_two(inputs),
             num_warps=8 if inputs > 2048 else 4,
         )
         return out
 
-    def _vector(
+    def _gemv(
         self,
         row: torch.Tensor,
         weight: torch.Tensor,
@@ -149,7 +150,7 @@ class FusedLayers:
     ) -> torch.Tensor:
         inputs, outputs = weight.shape[1], len(weight) // (2 if gated else 1)
         tile = _tile(inputs, gated=gated)
-        self._programs.vector[(-(-outputs // tile["BN"]),)](
+        self._kernels.gemv[(-(-outputs // tile["BN"]),)](
             row,
             row if norm is None else norm,
             weight,
@@ -168,28 +169,28 @@ class FusedLayers:
 
 
 def why_not_fused(device: torch.device) -> str:
-    """Returns why Triton's programs do not run on `device`, or nothing."""
+    """Returns why Triton's kernels do not run on `device`; empty if they do."""
     if device.type != "cuda":
         return f"the device is {device.type}"
     try:
-        kernels()
+        fused_kernels()
     except ImportError:
         return "Triton is not installed"
     return ""
 
 
 def _tile(inputs: int, *, gated: bool) -> dict[str, int]:
-    """Returns the block of outputs and inputs that one program takes at a time, and its warps.
+    """Returns the block of outputs and inputs that one program computes at a time, and its warps.
 
-    The best of twenty, or within 4 % of it, for every product of the 1B and the 8B shape.
+    The best of twenty settings, or within 4 % of it, for every product of the 1B and the 8B shape.
     """
-    most = min(1024 if gated else 2048, _power(inputs))
+    most = min(1024 if gated else 2048, _next_power_of_two(inputs))
     return {"BN": 2 if gated else 4, "BK": most, "num_warps": 4 if gated else 8}
 
 
-def _piece(stacked: int, size: int, itemsize: int) -> dict[str, int]:
-    """Returns the tile of attention: rows, columns at a time, warps and stages."""
-    tile = max(_LEAST_TILE, _power(stacked))
+def _attention_tile(stacked: int, size: int, itemsize: int) -> dict[str, int]:
+    """Returns the tile of attention: rows, slots at a time, warps and pipeline stages."""
+    tile = max(_MIN_TILE, _next_power_of_two(stacked))
     small = size <= 128 and tile <= 128
     return {
         "M": tile,
@@ -199,16 +200,16 @@ def _piece(stacked: int, size: int, itemsize: int) -> dict[str, int]:
     }
 
 
-def _alone(rows: torch.Tensor) -> bool:
+def _is_single_row(rows: torch.Tensor) -> bool:
     return len(rows) == 1
 
 
-def _power(n: int) -> int:
-    """The next power of two."""
+def _next_power_of_two(n: int) -> int:
+    """Returns the next power of two."""
     return 1 << (n - 1).bit_length()
 
 
-def _processors(device: torch.device) -> int:
+def _multiprocessors(device: torch.device) -> int:
     import torch
 
     if device.type != "cuda":

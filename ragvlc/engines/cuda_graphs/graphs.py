@@ -1,13 +1,13 @@
-"""Steps of a few tokens that a GPU repeats by itself: recorded once as CUDA graphs, replayed for every text.
+"""CUDA-graph decode: passes of a few tokens that are captured once as CUDA graphs and replayed for every text.
 
-Rows behind those that are asked for fill a pass up to a recorded size: they see all that is before them, nothing sees
-them, and what they leave in the cache is overwritten by what comes there; a text keeps `SPARE` columns for them.
+A pass is padded with further rows up to a captured size. Those rows see all tokens before them, no token sees them, and
+the keys they leave in the cache are overwritten by the next tokens; a buffer keeps `SPARE_SLOTS` for them.
 
-A step reads from the device where the text's keys and values are, how far it goes, its last tokens and the random
-number to draw with; it draws the next token and leaves it there for the next step. So drawing many tokens needs the
-host once at the beginning and once at the end, and what was recorded for one text serves all others of the model.
+A graph reads from the device where the text's keys and values are, how long the text is, its last tokens, and the
+random number to sample with; it samples the next token and leaves it there for the next replay. So sampling many tokens
+needs the host once at the start and once at the end, and a graph captured for one text serves all others of the model.
 
-`Steps` is the same without recording and in plain PyTorch, for devices without Triton.
+`EagerDecoder` does the same without capturing, in plain PyTorch, for devices without Triton.
 """
 
 from __future__ import annotations
@@ -19,220 +19,251 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ragvlc.engines.batching.sampling import Law, drawn
-from ragvlc.engines.batching.shared_prefix import Trunk
-from ragvlc.engines.cuda_graphs.fused_kernels import HEAD
-from ragvlc.engines.cuda_graphs.fused_layers import MOST_ROWS, MOST_STACKED, FusedLayers, why_not_fused
-from ragvlc.engines.cuda_graphs.llama_layers import Llama, llama_of, logits, why_not_llama
+from ragvlc.engines.batching.sampling import SamplingDistribution, sample_at
+from ragvlc.engines.batching.shared_prefix import SharedPrefix
+from ragvlc.engines.cuda_graphs.fused_kernels import STATE_HEADER
+from ragvlc.engines.cuda_graphs.fused_layers import MAX_ROWS, MAX_STACKED, FusedLayers, why_not_fused
+from ragvlc.engines.cuda_graphs.llama_layers import LlamaWeights, llama_logits, llama_weights, why_not_llama
 from ragvlc.engines.cuda_graphs.plain_layers import PlainLayers
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["SPARE", "Drawn", "Replays", "Stepping", "Steps", "stepping_of"]
+__all__ = ["SPARE_SLOTS", "EagerDecoder", "FastDecoder", "GraphDecoder", "SampledTokens", "build_decoder"]
 
-_DRAWS = 64
-"""Tokens that are drawn without looking at the host."""
-SPARE = MOST_ROWS
-"""Columns behind a text that steps may write to."""
-_RECORDINGS = 48
-"""Kept of a model; each holds its results, and all share what they need in between."""
+_MAX_SAMPLES = 64
+"""Tokens that are sampled without waiting for the host."""
+SPARE_SLOTS = MAX_ROWS
+"""Slots after a text that padding rows may write to."""
+_MAX_GRAPHS = 48
+"""Graphs of a model; each has its own output tensor, and all share one memory pool for what they need in between."""
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """Tokens, int64 [n], and what they were drawn from, float32 [n, width]. Both on the device."""
+class SampledTokens:
+    """Sampled tokens, int64 [n], and their distributions, float32 [n, width], both on the device."""
 
     tokens: torch.Tensor
-    rows: torch.Tensor
+    probabilities: torch.Tensor
 
 
-class Stepping(Protocol):
-    """Computes few tokens behind a text whose prompt is in a trunk. Who calls it counts the trunk's columns."""
+class FastDecoder(Protocol):
+    """Computes a few tokens of a text whose KV cache is in a `SharedPrefix`. The caller advances `prefix.used`."""
 
-    def serves(self, trunk: Trunk, n: int) -> bool:
-        """Whether `n` tokens behind what the trunk holds can be computed here."""
+    def supports(self, prefix: SharedPrefix, n: int) -> bool:
+        """Whether the next `n` tokens of the text can be computed here."""
         ...
 
-    def logits(self, trunk: Trunk, ids: Sequence[int], keep: int) -> torch.Tensor:
+    def logits(self, prefix: SharedPrefix, ids: Sequence[int], keep: int) -> torch.Tensor:
         """Returns float32 logits [keep, vocabulary] of the last of the tokens `ids`."""
         ...
 
-    def rows(self, trunk: Trunk, ids: Sequence[int], keep: int, law: Law) -> torch.Tensor:
-        """Returns what the tokens behind the last `keep` of `ids` are drawn from, float32 [keep, width]."""
+    def probabilities(
+        self, prefix: SharedPrefix, ids: Sequence[int], keep: int, distribution: SamplingDistribution
+    ) -> torch.Tensor:
+        """Returns the distributions of the tokens after the last `keep` of `ids`, float32 [keep, width]."""
         ...
 
-    def draw(self, trunk: Trunk, ids: Sequence[int], points: Sequence[float], law: Law) -> Drawn:
-        """Draws a token behind `ids` and each further one behind it, at the given points from 0 to below 1."""
+    def sample(
+        self, prefix: SharedPrefix, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution
+    ) -> SampledTokens:
+        """Samples a token after `ids` and each further one after it, at the given points from 0 to below 1."""
         ...
 
 
-class Steps:
-    """Steps in plain PyTorch, one by one.
+class EagerDecoder:
+    """The decoder in plain PyTorch, one pass at a time.
 
     Args:
         llama: the model.
     """
 
-    def __init__(self, llama: Llama) -> None:
+    def __init__(self, llama: LlamaWeights) -> None:
         self._llama = llama
 
-    def serves(self, trunk: Trunk, n: int) -> bool:
-        """Whether `n` tokens behind what the trunk holds can be computed here."""
-        return _fits(self._llama, trunk, n)
+    def supports(self, prefix: SharedPrefix, n: int) -> bool:
+        """Whether the next `n` tokens of the text can be computed here."""
+        return _fits(self._llama, prefix, n)
 
-    def logits(self, trunk: Trunk, ids: Sequence[int], keep: int) -> torch.Tensor:
+    def logits(self, prefix: SharedPrefix, ids: Sequence[int], keep: int) -> torch.Tensor:
         """Returns float32 logits [keep, vocabulary] of the last of the tokens `ids`."""
-        return self._logits(trunk, ids, trunk.used, keep)
+        return self._logits(prefix, ids, prefix.used, keep)
 
-    def rows(self, trunk: Trunk, ids: Sequence[int], keep: int, law: Law) -> torch.Tensor:
-        """Returns what the tokens behind the last `keep` of `ids` are drawn from, float32 [keep, width]."""
-        return law.rows(self.logits(trunk, ids, keep))
+    def probabilities(
+        self, prefix: SharedPrefix, ids: Sequence[int], keep: int, distribution: SamplingDistribution
+    ) -> torch.Tensor:
+        """Returns the distributions of the tokens after the last `keep` of `ids`, float32 [keep, width]."""
+        return distribution.probabilities(self.logits(prefix, ids, keep))
 
-    def draw(self, trunk: Trunk, ids: Sequence[int], points: Sequence[float], law: Law) -> Drawn:
-        """Draws a token behind `ids` and each further one behind it, at the given points from 0 to below 1."""
+    def sample(
+        self, prefix: SharedPrefix, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution
+    ) -> SampledTokens:
+        """Samples a token after `ids` and each further one after it, at the given points from 0 to below 1."""
         import torch
 
-        rows, tokens, at = [], [], trunk.used
+        rows, tokens, start = [], [], prefix.used
         for point in points:
-            rows.append(law.rows(self._logits(trunk, ids, at, 1)))
-            tokens.append(drawn(rows[-1][0], point))
-            at += len(ids)
+            rows.append(distribution.probabilities(self._logits(prefix, ids, start, 1)))
+            tokens.append(sample_at(rows[-1][0], point))
+            start += len(ids)
             ids = [int(tokens[-1])]
-        return Drawn(torch.cat(tokens), torch.cat(rows))
+        return SampledTokens(torch.cat(tokens), torch.cat(rows))
 
-    def _logits(self, trunk: Trunk, ids: Sequence[int], at: int, keep: int) -> torch.Tensor:
+    def _logits(self, prefix: SharedPrefix, ids: Sequence[int], start: int, keep: int) -> torch.Tensor:
         import torch
 
         device = self._llama.embedding.device
-        positions = torch.arange(at, at + len(ids), device=device)
-        return logits(
-            self._llama, PlainLayers(self._llama, trunk, at), torch.tensor(ids, device=device), positions, keep
+        positions = torch.arange(start, start + len(ids), device=device)
+        return llama_logits(
+            self._llama, PlainLayers(self._llama, prefix, start), torch.tensor(ids, device=device), positions, keep
         )
 
 
-class Replays:
-    """Steps recorded as CUDA graphs. Used by one thread at a time, inside `torch.inference_mode()`.
+class GraphDecoder:
+    """The decoder with CUDA graphs. Used by one thread at a time, inside `torch.inference_mode()`.
+
+    A graph repeats the captured kernels with the captured addresses. So every tensor that changes between replays is
+    allocated once, here, and written in place; nothing inside a graph may depend on a Python value that changes.
 
     Args:
         llama: the model, on a CUDA device.
     """
 
-    def __init__(self, llama: Llama) -> None:
+    def __init__(self, llama: LlamaWeights) -> None:
         import torch
 
         device, addresses = llama.embedding.device, 2 * len(llama.layers)
         # One buffer, so that one copy from the host sets everything: state, tokens, and points as bits of float64.
-        self._sent = torch.zeros(HEAD + addresses + MOST_ROWS + _DRAWS, dtype=torch.int64, device=device)
-        self._state, self._ids, points = torch.split(self._sent, [HEAD + addresses, MOST_ROWS, _DRAWS])
+        self._inputs = torch.zeros(STATE_HEADER + addresses + MAX_ROWS + _MAX_SAMPLES, dtype=torch.int64, device=device)
+        self._state, self._ids, points = torch.split(self._inputs, [STATE_HEADER + addresses, MAX_ROWS, _MAX_SAMPLES])
         self._points = points.view(torch.float64)
-        self._tokens = torch.zeros(_DRAWS, dtype=torch.int64, device=device)
-        self._drawn_from: dict[int, torch.Tensor] = {}
+        self._tokens = torch.zeros(_MAX_SAMPLES, dtype=torch.int64, device=device)
+        self._probabilities: dict[int, torch.Tensor] = {}  # by width
         self._llama = llama
         self._layers = FusedLayers(llama, self._state)
-        self._recordings: OrderedDict[tuple[object, ...], _Recording] = OrderedDict()
+        self._graphs: OrderedDict[tuple[object, ...], _CapturedGraph] = OrderedDict()
         self._pool = torch.cuda.graph_pool_handle()
 
-    def serves(self, trunk: Trunk, n: int) -> bool:
-        """Whether `n` tokens behind what the trunk holds can be computed here."""
-        return _fits(self._llama, trunk, n)
+    def supports(self, prefix: SharedPrefix, n: int) -> bool:
+        """Whether the next `n` tokens of the text can be computed here."""
+        return _fits(self._llama, prefix, n)
 
-    def logits(self, trunk: Trunk, ids: Sequence[int], keep: int) -> torch.Tensor:
+    def logits(self, prefix: SharedPrefix, ids: Sequence[int], keep: int) -> torch.Tensor:
         """Returns float32 logits [keep, vocabulary] of the last of the tokens `ids`."""
         import torch
 
-        with torch.cuda.device(self._sent.device):  # programs run on the current one
-            return self._computed(self._told(trunk, trunk.used, ids), len(ids))[len(ids) - keep : len(ids)].clone()
+        with torch.cuda.device(self._inputs.device):  # Triton launches kernels on the current device
+            logits = self._computed(self._packed_inputs(prefix, prefix.used, ids), len(ids))
+            return logits[len(ids) - keep : len(ids)].clone()  # the next replay overwrites the graph's own output
 
-    def rows(self, trunk: Trunk, ids: Sequence[int], keep: int, law: Law) -> torch.Tensor:
-        """Returns what the tokens behind the last `keep` of `ids` are drawn from, float32 [keep, width]."""
+    def probabilities(
+        self, prefix: SharedPrefix, ids: Sequence[int], keep: int, distribution: SamplingDistribution
+    ) -> torch.Tensor:
+        """Returns the distributions of the tokens after the last `keep` of `ids`, float32 [keep, width]."""
         import torch
 
-        with torch.cuda.device(self._sent.device):
-            return law.rows(self._computed(self._told(trunk, trunk.used, ids), len(ids))[len(ids) - keep : len(ids)])
+        with torch.cuda.device(self._inputs.device):
+            logits = self._computed(self._packed_inputs(prefix, prefix.used, ids), len(ids))
+            return distribution.probabilities(logits[len(ids) - keep : len(ids)])
 
-    def draw(self, trunk: Trunk, ids: Sequence[int], points: Sequence[float], law: Law) -> Drawn:
-        """Draws a token behind `ids` and each further one behind it, at the given points from 0 to below 1."""
+    def sample(
+        self, prefix: SharedPrefix, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution
+    ) -> SampledTokens:
+        """Samples a token after `ids` and each further one after it, at the given points from 0 to below 1."""
         import torch
 
-        parts, at = [], trunk.used
-        with torch.cuda.device(self._sent.device):
-            for start in range(0, len(points), _DRAWS):
-                part = points[start : start + _DRAWS]
-                parts.append(self._drawn(self._told(trunk, at, ids, part), len(ids), len(part), law))
+        parts, at = [], prefix.used
+        with torch.cuda.device(self._inputs.device):
+            for start in range(0, len(points), _MAX_SAMPLES):
+                part = points[start : start + _MAX_SAMPLES]
+                inputs = self._packed_inputs(prefix, at, ids, part)
+                parts.append(self._sampled(inputs, len(ids), len(part), distribution))
                 at += len(ids) + len(part) - 1
-                if start + _DRAWS < len(points):
+                if start + _MAX_SAMPLES < len(points):
                     ids = parts[-1].tokens[-1:].tolist()
-        return Drawn(torch.cat([one.tokens for one in parts]), torch.cat([one.rows for one in parts]))
+        return SampledTokens(torch.cat([one.tokens for one in parts]), torch.cat([one.probabilities for one in parts]))
 
-    def _drawn(self, told: torch.Tensor, n: int, draws: int, law: Law) -> Drawn:
-        """Draws the first token behind `n` others and the rest behind one each."""
+    def _sampled(self, inputs: torch.Tensor, n: int, samples: int, distribution: SamplingDistribution) -> SampledTokens:
+        """Samples the first token after `n` others, and each of the rest after one more."""
         import torch
 
-        if law.width not in self._drawn_from:
-            self._drawn_from[law.width] = torch.zeros((_DRAWS, law.width), device=self._sent.device)
+        if distribution.width not in self._probabilities:
+            self._probabilities[distribution.width] = torch.zeros(
+                (_MAX_SAMPLES, distribution.width), device=self._inputs.device
+            )
         step = None
-        if n == 1 or draws > 1:
-            step = self._recorded(("draw", law), lambda: self._take(self._forward(1), 1, law), told)
+        if n == 1 or samples > 1:
+            # Before the first token: capturing runs the step, which changes the state; below, the inputs are copied
+            # anew.
+            step = self._captured(
+                ("sample", distribution), lambda: self._sample_next(self._forward(1), 1, distribution), inputs
+            )
         if n > 1:
-            self._take(self._computed(told, n)[n - 1 : n], n, law)
+            self._sample_next(self._computed(inputs, n)[n - 1 : n], n, distribution)
         else:
-            self._sent.copy_(told, non_blocking=True)
-        for _ in range(draws if n == 1 else draws - 1):
+            self._inputs.copy_(inputs, non_blocking=True)
+        for _ in range(samples if n == 1 else samples - 1):
             if step is not None:
                 step.graph.replay()
-        return Drawn(self._tokens[:draws].clone(), self._drawn_from[law.width][:draws].clone())
+        return SampledTokens(self._tokens[:samples].clone(), self._probabilities[distribution.width][:samples].clone())
 
-    def _computed(self, told: torch.Tensor, n: int) -> torch.Tensor:
-        """Returns logits of `n` tokens and of some that do not count; they stand where the next replay puts its own."""
-        rows = _recorded_rows(n)
-        recording = self._recorded(("logits", rows), lambda: self._forward(rows), told)
-        self._sent.copy_(told, non_blocking=True)
-        recording.graph.replay()
-        return recording.found
+    def _computed(self, inputs: torch.Tensor, n: int) -> torch.Tensor:
+        """Returns logits of `n` tokens and of padding rows, in the graph's own output, which a replay overwrites."""
+        rows = _padded_rows(n)
+        captured = self._captured(("logits", rows), lambda: self._forward(rows), inputs)
+        self._inputs.copy_(inputs, non_blocking=True)
+        captured.graph.replay()
+        return captured.output
 
-    def _recorded(self, key: tuple[object, ...], body: Callable[[], torch.Tensor], sent: torch.Tensor) -> _Recording:
-        """Returns the recording of `body`; what it computes behind the text of `sent` is what belongs there."""
+    def _captured(
+        self, key: tuple[object, ...], body: Callable[[], torch.Tensor], inputs: torch.Tensor
+    ) -> _CapturedGraph:
+        """Returns the graph of `body`, captured if it is new. Capturing writes nothing wrong to the KV cache."""
         import torch
 
-        if key not in self._recordings:
-            self._sent.copy_(sent)
-            body()  # compiles, and settles what a recording must not
+        if key not in self._graphs:
+            self._inputs.copy_(inputs)
+            body()  # compiles kernels and lets libraries initialise, which must not happen while capturing
             graph = torch.cuda.CUDAGraph()
-            # Other threads may ask for memory meanwhile.
+            # Other threads may allocate memory in the meantime, which the default mode would turn into an error here.
             with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-                found = body()
-            self._recordings[key] = _Recording(graph, found)
-            if len(self._recordings) > _RECORDINGS:
-                self._recordings.popitem(last=False)
-        self._recordings.move_to_end(key)
-        return self._recordings[key]
+                output = body()
+            self._graphs[key] = _CapturedGraph(graph, output)
+            if len(self._graphs) > _MAX_GRAPHS:
+                self._graphs.popitem(last=False)
+        self._graphs.move_to_end(key)
+        return self._graphs[key]
 
-    def _told(self, trunk: Trunk, at: int, ids: Sequence[int], points: Sequence[float] = ()) -> torch.Tensor:
-        """Returns what is sent to the device: where the text is, its last tokens, and points as bits."""
+    def _packed_inputs(
+        self, prefix: SharedPrefix, start: int, ids: Sequence[int], points: Sequence[float] = ()
+    ) -> torch.Tensor:
+        """Returns what is copied to the device: where the text's keys are, its last tokens, and the points as bits."""
         import torch
 
-        told = np.zeros(len(self._sent), np.int64)
-        state, tokens = len(self._state), len(self._state) + MOST_ROWS
-        told[:2] = at, trunk.columns
-        told[HEAD:state] = [one.data_ptr() for i in range(len(trunk.layers)) for one in trunk.layers[i]]
-        told[state : state + len(ids)] = ids
-        told[tokens : tokens + len(points)] = np.array(points, np.float64).view(np.int64)
-        return torch.from_numpy(told)
+        inputs = np.zeros(len(self._inputs), np.int64)
+        state, tokens = len(self._state), len(self._state) + MAX_ROWS
+        # A buffer that grew has new addresses and a new stride: both are sent with every call, never captured.
+        inputs[:2] = start, prefix.capacity
+        inputs[STATE_HEADER:state] = [one.data_ptr() for i in range(len(prefix.layers)) for one in prefix.layers[i]]
+        inputs[state : state + len(ids)] = ids
+        inputs[tokens : tokens + len(points)] = np.array(points, np.float64).view(np.int64)
+        return torch.from_numpy(inputs)
 
     def _forward(self, n: int) -> torch.Tensor:
         import torch
 
         positions = self._state[:1] + torch.arange(n, device=self._state.device)
-        return logits(self._llama, self._layers, self._ids[:n], positions, n)
+        return llama_logits(self._llama, self._layers, self._ids[:n], positions, n)
 
-    def _take(self, found: torch.Tensor, n: int, law: Law) -> torch.Tensor:
-        """Draws a token by logits [1, vocabulary] behind `n` others, and leaves it where the next step looks for it."""
+    def _sample_next(self, logits: torch.Tensor, n: int, distribution: SamplingDistribution) -> torch.Tensor:
+        """Samples from logits [1, vocabulary] after `n` tokens, and leaves the token where the next replay reads it."""
+        # Only in-place operations on the device: this is captured, and each replay must find the state of the one
+        # before.
         step = self._state[2:3]
-        row = law.rows(found)
-        token = drawn(row[0], self._points.index_select(0, step))
-        self._drawn_from[law.width].index_copy_(0, step, row)
+        row = distribution.probabilities(logits)
+        token = sample_at(row[0], self._points.index_select(0, step))
+        self._probabilities[distribution.width].index_copy_(0, step, row)
         self._tokens.index_copy_(0, step, token)
         self._ids[:1].copy_(token)
         self._state[:1] += n
@@ -241,31 +272,32 @@ class Replays:
 
 
 @dataclass(frozen=True, slots=True)
-class _Recording:
-    """A graph, and where it leaves what it finds."""
+class _CapturedGraph:
+    """A CUDA graph, and the tensor that it writes its output to."""
 
     graph: torch.cuda.CUDAGraph
-    found: torch.Tensor
+    output: torch.Tensor
 
 
-def _fits(llama: Llama, trunk: Trunk, n: int) -> bool:
-    if not 0 < n <= MOST_ROWS or len(trunk.layers) != len(llama.layers):
+def _fits(llama: LlamaWeights, prefix: SharedPrefix, n: int) -> bool:
+    """Whether `n` tokens and their padding rows fit the kernels and the buffer, and the prompt has been computed."""
+    if not 0 < n <= MAX_ROWS or len(prefix.layers) != len(llama.layers):
         return False
-    rows = _recorded_rows(n)
-    return rows * llama.heads <= MOST_STACKED * llama.shared and trunk.used + rows <= trunk.columns
+    rows = _padded_rows(n)
+    return rows * llama.heads <= MAX_STACKED * llama.kv_heads and prefix.used + rows <= prefix.capacity
 
 
-def _recorded_rows(n: int) -> int:
-    """Returns the next power of two: what is recorded for a few numbers of rows serves all; reading weights counts."""
+def _padded_rows(n: int) -> int:
+    """Returns the next power of two: a few captured sizes serve all; reading the weights is what takes the time."""
     return 1 << (n - 1).bit_length()
 
 
-def stepping_of(model: PreTrainedModel, *, anywhere: bool = False) -> tuple[Stepping | None, str]:
-    """Returns the fast steps of `model`, or None and why it has none.
+def build_decoder(model: PreTrainedModel, *, anywhere: bool = False) -> tuple[FastDecoder | None, str]:
+    """Returns the fast decoder of `model`, or None and why it has none.
 
     Args:
-        model: switched to the attention `ragvlc_flat`.
-        anywhere: also on a CPU, where they are no faster.
+        model: switched to the attention `ragvlc_packed`.
+        anywhere: also on a CPU, where it is no faster.
     """
     import torch
 
@@ -275,7 +307,9 @@ def stepping_of(model: PreTrainedModel, *, anywhere: bool = False) -> tuple[Step
         problem = f"the device is {device.type}"
     if problem:
         return None, problem
+    # The caller is in inference mode, but tensors made there do not work with autograd, and the library's modules keep
+    # views of these.
     with torch.inference_mode(mode=False), torch.no_grad():
-        llama = llama_of(model)
+        llama = llama_weights(model)
     fused = not why_not_fused(device)
-    return (Replays(llama) if fused else Steps(llama)), ""
+    return (GraphDecoder(llama) if fused else EagerDecoder(llama)), ""

@@ -1,11 +1,11 @@
-"""Layers in plain PyTorch, for devices without Triton and as what the fused ones are held against."""
+"""Layers in plain PyTorch, for devices without Triton and as the reference of the fused ones."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragvlc.engines.batching.shared_prefix import Trunk
-from ragvlc.engines.cuda_graphs.llama_layers import Llama
+from ragvlc.engines.batching.shared_prefix import SharedPrefix
+from ragvlc.engines.cuda_graphs.llama_layers import LlamaWeights
 from ragvlc.engines.cuda_graphs.split_key_attention import split_attention
 
 if TYPE_CHECKING:
@@ -15,63 +15,64 @@ __all__ = ["PlainLayers"]
 
 
 class PlainLayers:
-    """`ragvlc.engines.cuda_graphs.llama_layers.Kernels` over one trunk.
+    """`ragvlc.engines.cuda_graphs.llama_layers.LayerOps` over one KV buffer.
 
     Args:
         llama: the model.
-        trunk: whose columns from `at` on are written.
-        at: column of the first row.
+        prefix: the buffer.
+        start: slot of the first row; the others follow it.
     """
 
-    def __init__(self, llama: Llama, trunk: Trunk, at: int) -> None:
+    def __init__(self, llama: LlamaWeights, prefix: SharedPrefix, start: int) -> None:
         self._llama = llama
-        self._trunk = trunk
-        self._at = at
+        self._prefix = prefix
+        self._start = start
 
-    def projected(
+    def norm_linear(
         self, rows: torch.Tensor, norm: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Returns normed rows times a weight."""
+        """Returns the normed rows times a weight."""
         from torch.nn.functional import linear
 
         return linear(self._normed(rows, norm), weight, bias)
 
-    def gated(self, rows: torch.Tensor, norm: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """Returns silu(g) u, where g and u are normed rows times the halves of a weight."""
+    def norm_swiglu(self, rows: torch.Tensor, norm: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Returns silu(g) u, where g and u are the normed rows times the halves of a weight."""
         from torch.nn.functional import linear, silu
 
         gates, ups = linear(self._normed(rows, norm), weight).chunk(2, dim=-1)
         return silu(gates) * ups
 
-    def add(self, rows: torch.Tensor, found: torch.Tensor, weight: torch.Tensor) -> None:
-        """Adds `found` times a weight to the rows, in place."""
+    def add_linear(self, rows: torch.Tensor, inputs: torch.Tensor, weight: torch.Tensor) -> None:
+        """Adds `inputs` times a weight to the rows, in place."""
         from torch.nn.functional import linear
 
-        rows += linear(found, weight)
+        rows += linear(inputs, weight)
 
-    def attended(self, layer: int, qkv: torch.Tensor, turns: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        """Puts the new keys and values behind the others and returns what the rows see there, [n, heads size]."""
+    def attention(self, layer: int, qkv: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """Appends the new keys and values to the cache and returns the rows' attention over it, [n, heads head_dim]."""
         import torch
 
         own, n = self._llama, len(qkv)
-        heads = qkv.reshape(n, -1, own.size)
-        queries, keys, values = torch.split(heads, [own.heads, own.shared, own.shared], dim=1)
-        norms = own.layers[layer].norms
+        heads = qkv.reshape(n, -1, own.head_dim)
+        queries, keys, values = torch.split(heads, [own.heads, own.kv_heads, own.kv_heads], dim=1)
+        norms = own.layers[layer].head_norms
         if norms is not None:
             queries, keys = self._normed(queries, norms[0]), self._normed(keys, norms[1])
-        queries, keys = _turned(queries, turns), _turned(keys, turns)
-        there = self._trunk.write(layer, self._at, *(one.transpose(0, 1).unsqueeze(0) for one in (keys, values)))
-        return split_attention(queries, there[0][0], there[1][0], own.scaling).reshape(n, -1)
+        queries, keys = _rotated(queries, rotary), _rotated(keys, rotary)
+        cached = self._prefix.write(layer, self._start, *(one.transpose(0, 1).unsqueeze(0) for one in (keys, values)))
+        return split_attention(queries, cached[0][0], cached[1][0], own.scaling).reshape(n, -1)
 
     def _normed(self, rows: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:
+        # Rounded where the library rounds: before the product with the weight, not after it.
         wide = rows.float()
         scale = (wide.square().mean(dim=-1, keepdim=True) + self._llama.eps).rsqrt()
         return norm * (wide * scale).to(rows.dtype)
 
 
-def _turned(heads: torch.Tensor, turns: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+def _rotated(heads: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
     import torch
 
-    cos, sin = (one.unsqueeze(1) for one in turns)
+    cos, sin = (one.unsqueeze(1) for one in rotary)
     a, b = heads.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)

@@ -1,4 +1,4 @@
-"""Whether a model has fast steps: looked for once, tried before they are trusted."""
+"""Self-test of CUDA-graph decode: a model's decoder is used only if it gives the logits of the library's model."""
 
 from __future__ import annotations
 
@@ -7,108 +7,118 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ragvlc.engines.batching.sampling import Law
-from ragvlc.engines.cuda_graphs.graphs import SPARE, Stepping, stepping_of
-from ragvlc.engines.decode_state.kv_cache import TrunkKeys, first_line, new_trunk, read
+from ragvlc.engines.batching.sampling import SamplingDistribution
+from ragvlc.engines.cuda_graphs.graphs import SPARE_SLOTS, FastDecoder, build_decoder
+from ragvlc.engines.decode_state.kv_cache import PreallocatedKVCache, first_line, new_prefix, prefill
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["TriedSteps"]
+__all__ = ["SelfTestedDecoder"]
 
 log = logging.getLogger("ragvlc")
 
-_SAME = 1e-3
-"""Relative error of logits in float32; formats of 16 bits may be at `_ROUNDED`."""
+_EXACT = 1e-3
+"""Largest relative error of logits in float32; formats of 16 bits may be off by `_ROUNDED`."""
 _ROUNDED = 0.1
-_READ = 18
-_TRIED = (1, 2, 3, 5, 11)
+_PROMPT = 18
+"""Tokens that the library's model computes before the passes under test."""
+_TESTED = (1, 2, 3, 5, 11)
+"""Rows of the passes under test: with padding, every captured size from 1 to 16."""
 _TIMED = 5
 """Passes of which the fastest counts."""
 
 
-class TriedSteps:
-    """The steps of one model (see `engines.cuda_graphs.graphs`), if it has any that say what its own forward pass says.
+class SelfTestedDecoder:
+    """The fast decoder of one model (see `engines.cuda_graphs.graphs`), built and tested at the first use.
 
     Args:
-        model: switched to the attention `ragvlc_flat`.
-        owner: the model's name, for the log.
-        anywhere: also on a CPU, where they are no faster.
+        model: switched to the attention `ragvlc_packed`.
+        model_name: for the log.
+        anywhere: also on a CPU, where it is no faster.
 
     Attributes:
         model: the same.
-        rows_in_turn: so many steps, one after the other, take no longer than one pass of the library's model. Measured
-            on a GPU by `find`; 1 on a CPU.
+        break_even_rows: the largest number of one-row passes, one after the other, that take no longer than one pass of
+            the library's model. Measured on a GPU by `get`; 1 on a CPU.
     """
 
-    def __init__(self, model: PreTrainedModel, owner: str, *, anywhere: bool = False) -> None:
+    def __init__(self, model: PreTrainedModel, model_name: str, *, anywhere: bool = False) -> None:
         self.model = model
-        self.rows_in_turn = 1
-        self._owner = owner
+        self.break_even_rows = 1
+        self._model_name = model_name
         self._anywhere = anywhere
-        self._looked = False
-        self._steps: Stepping | None = None
+        self._tested = False
+        self._decoder: FastDecoder | None = None
 
-    def find(self) -> Stepping | None:
-        """Returns the steps. To be called in the model's turn, inside `torch.inference_mode()`."""
-        if not self._looked:
-            self._looked = True
-            self._steps, problem = self._tried()
+    def get(self) -> FastDecoder | None:
+        """Returns the decoder, or None. The caller holds the model's lock, inside `torch.inference_mode()`."""
+        if not self._tested:
+            self._tested = True
+            self._decoder, problem = self._test()
             if problem and self.model.device.type == "cuda":
-                log.info("'%s' has no recorded steps: %s", self._owner, problem)
-        return self._steps
+                log.info("'%s' is decoded without CUDA graphs: %s", self._model_name, problem)
+        return self._decoder
 
-    def _tried(self) -> tuple[Stepping | None, str]:
+    def _test(self) -> tuple[FastDecoder | None, str]:
         try:
-            steps, problem = stepping_of(self.model, anywhere=self._anywhere)
-            away = 0.0 if steps is None else self._distance(steps)
-            if steps is not None and self.model.device.type == "cuda":
-                self.rows_in_turn = self._rows_in_turn(steps)
-        except Exception as error:  # noqa: BLE001 - whatever a compiler, a driver or a strange model raises
-            return None, f"they failed ({first_line(error)})"
-        if not away <= self._tolerated():
-            return None, f"they say something else (logits differ by {away:.2g})"
-        return steps, problem
+            decoder, problem = build_decoder(self.model, anywhere=self._anywhere)
+            error = 0.0 if decoder is None else self._distance(decoder)
+            if decoder is not None and self.model.device.type == "cuda":
+                self.break_even_rows = self._break_even_rows(decoder)
+        except Exception as failure:  # noqa: BLE001 - whatever a compiler, a driver or a strange model raises
+            return None, f"it failed ({first_line(failure)})"
+        if not error <= self._tolerance():  # `not <=`, for an error that is NaN
+            return None, f"its logits differ from the model's by {error:.2g}"
+        return decoder, problem
 
-    def _tolerated(self) -> float:
+    def _tolerance(self) -> float:
         import torch
 
-        return _SAME if self.model.dtype == torch.float32 else _ROUNDED
+        return _EXACT if self.model.dtype == torch.float32 else _ROUNDED
 
-    def _distance(self, steps: Stepping) -> float:
-        """Returns how far passes of 1 to 16 rows, and drawing, are from the model's own; recorded from here on."""
+    def _distance(self, decoder: FastDecoder) -> float:
+        """Returns the distance between the decoder's logits and the model's, over passes of 1 to 16 rows and sampling.
+
+        The graphs of these passes are captured on the way.
+        """
         import torch
 
         size, device = self.model.config.get_text_config().vocab_size, self.model.device
-        ids = [(11 * i + 5) % size for i in range(_READ + sum(_TRIED))]
-        plain, trunk = TrunkKeys(self.model, new_trunk([0], len(ids) + 2)), new_trunk([0], len(ids) + SPARE)
-        read(TrunkKeys(self.model, trunk), ids[:_READ], device)
-        expected = plain.forward(torch.tensor(ids, device=device), sum(_TRIED))
+        ids = [(11 * i + 5) % size for i in range(_PROMPT + sum(_TESTED))]
+        plain, prefix = (
+            PreallocatedKVCache(self.model, new_prefix([0], len(ids) + 2)),
+            new_prefix([0], len(ids) + SPARE_SLOTS),
+        )
+        prefill(PreallocatedKVCache(self.model, prefix), ids[:_PROMPT], device)
+        expected = plain.forward(torch.tensor(ids, device=device), sum(_TESTED))
         found: list[torch.Tensor] = []
-        for n in _TRIED:
-            found.append(steps.logits(trunk, ids[trunk.used : trunk.used + n], n))
-            trunk.used += n
-        law = Law(1.0, 1.0, int(self.model.get_output_embeddings().weight.shape[0]))
-        drawn = steps.draw(trunk, ids[:2], [0.3, 0.6, 0.9], law)
-        behind = _away(_logs(plain.rows(ids[:2], 1, law)), _logs(drawn.rows[:1]))
-        return max(behind, _away(expected, torch.cat(found)))
+        for n in _TESTED:
+            found.append(decoder.logits(prefix, ids[prefix.used : prefix.used + n], n))
+            prefix.used += n
+        distribution = SamplingDistribution(1.0, 1.0, int(self.model.get_output_embeddings().weight.shape[0]))
+        sampled = decoder.sample(prefix, ids[:2], [0.3, 0.6, 0.9], distribution)
+        of_sampling = _distance(
+            _logarithms(plain.probabilities(ids[:2], 1, distribution)), _logarithms(sampled.probabilities[:1])
+        )
+        return max(of_sampling, _distance(expected, torch.cat(found)))
 
-    def _rows_in_turn(self, steps: Stepping) -> int:
-        """Returns how many steps of one row take as long as a pass of the library's model, whatever its rows."""
+    def _break_even_rows(self, decoder: FastDecoder) -> int:
+        """Returns the number of one-row passes that take as long as one pass of the library's model."""
         import torch
 
-        ids = torch.ones(_READ, dtype=torch.int64, device=self.model.device)
-        trunk = new_trunk([0], _READ + _TIMED + SPARE)
-        keys = TrunkKeys(self.model, trunk)
-        keys.forward(ids, 1)
-        whole = _fastest(lambda: float(keys.forward(ids[:1], 1)[0, 0]))
-        one = _fastest(lambda: float(steps.logits(trunk, [1], 1)[0, 0]))
+        ids = torch.ones(_PROMPT, dtype=torch.int64, device=self.model.device)
+        prefix = new_prefix([0], _PROMPT + _TIMED + SPARE_SLOTS)
+        cache = PreallocatedKVCache(self.model, prefix)
+        cache.forward(ids, 1)
+        whole = _fastest(lambda: float(cache.forward(ids[:1], 1)[0, 0]))
+        one = _fastest(lambda: float(decoder.logits(prefix, [1], 1)[0, 0]))
         return max(1, int(whole / one))
 
 
 def _fastest(work: Callable[[], float]) -> float:
-    """Returns seconds; `work` waits for the device."""
+    """Returns the seconds of the fastest of several runs; `work` waits for the device."""
     seconds = []
     for _ in range(_TIMED):
         started = time.perf_counter()
@@ -117,12 +127,12 @@ def _fastest(work: Callable[[], float]) -> float:
     return min(seconds)
 
 
-def _logs(rows: torch.Tensor) -> torch.Tensor:
-    """Returns the logarithms of probabilities, but for a constant the logits that they are of."""
+def _logarithms(rows: torch.Tensor) -> torch.Tensor:
+    """Returns the logarithms of probabilities, which are the logits up to a constant in each row."""
     return rows.clamp(min=1e-30).log()
 
 
-def _away(expected: torch.Tensor, found: torch.Tensor) -> float:
-    """Returns the distance of logits, against how far they are from each other; a constant in a row does not count."""
+def _distance(expected: torch.Tensor, found: torch.Tensor) -> float:
+    """Returns the distance between logits, relative to their spread; a constant added to a row does not count."""
     one, other = (rows - rows.mean(dim=-1, keepdim=True) for rows in (expected, found))
     return float((one - other).norm() / one.norm())

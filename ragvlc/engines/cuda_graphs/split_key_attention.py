@@ -1,8 +1,8 @@
-"""Attention of a few rows to many keys, in pieces of the keys that are merged by their log-sum-exps.
+"""Split-key attention (flash-decoding): a few queries over many keys, in parts merged by their log-sum-exps.
 
-PyTorch's kernels divide the rows of the query among the processors, not the keys: for five rows and 131,072 keys they
-take ten times what reading the keys takes (measured: 1.5 ms a layer against 0.14). Here the heads of a group and all
-rows are one tile, keys and values are not repeated, and pieces are computed side by side.
+PyTorch's kernels divide the queries among the multiprocessors, not the keys: for five queries and 131,072 keys they
+take ten times as long as reading the keys (measured: 1.5 ms a layer against 0.14). Here the heads of a group and all
+queries are one tile, and keys and values are not repeated. On devices with Triton, `fused_kernels` does the same.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _PIECE = 4096
 def split_attention(
     queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scaling: float, *, piece: int = _PIECE
 ) -> torch.Tensor:
-    """Returns [n, heads, size] for queries of the same shape: row i sees all keys but the last n - 1 - i.
+    """Returns [n, heads, size] for queries of the same shape: query i sees all keys but the last n - 1 - i.
 
     Args:
         queries: [n, heads, size].
-        keys: [shared heads, columns, size], those of the rows themselves last.
+        keys: [key heads, keys, size], those of the queries' own tokens last.
         values: as the keys.
         scaling: of the scores.
-        piece: columns computed at a time; scores are float32.
+        piece: the number of keys computed at a time; scores are float32.
     """
     import torch
 
@@ -42,6 +42,7 @@ def split_attention(
         if stop > columns - n + 1:
             column = torch.arange(start, stop, device=keys.device)
             scores = scores.masked_fill(column > (columns - n + row)[:, None], -torch.inf)
+        # A query that sees none of these keys has -inf here: clamped below, or its weights would be NaN instead of 0.
         whole = scores.logsumexp(dim=-1, keepdim=True)
         weights = (scores - whole.clamp(min=torch.finfo(torch.float32).min)).exp()
         found.append((weights.to(values.dtype) @ values[:, start:stop]).float())

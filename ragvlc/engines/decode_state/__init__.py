@@ -1,1 +1,1 @@
-"""Decode state: text that is drafted, verified and taken back token by token."""
+"""Decode state: text that is drafted, verified and rewound token by token."""

@@ -1,6 +1,6 @@
-"""Keys and values of one session: they grow by a forward pass and can be taken back.
+"""KV caches of decode states: they grow by a forward pass and can be rewound.
 
-`StaticKeys` hands passes of few tokens to the steps of `engines.cuda_graphs.graphs`; prompts are computed by the
+`GraphKVCache` hands passes of few tokens to the decoder of `engines.cuda_graphs.graphs`; prompts are computed by the
 library's own model in every class.
 """
 
@@ -11,183 +11,199 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ragvlc.engines.batching.decoding import kernels
-from ragvlc.engines.batching.sampling import Law, drawn
-from ragvlc.engines.batching.shared_prefix import Part, Trunk, hidden
-from ragvlc.engines.batching.support import why_one_by_one
-from ragvlc.engines.cuda_graphs.graphs import Drawn, Stepping
+from ragvlc.engines.batching.decoding import attention_kernels
+from ragvlc.engines.batching.sampling import SamplingDistribution, sample_at
+from ragvlc.engines.batching.shared_prefix import PackedSegment, SharedPrefix, mask_value
+from ragvlc.engines.batching.support import why_not_batched
+from ragvlc.engines.cuda_graphs.graphs import FastDecoder, SampledTokens
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["Keys", "LibraryKeys", "StaticKeys", "TrunkKeys", "first_line", "new_trunk", "read", "why_no_sessions"]
+__all__ = [
+    "GraphKVCache",
+    "KVCache",
+    "LibraryKVCache",
+    "PreallocatedKVCache",
+    "first_line",
+    "new_prefix",
+    "prefill",
+    "why_not_rewindable",
+]
 
-_PIECE = 8192  # tokens of a forward pass, as in `engines.batching.packed`
-_MASK = 2**26  # entries of a mask
-_FOLDED = 64  # tokens up to which attention wants a mask on every device: see `Part.attend`
+_PASS_TOKENS = 8192  # tokens of a forward pass, as in `engines.batching.packed`
+_MASK_ENTRIES = 2**26  # of a mask, likewise
+_EXPLICIT_MASK = 64  # tokens up to which attention takes a mask on every device: see `PackedSegment.attend`
 
-Over = Callable[[int, float], bool]
-"""Whether a draft ends behind a token with such a probability."""
+StopDraft = Callable[[int, float], bool]
+"""Whether a draft ends with this token, which had this probability."""
 
 
-class Keys(Protocol):
-    """What the model remembers of a text."""
+class KVCache(Protocol):
+    """Keys and values of one text."""
 
     @property
     def length(self) -> int:
-        """Tokens computed."""
+        """The number of tokens computed."""
         ...
 
     @property
     def bytes(self) -> int:
-        """Memory held."""
+        """Memory of keys and values."""
         ...
 
     def forward(self, ids: torch.Tensor, keep: int) -> torch.Tensor:
-        """Computes the tokens `ids` [n] behind the others; returns float32 logits [keep, vocabulary] of the last."""
+        """Computes the next tokens `ids` [n]; returns float32 logits [keep, vocabulary] of the last `keep`."""
         ...
 
     def rewind(self, n: int) -> None:
-        """Forgets the last `n` tokens."""
+        """Removes the last `n` tokens."""
         ...
 
-    def rows(self, ids: Sequence[int], keep: int, law: Law) -> torch.Tensor:
-        """Computes `ids`; returns what the tokens behind the last `keep` of them are drawn from [keep, width]."""
+    def probabilities(self, ids: Sequence[int], keep: int, distribution: SamplingDistribution) -> torch.Tensor:
+        """Computes `ids`; returns the distributions of the tokens after the last `keep` of them, [keep, width]."""
         ...
 
-    def draw(self, ids: Sequence[int], points: Sequence[float], law: Law, over: Over | None) -> Drawn:
-        """Computes `ids` and draws a token behind them, computes that and draws the next, for each of the points.
+    def sample(
+        self, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution, stop: StopDraft | None
+    ) -> SampledTokens:
+        """Computes `ids` and samples the next token, computes that and samples again, once for each of the points.
 
-        It ends early behind a token for which `over`, told the token and its probability, is true. None does not look.
+        It ends early with a token for which `stop` is true. None looks at no token before the end.
         """
         ...
 
 
-class _OneByOne:
-    """Keys whose rows are those of `forward`, one pass a token."""
+class _TokenByToken:
+    """Base of caches that compute each sampled token with a `forward` of its own."""
 
     _model: PreTrainedModel
 
     def forward(self, ids: torch.Tensor, keep: int) -> torch.Tensor:
         raise NotImplementedError
 
-    def rows(self, ids: Sequence[int], keep: int, law: Law) -> torch.Tensor:
-        """Computes `ids`; returns what the tokens behind the last `keep` of them are drawn from [keep, width]."""
+    def probabilities(self, ids: Sequence[int], keep: int, distribution: SamplingDistribution) -> torch.Tensor:
+        """Computes `ids`; returns the distributions of the tokens after the last `keep` of them, [keep, width]."""
         import torch
 
-        return law.rows(self.forward(torch.tensor(ids, dtype=torch.int64, device=self._model.device), keep))
+        logits = self.forward(torch.tensor(ids, dtype=torch.int64, device=self._model.device), keep)
+        return distribution.probabilities(logits)
 
-    def draw(self, ids: Sequence[int], points: Sequence[float], law: Law, over: Over | None) -> Drawn:
-        """Computes `ids` and draws a token behind them, computes that and draws the next, for each of the points."""
+    def sample(
+        self, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution, stop: StopDraft | None
+    ) -> SampledTokens:
+        """Computes `ids` and samples the next token, computes that and samples again, once for each of the points."""
         import torch
 
         tokens: list[torch.Tensor] = []
         rows: list[torch.Tensor] = []
-        owed = torch.tensor(ids, dtype=torch.int64, device=self._model.device)
+        pending = torch.tensor(ids, dtype=torch.int64, device=self._model.device)
         for point in points:
-            row = law.rows(self.forward(owed, 1))
-            owed = drawn(row[0], point)
-            tokens.append(owed)
+            row = distribution.probabilities(self.forward(pending, 1))
+            pending = sample_at(row[0], point)  # stays on the device: the host waits for it only where `stop` looks
+            tokens.append(pending)
             rows.append(row)
-            if over is not None and over(int(owed), float(row[0, int(owed)])):
+            if stop is not None and stop(int(pending), float(row[0, int(pending)])):
                 break
-        return Drawn(torch.cat(tokens), torch.cat(rows))
+        return SampledTokens(torch.cat(tokens), torch.cat(rows))
 
 
-class TrunkKeys(_OneByOne):
-    """In a trunk (see `engines.batching.shared_prefix`), for models switched to flat attention: nothing is moved when
-    the text grows.
+class PreallocatedKVCache(_TokenByToken):
+    """KV cache in a preallocated buffer, for models switched to packed attention: growing moves nothing.
 
     Args:
-        model: switched to the attention `ragvlc_flat`.
-        trunk: of this session alone.
+        model: switched to the attention `ragvlc_packed`.
+        prefix: the buffer (see `engines.batching.shared_prefix`), of this state alone.
     """
 
-    def __init__(self, model: PreTrainedModel, trunk: Trunk) -> None:
+    def __init__(self, model: PreTrainedModel, prefix: SharedPrefix) -> None:
         self._model = model
-        self._trunk = trunk
+        self._prefix = prefix
 
     @property
     def length(self) -> int:
-        """Tokens computed."""
-        return self._trunk.used
+        """The number of tokens computed."""
+        return self._prefix.used
 
     @property
     def bytes(self) -> int:
-        """Memory held."""
-        return self._trunk.bytes
+        """Memory of keys and values."""
+        return self._prefix.bytes
 
     def forward(self, ids: torch.Tensor, keep: int) -> torch.Tensor:
-        """Computes the tokens `ids` [n] behind the others; returns float32 logits [keep, vocabulary] of the last."""
-        trunk, n, at = self._trunk, len(ids), self._trunk.used
-        trunk.used = at + n
+        """Computes the next tokens `ids` [n]; returns float32 logits [keep, vocabulary] of the last `keep`."""
+        prefix, n, start = self._prefix, len(ids), self._prefix.used
+        prefix.used = start + n
         try:
             logits = _logits(
                 self._model,
                 ids,
-                at,
+                start,
                 keep,
                 use_cache=False,
-                ragvlc_parts=[Part(trunk, 0, n, at, _mask(at, n, self._model.dtype, ids.device))],
+                ragvlc_segments=[PackedSegment(prefix, 0, n, start, _mask(start, n, self._model.dtype, ids.device))],
             )
         except BaseException:
-            trunk.used = at
+            prefix.used = start
             raise
-        trunk.forget_source()
+        prefix.drop_source()
         return logits
 
     def rewind(self, n: int) -> None:
-        """Forgets the last `n` tokens."""
-        self._trunk.used -= n
+        """Removes the last `n` tokens."""
+        self._prefix.used -= n  # their keys stay in the buffer, unseen, until the next tokens overwrite them
 
 
-class StaticKeys(TrunkKeys):
-    """In a trunk, with steps that know it: what they do not serve is computed by the library's model.
+class GraphKVCache(PreallocatedKVCache):
+    """KV cache in a preallocated buffer that CUDA graphs write to; other passes are computed by the library's model.
 
     Args:
-        model: switched to the attention `ragvlc_flat`.
-        trunk: of this session alone.
-        steps: of the same model.
+        model: switched to the attention `ragvlc_packed`.
+        prefix: the buffer, of this state alone.
+        decoder: of the same model.
     """
 
-    def __init__(self, model: PreTrainedModel, trunk: Trunk, steps: Stepping) -> None:
-        super().__init__(model, trunk)
-        self._steps = steps
+    def __init__(self, model: PreTrainedModel, prefix: SharedPrefix, decoder: FastDecoder) -> None:
+        super().__init__(model, prefix)
+        self._decoder = decoder
 
-    def rows(self, ids: Sequence[int], keep: int, law: Law) -> torch.Tensor:
-        """Computes `ids`; returns what the tokens behind the last `keep` of them are drawn from [keep, width]."""
-        if not self._steps.serves(self._trunk, len(ids)):
-            return super().rows(ids, keep, law)
-        found = self._steps.rows(self._trunk, ids, keep, law)
-        self._trunk.used += len(ids)
+    def probabilities(self, ids: Sequence[int], keep: int, distribution: SamplingDistribution) -> torch.Tensor:
+        """Computes `ids`; returns the distributions of the tokens after the last `keep` of them, [keep, width]."""
+        if not self._decoder.supports(self._prefix, len(ids)):
+            return super().probabilities(ids, keep, distribution)
+        found = self._decoder.probabilities(self._prefix, ids, keep, distribution)
+        self._prefix.used += len(ids)
         return found
 
-    def draw(self, ids: Sequence[int], points: Sequence[float], law: Law, over: Over | None) -> Drawn:
-        """Computes `ids` and draws a token behind them, computes that and draws the next, for each of the points."""
+    def sample(
+        self, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution, stop: StopDraft | None
+    ) -> SampledTokens:
+        """Computes `ids` and samples the next token, computes that and samples again, once for each of the points."""
         import torch
 
-        if not self._steps.serves(self._trunk, len(ids)):
-            return super().draw(ids, points, law, over)
-        if over is None:
-            found = self._steps.draw(self._trunk, ids, points, law)
-            self._trunk.used += len(ids) + len(points) - 1
+        if not self._decoder.supports(self._prefix, len(ids)):
+            return super().sample(ids, points, distribution, stop)
+        if stop is None:
+            found = self._decoder.sample(self._prefix, ids, points, distribution)
+            # The last sampled token is not computed: its keys come with the next call.
+            self._prefix.used += len(ids) + len(points) - 1
             return found
-        parts: list[Drawn] = []
+        parts: list[SampledTokens] = []
         for point in points:
-            parts.append(self._steps.draw(self._trunk, ids, [point], law))
-            self._trunk.used += len(ids)
+            parts.append(self._decoder.sample(self._prefix, ids, [point], distribution))
+            self._prefix.used += len(ids)
             ids = parts[-1].tokens.tolist()
-            if over(ids[0], float(parts[-1].rows[0, ids[0]])):
+            if stop(ids[0], float(parts[-1].probabilities[0, ids[0]])):
                 break
-        return Drawn(torch.cat([one.tokens for one in parts]), torch.cat([one.rows for one in parts]))
+        return SampledTokens(torch.cat([one.tokens for one in parts]), torch.cat([one.probabilities for one in parts]))
 
 
-class LibraryKeys(_OneByOne):
-    """In a cache of the library, for models that are computed in its own way.
+class LibraryKVCache(_TokenByToken):
+    """KV cache of the library, for models that are not switched to packed attention.
 
     Args:
-        model: one for which `why_no_sessions` has nothing to say.
+        model: one that `why_not_rewindable` accepts.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -199,67 +215,72 @@ class LibraryKeys(_OneByOne):
 
     @property
     def length(self) -> int:
-        """Tokens computed."""
+        """The number of tokens computed."""
         return self._length
 
     @property
     def bytes(self) -> int:
-        """Memory held."""
+        """Memory of keys and values."""
         layers: Any = self._cache.layers
         tensors = [one for layer in layers if layer.is_initialized for one in (layer.keys, layer.values)]
         return sum(one.numel() * one.element_size() for one in tensors)
 
     def forward(self, ids: torch.Tensor, keep: int) -> torch.Tensor:
-        """Computes the tokens `ids` [n] behind the others; returns float32 logits [keep, vocabulary] of the last."""
+        """Computes the next tokens `ids` [n]; returns float32 logits [keep, vocabulary] of the last `keep`."""
         logits = _logits(self._model, ids, self._length, keep, use_cache=True, past_key_values=self._cache)
         self._length += len(ids)
         return logits
 
     def rewind(self, n: int) -> None:
-        """Forgets the last `n` tokens."""
+        """Removes the last `n` tokens."""
         if n:
             self._cache.crop(-n)
             self._length -= n
 
 
-def read(keys: Keys, tokens: list[int], device: torch.device) -> None:
-    """Computes the tokens of a prompt in pieces, each of which may see all before it."""
+def prefill(cache: KVCache, tokens: list[int], device: torch.device) -> None:
+    """Computes the tokens of a prompt, in passes that each see all tokens before them."""
     import torch
 
-    room = _PIECE if device.type == "cuda" else min(_PIECE, max(256, _MASK // max(1, keys.length + len(tokens))))
-    for start in range(0, len(tokens), room):
-        keys.forward(torch.tensor(tokens[start : start + room], device=device), 1)
+    limit = (
+        _PASS_TOKENS
+        if device.type == "cuda"
+        else min(_PASS_TOKENS, max(256, _MASK_ENTRIES // max(1, cache.length + len(tokens))))
+    )
+    for start in range(0, len(tokens), limit):
+        cache.forward(torch.tensor(tokens[start : start + limit], device=device), 1)
 
 
-def why_no_sessions(model: PreTrainedModel) -> str:
-    """Returns why this model's text cannot be taken back, or checked many tokens at a time; nothing if it can."""
+def why_not_rewindable(model: PreTrainedModel) -> str:
+    """Returns why this model's text cannot be rewound, or verified several tokens at a time; empty if it can."""
     from transformers import DynamicCache
 
-    problem = why_one_by_one(model.config)
+    problem = why_not_batched(model.config)
     if problem:
         return f"{problem}, so several tokens at once get other probabilities than one at a time"
     layers = getattr(DynamicCache(config=model.config), "layers", ())
+    # A sliding window drops old keys and a recurrent state mixes them: removing tokens does not bring them back.
     strange = sorted({type(layer).__name__ for layer in layers} - {"DynamicLayer"})
     if strange or getattr(model, "_is_stateful", False):
-        return f"its cache ({', '.join(strange) or 'a recurrent state'}) cannot be taken back"
+        return f"its cache ({', '.join(strange) or 'a recurrent state'}) cannot be rewound"
     return ""
 
 
-def _mask(at: int, n: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor | None:
+def _mask(start: int, n: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor | None:
     import torch
 
-    if n == 1 or (n > _FOLDED and (at == 0 or device.type == "cuda")):
+    if n == 1 or (n > _EXPLICIT_MASK and (start == 0 or device.type == "cuda")):
         return None
-    return torch.full((n, at + n), hidden(dtype), dtype=dtype, device=device).triu_(at + 1)
+    return torch.full((n, start + n), mask_value(dtype), dtype=dtype, device=device).triu_(start + 1)
 
 
-def _logits(model: PreTrainedModel, ids: torch.Tensor, at: int, keep: int, **settings: Any) -> torch.Tensor:  # noqa: ANN401
+def _logits(model: PreTrainedModel, ids: torch.Tensor, start: int, keep: int, **settings: Any) -> torch.Tensor:  # noqa: ANN401
     import torch
 
-    with kernels(ids.device):
+    with attention_kernels(ids.device):
         out = model(
             input_ids=ids.unsqueeze(0),
-            position_ids=torch.arange(at, at + len(ids), device=ids.device).unsqueeze(0),
+            position_ids=torch.arange(start, start + len(ids), device=ids.device).unsqueeze(0),
             logits_to_keep=keep,
             **settings,
         )
@@ -267,11 +288,11 @@ def _logits(model: PreTrainedModel, ids: torch.Tensor, at: int, keep: int, **set
     return logits
 
 
-def new_trunk(tokens: list[int], columns: int, source: tuple[Trunk, int] | None = None) -> Trunk:
-    """Returns a trunk for a session: `columns` for its prompt and all that may come behind it."""
-    return Trunk(np.array(tokens, np.int64), columns, source)
+def new_prefix(tokens: list[int], capacity: int, source: tuple[SharedPrefix, int] | None = None) -> SharedPrefix:
+    """Returns a buffer for a decode state, with `capacity` slots for its prompt and all tokens after it."""
+    return SharedPrefix(np.array(tokens, np.int64), capacity, source)
 
 
 def first_line(error: Exception) -> str:
-    """Returns what an error says, in a line."""
+    """Returns the first line of an error's message, or the name of its class."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

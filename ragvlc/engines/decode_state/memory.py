@@ -1,4 +1,4 @@
-"""How many answers hold sessions at the same time: one, unless the device's memory takes more."""
+"""Memory budget for decode states: one answer at a time, unless the device's memory takes more."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Room", "room_of"]
+__all__ = ["MemoryBudget", "memory_budget_of"]
 
 _FREE_SHARE = 0.5
-"""Of the memory that is free while no session is open; the rest is for batches and prefixes."""
-_PAIR = 2
-"""An answer opens a second session behind its first: room is asked for both at once."""
+"""Of the memory that is free while no state is open; the rest is for batches and cached prefixes."""
+_STATES_PER_ANSWER = 2
+"""An answer opens a second state, the drafter's, after its first: memory is counted for both at once."""
 
 
-class Room:
-    """Lets threads in. A thread that is in opens further sessions without waiting, so none waits for another's second.
+class MemoryBudget:
+    """Admits threads by the memory of their decode states.
+
+    A thread that was admitted opens further states without waiting. Otherwise two threads, each with its first state
+    open, could wait for each other's memory for ever.
 
     Args:
         free: returns the bytes that are free on the device.
@@ -29,37 +32,39 @@ class Room:
         self._free = free
         self._changed = threading.Condition()
         self._held: dict[int, list[int]] = {}
-        self._room = 0.0
+        self._budget = 0.0
 
-    def enter(self, needed: int) -> int:
-        """Waits until there is room for a session of `needed` bytes; returns what `leave` takes."""
+    def acquire(self, needed: int) -> int:
+        """Waits until a state of `needed` bytes is admitted; returns the thread id that `release` takes."""
         me = threading.get_ident()
         with self._changed:
-            self._changed.wait_for(lambda: self._has_room(me, needed))
+            self._changed.wait_for(lambda: self._admits(me, needed))
+            # Measured only while nothing is held: open states would count against the budget twice.
             if not self._held:
-                self._room = self._free() * _FREE_SHARE
+                self._budget = self._free() * _FREE_SHARE
             self._held.setdefault(me, []).append(needed)
         return me
 
-    def leave(self, thread: int, needed: int) -> None:
-        """Gives a session's room back."""
+    def release(self, thread: int, needed: int) -> None:
+        """Returns a state's memory to the budget; any thread may do so for the one that acquired it."""
         with self._changed:
             self._held[thread].remove(needed)
             if not self._held[thread]:
                 del self._held[thread]
             self._changed.notify_all()
 
-    def _has_room(self, me: int, needed: int) -> bool:
+    def _admits(self, me: int, needed: int) -> bool:
+        # The first is admitted whatever its size: if it does not fit, the allocator will say so.
         if not self._held or me in self._held:
             return True
-        held = sum(max(sum(own), own[0] * _PAIR) for own in self._held.values())
-        return held + needed * _PAIR <= self._room
+        held = sum(max(sum(own), own[0] * _STATES_PER_ANSWER) for own in self._held.values())
+        return held + needed * _STATES_PER_ANSWER <= self._budget
 
 
 @cache
-def room_of(device: torch.device) -> Room:
-    """Returns the room on a device, which all models there share."""
-    return Room(lambda: _free(device))
+def memory_budget_of(device: torch.device) -> MemoryBudget:
+    """Returns the memory budget of a device, which all models on it share."""
+    return MemoryBudget(lambda: _free(device))
 
 
 def _free(device: torch.device) -> int:
@@ -67,6 +72,7 @@ def _free(device: torch.device) -> int:
         import torch
 
         free, _ = torch.cuda.mem_get_info(device)
+        # Memory that PyTorch's allocator has reserved and not handed out is in use for the driver, but free for us.
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(free + unused)
     import psutil

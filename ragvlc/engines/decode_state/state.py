@@ -1,5 +1,6 @@
-"""One text on a model of the `transformers` library: its keys and values, its tokens, its seconds (see
-`engines.decode_state.states`).
+"""Decode state on a model of the `transformers` library: its KV cache, its tokens and its seconds.
+
+`engines.decode_state.states` opens it.
 """
 
 from __future__ import annotations
@@ -11,55 +12,61 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from ragvlc.core.answer import Timing, Usage
+from ragvlc.core.decode_state import Draft
 from ragvlc.core.errors import EngineError
-from ragvlc.core.sessions import Draft
-from ragvlc.engines.batching.decoding import Ending, Row
-from ragvlc.engines.batching.fair_lock import Turns
-from ragvlc.engines.batching.prefix_cache import Prefixes
-from ragvlc.engines.batching.sampling import Law
-from ragvlc.engines.batching.scheduler import memory_is_full
-from ragvlc.engines.decode_state.kv_cache import Keys, first_line, read
+from ragvlc.engines.batching.decoding import Detokenizer, RequestState
+from ragvlc.engines.batching.fair_lock import FairLock
+from ragvlc.engines.batching.prefix_cache import PrefixCache
+from ragvlc.engines.batching.sampling import SamplingDistribution
+from ragvlc.engines.batching.scheduler import is_out_of_memory
+from ragvlc.engines.decode_state.kv_cache import KVCache, first_line, prefill
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from ragvlc.engines.batching.shared_prefix import Trunk
+    from ragvlc.engines.batching.shared_prefix import SharedPrefix
 
-__all__ = ["Beginning", "ModelSession"]
+__all__ = ["ModelDecodeState", "PromptCache"]
 
 
 @dataclass(slots=True, eq=False)
-class Beginning:
-    """Where a session's prompt is kept, and where its beginning came from."""
+class PromptCache:
+    """KV cache of a state's prompt, and the cached prefix that its first tokens were copied from.
 
-    trunk: Trunk
-    source: Trunk | None
+    Attributes:
+        prefix: the buffer of this state.
+        source: the cached prefix; None if nothing was copied.
+        shared: the number of tokens copied.
+    """
+
+    prefix: SharedPrefix
+    source: SharedPrefix | None
     shared: int
 
 
-class Host(Protocol):
-    """The model that decode states live on, and what belongs to it; see `states.Sessions`."""
+class ModelHost(Protocol):
+    """The model that decode states live on, and what belongs to it; see `states.DecodeStates`."""
 
     model: PreTrainedModel
-    ending: Ending
-    turns: Turns
-    prefixes: Prefixes | None
-    owner: str
-    free: Callable[[], None]
+    detokenizer: Detokenizer
+    lock: FairLock
+    prefixes: PrefixCache | None
+    model_name: str
+    free_memory: Callable[[], None]
 
-    def keys(self, row: Row) -> tuple[Keys, Beginning | None]:
-        """Returns a KV cache for the row, and where its prompt is stored for others."""
+    def new_cache(self, request: RequestState) -> tuple[KVCache, PromptCache | None]:
+        """Returns a KV cache for the request, and the part of it that the prefix cache may store."""
         ...
 
-    def keep(self, row: Row, beginning: Beginning | None) -> None:
-        """Takes a prompt's KV cache back for later requests."""
+    def store_prompt(self, request: RequestState, prompt_cache: PromptCache | None) -> None:
+        """Stores a prompt's KV cache in the prefix cache."""
         ...
 
 
 @dataclass(slots=True)
-class Clock:
-    """Seconds of a session."""
+class PhaseSeconds:
+    """Seconds of a decode state, by phase."""
 
     queue: float = 0.0
     prefill: float = 0.0
@@ -70,229 +77,237 @@ class Clock:
 
 
 @dataclass(slots=True)
-class _Count:
-    """Tokens of a session."""
+class _TokenCounts:
+    """Token counts of a decode state."""
 
     drafted: int = 0
-    taken_back: int = 0
+    removed: int = 0
     verified: bool = False
 
 
 @dataclass(slots=True, eq=False)
-class ModelSession:
-    """A `ragvlc.core.sessions.Session` on a model of the library.
+class ModelDecodeState:
+    """A `ragvlc.core.decode_state.DecodeState` on a model of the library.
+
+    The KV cache may be shorter than the text (tokens appended but not computed) or, for a moment, longer. Every call
+    first rewinds it to the text, and then computes what is missing.
 
     Attributes:
-        sessions: the model and what belongs to it.
-        row: prompt, limits, temperature and random numbers; its `tokens` are those taken on.
-        wanted_width: of the rows; None for the model's own.
-        leave: gives the room back.
-        clock: seconds so far.
+        host: the model and what belongs to it.
+        request: prompt, limits, temperature and random generator; its `tokens` are those appended to the prompt.
+        wanted_width: of the rows of probabilities; None for the model's own.
+        release: returns the memory to the budget.
+        seconds: time so far, by phase.
     """
 
-    sessions: Host
-    row: Row
+    host: ModelHost
+    request: RequestState
     wanted_width: int | None
-    leave: Callable[[], None]
-    clock: Clock = field(default_factory=Clock)
-    _count: _Count = field(default_factory=_Count)
-    _keys: Keys | None = None
-    _beginning: Beginning | None = None
+    release: Callable[[], None]
+    seconds: PhaseSeconds = field(default_factory=PhaseSeconds)
+    _counts: _TokenCounts = field(default_factory=_TokenCounts)
+    _cache: KVCache | None = None
+    _prompt_cache: PromptCache | None = None
     _closed: bool = False
 
     @property
     def width(self) -> int:
-        """Columns of every row of probabilities."""
-        return self.wanted_width or int(self.sessions.model.get_output_embeddings().weight.shape[0])
+        """The number of columns of every row of probabilities."""
+        # The rows of the output embedding, which may be more than the tokenizer's vocabulary: it is often padded.
+        return self.wanted_width or int(self.host.model.get_output_embeddings().weight.shape[0])
 
     @property
-    def ends(self) -> frozenset[int]:
+    def end_ids(self) -> frozenset[int]:
         """Tokens that end an answer."""
-        return self.sessions.ending.ids
+        return self.host.detokenizer.end_ids
 
     def begin(self) -> None:
-        """Computes the prompt but for its last token; tries again without kept prefixes if the memory is full."""
-        prompt, device = list(self.row.prompt), self.sessions.model.device
-        with self._turn("prefill"):
+        """Computes the prompt but for its last token; if the memory is full, once more without the prefix cache."""
+        prompt, device = list(self.request.prompt), self.host.model.device
+        with self._holding_model("prefill"):
             try:
-                self._read(prompt, device)
+                self._prefill(prompt, device)
             except Exception as error:
-                if not memory_is_full(error) or self.sessions.prefixes is None:
+                if not is_out_of_memory(error) or self.host.prefixes is None:
                     raise
-                self._keys = self._beginning = None
-                self.sessions.prefixes.drop()
-                self.sessions.free()
-                self._read(prompt, device)
+                self._cache = self._prompt_cache = None
+                self.host.prefixes.evict_idle()
+                self.host.free_memory()
+                self._prefill(prompt, device)
 
-    def propose(self, n: int, *, confident: float = 0.0) -> Draft:
-        """Draws up to `n` tokens and takes them on; ends early behind an end or a token less probable than that."""
+    def propose(self, n: int, *, min_probability: float = 0.0) -> Draft:
+        """Samples up to `n` tokens and appends them; ends early with an end token or one below `min_probability`."""
         import torch
 
-        with self._turn("draft"):
-            self._uncompute(owing=1)
-            n = min(n, self.row.max_tokens - len(self.row.tokens))
-            draws = torch.rand(n, generator=self.row.generator(), dtype=torch.float64).tolist()
-            # Looking at a token costs a GPU its head start: there, what stands behind an end is cut off afterwards.
-            looks = confident > 0 or self.sessions.model.device.type != "cuda"
-            over = (lambda token, own: token in self.ends or own < confident) if looks else None
-            if not draws:
+        with self._holding_model("draft"):
+            self._rewind_cache(recompute=1)
+            n = min(n, self.request.max_tokens - len(self.request.tokens))
+            points = torch.rand(n, generator=self.request.generator(), dtype=torch.float64).tolist()
+            # To look at a token, the host must wait for the GPU, which then idles. There all tokens are sampled first,
+            # and those after an end token are cut off.
+            looks = min_probability > 0 or self.host.model.device.type != "cuda"
+            stop = (lambda token, own: token in self.end_ids or own < min_probability) if looks else None
+            if not points:
                 return Draft((), torch.empty(0, self.width))
-            found = self._opened.draw(self._owed(), draws, self._law, over)
+            found = self._open_cache.sample(self._pending(), points, self._distribution, stop)
             tokens = found.tokens.tolist()
-            kept = next((i + 1 for i, token in enumerate(tokens) if token in self.ends), len(tokens))
-            self.row.tokens += tokens[:kept]
-            self._uncompute()
-            self._count.drafted += kept
-            return Draft(tuple(tokens[:kept]), found.rows[:kept])
+            count = next((i + 1 for i, token in enumerate(tokens) if token in self.end_ids), len(tokens))
+            self.request.tokens += tokens[:count]
+            self._rewind_cache()
+            self._counts.drafted += count
+            return Draft(tuple(tokens[:count]), found.probabilities[:count])
 
     def verify(self, draft: Sequence[int]) -> torch.Tensor:
-        """Takes `draft` on; returns the rows before each of its tokens and behind the last."""
-        with self._turn("verify"):
-            self._check_room(len(draft))
-            self._uncompute(owing=1)
-            self.row.tokens += draft
-            rows = self._opened.rows(self._owed(), len(draft) + 1, self._law)
-            self._count.verified = True
-            self._settle()
-        if self.clock.first is None:
-            self.clock.first = time.perf_counter() - self.clock.begun
+        """Appends `draft`; returns the distributions before each of its tokens and after the last."""
+        with self._holding_model("verify"):
+            self._check_limit(len(draft))
+            self._rewind_cache(recompute=1)
+            self.request.tokens += draft
+            rows = self._open_cache.probabilities(self._pending(), len(draft) + 1, self._distribution)
+            self._counts.verified = True
+            self._synchronize()
+        if self.seconds.first is None:
+            self.seconds.first = time.perf_counter() - self.seconds.begun
         return rows
 
     def peek(self) -> torch.Tensor:
-        """Returns the row behind the text so far; takes nothing on."""
-        with self._turn("draft"):
-            self._uncompute(owing=1)
-            rows = self._opened.rows(self._owed(), 1, self._law)
-            self._settle()
+        """Returns the distribution of the next token; appends nothing."""
+        with self._holding_model("draft"):
+            self._rewind_cache(recompute=1)
+            rows = self._open_cache.probabilities(self._pending(), 1, self._distribution)
+            self._synchronize()
             return rows
 
     def extend(self, tokens: Sequence[int]) -> None:
-        """Takes on tokens that were chosen elsewhere; they are computed with what comes next."""
-        self._check_room(len(tokens))
-        self.row.tokens += tokens
+        """Appends tokens that were chosen elsewhere; the next call computes them."""
+        self._check_limit(len(tokens))
+        self.request.tokens += tokens
 
     def rewind(self, n: int) -> None:
-        """Takes the last `n` tokens back."""
-        taken = self.row.tokens
-        if not 0 <= n <= len(taken):
-            message = f"{n} tokens cannot be taken back: there are {len(taken)} behind the prompt"
+        """Removes the last `n` tokens."""
+        tokens = self.request.tokens
+        if not 0 <= n <= len(tokens):
+            message = f"{n} tokens cannot be removed: the text has {len(tokens)} after its prompt"
             raise ValueError(message)
-        del taken[len(taken) - n :]
-        self._count.taken_back += n
-        self._uncompute()
+        # Not tokens[-n:], which for n = 0 is the whole list.
+        del tokens[len(tokens) - n :]
+        self._counts.removed += n
+        self._rewind_cache()
 
     def text(self, tokens: Sequence[int]) -> str:
         """Returns the text of generated ids without control tokens."""
-        return self.sessions.ending.to_text(tokens)
+        return self.host.detokenizer.decode(tokens)
 
     def plain_seconds(self, n: int) -> float:
-        """Returns the seconds a token of plain decoding behind the prompt takes, over up to `n` tokens."""
-        taken, count, clock = list(self.row.tokens), replace(self._count), replace(self.clock)
-        self.rewind(len(taken))
-        if self.sessions.model.device.type == "cuda":  # what a step needs once is not what a token takes
+        """Returns the seconds per token of plain decoding after the prompt, measured over up to `n` tokens."""
+        tokens, counts, seconds = list(self.request.tokens), replace(self._counts), replace(self.seconds)
+        self.rewind(len(tokens))
+        if self.host.model.device.type == "cuda":  # capturing a graph happens once, and is not a token's time
             self.propose(min(n, 2))
-            self.rewind(len(self.row.tokens))
-        before = self.clock.draft
-        tokens = len(self.propose(n).tokens)
-        seconds = self.clock.draft - before
-        self.rewind(len(self.row.tokens))
-        self.row.tokens += taken  # computed again if the text goes on
-        self._count, self.clock = count, clock
-        return seconds / max(1, tokens)
+            self.rewind(len(self.request.tokens))
+        before = self.seconds.draft
+        measured = len(self.propose(n).tokens)
+        plain = self.seconds.draft - before
+        self.rewind(len(self.request.tokens))
+        self.request.tokens += tokens  # computed again if the text is continued
+        self._counts, self.seconds = counts, seconds
+        return plain / max(1, measured)
 
     @property
     def usage(self) -> Usage:
-        """Tokens so far: those kept of a session that verifies, those drawn of one that proposes."""
-        count = self._count
-        written = len(self.row.tokens) if count.verified else count.drafted
-        accepted = count.drafted - count.taken_back if count.drafted else 0
-        return Usage(len(self.row.prompt), self.row.cached, written, 1, count.drafted, accepted)
+        """Tokens so far: those in the text of a state that verifies, those sampled by one that only proposes."""
+        counts = self._counts
+        written = len(self.request.tokens) if counts.verified else counts.drafted
+        accepted = counts.drafted - counts.removed if counts.drafted else 0
+        return Usage(len(self.request.prompt), self.request.cached, written, 1, counts.drafted, accepted)
 
     @property
     def timing(self) -> Timing:
         """Seconds so far."""
-        clock = self.clock
-        phases = {"prefill": clock.prefill, "draft": clock.draft, "verify": clock.verify}
+        seconds = self.seconds
+        phases = {"prefill": seconds.prefill, "draft": seconds.draft, "verify": seconds.verify}
         return Timing(
-            queue_seconds=clock.queue,
-            first_token_seconds=clock.first,
+            queue_seconds=seconds.queue,
+            first_token_seconds=seconds.first,
             engine_seconds=sum(phases.values()),
-            phases={name: spent for name, spent in phases.items() if spent} | {"saved": self.row.saved_seconds},
+            phases={name: spent for name, spent in phases.items() if spent} | {"saved": self.request.saved_seconds},
         )
 
     def close(self) -> None:
-        """Frees keys and values, but for a prompt that is kept for others."""
+        """Frees the KV cache, unless the prefix cache stores its prompt."""
         if self._closed:
             return
         self._closed = True
         try:
-            with self.sessions.turns:
-                self.sessions.keep(self.row, self._beginning)
+            with self.host.lock:  # the prefix cache has no lock of its own: the model's guards it
+                self.host.store_prompt(self.request, self._prompt_cache)
         finally:
-            self._keys = self._beginning = None
-            self.leave()
+            # The memory is gone before it is returned to the budget, or the next state would be admitted too early.
+            self._cache = self._prompt_cache = None
+            self.release()
 
     @property
-    def _opened(self) -> Keys:
-        if self._keys is None:
-            raise EngineError(f"The session of '{self.sessions.owner}' is closed.")
-        return self._keys
+    def _open_cache(self) -> KVCache:
+        if self._cache is None:
+            raise EngineError(f"The decode state of '{self.host.model_name}' is closed.")
+        return self._cache
 
-    def _read(self, prompt: list[int], device: torch.device) -> None:
-        self._keys, self._beginning = self.sessions.keys(self.row)
-        started, cached = time.perf_counter(), self._keys.length
-        read(self._keys, prompt[cached:-1], device)
-        if self._beginning is not None and len(prompt) - 1 > cached:
-            self._beginning.trunk.spend(len(prompt) - 1 - cached, time.perf_counter() - started)
+    def _prefill(self, prompt: list[int], device: torch.device) -> None:
+        self._cache, self._prompt_cache = self.host.new_cache(self.request)
+        started, cached = time.perf_counter(), self._cache.length
+        # The last token is left for the first `propose` or `verify`: its logits give the first new token.
+        prefill(self._cache, prompt[cached:-1], device)
+        if self._prompt_cache is not None and len(prompt) - 1 > cached:
+            self._prompt_cache.prefix.add_cost(len(prompt) - 1 - cached, time.perf_counter() - started)
 
-    def _owed(self) -> list[int]:
-        """Returns the tokens that are taken on and not computed."""
-        known, row = self._opened.length, self.row
-        prompt = len(row.prompt)
-        return row.tokens[known - prompt :] if known >= prompt else [*row.prompt[known:], *row.tokens]
+    def _pending(self) -> list[int]:
+        """Returns the tokens of the text that are not computed yet."""
+        known, request = self._open_cache.length, self.request
+        prompt = len(request.prompt)
+        return request.tokens[known - prompt :] if known >= prompt else [*request.prompt[known:], *request.tokens]
 
     @property
-    def _law(self) -> Law:
-        return Law(self.row.temperature, self.row.top_p, self.width)
+    def _distribution(self) -> SamplingDistribution:
+        return SamplingDistribution(self.request.temperature, self.request.top_p, self.width)
 
-    def _uncompute(self, owing: int = 0) -> None:
-        """Forgets what is computed behind the text, and of its end what is to be computed again for its row."""
-        beyond = self._opened.length - len(self.row.prompt) - len(self.row.tokens) + owing
+    def _rewind_cache(self, recompute: int = 0) -> None:
+        """Removes from the KV cache what is beyond the text, and `recompute` more tokens, whose logits are needed."""
+        beyond = self._open_cache.length - len(self.request.prompt) - len(self.request.tokens) + recompute
         if beyond > 0:
-            self._opened.rewind(beyond)
+            self._open_cache.rewind(beyond)
 
-    def _check_room(self, n: int) -> None:
-        if len(self.row.tokens) + n > self.row.max_tokens:
-            message = f"{n} tokens more are beyond the {self.row.max_tokens} that this session was opened for"
+    def _check_limit(self, n: int) -> None:
+        if len(self.request.tokens) + n > self.request.max_tokens:
+            message = f"{n} more tokens exceed the {self.request.max_tokens} that this decode state was opened for"
             raise ValueError(message)
 
-    def _settle(self) -> None:
-        """Waits for the device, so that seconds are those of the work."""
+    def _synchronize(self) -> None:
+        """Waits for the device, so that the seconds are those of the computation and not of its launch."""
         import torch
 
-        if self.sessions.model.device.type == "cuda":
-            torch.cuda.synchronize(self.sessions.model.device)
+        if self.host.model.device.type == "cuda":
+            torch.cuda.synchronize(self.host.model.device)
 
     @contextmanager
-    def _turn(self, phase: str) -> Iterator[None]:
-        """Holds the model's turn; what goes wrong becomes an `EngineError`."""
+    def _holding_model(self, phase: str) -> Iterator[None]:
+        """Holds the model's lock and adds to the seconds of `phase`; a failure becomes an `EngineError`."""
         import torch
 
-        asked, owner = time.perf_counter(), self.sessions.owner
-        with self.sessions.turns, torch.inference_mode():
+        asked, name = time.perf_counter(), self.host.model_name
+        with self.host.lock, torch.inference_mode():
             started = time.perf_counter()
-            self.clock.queue += started - asked
-            self.clock.begun = self.clock.begun or started
+            self.seconds.queue += started - asked
+            self.seconds.begun = self.seconds.begun or started
             try:
                 yield
             except (EngineError, ValueError):
                 raise
             except Exception as error:
-                full = memory_is_full(error)
-                what = "ran out of memory in a session" if full else f"failed: {first_line(error)}"
+                full = is_out_of_memory(error)
+                what = "ran out of memory in a decode state" if full else f"failed: {first_line(error)}"
                 raise EngineError(
-                    f"'{owner}' {what} of {len(self.row.prompt)} prompt tokens.", transient=full
+                    f"'{name}' {what} of {len(self.request.prompt)} prompt tokens.", transient=full
                 ) from error
             finally:
                 spent = time.perf_counter() - started
-                setattr(self.clock, phase, getattr(self.clock, phase) + spent)
+                setattr(self.seconds, phase, getattr(self.seconds, phase) + spent)

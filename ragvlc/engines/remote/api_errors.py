@@ -1,6 +1,6 @@
-"""What went wrong with a call to a model elsewhere: whether it may pass, when to try again, what the other side said.
+"""API errors: whether a failed call is worth a retry, when, and the server's own message.
 
-Nothing here keeps an exception of a client library: those hold requests, and requests hold keys.
+Nothing here stores an exception of a client library: exceptions refer to requests, and requests contain API keys.
 """
 
 from __future__ import annotations
@@ -14,50 +14,51 @@ from datetime import UTC, datetime
 
 from ragvlc.core.errors import EngineError, WindowExceeded
 
-__all__ = ["Secrets", "Trouble", "is_transport", "trouble_of"]
+__all__ = ["ApiFailure", "Secrets", "is_transport_error", "read_failure"]
 
-_PASSING = frozenset({408, 425, 429})
-_TRANSPORTS = frozenset({"aiohttp", "anyio", "httpcore", "httpcore2", "httpx", "httpx2", "requests", "urllib3"})
-_NEVER_PASSING_CODES = frozenset({"insufficient_quota"})
+_TRANSIENT_STATUSES = frozenset({408, 425, 429})
+_TRANSPORT_PACKAGES = frozenset({"aiohttp", "anyio", "httpcore", "httpcore2", "httpx", "httpx2", "requests", "urllib3"})
+_FINAL_CODES = frozenset({"insufficient_quota"})
 _WINDOW_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
-# vLLM, TGI and others have no code for it, only a sentence.
+# vLLM, TGI and others have no error code for a prompt that is too long, only a sentence.
 _WINDOW_WORDS = re.compile(
     r"(?i)context[ _](length|size|window)|maximum model length|max_model_len|max_total_tokens|prompt is too long"
     r"|inputs` tokens \+ `max_new_tokens"
 )
-_LONGEST_MESSAGE = 1000
+_MESSAGE_LIMIT = 1000
 
 
 class Secrets:
-    """Takes keys out of what is shown to people.
+    """Removes API keys from text that is shown or stored.
 
     Args:
-        values: what must never be shown.
+        values: the keys.
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
+        # Longest first: a key within another would leave the rest of the longer one readable.
         self._values = sorted({value for value in values if value}, key=len, reverse=True)
 
     def __repr__(self) -> str:
         return f"Secrets({len(self._values)})"
 
     def hide(self, text: str) -> str:
-        """Returns `text` with stars in place of the values."""
+        """Returns `text` with stars in place of the keys."""
         for value in self._values:
             text = text.replace(value, "***")
         return text
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """A call that failed.
+class ApiFailure:
+    """A failed call to an API.
 
     Attributes:
-        message: in the other side's own words where it said any.
-        transient: trying again later may help.
-        too_long: the prompt does not fit the window.
-        status: of HTTP, where there was an answer.
-        wait: seconds that the other side asked to wait.
+        message: the server's own, if it sent one.
+        transient: whether a later retry may succeed.
+        too_long: whether the prompt exceeds the window.
+        status: of HTTP; None without an answer.
+        wait: seconds that the server asked to wait.
     """
 
     message: str
@@ -66,28 +67,29 @@ class Trouble:
     status: int | None = None
     wait: float | None = None
 
-    def error(self, what: str) -> EngineError:
-        """Returns what to raise; `what` says whose call it was."""
+    def exception(self, caller: str) -> EngineError:
+        """Returns the exception to raise; its message starts with the name of the caller."""
         if self.too_long:
-            return WindowExceeded(f"{what}: the prompt does not fit: {self.message}")
-        return EngineError(f"{what}: {self.message}", transient=self.transient)
+            return WindowExceeded(f"{caller}: the prompt does not fit: {self.message}")
+        return EngineError(f"{caller}: {self.message}", transient=self.transient)
 
 
-def trouble_of(error: BaseException, secrets: Secrets) -> Trouble:
-    """Reads what a client library raised: the answer's status, words and headers, or the broken connection."""
-    body = _words_in(getattr(error, "body", None))
+def read_failure(error: BaseException, secrets: Secrets) -> ApiFailure:
+    """Reads an exception of a client library: status, message and headers of the answer, or the broken connection."""
+    body = _error_object(getattr(error, "body", None))
     status = _status(error, body)
-    said = secrets.hide(_message(error, body))[:_LONGEST_MESSAGE]
+    message = secrets.hide(_message(error, body))[:_MESSAGE_LIMIT]
     if status is None:
-        # Words without a status come from inside a stream: the request itself was accepted.
-        transient = bool(body) or any(is_transport(one) for one in _chain(error))
-        return Trouble(f"{type(error).__name__}: {said}", transient=transient)
+        # A body without a status comes from inside a stream: the request itself was accepted.
+        transient = bool(body) or any(is_transport_error(one) for one in _chain(error))
+        return ApiFailure(f"{type(error).__name__}: {message}", transient=transient)
     codes = {str(body.get("code")), str(body.get("type")), str(body.get("error_type"))}
-    too_long = status in {400, 413, 422} and (bool(codes & _WINDOW_CODES) or bool(_WINDOW_WORDS.search(said)))
-    transient = (status in _PASSING or status >= 500) and not codes & _NEVER_PASSING_CODES
+    # By code where there is one, else by the sentence; other statuses never mean the prompt's length.
+    too_long = status in {400, 413, 422} and (bool(codes & _WINDOW_CODES) or bool(_WINDOW_WORDS.search(message)))
+    transient = (status in _TRANSIENT_STATUSES or status >= 500) and not codes & _FINAL_CODES
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    return Trouble(
-        f"HTTP {status}: {said}",
+    return ApiFailure(
+        f"HTTP {status}: {message}",
         transient=transient,
         too_long=too_long,
         status=status,
@@ -95,8 +97,8 @@ def trouble_of(error: BaseException, secrets: Secrets) -> Trouble:
     )
 
 
-def _words_in(body: object) -> Mapping[str, object]:
-    """Returns the innermost error object of a reply: `{"error": {...}}`, `{"error": "..."}` or itself."""
+def _error_object(body: object) -> Mapping[str, object]:
+    """Returns the innermost error object of a response body: `{"error": {...}}`, `{"error": "..."}` or itself."""
     if isinstance(body, str):
         try:
             body = json.loads(body)
@@ -111,7 +113,7 @@ def _words_in(body: object) -> Mapping[str, object]:
 
 
 def _status(error: BaseException, body: Mapping[str, object]) -> int | None:
-    """Returns the status of the answer, or the one that an error inside a stream names."""
+    """Returns the HTTP status of the answer, or the one that an error inside a stream names."""
     for one in _chain(error):
         response = getattr(one, "response", None)
         for found in (getattr(one, "status_code", None), getattr(response, "status_code", None)):
@@ -122,22 +124,22 @@ def _status(error: BaseException, body: Mapping[str, object]) -> int | None:
 
 
 def _message(error: BaseException, body: Mapping[str, object]) -> str:
-    said = body.get("message") or body.get("detail") or str(error)
-    text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+    message = body.get("message") or body.get("detail") or str(error)
+    text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
     cause = error.__cause__
     if not body and cause is not None and str(cause) and str(cause) not in text:
-        text = f"{text} ({cause})"  # a client's "Connection error." hides why
+        text = f"{text} ({cause})"  # a client's "Connection error." hides the cause
     return " ".join(text.split()) or "no reason given"
 
 
-def is_transport(error: BaseException) -> bool:
-    """Returns whether a connection broke. Client libraries share no class for that, but their transports are few."""
+def is_transport_error(error: BaseException) -> bool:
+    """Returns whether a connection broke. Client libraries share no class for that, but use few transport packages."""
     root = type(error).__module__.partition(".")[0]
-    return isinstance(error, ConnectionError | TimeoutError) or root in _TRANSPORTS
+    return isinstance(error, ConnectionError | TimeoutError) or root in _TRANSPORT_PACKAGES
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
+    seen: set[int] = set()  # chains of exceptions may be circular
     one: BaseException | None = error
     while one is not None and id(one) not in seen:
         seen.add(id(one))
@@ -146,7 +148,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Returns the seconds of a Retry-After header: a number, or a date; None where it is neither."""
+    """Returns the seconds of a Retry-After header: a number, or a date; None if it is neither."""
     if not retry_after:
         return None
     if re.fullmatch(r"\s*[0-9]+(\.[0-9]+)?\s*", retry_after):

@@ -1,4 +1,4 @@
-"""Calls side by side: at most so many at a time, over all threads that share an engine."""
+"""Concurrency limit: the largest number of calls at a time, over all threads that share an engine."""
 
 from __future__ import annotations
 
@@ -11,72 +11,73 @@ from typing import TypeVar
 
 from ragvlc.core.errors import EngineError
 
-__all__ = ["Abandoned", "Lanes", "Turn"]
+__all__ = ["CallGroup", "Cancelled", "ConcurrencyLimit"]
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 
-class Abandoned(Exception):
-    """Raised inside a call whose result nobody waits for any more."""
+class Cancelled(Exception):
+    """Raised inside a call whose result is not needed any more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """A call's turn at the engine.
+class CallGroup:
+    """Calls that were queued together: as soon as one fails, the others are cancelled.
 
     Attributes:
-        asked: when it was asked for, on the clock of `time.perf_counter`.
-        abandoned: set when another call of the same group has failed.
+        queued_at: when they were queued, on the clock of `time.perf_counter`.
+        cancelled: set when one of them has failed.
     """
 
-    asked: float
-    abandoned: threading.Event
+    queued_at: float
+    cancelled: threading.Event
 
     def check(self) -> None:
-        """Raises `Abandoned` if nobody waits for the result."""
-        if self.abandoned.is_set():
-            raise Abandoned
+        """Raises `Cancelled` if the results are not needed any more."""
+        if self.cancelled.is_set():
+            raise Cancelled
 
 
-class Lanes:
-    """Threads that work off calls in the order in which they were asked for.
+class ConcurrencyLimit:
+    """Thread pool that runs calls in the order in which they were queued.
 
     Args:
-        width: so many calls at a time.
-        owner: named in the error after `close`.
+        limit: the largest number of calls at a time.
+        model_name: for the error after `close`.
     """
 
-    def __init__(self, width: int, owner: str) -> None:
-        self._executor = ThreadPoolExecutor(width, thread_name_prefix="ragvlc-calls")
-        self._owner = owner
+    def __init__(self, limit: int, model_name: str) -> None:
+        self._executor = ThreadPoolExecutor(limit, thread_name_prefix="ragvlc-calls")
+        self._model_name = model_name
 
-    def run(self, work: Callable[[ItemT, Turn], ResultT], items: Sequence[ItemT]) -> list[ResultT]:
-        """Returns `work` of each item, in order.
+    def run(self, work: Callable[[ItemT, CallGroup], ResultT], items: Sequence[ItemT]) -> list[ResultT]:
+        """Returns the result of `work` for each item, in order.
 
-        As soon as one fails for good the others are given up, those not begun are never begun, and its error is raised:
-        their results could not be returned, so no more time goes into them.
+        As soon as one fails, its error is raised, the others are cancelled and those that wait are never started: their
+        results could not be returned.
         """
-        turn = Turn(time.perf_counter(), threading.Event())
+        group = CallGroup(time.perf_counter(), threading.Event())
         futures: list[Future[ResultT]] = []
         try:
-            futures += (self._submit(work, item, turn) for item in items)
+            futures += (self._submit(work, item, group) for item in items)
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            # In the order of the items, so that the error does not depend on which thread was faster.
             for future in futures:
                 if future in done and (error := future.exception()) is not None:
                     raise error
             return [future.result() for future in futures]
         finally:
-            turn.abandoned.set()
+            group.cancelled.set()
             for future in futures:
                 future.cancel()
 
     def close(self) -> None:
-        """Ends the threads; calls under way run out."""
+        """Ends the threads; running calls are finished."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    def _submit(self, work: Callable[[ItemT, Turn], ResultT], item: ItemT, turn: Turn) -> Future[ResultT]:
+    def _submit(self, work: Callable[[ItemT, CallGroup], ResultT], item: ItemT, group: CallGroup) -> Future[ResultT]:
         try:
-            return self._executor.submit(work, item, turn)
-        except RuntimeError:
-            raise EngineError(f"The engine of {self._owner} is closed.") from None
+            return self._executor.submit(work, item, group)
+        except RuntimeError:  # how a closed pool refuses work
+            raise EngineError(f"The engine of {self._model_name} is closed.") from None

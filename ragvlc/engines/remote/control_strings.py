@@ -1,8 +1,8 @@
-"""Data that a server tokenises for itself: strings that it would take for control are broken up before they are sent.
+"""Control strings in data: those that a server would read as control tokens are neutralized before they are sent.
 
-A blank goes in after the first character (`<|im_end|>` is sent as `< |im_end|>`). A blank and not an invisible
-character: some tokenizers drop invisible ones before they look for control tokens. Text without control strings is
-never changed, nor is the template, which is ours.
+A space is inserted after the first character (`<|im_end|>` is sent as `< |im_end|>`). Not an invisible character: some
+tokenizers drop those before they look for control tokens. Text without control strings is never changed, nor is the
+prompt's own template.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from ragvlc.core.engines import Prompt
 
-__all__ = ["Broken", "ControlStrings"]
+__all__ = ["ControlStrings", "NeutralizedMessage"]
 
 _KNOWN = re.compile(
     r"<\|/?[A-Za-z0-9_.:/\-]{1,64}\|?>"  # ChatML, Llama 3 and 4, Phi, GLM, Granite, Kimi, gpt-oss, Gemma 4
-    r"|<[A-Za-z0-9_]{1,32}\|>"  # Gemma 4's ends
+    r"|<[A-Za-z0-9_]{1,32}\|>"  # Gemma 4's closing ones
     r"|<｜[^｜<>\n]{1,64}｜>"  # DeepSeek, Hunyuan
     r"|</?(?:s|bos|eos|pad|unk|mask|start_of_turn|end_of_turn|start_of_image|end_of_image|think|tool_call|tool_response"
     r"|fim_prefix|fim_middle|fim_suffix|endoftext)>"
@@ -28,16 +28,16 @@ _KNOWN = re.compile(
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FIELD = re.compile(r"\{(\w+)\}")
-_OURS, _DATA = "t", "d"
+_TEMPLATE, _DATA = "t", "d"  # of each character of a message
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class NeutralizedMessage:
     """A message as it is sent.
 
     Attributes:
-        text: template and data, with no control string left that holds a character of data.
-        count: control strings that were broken up.
+        text: template and data, without a control string that has a character of data in it.
+        count: the number of control strings that were neutralized.
     """
 
     text: str
@@ -45,51 +45,52 @@ class Broken:
 
 
 class ControlStrings:
-    """Strings that mean more than their letters to a model.
+    """Strings that a model reads as control tokens.
 
     Args:
-        tokens: the model's own control tokens; None takes the chat markers of the families known here.
-        template: the model's chat template: markers that it writes as plain text, such as `[INST]`, are control too.
+        tokens: the model's control tokens; None takes the chat markers of the model families known here.
+        template: the model's chat template: markers that it writes as plain text, such as `[INST]`, count too.
     """
 
     def __init__(self, tokens: Iterable[str] | None = None, template: str = "") -> None:
         if tokens is None:
             self._pattern: re.Pattern[str] | None = _KNOWN
             return
-        # A single character has no inside to break; longest first, or `<s` would hide `<s>`.
+        # A single character cannot be split. Longest first, or a match of `<s` would hide `<s>`.
         own = {token for token in tokens if len(token) > 1} | {found[0] for found in _KNOWN.finditer(template)}
         listed = "|".join(map(re.escape, sorted(own, key=lambda token: (-len(token), token))))
         self._pattern = re.compile(listed) if own else None
 
-    def break_up(self, prompt: Prompt) -> Broken:
-        """Returns the message that `prompt` makes; halves of surrogate pairs become U+FFFD, as no server takes them."""
-        text, origin = _assembled(prompt)
+    def neutralize(self, prompt: Prompt) -> NeutralizedMessage:
+        """Returns the message of `prompt`; unpaired surrogates become U+FFFD, because no server accepts them."""
+        text, origin = _filled(prompt)
         count = 0
+        # Again until none is left: an inserted space may complete another control string.
         while places := self._places(text, origin):
             count += len(places)
-            for place in reversed(places):
+            for place in reversed(places):  # from the end, so that the earlier places stay right
                 text, origin = f"{text[:place]} {text[place:]}", f"{origin[:place]}{_DATA}{origin[place:]}"
-        return Broken(text, count)
+        return NeutralizedMessage(text, count)
 
-    def break_text(self, text: str) -> Broken:
-        """Returns `text`, all of it data."""
-        return self.break_up(Prompt("{text}", {"text": text}))
+    def neutralize_text(self, text: str) -> NeutralizedMessage:
+        """Returns `text` neutralized, all of it data."""
+        return self.neutralize(Prompt("{text}", {"text": text}))
 
     def _places(self, text: str, origin: str) -> list[int]:
-        """Returns where blanks must go."""
+        """Returns the positions for the spaces: in matches with data in them, not in the template's own markers."""
         if self._pattern is None:
             return []
         found = (match.span() for match in self._pattern.finditer(text))
         return [start + 1 for start, end in found if _DATA in origin[start:end]]
 
 
-def _assembled(prompt: Prompt) -> tuple[str, str]:
-    """Returns the message, and for each of its characters whether it is ours or data."""
+def _filled(prompt: Prompt) -> tuple[str, str]:
+    """Returns the message, and for each of its characters whether it is of the template or data."""
     pieces, kinds = [], []
-    for place, piece in enumerate(_FIELD.split(prompt.template)):  # texts and field names take turns
+    for place, piece in enumerate(_FIELD.split(prompt.template)):  # texts and field names alternate
         is_field = place % 2 == 1
         known = is_field and piece in prompt.fields
         text = prompt.fields[piece] if known else f"{{{piece}}}" if is_field else piece
         pieces.append(text)
-        kinds.append((_DATA if known else _OURS) * len(text))
+        kinds.append((_DATA if known else _TEMPLATE) * len(text))
     return _SURROGATE.sub("\ufffd", "".join(pieces)), "".join(kinds)

@@ -1,9 +1,9 @@
-"""A tokenizer for models whose own is not at hand: counts are estimates, and rather too high than too low.
+"""Estimated tokenizer, for models whose own is not available: its counts are rather too high than too low.
 
-The prices were set on thirty kinds of text (prose, code, tables, numbers, random letters, fourteen scripts) against
-seven tokenizers: GPT-3, GPT-4, GPT-4o, Claude 2, DeepSeek, Mistral 7B and SmolLM2. Except for tables of single letters
-and rare surnames the count is no smaller than that of any of the seven: a third above the largest on prose and code, up
-to a half above it elsewhere. Newer vocabularies need as little as half or a third of the count.
+The tokens per character were set on thirty kinds of text (prose, code, tables, numbers, random letters, fourteen
+scripts) against seven tokenizers: GPT-3, GPT-4, GPT-4o, Claude 2, DeepSeek, Mistral 7B and SmolLM2. Except for tables
+of single letters and rare surnames the count is no smaller than that of any of the seven: a third above the largest on
+prose and code, up to a half above it elsewhere. Newer vocabularies need as little as half or a third of the count.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ragvlc.engines.remote.control_strings import ControlStrings
 __all__ = ["EstimatedTokenizer"]
 
 _FRAME = 80
-"""Tokens for a chat template and the system message that some templates bring along."""
+"""Tokens for a chat template and the system message that some templates add."""
 _PIECE = re.compile(
     r"(?P<code>(?=[A-Za-z]*[0-9])[A-Za-z0-9]{16,})"
     r"|(?P<inner>(?<=[A-Za-z0-9])[A-Z]?[a-z]+)"
@@ -38,25 +38,25 @@ _PIECE = re.compile(
 _PER_CHARACTER = {"code": 0.93, "inner": 0.25, "capitals": 0.5, "lines": 0.5, "letters": 1.4, "wide": 2.5, "far": 4.0}
 
 
-def _price(kind: str | None, size: int) -> int:
-    """Returns the tokens of a piece of `size` characters."""
+def _tokens_of(kind: str | None, size: int) -> int:
+    """Returns the number of tokens of a run of `size` characters."""
     if kind in {"blanks", "marks"}:
         return 1 + size // 8 if kind == "blanks" else 1 + size // 4
     if kind != "word":
         return ceil(size * _PER_CHARACTER.get(kind or "", 1.0))
-    if size <= 8:  # with the blank before it
+    if size <= 8:  # with the space before it
         return ceil((size - 1) / 5) or 1
     return ceil((size - 1) / (3.5 if size <= 11 else 2 if size <= 20 else 1.5))
 
 
 class EstimatedTokenizer:
-    """Prices runs of characters by their script, and lays a run's tokens evenly over it.
+    """Counts the tokens of each run of characters by its kind, and divides the run evenly among them.
 
     Args:
-        system: a system message that is sent along.
+        system: the system message.
 
     Attributes:
-        control: strings that are broken up before they are sent.
+        control: control strings, neutralized before they are sent.
         estimated: True.
     """
 
@@ -73,19 +73,19 @@ class EstimatedTokenizer:
         return len(self.spans(text))
 
     def spans(self, text: str) -> Spans:
-        """Returns the characters of each token; together they cover `text`."""
+        """Returns the character span of each token; together they cover `text`."""
         found = self._cache.get(text)
         if found is None:
             ends: list[int] = []
             for match in _PIECE.finditer(text):
                 start, size = match.start(), match.end() - match.start()
-                tokens = _price(match.lastgroup, size)
+                tokens = _tokens_of(match.lastgroup, size)
                 ends += (start + ceil(size * i / tokens) for i in range(1, tokens + 1))
             found = tuple(pairwise([0, *ends]))
             self._cache.put(text, found)
         return found
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns as many ids as the message is estimated at, with room for a chat template; they name no tokens."""
-        text = self.control.break_up(prompt).text
+        """Returns one id for each estimated token, those of a chat template included; the ids name no tokens."""
+        text = self.control.neutralize(prompt).text
         return [0] * self._frame + [crc32(text[start:end].encode()) for start, end in self.spans(text)]

@@ -1,4 +1,4 @@
-"""LangChain's chat models as parts of an engine: imported, made with the settings of a request, and kept."""
+"""Chat models of LangChain: imported, made with the settings of a request, and cached."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "top_p": ("top_p",),
     "seed": ("seed", "random_seed"),
 }
-"""What chat models call the settings of a request; the first that a class has is taken."""
+"""Names that chat models have for the settings of a request; the first that a class has is used."""
 
-_MODELS_KEPT = 32
+_MAX_CACHED = 32
 
 
 class ChatModels:
@@ -37,7 +37,7 @@ class ChatModels:
     Args:
         name: `module:Class`.
         arguments: for the class, as JSON, with references to environment variables.
-        names: what the class calls some settings of a request; None never sets one.
+        names: the class's names for some settings of a request; None never sets one.
 
     Raises:
         EngineError: no such class, or a variable that is not set.
@@ -51,25 +51,25 @@ class ChatModels:
         self._class = _imported(name)
         self._name = name
         self._names = {ours: self._field(ours, names) for ours in NAMES}
-        self._kept: OrderedDict[str, BaseChatModel] = OrderedDict()
+        self._cached: OrderedDict[str, BaseChatModel] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
     def limits(self) -> bool:
-        """Whether the class can be told how many tokens to write at most."""
+        """Whether the class has a setting for the largest number of new tokens."""
         return self._names["max_tokens"] is not None
 
     def get(self, settings: Mapping[str, Any]) -> BaseChatModel:
-        """Returns the model made with `settings`, under the names that its class has for them."""
+        """Returns the model with `settings`, passed under the names that its class has for them."""
         named = {name: value for ours, value in settings.items() if (name := self._names[ours]) is not None}
         key = json.dumps(named, sort_keys=True)
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = self._made(named)
-                if len(self._kept) > _MODELS_KEPT:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(key)
-            return self._kept[key]
+            if key not in self._cached:
+                self._cached[key] = self._made(named)
+                if len(self._cached) > _MAX_CACHED:
+                    self._cached.popitem(last=False)
+            self._cached.move_to_end(key)
+            return self._cached[key]
 
     def _made(self, settings: Mapping[str, Any]) -> BaseChatModel:
         try:
@@ -80,10 +80,11 @@ class ChatModels:
             )
         except Exception as error:  # noqa: BLE001 - whatever a foreign class raises
             said = f"{type(error).__name__}: {error}"
+        # Outside the handlers: the exception would be chained, and may contain a key.
         raise EngineError(f"{self._name} cannot be made: {self.secrets.hide(said)}")
 
     def _field(self, ours: str, names: Mapping[str, str | None]) -> str | None:
-        """Returns what the class calls one of our settings; None where it has none."""
+        """Returns the class's name for a setting of ours; None if it has none."""
         if ours in names:
             return names[ours]
         fields = self._class.model_fields
@@ -97,7 +98,7 @@ def is_reference(value: object) -> bool:
 
 
 def _resolved(value: Any, found: list[str], name: str) -> Any:  # noqa: ANN401 - JSON
-    """Returns `value` with references to environment variables filled in; their values are added to `found`."""
+    """Returns `value` with references replaced by environment variables; their values are added to `found`."""
     if is_reference(value):
         secret = os.environ.get(value["env"], "").strip()
         if not secret:
@@ -127,5 +128,5 @@ def _imported(name: str) -> type[BaseChatModel]:
     except (ImportError, AttributeError) as error:
         raise EngineError(f"{name} cannot be imported: {error}.") from error
     if not (isinstance(found, type) and issubclass(found, BaseChatModel)):
-        raise EngineError(f"{name} is no chat model: it does not descend from langchain_core's BaseChatModel.")
+        raise EngineError(f"{name} is not a chat model: it does not inherit from langchain_core's BaseChatModel.")
     return found

@@ -1,4 +1,4 @@
-"""A server that speaks OpenAI's protocol, through the official client: opened once, called with patience.
+"""Server with OpenAI's protocol, through the official client, with retries.
 
 The client's own retries are switched off: they do not cover a stream that breaks off, and cannot be counted.
 """
@@ -15,31 +15,31 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ragvlc.core.errors import EngineError, missing_extra, nearest
-from ragvlc.engines.remote.api_errors import Secrets, Trouble, is_transport, trouble_of
+from ragvlc.engines.remote.api_errors import ApiFailure, Secrets, is_transport_error, read_failure
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
-__all__ = ["Address", "CutOff", "Server", "Tried"]
+__all__ = ["Address", "RetryResult", "Server", "StreamBroken"]
 
 ResultT = TypeVar("ResultT")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
 _CONNECT_SECONDS = 10.0
 _WINDOW_NAMES = ("max_model_len", "context_length", "context_window", "max_context_length")
-"""How servers call it in their list of models: vLLM and SGLang, OpenRouter and Together, Groq, Mistral."""
+"""Servers' names for the window in their list of models: vLLM and SGLang, OpenRouter and Together, Groq, Mistral."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a model is served, and how long to try.
+    """Address of a served model, with timeout and retries.
 
     Attributes:
         url: up to and including `/v1`.
-        model: the server's name for it.
-        api_key_env: environment variable that holds the key; None sends none.
-        timeout_seconds: without a sign of life from the server.
-        retries: further attempts after one that failed for a passing reason.
+        model: the server's name for the model.
+        api_key_env: environment variable with the API key; None sends none.
+        timeout_seconds: the longest time without data from the server.
+        retries: the number of further attempts after a transient failure.
     """
 
     url: str
@@ -52,25 +52,25 @@ class Address:
         return f"'{self.model}' at {self.url}"
 
 
-class CutOff(Exception):
-    """A stream that ended before the answer did."""
+class StreamBroken(Exception):
+    """Raised when a stream ends before the answer does."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tried(Generic[ResultT]):
-    """What came of it, and how many attempts failed before."""
+class RetryResult(Generic[ResultT]):
+    """The result of a call, and the number of attempts that failed before it."""
 
     value: ResultT
     failures: int
 
 
-def _pause(seconds: float, abandoned: threading.Event) -> None:
-    """Waits before the next attempt, unless nobody wants it any more."""
-    abandoned.wait(seconds)
+def _wait(seconds: float, cancelled: threading.Event) -> None:
+    """Waits before the next attempt, but no longer than until the call is cancelled."""
+    cancelled.wait(seconds)
 
 
 class Server:
-    """An open connection. Safe to use from many threads.
+    """Open connection to a server. Safe to use from many threads.
 
         server = Server(Address("http://localhost:8000/v1", "my-model", timeout_seconds=60, retries=2))
         tokens = server.window()
@@ -82,7 +82,7 @@ class Server:
     """
 
     def __init__(self, address: Address) -> None:
-        key = _key(address)
+        key = _api_key(address)
         self.address = address
         self.secrets = Secrets([key])
         self.client = _client(address, key)
@@ -92,9 +92,9 @@ class Server:
         self.client.close()
 
     def window(self) -> int:
-        """Returns how many tokens the model holds, as the server's list of models says. Raises `EngineError`."""
+        """Returns the model's window in tokens, from the server's list of models. Raises `EngineError`."""
         model = self.address.model
-        listed = {one.id: one for one in self.patiently(lambda: list(self.client.models.list())).value}
+        listed = {one.id: one for one in self.with_retries(lambda: list(self.client.models.list())).value}
         if model not in listed:
             raise EngineError(
                 f"The server at {self.address.url} lists no model '{model}'. It serves: {', '.join(listed) or 'none'}."
@@ -110,72 +110,73 @@ class Server:
         )
 
     def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns the JSON object that the server answers under its root, outside `/v1`."""
+        """Returns the JSON object that the server answers for a path under its root, outside `/v1`."""
         root = self.address.url.removesuffix("/v1")
-        found = self.patiently(lambda: self.client.post(root + path, cast_to=object, body=dict(body))).value
+        found = self.with_retries(lambda: self.client.post(root + path, cast_to=object, body=dict(body))).value
         if not isinstance(found, Mapping):
             raise EngineError(f"{self.address}: {path} did not answer with a JSON object.")
         return found
 
-    def patiently(
-        self, attempt: Callable[[], ResultT], abandoned: threading.Event | None = None, *, what: str = ""
-    ) -> Tried[ResultT]:
-        """Returns what `attempt` returns, tried again after failures that may pass.
+    def with_retries(
+        self, attempt: Callable[[], ResultT], cancelled: threading.Event | None = None, *, what: str = ""
+    ) -> RetryResult[ResultT]:
+        """Returns the result of `attempt`, retried after transient failures.
 
         Waits as long as the server asks (`Retry-After`), else twice as long each time, less a random part.
 
         Args:
             attempt: one call to the server.
-            abandoned: ends a wait early.
-            what: named in errors, in place of the address.
+            cancelled: ends a wait early.
+            what: the caller's name in errors; empty for the address.
 
         Raises:
-            EngineError: in the server's own words; transient once every attempt has failed for a passing reason.
+            EngineError: with the server's own message; transient if every attempt has failed with a transient error.
             WindowExceeded: the server says that the prompt is too long.
         """
-        stop = abandoned or threading.Event()
+        stop = cancelled or threading.Event()
         for failures in count():
             try:
-                return Tried(attempt(), failures)
-            except Exception as error:  # what is not of the client or its transport goes on below
-                if not _is_clients(error):
+                return RetryResult(attempt(), failures)
+            except Exception as error:  # raised again below unless it is of the client or its transport
+                if not _is_client_error(error):
                     raise
-                trouble = _trouble(error, self.secrets)
-            # Outside the handler: an error raised inside would carry the client's, with its request and the key.
-            self._give_up_if_due(trouble, failures, what or str(self.address))
-            _pause(_seconds_before_next(trouble, failures), stop)
+                failure = _read_failure(error, self.secrets)
+            # Outside the handler: an error raised inside would be chained to the client's, with its request and the
+            # key.
+            self._raise_if_final(failure, failures, what or str(self.address))
+            _wait(_seconds_to_wait(failure, failures), stop)
         raise AssertionError
 
-    def _give_up_if_due(self, trouble: Trouble, failures: int, what: str) -> None:
-        if not trouble.transient:
-            raise trouble.error(what)
+    def _raise_if_final(self, failure: ApiFailure, failures: int, what: str) -> None:
+        if not failure.transient:
+            raise failure.exception(what)
         if failures >= self.address.retries:
-            raise trouble.error(f"{what}, after {failures + 1} attempts")
-        if (trouble.wait or 0.0) > self.address.timeout_seconds:
-            raise trouble.error(f"{what} (asks to wait {trouble.wait:.0f} s, longer than timeout_seconds)")
+            raise failure.exception(f"{what}, after {failures + 1} attempts")
+        if (failure.wait or 0.0) > self.address.timeout_seconds:
+            raise failure.exception(f"{what} (asks to wait {failure.wait:.0f} s, longer than timeout_seconds)")
 
 
-def _seconds_before_next(trouble: Trouble, failures: int) -> float:
-    if trouble.wait is not None:
-        return trouble.wait
-    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 16))
-    share: float = random.uniform(0.5, 1.0)  # noqa: S311 - so that many clients do not come back together
+def _seconds_to_wait(failure: ApiFailure, failures: int) -> float:
+    if failure.wait is not None:
+        return failure.wait
+    longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(failures, 16))
+    share: float = random.uniform(0.5, 1.0)  # noqa: S311 - so that many clients do not retry at the same moment
     return longest * share
 
 
-def _is_clients(error: Exception) -> bool:
+def _is_client_error(error: Exception) -> bool:
     from openai import OpenAIError
 
-    return isinstance(error, OpenAIError | CutOff | json.JSONDecodeError) or is_transport(error)
+    return isinstance(error, OpenAIError | StreamBroken | json.JSONDecodeError) or is_transport_error(error)
 
 
-def _trouble(error: Exception, secrets: Secrets) -> Trouble:
-    if isinstance(error, CutOff | json.JSONDecodeError):
-        return Trouble(f"broken off: {secrets.hide(str(error))}", transient=True)
-    return trouble_of(error, secrets)
+def _read_failure(error: Exception, secrets: Secrets) -> ApiFailure:
+    if isinstance(error, StreamBroken | json.JSONDecodeError):
+        return ApiFailure(f"broken off: {secrets.hide(str(error))}", transient=True)
+    return read_failure(error, secrets)
 
 
-def _key(address: Address) -> str:
+def _api_key(address: Address) -> str:
     if address.api_key_env is None:
         return ""
     key = os.environ.get(address.api_key_env, "").strip()

@@ -1,4 +1,4 @@
-"""An answer as it comes in: text, times, usage and the reason why it ended, from the chunks of a stream."""
+"""Streamed answers: text, times, usage and finish reason, from the chunks of a stream."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ragvlc.core.answer import Usage
-from ragvlc.engines.remote.server import CutOff
+from ragvlc.engines.remote.server import StreamBroken
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionChunk
     from openai.types.chat.chat_completion_chunk import Choice
     from openai.types.completion_usage import CompletionUsage
 
-__all__ = ["Reply", "cut_at", "read"]
+__all__ = ["StreamedReply", "cut_at_stop", "read_stream"]
 
 
 @dataclass(slots=True)
-class Reply:
-    """What a stream held.
+class StreamedReply:
+    """The content of a stream.
 
     Attributes:
         text: the answer.
         reason: why it ended, in the server's word.
-        usage: as the server counted; None if it did not say.
+        usage: as the server counted; None if it sent none.
         logprobs: one for each token; None if there were none.
-        reasoning: characters of thinking that are not part of the answer.
-        model: which model says that it answered.
-        fingerprint: of the server's set-up, if it gives one.
+        reasoning: the number of characters of thinking, which is not part of the answer.
+        model: the model that answered, in the server's word.
+        fingerprint: of the server's configuration, if it sends one.
         started: when the request was sent, on the clock of `time.perf_counter`.
-        first: when the first token came.
-        last: when the last came.
+        first: when the first token was received.
+        last: when the last was received.
     """
 
     started: float
@@ -48,7 +48,7 @@ class Reply:
     _pieces: list[str] = field(default_factory=list)
 
     def take(self, chunk: ChatCompletionChunk, now: float) -> None:
-        """Adds what a chunk says."""
+        """Adds the content of a chunk."""
         self.model = chunk.model or self.model
         self.fingerprint = getattr(chunk, "system_fingerprint", None) or self.fingerprint
         if chunk.usage is not None:
@@ -59,7 +59,7 @@ class Reply:
                 self.first = now if self.first is None else self.first
 
     def _take_choice(self, choice: Choice) -> bool:
-        """Returns whether there was something of the answer in it."""
+        """Adds a choice; returns whether it had any content of the answer, for the times."""
         delta = choice.delta
         text = (delta.content if delta else None) or ""
         thought = next((getattr(delta, name, None) for name in ("reasoning_content", "reasoning")), None) or ""
@@ -71,25 +71,27 @@ class Reply:
             self.logprobs = [*(self.logprobs or ()), *(token.logprob for token in listed)]
         return bool(text or thought or choice.finish_reason)
 
-    def finish(self) -> Reply:
-        """Returns itself, whole. Raises `CutOff` if the stream ended without saying why."""
+    def finish(self) -> StreamedReply:
+        """Returns the complete reply. Raises `StreamBroken` if the stream ended without a finish reason."""
+        # A connection that is cut looks like the end of a stream: only a finish reason tells a whole answer from a
+        # part.
         if not self.reason or self.first is None:
-            raise CutOff("the stream ended before the answer did")
+            raise StreamBroken("the stream ended before the answer did")
         self.text = "".join(self._pieces)
         return self
 
 
-def read(stream: Iterable[ChatCompletionChunk], started: float, check: Callable[[], None]) -> Reply:
-    """Returns what `stream` holds; `check` is called at each chunk and may raise to leave off."""
-    reply = Reply(started)
+def read_stream(stream: Iterable[ChatCompletionChunk], started: float, check: Callable[[], None]) -> StreamedReply:
+    """Returns the content of `stream`; `check` is called at each chunk and may raise to stop reading."""
+    reply = StreamedReply(started)
     for chunk in stream:
         check()
         reply.take(chunk, time.perf_counter())
     return reply.finish()
 
 
-def cut_at(text: str, stops: Iterable[str]) -> tuple[str, bool]:
-    """Returns `text` up to the first of `stops`, and whether one was found."""
+def cut_at_stop(text: str, stops: Iterable[str]) -> tuple[str, bool]:
+    """Returns `text` up to the first of the stop texts, and whether one was found."""
     places = [place for stop in stops if stop and (place := text.find(stop)) >= 0]
     return (text[: min(places)], True) if places else (text, False)
 

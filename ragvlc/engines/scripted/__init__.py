@@ -1,1 +1,1 @@
-"""Engines without a model: for dry runs, simulations and tests."""
+"""Engines without a model, for dry runs, simulations and tests."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ragvlc.core.answer import Finish, Timing, Usage
 from ragvlc.core.engines import Generation, Prompt, Request, Tokenizer
 from ragvlc.core.window import prompt_ids
-from ragvlc.engines.scripted.decode_state import ScriptedSession
+from ragvlc.engines.scripted.decode_state import ScriptedDecodeState
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 
 __all__ = ["FunctionEngine", "ScriptedCall", "ScriptedEngine", "ScriptedReply"]
@@ -92,7 +92,7 @@ class ScriptedEngine:
 
     @property
     def vocabulary(self) -> str:
-        """Names the tokens of sessions: words, which have the same ids in all sessions of a process."""
+        """Names the tokens: words, with the same ids in all decode states of a process."""
         return WordTokenizer.id
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
@@ -100,11 +100,11 @@ class ScriptedEngine:
         prompts = [self._render(request) for request in requests]
         return [self._generation(ScriptedCall(*asked)) for asked in zip(requests, prompts, strict=True)]
 
-    def start(self, request: Request, *, width: int | None = None) -> ScriptedSession:
+    def start(self, request: Request, *, width: int | None = None) -> ScriptedDecodeState:
         """Returns a decode state that says the reply, word by word."""
         ids = self._render(request)
         reply = self._answer(ScriptedCall(request, ids, opens_state=True, drafts=width is not None))
-        return ScriptedSession(reply.text, len(ids), max_tokens=request.max_tokens, width=width)
+        return ScriptedDecodeState(reply.text, len(ids), max_tokens=request.max_tokens, width=width)
 
     def close(self) -> None:
         """Frees nothing."""
@@ -144,7 +144,7 @@ class FunctionEngine(ScriptedEngine):
     Attributes:
         requests: every request, in the order of arrival.
         most_at_once: the largest number of requests in work at the same time.
-        sessions: every session, in the order in which they were opened.
+        decode_states: every decode state, in the order of opening.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class FunctionEngine(ScriptedEngine):
         self._working = 0
         self.requests: list[Request] = []
         self.most_at_once = 0
-        self.sessions: list[ScriptedSession] = []
+        self.decode_states: list[ScriptedDecodeState] = []
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Returns the function's replies."""
@@ -171,13 +171,13 @@ class FunctionEngine(ScriptedEngine):
             with self._lock:
                 self._working -= len(requests)
 
-    def start(self, request: Request, *, width: int | None = None) -> ScriptedSession:
-        """Returns a session that says the function's reply, word by word."""
-        session = super().start(request, width=width)
+    def start(self, request: Request, *, width: int | None = None) -> ScriptedDecodeState:
+        """Returns a decode state that gives the function's reply, word by word."""
+        state = super().start(request, width=width)
         with self._lock:
             self.requests.append(request)
-            self.sessions.append(session)
-        return session
+            self.decode_states.append(state)
+        return state
 
     def _call(self, call: ScriptedCall) -> ScriptedReply:
         text = self._reply(call.request.prompt.text())

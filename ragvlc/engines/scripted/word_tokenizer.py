@@ -34,9 +34,9 @@ class WordTokenizer:
         return len(_spans(text))
 
     def spans(self, text: str) -> tuple[tuple[int, int], ...]:
-        """Returns the characters of each token; together they cover `text`."""
+        """Returns the character span of each token; together they cover `text`."""
         return _spans(text)
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns one id a token; there is no chat template."""
+        """Returns one id for each token; there is no chat template."""
         return list(_ids(prompt.text()))

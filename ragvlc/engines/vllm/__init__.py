@@ -1,1 +1,1 @@
-"""vLLM in a process of its own."""
+"""vLLM, in a process group of its own."""

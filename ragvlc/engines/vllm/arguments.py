@@ -1,4 +1,4 @@
-"""The arguments of vLLM's engine: which there are, and which of them have a field of their own."""
+"""Arguments of vLLM's engine: their names, and those that have a field of their own in the generator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from ragvlc.core.errors import nearest
 
-__all__ = ["FIELDS", "free", "known_arguments"]
+__all__ = ["FIELDS", "check_arguments", "known_arguments"]
 
 FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -30,9 +30,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "load_format": "load_format",
     }
 )
-"""Name of our field by name of vLLM's argument."""
+"""The generator's field by the name of vLLM's argument."""
 
-_SETTLED: Mapping[str, str] = MappingProxyType(
+_FIXED: Mapping[str, str] = MappingProxyType(
     {
         "disable_log_stats": "times are read from its statistics",
         "runner": "answers are generated",
@@ -42,13 +42,13 @@ _SETTLED: Mapping[str, str] = MappingProxyType(
 )
 
 
-def free(arguments: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    """Returns further engine arguments as they are; raises `ValueError` for those that cannot be set so."""
+def check_arguments(arguments: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """Returns further engine arguments unchanged; raises `ValueError` for those that cannot be set this way."""
     for name in arguments:
         if name in FIELDS:
             raise ValueError(f"'{name}' has a field of its own: set {FIELDS[name]}: in the generator instead.")
-        if name in _SETTLED:
-            raise ValueError(f"'{name}' cannot be set: {_SETTLED[name]}.")
+        if name in _FIXED:
+            raise ValueError(f"'{name}' cannot be set: {_FIXED[name]}.")
     known = known_arguments()
     for name in arguments:
         if known and name not in known:
@@ -58,9 +58,9 @@ def free(arguments: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
 
 @cache
 def known_arguments() -> frozenset[str]:
-    """Returns the arguments of the vLLM that is installed; none where there is no vLLM.
+    """Returns the arguments of the installed vLLM's engine; an empty set without vLLM.
 
-    They are read from its source: importing it takes seconds, and a YAML file is read in many places.
+    They are read from its source: importing it takes seconds, and every reader of a YAML file would pay for it.
     """
     found = importlib.util.find_spec("vllm")
     if found is None or not found.origin:
@@ -69,7 +69,7 @@ def known_arguments() -> frozenset[str]:
     try:
         tree = ast.parse(source.read_text("utf-8"))
     except (OSError, SyntaxError, ValueError):
-        return frozenset()  # the engine itself refuses what it does not know
+        return frozenset()  # unknown ones are then refused by the engine itself
     return frozenset(
         line.target.id
         for part in tree.body

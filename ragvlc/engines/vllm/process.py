@@ -1,8 +1,7 @@
-"""The process that holds a vLLM engine: reads requests from one pipe, writes what came of them to another.
+"""Process with a vLLM engine: reads requests from one pipe and writes replies to another.
 
-Started by `engines.vllm.engine` as a group of processes of its own, in which vLLM starts those that compute. The group
-ends when its starter ends, however that happens: with nobody at the other end of the pipe it would hold the
-accelerator's memory for ever.
+`engines.vllm.engine` starts it in a process group of its own, in which vLLM starts its workers. The group ends when its
+starter ends, however that happens: otherwise it would hold the accelerator's memory for ever.
 """
 
 from __future__ import annotations
@@ -16,53 +15,61 @@ from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ragvlc.engines.vllm.wire import Ask, Close, Drop, Failed, Open, Ready, Reply
+from ragvlc.engines.vllm.messages import (
+    AbortGeneration,
+    CloseEngine,
+    EngineFailure,
+    EngineReady,
+    GenerationReply,
+    OpenEngine,
+    StartGeneration,
+)
 
 __all__ = ["main"]
 
-_LOOK_SECONDS = 2.0
-_POINTS_ELSEWHERE = ("Engine core initialization failed", "EngineCore encountered an issue")
+_POLL_SECONDS = 2.0
+_REFERS_TO_LOG = ("Engine core initialization failed", "EngineCore encountered an issue")
 
 
-def main(asked: int, answered: int) -> None:
-    """Serves until `Close` comes or the pipe breaks.
+def main(requests: int, replies: int) -> None:
+    """Serves until it receives `CloseEngine` or the pipe breaks.
 
     Args:
-        asked: descriptor to read from.
-        answered: descriptor to write to.
+        requests: descriptor to read from.
+        replies: descriptor to write to.
     """
-    for descriptor in (asked, answered):
-        os.set_inheritable(descriptor, False)
-    _Server(Connection(asked, writable=False), Connection(answered, readable=False)).run()
+    for descriptor in (requests, replies):
+        os.set_inheritable(descriptor, False)  # no process started here may hold the pipes open
+    _EngineServer(Connection(requests, writable=False), Connection(replies, readable=False)).run()
 
 
-class _Server:
-    """The engine with its pipes; everything but the reading happens on the event loop's thread."""
+class _EngineServer:
+    """The engine with its pipes; all but the reading runs on the event loop's thread."""
 
-    def __init__(self, asked: Connection, answered: Connection) -> None:
-        self._asked = asked
-        self._answered = answered
+    def __init__(self, requests: Connection, replies: Connection) -> None:
+        self._requests = requests
+        self._replies = replies
         self._parent = os.getppid()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closing = asyncio.Event()
         self._engine: Any = None
 
     def run(self) -> None:
-        """Opens the engine and answers."""
+        """Opens the engine and serves requests."""
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
-        opened: asyncio.Future[Open] = loop.create_future()
+        opened: asyncio.Future[OpenEngine] = loop.create_future()
 
         def take(message: object) -> None:
-            if isinstance(message, Open):
+            if isinstance(message, OpenEngine):
                 opened.set_result(message)
-            elif isinstance(message, Ask):
+            elif isinstance(message, StartGeneration):
                 self._tasks[message.number] = loop.create_task(self._answer(message))
-            elif isinstance(message, Drop) and message.number in self._tasks:
+            elif isinstance(message, AbortGeneration) and message.number in self._tasks:
                 self._tasks[message.number].cancel()
-            elif isinstance(message, Close):
+            elif isinstance(message, CloseEngine):
                 self._closing.set()
 
         reader = threading.Thread(
@@ -80,36 +87,36 @@ class _Server:
             import vllm
             from vllm.usage.usage_lib import UsageContext
 
-            # The limits that vLLM chooses where none are given depend on who asks: a server's put the first token
-            # before throughput, and those of nobody in particular are smaller still.
+            # vLLM's default limits depend on this context: those of a server favour the first token over throughput,
+            # and those of an unknown context are smaller still.
             self._engine = vllm.AsyncLLMEngine.from_engine_args(
                 vllm.AsyncEngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS
             )
-            # Some kernels are compiled at their first use: half a minute of the first question's time on a CPU.
-            await self._generated(
+            # Some kernels are compiled at their first use, which takes half a minute on a CPU: not in a request's time.
+            await self._generate(
                 {"prompt_token_ids": [0]}, {"max_tokens": 2, "temperature": 0, "detokenize": False}, "0"
             )
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other side is told
-            self._answered.send(Failed(_line(error)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets it
+            self._replies.send(EngineFailure(_line(error)))
             return False
-        self._answered.send(Ready(int(self._engine.model_config.max_model_len), vllm.__version__))
+        self._replies.send(EngineReady(int(self._engine.model_config.max_model_len), vllm.__version__))
         return True
 
     def _read(self, take: Callable[[object], object]) -> None:
         try:
             while True:
-                # A process forked by the other side may keep the pipe open: the parent counts, not the pipe alone.
-                while not self._asked.poll(_LOOK_SECONDS):
+                # A process that the client has forked may hold the pipe open after its end: ask for the parent, too.
+                while not self._requests.poll(_POLL_SECONDS):
                     if os.getppid() != self._parent:
                         _end_group()
-                message = self._asked.recv()
+                message = self._requests.recv()
                 take(message)
-                if isinstance(message, Close):
+                if isinstance(message, CloseEngine):
                     return
         except (EOFError, OSError):
             _end_group()
 
-    async def _generated(self, prompt: Mapping[str, Any], sampling: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
+    async def _generate(self, prompt: Mapping[str, Any], sampling: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -119,31 +126,33 @@ class _Server:
             last = output
         return last
 
-    async def _answer(self, ask: Ask) -> None:
+    async def _answer(self, request: StartGeneration) -> None:
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        prompt: dict[str, Any] = {"prompt_token_ids": ask.prompt}
-        if ask.salt is not None:
-            prompt["cache_salt"] = ask.salt
+        prompt: dict[str, Any] = {"prompt_token_ids": request.prompt}
+        if request.salt is not None:
+            prompt["cache_salt"] = request.salt
         try:
-            self._answered.send(_reply(ask.number, await self._generated(prompt, ask.sampling, str(ask.number + 1))))
+            self._replies.send(
+                _reply(request.number, await self._generate(prompt, request.sampling, str(request.number + 1)))
+            )
         except asyncio.CancelledError:
             return
         except EngineDeadError:
-            self._answered.send(Failed(""))
-        except Exception as error:  # noqa: BLE001 - one request's trouble, whatever it is
-            self._answered.send(Failed(_line(error.__cause__ or error) or type(error).__name__, ask.number))
+            self._replies.send(EngineFailure(""))
+        except Exception as error:  # noqa: BLE001 - whatever fails in one request
+            self._replies.send(EngineFailure(_line(error.__cause__ or error) or type(error).__name__, request.number))
         finally:
-            self._tasks.pop(ask.number, None)
+            self._tasks.pop(request.number, None)
 
 
-def _reply(number: int, output: Any) -> Reply:  # noqa: ANN401 - vLLM's RequestOutput
+def _reply(number: int, output: Any) -> GenerationReply:  # noqa: ANN401 - vLLM's RequestOutput
     one, times = output.outputs[0], output.metrics
     tokens = [int(token) for token in one.token_ids]
     logprobs = None
     if one.logprobs is not None:
         logprobs = [float(known[token].logprob) for token, known in zip(tokens, one.logprobs, strict=True)]
-    return Reply(
+    return GenerationReply(
         number=number,
         tokens=tokens,
         reason=str(one.finish_reason),
@@ -157,12 +166,12 @@ def _reply(number: int, output: Any) -> Reply:  # noqa: ANN401 - vLLM's RequestO
 
 
 def _line(error: BaseException) -> str:
-    """Returns what an error says, in one line; nothing where it only points to the log of another process."""
+    """Returns an error's message in one line; empty if it only refers to the log of another process."""
     listed = getattr(error, "errors", None)  # pydantic's first line says only how many problems there are
     if callable(listed) and (found := listed()):
         return str(found[0].get("msg", error)).removeprefix("Value error, ")
     text = " ".join(str(error).split())
-    return "" if any(words in text for words in _POINTS_ELSEWHERE) else text or type(error).__name__
+    return "" if any(words in text for words in _REFERS_TO_LOG) else text or type(error).__name__
 
 
 def _end_group() -> None:

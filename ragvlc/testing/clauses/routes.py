@@ -118,13 +118,13 @@ def usage_is_what_the_engine_counted(trial: Trial) -> None:
 def _counted(asked: Asked) -> Usage:
     prompts = sum(len(WORDS.render(request.prompt)) for request in asked.engine.requests)
     replies = sum(WORDS.count(reply(prompt)) for prompt in asked.prompts)
-    if not asked.engine.sessions:
+    if not asked.engine.decode_states:
         return Usage(prompts, 0, replies, len(asked.prompts))
-    # Each session counts for itself: a drafter's tokens are not the reply's.
-    counted = sum((session.usage for session in asked.engine.sessions), Usage())
+    # Each decode state counts for itself: a drafter's tokens are not the reply's.
+    counted = sum((state.usage for state in asked.engine.decode_states), Usage())
     require(
         (counted.prompt_tokens, counted.calls) == (prompts, len(asked.prompts)),
-        "its sessions count other prompts than the engine. Close every session: `with reader.start(request)`.",
+        "its decode states count other prompts than the engine. Close each of them: `with reader.start(request)`.",
     )
     return counted
 

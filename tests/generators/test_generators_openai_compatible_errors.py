@@ -1,4 +1,4 @@
-"""What goes wrong with a server: tried again where it may help, said in its own words where not, without the key."""
+"""API errors: transient ones are retried, others raised with the server's own message, and never with the key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chat_server import ChatServer, Handler, answer, chunk, cut_off, echo, refus
 from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.errors import EngineError, MissingExtra, WindowExceeded
 from ragvlc.engines.remote import server as _server
-from ragvlc.engines.remote.api_errors import Secrets, trouble_of
+from ragvlc.engines.remote.api_errors import Secrets, read_failure
 from ragvlc.generators.openai_compatible import OpenAICompatible
 
 KEY = "sk-hunter2-and-some-more"
@@ -32,7 +32,7 @@ def server() -> Iterator[ChatServer]:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that would have been waited between attempts."""
     waited: list[float] = []
-    monkeypatch.setattr(_server, "_pause", lambda seconds, abandoned: waited.append(seconds))
+    monkeypatch.setattr(_server, "_wait", lambda seconds, cancelled: waited.append(seconds))
     return waited
 
 
@@ -79,14 +79,14 @@ def test_without_a_date_the_waits_grow(server: ChatServer, pauses: list[float], 
     ],
     ids=["cut", "no finish", "half a chunk", "error 500", "error without a code", "no answer"],
 )
-def test_a_stream_that_breaks_off_is_asked_again_whole(server: ChatServer, pauses: list[float], broken) -> None:
+def test_a_stream_that_breaks_off_is_retried_whole(server: ChatServer, pauses: list[float], broken) -> None:
     server.script = [broken]
     [generation] = generate(server)
     assert generation.text == "Paris."
     assert generation.notes["failed_attempts"] == len(pauses) == 1
 
 
-def test_attempts_come_to_an_end_and_the_failure_may_pass(server: ChatServer, pauses: list[float]) -> None:
+def test_retries_end_with_a_transient_error(server: ChatServer, pauses: list[float]) -> None:
     server.default = refuse(503, "loading the model")
     with pytest.raises(EngineError, match="after 3 attempts: HTTP 503: loading the model") as caught:
         generate(server, retries=2)
@@ -94,7 +94,7 @@ def test_attempts_come_to_an_end_and_the_failure_may_pass(server: ChatServer, pa
     assert (len(server.requests), len(pauses)) == (3, 2)
 
 
-def test_a_wait_longer_than_the_patience_is_left_to_a_later_run(server: ChatServer, pauses: list[float]) -> None:
+def test_a_wait_longer_than_the_timeout_is_left_to_a_later_run(server: ChatServer, pauses: list[float]) -> None:
     server.default = refuse(429, "quota of the day", Retry_After="86400")
     with pytest.raises(EngineError, match="asks to wait 86400 s.*quota of the day") as caught:
         generate(server)
@@ -102,7 +102,7 @@ def test_a_wait_longer_than_the_patience_is_left_to_a_later_run(server: ChatServ
     assert (len(server.requests), pauses) == (1, [])
 
 
-def test_a_server_that_is_silent_or_absent_is_a_failure_that_may_pass(
+def test_a_server_that_is_silent_or_absent_is_a_transient_error(
     server: ChatServer, pauses: list[float], free_port: int
 ) -> None:
     over = threading.Event()
@@ -130,7 +130,7 @@ def test_a_server_that_is_silent_or_absent_is_a_failure_that_may_pass(
         (stream(chunk("a"), {"error": {"message": "bad image", "code": 400}}), "bad image"),
     ],
 )
-def test_what_will_not_pass_is_said_once_in_the_servers_words(
+def test_final_errors_are_raised_at_once_with_the_servers_message(
     server: ChatServer, pauses: list[float], reply, said: str
 ) -> None:
     server.default = reply
@@ -172,7 +172,7 @@ def test_only_the_request_that_failed_is_tried_again(server: ChatServer, pauses:
     assert len(server.requests) == 4
 
 
-def test_after_a_failure_for_good_nothing_more_is_begun(server: ChatServer) -> None:
+def test_after_a_final_error_no_further_request_is_started(server: ChatServer) -> None:
     raised = threading.Event()
 
     def hold(handler: Handler, body: dict) -> None:
@@ -253,12 +253,12 @@ class Answered(Exception):
 def test_the_transport_under_an_unknown_client_is_recognised() -> None:
     error = RuntimeError("call failed")
     error.__cause__ = ConnectionResetError("reset by peer")
-    trouble = trouble_of(error, Secrets())
-    assert trouble.transient
-    assert "reset by peer" in trouble.message
-    assert not trouble_of(RuntimeError("bug"), Secrets()).transient
-    assert trouble_of(Answered(503), Secrets()).transient
-    assert not trouble_of(Answered(400, "words"), Secrets()).transient
+    failure = read_failure(error, Secrets())
+    assert failure.transient
+    assert "reset by peer" in failure.message
+    assert not read_failure(RuntimeError("bug"), Secrets()).transient
+    assert read_failure(Answered(503), Secrets()).transient
+    assert not read_failure(Answered(400, "words"), Secrets()).transient
 
 
 def test_secrets_within_each_other_are_hidden_whole() -> None:

@@ -1,4 +1,4 @@
-"""Sessions on a GPU: recorded steps say what a fresh pass says, in every format, and draw what the seed draws."""
+"""CUDA-graph decode on a GPU: the logits of a fresh pass in every dtype, and the tokens of the seed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import torch
 from tiny_chat import make_tokenizer
 
 from ragvlc.core.engines import Prompt, Request
-from ragvlc.engines.batching.sampling import Law, drawn
-from ragvlc.engines.cuda_graphs.graphs import Replays
+from ragvlc.engines.batching.sampling import SamplingDistribution, sample_at
+from ragvlc.engines.cuda_graphs.graphs import GraphDecoder
 from ragvlc.generators.transformers import TransformersGenerator
 from ragvlc.reading.acceptance_rules import Rule
 from ragvlc.reading.speculation_rounds import Limits, speculate
@@ -48,13 +48,13 @@ def request(text: str = TEXT, **settings) -> Request:
     return Request(Prompt("{q}", {"q": text}), **{"max_tokens": 150, "temperature": 0.0, "seed": 7, **settings})
 
 
-def fresh(engine, session, tokens, keep: int) -> torch.Tensor:
-    """Returns logits by the library's own attention, without a cache, in the engine's format."""
-    model = engine._sessions.model
+def fresh(engine, state, tokens, keep: int) -> torch.Tensor:
+    """Returns logits by the library's own attention, without a cache, in the engine's dtype."""
+    model = engine._decode_states.model
     kind = model.config._attn_implementation
     model.set_attn_implementation("eager")
     with torch.inference_mode():
-        ids = torch.tensor([[*session.row.prompt, *tokens]], device="cuda")
+        ids = torch.tensor([[*state.request.prompt, *tokens]], device="cuda")
         found = model(ids, use_cache=False).logits[0, -keep:].float()
     model.set_attn_implementation(kind)
     return found
@@ -62,21 +62,21 @@ def fresh(engine, session, tokens, keep: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_recorded_steps_say_what_a_fresh_pass_says(kind, dtype, tmp_path) -> None:
+def test_graphs_give_the_logits_of_a_fresh_pass(kind, dtype, tmp_path) -> None:
     engine = opened(saved(tmp_path, kind), dtype)
-    session = engine.start(request(temperature=1.0))
-    assert isinstance(session.sessions.steps.find(), Replays)
+    state = engine.start(request(temperature=1.0))
+    assert isinstance(state.host.decoder.get(), GraphDecoder)
     text: list[int] = []
-    for draft in ([5], [9, 3], [1, 2, 3, 4], list(range(40)), []):  # and every number of rows twice, behind other texts
+    for draft in ([5], [9, 3], [1, 2, 3, 4], list(range(40)), []):  # and every number of rows twice, after other texts
         for _ in range(2):
-            found = session.verify(draft)
+            found = state.verify(draft)
             text += draft
-            expected = fresh(engine, session, text, len(draft) + 1).softmax(-1)
+            expected = fresh(engine, state, text, len(draft) + 1).softmax(-1)
             away = float((found - expected).abs().max())
             assert away < {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.08}[dtype], (draft, away)
-            session.rewind(len(draft) // 2)
+            state.rewind(len(draft) // 2)
             del text[len(text) - len(draft) // 2 :]
-    session.close()
+    state.close()
     engine.close()
 
 
@@ -99,8 +99,8 @@ def test_greedy_is_the_librarys_own_answer_in_float32(gamma, library) -> None:
         found = speculate(target, draft, Rule(), Limits(150, gamma), torch.Generator().manual_seed(1))
         assert tuple(found.tokens) == answers[text]
         assert (found.accepted == found.tried) is (text == own) or sum(found.accepted) < sum(found.tried)
-        for session in (target, draft):
-            session.close()
+        for state in (target, draft):
+            state.close()
     plain = engine.start(request())
     assert plain.propose(150).tokens == answers[TEXT]  # more than one look at the host
     assert plain.plain_seconds(20) > 0
@@ -115,30 +115,30 @@ def test_requests_alone_and_together_get_the_librarys_answers_in_float32(library
         (alone,) = engine.generate([request(text, logprobs=True)])
         assert alone.token_ids == answers[text]
         assert len(alone.logprobs) == len(alone.token_ids)
-    assert isinstance(engine._sessions.steps._steps, Replays)
-    for in_turn in (1, 8):  # a batch of the library's, and steps one after the other
-        engine._sessions.steps.rows_in_turn = in_turn
-        for _ in range(2):  # the second time behind kept beginnings
+    assert isinstance(engine._decode_states.decoder._decoder, GraphDecoder)
+    for break_even in (1, 8):  # packed passes of the library's model, and graphs one after the other
+        engine._decode_states.decoder.break_even_rows = break_even
+        for _ in range(2):  # the second time with cached prefixes
             together = engine.generate([request(text) for text in answers])
             assert [one.token_ids for one in together] == list(answers.values())
     engine.close()
 
 
-@pytest.mark.parametrize("law", [(1.0, 1.0), (0.7, 0.8)])
-def test_drawn_tokens_are_those_at_the_seeds_points(law, tmp_path) -> None:
+@pytest.mark.parametrize("settings", [(1.0, 1.0), (0.7, 0.8)])
+def test_sampled_tokens_are_those_at_the_points_of_the_seed(settings, tmp_path) -> None:
     engine = opened(saved(tmp_path))
-    session = engine.start(request(temperature=law[0], top_p=law[1]))
+    state = engine.start(request(temperature=settings[0], top_p=settings[1]))
     points = torch.rand(100, generator=torch.Generator().manual_seed(7), dtype=torch.float64).tolist()
-    found = session.propose(100)
+    found = state.propose(100)
     for i, point in enumerate(points):
-        row = Law(*law, session.width).rows(fresh(engine, session, found.tokens[:i], 1))
-        assert torch.allclose(found.rows[i], row[0], atol=1e-4)
-        assert found.tokens[i] == int(drawn(found.rows[i], point))
-    confident = engine.start(request(temperature=law[0], top_p=law[1]))
-    draft = confident.propose(100, confident=0.2)
+        row = SamplingDistribution(*settings, state.width).probabilities(fresh(engine, state, found.tokens[:i], 1))
+        assert torch.allclose(found.probabilities[i], row[0], atol=1e-4)
+        assert found.tokens[i] == int(sample_at(found.probabilities[i], point))
+    confident = engine.start(request(temperature=settings[0], top_p=settings[1]))
+    draft = confident.propose(100, min_probability=0.2)
     assert draft.tokens == found.tokens[: len(draft.tokens)]
-    assert float(draft.rows[-1, draft.tokens[-1]]) < 0.2
-    for one in (session, confident):
+    assert float(draft.probabilities[-1, draft.tokens[-1]]) < 0.2
+    for one in (state, confident):
         one.close()
     engine.close()
 
@@ -146,17 +146,17 @@ def test_drawn_tokens_are_those_at_the_seeds_points(law, tmp_path) -> None:
 def test_two_models_and_two_texts_share_nothing(tmp_path) -> None:
     one, other = opened(saved(tmp_path / "a")), opened(saved(tmp_path / "b", "Qwen3"))
     alone = [engine.start(request(text)).propose(30).tokens for engine in (one, other) for text in (TEXT, "a dog")]
-    sessions = [engine.start(request(text)) for engine in (one, other) for text in (TEXT, "a dog")]
+    states = [engine.start(request(text)) for engine in (one, other) for text in (TEXT, "a dog")]
     together: list[tuple[int, ...]] = [()] * 4
     for _ in range(6):
-        for i, session in enumerate(sessions):
-            together[i] += session.propose(5).tokens
+        for i, state in enumerate(states):
+            together[i] += state.propose(5).tokens
     assert together == alone
     for engine in (one, other):
         engine.close()
 
 
-def test_other_models_take_the_librarys_way(tmp_path) -> None:
+def test_other_models_are_computed_by_the_library(tmp_path) -> None:
     import transformers
 
     torch.manual_seed(0)
@@ -165,8 +165,8 @@ def test_other_models_take_the_librarys_way(tmp_path) -> None:
     transformers.GPTNeoXForCausalLM(transformers.GPTNeoXConfig(**sizes, intermediate_size=96)).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     engine = opened(str(tmp_path))
-    session = engine.start(request())
-    assert session.sessions.steps.find() is None
-    assert session.propose(20).tokens == engine.generate([request(max_tokens=20)])[0].token_ids
-    session.close()
+    state = engine.start(request())
+    assert state.host.decoder.get() is None
+    assert state.propose(20).tokens == engine.generate([request(max_tokens=20)])[0].token_ids
+    state.close()
     engine.close()

@@ -1,4 +1,4 @@
-"""Speculative decoding on real models: greedily the target's own answer to the letter, sampled its own law."""
+"""Speculative decoding on real models: greedy, the target's own answer to the letter; sampled, its own distribution."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from ragvlc.core.answer import Usage
 from ragvlc.core.data import Document
 from ragvlc.core.engines import Prompt, Request
-from ragvlc.engines.batching.decoding import Ending, Row
-from ragvlc.engines.batching.fair_lock import Turns
-from ragvlc.engines.decode_state.states import Sessions
+from ragvlc.engines.batching.decoding import Detokenizer, RequestState
+from ragvlc.engines.batching.fair_lock import FairLock
+from ragvlc.engines.decode_state.states import DecodeStates
 from ragvlc.generators.transformers import TransformersGenerator
 from ragvlc.memo.disk import Cache
 from ragvlc.pipeline import Pipeline
@@ -32,7 +32,7 @@ def request(text: str, **settings) -> Request:
     return Request(Prompt("{q}", {"q": text}), **{"max_tokens": 24, "temperature": 0.0, **settings})
 
 
-@pytest.fixture(scope="module", params=[4, 1], ids=["flat", "library"])
+@pytest.fixture(scope="module", params=[4, 1], ids=["packed", "library"])
 def engine(tiny_model, request):
     engine = TransformersGenerator(model=str(tiny_model), device="cpu", batch_size=request.param).open()
     yield engine
@@ -59,8 +59,8 @@ def decoded(target, draft, gamma: int, prompts: tuple[str, str], max_tokens: int
     checks = target.start(one)
     proposes = draft.start(other, width=checks.width)
     found = speculate(checks, proposes, Rule(), Limits(max_tokens, gamma), torch.Generator().manual_seed(gamma))
-    for session in (checks, proposes):
-        session.close()
+    for state in (checks, proposes):
+        state.close()
     return found
 
 
@@ -81,9 +81,9 @@ def test_greedy_is_the_targets_own_answer(engine, another, drafter, gamma) -> No
 def test_an_end_in_the_middle_of_a_draft_ends_the_answer(engine, place, monkeypatch) -> None:
     (generation,) = engine.generate([request(TEXT)])
     tokens = generation.token_ids
-    ending = engine._sessions.ending
-    ids = ending.ids | {tokens[place]}
-    monkeypatch.setattr(engine._sessions, "ending", replace(ending, ids=ids))
+    detokenizer = engine._decode_states.detokenizer
+    ids = detokenizer.end_ids | {tokens[place]}
+    monkeypatch.setattr(engine._decode_states, "detokenizer", replace(detokenizer, end_ids=ids))
     expected = tokens[: tokens.index(tokens[place]) + 1]
     for own in (TEXT, "a cat"):
         found = decoded(engine, engine, 4, (TEXT, own), 24)
@@ -93,16 +93,16 @@ def test_an_end_in_the_middle_of_a_draft_ends_the_answer(engine, place, monkeypa
 
 @pytest.fixture(scope="module")
 def five_tokens():
-    """Sessions of two models that know five tokens."""
+    """Decode states of two models that know five tokens."""
 
     def made(seed: int, prompt: list[int]):
         torch.manual_seed(seed)
         shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
         config = LlamaConfig(vocab_size=WIDTH, max_position_embeddings=32, initializer_range=0.6, **shape)
         model = LlamaForCausalLM(config).eval()
-        ending = Ending(frozenset(), lambda ids: "")
-        sessions = Sessions(model, ending, Turns(), None, owner="five", free=lambda: None)
-        return model, sessions.start(Row(prompt, 3, temperature=1.0, seed=seed), None)
+        detokenizer = Detokenizer(frozenset(), lambda ids: "")
+        states = DecodeStates(model, detokenizer, FairLock(), None, model_name="five", free_memory=lambda: None)
+        return model, states.open(RequestState(prompt, 3, temperature=1.0, seed=seed), None)
 
     return made(1, [0, 1, 2, 3]), made(2, [4, 2])
 
@@ -116,8 +116,8 @@ def test_sampled_texts_follow_the_target_without_transfer_alone(five_tokens, eta
     for _ in range(n):
         found = speculate(target, draft, rule, Limits(3, 2), points)
         counts[tuple(found.tokens[:2])] += 1
-        for session in (target, draft):
-            session.rewind(3)
+        for state in (target, draft):
+            state.rewind(3)
     with torch.inference_mode():
         first = model(torch.tensor([[0, 1, 2, 3]])).logits[0, -1].softmax(-1)
         second = [model(torch.tensor([[0, 1, 2, 3, a]])).logits[0, -1].softmax(-1) for a in range(WIDTH)]

@@ -1,4 +1,4 @@
-"""Who waits, who computes, and what happens to the others when something goes wrong."""
+"""The scheduler: which thread computes, which waits, and what happens to the others after a failure."""
 
 from __future__ import annotations
 
@@ -11,55 +11,55 @@ import pytest
 
 from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.errors import EngineError, WindowExceeded
-from ragvlc.engines.batching.decoding import Row
-from ragvlc.engines.batching.scheduler import Gathering
+from ragvlc.engines.batching.decoding import RequestState
+from ragvlc.engines.batching.scheduler import Scheduler
 from ragvlc.generators.transformers import TransformersGenerator
 
 
-class ScriptedForm:
-    """A token a step; what has begun is written down. `at` is called before every piece of work."""
+class ScriptedBatch:
+    """A token a step; started requests are recorded. `at` is called before every step."""
 
-    def __init__(self, at: Callable[[str, Sequence[Row]], None] = lambda name, rows: None) -> None:
-        self.active: list[Row] = []
+    def __init__(self, at: Callable[[str, Sequence[RequestState]], None] = lambda name, rows: None) -> None:
+        self.running: list[RequestState] = []
         self.begun: list[list[int]] = []
         self.kept = 0
         self._at = at
 
-    def select(self, waiting: Sequence[Row], most: int) -> list[int]:
+    def select(self, waiting: Sequence[RequestState], most: int) -> list[int]:
         return list(range(len(waiting)))[:most]
 
-    def start(self, rows: Sequence[Row]) -> None:
+    def start(self, rows: Sequence[RequestState]) -> None:
         self.begun.append([row.prompt[0] for row in rows])
         self._at("start", rows)
-        self.active += rows
+        self.running += rows
         self._grow(rows)
 
     def step(self) -> None:
-        self._at("step", self.active)
-        self._grow(self.active)
+        self._at("step", self.running)
+        self._grow(self.running)
 
-    def remove(self, rows: Sequence[Row]) -> None:
-        self.active = [row for row in self.active if row not in rows]
+    def remove(self, rows: Sequence[RequestState]) -> None:
+        self.running = [row for row in self.running if row not in rows]
 
-    def drop(self) -> bool:
+    def free_cache(self) -> bool:
         kept, self.kept = self.kept, 0
         return kept > 0
 
-    def _grow(self, rows: Sequence[Row]) -> None:
+    def _grow(self, rows: Sequence[RequestState]) -> None:
         for row in rows:
             row.tokens.append(len(row.tokens))
             if len(row.tokens) == row.max_tokens:
                 row.finish = "length"
-        self.remove([row for row in self.active if row.finish])
+        self.remove([row for row in self.running if row.finish])
 
 
-def gathering(form: ScriptedForm, most: int = 8) -> Gathering:
-    """A queue before `form`."""
-    return Gathering(form, most=most, owner="a model", free=lambda: None)
+def scheduler(batch: ScriptedBatch, most: int = 8) -> Scheduler:
+    """A scheduler for `batch`."""
+    return Scheduler(batch, max_requests=most, model_name="a model", free_memory=lambda: None)
 
 
-def asking(queue: Gathering, rows: Sequence[Row], errors: list[BaseException]) -> threading.Thread:
-    """A thread that asks for `rows`, begun."""
+def asking(queue: Scheduler, rows: Sequence[RequestState], errors: list[BaseException]) -> threading.Thread:
+    """A running thread that requests `rows`."""
 
     def work() -> None:
         try:
@@ -73,27 +73,27 @@ def asking(queue: Gathering, rows: Sequence[Row], errors: list[BaseException]) -
 
 
 class Gate:
-    """Holds whoever computes until it is opened."""
+    """Holds the thread that computes until it is opened."""
 
     def __init__(self) -> None:
         self.reached, self.open = threading.Event(), threading.Event()
 
-    def __call__(self, name: str, rows: Sequence[Row]) -> None:
+    def __call__(self, name: str, rows: Sequence[RequestState]) -> None:
         self.reached.set()
         assert self.open.wait(60)
 
 
-def queued(queue: Gathering, count: int) -> None:
+def queued(queue: Scheduler, count: int) -> None:
     """Waits until `count` rows are in the queue."""
     while len(queue._queue) < count:
         threading.Event().wait(0.001)
 
 
-def test_what_has_queued_up_is_taken_along_and_everybody_is_served() -> None:
+def test_queued_requests_join_the_batch_and_all_are_served() -> None:
     gate = Gate()
-    form = ScriptedForm(gate)
-    queue, errors = gathering(form, most=4), []
-    rows = [Row([n], max_tokens=1 + n % 3) for n in range(8)]
+    batch = ScriptedBatch(gate)
+    queue, errors = scheduler(batch, most=4), []
+    rows = [RequestState([n], max_tokens=1 + n % 3) for n in range(8)]
     threads = [asking(queue, rows[:1], errors)]
     gate.reached.wait(60)
     threads += [asking(queue, [row], errors) for row in rows[1:]]
@@ -102,34 +102,34 @@ def test_what_has_queued_up_is_taken_along_and_everybody_is_served() -> None:
     for thread in threads:
         thread.join(60)
     assert all(row.finish for row in rows)
-    assert form.begun[0] == [0]
-    assert len(form.begun[1]) == 4
-    assert sorted(n for batch in form.begun for n in batch) == list(range(8))
-    assert (errors, list(queue._begun), queue._waiting) == ([], [], [])
+    assert batch.begun[0] == [0]
+    assert len(batch.begun[1]) == 4
+    assert sorted(n for batch in batch.begun for n in batch) == list(range(8))
+    assert (errors, list(queue._running), queue._waiting) == ([], [], [])
 
 
-def test_rows_join_while_others_are_at_work_and_waiting_is_counted() -> None:
+def test_requests_join_a_running_batch_and_waiting_is_counted() -> None:
     gate = Gate()
     late: list[float] = []
 
-    def at(name: str, rows: Sequence[Row]) -> None:
+    def at(name: str, rows: Sequence[RequestState]) -> None:
         if name == "step" and len(rows[0].tokens) == 3:
             gate(name, rows)
 
-    form = ScriptedForm(at)
-    queue = gathering(form)
-    thread = asking(queue, [Row([0], max_tokens=6)], [])
+    batch = ScriptedBatch(at)
+    queue = scheduler(batch)
+    thread = asking(queue, [RequestState([0], max_tokens=6)], [])
     gate.reached.wait(60)
-    other = threading.Thread(target=lambda: late.extend(queue.run([Row([1], max_tokens=2)])))
+    other = threading.Thread(target=lambda: late.extend(queue.run([RequestState([1], max_tokens=2)])))
     other.start()
     queued(queue, 1)
     other.join(0.2)
     gate.open.set()
     thread.join(60)
     other.join(60)
-    assert form.begun == [[0], [1]]
+    assert batch.begun == [[0], [1]]
     assert late[0] >= 0.2
-    assert queue.run([Row([2], max_tokens=1)])[0] < late[0]
+    assert queue.run([RequestState([2], max_tokens=1)])[0] < late[0]
 
 
 def full(message: str = "full") -> Exception:
@@ -139,44 +139,44 @@ def full(message: str = "full") -> Exception:
     return torch.OutOfMemoryError(message)
 
 
-def test_where_memory_is_full_the_batch_is_halved_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    def at(name: str, rows: Sequence[Row]) -> None:
-        if len(rows) + (len(form.active) if name == "start" else 0) > 3:
+def test_where_memory_is_full_the_batch_is_halved_and_continues(caplog: pytest.LogCaptureFixture) -> None:
+    def at(name: str, rows: Sequence[RequestState]) -> None:
+        if len(rows) + (len(batch.running) if name == "start" else 0) > 3:
             raise full()
 
-    form = ScriptedForm(at)
-    form.kept = 5
-    queue = gathering(form)
-    rows = [Row([n], max_tokens=3) for n in range(10)]
+    batch = ScriptedBatch(at)
+    batch.kept = 5
+    queue = scheduler(batch)
+    rows = [RequestState([n], max_tokens=3) for n in range(10)]
     with caplog.at_level(logging.WARNING, "ragvlc"):
         queue.run(rows)
     assert [row.tokens for row in rows] == [[0, 1, 2]] * 10
-    assert [len(batch) for batch in form.begun] == [8, 4, 2, 2, 2, 2, 2]
+    assert [len(batch) for batch in batch.begun] == [8, 4, 2, 2, 2, 2, 2]
     assert len(caplog.messages) == 1
     assert "prefixes were freed" in caplog.messages[0]
 
 
-def test_rows_that_outgrow_the_memory_start_again() -> None:
-    def at(name: str, rows: Sequence[Row]) -> None:
+def test_requests_that_outgrow_the_memory_start_again() -> None:
+    def at(name: str, rows: Sequence[RequestState]) -> None:
         if name == "step" and sum(len(row.tokens) for row in rows) > 6:
             raise full()
 
-    form = ScriptedForm(at)
-    rows = [Row([n], max_tokens=5) for n in range(4)]
-    gathering(form).run(rows)
+    batch = ScriptedBatch(at)
+    rows = [RequestState([n], max_tokens=5) for n in range(4)]
+    scheduler(batch).run(rows)
     assert [row.tokens for row in rows] == [[0, 1, 2, 3, 4]] * 4
-    assert form.begun[0] == [0, 1, 2, 3]
-    assert len(form.begun) > 1
+    assert batch.begun[0] == [0, 1, 2, 3]
+    assert len(batch.begun) > 1
 
 
 @pytest.mark.parametrize("error", [full(), RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory")])
-def test_only_a_row_that_does_not_fit_alone_fails(error: Exception) -> None:
-    def at(name: str, rows: Sequence[Row]) -> None:
+def test_only_a_request_that_does_not_fit_alone_fails(error: Exception) -> None:
+    def at(name: str, rows: Sequence[RequestState]) -> None:
         if any(row.prompt[0] == 2 for row in rows) and name == "step":
             raise error
 
-    form, errors = ScriptedForm(at), []
-    queue, rows = gathering(form), [Row([n], max_tokens=3) for n in range(4)]
+    batch, errors = ScriptedBatch(at), []
+    queue, rows = scheduler(batch), [RequestState([n], max_tokens=3) for n in range(4)]
     threads = [asking(queue, [row], errors) for row in rows]
     for thread in threads:
         thread.join(60)
@@ -187,39 +187,39 @@ def test_only_a_row_that_does_not_fit_alone_fails(error: Exception) -> None:
     assert found.__cause__ is error
 
 
-def test_a_row_that_breaks_the_model_fails_alone() -> None:
-    def at(name: str, rows: Sequence[Row]) -> None:
+def test_a_request_that_breaks_the_model_fails_alone() -> None:
+    def at(name: str, rows: Sequence[RequestState]) -> None:
         if any(row.prompt[0] == 2 for row in rows):
             raise RuntimeError("index out of range\nand more")
 
     errors: list[BaseException] = []
-    queue, rows = gathering(ScriptedForm(at)), [Row([n], max_tokens=3) for n in range(4)]
+    queue, rows = scheduler(ScriptedBatch(at)), [RequestState([n], max_tokens=3) for n in range(4)]
     thread = asking(queue, rows, errors)
     thread.join(60)
     assert [row.finish for row in rows] == ["length", "length", None, "length"]
     assert [str(error) for error in errors] == ["'a model' failed: index out of range"]
 
 
-def test_an_interrupted_thread_leaves_the_turn_to_the_others() -> None:
+def test_after_an_interrupted_thread_another_one_leads() -> None:
     gate = Gate()
 
-    def at(name: str, rows: Sequence[Row]) -> None:
+    def at(name: str, rows: Sequence[RequestState]) -> None:
         gate(name, rows)
         if rows[0].prompt[0] == 0:
             raise KeyboardInterrupt
 
-    queue, errors, interrupted = gathering(ScriptedForm(at)), [], []
+    queue, errors, interrupted = scheduler(ScriptedBatch(at)), [], []
 
     def work() -> None:
         try:
-            queue.run([Row([0], max_tokens=2)])
+            queue.run([RequestState([0], max_tokens=2)])
         except KeyboardInterrupt:
             interrupted.append(True)
 
     first = threading.Thread(target=work)
     first.start()
     gate.reached.wait(60)
-    row = Row([1], max_tokens=2)
+    row = RequestState([1], max_tokens=2)
     other = asking(queue, [row], errors)
     queued(queue, 1)
     gate.open.set()
@@ -229,10 +229,10 @@ def test_an_interrupted_thread_leaves_the_turn_to_the_others() -> None:
     assert (row.finish, errors) == ("length", [])
 
 
-def test_closing_lets_the_begun_finish_and_refuses_the_rest() -> None:
+def test_closing_finishes_running_requests_and_refuses_the_queue() -> None:
     gate = Gate()
-    queue, errors = gathering(ScriptedForm(gate), most=1), []
-    begun, waiting = Row([0], max_tokens=2), Row([1], max_tokens=2)
+    queue, errors = scheduler(ScriptedBatch(gate), most=1), []
+    begun, waiting = RequestState([0], max_tokens=2), RequestState([1], max_tokens=2)
     threads = [asking(queue, [begun], errors)]
     gate.reached.wait(60)
     threads.append(asking(queue, [waiting], errors))
@@ -247,7 +247,7 @@ def test_closing_lets_the_begun_finish_and_refuses_the_rest() -> None:
         thread.join(60)
     assert (begun.finish, waiting.finish) == ("length", None)
     with pytest.raises(EngineError, match="is closed"):
-        queue.run([Row([2], max_tokens=1)])
+        queue.run([RequestState([2], max_tokens=1)])
 
 
 def request(text: str, **settings: object) -> Request:
@@ -255,14 +255,14 @@ def request(text: str, **settings: object) -> Request:
     return Request(Prompt("{q}", {"q": text}), **{"max_tokens": 10, **settings})
 
 
-@pytest.mark.parametrize("fields", [{}, {"attention": "eager"}], ids=["flat", "padded"])
+@pytest.mark.parametrize("fields", [{}, {"attention": "eager"}], ids=["packed", "padded"])
 def test_a_model_without_memory_for_all_gives_the_same_answers(tiny_model: Path, fields, monkeypatch) -> None:
     engine = TransformersGenerator(model=str(tiny_model), device="cpu", **fields).open()
     document = "the cat sat on the mat and the dog ran after the cat " * 3
     requests = [request(document[: 150 - 40 * (n % 3)] + "what is the answer " * n, seed=n) for n in range(8)]
     expected = engine.generate(requests)
-    assert engine._gathering._form.drop() == (not fields)
-    model = engine._gathering._form._model
+    assert engine._scheduler._batch.free_cache() == (not fields)
+    model = engine._scheduler._batch._model
     forward, refused = model.forward, []
 
     def small(*args: object, **kwargs: object) -> object:

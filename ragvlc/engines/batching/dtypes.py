@@ -1,8 +1,8 @@
-"""Which number format a model is computed in where the settings leave it open.
+"""Choice of the dtype that a model is computed in, where the settings say `auto`.
 
-Planning asks this for every generator, so what the machine has is read from the operating system: torch, which would
-know too, takes seconds to import. A driver that torch then cannot use costs speed, never a wrong key: the key has the
-format that is computed in.
+Planning needs it for every generator, so the machine's properties are read from the operating system: torch, which
+knows them too, takes seconds to import. A driver that torch then cannot use costs speed but gives no wrong key: the key
+has the dtype that is computed in.
 """
 
 from __future__ import annotations
@@ -17,28 +17,30 @@ from pathlib import Path
 
 from ragvlc import packaged
 
-__all__ = ["settled_dtype"]
+__all__ = ["resolve_dtype"]
 
 _INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+"""Instruction sets with products of 16-bit numbers, as Linux names them on x86 and Arm."""
 
 
-def settled_dtype(dtype: str, model: str, device: str) -> str:
-    """Returns `dtype`, with `auto` settled: what the model was published in, where the device computes that fast.
+def resolve_dtype(dtype: str, model: str, device: str) -> str:
+    """Returns `dtype`, with `auto` resolved to the model's published dtype where the device computes that fast.
 
-    16-bit formats are slow on CPUs without instructions for them; there `auto` is float32. A model whose
-    configuration cannot be read, such as one of a hub that was never downloaded, stays `auto`.
+    16-bit dtypes are slow on CPUs without instructions for them; there `auto` is float32. A model whose configuration
+    cannot be read, such as one on a hub that was never downloaded, stays `auto`.
 
-    A generator's key has the settled format, not `auto`. So with `auto` the key depends on the machine and on `device`,
-    which decide the format, and on nothing else of them: a laptop in float32 and a GPU in bfloat16 compute different
-    answers under different keys, two machines that settle on the same format share theirs.
+    A generator's key has the resolved dtype, not `auto`. So with `auto` the key depends on the machine and on `device`,
+    which decide the dtype, and on nothing else of them: a laptop in float32 and a GPU in bfloat16 compute different
+    answers under different keys, and two machines that resolve to the same dtype share their answers.
     """
     if dtype != "auto":
         return dtype
-    published = _published(model)
-    return published if published in {"auto", "float32"} or _fast(device) else "float32"
+    published = _published_dtype(model)
+    return published if published in {"auto", "float32"} or _computes_16_bit_fast(device) else "float32"
 
 
-def _published(model: str) -> str:
+def _published_dtype(model: str) -> str:
+    """Returns the dtype that a model's configuration names, float32 if it names none, `auto` if it cannot be read."""
     known = packaged.find(model)
     if known:
         return known.dtype
@@ -57,7 +59,7 @@ def _published(model: str) -> str:
     return str(next(filter(None, found), "float32")).removeprefix("torch.")
 
 
-def _fast(device: str) -> bool:
+def _computes_16_bit_fast(device: str) -> bool:
     if device not in {"auto", "cpu"} or not _INSTRUCTIONS.isdisjoint(cpu_flags()):
         return True
     return device == "auto" and has_accelerator()
@@ -65,7 +67,7 @@ def _fast(device: str) -> bool:
 
 @cache
 def cpu_flags() -> frozenset[str]:
-    """Returns the names of this CPU's instruction sets; none where the system is not Linux, which is asked."""
+    """Returns the names of this CPU's instruction sets; an empty set on other systems than Linux."""
     cpuinfo = Path("/proc/cpuinfo")
     if platform.system() != "Linux" or not cpuinfo.exists():
         return frozenset()
@@ -76,7 +78,7 @@ def cpu_flags() -> frozenset[str]:
 
 @cache
 def has_accelerator() -> bool:
-    """Whether there is a GPU that the installed torch is built for. Imports nothing, so it trusts the driver."""
+    """Whether there is a GPU that the installed torch is built for, as far as files tell. Imports no torch."""
     if platform.system() == "Darwin":
         return platform.machine() == "arm64"
     return _torch_is_built_for_gpus() and _driver_is_loaded()
@@ -87,16 +89,17 @@ def _driver_is_loaded() -> bool:
         return False
     if platform.system() == "Windows":
         return (Path(os.environ.get("SYSTEMROOT", "C:/Windows")) / "System32" / "nvcuda.dll").exists()
-    # NVIDIA's driver, AMD's, and the one that Windows lends to Linux.
+    # The devices of NVIDIA's driver, of AMD's, and of Windows' GPU driver inside WSL.
     return any(Path(place).exists() for place in ("/proc/driver/nvidia/gpus", "/dev/kfd", "/dev/dxg"))
 
 
 def _torch_is_built_for_gpus() -> bool:
+    # A CPU-only build on a machine with a GPU is common, and computes on the CPU.
     found = find_spec("torch")
     if found is None or found.origin is None:
         return False
     try:
         text = (Path(found.origin).parent / "version.py").read_text("utf-8")
     except OSError:
-        return True  # a build that does not say: its devices decide when the model is loaded
+        return True  # unknown build: torch picks the device when the model is loaded
     return bool(re.search(r"^(?:cuda|hip)\b[^=\n]*=\s*['\"]", text, flags=re.MULTILINE))

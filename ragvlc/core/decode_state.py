@@ -1,0 +1,99 @@
+"""Decode state: the protocol of a model that drafts, verifies and rewinds text token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ragvlc.core.answer import Timing, Usage
+
+if TYPE_CHECKING:
+    import torch
+
+    Probabilities = torch.Tensor
+
+__all__ = ["DecodeState", "Draft"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Tokens that a decode state has proposed.
+
+    Attributes:
+        tokens: ids, each sampled after the ones before it.
+        probabilities: the distribution that each was sampled from, float32 [tokens, width], on the model's device.
+    """
+
+    tokens: tuple[int, ...]
+    probabilities: Probabilities
+
+
+class DecodeState(Protocol):
+    """One text that is generated token by token, with a KV cache of its own. For one thread; `close` frees it.
+
+    The text is the prompt and the tokens appended to it. Probabilities are those that tokens are sampled from: after
+    temperature and nucleus; at temperature 0 all probability is on the best token.
+    """
+
+    @property
+    def width(self) -> int:
+        """The number of columns of every row of probabilities: token ids below it."""
+        ...
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end an answer."""
+        ...
+
+    def propose(self, n: int, *, min_probability: float = 0.0) -> Draft:
+        """Samples up to `n` tokens, one after another, and appends them.
+
+        The draft ends early with a token that ends the answer, or whose own probability is below `min_probability`.
+        """
+        ...
+
+    def verify(self, draft: Sequence[int]) -> Probabilities:
+        """Appends `draft` and returns the model's distributions for it, in one forward pass over the last token and it.
+
+        Returns:
+            float32 [len(draft) + 1, width]: one row before each token of the draft, and one after the last.
+        """
+        ...
+
+    def peek(self) -> Probabilities:
+        """Returns the distribution of the next token, float32 [1, width]; appends nothing."""
+        ...
+
+    def extend(self, tokens: Sequence[int]) -> None:
+        """Appends tokens that were chosen elsewhere."""
+        ...
+
+    def rewind(self, n: int) -> None:
+        """Removes the last `n` tokens. The prompt stays."""
+        ...
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """Returns the text of generated ids without control tokens."""
+        ...
+
+    def plain_seconds(self, n: int) -> float:
+        """Returns the seconds per token of plain decoding after the prompt, measured over up to `n` tokens.
+
+        The text stays as it is, and neither usage nor timing includes the measurement.
+        """
+        ...
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens so far. `drafted` is the number of proposed ones, `accepted` of those that were not removed."""
+        ...
+
+    @property
+    def timing(self) -> Timing:
+        """Seconds so far, by the phases prefill, draft and verify."""
+        ...
+
+    def close(self) -> None:
+        """Frees the memory. The state is not used afterwards, except for its usage and timing."""
+        ...
