@@ -1,4 +1,4 @@
-"""What there is to ask over, before anything is asked: what was read, how long it is, and what should be mended."""
+"""The check of documents and questions before a run: what was read, lengths, and what to mend."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class TokenCounter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Tokens of some texts, or of what questions are asked over.
+    """Numbers of tokens of some texts, or of the contexts of questions.
 
     Attributes:
         what: is measured.
@@ -182,7 +182,7 @@ def _documents(dataset: Dataset, found: Check) -> list[Document]:
 
 
 def _holds_all(dataset: Dataset) -> bool:
-    """Returns whether the set's documents are the matter, not those alone that its questions are asked over."""
+    """Returns whether the check covers all documents of the set, and not only those of its questions."""
     whole = dataset.scope == "corpus" or dataset.pad_to_tokens is not None
     return whole or isinstance(dataset, (Folder, Jsonl))
 

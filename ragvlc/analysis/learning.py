@@ -14,7 +14,7 @@ from ragvlc.core.families import Chunker, Price, Retriever
 from ragvlc.pool import EnginePool
 from ragvlc.roles import Models
 from ragvlc.routing.features import measured
-from ragvlc.routing.fitting import FitSettings, Fitted, Row, fit
+from ragvlc.routing.fitting import FitSettings, Fitted, TrainingRow, fit
 from ragvlc.routing.ranking_signals import look, metadata_numbers
 from ragvlc.run import LiveRun
 
@@ -192,7 +192,7 @@ def learned(
     weight, rows = pairs.charge.weight, []
     for place, pair in enumerate(unchanged, start=1):
         values = {route: pair.quality[route] - weight * pair.cost[route] for route in pairs.routes}
-        rows.append(Row(extractor.features(known[pair.id]), pair.group, values))
+        rows.append(TrainingRow(extractor.features(known[pair.id]), pair.group, values))
         if seen is not None:
             seen(place, len(unchanged))
     if not rows:

@@ -37,7 +37,7 @@ def replay(
     from ragvlc.analysis.report import routing_parts
     from ragvlc.replay.folders import read_stored, write_replayed
     from ragvlc.replay.replaying import replay_answers
-    from ragvlc.replay.telling import tell
+    from ragvlc.replay.reporting import tell
 
     spec = _spec(answers, questions, names, settings_of(settings), limit)
     folder = runs / spec.name

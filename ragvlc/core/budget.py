@@ -14,7 +14,7 @@ Limit = Annotated[float | None, Field(gt=0)]
 
 
 class Budget(Component):
-    """Limits on the work that is still owed, compared with its estimate before anything is computed.
+    """Limits on the pending work of a sweep, compared with its estimate before the run starts.
 
     What is compared is what engines will really be asked: equal prompts count once, and new tokens count as expected,
     not as their upper bound. None sets no limit.

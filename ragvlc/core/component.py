@@ -153,7 +153,7 @@ class Component(BaseModel):
 
     @property
     def lasting(self) -> bool:
-        """Whether equal inputs give the same tomorrow: what does not last is not kept on disk for later runs."""
+        """Whether equal inputs give equal outputs in later runs, so that results may be stored on disk."""
         return self._lasting_within
 
     @cached_property
@@ -194,7 +194,7 @@ class Component(BaseModel):
         return content_key(self.key_facts())
 
     def key_facts(self) -> dict[str, Any]:
-        """Returns what `key` hashes; a part within stands there by its own key."""
+        """Returns the facts that `key` hashes; a part within is represented by its own key."""
         fields = {
             name: _key_facts(getattr(self, name))
             for name, info in fields_of(type(self)).items()
@@ -285,7 +285,7 @@ def known_kinds(family: str) -> tuple[str, ...]:
 
 
 def find_kind(family: type[PartT], kind: str) -> type[PartT]:
-    """Returns the class behind `kind`. Raises a pydantic error that names the known kinds and the nearest."""
+    """Returns the class that `kind` names. Raises a pydantic error with the known kinds and the nearest."""
     if ":" in kind:
         return _outside(family, kind)
     if kind not in known_kinds(family.family):

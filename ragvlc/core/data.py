@@ -101,7 +101,7 @@ class Chunk:
 
     @property
     def span(self) -> Span:
-        """Where the chunk stands."""
+        """The position of the chunk in its document."""
         return Span(self.document_id, self.start, self.end)
 
 
@@ -158,7 +158,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A query, the documents it is asked over, and what is known about the right answer (the gold).
+    """A query with its documents and what is known about the right answer (the gold).
 
     Attributes:
         query: what is asked.
@@ -192,14 +192,14 @@ class Example:
 
     @property
     def key(self) -> str:
-        """Hash of what is asked over what: a stored answer belongs to an example while this is unchanged."""
+        """Hash of query and documents: a stored answer belongs to an example as long as this is unchanged."""
         query = self.query
         asked = [query.id, query.text, list(query.choices), query.form]
         return content_key([asked, documents_key(self.documents)])
 
     @property
     def gold_key(self) -> str:
-        """Hash of what is known about the right answer: scores and answers of controls stand while it is unchanged."""
+        """Hash of the gold: scores, and answers of controls, are valid as long as this is unchanged."""
         spans = [[span.document_id, span.start, span.end] for span in self.evidence]
         right = [list(self.references), self.answer_mode, self.unanswerable]
         return content_key([right, spans, dict(self.relevant)])

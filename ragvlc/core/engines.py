@@ -218,7 +218,7 @@ class VectorEngine(Protocol):
 
 @runtime_checkable
 class SpanVectorEngine(VectorEngine, Protocol):
-    """An embedding model that can tell the vectors of a text's parts as they stand within it."""
+    """An embedding model that returns vectors of the parts of a text, each in the context of the whole text."""
 
     def embed_spans(
         self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, side: str = "passage"
@@ -231,7 +231,7 @@ class SpanVectorEngine(VectorEngine, Protocol):
 
 
 class Reader(Protocol):
-    """A generator as a route sees it: opened, and with every call counted for the answer at hand."""
+    """A generator as a route sees it: opened, with every call charged to the current answer."""
 
     @property
     def window(self) -> int:

@@ -160,7 +160,7 @@ class Tracker(Component):
 
     @abstractmethod
     def open(self, sweep: SweepRecord) -> AbstractContextManager[TrackedSweep]:
-        """Opens the sweep, found again if it was sent before."""
+        """Opens the sweep; one that was sent before is reopened."""
 
 
 class Executor(Component):

@@ -40,7 +40,7 @@ class Selector(Component):
 
 
 class Order(Component):
-    """Decides in which order the selected chunks stand in the prompt."""
+    """Decides the order of the selected chunks in the prompt."""
 
     family: ClassVar[str] = "orders"
 

@@ -1,4 +1,4 @@
-"""What a tracker is told: a sweep and its cells as plain values, independent of how they were run."""
+"""Records for trackers: a sweep and its cells as plain values, independent of how they were run."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SweepRecord:
 
 @dataclass(frozen=True, slots=True)
 class TraceRecord:
-    """One question of a cell: what was asked over what, and what came back."""
+    """One question of a cell with its documents and its row."""
 
     example: Example
     prediction: Prediction

@@ -57,7 +57,7 @@ class Index(Protocol):
 
 
 class Engines(Protocol):
-    """Opened models, for whoever names one in a spec of its own: metrics that judge by a model."""
+    """Opened models for parts that name a model in their own settings, such as metrics with a judge."""
 
     def text(self, generator: Generator) -> TextEngine:
         """Returns the opened language model."""

@@ -63,7 +63,7 @@ class Counts:
 
 
 class Workers(Protocol):
-    """Whoever does jobs, opened by an executor."""
+    """A worker pool, opened by an executor."""
 
     def work(
         self, jobs: Sequence[Job], *, wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]

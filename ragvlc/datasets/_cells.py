@@ -9,7 +9,7 @@ __all__ = ["flat_texts", "names_in", "reach"]
 
 
 def reach(values: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - JSON
-    """Returns what stands at a dotted path; through a list of objects, the list of theirs. None if nothing does."""
+    """Returns the value at a dotted path; through a list of objects, the list of values. None if there is none."""
     if path in values:
         return values[path]
     found: Any = values

@@ -138,7 +138,7 @@ class HiddenFacts(Dataset):
 
     @property
     def gap(self) -> str:
-        """What stands between a fact and its surroundings."""
+        """The text between a fact and its surroundings."""
         return " "
 
     def read(self) -> Sequence[Example]:

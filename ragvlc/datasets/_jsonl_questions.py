@@ -14,14 +14,14 @@ from ragvlc.core.paths import walk
 from ragvlc.documents.json_lines import Problems, Row
 from ragvlc.documents.jsonl import Documents
 
-__all__ = ["Reader", "examples_of"]
+__all__ = ["QuestionReader", "examples_of"]
 
 _SUMMARIES = ("summarization", "query_summarization")
 _COARSE = ("whole section", "whole story")
 
 
 @dataclass(frozen=True)
-class Reader:
+class QuestionReader:
     """Makes examples over one set of documents.
 
     Attributes:
@@ -235,7 +235,7 @@ def _scalars(values: Mapping[str, Any]) -> dict[str, Any]:
     return {path: value for path, value in walk(values) if isinstance(value, (str, int, float))}
 
 
-def examples_of(rows: Iterable[Row], reader: Reader, problems: Problems) -> list[Example]:
+def examples_of(rows: Iterable[Row], reader: QuestionReader, problems: Problems) -> list[Example]:
     """Returns an example for each row of a questions file. Raises `DatasetError` with everything wrong in it."""
     examples: list[Example] = []
     lines: dict[str, int] = {}

@@ -118,7 +118,7 @@ def right_place(value: object, choices: int) -> int | None:
 
 
 def evidence_in(quoted: Iterable[object], documents: Sequence[Document]) -> list[dict[str, Any]]:
-    """Returns evidence of the schema: where each text stands first, or without a place if it stands nowhere.
+    """Returns evidence of the schema: the first position of each text, or no position if it does not occur.
 
     An item may also be evidence of the schema already.
     """

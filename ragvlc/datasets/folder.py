@@ -21,7 +21,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from ragvlc.core.component import Execution, FilePath
 from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
-from ragvlc.datasets._jsonl_questions import Reader, examples_of
+from ragvlc.datasets._jsonl_questions import QuestionReader, examples_of
 from ragvlc.datasets._tables import question_rows
 from ragvlc.documents.dataset import Dataset
 from ragvlc.documents.files import read_folder
@@ -88,7 +88,7 @@ class Folder(Dataset):
         file = self._questions_file()
         by_id = {document.id: document for document in self.collection()}
         words = {name: len(document.text.split()) for name, document in by_id.items()}
-        reader = Reader(Documents(by_id, words), lenient=True)
+        reader = QuestionReader(Documents(by_id, words), lenient=True)
         problems = Problems(file)
         return examples_of(question_rows(file, by_id, problems), reader, problems)
 

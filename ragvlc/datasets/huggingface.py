@@ -26,7 +26,7 @@ from ragvlc.core.component import Execution, FilePath, ModelName
 from ragvlc.core.data import Document, Example, content_key
 from ragvlc.core.errors import DatasetError, missing_extra, nearest
 from ragvlc.datasets._cells import flat_texts, names_in, reach
-from ragvlc.datasets._jsonl_questions import Reader
+from ragvlc.datasets._jsonl_questions import QuestionReader
 from ragvlc.datasets._tables import evidence_in, right_place, said_yes
 from ragvlc.documents.dataset import Dataset, Examples
 from ragvlc.documents.json_lines import Problems, Row
@@ -54,7 +54,7 @@ _NAME_CHARACTERS = 40
 
 
 class Huggingface(Dataset):
-    """Asks the rows of a table over the texts that stand in it. Needs the extra `huggingface`.
+    """Questions of a Hugging Face data set over the texts in its rows. Needs the extra `huggingface`.
 
     Attributes:
         path: hub id, a local folder (starting with a dot or a slash), or a format: `json`, `csv`, `parquet`, `text`.
@@ -115,7 +115,7 @@ class Huggingface(Dataset):
         rows = self._table()
         known = self._documents(rows)
         words = {name: len(document.text.split()) for name, document in known.items()}
-        reader = Reader(Documents(known, words), self.cluster, lenient=True)
+        reader = QuestionReader(Documents(known, words), self.cluster, lenient=True)
         problems = Problems(self.source, "row")
         skipped: Counter[str] = Counter()
         examples: list[Example] = []

@@ -29,7 +29,7 @@ from pydantic import Field
 from ragvlc.core.component import Execution, FilePath
 from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
-from ragvlc.datasets._jsonl_questions import Reader, examples_of
+from ragvlc.datasets._jsonl_questions import QuestionReader, examples_of
 from ragvlc.documents.dataset import Dataset
 from ragvlc.documents.json_lines import Problems, rows_of
 from ragvlc.documents.jsonl import documents_of
@@ -91,7 +91,7 @@ class Jsonl(Dataset):
         """
         documents = documents_of(self._file("documents", self.documents))
         file = self._file("questions", self.questions)
-        reader = Reader(documents, self.cluster, self._language())
+        reader = QuestionReader(documents, self.cluster, self._language())
         problems = Problems(file)
         examples = examples_of(rows_of(file, problems), reader, problems)
         self._check_filters(file, examples)

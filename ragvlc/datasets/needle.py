@@ -37,7 +37,7 @@ _BEGINNING = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'“])|\n\s*\n\s*")
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A kind of fact; `{person}`, `{place}` and `{answer}` stand for what is drawn."""
+    """A kind of fact; `{person}`, `{place}` and `{answer}` are replaced by drawn values."""
 
     question: str
     text: str
@@ -158,7 +158,7 @@ class _Hay:
     beginnings: Sequence[int]
 
     def stretch(self, first: int, room: int) -> Surroundings:
-        """Returns `room` tokens or a little less from sentence `first` on; past the end, from the beginning again."""
+        """Returns at most `room` tokens of whole sentences from sentence `first`, wrapping around at the end."""
         start = self.beginnings[first]
         token = bisect_left(self.ends, start + 1)
         text = self._words(start, token + room)

@@ -60,7 +60,7 @@ class Passkey(HiddenFacts):
         ]
 
     def setting(self, tokenizer: DataTokenizer) -> Callable[[int, int], Surroundings]:
-        """Returns what gives whole sentences, again and again, that leave room for less than one more."""
+        """Returns a function that repeats whole sentences until the next one would exceed the length."""
         sizes = [tokenizer.count(f" {sentence}") for sentence in FILLER]
 
         def sentences(number: int, room: int) -> Surroundings:  # noqa: ARG001 - the same around every key

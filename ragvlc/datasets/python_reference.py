@@ -74,7 +74,7 @@ class PythonReference(Dataset):
 
 
 class _Question(BaseModel):
-    """One entry of the file. A piece of evidence is a text, or several wordings of which one stands in the topic."""
+    """One entry of the file. A piece of evidence is a text, or several wordings of which one occurs in the topic."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -197,7 +197,7 @@ def _example(topic: str, length: Length, question: _Question, document: Document
 
 
 def _locate(wordings: str | tuple[str, ...], document: Document) -> Span | None:
-    """Returns where the first wording that occurs stands; any white space, or a break after a hyphen, is the same."""
+    """Returns the position of the first wording that occurs; white space and breaks after hyphens are folded."""
     for wording in (wordings,) if isinstance(wordings, str) else wordings:
         pattern = r"\s+".join(re.escape(word).replace(r"\-", r"\-\s*") for word in wording.split())
         if match := re.search(pattern, document.text):

@@ -1,1 +1,1 @@
-"""Files as documents: reading, duplicates, token counts, and what questions are asked over."""
+"""Files as documents: reading, duplicates, token counts, and the contexts of questions."""

@@ -159,7 +159,7 @@ class Padding:
     def _arranged(
         self, example: Example, own: Sequence[Document], filling: Filling, place: int
     ) -> tuple[tuple[Document, ...], float]:
-        """Returns all documents in order, and the share of the filling that stands before the first own one."""
+        """Returns all documents in order, and the share of the filling before the first own one."""
         before = [0, *accumulate(filling.sizes)]
         depths = self._depths(example, len(own), place)
         places = [min(range(len(before)), key=lambda i: abs(before[i] - depth * before[-1])) for depth in depths]
@@ -203,7 +203,7 @@ def _drawn(count: int, chance: random.Random) -> Iterator[int]:
 
 
 def _halving(place: int) -> float:
-    """Returns a point of van der Corput's sequence, of which every beginning is spread evenly over 0 to 1."""
+    """Returns a point of van der Corput's sequence, whose prefixes are spread evenly over 0 to 1."""
     point, step = 0.0, 1.0
     number = place + 1
     while number:

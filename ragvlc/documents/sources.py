@@ -17,7 +17,7 @@ _ENDINGS = (".jsonl", ".jsonl.gz")
 
 
 def documents_at(path: str | Path, prefix: str = "") -> tuple[Document, ...]:
-    """Returns the documents of a file or folder, their ids behind `prefix`. Raises `DatasetError`."""
+    """Returns the documents of a file or folder, with `prefix` before their ids. Raises `DatasetError`."""
     place = Path(path).expanduser()
     if not place.exists():
         around = [other.name for other in place.parent.glob("*")]

@@ -77,7 +77,7 @@ class DataTokenizer:
         return tuple(pairwise([0, *ends]))
 
     def head(self, text: str, most: int, least: int) -> str:
-        """Returns the beginning of `text`, `least` to `most` tokens long, up to the last end of a sentence in there.
+        """Returns a prefix of `text`, `least` to `most` tokens long, that ends with a sentence where one ends there.
 
         Where there is none: up to the last end of a word, else of a token; nothing, if that will do (`least` is 0).
         """

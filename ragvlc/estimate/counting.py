@@ -22,7 +22,7 @@ from ragvlc.engines.scripted.filler import filler
 from ragvlc.estimate.rates import Call, EngineFacts
 from ragvlc.estimate.stubs import CountedVectors
 from ragvlc.memo.disk import Cache
-from ragvlc.memo.once import Codec, Found, Once
+from ragvlc.memo.once import Codec, Memoised, Once
 from ragvlc.pool import EnginePool
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ class _NotingOnce(Once):
         keys: Sequence[str],
         compute: Callable[[list[int]], Sequence[Any]],
         codec: Codec | None = None,
-    ) -> list[Found]:
+    ) -> list[Memoised]:
         """Returns a value for each key, computed once."""
         pool = self._pool
         pool.tally.note(stage, keys)

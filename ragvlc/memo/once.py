@@ -12,11 +12,11 @@ from typing import Any
 
 from ragvlc.memo.disk import Cache
 
-__all__ = ["Codec", "Found", "Once"]
+__all__ = ["Codec", "Memoised", "Once"]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Memoised:
     """A computed value. `reused`: another asker computed it, now or in an earlier run."""
 
     value: Any
@@ -68,7 +68,7 @@ class Once:
         self.computed: Counter[str] = Counter()
         self.stored: Counter[str] = Counter()
 
-    def get(self, stage: str, key: str, compute: Callable[[], Any], codec: Codec | None = None) -> Found:
+    def get(self, stage: str, key: str, compute: Callable[[], Any], codec: Codec | None = None) -> Memoised:
         """Returns the value under `key`, computed by `compute` if nobody has."""
         return self.many(stage, [key], lambda _: [compute()], codec)[0]
 
@@ -78,7 +78,7 @@ class Once:
         keys: Sequence[str],
         compute: Callable[[list[int]], Sequence[Any]],
         codec: Codec | None = None,
-    ) -> list[Found]:
+    ) -> list[Memoised]:
         """Returns a value for each key; `compute` gets the places that nobody has computed and returns their values.
 
         Values with a codec are looked for on disk first, and stored there. An error reaches every thread that waits for
@@ -102,7 +102,7 @@ class Once:
                 futures[place].set_exception(error)
             raise
         own &= set(mine)
-        return [Found(future.result(), place not in own) for place, future in enumerate(futures)]
+        return [Memoised(future.result(), place not in own) for place, future in enumerate(futures)]
 
     def alone(self, stage: str, n: int = 1) -> None:
         """Counts what was computed past this: for measurements of time."""

@@ -24,7 +24,7 @@ from ragvlc.core.parts import Chunker, Generator
 from ragvlc.core.run import Reranker, Retriever
 from ragvlc.memo.codecs import ANSWERS, Ranked, chunking, ranking
 from ragvlc.memo.disk import Cache
-from ragvlc.memo.once import Codec, Found, Once
+from ragvlc.memo.once import Codec, Memoised, Once
 
 if TYPE_CHECKING:
     from ragvlc.core.engines import Arrays
@@ -139,7 +139,7 @@ class Memo:
             self._once.alone("generate", len(requests))
             return engine().generate(requests)
         lasting = generator.lasting and all(request.temperature == 0 for request in requests)
-        found: list[Found] = self._once.many(
+        found: list[Memoised] = self._once.many(
             "generate",
             [_generation_key(generator, request) for request in requests],
             lambda places: engine().generate([requests[place] for place in places]),

@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Mode", "Rule", "Tail"]
+__all__ = ["AcceptanceRule", "Mode", "Tail"]
 
 Mode = Literal["paper", "phat_exact"]
 Tail = Literal["paper", "code"]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AcceptanceRule:
     """The operators of one route. All tensors are float32 [..., width].
 
     Attributes:
@@ -50,7 +50,7 @@ class Rule:
 
     @property
     def follows_draft(self) -> bool:
-        """Whether the token behind a fully accepted draft needs to know what the drafter says there."""
+        """Whether the token after a fully accepted draft depends on the drafter's distribution there."""
         return self.eta > 0 and self.mode == "phat_exact"
 
     def moved(self, p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
@@ -78,7 +78,7 @@ class Rule:
         return torch.where(total > 0, left / total.clamp(min=torch.finfo(left.dtype).tiny), p_hat if exact else p)
 
     def accepted(self, p_hat: torch.Tensor, q: torch.Tensor, tokens: torch.Tensor, points: torch.Tensor) -> int:
-        """Returns how many drafted tokens stand before the first that is rejected.
+        """Returns the number of drafted tokens before the first rejected one.
 
         Args:
             p_hat: [drafted, width].

@@ -19,7 +19,7 @@ from ragvlc.core.families import Route
 from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
 from ragvlc.reading.calls import letters
-from ragvlc.reading.context import Budget, Truncation, fit
+from ragvlc.reading.context import ContextBudget, Truncation, fit
 
 __all__ = ["Asking", "Reading", "whole"]
 
@@ -161,7 +161,7 @@ class Reading(Asking):
         `least` are the places in `spans` to give up first; by default the longest span is cut first.
         """
         reader = run.generator(self.generator)
-        budget = Budget(self.max_tokens(query), self.truncation, limit, least)
+        budget = ContextBudget(self.max_tokens(query), self.truncation, limit, least)
         fitted = fit(spans, documents, reader, lambda text: self.prompt(query, text), budget)
         with run.step("read", pieces=len(fitted.context), dropped_tokens=fitted.dropped_tokens):
             return self.ask(fitted.prompt, query, run, ranking=ranking, context=fitted.context)

@@ -55,7 +55,7 @@ def deciles(logprobs: Sequence[float]) -> list[float]:
 
 
 def deciles_of(answer: Answer) -> tuple[float, ...] | None:
-    """Returns the deciles that stand last in the answer's trace, or None where it has none."""
+    """Returns the last deciles in the answer's trace, or None if it has none."""
     found = None
     for fact in answer.facts(FACT):
         found = tuple(float(value) for value in fact)

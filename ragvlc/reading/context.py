@@ -11,7 +11,7 @@ from ragvlc.core.engines import Prompt, Reader, Tokenizer
 from ragvlc.core.errors import WindowExceeded
 from ragvlc.core.window import window_too_small
 
-__all__ = ["Budget", "Fitted", "Truncation", "fit", "lay_out"]
+__all__ = ["ContextBudget", "FittedPrompt", "Truncation", "fit", "lay_out"]
 
 Truncation = Literal["middle", "head", "tail", "refuse"]
 """Where a document too long for its budget is cut; `refuse` fails the example instead."""
@@ -21,7 +21,7 @@ OMISSION = "\n[...]\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class ContextBudget:
     """What a prompt must fit, and what gives way.
 
     Attributes:
@@ -38,7 +38,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FittedPrompt:
     """A prompt that fits.
 
     Attributes:
@@ -95,8 +95,8 @@ def fit(
     documents: Sequence[Document],
     reader: Reader,
     make: Callable[[str], Prompt],
-    budget: Budget,
-) -> Fitted:
+    budget: ContextBudget,
+) -> FittedPrompt:
     """Returns a prompt whose rendered tokens and answer fit the window; only document text is ever cut.
 
     Args:
@@ -135,7 +135,7 @@ def fit(
         prompt = make(text)
         excess = _excess(prompt, text, tokenizer, room, limit)
     dropped = sum(sizes) - sum(_tokens(kept, documents, tokenizer)) if shrink else 0
-    return Fitted(prompt, kept, dropped)
+    return FittedPrompt(prompt, kept, dropped)
 
 
 def _excess(prompt: Prompt, text: str, tokenizer: Tokenizer, room: int, limit: int | None) -> int:

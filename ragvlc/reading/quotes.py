@@ -1,4 +1,4 @@
-"""Where quotes stand in the documents: word for word first, then nearly so."""
+"""Quotes located in documents: exact matches first, then near ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ragvlc.core.data import Document, Span
 from ragvlc.text.sentences import sentence_ends
 
-__all__ = ["Found", "find_quote", "quotes_in", "sentences_around"]
+__all__ = ["LocatedQuote", "find_quote", "quotes_in", "sentences_around"]
 
 _BULLET = re.compile(r"^\s*(?:[-*•–—]\s+|\(?\d{1,3}[.):]\s+|\[\d{1,3}\]\s*)?")
 _MARKS = "\"'“”„‘’«»「」`"
@@ -19,8 +19,8 @@ _SHORT = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Where a quote stands.
+class LocatedQuote:
+    """The position of a quote in the documents.
 
     Attributes:
         span: the characters of the document.
@@ -41,7 +41,7 @@ def quotes_in(reply: str) -> list[str]:
     return list(dict.fromkeys(quotes))
 
 
-def find_quote(quote: str, documents: Sequence[Document], likeness: float) -> Found | None:
+def find_quote(quote: str, documents: Sequence[Document], likeness: float) -> LocatedQuote | None:
     """Returns the first place that says what is quoted, or where it is nearly said, or None.
 
     Args:
@@ -58,16 +58,16 @@ def find_quote(quote: str, documents: Sequence[Document], likeness: float) -> Fo
     for document, text, places in texts:
         start = text.find(sought)
         if start >= 0:
-            return Found(_span(document, places, start, start + len(sought)), 1.0)
+            return LocatedQuote(_span(document, places, start, start + len(sought)), 1.0)
     if likeness >= 1.0 or len(sought) < _SHORT:
         return None
     return _nearest(sought, texts, likeness)
 
 
-def _nearest(sought: str, texts: Sequence[tuple[Document, str, list[int]]], likeness: float) -> Found | None:
+def _nearest(sought: str, texts: Sequence[tuple[Document, str, list[int]]], likeness: float) -> LocatedQuote | None:
     from rapidfuzz.fuzz import partial_ratio_alignment
 
-    best: Found | None = None
+    best: LocatedQuote | None = None
     for document, text, places in texts:
         if len(text) < len(sought) * likeness:
             continue
@@ -78,7 +78,7 @@ def _nearest(sought: str, texts: Sequence[tuple[Document, str, list[int]]], like
             and (best is None or at.score > best.likeness * 100)
         ):
             span = _span(document, places, at.dest_start, at.dest_end)
-            best = Found(_whole_words(span, document.text), at.score / 100)
+            best = LocatedQuote(_whole_words(span, document.text), at.score / 100)
     return best
 
 

@@ -16,9 +16,9 @@ from ragvlc.core.decode_state import DecodeState
 from ragvlc.core.engines import Generation, Reader, Request
 from ragvlc.core.errors import EngineError
 from ragvlc.core.run import Run
-from ragvlc.reading.acceptance_rules import Rule
+from ragvlc.reading.acceptance_rules import AcceptanceRule
 from ragvlc.reading.asking import Reading, whole
-from ragvlc.reading.context import Budget, Fitted, fit
+from ragvlc.reading.context import ContextBudget, FittedPrompt, fit
 from ragvlc.reading.speculation_rounds import Limits, Rounds, speculate
 
 __all__ = ["Read", "Speculating"]
@@ -34,8 +34,8 @@ class Read:
         ranking: retrieved hits, best first.
     """
 
-    target: Fitted
-    draft: Fitted
+    target: FittedPrompt
+    draft: FittedPrompt
     ranking: Sequence[Hit] = field(default=())
 
 
@@ -78,13 +78,13 @@ class Speculating(Reading):
         """Sampling is random; greedy decoding is not."""
         return self.temperature > 0 or super().random
 
-    def read_whole(self, query: Query, documents: Sequence[Document], run: Run) -> Fitted:
+    def read_whole(self, query: Query, documents: Sequence[Document], run: Run) -> FittedPrompt:
         """Returns the target's prompt, with every document that fits."""
-        budget = Budget(self.max_tokens(query), self.truncation, self.max_context_tokens)
+        budget = ContextBudget(self.max_tokens(query), self.truncation, self.max_context_tokens)
         target = run.generator(self.generator)
         return fit(whole(documents), documents, target, lambda text: self.prompt(query, text), budget)
 
-    def decode(self, read: Read, rule: Rule, query: Query, run: Run) -> Answer:
+    def decode(self, read: Read, rule: AcceptanceRule, query: Query, run: Run) -> Answer:
         """Returns the target's answer.
 
         Raises:
@@ -122,7 +122,7 @@ class Speculating(Reading):
             finish="declined" if self.declines(text) else None,
         )
 
-    def _request(self, fitted: Fitted, query: Query, run: Run, step: str) -> Request:
+    def _request(self, fitted: FittedPrompt, query: Query, run: Run, step: str) -> Request:
         return Request(
             fitted.prompt,
             max_tokens=self.max_tokens(query),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ragvlc.core.decode_state import DecodeState, Draft
 from ragvlc.engines.batching.sampling import sample_at
-from ragvlc.reading.acceptance_rules import Rule
+from ragvlc.reading.acceptance_rules import AcceptanceRule
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +61,9 @@ class Rounds:
                 counts[place] += 1
 
 
-def speculate(target: DecodeState, draft: DecodeState, rule: Rule, limits: Limits, points: torch.Generator) -> Rounds:
+def speculate(
+    target: DecodeState, draft: DecodeState, rule: AcceptanceRule, limits: Limits, points: torch.Generator
+) -> Rounds:
     """Returns the answer of `target`.
 
     Both decode states have a prompt and no text yet, rows of equal width, and allow `limits.max_tokens`. The target
@@ -99,7 +101,7 @@ def speculate(target: DecodeState, draft: DecodeState, rule: Rule, limits: Limit
 
 
 def _judged(
-    draft: DecodeState, rule: Rule, proposed: Draft, rows: torch.Tensor, thrown: torch.Tensor
+    draft: DecodeState, rule: AcceptanceRule, proposed: Draft, rows: torch.Tensor, thrown: torch.Tensor
 ) -> tuple[int, torch.Tensor]:
     """Returns the number of accepted tokens, and the distribution [width] that the next one is sampled from."""
     import torch

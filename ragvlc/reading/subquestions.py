@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 
 from ragvlc.text.normalising import has_cjk, normalise
 
-__all__ = ["Asked", "levels", "new_questions", "questions_in", "resolved"]
+__all__ = ["Subquestion", "levels", "new_questions", "questions_in", "resolved"]
 
 _REFERENCE = re.compile(r"#(\d{1,3})")
 _BULLET = re.compile(r"^\s*(?:[-*•]\s+|\(?\d{1,3}[.):]\s+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Subquestion:
     """A sub-question.
 
     Attributes:
@@ -35,7 +35,9 @@ class Asked:
         return frozenset(int(number) for number in _REFERENCE.findall(self.question))
 
 
-def new_questions(reply: str, before: Sequence[Asked], most: int, barred: Sequence[str] = ()) -> list[Asked]:
+def new_questions(
+    reply: str, before: Sequence[Subquestion], most: int, barred: Sequence[str] = ()
+) -> list[Subquestion]:
     """Returns the sub-questions in a planner's reply that were not asked before and are not `barred`, at most `most`.
 
     A JSON list anywhere in the reply counts: of texts, or of objects with `question`. Without one, lines that end with
@@ -43,11 +45,11 @@ def new_questions(reply: str, before: Sequence[Asked], most: int, barred: Sequen
     """
     seen = {_plain(text) for text in (*barred, *(one.question for one in before))}
     texts = questions_in(reply)
-    found: list[Asked] = []
+    found: list[Subquestion] = []
     for text in texts:
         if (plain := _plain(text)) and plain not in seen and len(found) < most:
             seen.add(plain)
-            found.append(Asked(len(before) + len(found) + 1, " ".join(text.split())))
+            found.append(Subquestion(len(before) + len(found) + 1, " ".join(text.split())))
     return found
 
 
@@ -58,7 +60,7 @@ def questions_in(text: str) -> list[str]:
     return [line for line in lines if line.endswith(("?", "？", "؟"))] if listed is None else listed
 
 
-def levels(planned: Sequence[Asked]) -> Iterator[list[Asked]]:
+def levels(planned: Sequence[Subquestion]) -> Iterator[list[Subquestion]]:
     """Yields the sub-questions in groups that need nothing of each other, each after what it needs.
 
     What is needed and was not planned counts as known; of a circle all are asked together.
@@ -72,7 +74,7 @@ def levels(planned: Sequence[Asked]) -> Iterator[list[Asked]]:
         yield ready
 
 
-def resolved(asked: Asked, findings: Sequence[Asked]) -> Asked:
+def resolved(asked: Subquestion, findings: Sequence[Subquestion]) -> Subquestion:
     """Returns the sub-question with answers in the place of their numbers, where they are known."""
     answers = {one.number: one.answer for one in findings if one.answer}
     text = _REFERENCE.sub(lambda match: answers.get(int(match[1]), match[0]), asked.question)

@@ -14,7 +14,7 @@ from ragvlc.core.families import Choice
 from ragvlc.replay.deciding import Decider, Decision
 from ragvlc.replay.spec import Halves
 from ragvlc.routing.features import measured
-from ragvlc.routing.fitting import Row, fit
+from ragvlc.routing.fitting import TrainingRow, fit
 from ragvlc.routing.learned_rule import LearnedRule
 from ragvlc.routing.ranking_signals import look, metadata_numbers
 
@@ -119,12 +119,12 @@ def _row(
     seen: Mapping[str, _Seen],
     rows: Mapping[str, Mapping[str, Prediction]],
     quality: Quality,
-) -> Row | None:
+) -> TrainingRow | None:
     values = {route: quality(rows[route][example.id], example) for route in (learned.rag, learned.full)}
     known = {route: value for route, value in values.items() if value is not None}
     if len(known) < 2:
         return None
-    return Row(seen[example.id].features, example.cluster or example.id, known)
+    return TrainingRow(seen[example.id].features, example.cluster or example.id, known)
 
 
 def _decide(rule: LearnedRule, seen: _Seen, *, half: int) -> Decision:

@@ -74,7 +74,7 @@ def _known(examples: Sequence[Example], kept: set[str]) -> list[Example]:
 
 
 def _named(results: Results, answers: Answers) -> dict[str, str]:
-    """Returns the route that each cell stands for, by cell."""
+    """Returns the route that each cell represents, by cell."""
     found: dict[str, str] = {}
     if not answers.routes:
         for cell in results.cells:

@@ -51,7 +51,7 @@ class Learned(Router):
         return found if self.threshold is None else found.model_copy(update={"threshold": self.threshold})
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns what decides: the numbers in the file, not what is told about them."""
+        """Returns the numbers in the file that decide; its comments are not part of the identity."""
         plain = self.rule.model_dump(mode="json", exclude={"chunker", "retriever", "made", "estimate"})
         return {"rule": plain, "chunker": self.rule.chunker.key, "retriever": self.rule.retriever.key}
 

@@ -74,7 +74,7 @@ class Cascade(Wrapper):
 
 
 def _answering(place: str, route: Route) -> list[tuple[str, Route]]:
-    """Returns the routes that may write the answer of `route`, by where they stand."""
+    """Returns the routes that may write the answer of `route`, by their dotted paths."""
     if isinstance(route, Wrapper):
         return [*_answering(f"{place}.first", route.first), *_answering(f"{place}.then", route.then)]
     return [(place, route)]

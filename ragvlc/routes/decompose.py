@@ -25,9 +25,9 @@ from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
 from ragvlc.reading.agents import SEAMS, InPieces
 from ragvlc.reading.calls import ask_all, asked, beginning, fitted, shared
-from ragvlc.reading.context import Budget, Fitted, fit
+from ragvlc.reading.context import ContextBudget, FittedPrompt, fit
 from ragvlc.reading.retrieving import Retrieving
-from ragvlc.reading.subquestions import Asked, levels, new_questions, questions_in, resolved
+from ragvlc.reading.subquestions import Subquestion, levels, new_questions, questions_in, resolved
 
 PLAN = """A question is to be answered from documents that can be searched. Divide it into simpler questions, each of \
 which one passage can answer.
@@ -124,7 +124,7 @@ class Decompose(Retrieving, InPieces):
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
         """Returns the answer from the findings and the passages for the question itself."""
-        findings: list[Asked] = []
+        findings: list[Subquestion] = []
         context: list[Span] = []
         for place in range(self.rounds):
             planned = self._planned(query, findings, run, place)
@@ -144,7 +144,7 @@ class Decompose(Retrieving, InPieces):
         spans = [*context, *read.context]
         return run.answer(reply, ranking=passages.ranking, context=spans, finish=self.finish_of(reply))
 
-    def _planned(self, query: Query, findings: Sequence[Asked], run: Run, place: int) -> list[Asked]:
+    def _planned(self, query: Query, findings: Sequence[Subquestion], run: Run, place: int) -> list[Subquestion]:
         """Returns new sub-questions; none if the planner has no more, or no plan that can be read."""
         planner = run.generator(self.planner)
         limit = self.limit(self.plan_tokens, planner, 3)
@@ -166,7 +166,7 @@ class Decompose(Retrieving, InPieces):
             return planned
 
     def _found(
-        self, level: Sequence[Asked], findings: list[Asked], documents: Sequence[Document], run: Run
+        self, level: Sequence[Subquestion], findings: list[Subquestion], documents: Sequence[Document], run: Run
     ) -> list[Span]:
         """Adds the answers to one level of sub-questions, asked together; returns what was read for them."""
         worker = run.generator(self.worker)
@@ -205,13 +205,13 @@ class Decompose(Retrieving, InPieces):
         make: Callable[[str], Prompt],
         limit: int,
         role: str = "",
-    ) -> Fitted:
+    ) -> FittedPrompt:
         reader = run.generator(role or self.generator)
         kept = max(0, reader.window - self.window_of(reader))  # what a smaller `window` takes away
-        budget = Budget(limit + kept, least=passages.least)
+        budget = ContextBudget(limit + kept, least=passages.least)
         return fit(passages.spans, documents, reader, make, budget)
 
-    def _told(self, findings: Sequence[Asked], role: str, run: Run) -> str:
+    def _told(self, findings: Sequence[Subquestion], role: str, run: Run) -> str:
         """Returns the findings as lines, cut to an eighth of the window together."""
         reader = run.generator(role)
         lines = [f"{one.number}. {one.question} {one.answer}" for one in findings]

@@ -20,7 +20,7 @@ from ragvlc.reading.asking import Reading, whole
 
 
 class OracleEvidence(Reading):
-    """Reads where the answer stands; the whole documents when no evidence is located.
+    """Reads the gold evidence alone; the whole documents when no evidence is located.
 
     Attributes:
         margin_tokens: read on each side of an evidence span.

@@ -36,8 +36,8 @@ from ragvlc.core.data import ChunkSet, Document, Hit, Query
 from ragvlc.core.engines import Prompt
 from ragvlc.core.families import Chunker, Retriever
 from ragvlc.core.run import Run
-from ragvlc.reading.acceptance_rules import Mode, Rule, Tail
-from ragvlc.reading.context import Budget, Fitted, fit
+from ragvlc.reading.acceptance_rules import AcceptanceRule, Mode, Tail
+from ragvlc.reading.context import ContextBudget, FittedPrompt, fit
 from ragvlc.reading.retrieving import Retrieving
 from ragvlc.reading.speculation import Read, Speculating
 
@@ -93,7 +93,7 @@ class Rapid(Retrieving, Speculating):
             wanted = self.passages(tokens, self._chunk_tokens(chunks, run))
             selected = [hit for hit in ranking[:wanted] if self.floor is None or hit.score >= self.floor]
             facts |= {"chunks": len(chunks), "ranked": len(ranking), "wanted": wanted, "selected": len(selected)}
-        rule = Rule(self.eta, self.mode, self.tail, self.tail_threshold)
+        rule = AcceptanceRule(self.eta, self.mode, self.tail, self.tail_threshold)
         own = self._read_passages(query, documents, run, selected)
         return self.decode(Read(whole, own, ranking), rule, query, run)
 
@@ -115,12 +115,14 @@ class Rapid(Retrieving, Speculating):
             template = template.replace(word, other)
         return Prompt(template, prompt.fields)
 
-    def _read_passages(self, query: Query, documents: Sequence[Document], run: Run, selected: Sequence[Hit]) -> Fitted:
+    def _read_passages(
+        self, query: Query, documents: Sequence[Document], run: Run, selected: Sequence[Hit]
+    ) -> FittedPrompt:
         ordered = sorted(selected, key=lambda hit: (hit.chunk.document_index, hit.chunk.start))
         rank = {hit.chunk.span: place for place, hit in enumerate(selected)}
         spans = [hit.chunk.span for hit in ordered]
         worst_first = sorted(range(len(spans)), key=lambda i: -rank[spans[i]])
-        budget = Budget(self.max_tokens(query), self.truncation, least=worst_first)
+        budget = ContextBudget(self.max_tokens(query), self.truncation, least=worst_first)
         return fit(spans, documents, run.generator(self.draft), lambda text: self.draft_prompt(query, text), budget)
 
     def _chunk_tokens(self, chunks: ChunkSet, run: Run) -> float:

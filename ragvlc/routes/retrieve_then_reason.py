@@ -24,7 +24,7 @@ from ragvlc.core.run import Run
 from ragvlc.reading.agents import InPieces
 from ragvlc.reading.asking import Reading, whole
 from ragvlc.reading.calls import ask_all, asked
-from ragvlc.reading.quotes import Found, find_quote, quotes_in, sentences_around
+from ragvlc.reading.quotes import LocatedQuote, find_quote, quotes_in, sentences_around
 
 QUOTE = """{document}
 
@@ -83,7 +83,7 @@ class RetrieveThenReason(InPieces, Reading):
         replies = ask_all(run, self.worker, requests, step="quote", notes=facts, keep="unit")
         return [quote for reply in replies for quote in quotes_in(reply.text)[: self.quotes]]
 
-    def _spans(self, stood: Sequence[Found], documents: Sequence[Document]) -> list[Span]:
+    def _spans(self, stood: Sequence[LocatedQuote], documents: Sequence[Document]) -> list[Span]:
         """Returns what is read, without repeats, in the order of the documents."""
         place = {document.id: i for i, document in enumerate(documents)}
         spans = [one.span for one in stood]

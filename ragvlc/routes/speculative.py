@@ -24,9 +24,9 @@ from pydantic import Field
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
 from ragvlc.core.run import Run
-from ragvlc.reading.acceptance_rules import Rule
+from ragvlc.reading.acceptance_rules import AcceptanceRule
 from ragvlc.reading.asking import whole
-from ragvlc.reading.context import Budget, fit
+from ragvlc.reading.context import ContextBudget, fit
 from ragvlc.reading.speculation import Read, Speculating
 
 
@@ -46,7 +46,7 @@ class Speculative(Speculating):
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
         """Returns the target's answer from the whole documents."""
         read = self.read_whole(query, documents, run)
-        budget = Budget(self.max_tokens(query), self.truncation, self.draft_context_tokens)
+        budget = ContextBudget(self.max_tokens(query), self.truncation, self.draft_context_tokens)
         drafter = run.generator(self.draft)
         own = fit(whole(documents), documents, drafter, lambda text: self.prompt(query, text), budget)
-        return self.decode(Read(read, own), Rule(), query, run)
+        return self.decode(Read(read, own), AcceptanceRule(), query, run)

@@ -119,5 +119,5 @@ def _place(hit: Hit, chunks: int) -> float:
 
 
 def _spread(best: Sequence[Hit], chunks: int) -> float:
-    """How far apart the best hits stand, as a share of the text."""
+    """The distance between the best hits, as a share of the text."""
     return statistics.pstdev([_place(hit, chunks) for hit in best]) if len(best) > 1 else 0.0

@@ -1,4 +1,4 @@
-"""Learning which of two routes does better, and what that is worth on documents not seen.
+"""Learning which of two routes does better, with the gain estimated on held-out documents.
 
 The target is the route with the higher value (quality, less a price for its cost where one is set). Questions on which
 both come out equal teach nothing and are left out of learning, and counted; they stay in the estimate. A question
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Estimate", "FitSettings", "Fitted", "Row", "fit"]
+__all__ = ["FitSettings", "Fitted", "HeldOutEstimate", "TrainingRow", "fit"]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TrainingRow:
     """A question with both routes' values.
 
     Attributes:
@@ -65,8 +65,8 @@ class FitSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """What the rule is worth on groups that it has not seen.
+class HeldOutEstimate:
+    """The gain of the rule on held-out groups.
 
     Attributes:
         n: questions.
@@ -121,7 +121,7 @@ class Fitted:
     """
 
     rule: LearnedRule
-    estimate: Estimate
+    estimate: HeldOutEstimate
     chosen: tuple[str, ...]
 
 
@@ -172,7 +172,7 @@ class _Line:
 
 
 def fit(
-    rows: Sequence[Row],
+    rows: Sequence[TrainingRow],
     routes: tuple[str, str],
     *,
     chunker: Chunker,
@@ -275,7 +275,7 @@ def _line(data: _Data, strength: float) -> _Line:
     return _Line(means, scales, np.where(still, 0.0, model.coef_[0]), float(model.intercept_[0]))
 
 
-def _estimate(data: _Data, taken: NDArray[np.bool_], routes: tuple[str, str], chosen: float) -> Estimate:
+def _estimate(data: _Data, taken: NDArray[np.bool_], routes: tuple[str, str], chosen: float) -> HeldOutEstimate:
     import numpy as np
 
     gain = data.gain
@@ -286,7 +286,7 @@ def _estimate(data: _Data, taken: NDArray[np.bool_], routes: tuple[str, str], ch
     ids = [str(i) for i in range(len(values))]
     clusters = dict(zip(ids, map(str, data.groups), strict=True))
     differ = gain != 0
-    return Estimate(
+    return HeldOutEstimate(
         n=len(values),
         groups=len(np.unique(data.groups)),
         folds=min(data.settings.folds, len(np.unique(data.groups))),

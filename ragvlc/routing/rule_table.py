@@ -75,7 +75,7 @@ class Rule(Component):
         return not self.metadata or (bool(facts) and all(dict(self.metadata) == fact for fact in facts))
 
     def words(self) -> str:
-        """Returns the conditions as they stand in a trace."""
+        """Returns the conditions as text for a trace."""
         said: list[str] = []
         if self.classes:
             said.append(" or ".join(self.classes))

@@ -26,7 +26,7 @@ from ragvlc.roles import Models
 from ragvlc.run import LiveRun
 from ragvlc.testing.engines import FunctionEngine, ScriptedPool
 
-__all__ = ["Asked", "Broken", "Trial", "pipeline_of", "reply", "require", "said", "toy"]
+__all__ = ["Broken", "Trial", "TrialAnswer", "pipeline_of", "reply", "require", "said", "toy"]
 
 EMBEDDER = "sentence_transformer"
 
@@ -52,7 +52,7 @@ def reply(prompt: str) -> str:
 
 
 @dataclass(frozen=True)
-class Asked:
+class TrialAnswer:
     """An answer, and the engine that was asked for it.
 
     Attributes:
@@ -128,19 +128,21 @@ class Trial:
         self._folders += 1
         return self.folder / str(self._folders)
 
-    def ask(self, pipeline: Pipeline, example: Example, *, window: int = 8192, folder: Path | None = None) -> Asked:
+    def ask(
+        self, pipeline: Pipeline, example: Example, *, window: int = 8192, folder: Path | None = None
+    ) -> TrialAnswer:
         """Returns the answer to an example, from a pool that has computed nothing yet."""
         engine = FunctionEngine(reply, window)
         with ScriptedPool(engine, folder or self.new_folder()) as pool:
-            return Asked(pipeline.answer_example(example, pool=pool), engine)
+            return TrialAnswer(pipeline.answer_example(example, pool=pool), engine)
 
-    def ask_with_gold(self, pipeline: Pipeline, example: Example) -> Asked:
+    def ask_with_gold(self, pipeline: Pipeline, example: Example) -> TrialAnswer:
         """Returns the answer to an example whose gold any route can read; it is counted how often it was."""
         engine = FunctionEngine(reply)
         with ScriptedPool(engine, self.new_folder()) as pool:
             run = _Watched(Models(pipeline.generators, pipeline.embedders), pool, example)
             answer = pipeline.answer_in(run, example)
-            return Asked(answer, engine, run.reads)
+            return TrialAnswer(answer, engine, run.reads)
 
     def run_over(self, part: Component, engine: FunctionEngine) -> LiveRun:
         """Returns a run in which every model that a retriever or reranker asks for is there."""

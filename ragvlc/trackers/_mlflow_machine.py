@@ -25,7 +25,7 @@ from typing import Any
 
 from ragvlc.resources import Processes, Sampler, device_memory
 
-__all__ = ["Machine", "peaks"]
+__all__ = ["MachineMetrics", "peaks"]
 
 MOST_SAMPLES = 256
 """A cell's; when there are more, every second one is dropped and they are taken half as often."""
@@ -45,7 +45,7 @@ def peaks(samples: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
     return found
 
 
-class Machine:
+class MachineMetrics:
     """Takes samples in a thread until it is closed.
 
     Args:

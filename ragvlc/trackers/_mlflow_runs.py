@@ -29,7 +29,7 @@ from ragvlc.trackers._mlflow_experiment import (
     parent_run,
     search_runs,
 )
-from ragvlc.trackers._mlflow_machine import Machine, peaks
+from ragvlc.trackers._mlflow_machine import MachineMetrics, peaks
 from ragvlc.trackers._mlflow_notes import Best, best, cell_note, note_tags, sweep_note
 from ragvlc.trackers._mlflow_traces import delete_traces, known_traces, send_traces
 from ragvlc.trackers._mlflow_values import CELL_TAG, SWEEP_TAG, finite, legal_names, param_text, table_text, tag_text
@@ -83,7 +83,7 @@ def opened(how: Sending, sweep: SweepRecord) -> Iterator[TrackedSweep]:
                 client.log_text(parent.info.run_id, sweep.resolved, "resolved.yaml")
             log_dataset(client, parent, sweep)
             if how.machine:
-                sent.machine = Machine()
+                sent.machine = MachineMetrics()
                 stack.callback(sent.machine.close)
         try:
             yield sent
@@ -110,7 +110,7 @@ class _Sent:
         self._lost: StoreError | None = None
         self._peaks: dict[str, float] = {}
         self._since = time.time()
-        self.machine: Machine | None = None
+        self.machine: MachineMetrics | None = None
         self.stopped: set[str] = set()
         for run in search_runs(client, parent.info.experiment_id, f"tags.`{_PARENT_TAG}` = '{parent.info.run_id}'"):
             self._found(run)

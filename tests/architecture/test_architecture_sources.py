@@ -145,7 +145,10 @@ def test_no_private_module_is_imported_from_another_folder() -> None:
     assert house.private_imports(HOUSE) == []
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="12 in 100 first lines")
+def test_no_two_public_classes_share_a_name() -> None:
+    assert house.shared_class_names(HOUSE) == {}
+
+
 def test_first_lines_use_the_words_of_the_field() -> None:
     lines = [(place, line) for source in HOUSE for place, line in house.first_lines(source)]
     stumbling = [f"{place}  {line}" for place, line in lines if house.stumbling(line, place)]

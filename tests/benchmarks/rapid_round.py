@@ -36,7 +36,7 @@ from ragvlc.engines.batching.support import switch_to_packed_attention
 from ragvlc.engines.cuda_graphs.self_test import SelfTestedDecoder
 from ragvlc.engines.decode_state.state import ModelDecodeState
 from ragvlc.engines.decode_state.states import DecodeStates
-from ragvlc.reading.acceptance_rules import Rule
+from ragvlc.reading.acceptance_rules import AcceptanceRule
 from ragvlc.reading.speculation_rounds import Limits, speculate
 
 STATED = "random weights, random caches"
@@ -71,7 +71,7 @@ if __name__ == "__main__":
 
 
 @dataclass(frozen=True, slots=True)
-class Imposed(Rule):
+class Imposed(AcceptanceRule):
     """A rule that does its work, and then accepts by a coin.
 
     Attributes:
@@ -82,7 +82,7 @@ class Imposed(Rule):
 
     def accepted(self, p_hat: torch.Tensor, q: torch.Tensor, tokens: torch.Tensor, points: torch.Tensor) -> int:
         """Returns how many drafted tokens stand before the first that the coin rejects."""
-        Rule.accepted(self, p_hat, q, tokens, points)
+        AcceptanceRule.accepted(self, p_hat, q, tokens, points)
         return int((points < self.chance).long().cumprod(dim=0).sum())
 
 

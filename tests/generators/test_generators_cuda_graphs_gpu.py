@@ -10,7 +10,7 @@ from ragvlc.core.engines import Prompt, Request
 from ragvlc.engines.batching.sampling import SamplingDistribution, sample_at
 from ragvlc.engines.cuda_graphs.graphs import GraphDecoder
 from ragvlc.generators.transformers import TransformersGenerator
-from ragvlc.reading.acceptance_rules import Rule
+from ragvlc.reading.acceptance_rules import AcceptanceRule
 from ragvlc.reading.speculation_rounds import Limits, speculate
 
 pytestmark = [
@@ -96,7 +96,7 @@ def test_greedy_is_the_librarys_own_answer_in_float32(gamma, library) -> None:
     engine = opened(folder)
     for text, own in ((TEXT, TEXT), (TEXT, "a cat"), ("a", TEXT)):
         target, draft = engine.start(request(text)), engine.start(request(own))
-        found = speculate(target, draft, Rule(), Limits(150, gamma), torch.Generator().manual_seed(1))
+        found = speculate(target, draft, AcceptanceRule(), Limits(150, gamma), torch.Generator().manual_seed(1))
         assert tuple(found.tokens) == answers[text]
         assert (found.accepted == found.tried) is (text == own) or sum(found.accepted) < sum(found.tried)
         for state in (target, draft):

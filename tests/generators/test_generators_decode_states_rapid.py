@@ -20,7 +20,7 @@ from ragvlc.generators.transformers import TransformersGenerator
 from ragvlc.memo.disk import Cache
 from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
-from ragvlc.reading.acceptance_rules import Rule
+from ragvlc.reading.acceptance_rules import AcceptanceRule
 from ragvlc.reading.speculation_rounds import Limits, speculate
 
 TEXT = "the cat sat on the mat and the dog ran after the cat, and what is the answer to the question? " * 2
@@ -58,7 +58,9 @@ def decoded(target, draft, gamma: int, prompts: tuple[str, str], max_tokens: int
     one, other = (request(text, max_tokens=max_tokens) for text in prompts)
     checks = target.start(one)
     proposes = draft.start(other, width=checks.width)
-    found = speculate(checks, proposes, Rule(), Limits(max_tokens, gamma), torch.Generator().manual_seed(gamma))
+    found = speculate(
+        checks, proposes, AcceptanceRule(), Limits(max_tokens, gamma), torch.Generator().manual_seed(gamma)
+    )
     for state in (checks, proposes):
         state.close()
     return found
@@ -111,7 +113,7 @@ def five_tokens():
 def test_sampled_texts_follow_the_target_without_transfer_alone(five_tokens, eta, follows) -> None:
     (model, target), (_, draft) = five_tokens
     counts = dict.fromkeys(itertools.product(range(WIDTH), repeat=2), 0)
-    points, rule = torch.Generator().manual_seed(3), Rule(eta)
+    points, rule = torch.Generator().manual_seed(3), AcceptanceRule(eta)
     n = 700
     for _ in range(n):
         found = speculate(target, draft, rule, Limits(3, 2), points)

@@ -344,7 +344,7 @@ def test_a_learned_router_that_could_look_would_do_better_than_it_may(tmp_path: 
 def test_a_tracker_is_told_what_each_way_of_choosing_was_worth(folder: Path, tmp_path: Path) -> None:
     from mlflow import MlflowClient
 
-    from ragvlc.replay.telling import tell
+    from ragvlc.replay.reporting import tell
 
     made = replayed(folder, routers={"random": "random"}, groups=["size"])
     given = spec(

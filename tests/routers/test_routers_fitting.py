@@ -9,18 +9,18 @@ import pytest
 
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Chunker, Retriever
-from ragvlc.routing.fitting import FitSettings, Row, fit
+from ragvlc.routing.fitting import FitSettings, TrainingRow, fit
 from ragvlc.routing.learned_rule import LearnedRule
 
 PARTS = {"chunker": Chunker.build("tokens"), "retriever": Retriever.build("bm25")}
 ROUTES = ("rag", "full")
 
 
-def row(coverage: float, group: str, full: float, rag: float = 0.5, **features: float) -> Row:
-    return Row({"coverage": coverage, **features}, group, {"rag": rag, "full": full})
+def row(coverage: float, group: str, full: float, rag: float = 0.5, **features: float) -> TrainingRow:
+    return TrainingRow({"coverage": coverage, **features}, group, {"rag": rag, "full": full})
 
 
-def learnable(n: int = 120, noise: float = 0.0) -> list[Row]:
+def learnable(n: int = 120, noise: float = 0.0) -> list[TrainingRow]:
     """Full wins where coverage is low, but for noise."""
     draw = random.Random(1)
     rows = []
@@ -61,7 +61,7 @@ def test_documents_are_held_out_whole():
     found = fit(rows, ROUTES, **PARTS, settings=FitSettings(strengths=(1000.0,))).estimate
     assert found.right < 0.75
     assert found.groups == 10
-    alone = [Row(one.features, f"q{place}", one.values) for place, one in enumerate(rows)]
+    alone = [TrainingRow(one.features, f"q{place}", one.values) for place, one in enumerate(rows)]
     assert fit(alone, ROUTES, **PARTS, settings=FitSettings(strengths=(1000.0,))).estimate.right > found.right
 
 
@@ -93,7 +93,7 @@ def test_one_route_that_always_wins_is_always_taken():
 
 
 def test_a_feature_that_never_changes_never_decides():
-    rows = [Row({**one.features, "choices": 1.0}, one.group, one.values) for one in learnable()]
+    rows = [TrainingRow({**one.features, "choices": 1.0}, one.group, one.values) for one in learnable()]
     rule = fit(rows, ROUTES, **PARTS).rule
     assert rule.coefficients[rule.features.index("choices")] == 0
     features = {"coverage": 0.1, "margin": 0.5}

@@ -14,7 +14,7 @@ from ragvlc.core.data import Document, Span
 from ragvlc.core.engines import Prompt
 from ragvlc.core.errors import WindowExceeded
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
-from ragvlc.reading.context import OMISSION, Budget, fit, lay_out
+from ragvlc.reading.context import OMISSION, ContextBudget, fit, lay_out
 
 WORDS = WordTokenizer()
 QUESTION = "why is it"
@@ -46,7 +46,7 @@ def make(template):
 
 def fitted(documents, window, *, template="{document}\n\nQ: {question}", max_tokens=5, spans=None, **how):
     spans = [Span(document.id, 0, len(document.text)) for document in documents] if spans is None else spans
-    return fit(spans, documents, Reader(window), make(template), Budget(max_tokens, **how))
+    return fit(spans, documents, Reader(window), make(template), ContextBudget(max_tokens, **how))
 
 
 def size(prompt):
@@ -298,7 +298,7 @@ def test_the_real_tokenizer_and_its_chat_template(language_model):
         spans = [Span(document.id, 0, len(document.text)) for document in documents]
         reader = Reader(window, tokenizer)
         template = make(TEMPLATES["question twice"])
-        found = fit(spans, documents, reader, template, Budget(20, truncation))
+        found = fit(spans, documents, reader, template, ContextBudget(20, truncation))
         assert len(tokenizer.render(found.prompt)) + 20 <= window
         sent = found.prompt.text()
         assert sent.startswith(QUESTION)

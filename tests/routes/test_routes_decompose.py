@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from reading_engines import read
 
 from ragvlc.core.data import Document
-from ragvlc.reading.subquestions import Asked, levels, new_questions, resolved
+from ragvlc.reading.subquestions import Subquestion, levels, new_questions, resolved
 from ragvlc.routes.decompose import Decompose
 
 BOOK = Document("b", "The Lamp was written by Ada Trevean. It is a long book.", "The Lamp")
@@ -93,16 +93,22 @@ class TestPlans:
         ]
 
     def test_repeats_and_what_is_too_much_are_left_out(self):
-        before = [Asked(1, "Who wrote it?", "Ada")]
+        before = [Subquestion(1, "Who wrote it?", "Ada")]
         found = new_questions('["who wrote it", "Where?", "When?", "Why?"]', before, 2)
         assert [(one.number, one.question) for one in found] == [(2, "Where?"), (3, "When?")]
 
     def test_levels_follow_needs_and_circles_end(self):
-        planned = [Asked(1, "a"), Asked(2, "b #1"), Asked(3, "c #2 #9"), Asked(4, "d #5"), Asked(5, "e #4")]
+        planned = [
+            Subquestion(1, "a"),
+            Subquestion(2, "b #1"),
+            Subquestion(3, "c #2 #9"),
+            Subquestion(4, "d #5"),
+            Subquestion(5, "e #4"),
+        ]
         assert [[one.number for one in level] for level in levels(planned)] == [[1], [2], [3], [4, 5]]
 
     def test_unknown_numbers_stay(self):
-        assert resolved(Asked(2, "born #1 #7"), [Asked(1, "x", "Ada")]).question == "born Ada #7"
+        assert resolved(Subquestion(2, "born #1 #7"), [Subquestion(1, "x", "Ada")]).question == "born Ada #7"
 
 
 def test_prompts_are_checked():

@@ -11,15 +11,15 @@ from scipy.stats import binomtest, chisquare
 
 from ragvlc.core.decode_state import Draft
 from ragvlc.engines.batching.sampling import sample_at, token_probabilities
-from ragvlc.reading.acceptance_rules import Rule
+from ragvlc.reading.acceptance_rules import AcceptanceRule
 from ragvlc.reading.speculation_rounds import Limits, speculate
 
 WIDTH = 4
 TOKENS = 2
 TABLES = {"target": 1, "near": 2, "far": 3}
-PAPER, EXACT = Rule(10.0), Rule(10.0, mode="phat_exact")
+PAPER, EXACT = AcceptanceRule(10.0), AcceptanceRule(10.0, mode="phat_exact")
 RULES = [
-    Rule(eta, mode, tail, threshold)
+    AcceptanceRule(eta, mode, tail, threshold)
     for eta in (0.0, 1.0, 10.0)
     for mode in ("paper", "phat_exact")
     for tail, threshold in (("paper", 0.1), ("code", 0.1), ("paper", 0.0))
@@ -95,7 +95,7 @@ def pair(drafter: str, seed: int, known: dict) -> tuple[Table, Table]:
     return tuple(Table(name, draws, known.setdefault(name, {})) for name in ("target", drafter))
 
 
-def sampled(rule: Rule, gamma: int, drafter: str, n: int, **limits) -> dict[tuple[int, ...], int]:
+def sampled(rule: AcceptanceRule, gamma: int, drafter: str, n: int, **limits) -> dict[tuple[int, ...], int]:
     """Returns how often each text came out of `n` tries."""
     counts = dict.fromkeys(itertools.product(range(WIDTH), repeat=TOKENS), 0)
     points, known = torch.Generator().manual_seed(17), {}
@@ -107,7 +107,7 @@ def sampled(rule: Rule, gamma: int, drafter: str, n: int, **limits) -> dict[tupl
     return counts
 
 
-def one_token(rule: Rule, drafter: str, taken: tuple[int, ...]) -> torch.Tensor:
+def one_token(rule: AcceptanceRule, drafter: str, taken: tuple[int, ...]) -> torch.Tensor:
     """Returns the law of a token that was drafted, by the closed form."""
     p, q = row("target", taken), row(drafter, taken)
     p_hat = rule.moved(p, q)
@@ -140,7 +140,7 @@ def target_law() -> dict[tuple[int, ...], float]:
     return law(lambda: row("target", ()), lambda token: row("target", (token,)))
 
 
-def moved_law(rule: Rule, drafter: str) -> dict[tuple[int, ...], float]:
+def moved_law(rule: AcceptanceRule, drafter: str) -> dict[tuple[int, ...], float]:
     return law(lambda: one_token(rule, drafter, ()), lambda token: one_token(rule, drafter, (token,)))
 
 
@@ -151,7 +151,7 @@ SIZES = [pytest.param(2000, id="2k"), pytest.param(50_000, id="50k", marks=pytes
 @pytest.mark.parametrize("gamma", [1, 2, 5])
 @pytest.mark.parametrize("drafter", ["near", "far"])
 def test_without_transfer_tokens_follow_the_target(drafter, gamma, n):
-    counts = sampled(Rule(), gamma, drafter, n)
+    counts = sampled(AcceptanceRule(), gamma, drafter, n)
     assert p_value(counts, target_law()) > 1e-4
     # And the test would see it if they followed the drafter.
     assert p_value(counts, law(lambda: row(drafter, ()), lambda token: row(drafter, (token,)))) < 1e-6
@@ -159,7 +159,7 @@ def test_without_transfer_tokens_follow_the_target(drafter, gamma, n):
 
 @pytest.mark.parametrize("confident", [0.2, 0.4])
 def test_a_draft_that_ends_early_leaves_the_law_alone(confident):
-    assert p_value(sampled(Rule(), 4, "near", 2000, min_probability=confident), target_law()) > 1e-4
+    assert p_value(sampled(AcceptanceRule(), 4, "near", 2000, min_probability=confident), target_law()) > 1e-4
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -189,14 +189,14 @@ def test_behind_a_full_draft_the_paper_draws_from_the_target(n):
 @pytest.mark.parametrize("gamma", [1, 3])
 @pytest.mark.parametrize("tail", ["paper", "code"])
 def test_exact_for_the_moved_target(tail, gamma, n):
-    rule = Rule(5.0, "phat_exact", tail)
+    rule = AcceptanceRule(5.0, "phat_exact", tail)
     expected = law(
         lambda: rule.moved(row("target", ()), row("far", ())),
         lambda token: rule.moved(row("target", (token,)), row("far", (token,))),
     )
     counts = sampled(rule, gamma, "far", n)
     assert p_value(counts, expected) > 1e-4
-    assert p_value(counts, moved_law(Rule(5.0, "paper", tail), "far")) < 1e-4  # it would see the other law
+    assert p_value(counts, moved_law(AcceptanceRule(5.0, "paper", tail), "far")) < 1e-4  # it would see the other law
 
 
 def test_numbers_worked_out_by_hand():
@@ -207,7 +207,7 @@ def test_numbers_worked_out_by_hand():
         (2.0, (0.2324, 0.7676), (0.2324, 0.7676)),
         (5.0, (0.0267, 0.9733), (0.2, 0.8)),
     ]:
-        rule = Rule(eta, threshold=0.0)
+        rule = AcceptanceRule(eta, threshold=0.0)
         p_hat = rule.moved(p, q)
         kept = torch.minimum(q, p_hat)
         law_of_one = kept + (1 - kept.sum()) * rule.residual(p, q, p_hat)
@@ -217,14 +217,16 @@ def test_numbers_worked_out_by_hand():
 
 def test_the_tails_are_different_operators():
     p, q = torch.tensor([0.70, 0.25, 0.04, 0.01]), torch.tensor([0.05, 0.60, 0.34, 0.01])
-    plain = Rule(3.0, threshold=0.0).moved(p, q)
-    paper = Rule(3.0, tail="paper").moved(p, q)
+    plain = AcceptanceRule(3.0, threshold=0.0).moved(p, q)
+    paper = AcceptanceRule(3.0, tail="paper").moved(p, q)
     low = plain < 0.1 * plain.max()
     assert low.tolist() == [False, False, False, True]
     assert paper.tolist() == [*plain[:3].tolist(), pytest.approx(0.01)]
     assert float(paper.sum()) != pytest.approx(1, abs=1e-4)  # the paper's row is not weighed anew
-    assert float(Rule(3.0, "phat_exact").moved(p, q).sum()) == pytest.approx(1)
-    code = Rule(3.0, tail="code").moved(p, q)  # q of the first and last is below a tenth of 0.6: they do not move
+    assert float(AcceptanceRule(3.0, "phat_exact").moved(p, q).sum()) == pytest.approx(1)
+    code = AcceptanceRule(3.0, tail="code").moved(
+        p, q
+    )  # q of the first and last is below a tenth of 0.6: they do not move
     by_hand = torch.tensor(
         [0.70, 0.25 * float(torch.tensor(3 * 0.35).exp()), 0.04 * float(torch.tensor(0.9).exp()), 0.01]
     )
@@ -252,13 +254,13 @@ def test_what_is_left_is_a_law(rule):
         assert (left >= 0).all()
         assert torch.allclose(left.sum(-1), torch.ones(50), atol=1e-5)
     certain = torch.eye(6)  # greedy rows: nothing is left where both agree
-    assert torch.equal(Rule().residual(certain, certain, certain), certain)
+    assert torch.equal(AcceptanceRule().residual(certain, certain, certain), certain)
 
 
 def test_how_much_is_accepted():
     target, draft = pair("near", 9, {})
     p, q = row("target", ()), row("near", ())
-    points, rule, n = torch.Generator().manual_seed(2), Rule(5.0), 3000
+    points, rule, n = torch.Generator().manual_seed(2), AcceptanceRule(5.0), 3000
     accepted = 0
     for _ in range(n):
         target.taken, draft.taken = [], []
@@ -275,7 +277,7 @@ def test_tokens_a_round_where_every_token_is_accepted_alike():
     target = Table("target", torch.Generator().manual_seed(4), {}, width=2)
     draft = Table("far", target.draws, {}, width=2)
     target.at, draft.at = (lambda taken: p), (lambda taken: q)
-    found = speculate(target, draft, Rule(), Limits(6000, 3), torch.Generator().manual_seed(6))
+    found = speculate(target, draft, AcceptanceRule(), Limits(6000, 3), torch.Generator().manual_seed(6))
     a = float(torch.minimum(p, q).sum())
     assert len(found.tokens) / found.rounds == pytest.approx((1 - a**4) / (1 - a), rel=0.03)
 
@@ -287,14 +289,14 @@ def test_the_shift_is_a_step_down_the_gradient_of_the_divergence():
     (temperature**2 * (q * (q.log() - p.log())).sum()).backward()
     assert torch.allclose(z.grad, temperature * (p - q).detach(), atol=1e-6)
     moved = ((z - eta * z.grad) / temperature).softmax(-1)
-    assert torch.allclose(Rule(eta, threshold=0.0).moved(p, q), moved, atol=1e-6)
+    assert torch.allclose(AcceptanceRule(eta, threshold=0.0).moved(p, q), moved, atol=1e-6)
 
 
 @pytest.mark.parametrize("gamma", [1, 2, 5, 10])
 @pytest.mark.parametrize("max_tokens", [1, 2, 7, 12])
 def test_the_target_is_asked_once_a_round(gamma, max_tokens):
     target, draft = pair("near", 11, {})
-    found = speculate(target, draft, Rule(), Limits(max_tokens, gamma), torch.Generator().manual_seed(5))
+    found = speculate(target, draft, AcceptanceRule(), Limits(max_tokens, gamma), torch.Generator().manual_seed(5))
     assert len(found.tokens) == max_tokens
     assert len(target.asked) == found.rounds
     assert sum(found.tried) == sum(target.asked) - found.rounds
@@ -308,7 +310,7 @@ def test_nothing_stands_behind_an_end(end):
     for seed in range(30):
         target, draft = pair("near", seed, {})
         target.end_ids = draft.end_ids = frozenset({end})
-        found = speculate(target, draft, Rule(), Limits(12, 4), torch.Generator().manual_seed(seed))
+        found = speculate(target, draft, AcceptanceRule(), Limits(12, 4), torch.Generator().manual_seed(seed))
         assert found.tokens.count(end) == int(found.ended)
         assert not found.ended or found.tokens[-1] == end
         assert target.taken == found.tokens

@@ -14,7 +14,7 @@ from traced_questions import traced
 from ragvlc.core.answer import Failure
 from ragvlc.core.errors import StoreError
 from ragvlc.trackers._mlflow_calls import sqlite_uri
-from ragvlc.trackers._mlflow_machine import MOST_SAMPLES, Machine, peaks
+from ragvlc.trackers._mlflow_machine import MOST_SAMPLES, MachineMetrics, peaks
 from ragvlc.trackers.mlflow import MlflowTracker
 
 mlflow = pytest.importorskip("mlflow")
@@ -220,7 +220,7 @@ class TestMachine:
         assert len(store.children("chunk_size")) == 2
 
     def test_memory_of_started_processes_counts_and_samples_stay_few(self) -> None:
-        machine = Machine(3600)
+        machine = MachineMetrics(3600)
         try:
             for _ in range(MOST_SAMPLES + 10):
                 machine._take()

@@ -13,7 +13,7 @@ from ragvlc.routes.closed_book import ClosedBook
 from ragvlc.routes.full_context import FullContext
 from ragvlc.testing.clauses.parts import module_text
 from ragvlc.testing.engines import without_gold
-from ragvlc.testing.trial import Asked, Broken, Trial, pipeline_of, reply, require, said, toy
+from ragvlc.testing.trial import Broken, Trial, TrialAnswer, pipeline_of, reply, require, said, toy
 
 __all__ = ["ROUTER_CLAUSES", "ROUTE_CLAUSES"]
 
@@ -115,7 +115,7 @@ def usage_is_what_the_engine_counted(trial: Trial) -> None:
         require(bills == usage, f"the bills of '{example.id}' add up to {bills}. Leave `bills` to run.answer.")
 
 
-def _counted(asked: Asked) -> Usage:
+def _counted(asked: TrialAnswer) -> Usage:
     prompts = sum(len(WORDS.render(request.prompt)) for request in asked.engine.requests)
     replies = sum(WORDS.count(reply(prompt)) for prompt in asked.prompts)
     if not asked.engine.decode_states:

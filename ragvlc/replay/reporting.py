@@ -1,4 +1,4 @@
-"""A replay's results in the tracker: a run for each fixed route, router and wrapper, with what choosing was worth."""
+"""A replay's results in the tracker: a run for each fixed route, router and wrapper, with its gain over the best route."""
 
 from __future__ import annotations
 
