@@ -1,4 +1,4 @@
-"""A replay's results in the tracker: a run for each fixed route, router and wrapper, with its gain over the best route."""
+"""A replay's results in the tracker: a run for each fixed route, router and wrapper, with its gain."""
 
 from __future__ import annotations
 
