@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -67,7 +67,7 @@ class Workers(Protocol):
 
     def work(
         self, jobs: Sequence[Job], *, wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
-    ) -> Iterator[ResultT]:
+    ) -> Generator[ResultT]:
         """Yields what `finish` makes of each job that is `wanted` when its turn comes, in any order.
 
         `finish` is called in this process, from several threads. Closing the iterator, or an error, waits for what is

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
@@ -39,7 +39,7 @@ class _Threads:
 
     def work(
         self, jobs: Sequence[Job], *, wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
-    ) -> Iterator[ResultT]:
+    ) -> Generator[ResultT]:
         """Yields the result of `finish` for each job, called in the thread that ran the job."""
         done = 0
         for _, group in groupby(jobs, key=lambda job: job.stage):
@@ -51,7 +51,7 @@ class _Threads:
 
     def _run_stage(
         self, jobs: Sequence[Job], wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT], threads: int
-    ) -> Iterator[ResultT]:
+    ) -> Generator[ResultT]:
         waiting, finished, stop = deque(jobs), SimpleQueue[Callable[[], ResultT] | None](), threading.Event()
 
         def run_jobs() -> None:

@@ -10,7 +10,7 @@ import importlib
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
@@ -141,7 +141,7 @@ class _RayWorkers:
 
     def work(
         self, jobs: Sequence[Job], *, wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
-    ) -> Iterator[ResultT]:
+    ) -> Generator[ResultT]:
         """Yields the result of `finish` for each job that is still `wanted` when it starts, in any order.
 
         Raises:

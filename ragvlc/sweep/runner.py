@@ -6,7 +6,7 @@ run asks only the pending questions. A failed example is a row, not a crash; too
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from ragvlc import config
 from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Failure, Prediction
 from ragvlc.core.run import Engines
-from ragvlc.core.work import Counts, Done, Job, Workers
+from ragvlc.core.work import Counts, Done
 from ragvlc.pool import EnginePool
 from ragvlc.results.store import SweepStore
 from ragvlc.sweep.pending import Pending
@@ -128,7 +128,12 @@ def run_sweep(
                     end(book)
             jobs = schedule([(book.one.cell, book.left) for book in books.values()], asked)
             # Closed here, not at garbage collection: after an error the work must end before the folder is unlocked.
-            with closing(_rows(workers, jobs, books)) as rows:
+            rows = workers.work(
+                jobs,
+                wanted=lambda job: not books[job.cell].full,
+                finish=lambda done: (done.job.cell, books[done.job.cell].write(done)),
+            )
+            with closing(rows):
                 for cell, prediction in rows:
                     book = books[cell]
                     told.row(book.one.cell, prediction)
@@ -140,15 +145,6 @@ def run_sweep(
             tracking.finish(finish)
         status = {key: book.status for key, book in books.items()}
         return Outcome(store.folder, status, workers.counts(), tracking.problem)
-
-
-def _rows(workers: Workers, jobs: Sequence[Job], books: Mapping[str, _Book]) -> Generator[tuple[str, Prediction]]:
-    """Yields the cell and the row of each job once the row is written."""
-
-    def finish(done: Done) -> tuple[str, Prediction]:
-        return done.job.cell, books[done.job.cell].write(done)
-
-    yield from workers.work(jobs, wanted=lambda job: not books[job.cell].full, finish=finish)
 
 
 class _Book:

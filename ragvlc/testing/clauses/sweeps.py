@@ -63,7 +63,7 @@ def leaving_early_ends_the_work(trial: Trial) -> None:
     with EnginePool(Cache(trial.new_folder()), reuse=False) as pool, executor.open(pool, concurrency=1) as workers:
         work = workers.work(jobs, wanted=lambda job: True, finish=finish)  # noqa: ARG005 - the contract's
         next(work)
-        work.close()  # type: ignore[attr-defined]
+        work.close()
         reached = len(finished)
     require(
         reached == len(finished) < len(jobs),
