@@ -52,7 +52,7 @@ class Extension(Component):
         factor: factor of the rotary base in `ntk`; None takes the paper's for each text: 3, 5 and 10 at 2, 4 and 8
             windows.
         group: tokens that share a far distance in `self_extend`; None takes s + 1.
-        neighbours: distances below it are kept in `self_extend`; None takes window / s.
+        neighbours: distances below it are exact in `self_extend`; None takes window / s.
     """
 
     strategy: Strategy

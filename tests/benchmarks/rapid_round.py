@@ -4,9 +4,9 @@
     python tests/benchmarks/rapid_round.py --no-vllm      (without the lines beside vLLM; 2 minutes)
     python tests/benchmarks/rapid_round.py --quick        (does it work at all; any device)
 
-The states, rounds and rules are those of the route `rapid`. Three things are not those of a real run, and every line
-says so: weights are RANDOM, in the shapes of Llama 3's 1B and 8B; caches are not prefilled but hold RANDOM VALUES, so
-that long contexts cost no minutes; and since random models accept nothing of each other, ACCEPTANCE IS IMPOSED: the
+The decode states, rounds and rules are those of the route `rapid`. Three things are not those of a real run, and every
+line says so: weights are RANDOM, in the shapes of Llama 3's 1B and 8B; caches are not prefilled but hold RANDOM VALUES,
+so that long contexts cost no minutes; and since random models accept nothing of each other, ACCEPTANCE IS IMPOSED: the
 rule does its work, then a coin decides. The limit of a step is the bytes that it must read, weights and cache once,
 over the bandwidth of a large copy measured in the same run (bytes read and written). A token takes what a round takes
 over the tokens that a round brings on average at that acceptance, so that the coin's luck is in no figure.
@@ -87,7 +87,7 @@ class Imposed(AcceptanceRule):
 
 
 class Bench:
-    """Models of random weights, and states on them whose caches are full of random values.
+    """Models of random weights, and decode states on them whose caches are full of random values.
 
     Args:
         options: of the command line.
@@ -113,7 +113,7 @@ class Bench:
         return time.perf_counter()
 
     def states(self, name: str) -> DecodeStates:
-        """Returns what opens states on a model of that shape."""
+        """Returns what opens decode states on a model of that shape."""
         if name not in self.models:
             model = self._model(name)
             problem = switch_to_packed_attention(model, "sdpa")
@@ -130,7 +130,7 @@ class Bench:
         return self.models[name]
 
     def state(self, name: str, context: int, room: int) -> ModelDecodeState:
-        """Returns a state behind `context` tokens that were never computed."""
+        """Returns a decode state after `context` tokens that were never computed."""
         states = self.states(name)
         model = states.model
         request = RequestState([(7 * i + 3) % 1000 for i in range(context)], room, temperature=1.0, seed=1)
