@@ -216,11 +216,11 @@ def test_a_kind_from_outside(write):
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("no_such_module:Thing", "'no_such_module:Thing' cannot be imported: No module named 'no_such_module'."),
-        ("test_config:Missing", "'test_config:Missing' cannot be imported: module 'test_config' has no attribute"),
-        ("test_config:Harmless", "'test_config:Harmless' is not a subclass of ragvlc.core.families.Route."),
-        ("test_config:pytest", "'test_config:pytest' is not a subclass of ragvlc.core.families.Route."),
-        (":Thing", "':Thing' cannot be imported: Empty module name."),
+        ("no_such_module:Thing", "'no_such_module:Thing' cannot be imported: No module named 'no_such_module', "),
+        ("test_config:Missing", "'test_config:Missing' cannot be imported: test_config has no 'Missing'."),
+        ("test_config:Harmless", "'test_config:Harmless' is not a subclass of ragvlc.families.Route."),
+        ("test_config:pytest", "'test_config:pytest' is not a subclass of ragvlc.families.Route."),
+        (":Thing", "':Thing' needs a module and a class: module:Class."),
         ("test_config.Outside", "'test_config.Outside' is no kind of routes. Known: "),
         ("_asking", "'_asking' is no kind of routes. Known: "),
         ("../routes/retrieve", "'../routes/retrieve' is no kind of routes. Known: "),
