@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,9 +15,10 @@ from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.datasets.folder import Folder
 from ragvlc.datasets.jsonl import Jsonl
+from ragvlc.documents.balance import Balance, as_rows
 from ragvlc.documents.dataset import Dataset, Examples
 from ragvlc.documents.duplicates import equal_texts, near_texts
-from ragvlc.documents.files import read_document, read_folder
+from ragvlc.documents.files import FolderFiles, read_file
 from ragvlc.documents.sources import jsonl_file
 from ragvlc.documents.tokenizing import data_tokenizer, window_of
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
@@ -33,6 +34,7 @@ WINDOWS: Mapping[str, int] = {"4k": 4096, "8k": 8192, "16k": 16384, "32k": 32768
 ESTIMATE = "words and marks (an estimate: name a tokenizer)"
 QUESTIONS = ("questions.jsonl", "questions.csv", "questions.jsonl.gz")
 SHOWN = 5
+MOST_FILES = 30
 MANY_WORDS = 20_000_000
 CONTROL = re.compile(
     r"<\|[^\s<>|]{1,40}\|>|<｜[^<>｜]{1,40}｜>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
@@ -78,6 +80,7 @@ class Check:
         counted_by: whose tokens.
         problems: a sentence each: to be mended before a comparison means anything.
         remarks: a sentence each: to be known.
+        balances: sheets of the files that there is something to say of.
     """
 
     name: str
@@ -86,10 +89,23 @@ class Check:
     lengths: list[Lengths] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    balances: list[Balance] = field(default_factory=list)
+
+    def add(self, balances: Iterable[Balance]) -> None:
+        """Notes the balance sheets of files: what they lost is to be mended, the rest to be known."""
+        for one in balances:
+            if one.notable:
+                self.balances.append(one)
+            if lost := one.losses():
+                self.problems.append(lost)
+            if one.encoding and one.encoding.guessed:
+                self.remarks.append(f"{one.file}: {one.encoding.sentence()}; set `encoding` if letters come out wrong.")
 
     def renderables(self) -> list[RenderableType]:
         """Returns what `ragvlc check` prints."""
         parts: list[RenderableType] = [_facts_table(self.name, self.facts), ""]
+        if self.balances:
+            parts += [_table("What files hold and what was not read", *as_rows(self.balances, MOST_FILES)), ""]
         if self.lengths:
             parts += [_lengths_table(self), ""]
         for title, sentences in (("To mend", self.problems), ("To know", self.remarks)):
@@ -122,7 +138,10 @@ def check(target: str | Path | Dataset, tokenizer: str = "", window: int | None 
         raise DatasetError(f"{place}: no such folder, file or experiment.{nearest(place.name, known)}")
     counter, counted_by = _reader(tokenizer)
     found = Check(str(place), counted_by)
-    _look_at_documents(found, [read_document(place)], counter, _windows(window or window_of(tokenizer)))
+    document, balance = read_file(place)
+    found.add([balance])
+    if document is not None:
+        _look_at_documents(found, [document], counter, _windows(window or window_of(tokenizer)))
     return [found]
 
 
@@ -142,7 +161,8 @@ def checked(
     counter = counter or WordTokenizer()
     documents = _documents(dataset, found)
     try:
-        examples = dataset.load() if _asks(dataset) else Examples()
+        whole = dataset.model_copy(update={"unreadable": "skip", "allow_loss": 1.0})
+        examples = (whole if isinstance(dataset, Folder) else dataset).load() if _asks(dataset) else Examples()
     except DatasetError as error:
         found.problems += [line.strip() for line in str(error).splitlines()]
         examples = Examples()
@@ -159,18 +179,9 @@ def checked(
 def _documents(dataset: Dataset, found: Check) -> list[Document]:
     """Returns the set's documents, and notes how the reading went."""
     if isinstance(dataset, Folder):
-        files = read_folder(dataset.path, encoding=dataset.encoding, exclude=dataset.left_alone())
-        found.problems += files.problems
+        files = dataset.files()
         found.facts += [(f"{kind} files", f"{count:,}") for kind, count in sorted(files.read.items())]
-        if files.problems:
-            found.facts.append(("files without text", f"{len(files.problems):,}"))
-        if files.passed_over:
-            kinds = ", ".join(f"{count} {ending}" for ending, count in sorted(files.passed_over.items()))
-            found.facts.append(("other files, not read", kinds))
-        if files.hidden:
-            found.facts.append(("hidden files, not read", f"{files.hidden:,}"))
-        for name, encoding in list(files.encodings.items())[:SHOWN]:
-            found.remarks.append(f"{name}: not UTF-8, read as {encoding}; set `encoding` if letters come out wrong.")
+        _account_for(found, files)
         return list(files.documents)
     if not _holds_all(dataset):
         return []
@@ -179,6 +190,27 @@ def _documents(dataset: Dataset, found: Check) -> list[Document]:
     except DatasetError as error:
         found.problems += [line.strip() for line in str(error).splitlines()]
         return []
+
+
+def _account_for(found: Check, files: FolderFiles) -> None:
+    """Notes what became of every file of a folder."""
+    if files.unread:
+        found.facts.append(("files not read", f"{len(files.unread):,}"))
+    if files.passed_over:
+        kinds = ", ".join(f"{count} {ending}" for ending, count in sorted(files.passed_over.items()))
+        found.facts.append(("no documents, not read", kinds))
+    if files.hidden:
+        found.facts.append(("hidden files, not read", f"{files.hidden:,}"))
+    if files.tables:
+        found.facts.append(("tables of questions, no documents", _listing(files.tables)))
+    if files.results:
+        found.facts.append(("results of ragvlc, not read", _listing(files.results)))
+    found.add(files.balances)
+    pictures = [ending for ending in (".png", ".jpg", ".jpeg") if ending in files.passed_over]
+    if pictures:
+        found.remarks.append(
+            f"pictures are not read ({', '.join(pictures)}): if they are scans, their text is missing."
+        )
 
 
 def _holds_all(dataset: Dataset) -> bool:
@@ -337,28 +369,28 @@ def _listing(names: Sequence[str]) -> str:
 
 
 def _facts_table(name: str, facts: Sequence[tuple[str, str]]) -> Table:
-    table = _table(name, ["", ""])
+    table = _table(name, ["", ""], facts)
     table.show_header = False
     table.columns[1].justify = "left"
-    for what, much in facts:
-        table.add_row(what, much)
     return table
 
 
 def _lengths_table(found: Check) -> Table:
     over = [f"over {name}" for name in found.lengths[0].over]
-    table = _table(f"Tokens, by {found.counted_by}", ["", "number", "least", "median", "95 %", "most", *over])
-    for one in found.lengths:
-        figures = [len(one.sizes), *(one.quantile(share) for share in (0.0, 0.5, 0.95, 1.0)), *one.over.values()]
-        table.add_row(one.what, *[f"{figure:,}" for figure in figures])
-    return table
+    rows = [
+        (one.what, *(f"{n:,}" for n in (len(one.sizes), *map(one.quantile, (0.0, 0.5, 0.95, 1.0)), *one.over.values())))
+        for one in found.lengths
+    ]
+    return _table(f"Tokens, by {found.counted_by}", ["", "number", "least", "median", "95 %", "most", *over], rows)
 
 
-def _table(title: str, heads: Sequence[str]) -> Table:
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     from rich import box
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for place, head in enumerate(heads):
         table.add_column(head, justify="right" if place else "left")
+    for row in rows:
+        table.add_row(*row)
     return table

@@ -45,7 +45,8 @@ def papers(tmp_path) -> Path:
     (folder / "near.txt").write_text(" ".join([*WORDS[:390], "and", "more"]))
     (folder / "control.txt").write_text("Say <|stop|> or <|im_end|> now.")
     (folder / "blank.txt").write_text("\n")
-    (folder / "slides.pptx").write_bytes(b"PK")
+    (folder / "slides.ppt").write_bytes(b"PK")
+    (folder / "talk.mp4").write_bytes(b"0")
     (folder / ".hidden.md").write_text("x")
     (folder / "old.txt").write_bytes(("Мельница стоит у реки, и каждое утро она мелет. " * 4).encode("cp1251"))
     return folder
@@ -61,10 +62,11 @@ def shown(found: Check) -> str:
 def test_a_folder_of_files(papers, words):
     (found,) = check(papers, words)
     facts = dict(found.facts)
-    assert (facts["txt files"], facts["md files"], facts["files without text"]) == ("4", "2", "1")
-    assert (facts["other files, not read"], facts["hidden files, not read"]) == ("1 .pptx", "1")
+    assert (facts["txt files"], facts["md files"], facts["files not read"]) == ("4", "2", "2")
+    assert (facts["no documents, not read"], facts["hidden files, not read"]) == ("1 .mp4", "1")
     assert facts["documents"] == "6"
-    assert found.problems == ["blank.txt: empty.", "the same text 2 times: b.md, copy.md. Keep one."]
+    unread = ["blank.txt: empty.", "slides.ppt: .ppt files are not read: save it as .pptx or .pdf."]
+    assert found.problems == [*unread, "the same text 2 times: b.md, copy.md. Keep one."]
     told = "\n".join(found.remarks)
     assert "old.txt: not UTF-8, read as cp1251" in told
     assert "of its word groups): b.md and near.txt" in told
@@ -74,7 +76,7 @@ def test_a_folder_of_files(papers, words):
     assert lengths.sizes == (5, 15, 36, 392, 400, 400)
     assert lengths.over == {"4k": 0, "8k": 0, "16k": 0, "32k": 0, "128k": 0, "300 (the reader's)": 3}
     text = shown(found)
-    assert "To mend: 2." in text
+    assert "To mend: 3." in text
     assert "over 300 (the" in text
     assert "Keep one." in text
 

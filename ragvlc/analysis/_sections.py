@@ -30,6 +30,7 @@ __all__ = [
     "disputes",
     "failures",
     "incomplete",
+    "losses",
     "routing_verdicts",
     "skipped",
     "special_tables",
@@ -234,6 +235,12 @@ def skipped(results: SweepResults) -> str:
         of = f" of {name}" if len(datasets) > 1 else ""
         words += [f"{count:,} {reason}{of}" for reason, count in reasons if count]
     return "; ".join(words)
+
+
+def losses(results: SweepResults) -> list[str]:
+    """Returns a sentence for each file that was not read in full, or by a guess of its encoding."""
+    stored = (one for cells in results.by_dataset().values() for one in cells[0].facts.get("losses") or ())
+    return list(dict.fromkeys(one["said"] for one in stored))
 
 
 def _table(one: Breakdown) -> Table:

@@ -125,6 +125,7 @@ def _page(results: SweepResults, baseline: str | None, texts: Mapping[str, str])
         "failures": sections.failures(results),
         "truncations": sections.truncations(results),
         "skipped": sections.skipped(results),
+        "losses": sections.losses(results),
         "command": "\n".join(f"ragvlc {verb} {results.name}.yaml" for verb in _verbs(results.resolved)),
         "versions": _versions(),
         "resolved": results.resolved,

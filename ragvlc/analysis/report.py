@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis import tables
-from ragvlc.analysis._sections import special_tables
+from ragvlc.analysis._sections import losses, special_tables
 from ragvlc.analysis.tables import Entry, Table
 from ragvlc.analysis.verdict import answer_sentence
 
@@ -36,7 +36,13 @@ def terminal_report(results: SweepResults, baseline: str | None = None) -> list[
     parts: list[RenderableType] = []
     for table in shown:
         parts += [_Grid(table), table.note, ""]
-    return [*parts, answer_sentence(results, comparisons), ""]
+    return [*parts, answer_sentence(results, comparisons), *_missing(results), ""]
+
+
+def _missing(results: SweepResults) -> list[str]:
+    """Returns what of the files was not read, if anything."""
+    found = losses(results)
+    return ["", "What was not read of the files, or read by a guess:", *(f"- {one}" for one in found)] if found else []
 
 
 def routing_parts(results: SweepResults, metric: str | None = None) -> list[RenderableType]:

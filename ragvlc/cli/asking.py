@@ -12,7 +12,7 @@ from ragvlc.cli.app import app, out
 
 if TYPE_CHECKING:
     from ragvlc.core.answer import Answer
-    from ragvlc.core.data import Span
+    from ragvlc.core.data import Document, Span
 
 
 @app.command()
@@ -20,19 +20,25 @@ def ask(
     pipeline: Annotated[str, typer.Argument(help="A YAML file or the name of a shipped pipeline.")],
     question: Annotated[str, typer.Argument(help="The question.")],
     document: Annotated[
-        list[Path] | None, typer.Option("--document", "-d", help="A text file to ask about; may be repeated.")
+        list[Path] | None,
+        typer.Option("--document", "-d", help="A file to ask about, or a folder of files; may be repeated."),
     ] = None,
     choice: Annotated[
         list[str] | None, typer.Option("--choice", help="An option of a multiple-choice question; may be repeated.")
     ] = None,
+    allow_loss: Annotated[
+        float,
+        typer.Option(
+            "--allow-loss", min=0, max=1, help="Share of a file's text that may be missing; 1 leaves unread files out."
+        ),
+    ] = 0.01,
     trace: Annotated[bool, typer.Option("--trace", help="Also show passages, steps, tokens and seconds.")] = False,
 ) -> None:
     """Answer one question over your documents."""
     from ragvlc.core.data import Query
-    from ragvlc.documents.files import read_document
     from ragvlc.pipeline import Pipeline
 
-    documents = [read_document(path) for path in document or []]
+    documents = [one for path in document or [] for one in _documents(path, allow_loss)]
     with Pipeline.load(pipeline) as loaded:
         answer = loaded.answer(Query("question", question, tuple(choice or ())), documents)
         ranks_only = loaded.routes[answer.route].ranks_only
@@ -64,6 +70,20 @@ def check(
         for part in one.renderables():
             out().print(part)
     sys.exit(1 if any(one.problems for one in found) else 0)
+
+
+def _documents(path: Path, allowed: float) -> tuple[Document, ...]:
+    """Returns the documents of a file or folder; says what of them was not read, or only guessed."""
+    from ragvlc.documents.sources import accounted_documents
+
+    remedy = "Mend the files, take them out of the folder, or go on without what is missing: --allow-loss 1."
+    documents, balances = accounted_documents(path, allowed, remedy=remedy)
+    for one in balances:
+        if one.loss:
+            sys.stderr.write(f"not read in full: {one.losses()}\n")
+        if one.encoding and one.encoding.guessed:
+            sys.stderr.write(f"{one.file}: {one.encoding.sentence()}.\n")
+    return documents
 
 
 def _print_trace(answer: Answer, texts: dict[str, str]) -> None:

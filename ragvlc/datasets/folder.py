@@ -1,9 +1,10 @@
 """One's own documents in a folder, and questions about them in a table.
 
-Documents are the text (`.txt`), Markdown (`.md`), HTML (`.html`) and PDF (`.pdf`) files of the folder and of those
-inside it; hidden ones are left alone. An id is the path inside the folder. The title is the first heading in Markdown,
-the title that HTML or PDF states, else the file's name. Pages of a PDF are apart by a blank line; scanned ones have no
-text and are told. `ragvlc check` says what was read.
+Documents are the files of the folder and of those inside it: text, Markdown, CSV, HTML, PDF, Word, PowerPoint, Excel,
+EPUB, Jupyter notebooks and messages (`.eml`). Hidden files, pictures, settings, code and what ragvlc wrote itself
+are left alone. An id is the path inside the folder. The title is what the file states, the first heading in Markdown,
+else the file's name. Each file has a balance sheet of what it holds and what was read: a run stops at files that lost
+text, and at files of which nothing could be read. `ragvlc check` shows it.
 
 Questions are the lines of a CSV or JSON Lines file: `question`; optional `answers` (several between `|`, or a JSON
 list; without any, no score applies), `documents` (paths inside the folder, or file names; all documents without),
@@ -18,16 +19,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+from pydantic import Field
+
 from ragvlc.core.component import Execution, FilePath
 from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.datasets._jsonl_questions import QuestionReader, examples_of
 from ragvlc.datasets._tables import question_rows
+from ragvlc.documents.balance import ALLOWED
 from ragvlc.documents.dataset import Dataset
-from ragvlc.documents.files import read_folder
+from ragvlc.documents.files import FolderFiles, read_folder
 from ragvlc.documents.json_lines import Problems
 from ragvlc.documents.jsonl import Documents
-from ragvlc.documents.sources import several
 
 
 class Folder(Dataset):
@@ -39,16 +42,22 @@ class Folder(Dataset):
             (`ragvlc check`), and nothing is asked.
         encoding: of text, Markdown and HTML files; found out file by file if empty.
         exclude: patterns of paths to leave alone, such as `drafts/*`.
-        unreadable: `refuse` stops at files without text and names them all; `skip` goes on without them.
+        unreadable: `refuse` stops at files of which nothing can be read and names them all; `skip` goes on without
+            them.
+        allow_loss: share of a file's text that may be missing (characters that cannot be made out, pages that are
+            scans, formulas without a value) before the files are refused.
+        boilerplate: `drop` leaves navigation, sidebars, page heads and feet of HTML pages out.
     """
 
     version: ClassVar[int] = 1
-    later_fields: ClassVar[frozenset[str]] = frozenset()
+    later_fields: ClassVar[frozenset[str]] = frozenset({"boilerplate"})
     path: Annotated[FilePath, Execution] = "."
     questions: str = ""
     encoding: str = ""
     exclude: tuple[str, ...] = ()
     unreadable: Literal["refuse", "skip"] = "refuse"
+    allow_loss: Annotated[float, Field(ge=0, le=1), Execution] = ALLOWED
+    boilerplate: Literal["keep", "drop"] = "keep"
 
     @property
     def source(self) -> str:
@@ -59,24 +68,24 @@ class Folder(Dataset):
         """Returns the names of the folder and the one above it; what files hold is hashed example by example."""
         return {"set": "/".join(self._folder().parts[-2:])}
 
+    def files(self) -> FolderFiles:
+        """Returns what the folder holds, read or not. Raises `DatasetError` if there is no such folder."""
+        keep = self.boilerplate == "keep"
+        return read_folder(self.path, encoding=self.encoding, exclude=self.left_alone(), boilerplate=keep)
+
     def collection(self) -> Sequence[Document]:
         """Returns the files' texts, in order of their paths.
 
-        Raises `DatasetError` if there are none, and with all files that have no text unless these are to be skipped.
+        Raises `DatasetError` if there are none, and with all files that lost text unless the settings accept that.
         """
-        files = read_folder(self.path, encoding=self.encoding, exclude=self.left_alone())
-        if files.problems and self.unreadable == "refuse":
-            raise DatasetError(
-                several(f"{self._folder()}", files.problems)
-                + "\nMend or exclude them, or set `unreadable: skip` to go on without them."
-            )
-        if not files.documents:
-            others = ", ".join(f"{count} {ending}" for ending, count in sorted(files.passed_over.items()))
-            raise DatasetError(
-                f"{self._folder()}: holds no .txt, .md, .html or .pdf file with text"
-                f"{f' (other files: {others})' if others else ''}."
-            )
+        files = self.files()
+        files.insist(self._folder(), self.allow_loss, without_unread=self.unreadable == "skip")
         return files.documents
+
+    def losses(self) -> list[dict[str, Any]]:
+        """Returns the balance sheets of files of which something was not read, or read by a guess."""
+        sheets = self.files().balances
+        return [one.record() for one in sheets if one.loss or (one.encoding and one.encoding.guessed)]
 
     def read(self) -> Sequence[Example]:
         """Returns the questions, in the file's order. Raises `DatasetError` with every problem of the file."""

@@ -150,6 +150,10 @@ class Dataset(Component):
         with self._own_errors("collection"):
             return self.collection()
 
+    def losses(self) -> Sequence[Mapping[str, Any]]:
+        """Returns an account of each file whose text was not read in full, as JSON values; none for most kinds."""
+        return ()
+
     def load(self) -> Examples:
         """Returns the examples to ask, with how many were left out and why. Raises `DatasetError`."""
         found = self._read()

@@ -1,38 +1,44 @@
-"""Files as documents: one, or all in a folder."""
+"""Files as documents: one, or all in a folder, with a balance sheet for each."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ragvlc.core.data import Document
 from ragvlc.core.errors import DatasetError
-from ragvlc.documents.extraction import KINDS, Text, Unreadable, extract
+from ragvlc.documents.balance import ALLOWED, Balance, balanced, refusal
+from ragvlc.documents.extraction import KINDS, Found, Settings, Unreadable, extract
+from ragvlc.documents.listing import is_page_of_ours, listed, why_unread
 
-__all__ = ["FolderFiles", "read_document", "read_folder"]
+__all__ = ["FolderFiles", "read_document", "read_file", "read_folder"]
 
-_KEPT_FOLDERS = 4
+_MOST_FOLDERS = 4
 
 
-def read_document(path: str | Path) -> Document:
-    """Returns a text, Markdown, HTML or PDF file as a document whose id is its name.
+def read_document(path: str | Path, *, encoding: str = "") -> Document:
+    """Returns a file as a document whose id is its name: text, HTML, PDF, Word, PowerPoint, Excel, EPUB and others.
 
-    Files with other endings must be UTF-8 text. Raises `DatasetError` if there is nothing to read.
+    Files with unknown endings must be text. Raises `DatasetError` if there is nothing to read.
     """
+    document, balance = read_file(path, encoding=encoding)
+    if document is None:
+        raise DatasetError(f"{Path(path).expanduser()}: {balance.problem}.")
+    return document
+
+
+def read_file(path: str | Path, *, encoding: str = "") -> tuple[Document | None, Balance]:
+    """Returns a file as a document, or None if nothing of it can be read, and its balance sheet."""
     file = Path(path).expanduser()
+    ending = file.suffix.lower()
+    kind = KINDS.get(ending, "txt")
     data = _bytes_of(file)
-    kind = KINDS.get(file.suffix.lower())
-    try:
-        found = extract(kind, data) if kind else Text(data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{file}: not UTF-8 text (byte {error.start}). Convert it to plain text first.") from error
-    except Unreadable as error:
-        raise DatasetError(f"{file}: {error}.") from error
-    return Document(file.name, found.text, found.title or file.stem, dict(found.facts))
+    if ending not in KINDS and b"\x00" in data[:4096]:
+        return None, Balance(file.name, ending or "no ending", problem=why_unread(ending))
+    return _read(file.name, kind, data, Settings(encoding))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +47,53 @@ class FolderFiles:
 
     Attributes:
         documents: by their paths, in order of those.
-        read: files by type.
-        passed_over: files of other types, by ending.
+        balances: of each document and of each file that should have been one.
+        passed_over: files that are no documents, such as pictures and settings, by ending.
         hidden: files whose name or folder starts with a dot.
-        problems: a sentence for each file that should have been read and has no text.
-        encodings: of files that are not UTF-8, by path, where they were found out.
+        tables: of questions.
+        results: folders and pages that ragvlc wrote itself.
     """
 
     documents: tuple[Document, ...]
-    read: Mapping[str, int]
+    balances: tuple[Balance, ...]
     passed_over: Mapping[str, int]
-    hidden: int
-    problems: tuple[str, ...]
-    encodings: Mapping[str, str]
+    hidden: int = 0
+    tables: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
+
+    @property
+    def read(self) -> Mapping[str, int]:
+        """Returns the number of files with text, by kind."""
+        return Counter(one.kind for one in self.balances if not one.problem)
+
+    @property
+    def unread(self) -> tuple[Balance, ...]:
+        """Returns the files of which nothing was read."""
+        return tuple(one for one in self.balances if one.problem)
+
+    def insist(self, where: Path, allowed: float = ALLOWED, *, without_unread: bool = False, remedy: str = "") -> None:
+        """Raises `DatasetError` with the list if files lost more than is allowed, or hold nothing that can be read."""
+        if why := refusal(f"{where}", self.balances, allowed, without_unread=without_unread, remedy=remedy):
+            raise DatasetError(why)
+        if not self.documents:
+            others = ", ".join(f"{count} {ending}" for ending, count in sorted(self.passed_over.items()))
+            ours = f" (it holds results of ragvlc: {', '.join(self.results[:3])})" if self.results else ""
+            raise DatasetError(
+                f"{where}: holds no file with text of a kind that is read ({', '.join(dict.fromkeys(KINDS.values()))})"
+                f"{f' (other files: {others})' if others else ''}{ours}."
+            )
 
 
-def read_folder(path: str | Path, *, encoding: str = "", exclude: Sequence[str] = ()) -> FolderFiles:
+def read_folder(
+    path: str | Path, *, encoding: str = "", exclude: Sequence[str] = (), boilerplate: bool = True
+) -> FolderFiles:
     """Returns the documents of a folder and the folders in it; read again only when a file has changed.
 
     Args:
         path: the folder.
         encoding: of text, Markdown and HTML files; found out file by file if empty.
         exclude: patterns of paths to leave alone, such as `drafts/*`.
+        boilerplate: whether navigation, page heads and feet of HTML pages belong to the text.
 
     Raises:
         DatasetError: if there is no such folder.
@@ -71,54 +102,59 @@ def read_folder(path: str | Path, *, encoding: str = "", exclude: Sequence[str] 
     if not folder.is_dir():
         why = "is a file, not a folder" if folder.exists() else "no such folder"
         raise DatasetError(f"{folder}: {why}.")
-    files = sorted(name for name in _names(folder) if not any(fnmatch(name, pattern) for pattern in exclude))
-    state = tuple((name, *_changed(folder / name)) for name in files)
-    return _read_folder(folder, state, encoding)
+    found = listed(folder, tuple(exclude))
+    state = tuple((name, *_changed(folder / name)) for name in found.documents)
+    documents, balances, pages = _read_files(folder, state, Settings(encoding, boilerplate))
+    unread = [Balance(name, PurePosixPath(name).suffix.lower(), problem=why) for name, why in found.unread.items()]
+    return FolderFiles(
+        documents,
+        tuple(sorted((*balances, *unread), key=lambda one: one.file)),
+        Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in found.others),
+        found.hidden,
+        tuple(found.tables),
+        (*found.results, *pages),
+    )
 
 
-@lru_cache(maxsize=_KEPT_FOLDERS)
-def _read_folder(folder: Path, state: tuple[tuple[str, int, int], ...], encoding: str) -> FolderFiles:
+@lru_cache(maxsize=_MOST_FOLDERS)
+def _read_files(
+    folder: Path, state: tuple[tuple[str, int, int], ...], settings: Settings
+) -> tuple[tuple[Document, ...], tuple[Balance, ...], tuple[str, ...]]:
+    """Returns documents, balance sheets and pages of our own."""
     documents: list[Document] = []
-    read: Counter[str] = Counter()
-    passed_over: Counter[str] = Counter()
-    problems: list[str] = []
-    encodings: dict[str, str] = {}
-    hidden = 0
+    balances: list[Balance] = []
+    ours: list[str] = []
     for name, _, _ in state:
         file = folder / name
-        kind = KINDS.get(file.suffix.lower())
-        if _is_hidden(name):
-            hidden += 1
-        elif kind is None:
-            passed_over[file.suffix.lower() or "no ending"] += 1
-        else:
-            try:
-                found = extract(kind, _bytes_of(file), encoding)
-            except (Unreadable, DatasetError) as error:
-                problems.append(f"{name}: {str(error).removeprefix(f'{file}: ')}.")
-                continue
-            if not found.text.strip():
-                problems.append(f"{name}: empty.")
-                continue
-            read[kind] += 1
-            documents.append(Document(name, found.text, found.title or file.stem, dict(found.facts)))
-            if not encoding and found.encoding not in ("", "utf-8"):
-                encodings[name] = found.encoding
-    return FolderFiles(tuple(documents), read, passed_over, hidden, tuple(problems), encodings)
+        kind = KINDS[file.suffix.lower()]
+        try:
+            data = _bytes_of(file)
+        except DatasetError as error:
+            balances.append(Balance(name, kind, problem=str(error).removeprefix(f"{file}: ")))
+            continue
+        if kind == "html" and is_page_of_ours(data):
+            ours.append(name)
+            continue
+        document, balance = _read(name, kind, data, settings)
+        balances.append(balance)
+        if document is not None:
+            documents.append(document)
+    return tuple(documents), tuple(balances), tuple(ours)
 
 
-def _names(folder: Path) -> Iterator[str]:
-    return (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in name.split("/"))
+def _read(name: str, kind: str, data: bytes, settings: Settings) -> tuple[Document | None, Balance]:
+    try:
+        found: Found = extract(kind, data, settings)
+    except Unreadable as error:
+        return None, Balance(name, kind, problem=str(error))
+    document = Document(name, found.text, found.title or PurePosixPath(name).stem, found.metadata())
+    return document, balanced(name, kind, found)
 
 
 def _changed(file: Path) -> tuple[int, int]:
     try:
         facts = file.stat()
-    except OSError:  # gone since it was listed: reading it will tell
+    except OSError:  # gone since it was listed: reading it says so
         return 0, 0
     return facts.st_mtime_ns, facts.st_size
 
@@ -129,4 +165,4 @@ def _bytes_of(file: Path) -> bytes:
     except FileNotFoundError as error:
         raise DatasetError(f"{file}: no such file") from error
     except OSError as error:
-        raise DatasetError(f"{file}: cannot be read: {error}") from error
+        raise DatasetError(f"{file}: cannot be read: {error.strerror or error}") from error

@@ -85,6 +85,7 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
     """Loads each data set once and writes the sweep's plan; returns the questions by data set key."""
     asked = _asked(sweep, cells)
     files = {key: store.write_examples(key, own.facts) for key, own in asked.items()}
+    losses = {cell.dataset.key: [dict(one) for one in cell.dataset.losses()] for cell in cells}
     rows = [
         {
             "key": cell.key,
@@ -101,6 +102,7 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
             "metrics": [metric.label for metric in sweep.metrics],
             "baseline": sweep.baseline or next(iter(sweep.pipelines)),
             "skipped": asked[cell.dataset.key].skipped,
+            **({"losses": losses[cell.dataset.key]} if losses[cell.dataset.key] else {}),
             "smaller_is_better": [metric.label for metric in sweep.metrics if metric.smaller_is_better],
             "prices": _prices(cell),
         }

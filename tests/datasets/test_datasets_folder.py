@@ -11,7 +11,7 @@ from ragvlc.core.component import find_kind, known_kinds
 from ragvlc.core.data import Span
 from ragvlc.core.errors import DatasetError
 from ragvlc.datasets.folder import Folder
-from ragvlc.documents.extraction import Unreadable, extract
+from ragvlc.documents.extraction import Settings, Unreadable, extract
 from ragvlc.documents.files import read_document, read_folder
 from ragvlc.families import Dataset, Metric
 from ragvlc.sweep.runner import run_sweep
@@ -65,7 +65,7 @@ def test_documents_of_four_kinds(folder):
     assert found["mill.pdf"].text == "The mill stands.\n\nIt grinds rye\nand wheat."
     assert found["mill.pdf"].metadata == {"pages": 2}
     page = found["weir.HTML"].text
-    assert page.split() == ["Weir", "&", "lock", "The", "weir", "is", "old.", "*", "wood", "*", "stone"]
+    assert page.split() == ["Weir", "&", "lock", "The", "weir", "is", "old.", "-", "wood", "-", "stone"]
     files = read_folder(folder)
     assert dict(files.read) == {"pdf": 1, "md": 1, "txt": 1, "html": 1}
     assert dict(files.passed_over) == {".png": 1, "no ending": 1}
@@ -77,7 +77,7 @@ def test_documents_of_four_kinds(folder):
 
 def test_a_changed_file_is_read_again_and_others_are_kept(folder):
     first = read_folder(folder)
-    assert read_folder(folder) is first
+    assert read_folder(folder).documents is first.documents
     (folder / "pond.txt").write_text("Empty it is, the pond.")
     assert read_folder(folder).documents[2].text == "Empty it is, the pond."
 
@@ -93,7 +93,7 @@ def test_a_changed_file_is_read_again_and_others_are_kept(folder):
 )
 def test_encodings_that_say_what_they_are(data, text, encoding):
     found = extract("txt", data)
-    assert (found.text, found.encoding) == (text, encoding)
+    assert (found.text, found.encoding and found.encoding.name) == (text, encoding)
 
 
 def test_other_encodings_are_found_out_or_set(folder):
@@ -107,7 +107,7 @@ def test_other_encodings_are_found_out_or_set(folder):
     }
     assert texts["old.txt"] == "Łódź"
     with pytest.raises(Unreadable, match="no known encoding"):
-        extract("txt", b"x", "latin-99")
+        extract("txt", b"x", Settings("latin-99"))
     with pytest.raises(Unreadable, match="not UTF-8 from byte 1 on"):
         extract("txt", b"a\xff\x00\x01\x00")
 
@@ -118,7 +118,7 @@ def test_files_without_text_are_told_together(folder, write_pdf):
     (folder / "blank.md").write_text(" \n")
     (folder / "wrong.txt").write_bytes(b"\x00\xff\x00")
     message = refusal(asked(folder, "question\nWhat?\n"))
-    assert message.startswith(f"{folder}: 4 problems\n")
+    assert message.startswith(f"{folder}: 4 files are not read in full\n")
     assert "scan.pdf: no text on any of its pages (2); it is probably scanned and needs OCR." in message
     assert "broken.pdf: cannot be read as PDF" in message
     assert "blank.md: empty." in message
@@ -221,8 +221,8 @@ def test_what_is_not_there(folder, tmp_path):
     )
     assert "no such folder" in refusal(Folder(path=str(folder / "nowhere"), questions="x.csv"))
     (tmp_path / "bare").mkdir()
-    (tmp_path / "bare" / "x.docx").write_bytes(b"PK")
-    assert "(other files: 1 .docx)" in refusal(asked(tmp_path / "bare", "question\nx\n"))
+    (tmp_path / "bare" / "x.mp4").write_bytes(b"0")
+    assert "(other files: 1 .mp4)" in refusal(asked(tmp_path / "bare", "question\nx\n"))
 
 
 def test_the_key_stands_while_the_folder_changes(folder):

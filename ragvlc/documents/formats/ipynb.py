@@ -1,0 +1,69 @@
+"""Jupyter notebooks as text: notes as they are, code in fences, what cells printed; pictures are counted."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ragvlc.documents.encodings import NotText, decoded
+from ragvlc.documents.formats.found import Found, Heading, Settings, Unreadable, visible
+
+__all__ = ["read"]
+
+_HEADING = re.compile(r"(?m)^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
+_TERMINAL = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def read(data: bytes, settings: Settings) -> Found:  # noqa: ARG001 - it knows its encoding
+    """Returns the text of a notebook. Raises `Unreadable`."""
+    try:
+        text, _ = decoded(data)
+        notebook = json.loads(text)
+        cells = notebook.get("cells")
+        if cells is None:
+            cells = [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
+        cells = [cell for cell in cells if isinstance(cell, Mapping)]
+    except (NotText, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Unreadable(f"cannot be read as a notebook: {error}") from error
+    parts: list[str] = []
+    headings: list[Heading] = []
+    length = images = 0
+    held = visible("")
+    for cell in cells:
+        kind = cell.get("cell_type")
+        source = _string(cell.get("source", cell.get("input")))
+        outputs = list(_outputs(cell)) if kind == "code" else []
+        images += sum(one is None for one in outputs)
+        held.update(visible(source))
+        shown = f"```\n{source}\n```" if kind == "code" and source.strip() else source
+        for part in (shown, *(one for one in outputs if one)):
+            if not part.strip():
+                continue
+            if kind != "code":
+                headings += [
+                    (length + one.start(2), length + one.end(2), len(one[1])) for one in _HEADING.finditer(part)
+                ]
+            parts.append(part)
+            length += len(part) + 2
+    whole = "\n\n".join(parts)
+    title = next((whole[start:end] for start, end, _ in headings), "")
+    return Found(whole, title, tuple(headings), held=held, images=images)
+
+
+def _outputs(cell: Mapping[str, Any]) -> Iterator[str | None]:
+    """Yields what a cell printed or returned as text; None for a picture."""
+    for output in cell.get("outputs", ()):
+        data = output.get("data", output)
+        if any(name.startswith("image/") for name in data if isinstance(name, str)):
+            yield None
+        text = output.get("text", data.get("text/plain"))
+        if output.get("output_type") in ("error", "pyerr"):
+            text = f"{output.get('ename', '')}: {output.get('evalue', '')}"
+        if text:
+            yield _TERMINAL.sub("", _string(text)).strip("\n")
+
+
+def _string(value: object) -> str:
+    return "".join(map(str, value)) if isinstance(value, list) else str(value or "")

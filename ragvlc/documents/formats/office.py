@@ -1,0 +1,62 @@
+"""What Word, PowerPoint and Excel files share: a zip of XML, whose texts are counted without the library that reads."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+
+from ragvlc.documents.formats.found import Unreadable
+
+__all__ = ["drawn_paragraphs", "members", "opened", "plain_texts"]
+
+_OLE = b"\xd0\xcf\x11\xe0"
+_FALLBACK = re.compile(r"<mc:Fallback\b.*?</mc:Fallback>", re.DOTALL)
+_MOVED = re.compile(r"<w:moveFrom\b.*?</w:moveFrom>", re.DOTALL)
+_PARAGRAPH = re.compile(r"<a:p\b[^>]*>(.*?)</a:p>", re.DOTALL)
+
+
+def opened(data: bytes, what: str) -> zipfile.ZipFile:
+    """Returns the file's zip. Raises `Unreadable` with what is wrong with it.
+
+    Args:
+        data: of the file.
+        what: it should be, such as "a Word file".
+    """
+    if data.startswith(_OLE):
+        raise Unreadable(f"needs a password, or is {what} of before 2007: save it without one in today's format")
+    try:
+        return zipfile.ZipFile(io.BytesIO(data))
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise Unreadable(f"cannot be read as {what}: {error}") from error
+
+
+def members(archive: zipfile.ZipFile, pattern: str) -> Iterator[tuple[str, str]]:
+    """Yields names and XML of the members whose names match, in the order of their numbers."""
+
+    def numbered(name: str) -> tuple[str, int]:
+        digits = re.sub(r"\D", "", name.rsplit("/", 1)[-1])
+        return re.sub(r"\d", "", name), int(digits or 0)
+
+    for name in sorted((one for one in archive.namelist() if re.fullmatch(pattern, one)), key=numbered):
+        try:
+            yield name, archive.read(name).decode("utf-8", "replace")
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+            raise Unreadable(f"part {name} is damaged: {error}") from error
+
+
+def plain_texts(xml: str, tag: str) -> str:
+    """Returns all texts within elements of one name, such as `w:t`, but repeated and moved ones."""
+    xml = _MOVED.sub("", _FALLBACK.sub("", xml))
+    return "\n".join(html.unescape(text) for text in re.findall(rf"<{tag}(?:\s[^>]*)?(?<!/)>([^<]*)</{tag}>", xml))
+
+
+def drawn_paragraphs(xml: str) -> list[str]:
+    """Returns the paragraphs of text in a drawing, a diagram or a chart."""
+    found = (
+        "".join(html.unescape(run) for run in re.findall(r"<a:t>([^<]*)</a:t>", part))
+        for part in _PARAGRAPH.findall(xml)
+    )
+    return [text.strip() for text in found if text.strip()]
