@@ -17,7 +17,7 @@ from math import pi
 from typing import Any
 
 from ragvlc.documents.formats.found import Found, Heading, Settings, Unreadable, visible
-from ragvlc.documents.formats.pdf_layout import Piece, page_text
+from ragvlc.documents.formats.pdf_layout import TextRun, page_text
 from ragvlc.documents.formats.writer import one_line
 
 __all__ = ["read"]
@@ -71,7 +71,7 @@ class _Page:
     scan: bool = False
     objects: int = 0
     mute: int = 0
-    groups: dict[int, list[Piece]] = field(default_factory=lambda: defaultdict(list))
+    groups: dict[int, list[TextRun]] = field(default_factory=lambda: defaultdict(list))
 
 
 def _found(pages: list[_Page], title: str, contents: list[tuple[str, int | None, int]]) -> Found:
@@ -174,7 +174,7 @@ class _Pen:
     def __init__(self, found: _Page) -> None:
         self.space = False
         self._found = found
-        self._piece: Piece | None = None
+        self._piece: TextRun | None = None
         self._turn = 0
         self._last = 0.0
 
@@ -188,7 +188,7 @@ class _Pen:
             self.end()
             piece = None
         if piece is None:
-            self._piece, self._turn = Piece(letter, left, right, bottom, top), turn
+            self._piece, self._turn = TextRun(letter, left, right, bottom, top), turn
         else:
             piece.text += (" " if self.space and piece.text else "") + letter
             piece.right = max(piece.right, right)

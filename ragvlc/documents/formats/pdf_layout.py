@@ -15,7 +15,7 @@ from statistics import median
 
 from ragvlc.documents.formats.writer import markdown_rows
 
-__all__ = ["Piece", "page_text"]
+__all__ = ["TextRun", "page_text"]
 
 _LABEL = re.compile(r"[•▪■●○◦‣·*–—-]|\(?[\divxlcIVXLC]{1,3}[.)]|\(?[a-zA-Z][.)]")
 _GUTTER = 0.8
@@ -23,7 +23,7 @@ _MOST_CANDIDATES = 40
 
 
 @dataclass(slots=True)
-class Piece:
+class TextRun:
     """Letters that follow each other on a line, and where they are: `x` to the right, `y` upwards."""
 
     text: str
@@ -40,7 +40,7 @@ class Piece:
 
 @dataclass(slots=True)
 class _Line:
-    pieces: list[Piece]
+    pieces: list[TextRun]
     bottom: float
     top: float
 
@@ -64,14 +64,14 @@ class _Block:
     lines: list[_Line] = field(default_factory=list)
 
 
-def page_text(pieces: Iterable[Piece]) -> str:
+def page_text(pieces: Iterable[TextRun]) -> str:
     """Returns the text of a page: a line a line, or a paragraph where its lines fill a column; blank lines between."""
     lines = _lines(pieces)
     texts = [text for block in _blocks(lines) for text in _block_texts(block)]
     return "\n\n".join(texts)
 
 
-def _lines(pieces: Iterable[Piece]) -> list[_Line]:
+def _lines(pieces: Iterable[TextRun]) -> list[_Line]:
     """Returns the lines from top to bottom, each with its pieces from left to right."""
     found: list[_Line] = []
     for piece in sorted(pieces, key=lambda one: (-one.top, one.left)):
@@ -101,7 +101,7 @@ def _join_labels(line: _Line) -> None:
         if _LABEL.fullmatch(one.text) and two.left - one.right < 4 * two.height and not _LABEL.fullmatch(two.text):
             text = f"{one.text} {two.text}"
             bottom, top = min(one.bottom, two.bottom), max(one.top, two.top)
-            pieces[place : place + 2] = [Piece(text, one.left, two.right, bottom, top)]
+            pieces[place : place + 2] = [TextRun(text, one.left, two.right, bottom, top)]
         place += 1
 
 
