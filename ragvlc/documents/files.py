@@ -12,7 +12,7 @@ from ragvlc.core.data import Document
 from ragvlc.core.errors import DatasetError
 from ragvlc.documents.balance import ALLOWED, Balance, balanced, refusal
 from ragvlc.documents.extraction import KINDS, Found, Settings, Unreadable, extract
-from ragvlc.documents.listing import is_page_of_ours, listed, why_unread
+from ragvlc.documents.listing import NEVER_TEXT, is_page_of_ours, listed, why_unread
 
 __all__ = ["FolderFiles", "read_document", "read_file", "read_folder"]
 
@@ -36,7 +36,7 @@ def read_file(path: str | Path, *, encoding: str = "") -> tuple[Document | None,
     ending = file.suffix.lower()
     kind = KINDS.get(ending, "txt")
     data = _bytes_of(file)
-    if ending not in KINDS and b"\x00" in data[:4096]:
+    if ending not in KINDS and (ending in NEVER_TEXT or b"\x00" in data[:4096]):
         return None, Balance(file.name, ending or "no ending", problem=why_unread(ending))
     return _read(file.name, kind, data, Settings(encoding))
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ragvlc.documents.extraction import KINDS
 
-__all__ = ["Listing", "is_page_of_ours", "is_results", "listed", "why_unread"]
+__all__ = ["NEVER_TEXT", "Listing", "is_page_of_ours", "is_results", "listed", "why_unread"]
 
 _TRACKED = ("mlflow.db", ("mlartifacts", "mlruns"))
 _OTHERS = (
@@ -30,7 +30,9 @@ _SAVE_AS = {
     **dict.fromkeys((".mobi", ".azw", ".azw3", ".djvu"), ".epub or .pdf"),
 }
 _ARCHIVES = frozenset({".zip", ".gz", ".tgz", ".tar", ".7z", ".rar", ".bz2", ".xz"})
-_SCANS = frozenset({".tif", ".tiff"})
+_PICTURES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".heic"})
+NEVER_TEXT = frozenset(_SAVE_AS) | _ARCHIVES | _PICTURES
+"""Endings of files that hold no text in any encoding."""
 _MARKS = (b'name="generator" content="ragvlc"', b" - ragvlc</title>")
 _HEAD = 4096
 
@@ -83,8 +85,8 @@ def why_unread(ending: str) -> str:
         return f"{ending} files are not read: save it as {_SAVE_AS[ending]}"
     if ending in _ARCHIVES:
         return f"{ending} files are not read: unpack it"
-    if ending in _SCANS:
-        return f"{ending} files are pictures, probably scanned: their text needs OCR"
+    if ending in _PICTURES:
+        return f"{ending} files are pictures: text in them needs OCR"
     if not ending:
         return "its name has no ending: call it .txt if it is text"
     return f"{ending} files are not read: save it as text, PDF or HTML"

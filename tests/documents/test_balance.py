@@ -248,7 +248,7 @@ def test_what_lies_in_a_folder_beside_documents(tmp_path):
         "notes": "its name has no ending",
         "a.zip": "unpack it",
         "b.ods": r"save it as \.xlsx or \.csv",
-        "scan.tiff": "their text needs OCR",
+        "scan.tiff": "text in them needs OCR",
     }.items():
         (tmp_path / name).write_text("x")
         with pytest.raises(DatasetError, match=f"{name}: .*{why}"):
@@ -304,6 +304,9 @@ def test_ask_takes_a_folder(handbook, ragvlc, tmp_path):
 def test_one_file_of_an_unknown_ending_is_read_as_text(tmp_path):
     (tmp_path / "notes.xyz").write_bytes("Größe und Straße".encode("latin-1"))
     assert read_document(tmp_path / "notes.xyz").text == "Größe und Straße"
+    (tmp_path / "old.doc").write_bytes(b"text")
+    with pytest.raises(DatasetError, match=r"old\.doc: \.doc files are not read: save it as \.docx or \.pdf"):
+        read_document(tmp_path / "old.doc")
     (tmp_path / "x.bin").write_bytes(b"\x00\x01")
     with pytest.raises(DatasetError, match=r"x\.bin: \.bin files are not read"):
         read_document(tmp_path / "x.bin")
