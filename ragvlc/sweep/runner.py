@@ -106,48 +106,50 @@ def run_sweep(
         ConfigError, DatasetError, StoreError: before anything is computed.
     """
     cells = plan(sweep)
-    told = watcher or _Silent()
+    listener = watcher or _Silent()
     with SweepStore(Path(runs) / sweep.name) as store, _pool(pool, sweep) as open_pool:
         asked = write_plan(sweep, cells, store)
         pending = [
             Pending(cell, asked[cell.dataset.key], store.cell(cell.key), retry_failed=retry_failed) for cell in cells
         ]
-        told.planned(cells, sum(len(one.questions) for one in pending), sum(len(one.asked.examples) for one in pending))
+        listener.planned(
+            cells, sum(len(one.questions) for one in pending), sum(len(one.asked.examples) for one in pending)
+        )
         opened = sweep.executor.open(open_pool, concurrency=sweep.concurrency)
         with opened as workers, Tracking(sweep, store, asked) as tracking:
-            books = {one.cell.key: _Book(one, sweep, open_pool) for one in pending}
+            cell_runs = {one.cell.key: _CellRun(one, sweep, open_pool) for one in pending}
 
-            def end(book: _Book) -> None:
-                book.close()
-                one = book.one
-                tracking.cell(cell_record(one.cell, book.summary, one.store.folder, one.asked, book.rows))
-                told.done(one.cell, book.status, book.summary)
+            def end(cell_run: _CellRun) -> None:
+                cell_run.close()
+                one = cell_run.one
+                tracking.cell(cell_record(one.cell, cell_run.summary, one.store.folder, one.asked, cell_run.rows))
+                listener.done(one.cell, cell_run.status, cell_run.summary)
 
-            for book in books.values():
-                if not book.left:
-                    end(book)
-            jobs = schedule([(book.one.cell, book.left) for book in books.values()], asked)
+            for cell_run in cell_runs.values():
+                if not cell_run.left:
+                    end(cell_run)
+            jobs = schedule([(cell_run.one.cell, cell_run.left) for cell_run in cell_runs.values()], asked)
             # Closed here, not at garbage collection: after an error the work must end before the folder is unlocked.
             rows = workers.work(
                 jobs,
-                wanted=lambda job: not books[job.cell].full,
-                finish=lambda done: (done.job.cell, books[done.job.cell].write(done)),
+                wanted=lambda job: not cell_runs[job.cell].full,
+                finish=lambda done: (done.job.cell, cell_runs[done.job.cell].write(done)),
             )
             with closing(rows):
                 for cell, prediction in rows:
-                    book = books[cell]
-                    told.row(book.one.cell, prediction)
-                    if book.add(prediction):
-                        end(book)
-            for book in books.values():
-                if not book.closed:  # stopped: the remaining questions are not asked
-                    end(book)
+                    cell_run = cell_runs[cell]
+                    listener.row(cell_run.one.cell, prediction)
+                    if cell_run.add(prediction):
+                        end(cell_run)
+            for cell_run in cell_runs.values():
+                if not cell_run.closed:  # stopped: the remaining questions are not asked
+                    end(cell_run)
             tracking.finish(finish)
-        status = {key: book.status for key, book in books.items()}
+        status = {key: cell_run.status for key, cell_run in cell_runs.items()}
         return Outcome(store.folder, status, workers.counts(), tracking.problem)
 
 
-class _Book:
+class _CellRun:
     """The rows of a cell during a run, until it is complete or too many questions have failed.
 
     Attributes:
