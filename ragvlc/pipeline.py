@@ -112,7 +112,7 @@ class Pipeline(Component):
         return self.answer_in(run, example)
 
     def answer_in(self, run: LiveRun, example: Example) -> Answer:
-        """Returns the answer to the example that `run` was made for."""
+        """Returns the answer to the example of `run`."""
         query, documents = example.query, example.documents
         choice = self.router.choose(query, documents, self.routes, run)
         route = self.routes[choice.route]

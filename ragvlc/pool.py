@@ -87,7 +87,7 @@ class EnginePool:
 
 
 def _whole(part: Component, method: str, made: OpenedT, protocol: type) -> OpenedT:
-    """Returns what a part's method made, if it has everything of the protocol. Raises `EngineError` if not."""
+    """Returns an engine if it implements the whole protocol. Raises `EngineError` if not."""
     missing = missing_from(made, protocol)
     if not missing:
         return made

@@ -120,7 +120,7 @@ def print_report(results: Results, baseline: str | None) -> None:
 
 
 def print_failures(results: Results, status: Mapping[str, str] | None = None) -> None:
-    """Prints why questions failed, by cell, and what to do next; `status` is how a run ended, by cell key."""
+    """Prints the causes of failures by cell and the next step; `status` is that of a run, by cell key."""
     from ragvlc.analysis.failures import failure_lines
 
     for line in failure_lines(results, status):

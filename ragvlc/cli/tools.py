@@ -91,10 +91,10 @@ def schema(
 def check_kind(
     kind: Annotated[str, typer.Argument(help="module:Class (also of this folder), family.kind, or a shipped kind.")],
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A setting that it is tried with.")
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of the kind.")
     ] = None,
 ) -> None:
-    """Try a kind against the contract of its family: a line for each clause, and what to do where one is broken."""
+    """Check a custom kind against the contract of its family, clause by clause, with advice for broken clauses."""
     from ragvlc import config
     from ragvlc.core.component import kind_of
     from ragvlc.families import find

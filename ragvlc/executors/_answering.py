@@ -21,10 +21,10 @@ _SECONDS = 0.25
 
 
 class MemoryMeter:
-    """Samples the memory of this process and its devices, and notes the most for everyone who is at work.
+    """Samples the memory of this process and its devices, and records the peak of each running job.
 
-    Bytes of `process` are what it and its child processes hold of the machine's memory; of `device`, what is in use on
-    the GPUs that this process sees, by whomever.
+    `process` is the memory of this process and its child processes in bytes; `device` the memory in use on its visible
+    GPUs, by any process.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class MemoryMeter:
 
     @contextmanager
     def peak(self) -> Iterator[dict[str, int]]:
-        """Gives a mapping that holds the most that was sampled until now, at the end of the block too."""
+        """Yields a mapping with the peak so far, updated until the block ends."""
         seen: dict[str, int] = {}
         with self._lock:
             self._peaks[id(seen)] = seen
@@ -54,7 +54,7 @@ class MemoryMeter:
         finally:
             with self._lock:
                 del self._peaks[id(seen)]
-            _raise(seen, self._now)  # it may be over before the next sample
+            _raise(seen, self._now)  # the job may end before the next sample
 
     def _sample(self) -> None:
         devices = device_memory()

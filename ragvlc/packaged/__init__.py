@@ -278,7 +278,7 @@ def hub_file(model: str, name: str) -> Path | None:
 
 
 def local_file(model: str, name: str) -> Path | None:
-    """Returns a file of a model from its folder, its unpacked wheel or the local hub cache; None if it is not there."""
+    """Returns a file of a model from its folder, its unpacked wheel or the local hub cache, or None."""
     known = find(model)
     folder = known.folder if known else Path(model)
     if model and folder.is_dir():

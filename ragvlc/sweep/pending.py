@@ -1,4 +1,4 @@
-"""Which questions of a cell are pending: without a row, or with one that failed for a passing reason."""
+"""Pending questions of a cell: those without a row, or with a transient failure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["Pending"]
 
 
 class Pending:
-    """A cell with its pending questions: none if its summary was made of the same questions and metrics.
+    """A cell with its pending questions: none if its summary was made from the same questions and metrics.
 
     Args:
         cell: of a sweep.
         asked: all questions of its data set.
-        store: its rows.
-        retry_failed: also ask questions again that failed for good.
+        store: of its rows.
+        retry_failed: whether questions with permanent failures are pending too.
 
     Attributes:
         summary: as stored; empty without one.

@@ -6,7 +6,7 @@ run asks only the pending questions. A failed example is a row, not a crash; too
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +16,13 @@ from ragvlc import config
 from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Failure, Prediction
 from ragvlc.core.run import Engines
-from ragvlc.core.work import Counts, Done
+from ragvlc.core.work import Counts, Done, Workers
 from ragvlc.pool import EnginePool
 from ragvlc.results.store import SweepStore
 from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.schedule import schedule
-from ragvlc.sweep.scoring import score, scored
+from ragvlc.sweep.scoring import QuestionSet, score, scored
 from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.tracking import Finish, Tracking, cell_record, cell_summary, write_plan
 
@@ -106,48 +106,54 @@ def run_sweep(
         ConfigError, DatasetError, StoreError: before anything is computed.
     """
     cells = plan(sweep)
-    told = watcher or _Silent()
+    listener = watcher or _Silent()
     with SweepStore(Path(runs) / sweep.name) as store, _pool(pool, sweep) as open_pool:
         asked = write_plan(sweep, cells, store)
         pending = [
             Pending(cell, asked[cell.dataset.key], store.cell(cell.key), retry_failed=retry_failed) for cell in cells
         ]
-        told.planned(cells, sum(len(one.questions) for one in pending), sum(len(one.asked.examples) for one in pending))
+        left, total = sum(len(one.questions) for one in pending), sum(len(one.asked.examples) for one in pending)
+        listener.planned(cells, left, total)
         opened = sweep.executor.open(open_pool, concurrency=sweep.concurrency)
         with opened as workers, Tracking(sweep, store, asked) as tracking:
-            books = {one.cell.key: _Book(one, sweep, open_pool) for one in pending}
+            by_key = {one.cell.key: _CellRun(one, sweep, open_pool) for one in pending}
 
-            def end(book: _Book) -> None:
-                book.close()
-                one = book.one
-                tracking.cell(cell_record(one.cell, book.summary, one.store.folder, one.asked, book.rows))
-                told.done(one.cell, book.status, book.summary)
+            def end(run: _CellRun) -> None:
+                run.close()
+                one = run.one
+                tracking.cell(cell_record(one.cell, run.summary, one.store.folder, one.asked, run.rows))
+                listener.done(one.cell, run.status, run.summary)
 
-            for book in books.values():
-                if not book.left:
-                    end(book)
-            jobs = schedule([(book.one.cell, book.left) for book in books.values()], asked)
+            for run in by_key.values():
+                if not run.left:
+                    end(run)
             # Closed here, not at garbage collection: after an error the work must end before the folder is unlocked.
-            rows = workers.work(
-                jobs,
-                wanted=lambda job: not books[job.cell].full,
-                finish=lambda done: (done.job.cell, books[done.job.cell].write(done)),
-            )
-            with closing(rows):
+            with closing(_rows(workers, by_key, asked)) as rows:
                 for cell, prediction in rows:
-                    book = books[cell]
-                    told.row(book.one.cell, prediction)
-                    if book.add(prediction):
-                        end(book)
-            for book in books.values():
-                if not book.closed:  # stopped: the remaining questions are not asked
-                    end(book)
+                    run = by_key[cell]
+                    listener.row(run.one.cell, prediction)
+                    if run.add(prediction):
+                        end(run)
+            for run in by_key.values():
+                if not run.closed:  # stopped: the remaining questions are not asked
+                    end(run)
             tracking.finish(finish)
-        status = {key: book.status for key, book in books.items()}
+        status = {key: run.status for key, run in by_key.items()}
         return Outcome(store.folder, status, workers.counts(), tracking.problem)
 
 
-class _Book:
+def _rows(
+    workers: Workers, runs: Mapping[str, _CellRun], asked: Mapping[str, QuestionSet]
+) -> Generator[tuple[str, Prediction]]:
+    """Returns a generator of the cell and the row of each question, once the row is written."""
+    return workers.work(
+        schedule([(run.one.cell, run.left) for run in runs.values()], asked),
+        wanted=lambda job: not runs[job.cell].full,
+        finish=lambda done: (done.job.cell, runs[done.job.cell].write(done)),
+    )
+
+
+class _CellRun:
     """The rows of a cell during a run, until it is complete or too many questions have failed.
 
     Attributes:

@@ -89,7 +89,7 @@ def score(row: Prediction, example: Example, asked: QuestionSet, engines: Engine
 
 
 def _failure(metric: Metric, error: Exception) -> Failure:
-    """Returns the error with the metric's name: `division by zero` alone says little."""
+    """Returns the failure of a metric, with the metric's name in the message."""
     failure = Failure.of("score", error)
     return replace(failure, message=f"metric {metric.label}: {failure.message or 'no message'}")
 

@@ -1,4 +1,4 @@
-"""What the machine does while a cell is computed: memory and processor of this process, memory of its devices.
+"""Memory and processor use while a cell is computed, as MLflow's system metrics.
 
 MLflow's own monitor writes to a run that is open, of the whole machine, from a thread of its own that waits for a
 server as long as MLflow does. Cells get their runs when they are done, so samples are taken here and sent with the
@@ -28,7 +28,7 @@ from ragvlc.resources import Processes, Sampler, device_memory
 __all__ = ["MachineMetrics", "peaks"]
 
 MOST_SAMPLES = 256
-"""A cell's; when there are more, every second one is dropped and they are taken half as often."""
+"""The most samples of a cell; with more, every second one is dropped and the interval is doubled."""
 
 _MEGA = 1e6
 _PEAKS = ("process_memory_megabytes", "_memory_megabytes")
@@ -46,7 +46,7 @@ def peaks(samples: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
 
 
 class MachineMetrics:
-    """Takes samples in a thread until it is closed.
+    """Samples the machine in a thread until it is closed.
 
     Args:
         seconds: between samples.
@@ -65,14 +65,14 @@ class MachineMetrics:
         self._sampler = Sampler(self._take, seconds)
 
     def taken(self) -> dict[int, dict[str, float]]:
-        """Returns the samples since the last call, and one of now, by time in milliseconds."""
+        """Returns the samples since the last call, and a current one, by time in milliseconds."""
         self._take()
         with self._lock:
             samples, self._samples, self._sampler.seconds = self._samples, {}, self._seconds
         return samples
 
     def close(self) -> None:
-        """Takes no more samples."""
+        """Stops sampling."""
         self._sampler.close()
 
     def _take(self) -> None:
@@ -102,7 +102,7 @@ class MachineMetrics:
 
 
 def _nvidia() -> Any:  # noqa: ANN401 - MLflow's monitor
-    """Returns MLflow's monitor of NVIDIA devices, or None where there are none."""
+    """Returns MLflow's monitor of NVIDIA devices, or None if there are none."""
     from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 
     try:

@@ -184,7 +184,7 @@ def test_the_command_prints_the_report_and_leaves_results(
     assert "Routing: gpt-4o, lara size=128k" in capsys.readouterr().out
     for words, problem in (
         (["nothing.jsonl"], "is neither a file of answers, a results folder nor a shipped replay: routing_lara."),
-        (["routing_lara", "--with", "routing_lara"], "is such a file itself"),
+        (["routing_lara", "--with", "routing_lara"], "is a YAML file itself"),
         (["routing_lara", "--set", "answers.file="], "answers.file: input should be a valid string"),
         (["routing_lara"], "name the folder of questions"),
     ):
