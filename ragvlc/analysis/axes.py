@@ -134,7 +134,7 @@ def pooled(cells: Sequence[CellResult], metric: str) -> Interval:
     """Returns the mean over the questions of cells that are repeats of each other."""
     if len(cells) == 1:
         figures = cells[0].summary["metrics"][metric]
-        return Interval(figures["mean"], figures["low"], figures["high"], figures["n"], cells[0].summary["clusters"])
+        return Interval(figures["mean"], figures["low"], figures["high"], figures["n"], figures["clusters"])
     scores: dict[str, list[float]] = {}
     clusters: dict[str, str] = {}
     for cell in cells:
