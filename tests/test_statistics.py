@@ -22,6 +22,7 @@ from ragvlc.statistics._clusters import by_cluster
 from ragvlc.statistics._flips import end_next_to_zero, flip_test
 from ragvlc.statistics._scores import _tango
 from ragvlc.statistics._spread import spread_of
+from ragvlc.statistics._spread import variance as enlarged
 
 
 def names(count: int) -> list[str]:
@@ -141,6 +142,19 @@ def test_variance_and_its_degrees_of_freedom_are_those_of_matrices():
     working = (1 - correlation) * np.eye(n) + correlation * (members[:, None] == members)
     form = np.array([[one @ working @ other for other in vectors] for one in vectors])
     assert float(found.freedom) == pytest.approx(np.trace(form) ** 2 / np.trace(form @ form))
+    totals = np.bincount(members, weights=residual) ** 2
+    t = [scipy.stats.t.ppf(0.975, freedom) / scipy.stats.norm.ppf(0.975) for freedom in (30, float(found.freedom))]
+    excess = float(found.excess) * t[1] ** 2 * (1 + (totals**2).sum() / totals.sum() ** 2)
+    assert float(enlarged(found, 0.95)) == pytest.approx(float(found.floor) * t[0] ** 2 + excess)
+
+
+def test_one_right_answer_does_not_say_that_right_answers_come_alone():
+    clusters = [str(place % 30) for place in range(150)]
+    none, one, six = (mean_interval([1.0] * right + [0.0] * (150 - right), clusters) for right in (0, 1, 6))
+    independent = scipy.stats.binomtest(1, 150).proportion_ci(method="wilson").high
+    assert none.high == pytest.approx(1 - 0.025 ** (1 / 30))
+    assert one.high > 1.5 * independent
+    assert six.high < 1.2 * scipy.stats.binomtest(6, 150).proportion_ci(method="wilson").high
 
 
 def clustered(rng, clusters: int, size: int) -> tuple[np.ndarray, list[str]]:

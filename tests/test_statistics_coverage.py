@@ -79,5 +79,5 @@ def test_the_table_marks_what_falls_short():
     assert head == "| graded, mean 0.4 | 8 clusters | 10 clusters |"
     assert row.startswith("| single | ")
     poor = replace(found[0], covered=0.92, before=0.95, width=1.4, width_before=1.0)
-    assert entry(poor) == ".920 / 1.40 *!"
+    assert entry(poor) == ".920 (.95) 1.40 *!"
     assert any("1 of graded, mean 0.4" in line for line in summary([poor]))

@@ -21,7 +21,8 @@ from statistics import fmean
 
 from ragvlc.analysis._routing_groups import Arm, RoutingGroup
 from ragvlc.core.families import Price
-from ragvlc.statistics import Interval, ratio_interval, slope_interval
+from ragvlc.statistics.intervals import Interval
+from ragvlc.statistics.ratios import ratio_interval, slope_interval
 
 __all__ = ["RouteBreakEven", "break_even"]
 

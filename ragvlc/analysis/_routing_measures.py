@@ -24,7 +24,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ragvlc.analysis._routing_groups import Arm, RoutingGroup
-from ragvlc.statistics import Difference, Interval, mean_interval, paired_difference, ratio_interval
+from ragvlc.statistics.differences import Difference, paired_difference
+from ragvlc.statistics.intervals import Interval, mean_interval
+from ragvlc.statistics.ratios import ratio_interval
 
 __all__ = [
     "DeferralCurve",

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.core.paths import walk
-from ragvlc.statistics import Interval, mean_interval
+from ragvlc.statistics.intervals import Interval, mean_interval
 
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ragvlc.analysis.drawing import label as written
 from ragvlc.analysis.drawing import legend, look, mark, numbers, panels
 from ragvlc.analysis.tables import Entry, Table
-from ragvlc.statistics import Interval, mean_interval
+from ragvlc.statistics.intervals import Interval, mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

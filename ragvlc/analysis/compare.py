@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ragvlc.analysis.failures import said
 from ragvlc.analysis.tables import bounds, plain, title
 from ragvlc.core.errors import ConfigError, nearest
-from ragvlc.statistics import Difference, paired_difference
+from ragvlc.statistics.differences import Difference, paired_difference
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -24,7 +24,9 @@ from ragvlc.analysis._routing_measures import (
 )
 from ragvlc.analysis.breakdowns import THIRDS
 from ragvlc.analysis.tables import Entry, Table, bounds, plain
-from ragvlc.statistics import SETTLED, Difference, Interval, holm, mean_interval
+from ragvlc.statistics.corrections import SETTLED, holm
+from ragvlc.statistics.differences import Difference
+from ragvlc.statistics.intervals import Interval, mean_interval
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ragvlc.statistics import warning
+from ragvlc.statistics.few_clusters import warning
 
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, Comparison, SweepResults

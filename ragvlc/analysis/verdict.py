@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis.tables import bounds, plain
-from ragvlc.statistics import SETTLED, holm, paired_difference
-from ragvlc.statistics.differences import pairs_of
+from ragvlc.statistics.corrections import SETTLED, holm
+from ragvlc.statistics.differences import paired_difference, pairs_of
 from ragvlc.statistics.power import least_clusters, needed, pilot_of, smallest
 
 if TYPE_CHECKING:

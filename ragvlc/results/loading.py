@@ -12,7 +12,8 @@ from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import ConfigError, StoreError, nearest
 from ragvlc.results.store import SweepStore
 from ragvlc.results.summary import stored_row_key, summarise
-from ragvlc.statistics import SETTLED, Difference, holm, paired_difference
+from ragvlc.statistics.corrections import SETTLED, holm
+from ragvlc.statistics.differences import Difference, paired_difference
 
 if TYPE_CHECKING:
     import pandas as pd

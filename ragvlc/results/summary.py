@@ -13,7 +13,7 @@ from ragvlc.core.families import Price
 from ragvlc.core.records import bound_name, score_name
 from ragvlc.results.attention import telemetry
 from ragvlc.results.speculation import figures_of, speculation_of
-from ragvlc.statistics import mean_interval
+from ragvlc.statistics.intervals import mean_interval
 
 MANY = 100
 
