@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ragvlc.statistics.corrections import holm
-from ragvlc.statistics.differences import Difference, Pairs
+from ragvlc.statistics.differences import Difference, PairedSample
 from ragvlc.statistics.few_clusters import FEW_CLUSTERS
 from ragvlc.statistics.intervals import Interval
 from ragvlc.statistics.ratios import ratio_interval
 
 __all__ = [
-    "Decision",
+    "MarginDecision",
+    "MarginVerdict",
     "MetricDecision",
-    "Verdict",
     "cost_ratio",
     "decide",
     "not_worse_p",
@@ -34,7 +34,7 @@ __all__ = [
 STEPS = 30
 
 
-class Verdict(Enum):
+class MarginVerdict(Enum):
     """What the differences of a rival to the baseline say at a margin."""
 
     BETTER = "better"
@@ -46,7 +46,7 @@ class Verdict(Enum):
     @property
     def passed(self) -> bool:
         """Whether the rival is not worse by the margin."""
-        return self in {Verdict.BETTER, Verdict.NOT_WORSE, Verdict.LOWER}
+        return self in {MarginVerdict.BETTER, MarginVerdict.NOT_WORSE, MarginVerdict.LOWER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,11 @@ class MetricDecision:
     margin: float
     difference: Difference
     p: float | None
-    verdict: Verdict
+    verdict: MarginVerdict
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class MarginDecision:
     """A rival on all metrics.
 
     Attributes:
@@ -86,16 +86,16 @@ class Decision:
     p: float | None
     p_holm: float | None
     clusters: int
-    verdict: Verdict
+    verdict: MarginVerdict
 
 
 def decide(
-    rivals: Mapping[str, Mapping[str, Pairs]],
+    rivals: Mapping[str, Mapping[str, PairedSample]],
     margins: Mapping[str, float],
     *,
     smaller_is_better: Collection[str] = (),
     level: float = 0.95,
-) -> dict[str, Decision]:
+) -> dict[str, MarginDecision]:
     """Returns for each rival whether it may take the place of the baseline.
 
     Args:
@@ -125,11 +125,11 @@ def decide(
     decisions = {}
     for (rival, found), p, p_holm in zip(on_metrics.items(), p_values, holm(p_values), strict=True):
         clusters = min(one.difference.clusters for one in found)
-        decisions[rival] = Decision(rival, found, p, p_holm, clusters, _together(found, p_holm, 1 - level))
+        decisions[rival] = MarginDecision(rival, found, p, p_holm, clusters, _together(found, p_holm, 1 - level))
     return decisions
 
 
-def not_worse_p(pairs: Pairs, margin: float) -> float | None:
+def not_worse_p(pairs: PairedSample, margin: float) -> float | None:
     """Returns the p of the test that the mean is at or below minus the margin; None with fewer than two clusters.
 
     It is 1 - level of the widest interval that is above minus the margin, and so two-sided like that.
@@ -155,36 +155,36 @@ def cost_ratio(
     return ratio_interval(own, other, [clusters[name] for name in names])
 
 
-def on_metric(metric: str, pairs: Pairs, margin: float, level: float) -> MetricDecision:
+def on_metric(metric: str, pairs: PairedSample, margin: float, level: float) -> MetricDecision:
     """Returns what differences of a metric of which more is better say at a margin."""
     difference = pairs.difference(level)
     return MetricDecision(metric, margin, difference, not_worse_p(pairs, margin), _alone(difference, margin))
 
 
-def _alone(difference: Difference, margin: float) -> Verdict:
+def _alone(difference: Difference, margin: float) -> MarginVerdict:
     low, high = difference.low, difference.high
     if low is None or high is None or difference.clusters < FEW_CLUSTERS:
-        return Verdict.NOT_SETTLED
+        return MarginVerdict.NOT_SETTLED
     if low > 0:
-        return Verdict.BETTER
+        return MarginVerdict.BETTER
     if high < 0:
-        return Verdict.LOWER if low > -margin else Verdict.WORSE
-    return Verdict.NOT_WORSE if low > -margin else Verdict.NOT_SETTLED
+        return MarginVerdict.LOWER if low > -margin else MarginVerdict.WORSE
+    return MarginVerdict.NOT_WORSE if low > -margin else MarginVerdict.NOT_SETTLED
 
 
-def _together(found: Sequence[MetricDecision], p_holm: float | None, alpha: float) -> Verdict:
+def _together(found: Sequence[MetricDecision], p_holm: float | None, alpha: float) -> MarginVerdict:
     verdicts = {one.verdict for one in found}
-    if Verdict.WORSE in verdicts:
-        return Verdict.WORSE
-    if p_holm is None or p_holm > alpha or Verdict.NOT_SETTLED in verdicts:
-        return Verdict.NOT_SETTLED
-    if Verdict.LOWER in verdicts:
-        return Verdict.LOWER
-    return Verdict.BETTER if verdicts == {Verdict.BETTER} else Verdict.NOT_WORSE
+    if MarginVerdict.WORSE in verdicts:
+        return MarginVerdict.WORSE
+    if p_holm is None or p_holm > alpha or MarginVerdict.NOT_SETTLED in verdicts:
+        return MarginVerdict.NOT_SETTLED
+    if MarginVerdict.LOWER in verdicts:
+        return MarginVerdict.LOWER
+    return MarginVerdict.BETTER if verdicts == {MarginVerdict.BETTER} else MarginVerdict.NOT_WORSE
 
 
-def _turned(pairs: Pairs) -> Pairs:
-    return Pairs(tuple(-one for one in pairs.differences), pairs.names, pairs.flips, pairs.seed)
+def _turned(pairs: PairedSample) -> PairedSample:
+    return PairedSample(tuple(-one for one in pairs.differences), pairs.names, pairs.flips, pairs.seed)
 
 
 def _largest(p_values: Sequence[float | None]) -> float | None:

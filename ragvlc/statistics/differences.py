@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["FLIPS", "Difference", "Pairs", "paired_difference", "pairs_of", "ruled_bounds"]
+__all__ = ["FLIPS", "Difference", "PairedSample", "paired_difference", "pairs_of", "ruled_bounds"]
 
 FLIPS = 2000
 
@@ -68,7 +68,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PairedSample:
     """The differences of paired questions, for intervals at several levels.
 
     Attributes:
@@ -152,7 +152,7 @@ def pairs_of(
     *,
     flips: int = FLIPS,
     seed: int = 0,
-) -> Pairs:
+) -> PairedSample:
     """Returns the differences of the questions where both have a score.
 
     Raises:
@@ -162,7 +162,7 @@ def pairs_of(
     if missing := [name for name in pairs if name not in clusters]:
         message = f"clusters lacks example '{missing[0]}' (and {len(missing) - 1} more); give each example's cluster."
         raise ValueError(message)
-    return Pairs(tuple(pairs.values()), tuple(clusters[name] for name in pairs), flips, seed)
+    return PairedSample(tuple(pairs.values()), tuple(clusters[name] for name in pairs), flips, seed)
 
 
 def ruled_bounds(sums: Sums, p: float | Floats, level: float, flips: int, seed: int) -> tuple[Floats, Floats]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ragvlc.statistics.decisions import MetricDecision, on_metric
-from ragvlc.statistics.differences import Pairs
+from ragvlc.statistics.differences import PairedSample
 
-__all__ = ["EffectiveLength", "Step", "effective_length"]
+__all__ = ["EffectiveLength", "LengthStep", "effective_length"]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LengthStep:
     """One length of a sweep over lengths.
 
     Attributes:
@@ -36,16 +36,21 @@ class EffectiveLength:
     """
 
     length: float
-    steps: tuple[Step, ...]
+    steps: tuple[LengthStep, ...]
 
     @property
-    def failed(self) -> Step | None:
+    def failed(self) -> LengthStep | None:
         """The first length that is not shown to be not worse; None where all are."""
         return next((step for step in self.steps if not step.decision.verdict.passed), None)
 
 
 def effective_length(
-    shortest: float, longer: Sequence[tuple[float, Pairs]], margin: float, *, metric: str = "", level: float = 0.95
+    shortest: float,
+    longer: Sequence[tuple[float, PairedSample]],
+    margin: float,
+    *,
+    metric: str = "",
+    level: float = 0.95,
 ) -> EffectiveLength:
     """Returns the longest context whose score is not worse than at the shortest by the margin.
 
@@ -68,7 +73,7 @@ def effective_length(
         raise ValueError(message)
     found, steps = shortest, []
     for length, pairs in longer:
-        step = Step(length, on_metric(metric, pairs, margin, level))
+        step = LengthStep(length, on_metric(metric, pairs, margin, level))
         steps.append(step)
         if not step.decision.verdict.passed:
             break

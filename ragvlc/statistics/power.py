@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass
 
 from ragvlc.statistics._spread import spread_of
-from ragvlc.statistics.differences import Pairs
+from ragvlc.statistics.differences import PairedSample
 from ragvlc.statistics.intervals import check_level
 
 __all__ = ["Needed", "Pilot", "assumed", "least_clusters", "needed", "pilot_of", "power", "smallest"]
@@ -55,7 +55,7 @@ class Needed:
     questions: int
 
 
-def pilot_of(pairs: Pairs) -> Pilot | None:
+def pilot_of(pairs: PairedSample) -> Pilot | None:
     """Returns what paired questions say of differences between clusters; None of fewer than two, or of equal scores."""
     sums = pairs.sums
     if sums.clusters < 2:

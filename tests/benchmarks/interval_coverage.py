@@ -5,7 +5,7 @@
 
 Prints a table for each distribution of scores, as in docs/statistics.md. Each entry is the share of simulated data sets
 whose interval contains the true mean, in brackets that of the percentile bootstrap by cluster, which the product used
-before, and the mean width by its width. Marks: * less than .922 (93 % less two Monte Carlo errors of 4,000 data sets); !
+before, and the mean width by its width. Marks: * less than .922 (93 % less two Monte Carlo errors of 4,000 sets); !
 more than 1.3 times as wide although the percentile interval covers .93 there.
 """
 
