@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_FLAGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tools quickstart models test check format generate bench bench-gpu clean
+.PHONY: help install install-tools quickstart models test check format generate coverage bench bench-gpu clean
 
 help:
 	@echo "make quickstart   install, fetch two small models, compare full context with retrieval (CPU, minutes)"
@@ -19,6 +19,7 @@ help:
 	@echo "make check        format, lint, types, import floors"
 	@echo "make test         the tests (offline, CPU)"
 	@echo "make generate     write the README's table of kinds and the JSON Schemas again"
+	@echo "make coverage     how often intervals contain the true mean, and decisions are wrong (docs/statistics.md)"
 	@echo "make bench        the measurements behind the figures on speed"
 	@echo "make bench-gpu    those that need a GPU and vLLM in the environment"
 	@echo "make clean        remove the environment, caches and builds; results in runs/ stay"
@@ -59,6 +60,10 @@ test: $(VENV)/.installed-tools
 
 generate: $(VENV)/.installed-tools
 	$(BIN)/python tests/docs/generate.py
+
+coverage: $(VENV)/.installed-tools
+	$(BIN)/python tests/benchmarks/interval_coverage.py
+	$(BIN)/python tests/benchmarks/decision_errors.py
 
 bench: $(VENV)/.installed-tools models
 	$(BIN)/python tests/benchmarks/run.py

@@ -3,7 +3,7 @@
 - Length by cost: a straight line is fitted to each route's cost over the characters of the documents; where the two
   meet, both cost the same. Below, the whole document is the cheaper reading.
 - Length by quality: how much the difference of the two routes changes when documents are twice as long (least squares
-  over the logarithm of the length, resampled by cluster), and where it changes sign, if among the lengths asked.
+  over the logarithm of the length, by cluster), and where it changes sign, if among the lengths asked.
 - Questions for each document: with a prefix cache a document is paid in full by its first question only, and an index
   is built once. With first and further costs F and L of a question, and an index I, the dearer route (d) costs no more
   than the cheaper (c) from n = 1 + (Fd - Fc - I) / (Lc - Ld) questions on. Costs of further questions are measured
@@ -18,18 +18,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 from ragvlc.analysis._routing_groups import Arm, RoutingGroup
-from ragvlc.analysis._routing_measures import ratio_interval
 from ragvlc.core.families import Price
-from ragvlc.statistics import Interval
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+from ragvlc.statistics.intervals import Interval
+from ragvlc.statistics.ratios import ratio_interval, slope_interval
 
 __all__ = ["RouteBreakEven", "break_even"]
 
@@ -110,39 +103,17 @@ def _level(lengths: Sequence[float], cheap: Sequence[float] | None, dear: Sequen
 
 def _by_length(group: RoutingGroup, lengths: Sequence[float]) -> tuple[Interval, float | None]:
     """Returns the change of the quality difference with each doubling of the length, and where its sign changes."""
-    import numpy as np
-
     if len(set(lengths)) < 2 or not all(lengths):
         return Interval(None, None, None, 0, 0), None
     names = group.questions
-    x = np.log2(np.asarray(lengths))
-    gains = [(group.dear.outcomes[n].quality or 0.0) - (group.cheap.outcomes[n].quality or 0.0) for n in names]
-    y = np.asarray(gains)
-    places: dict[object, int] = {}
-    members = [places.setdefault(group.clusters[name] or name, len(places)) for name in names]
-    moments = np.stack([np.bincount(members, weights=w) for w in (np.ones_like(x), x, y, x * x, x * y)])
-    slope, start = _line(moments.sum(axis=1)[:, None])
-    low = high = None
-    if len(places) >= 3:
-        drawn = np.random.default_rng([0, 0]).integers(0, len(places), (2000, len(places)))
-        slopes, _ = _line(moments[:, drawn].sum(axis=2))
-        bounds = np.quantile(slopes[np.isfinite(slopes)], [0.025, 0.975])
-        low, high = float(bounds[0]), float(bounds[1])
-    mean = float(slope[0])
-    at = 2.0 ** (-float(start[0]) / mean) if mean and abs(start[0] / mean) < 60 else math.inf
-    crossing = at if min(lengths) <= at <= max(lengths) else None
-    return Interval(mean, low, high, len(names), len(places)), crossing
-
-
-def _line(sums: Floats) -> tuple[Floats, Floats]:
-    """Returns slope and intercept of the least-squares line from n and the sums of x, y, xx, xy; NaN for a single x."""
-    import numpy as np
-
-    n, x, y, xx, xy = sums
-    spread = n * xx - x * x
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slope = np.where(spread > 1e-9 * n * xx, (n * xy - x * y) / spread, np.nan)
-        return slope, (y - slope * x) / n
+    x = [math.log2(length) for length in lengths]
+    y = [(group.dear.outcomes[n].quality or 0.0) - (group.cheap.outcomes[n].quality or 0.0) for n in names]
+    found = slope_interval(x, y, [group.clusters[name] for name in names])
+    if found.mean is None:
+        return found, None
+    start = fmean(y) - found.mean * fmean(x)
+    at = 2.0 ** (-start / found.mean) if found.mean and abs(start / found.mean) < 60 else math.inf
+    return found, at if min(lengths) <= at <= max(lengths) else None
 
 
 def _questions(group: RoutingGroup, *, money: bool) -> Interval:

@@ -13,8 +13,8 @@ Definitions, over the questions that every fixed route has a quality for:
   Its area is compared with the straight line between the two routes, which is what sending questions at random gives.
   A router without scores has the curve through its one point. The curve of a wrapper starts where nothing is sent on.
 
-Intervals are those of `ragvlc.statistics`: resampled by cluster, paired. Ranks, oracles and the best single route stay
-as they are in every resample.
+Intervals are those of `ragvlc.statistics`: by cluster, paired. Ranks, oracles and the best single route are taken as
+given.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ragvlc.analysis._routing_groups import Arm, RoutingGroup
-from ragvlc.statistics import Difference, Interval, mean_interval, paired_difference
+from ragvlc.statistics.differences import Difference, paired_difference
+from ragvlc.statistics.intervals import Interval, mean_interval
+from ragvlc.statistics.ratios import ratio_interval
 
 __all__ = [
     "DeferralCurve",
@@ -33,7 +35,6 @@ __all__ = [
     "curve",
     "measures",
     "question_oracle",
-    "ratio_interval",
     "task_oracle",
 ]
 
@@ -178,39 +179,6 @@ def curve(group: RoutingGroup, arm: Arm) -> DeferralCurve | None:
     shares, qualities, tokens = _points(group, arm, names, order)
     possible = fmean(gains[name] * (0.5 - ideal[name]) for name in names)
     return DeferralCurve(arm, shares, qualities, tokens, line + (over_line.mean or 0.0), over_line, possible, scored)
-
-
-def ratio_interval(
-    numerators: Sequence[float],
-    denominators: Sequence[float],
-    clusters: Sequence[str],
-    *,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Returns the ratio of the sums, with a percentile interval over clusters.
-
-    No mean where the denominators add up to nothing; resamples in which they do are left out, and no bounds are given
-    where those are more than one in twenty.
-    """
-    import numpy as np
-
-    places: dict[object, int] = {}
-    members = [places.setdefault(name or row, len(places)) for row, name in enumerate(clusters)]
-    if sum(denominators) <= 1e-9:
-        return Interval(None, None, None, 0, 0)
-    over = np.bincount(members, weights=np.asarray(numerators, dtype=float))
-    under = np.bincount(members, weights=np.asarray(denominators, dtype=float))
-    mean = float(over.sum() / under.sum())
-    if len(over) < 2:
-        return Interval(mean, None, None, len(members), len(over))
-    drawn = np.random.default_rng([seed, 0]).integers(0, len(over), (resamples, len(over)))
-    tops, bottoms = over[drawn].sum(axis=1), under[drawn].sum(axis=1)
-    usable = bottoms > 1e-9
-    if usable.mean() < 0.95:
-        return Interval(mean, None, None, len(members), len(over))
-    low, high = np.quantile(tops[usable] / bottoms[usable], [0.025, 0.975])
-    return Interval(mean, float(low), float(high), len(members), len(over))
 
 
 def _points(

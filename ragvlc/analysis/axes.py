@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.core.paths import walk
-from ragvlc.statistics import Interval, mean_interval
+from ragvlc.statistics.intervals import Interval, mean_interval
 
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult
@@ -134,7 +134,7 @@ def pooled(cells: Sequence[CellResult], metric: str) -> Interval:
     """Returns the mean over the questions of cells that are repeats of each other."""
     if len(cells) == 1:
         figures = cells[0].summary["metrics"][metric]
-        return Interval(figures["mean"], figures["low"], figures["high"], figures["n"], cells[0].summary["clusters"])
+        return Interval(figures["mean"], figures["low"], figures["high"], figures["n"], figures["clusters"])
     scores: dict[str, list[float]] = {}
     clusters: dict[str, str] = {}
     for cell in cells:

@@ -13,7 +13,7 @@ from statistics import pvariance
 from typing import TYPE_CHECKING, Any, Literal
 
 from ragvlc.core.data import Span, covered
-from ragvlc.statistics import Interval, mean_interval
+from ragvlc.statistics.intervals import Interval, mean_interval
 
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult

@@ -6,8 +6,8 @@ mean over its lengths of nDCG@1, a task without them nDCG@10; the benchmark's fi
 A question's length is the tag `length`, which the data sets `passkey`, `needle`, `longembed` and JSON Lines sets with
 `meta.length` give it, so it may come from one set of several lengths or from a sweep over `dataset.length`.
 
-Differences: each length counts the same in a task's mean, however many questions it has; means have intervals,
-resampled by cluster: the same question at several lengths counts as one.
+Differences: each length counts the same in a task's mean, however many questions it has; means have intervals
+by cluster: the same question at several lengths counts as one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ragvlc.analysis.drawing import label as written
 from ragvlc.analysis.drawing import legend, look, mark, numbers, panels
 from ragvlc.analysis.tables import Entry, Table
-from ragvlc.statistics import Interval, mean_interval
+from ragvlc.statistics.intervals import Interval, mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,13 +73,13 @@ class System:
         found = {length: own for length, own in found.items() if own}
         values: list[float | None] = []
         clusters: list[str] = []
-        count = sum(map(len, found.values()))
+        weights: list[float] = []
         for own in found.values():
-            # With these weights, the mean of all values is the mean of the lengths' means; resampling is by cluster.
-            weight = count / len(found) / len(own)
-            values += [score * weight for score, _ in own.values()]
+            # With these weights, the mean of all values is the mean of the lengths' means.
+            weights += [1 / len(own)] * len(own)
+            values += [score for score, _ in own.values()]
             clusters += [cluster for _, cluster in own.values()]
-        return mean_interval(values, clusters)
+        return mean_interval(values, clusters, weights=weights)
 
     def _scores(self, metric: str) -> dict[float, dict[str, tuple[float, str]]]:
         found: dict[float, dict[str, tuple[float, str]]] = {}

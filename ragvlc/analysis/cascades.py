@@ -15,7 +15,7 @@ from itertools import pairwise
 from ragvlc.analysis.learning import Pairs
 from ragvlc.core.errors import ConfigError
 from ragvlc.reading.confidence import at_quantile, deciles_of
-from ragvlc.statistics import Difference, paired_difference
+from ragvlc.statistics.differences import Difference, paired_difference
 
 __all__ = [
     "QUANTILES",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ragvlc.analysis.failures import said
 from ragvlc.analysis.tables import bounds, plain, title
 from ragvlc.core.errors import ConfigError, nearest
-from ragvlc.statistics import Difference, paired_difference
+from ragvlc.statistics.corrections import SETTLED
+from ragvlc.statistics.differences import Difference, paired_difference
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,7 +24,6 @@ __all__ = ["Pairing", "comparison", "paired"]
 MOST_FLIPS = 10
 """The most flipped questions shown in each direction."""
 COSTS = {"prompt tokens": 0, "new tokens": 0, "engine seconds": 2}
-SETTLED = 0.05
 
 
 @dataclass(frozen=True, slots=True)

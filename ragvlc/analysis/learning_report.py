@@ -15,7 +15,7 @@ from ragvlc.analysis.cascades import (
     curve,
     estimated,
 )
-from ragvlc.statistics import Difference
+from ragvlc.statistics.differences import Difference
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -117,10 +117,10 @@ def _width(entry: Entry, *, stacked: bool) -> int:
 
 
 def _texts(entry: Entry) -> tuple[str, str]:
-    """Returns figure and interval; scores in a short form, without plus signs in the interval."""
+    """Returns figure and interval; scores in a short form, without plus signs in the interval but those of `+.00`."""
     if not entry.score:
         return entry.text, entry.interval
-    return _short(entry.text), _short(entry.interval.replace("+", "").replace(" ", ""))
+    return _short(entry.text), _short(re.sub(r"\+(?!0\.0*[,\]])", "", entry.interval).replace(" ", ""))
 
 
 def _short(text: str) -> str:

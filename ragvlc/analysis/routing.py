@@ -24,7 +24,9 @@ from ragvlc.analysis._routing_measures import (
 )
 from ragvlc.analysis.breakdowns import THIRDS
 from ragvlc.analysis.tables import Entry, Table, bounds, plain
-from ragvlc.statistics import Difference, Interval, mean_interval
+from ragvlc.statistics.corrections import SETTLED, holm
+from ragvlc.statistics.differences import Difference
+from ragvlc.statistics.intervals import Interval, mean_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -265,14 +267,15 @@ def _gain_sentence(report: RoutingReport) -> str:
     gain = best.gain
     over = f"{plain(gain.mean or 0.0, 3, '+')}{_interval(gain)} over it"
     summary = f"{start} The best router, {best.arm.name}, gains {over}."
-    if not _settled(gain):
+    p_values = dict(zip([row.arm.name for row in routers], holm([row.gain.p for row in routers]), strict=True))
+    if (p_values[best.arm.name] or 0.0) >= SETTLED or gain.p is None:
         return f"{summary} These questions do not settle it."
     if len(routers) > 1 and (gain.mean or 0.0) > 0:
         return f"{summary} The best of several is overestimated: test it on other questions."
     return summary
 
 
-def _settled(one: Interval | Difference) -> bool:
+def _excludes_zero(one: Interval) -> bool:
     return one.low is not None and one.high is not None and (one.low > 0 or one.high < 0)
 
 
@@ -294,7 +297,7 @@ def _break_even_sentences(group: RoutingGroup, level: RouteBreakEven) -> list[st
         one = level.doubling
         change = f"{plain(one.mean or 0.0, 3, '+')}{_interval(one)}"
         said = f"With each doubling of the document length, the quality of {dear} minus {cheap} changes by {change}"
-        if _settled(one) and level.crossing is not None:
+        if _excludes_zero(one) and level.crossing is not None:
             said += f"; by the fitted line they are equal at about {_length(level.crossing, level)}"
         found.append(f"{said}.")
     questions = [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from ragvlc.statistics.few_clusters import warning
 
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, Comparison, SweepResults
@@ -27,12 +29,16 @@ SCORES = (
     "Mean score of the questions, and in brackets its 95 % interval: where the mean would likely lie with other "
     "questions of this kind. Failed questions score 0; - where a metric does not apply."
 )
+OPEN = "°"
+"""Behind brackets without 0 of a difference that Holm does not settle."""
 SMALLER = "Smaller is better: {labels}."
 DIFFERENCES = (
-    "Question by question, so these intervals say more than those above: one without 0 speaks for a difference. "
-    "p: the chance of a difference as large if there were none, corrected for the number of rows (Holm). In intervals "
-    "and p, questions over one document (a cluster) count together."
+    "Question by question, so these intervals say more than those above. Brackets are for one comparison: they contain "
+    "0 exactly when its own p is above .05. p: the chance of a difference as large if there were none, corrected for "
+    "the number of rows (Holm); below .05 the difference is settled. In intervals and p, questions over one document "
+    "(a cluster) count together."
 )
+UNSETTLED = f"{OPEN}: brackets without 0, but not settled after Holm."
 COSTS = (
     "Tokens and engine seconds: mean of a question; index seconds: total of the cell. Each cell is charged as if it "
     "ran alone. Truncated: some text did not fit the window. Unparsed: no option found in the answer."
@@ -70,6 +76,7 @@ class Entry:
         best: whether it is the best of the competing cells.
         word: shown instead of a figure.
         score: whether it is a score or a difference of scores, which a terminal shows in a shorter form.
+        unsettled: whether it is a difference whose bounds exclude 0, but that is not settled after Holm.
     """
 
     value: float | None = None
@@ -80,6 +87,7 @@ class Entry:
     best: bool = False
     word: str = ""
     score: bool = False
+    unsettled: bool = False
 
     @property
     def text(self) -> str:
@@ -91,8 +99,8 @@ class Entry:
         """The bounds in brackets, or nothing."""
         if self.value is None or self.low is None or self.high is None:
             return ""
-        low, high = (plain(bound, self.digits, self.sign) for bound in (self.low, self.high))
-        return f"[{low}, {high}]"
+        low, high = (_bound(bound, self.digits, self.sign) for bound in (self.low, self.high))
+        return f"[{low}, {high}]{OPEN if self.unsettled else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +205,7 @@ def scores(results: SweepResults) -> Table:
         rows.append((title(cell), tuple(found)))
     smaller = [label for label in results.metrics if any(label in _smaller(cell) for cell in results.cells)]
     note = f"{SCORES} {SMALLER.format(labels=', '.join(smaller))}" if smaller else SCORES
+    note += _few(figures["clusters"] for cell in results.cells for figures in cell.summary["metrics"].values())
     return Table("Scores", results.metrics, tuple(rows), note)
 
 
@@ -211,11 +220,15 @@ def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Tab
         if cell.name not in bases:
             continue
         own = [found[cell.name, label] for label in results.metrics]
-        figures = [Entry(one.difference, one.low, one.high, digits, "+", score=True) for one in own]
+        figures = [
+            Entry(one.difference, one.low, one.high, digits, "+", score=True, unsettled=one.unsettled) for one in own
+        ]
         name = title(cell) if same else f"{title(cell)} - {bases[cell.name]}"
         rows.append((name, (*figures, Entry(own[0].p_holm, digits=3))))
     head = f"Difference to {next(iter(bases.values()))}" if same else "Differences"
-    return Table(head, (*results.metrics, f"p of\n{results.metrics[0]}"), tuple(rows), DIFFERENCES)
+    note = DIFFERENCES + (f" {UNSETTLED}" if any(one.unsettled for one in comparisons) else "")
+    note += _few(one.clusters for one in comparisons)
+    return Table(head, (*results.metrics, f"p of\n{results.metrics[0]}"), tuple(rows), note)
 
 
 def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
@@ -267,7 +280,19 @@ def plain(value: float, digits: int, sign: str = "") -> str:
 
 def bounds(low: float, high: float) -> str:
     """Returns an interval of a difference."""
-    return f"[{plain(low, 3, '+')}, {plain(high, 3, '+')}]"
+    return f"[{_bound(low, 3, '+')}, {_bound(high, 3, '+')}]"
+
+
+def _bound(value: float, digits: int, sign: str) -> str:
+    """Returns an end of an interval; of a difference, zero without a sign is 0 itself, `+0.00` lies above it."""
+    text = plain(value, digits, sign)
+    return f"{value:+.{digits}f}" if sign and value and not float(text.replace(",", "")) else text
+
+
+def _few(clusters: Iterable[int]) -> str:
+    """Returns a warning of few clusters, the fewest among them; nothing where there are enough."""
+    words = warning(min((count for count in clusters if count), default=0))
+    return f" {words}" if words else ""
 
 
 def _best(cells: Sequence[CellResult], metric: str) -> list[CellResult]:

@@ -1,10 +1,8 @@
 """The result of a comparison in sentences: the best cell, its lead, the uncertainty, and the cost.
 
-The number of questions that would settle a difference is derived from its interval: its standard error shrinks with
-the root of the number of questions, and a test at 5 % (divided by the number of comparisons, as Holm's first step
-does) finds a true difference four times in five when it is 0.84 standard errors beyond the limit of the test. It
-assumes that the observed difference is the true one and that further clusters are like these, so it is an order of
-magnitude.
+The number of questions that would settle a difference is derived from how differences vary between clusters
+(`statistics.power`): with that number the test finds it four times in five. It assumes that the observed difference is
+the true one and that further clusters are like these, so it is an order of magnitude.
 """
 
 from __future__ import annotations
@@ -12,19 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis.tables import bounds, plain
-from ragvlc.statistics import holm, paired_difference
+from ragvlc.statistics.corrections import SETTLED, holm
+from ragvlc.statistics.differences import paired_difference, pairs_of
+from ragvlc.statistics.power import least_clusters, needed, pilot_of, smallest
 
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, Comparison, SweepResults
 
 __all__ = ["DatasetVerdict", "answer_sentence", "shown_cells", "verdicts"]
 
-SETTLED = 0.05
-POWER = 0.8
 HOPELESS = 100
 """Above this multiple of the questions asked, no number of questions is given."""
 
@@ -46,7 +43,10 @@ class DatasetVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Duel:
-    """The best cell and the cell that it is compared with; `difference` is best minus other."""
+    """The best cell and the cell that it is compared with; `difference` is best minus other.
+
+    `p` is corrected for `tests` comparisons; `alike` says that both score the same on every question.
+    """
 
     best: CellResult
     other: CellResult
@@ -58,11 +58,17 @@ class Duel:
     clusters: int
     tests: int
     baseline: str
+    alike: bool
 
     @property
     def settled(self) -> bool:
         """Whether the difference is significant."""
         return self.p is not None and self.p < SETTLED
+
+    @property
+    def alone(self) -> bool:
+        """Whether the interval, which is for this comparison alone, excludes 0."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
 def answer_sentence(results: SweepResults, comparisons: Sequence[Comparison]) -> str:
@@ -90,7 +96,11 @@ def verdicts(
             continue
         duel = _duel(rivals, comparisons, metric)
         best = duel.best if duel else rivals[0]
-        sentences = [_first(best, duel, metric), *([_second(duel)] if duel else []), _third(best, duel, rivals, metric)]
+        sentences = [
+            _first(best, duel, metric),
+            *([_second(duel, metric)] if duel else []),
+            _third(best, duel, rivals, metric),
+        ]
         found.append(DatasetVerdict(name, best.name, tuple(sentences)))
     return found
 
@@ -130,13 +140,15 @@ def _duel(rivals: Sequence[CellResult], comparisons: Sequence[Comparison], metri
     found = paired_difference(best.scores(metric), rivals[1].scores(metric), clusters)
     if found.mean is None:
         return None
-    return Duel(best, rivals[1], found.mean, found.low, found.high, found.p, found.n, found.clusters, 1, "")
+    alike = found.equal == 1
+    return Duel(best, rivals[1], found.mean, found.low, found.high, found.p, found.n, found.clusters, 1, "", alike)
 
 
 def _of(best: CellResult, other: CellResult, one: Comparison, sign: int, tests: int) -> Duel:
     low, high = (one.low, one.high) if sign == 1 else (_negated(one.high), _negated(one.low))
     difference = sign * (one.difference or 0.0)
-    return Duel(best, other, difference, low, high, one.p_holm, one.n, one.clusters, tests, one.baseline)
+    alike = one.better == one.worse == 0
+    return Duel(best, other, difference, low, high, one.p_holm, one.n, one.clusters, tests, one.baseline, alike)
 
 
 def _negated(value: float | None) -> float | None:
@@ -165,7 +177,8 @@ def _difference(duel: Duel, sign: int) -> str:
         text += f", p = {duel.p:.3f}"
     if duel.settled:
         return f"{text}."
-    return f"{text}: not settled by {duel.n} questions in {_clusters(duel.clusters)}."
+    several = f" after Holm's correction for {duel.tests} comparisons" if duel.alone and duel.tests > 1 else ""
+    return f"{text}: not settled by {duel.n} questions in {_clusters(duel.clusters)}{several}."
 
 
 def _clusters(count: int) -> str:
@@ -188,7 +201,7 @@ def _first(best: CellResult, duel: Duel | None, metric: str) -> str:
     return f"{text}, {rank}{', the baseline' if duel.baseline else ', the next best'}."
 
 
-def _second(duel: Duel) -> str:
+def _second(duel: Duel, metric: str) -> str:
     asked = f"{duel.n} paired questions in {_clusters(duel.clusters)}"
     if duel.low is None or duel.high is None or duel.p is None:
         return f"The uncertainty is unknown: {asked}; it takes questions over more documents."
@@ -196,23 +209,30 @@ def _second(duel: Duel) -> str:
     figures = f"95 % interval of the difference {bounds(duel.low, duel.high)}, p = {duel.p:.3f}{corrected}"
     if duel.settled:
         return f"Significant: {figures}, from {asked}."
-    return f"Not settled: {figures}, from {asked}. {_wanted(duel)}"
+    alone = " The interval is for one comparison, the p for all." if duel.alone else ""
+    return f"Not settled: {figures}, from {asked}.{alone} {_wanted(duel, metric)}"
 
 
-def _wanted(duel: Duel) -> str:
+def _wanted(duel: Duel, metric: str) -> str:
     """Returns how many questions would settle a difference."""
-    normal = NormalDist()
-    error = ((duel.high or 0.0) - (duel.low or 0.0)) / (2 * normal.inv_cdf(0.975))
-    reach = error * (normal.inv_cdf(1 - SETTLED / (2 * duel.tests)) + normal.inv_cdf(POWER))
-    if not reach:
+    if duel.alike:
         return "The cells score alike on every question: choose by cost."
-    smallest = f"These questions would most likely show a difference of {reach:.2g} or more"
-    if not duel.difference or (reach / duel.difference) ** 2 > HOPELESS:
-        return f"{smallest}; no practical number of questions would settle one as small as this: choose by cost."
-    factor = (reach / duel.difference) ** 2
-    if factor <= 1:  # the interval and the test disagree, as they may with few clusters
-        return f"{smallest}, but {_clusters(duel.clusters)} are few to test on: ask over more documents."
-    return f"{smallest}; one of {abs(duel.difference):.2g} would take about {_round(factor * duel.n):,} like them."
+    least = least_clusters(duel.tests)
+    if duel.clusters < least:
+        several = f" in {duel.tests} comparisons" if duel.tests > 1 else ""
+        return f"{_clusters(duel.clusters)} are too few to settle any difference{several}: it takes {least} or more."
+    clusters = {name: facts["cluster"] for name, facts in duel.best.examples.items()}
+    pilot = pilot_of(pairs_of(duel.best.scores(metric), duel.other.scores(metric), clusters))
+    reach = pilot and smallest(pilot, duel.clusters, tests=duel.tests)
+    if pilot is None or reach is None:
+        return "Ask over more documents."
+    shown = f"These questions would most likely show a difference of {reach:.2g} or more"
+    asked = needed(pilot, duel.difference, tests=duel.tests) if duel.difference else None
+    if asked is None or asked.questions > HOPELESS * duel.n:
+        return f"{shown}; no practical number of questions would settle one as small as this: choose by cost."
+    if asked.questions <= duel.n:  # power and the test disagree, as they may with few clusters
+        return f"{shown}, but {_clusters(duel.clusters)} are few to test on: ask over more documents."
+    return f"{shown}; one of {abs(duel.difference):.2g} would take about {_round(asked.questions):,} like them."
 
 
 def _round(value: float) -> int:

@@ -169,7 +169,8 @@ class Example:
         unanswerable: the documents do not answer it; `references` is then empty or says so.
         evidence: where the answer stands; empty when not located or when only whole sections are known.
         relevant: grade by document id, for retrieval over a collection.
-        cluster: what resampling keeps together (questions over one document are not independent); empty: on its own.
+        cluster: what counts together in intervals and tests (questions over one document are not independent); empty:
+            on its own.
         task: the data set's word for the kind of question. May give gold away: for reports, never for routes.
         tags: further facts for breaking results down.
     """

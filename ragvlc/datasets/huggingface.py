@@ -68,7 +68,8 @@ class Huggingface(Dataset):
             starts, in characters of the only document), `unanswerable`, `task` are not.
         no_answer: what a row without answers means: `unknown` (no score applies) or `unanswerable`, as in SQuAD 2.0.
         where: keep rows whose column has this value, or one of these.
-        cluster: what resampling keeps together: questions over the same `document`, or each `question` alone.
+        cluster: what counts together in intervals and tests: questions over the same `document`, or each `question`
+            alone.
     """
 
     version: ClassVar[int] = 1

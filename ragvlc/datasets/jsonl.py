@@ -49,9 +49,9 @@ class Jsonl(Dataset):
         tags: keep examples whose tag is this value, or one of these. Tags are the scalars of `meta` (dotted names reach
             inside), of the document's `meta` as `document.NAME`, and `source`, `language`, `evidence`, `documents`,
             `document_words`, `document_characters`.
-        cluster: what resampling keeps together. `document`: questions over the same documents; wrong where one question
-            is asked over variants of a document, for then its answers count as independent: `id_prefix` takes the id
-            before "@", `meta.NAME` a field, `question` each question alone.
+        cluster: what counts together in intervals and tests. `document`: questions over the same documents; wrong where
+            one question is asked over variants of a document, for then its answers count as independent: `id_prefix`
+            takes the id before "@", `meta.NAME` a field, `question` each question alone.
     """
 
     version: ClassVar[int] = 1

@@ -12,7 +12,8 @@ from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import ConfigError, StoreError, nearest
 from ragvlc.results.store import SweepStore
 from ragvlc.results.summary import stored_row_key, summarise
-from ragvlc.statistics import Difference, holm, paired_difference
+from ragvlc.statistics.corrections import SETTLED, holm
+from ragvlc.statistics.differences import Difference, paired_difference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +86,7 @@ class Comparison:
         baseline: name of the cell compared with.
         metric: label.
         difference: mean of cell minus baseline.
-        low: bound of the 95 % interval, resampled by cluster.
+        low: bound of the 95 % interval, by cluster; for this comparison alone.
         high: bound of the 95 % interval.
         p: two-sided sign-flip permutation test by cluster.
         p_holm: corrected for all comparisons of this metric.
@@ -107,6 +108,17 @@ class Comparison:
     clusters: int
     better: float
     worse: float
+
+    @property
+    def settled(self) -> bool:
+        """Whether the difference is more than chance, after the correction for several comparisons."""
+        return self.p_holm is not None and self.p_holm < SETTLED
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the interval excludes 0 although the difference is not settled."""
+        excluded = self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+        return excluded and not self.settled
 
 
 class SweepResults:

@@ -13,7 +13,7 @@ from ragvlc.core.families import Price
 from ragvlc.core.records import bound_name, score_name
 from ragvlc.results.attention import telemetry
 from ragvlc.results.speculation import figures_of, speculation_of
-from ragvlc.statistics import mean_interval
+from ragvlc.statistics.intervals import mean_interval
 
 MANY = 100
 
@@ -62,7 +62,7 @@ def summarise(
     skipped: Mapping[str, int] | None = None,
     cold: bool = False,
 ) -> dict[str, Any]:
-    """Returns counts, means with 95 % intervals (resampled by cluster), tokens and seconds of a cell.
+    """Returns counts, means with 95 % intervals (by cluster), tokens and seconds of a cell.
 
     Args:
         examples: facts of all questions.
@@ -79,7 +79,8 @@ def summarise(
     metrics = {}
     for label in labels:
         interval = mean_interval([row.scores.get(label) for row in found.values()], clusters)
-        metrics[label] = {"mean": interval.mean, "low": interval.low, "high": interval.high, "n": interval.n}
+        bounds = {"low": interval.low, "high": interval.high}
+        metrics[label] = {"mean": interval.mean, **bounds, "n": interval.n, "clusters": interval.clusters}
     flags = [flag for row in found.values() for flag in row.flags]
     return {
         "questions": len(examples),
@@ -91,7 +92,7 @@ def summarise(
         "declined": sum(answer.finish == "declined" for answer in answers),
         "cut_short": sum(answer.finish == "length" for answer in answers),
         "reused": sum(answer.reused for answer in answers),
-        "clusters": len(set(clusters)),
+        "clusters": len({name or place for place, name in enumerate(clusters)}),
         "skipped": sum((skipped or {}).values()),
         "metrics": metrics,
         **_costs(answers),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Chunker, Retriever
 from ragvlc.routing.learned_rule import LearnedRule
-from ragvlc.statistics import Difference, paired_difference
+from ragvlc.statistics.differences import Difference, paired_difference
 
 if TYPE_CHECKING:
     import numpy as np

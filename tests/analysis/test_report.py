@@ -62,9 +62,10 @@ def test_the_report_has_scores_differences_costs_and_an_answer(results: Results)
         if line.strip() in ("Scores", "Difference to full", "Coverage and cost")
     ]
     assert titles == ["Scores", "Difference to full", "Coverage and cost"]
-    assert re.search(r"^ rag k=2 +1\.00 \[1\.00,1\.00\] +\.25 \[\.25,\.25\]", text, re.MULTILINE)
+    # Eight clusters that are all alike leave 1 - .025^(1/8) = .37 for others.
+    assert re.search(r"^ rag k=2 +1\.00 \[\.63,1\.00\] +\.25 \[\.16,\.53\]", text, re.MULTILINE)
     assert re.search(r"^ full +\.50 \[\.\d\d,\.\d\d\]", text, re.MULTILINE)
-    assert re.search(r"^ rag k=2 +\+\.50 \[\.\d\d,\.\d\d\] +\+\.03 \[\.00,\.\d\d\] +\.?\d", text, re.MULTILINE)
+    assert re.search(r"^ rag k=2 +\+\.50 \[-\.\d\d,\.\d\d\] +\+\.03 \[-\.\d\d,\.\d\d\] +\.?\d", text, re.MULTILINE)
     assert text.strip().splitlines()[-1].startswith("Best m: rag k=2, 1.000. Against full: +0.500 [")
 
 
@@ -127,11 +128,36 @@ def test_a_cell_of_its_own_has_no_differences(tmp_path: Path) -> None:
     assert "Best m: full, 0.500." in text
 
 
-def test_a_difference_that_rounds_to_nothing_has_no_sign(tmp_path: Path) -> None:
+def test_a_difference_that_rounds_to_nothing_has_no_sign_and_its_bounds_have_one_unless_they_are_0(
+    tmp_path: Path,
+) -> None:
     cells = [cell("full", rows((0.001,) * 8)), cell("rag", rows((0.0,) * 8))]
     text = text_of(terminal_report(write(tmp_path, EXAMPLES, cells)))
-    assert re.search(r"^ rag +\.00 \[\.00,\.00\] +\.?\d", text, re.MULTILINE)
-    assert "-.00" not in text
+    # All eight differences are below 0, so p is 2 / 2^8 and the interval must end below 0, too.
+    assert re.search(r"^ rag +\.00 \[-\.37,-\.00\] +0\.008", text, re.MULTILINE)
+    level = text_of(terminal_report(write(tmp_path / "level", EXAMPLES, [cells[0], cell("rag", rows((0.001,) * 8))])))
+    assert re.search(r"^ rag +\.00 \[-\.37,\.37\] +1\.000", level, re.MULTILINE)
+
+
+def test_brackets_without_0_that_holm_does_not_settle_are_marked(tmp_path: Path) -> None:
+    better = cell("rag", rows(GOOD))  # p is 2 / 2^8, times 7 rows .055
+    others = [cell(f"other {n}", rows(NONE)) for n in range(6)]
+    text = text_of(terminal_report(write(tmp_path, EXAMPLES, [cell("full", rows(NONE)), better, *others])))
+    assert re.search(r"^ rag +\+1\.00 \[\.26,1\.00\]° +0\.055", text, re.MULTILINE)
+    assert "°: brackets without 0, but not settled after Holm." in " ".join(text.split())
+    assert "not settled by 8 questions in 8 clusters after Holm's correction for 7 comparisons." in " ".join(
+        text.split()
+    )
+    settled = text_of(terminal_report(write(tmp_path / "two", EXAMPLES, [cell("full", rows(NONE)), better])))
+    assert "°" not in settled
+    assert "contain 0 exactly when its own p is above .05" in " ".join(settled.split())
+
+
+def test_few_clusters_are_warned_of(tmp_path: Path) -> None:
+    examples = [example(name, f"d{place % 7}") for place, name in enumerate(NAMES)]
+    text = text_of(terminal_report(write(tmp_path, examples, [cell("full", rows(HALF)), cell("rag", rows(GOOD))])))
+    warning = "7 clusters: fewer than 8 are too few to rely on an interval."
+    assert " ".join(text.split()).count(warning) == 2, "below scores and below differences"
 
 
 def test_rows_against_different_baselines_name_theirs(tmp_path: Path) -> None:
@@ -178,7 +204,7 @@ def sentence(tmp_path: Path, *cells: dict[str, Any], baseline: str = "full") -> 
 
 def test_a_settled_answer_says_how_sure_it_is(tmp_path: Path) -> None:
     found = sentence(tmp_path, cell("full", rows(NONE)), cell("rag", rows(GOOD)))
-    assert found == "Best m: rag, 1.000. Against full: +1.000 [+1.000, +1.000], p = 0.008."
+    assert found == "Best m: rag, 1.000. Against full: +1.000 [+0.261, +1.000], p = 0.008."
 
 
 def test_an_unsettled_answer_says_so(tmp_path: Path) -> None:

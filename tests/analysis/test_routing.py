@@ -13,7 +13,7 @@ from rich.console import Console
 from sweep_folders import cell, example, write
 
 from ragvlc.analysis._routing_break_even import break_even
-from ragvlc.analysis._routing_measures import curve, measures, question_oracle, ratio_interval, task_oracle
+from ragvlc.analysis._routing_measures import curve, measures, question_oracle, task_oracle
 from ragvlc.analysis.page import html_page
 from ragvlc.analysis.report import terminal_report
 from ragvlc.analysis.results import Results
@@ -247,15 +247,6 @@ def test_refusals_score_questions_without_an_answer_and_smaller_may_be_better(tm
     assert group.best.name == "rag"
     quality = {name: one.quality for name, one in group.best.outcomes.items()}
     assert quality == {"a": -0.25, "b": -0.25, "c": -0.25, "d": 1.0}
-
-
-def test_a_ratio_is_bounded_over_clusters_and_none_where_nothing_can_be_gained() -> None:
-    clusters = [str(n) for n in range(12)]
-    found = ratio_interval([0.5] * 12, [1.0] * 12, clusters)
-    assert (found.mean, found.low, found.high) == (0.5, 0.5, 0.5)
-    assert ratio_interval([0.0] * 12, [0.0] * 12, clusters).mean is None
-    shared = ratio_interval([0.0, 1.0] * 6, [1.0] * 12, ["one", "two"] * 6)
-    assert (shared.low, shared.high, shared.clusters) == (0.0, 1.0, 2)
 
 
 def test_the_report_shows_routers_in_the_terminal_and_on_the_page(tmp_path: Path) -> None:

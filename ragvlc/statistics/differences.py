@@ -1,0 +1,186 @@
+"""Paired differences between two ways of answering the same questions.
+
+One rule: the interval is for one comparison, and contains 0 exactly when the p of its own test is above 1 - level. The
+score interval and the sign-flip test nearly always agree. Where they do not, the interval is joined with 0, or its end
+next to 0 is that of the inverted test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ragvlc.statistics._clusters import Sums, by_cluster
+from ragvlc.statistics._flips import end_next_to_zero, flip_test
+from ragvlc.statistics._scores import signed_bounds
+from ragvlc.statistics.few_clusters import FEW_CLUSTERS, warning
+from ragvlc.statistics.intervals import check_level
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["FLIPS", "Difference", "PairedSample", "paired_difference", "pairs_of", "ruled_bounds"]
+
+FLIPS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How a does against b on the questions that both have.
+
+    Attributes:
+        mean: of a minus b; None without any pair.
+        low: lower bound of the mean; None with fewer than two clusters.
+        high: upper bound of the mean; None with fewer than two clusters.
+        p: two-sided probability of a mean at least this far from 0 if a and b were exchangeable within each cluster;
+            None with fewer than two clusters.
+        n: pairs.
+        clusters: clusters among them.
+        better: share of pairs where a is above b.
+        worse: share of pairs where a is below b.
+        equal: share of pairs where they are equal.
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int
+    clusters: int
+    better: float
+    worse: float
+    equal: float
+
+    @property
+    def few(self) -> bool:
+        """Whether there are too few clusters to rely on the bounds."""
+        return self.clusters < FEW_CLUSTERS
+
+    @property
+    def warning(self) -> str:
+        """A sentence about too few clusters; empty where there are enough."""
+        return warning(self.clusters)
+
+
+@dataclass(frozen=True)
+class PairedSample:
+    """The differences of paired questions, for intervals at several levels.
+
+    Attributes:
+        differences: a minus b, by question.
+        names: cluster of each.
+        flips: random sign flips of the test.
+        seed: of the flips.
+    """
+
+    differences: tuple[float, ...]
+    names: tuple[str, ...]
+    flips: int = FLIPS
+    seed: int = 0
+
+    @cached_property
+    def sums(self) -> Sums:
+        """The differences added up by cluster."""
+        return by_cluster(self.differences, self.names)
+
+    @cached_property
+    def p(self) -> float | None:
+        """The p of the sign-flip test; None with fewer than two clusters."""
+        return None if self.sums.clusters < 2 else float(flip_test(self.sums.score, self.flips, self.seed))
+
+    def bounds(self, level: float) -> tuple[float, float] | tuple[None, None]:
+        """Returns the interval of the mean; None with fewer than two clusters."""
+        if self.p is None:
+            return None, None
+        low, high = ruled_bounds(self.sums, self.p, level, self.flips, self.seed)
+        return float(low), float(high)
+
+    def difference(self, level: float = 0.95) -> Difference:
+        """Returns the mean with its interval and p, and the shares of wins and losses."""
+        n = len(self.differences)
+        if not n:
+            return Difference(None, None, None, None, 0, 0, 0.0, 0.0, 0.0)
+        better = sum(one > 0 for one in self.differences) / n
+        worse = sum(one < 0 for one in self.differences) / n
+        equal = sum(one == 0 for one in self.differences) / n
+        low, high = self.bounds(level)
+        return Difference(float(self.sums.mean), low, high, self.p, n, self.sums.clusters, better, worse, equal)
+
+
+def paired_difference(
+    a: Mapping[str, float | None],
+    b: Mapping[str, float | None],
+    clusters: Mapping[str, str],
+    *,
+    level: float = 0.95,
+    flips: int = FLIPS,
+    seed: int = 0,
+) -> Difference:
+    """Returns how the scores `a` differ from the scores `b` over the questions where both have one.
+
+    The p-value is of a permutation test that flips the sign of all differences of a cluster together: exact if all
+    flips are at most `flips`, else (1 + flips as extreme) / (1 + `flips`). The interval contains 0 exactly when p is
+    above 1 - level.
+
+    Args:
+        a: score by example id.
+        b: score by example id.
+        clusters: cluster by example id.
+        level: coverage aimed at, between 0 and 1.
+        flips: random flips.
+        seed: of the flips.
+
+    Raises:
+        ValueError: a paired question has no cluster, a score is not finite, or level or flips are out of range.
+    """
+    check_level(level)
+    if flips < 1:
+        message = f"flips must be at least 1; got {flips}."
+        raise ValueError(message)
+    return pairs_of(a, b, clusters, flips=flips, seed=seed).difference(level)
+
+
+def pairs_of(
+    a: Mapping[str, float | None],
+    b: Mapping[str, float | None],
+    clusters: Mapping[str, str],
+    *,
+    flips: int = FLIPS,
+    seed: int = 0,
+) -> PairedSample:
+    """Returns the differences of the questions where both have a score.
+
+    Raises:
+        ValueError: a paired question has no cluster.
+    """
+    pairs = {name: one - two for name, one in a.items() if one is not None and (two := b.get(name)) is not None}
+    if missing := [name for name in pairs if name not in clusters]:
+        message = f"clusters lacks example '{missing[0]}' (and {len(missing) - 1} more); give each example's cluster."
+        raise ValueError(message)
+    return PairedSample(tuple(pairs.values()), tuple(clusters[name] for name in pairs), flips, seed)
+
+
+def ruled_bounds(sums: Sums, p: float | Floats, level: float, flips: int, seed: int) -> tuple[Floats, Floats]:
+    """Returns the score interval of differences, made to contain 0 exactly where `p` is above 1 - level."""
+    import numpy as np
+
+    low, high = signed_bounds(sums, level)
+    mean, alpha = sums.mean, 1 - level
+    low, high = np.minimum(low, mean), np.maximum(high, mean)
+    apart = np.asarray(p) <= alpha + 1e-12
+    against = np.atleast_1d(apart & (low <= 0) & (high >= 0))
+    low, high = np.where(apart, low, np.minimum(low, 0.0)), np.where(apart, high, np.maximum(high, 0.0))
+    if not against.any():
+        return low, high
+    lows, highs, means = np.atleast_1d(low), np.atleast_1d(high), np.atleast_1d(mean)
+    scores, weights = np.atleast_2d(sums.score), np.atleast_2d(sums.weight)
+    for place in np.flatnonzero(against):
+        end = end_next_to_zero(scores[place], weights[place], flips, seed, alpha)
+        ends = lows if means[place] > 0 else highs
+        ends[place] = end
+    return lows.reshape(low.shape), highs.reshape(high.shape)

@@ -1,0 +1,84 @@
+"""The mean of a metric, with an interval that counts questions over one document together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ragvlc.statistics._clusters import by_cluster
+from ragvlc.statistics._scores import mean_bounds
+from ragvlc.statistics.few_clusters import FEW_CLUSTERS, warning
+
+__all__ = ["Interval", "check_level", "mean_interval"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean over questions and its bounds.
+
+    Attributes:
+        mean: None without any value.
+        low: lower bound; None with fewer than two clusters.
+        high: upper bound; None with fewer than two clusters.
+        n: questions with a value.
+        clusters: clusters among them.
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+    clusters: int
+
+    @property
+    def few(self) -> bool:
+        """Whether there are too few clusters to rely on the bounds."""
+        return self.clusters < FEW_CLUSTERS
+
+    @property
+    def warning(self) -> str:
+        """A sentence about too few clusters; empty where there are enough."""
+        return warning(self.clusters)
+
+
+def mean_interval(
+    values: Sequence[float | None],
+    clusters: Sequence[str],
+    *,
+    weights: Sequence[float] | None = None,
+    level: float = 0.95,
+) -> Interval:
+    """Returns the mean of `values` with a score interval at the effective number of questions.
+
+    A cluster weighs as many as it has questions. Scores are taken to lie from 0 to 1, or from 0 to the largest where
+    one is larger; where some are negative, from minus to plus the largest, but at least 1.
+
+    Args:
+        values: one score a question; None where the metric does not apply is left out.
+        clusters: cluster of each question.
+        weights: of each question in the mean, above 0; without them all count the same.
+        level: coverage aimed at, between 0 and 1.
+
+    Raises:
+        ValueError: lengths differ, a value is not finite, or a weight or the level is out of range.
+    """
+    check_level(level)
+    rows = [(value, name) for value, name in zip(values, clusters, strict=True) if value is not None]
+    if not rows:
+        return Interval(None, None, None, 0, 0)
+    shares = None
+    if weights is not None:
+        shares = [weight for value, weight in zip(values, weights, strict=True) if value is not None]
+    sums = by_cluster([value for value, _ in rows], [name for _, name in rows], shares)
+    mean = float(sums.mean)
+    if sums.clusters < 2:
+        return Interval(mean, None, None, len(rows), sums.clusters)
+    low, high = mean_bounds(sums, level)
+    return Interval(mean, min(float(low), mean), max(float(high), mean), len(rows), sums.clusters)
+
+
+def check_level(level: float) -> None:
+    """Raises ValueError unless a level is between 0 and 1."""
+    if not 0 < level < 1:
+        message = f"level must be between 0 and 1; got {level}."
+        raise ValueError(message)
