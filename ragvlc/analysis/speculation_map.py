@@ -1,4 +1,4 @@
-"""A map of where speculative decoding pays: speed-up over context length and acceptance, with the break-even line."""
+"""A heat map of the speed-up of speculative decoding over context length and acceptance, with break-even line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def speedups(
     *,
     gamma: int | None = None,
 ) -> list[list[float]]:
-    """Returns how many times faster than plain decoding, [acceptances][contexts].
+    """Returns the speed-ups of speculative over plain decoding, indexed [acceptance][context].
 
     Args:
         model: whose acceptance is replaced.
@@ -52,7 +52,7 @@ def draw(
     gamma: int | None = None,
     title: str = "",
 ) -> Figure:
-    """Returns the map: each field says the speed-up, and a line parts where it pays from where it does not.
+    """Returns the heat map: each field shows its speed-up, and a line marks the break-even.
 
     Args:
         model: whose acceptance is replaced.
