@@ -336,7 +336,7 @@ def _alike(router: Arm, arm: Arm, route: str) -> int:
 def _parts(
     questions: Sequence[str], facts: Mapping[str, Mapping[str, Any]], lengths: Mapping[str, int]
 ) -> dict[str, dict[str, str]]:
-    """Returns each question's part by task class, document length, evidence scope and position of the evidence.
+    """Returns the subset that each question falls into, by task class, length, evidence scope and position.
 
     Parts stored in the results folder take precedence; the others are derived from tasks, lengths and spans.
     """

@@ -41,7 +41,7 @@ MOST_VALUES = 12
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """Scores of one metric for each cell and each part of the questions.
+    """Scores of one metric for each cell and each subset of the questions.
 
     Attributes:
         by: property that separates the parts.

@@ -73,7 +73,7 @@ class Pairing:
 
 
 def paired(results: SweepResults, a: str, b: str, *, other: SweepResults | None = None) -> Pairing:
-    """Returns two cells paired by question id.
+    """Returns two cells, paired by question id.
 
     Args:
         results: where `a` is.

@@ -114,7 +114,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the cost table.
+    """A column of the cost table, with the name and format of its figure.
 
     Attributes:
         head: its title, in lines.

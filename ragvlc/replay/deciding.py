@@ -41,7 +41,7 @@ class TokenCounts(Generator):
         return EstimatedTokenizer() if self.characters is None else _Even(self.characters)
 
     def open(self) -> TextEngine:
-        """Returns an engine that refuses to generate."""
+        """Returns an engine that counts tokens and raises `EngineError` when asked to generate."""
         return ScriptedEngine(_refuse, self._window, self.tokenizer(), checks_window=False)
 
     def _window(self) -> int:

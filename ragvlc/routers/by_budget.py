@@ -70,7 +70,7 @@ class ByBudget(Router):
         return frozenset(self.prefer)
 
     def choose(self, query: Query, documents: Sequence[Document], routes: Mapping[str, Route], run: Run) -> Choice:
-        """Returns the first affordable route. Raises `WindowExceeded` if no route's prompt fits."""
+        """Returns the first route within the limits, else the cheapest. Raises `WindowExceeded` if no prompt fits."""
         costs: dict[str, Mapping[str, float]] = {}
         for name in self.prefer:
             bills = dry_run(routes[name], query, documents, run, share=self.reply_share)

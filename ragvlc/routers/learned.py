@@ -56,11 +56,11 @@ class Learned(Router):
         return {"rule": plain, "chunker": self.rule.chunker.key, "retriever": self.rule.retriever.key}
 
     def parts(self) -> tuple[Component, ...]:
-        """Returns the chunker and the retriever that the file names."""
+        """Returns the chunker and the retriever named in the learned rule's file."""
         return (self.rule.chunker, self.rule.retriever)
 
     def targets(self, routes: Mapping[str, Route]) -> frozenset[str]:  # noqa: ARG002 - the file names them
-        """Returns the two routes that the file names."""
+        """Returns the two routes named in the learned rule's file."""
         return frozenset(self.rule.routes)
 
     def choose(self, query: Query, documents: Sequence[Document], routes: Mapping[str, Route], run: Run) -> Choice:  # noqa: ARG002

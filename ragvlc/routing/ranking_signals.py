@@ -21,7 +21,7 @@ __all__ = ["look", "metadata_numbers"]
 def look(
     chunker: Chunker, retriever: Retriever, query: Query, documents: Sequence[Document], run: Run, *, role: str
 ) -> tuple[ChunkSet, tuple[Hit, ...]]:
-    """Returns the chunks, sized in tokens of generator `role`, and their ranking, best first."""
+    """Returns the documents' chunks and their ranking, best first; generator `role` counts the chunks' tokens."""
     with run.step("look", retriever=retriever.kind) as facts:
         chunks = run.chunks(chunker, documents, role)
         ranking = run.search(retriever, query, chunks)
