@@ -1,1 +1,1 @@
-"""Statistics, tables, figures and reports, from stored results only."""
+"""Statistics, tables, figures and reports, computed from stored results only."""

@@ -1,4 +1,4 @@
-"""Break-even points of two routes: by document length, and by the number of questions for each document.
+"""Break-even points of two routes, by document length and by the number of questions per document.
 
 - Length by cost: a straight line is fitted to each route's cost over the characters of the documents; where the two
   meet, both cost the same. Below, the whole document is the cheaper reading.
@@ -32,7 +32,7 @@ SAME = 0.05
 
 @dataclass(frozen=True, slots=True)
 class RouteBreakEven:
-    """Break-even points of the cheapest and the most expensive fixed route.
+    """Break-even points between the cheapest and the most expensive fixed route.
 
     Attributes:
         tokens_length: characters of the documents at which both use the same number of tokens; None: never.
@@ -59,7 +59,7 @@ class RouteBreakEven:
 
 
 def break_even(group: RoutingGroup) -> RouteBreakEven:
-    """Returns the break-even points of the cheapest and the most expensive fixed route of a group."""
+    """Returns the break-even points between the cheapest and the most expensive fixed route of a group."""
     names = group.questions
     lengths = [float(group.characters[name]) for name in names]
     read = [group.dear.outcomes[name].prompt_tokens for name in names]
@@ -88,7 +88,7 @@ def _money(arm: Arm, names: Sequence[str]) -> list[float] | None:
 
 
 def _level(lengths: Sequence[float], cheap: Sequence[float] | None, dear: Sequence[float] | None) -> float | None:
-    """Returns the length at which two linear cost curves meet; None if they do not meet or lengths do not vary."""
+    """Returns the length at which two linear cost curves cross; None if they do not cross or lengths do not vary."""
     import numpy as np
 
     if cheap is None or dear is None or len(set(lengths)) < 2 or not all(lengths):
@@ -117,7 +117,7 @@ def _by_length(group: RoutingGroup, lengths: Sequence[float]) -> tuple[Interval,
 
 
 def _questions(group: RoutingGroup, *, money: bool) -> Interval:
-    """Returns the questions for each document at which the dearer route breaks even; no mean if never or unknown."""
+    """Returns the break-even number of questions per document for the dearer route; the mean is None if unknown."""
     names = group.questions
     first = {arm.name: (_money(arm, names) if money else _read(arm, names)) for arm in (group.cheap, group.dear)}
     saved = {arm.name: _saved(group, arm, money=money) for arm in (group.cheap, group.dear)}
@@ -142,7 +142,7 @@ def _read(arm: Arm, names: Sequence[str]) -> list[float]:
 
 
 def _saved(group: RoutingGroup, arm: Arm, *, money: bool) -> list[float] | None:
-    """Returns the savings of a further question over the same documents, in tokens or money; None without a price."""
+    """Returns, per question, the tokens or money saved if its documents were read before; None without a price."""
     shared = _shared_tokens(group, arm)
     if not money:
         return shared
@@ -155,7 +155,7 @@ def _saved(group: RoutingGroup, arm: Arm, *, money: bool) -> list[float] | None:
 
 
 def _shared_tokens(group: RoutingGroup, arm: Arm) -> list[float]:
-    """Returns the prompt tokens of a further question that are in the prefix cache."""
+    """Returns, per question, the prompt tokens in the prefix cache if its documents were read before."""
     names = group.questions
     cached = [arm.outcomes[name].cached_tokens for name in names]
     if any(cached):

@@ -31,7 +31,7 @@ PARTS = ("task class", "length", "evidence scope", "position")
 
 @dataclass(frozen=True, slots=True)
 class ArmOutcome:
-    """The result of one arm on one question.
+    """The result of one arm (a fixed route or a router) on one question.
 
     Attributes:
         quality: larger is better; None where the metric does not apply.
@@ -82,18 +82,18 @@ class Arm:
 
     @property
     def fixed(self) -> bool:
-        """Whether it takes the same route for every question."""
+        """Whether the arm takes the same route for every question."""
         return bool(self.route)
 
     def mean(self, name: str, questions: Iterable[str]) -> float | None:
-        """Returns the mean of a field of its outcomes over these questions; None if any of them has none."""
+        """Returns the mean of a field of the outcomes over these questions; None if any value is missing."""
         found = [getattr(self.outcomes[one], name) for one in questions]
         return fmean(found) if found and all(value is not None for value in found) else None
 
 
 @dataclass(frozen=True)
 class RoutingGroup:
-    """Arms over the same questions.
+    """Arms (fixed routes and routers) that answered the same questions.
 
     Attributes:
         title: model, data set and other settings of the group.
@@ -119,28 +119,28 @@ class RoutingGroup:
 
     @property
     def cheap(self) -> Arm:
-        """The fixed arm that reads least."""
+        """The fixed arm that reads the fewest prompt tokens."""
         return self.fixed[0]
 
     @property
     def dear(self) -> Arm:
-        """The fixed arm that reads most."""
+        """The fixed arm that reads the most prompt tokens."""
         return self.fixed[-1]
 
     @property
     def best(self) -> Arm:
-        """The best single route: the fixed arm with the highest mean, the cheapest one among equals."""
+        """The best single route: the fixed arm with the highest mean quality, the cheapest one among equals."""
         return max(self.fixed, key=lambda arm: arm.mean("quality", self.questions) or 0.0)
 
     def of(self, arm: Arm) -> tuple[str, ...]:
-        """Returns the group's questions with a quality for this arm."""
+        """Returns the questions of the group for which this arm has a quality score."""
         return tuple(
             name for name in self.questions if (one := arm.outcomes.get(name)) is not None and one.quality is not None
         )
 
 
 def routing_groups(results: SweepResults, metric: str | None = None) -> list[RoutingGroup]:
-    """Returns the groups with at least two fixed routes.
+    """Returns the groups of comparable cells that have at least two fixed routes.
 
     Quality is the first metric or the named one; unanswerable questions are scored by `refusal_recall`, if that is
     among the metrics. A metric of which smaller is better is negated.
@@ -162,7 +162,7 @@ def routing_groups(results: SweepResults, metric: str | None = None) -> list[Rou
 
 
 def model_of(cell: CellResult) -> str:
-    """Returns, in words, the settings of a cell other than data set, routes, router and embedding models."""
+    """Returns the settings of a cell as text, without data set, routes, router and embedding models."""
     words = []
     for path, value in cell.facts["settings"].items():
         if path.partition(".")[0] not in ("router", "routes", "dataset", "embedders"):
@@ -215,7 +215,7 @@ def _best_of_routes(fixed: Sequence[Arm]) -> list[Arm]:
 
 
 def only_route(cell: CellResult) -> str:
-    """Returns the route of a cell that takes the same one for every question; empty for a router or a wrapper."""
+    """Returns the one route that a cell takes for every question; empty for a router or a wrapper."""
     routes = set()
     for row in cell.rows.values():
         if row.answer is not None:
@@ -228,7 +228,7 @@ def only_route(cell: CellResult) -> str:
 
 
 def _arm(cell: CellResult, metric: str, route: str) -> Arm | None:
-    """Returns a cell as an arm; None if its answers do not record how the route was chosen."""
+    """Returns an arm made from a cell; None if its answers do not record how the route was chosen."""
     answers = [row.answer for row in cell.rows.values() if row.answer is not None]
     if not any(answer.trace and answer.trace[0].name == "route" for answer in answers):
         return None
@@ -250,7 +250,7 @@ def _arm(cell: CellResult, metric: str, route: str) -> Arm | None:
 
 
 def _shown(cell: CellResult) -> str:
-    """Returns a cell's name in tables: the name of its arm if it has one, else its own."""
+    """Returns the name of a cell in tables: the name of its arm if it has one, otherwise the cell's own name."""
     return str(cell.facts.get("arm") or cell.name)
 
 
@@ -286,13 +286,13 @@ def _outcome(row: Prediction, quality: float | None, prices: Mapping[str, Price]
 
 
 def _place(answer: Answer) -> str:
-    """Returns which of a wrapper's routes ran last; empty for an answer without a wrapper."""
+    """Returns the route of a wrapper that ran last, `first` or `then`; empty for an answer without a wrapper."""
     names = [step.name for step in answer.trace]
     return next((place for place in ("then", "first") if place in names), "")
 
 
 def _taken(answer: Answer) -> str:
-    """Returns the route that answered; for a wrapper, the last one that ran, as its step names it."""
+    """Returns the name of the route that answered; for a wrapper, of the inner route that ran last."""
     place = _place(answer)
     return next((str(step.facts.get("route", place)) for step in answer.trace if step.name == place), answer.route)
 
@@ -307,7 +307,7 @@ def _signals(answer: Answer) -> Mapping[str, Any]:
 
 
 def _with_fixed_arms(router: Arm, fixed: Sequence[Arm]) -> Arm:
-    """Returns the router with the fixed arm that corresponds to each of its choices.
+    """Returns a copy of the router with the fixed arm that corresponds to each of its choices.
 
     Routes match by name; of several fixed arms with the name, the one that read the same tokens. A wrapper's first
     route is taken for the cheapest and its second for the most expensive if their names match nothing.
@@ -336,7 +336,7 @@ def _alike(router: Arm, arm: Arm, route: str) -> int:
 def _parts(
     questions: Sequence[str], facts: Mapping[str, Mapping[str, Any]], lengths: Mapping[str, int]
 ) -> dict[str, dict[str, str]]:
-    """Returns the part of each question by task class, document length, scope and position of the evidence.
+    """Returns the subset that each question falls into, by task class, length, evidence scope and position.
 
     Parts stored in the results folder take precedence; the others are derived from tasks, lengths and spans.
     """
@@ -365,7 +365,7 @@ def _scope(facts: Mapping[str, Any]) -> str | None:
 
 
 def _thirds(lengths: Mapping[str, int]) -> dict[str, str]:
-    """Returns the length third of each question's documents; nothing if too few lengths differ."""
+    """Returns each question's third by document length; empty with unknown or fewer than three distinct lengths."""
     distinct = sorted(set(lengths.values()))
     if len(distinct) < 3 or not distinct[0]:
         return {}

@@ -1,4 +1,4 @@
-"""Measures of a choice between routes: gain, regret, accuracy and deferral curves, with oracles as bounds.
+"""Measures of routers: gain, regret, accuracy and deferral curves, with oracles as bounds.
 
 Definitions, over the questions that every fixed route has a quality for:
 
@@ -44,7 +44,7 @@ MARGIN = 0.05
 
 @dataclass(frozen=True)
 class Measures:
-    """The measures of an arm.
+    """Quality, gain, regret, accuracy and costs of an arm (a fixed route or a router).
 
     Attributes:
         arm: that is measured.
@@ -73,7 +73,7 @@ class Measures:
 
 @dataclass(frozen=True)
 class DeferralCurve:
-    """A deferral curve.
+    """A deferral curve: quality over the share of questions sent to the more expensive route.
 
     Attributes:
         arm: the router.
@@ -97,7 +97,7 @@ class DeferralCurve:
 
 
 def measures(group: RoutingGroup, arm: Arm) -> Measures:
-    """Returns an arm's measures over the questions of the group for which it has a quality."""
+    """Returns the measures of an arm over the questions of the group for which it has a quality score."""
     names = group.of(arm)
     clusters = [group.clusters[name] for name in names]
     own, best, oracle = (_qualities(one, names) for one in (arm, group.best, question_oracle(group)))
@@ -118,7 +118,7 @@ def measures(group: RoutingGroup, arm: Arm) -> Measures:
 
 
 def task_oracle(group: RoutingGroup) -> Arm:
-    """Returns the arm that takes, for each task class, the fixed route that is best there."""
+    """Returns the task oracle: an arm that takes the best fixed route of each task class."""
     classes = group.parts.get("task class", {})
     members: dict[str, list[str]] = {}
     for name in group.questions:
@@ -131,7 +131,7 @@ def task_oracle(group: RoutingGroup) -> Arm:
 
 
 def question_oracle(group: RoutingGroup) -> Arm:
-    """Returns the arm that takes the best fixed route for each question, the cheapest one among equals."""
+    """Returns the question oracle: an arm that takes each question's best fixed route, the cheapest among equals."""
     chosen = {name: max(group.fixed, key=lambda arm: arm.outcomes[name].quality or 0.0) for name in group.questions}
     return _oracle("question oracle", group, chosen)
 
@@ -142,7 +142,7 @@ def _oracle(name: str, group: RoutingGroup, chosen: Mapping[str, Arm]) -> Arm:
 
 
 def accuracy(group: RoutingGroup, arm: Arm, margin: float = MARGIN) -> Interval:
-    """Returns how often a router took a best route, over questions where routes differ by more than `margin`."""
+    """Returns the share of questions sent to a best route, where routes differ in quality by more than `margin`."""
     right, clusters = [], []
     for name in group.of(arm):
         found = {one.name: one.outcomes[name].quality or 0.0 for one in group.fixed}
@@ -184,7 +184,7 @@ def curve(group: RoutingGroup, arm: Arm) -> DeferralCurve | None:
 def _points(
     group: RoutingGroup, arm: Arm, names: Sequence[str], order: Mapping[str, float]
 ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-    """Returns shares, qualities and tokens after each level of the score, from the highest."""
+    """Returns shares, qualities and tokens of a deferral curve, with the highest scores deferred first."""
     both = any(arm.outcomes[name].place for name in names)  # a wrapper is also charged for its first answer
     spent = {
         one.name: {name: one.outcomes[name].prompt_tokens + one.outcomes[name].completion_tokens for name in names}
@@ -208,7 +208,7 @@ def _points(
 
 
 def _ranks(order: Mapping[str, float]) -> dict[str, float]:
-    """Returns each question's rank from 0 (first) to 1 (last), the highest value first; equal values share a rank."""
+    """Returns each question's rank from 0 (highest value) to 1 (lowest value); equal values share a rank."""
     levels: dict[float, list[str]] = {}
     for name, value in order.items():
         levels.setdefault(value, []).append(name)

@@ -1,4 +1,4 @@
-"""Contents of the sections of a page, as plain values for its template. The template escapes every text."""
+"""Contents of the sections of the HTML report, as plain values for the template, which escapes all texts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TableGroup:
 
 @dataclass(frozen=True, slots=True)
 class CellReply:
-    """A cell's answer to a question."""
+    """A cell's answer to a question, with its scores, tokens and passages."""
 
     cell: str
     text: str
@@ -69,7 +69,7 @@ class CellReply:
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A question that cells disagree on, with all their answers."""
+    """A question on which cells disagree, with all their answers."""
 
     id: str
     question: str
@@ -99,7 +99,7 @@ class FailureGroup:
 
 @dataclass(frozen=True, slots=True)
 class Truncated:
-    """Truncation of a cell by the context window, and its score with and without truncation."""
+    """Truncation of a cell's prompts by the context window, with the mean scores of truncated and whole prompts."""
 
     cell: str
     count: int
@@ -111,7 +111,7 @@ class Truncated:
 
 
 def compared(results: SweepResults) -> str:
-    """Returns a sentence on the cells, questions and metrics of the comparison."""
+    """Returns a sentence that names the cells, questions and metrics of the comparison."""
     pipelines = list(dict.fromkeys(str(cell.facts["pipeline"]) for cell in results.cells))
     words = [
         f"{_several(len(results.cells), 'cell')} of {_several(len(pipelines), 'pipeline')} ({', '.join(pipelines)})"
@@ -124,7 +124,7 @@ def compared(results: SweepResults) -> str:
 
 
 def incomplete(results: SweepResults) -> list[str]:
-    """Returns a warning for each cell with pending answers."""
+    """Returns one warning for each cell with unanswered questions."""
     return [
         f"{cell.name} is not complete: {len(cell.rows)} of {len(cell.examples)} questions. "
         + (f"{failed:,} failed: see Failures." if (failed := cell.summary["failed"]) else "Run the sweep again.")
@@ -134,7 +134,7 @@ def incomplete(results: SweepResults) -> list[str]:
 
 
 def special_tables(results: SweepResults) -> list[Table]:
-    """Returns the tables that only some results have: of cold cells, agents, drafts, several lengths, routers.
+    """Returns the tables that only some results have: cold latency, agents, speculation, lengths, and routers.
 
     `ragvlc replay` shows the gain of routing for results without a router.
     """
@@ -144,12 +144,12 @@ def special_tables(results: SweepResults) -> list[Table]:
 
 
 def routing_verdicts(results: SweepResults) -> list[DatasetVerdict]:
-    """Returns the answer of a replay: for each model and data set, the gain of routing."""
+    """Returns the main result of a replay: the gain of routing for each model and data set, in sentences."""
     return [DatasetVerdict(one.group.title, one.group.best.name, one.sentences) for one in routing_reports(results)]
 
 
 def breakdowns(results: SweepResults, texts: Mapping[str, str] | None) -> list[TableGroup]:
-    """Returns scores by task, by tag and by position of the evidence, for each data set."""
+    """Returns tables of scores by task, by tag and by position of the evidence, for each data set."""
     first = results.metric()
     groups: list[TableGroup] = []
     datasets = results.by_dataset()
@@ -168,7 +168,7 @@ def breakdowns(results: SweepResults, texts: Mapping[str, str] | None) -> list[T
 
 
 def disputes(results: SweepResults, texts: Mapping[str, str] | None) -> list[Dispute]:
-    """Returns the questions that cells over one data set score most differently."""
+    """Returns the questions on which the scores of cells over one data set differ most."""
     found = []
     datasets = results.by_dataset()
     for name, cells in datasets.items():
@@ -202,7 +202,7 @@ def disputes(results: SweepResults, texts: Mapping[str, str] | None) -> list[Dis
 
 
 def failures(results: SweepResults) -> list[FailureGroup]:
-    """Returns the failures by cells and cause, most frequent first."""
+    """Returns the failures grouped by cells and cause, most frequent first."""
     found = [
         FailureGroup(one.names, reason.count, reason.text(LONGEST_MESSAGE), reason.example, one.advice)
         for one in failed_cells(results)
@@ -212,7 +212,7 @@ def failures(results: SweepResults) -> list[FailureGroup]:
 
 
 def truncations(results: SweepResults) -> list[Truncated]:
-    """Returns the truncated tokens of each cell, and its scores with and without truncation."""
+    """Returns the truncated tokens of each cell, and its mean scores with and without truncation."""
     metric = results.metric()
     found = []
     for cell in results.cells:
@@ -227,7 +227,7 @@ def truncations(results: SweepResults) -> list[Truncated]:
 
 
 def skipped(results: SweepResults) -> str:
-    """Returns the questions that data sets left out, with the reasons."""
+    """Returns the number of questions that data sets left out, by reason, as text."""
     datasets = results.by_dataset()
     words = []
     for name, cells in datasets.items():

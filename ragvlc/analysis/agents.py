@@ -28,7 +28,7 @@ ON_THE_WAY = {
 
 
 def agents(results: SweepResults) -> Table | None:
-    """Returns the table over all cells, with metrics of intermediate texts; None if no cell has agents."""
+    """Returns the table of agents over all cells, with metrics of intermediate texts; None if no cell has agents."""
     found = [(cell, _figures(cell)) for cell in results.cells]
     if not any(figures[0].value for _, figures in found):
         return None

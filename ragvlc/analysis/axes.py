@@ -1,4 +1,4 @@
-"""Scores along an axis of a sweep: one line for every combination of the other settings."""
+"""Scores along an axis of a sweep, with one line for each combination of the other settings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Cells that differ in the value on an axis, and in the settings that change with it.
+    """Cells that differ only in the value on an axis and in the settings that change with it.
 
     Attributes:
         label: pipeline and the settings that distinguish its series.
@@ -48,13 +48,13 @@ class Series:
 
     @property
     def control(self) -> bool:
-        """Whether it reads gold."""
+        """Whether the series belongs to a control, which reads the gold evidence."""
         return any(cell.control for _, cells in self.points for cell in cells)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Scores of one combination of the other settings.
+    """Scores along an axis for one combination of the other settings.
 
     Attributes:
         label: pipeline and the settings that distinguish its lines.
@@ -71,7 +71,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A setting with several numeric values.
+    """A setting with several numeric values, and the scores along these values.
 
     Attributes:
         path: of the setting.
@@ -87,13 +87,13 @@ class Axis:
 
 
 def axes(cells: Sequence[CellResult], metric: str) -> list[Axis]:
-    """Returns the axes on which some combination of the other settings has at least two values."""
+    """Returns the axes on which at least one combination of the other settings has two or more values."""
     found = (axis(cells, path, metric) for path in _numeric(cells))
     return [one for one in found if one is not None]
 
 
 def axis(cells: Sequence[CellResult], path: str, metric: str) -> Axis | None:
-    """Returns the scores along one path; None if no line has two points.
+    """Returns the scores along the setting at `path`; None if no line has two points.
 
     Settings with one value for each value on the axis change with it and do not make lines of their own.
     Repeats are pooled: each question counts with its mean.
@@ -109,7 +109,7 @@ def axis(cells: Sequence[CellResult], path: str, metric: str) -> Axis | None:
 
 
 def series(cells: Sequence[CellResult], path: str) -> list[Series]:
-    """Returns the cells with a number at `path`, one series for each combination of their other settings."""
+    """Returns the cells with a number at `path`, as one series for each combination of their other settings."""
     found: list[Series] = []
     own = [(cell, flat) for cell in cells if path in (flat := _flat(cell.facts["settings"]))]
     for pipeline in dict.fromkeys(cell.facts["pipeline"] for cell, _ in own):
@@ -131,7 +131,7 @@ def series(cells: Sequence[CellResult], path: str) -> list[Series]:
 
 
 def pooled(cells: Sequence[CellResult], metric: str) -> Interval:
-    """Returns the mean over the questions of cells that are repeats of each other."""
+    """Returns the mean score over the questions of cells that are repeats of each other."""
     if len(cells) == 1:
         figures = cells[0].summary["metrics"][metric]
         return Interval(figures["mean"], figures["low"], figures["high"], figures["n"], figures["clusters"])
@@ -152,7 +152,7 @@ def _line(one: Series, metric: str) -> Line:
 
 
 def _followers(settings: Sequence[Mapping[str, Any]], path: str) -> dict[str, bool]:
-    """Returns the paths with one value for each value of `path`, and whether they vary."""
+    """Returns the paths of settings that the value at `path` determines, and whether each of them varies."""
     found = {}
     for name in {name for one in settings for name in one} - {path}:
         values: dict[str, set[str]] = {}
@@ -177,12 +177,12 @@ def _is_number(value: object) -> bool:
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns settings whose values are parts as paths into those parts."""
+    """Returns nested settings as a flat mapping of dotted paths to values."""
     return {path: value for path, value in walk(settings) if not isinstance(value, Mapping)}
 
 
 def _names(paths: Sequence[str]) -> dict[str, str]:
-    """Returns the last word of each path, or the whole path if another one has the same last word."""
+    """Returns a short name for each path: its last word, or the whole path if another path has the same last word."""
     lasts = [_last(path) for path in paths]
     return {path: _last(path) if lasts.count(_last(path)) == 1 else path for path in paths}
 

@@ -1,4 +1,4 @@
-"""Scores by task, by tag and by position of the evidence; and the questions on which cells disagree most.
+"""Scores by task, tag and position of the evidence, and the questions on which cells disagree most.
 
 The position of the evidence has two meanings: in the documents of a question (joined in their order), and in the text
 that a cell actually sent, which depends on retrieval, order and truncation. Both are from 0 to 1 and are means over the
@@ -41,7 +41,7 @@ MOST_VALUES = 12
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """Scores of one metric by cell and part of the questions.
+    """Scores of one metric for each cell and each subset of the questions.
 
     Attributes:
         by: property that separates the parts.
@@ -58,7 +58,7 @@ class Breakdown:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A question that cells score differently.
+    """A question on which the scores of cells differ.
 
     Attributes:
         question: its id.
@@ -72,17 +72,17 @@ class Disagreement:
 
 
 def by_task(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[Breakdown]:
-    """Returns a breakdown of every metric that applies to some task; none for fewer than two tasks."""
+    """Returns a breakdown by task for each metric with scores; empty if there are fewer than two tasks."""
     return [one for metric in metrics for one in _by_fact(cells, metric, "task", lambda facts: facts["task"])]
 
 
 def by_tag(cells: Sequence[CellResult], metric: str, tag: str) -> list[Breakdown]:
-    """Returns one breakdown by the values of a tag; none if fewer than two values have scores."""
+    """Returns a list of one breakdown by the values of a tag; empty if fewer than two values have scores."""
     return _by_fact(cells, metric, tag, lambda facts: facts["tags"].get(tag))
 
 
 def tags(cells: Sequence[CellResult]) -> list[str]:
-    """Returns the tags that group questions: 2 to 12 values, and fewer values than tagged questions."""
+    """Returns the tags suitable for grouping questions: 2 to 12 values, and fewer values than tagged questions."""
     values: dict[str, dict[str, str]] = {}
     for cell in cells:
         for name, facts in cell.examples.items():
@@ -98,7 +98,7 @@ def by_position(
     where: Literal["document", "context"],
     texts: Mapping[str, str] | None = None,
 ) -> list[Breakdown]:
-    """Returns one breakdown by position of the evidence, in thirds or, from 100 questions on, tenths; or none.
+    """Returns a list of at most one breakdown by position of the evidence, in thirds or, from 100 questions, tenths.
 
     Args:
         cells: over one data set.
@@ -133,7 +133,7 @@ def by_position(
 
 
 def document_position(facts: Mapping[str, Any], lengths: Mapping[str, int]) -> float | None:
-    """Returns the position of a question's evidence in its documents, from 0 to 1; None if unknown."""
+    """Returns the relative position of a question's evidence in its documents, from 0 to 1; None if unknown."""
     if any(document not in lengths for document in facts["documents"]):
         return None
     whole = [Span(document, 0, lengths[document]) for document in facts["documents"]]
@@ -141,7 +141,7 @@ def document_position(facts: Mapping[str, Any], lengths: Mapping[str, int]) -> f
 
 
 def context_position(facts: Mapping[str, Any], context: Sequence[Span]) -> float | None:
-    """Returns the position of a question's evidence in the context, from 0 to 1; None if none of it was sent."""
+    """Returns the relative position of a question's evidence in the context, from 0 to 1; None if it was not sent."""
     evidence = covered(Span(*span) for span in facts["evidence"])
     at = count = weighted = 0
     for span in context:
@@ -180,7 +180,7 @@ def document_lengths(cells: Sequence[CellResult], texts: Mapping[str, str] | Non
 
 
 def disagreements(cells: Sequence[CellResult], metrics: Sequence[str], limit: int) -> list[Disagreement]:
-    """Returns the questions that cells over one data set score most differently, largest spread first.
+    """Returns the questions on which the scores of cells over one data set differ most, largest spread first.
 
     A question is judged by the first metric that applies to it; controls do not count.
     """
@@ -211,7 +211,7 @@ def _by_fact(
 
 
 def _natural(text: str) -> tuple[bool, float, str]:
-    """Returns a sort key that puts numbers by size before words."""
+    """Returns a sort key that orders numbers by size and puts them before words."""
     try:
         return False, float(text), text
     except ValueError:
@@ -221,7 +221,7 @@ def _natural(text: str) -> tuple[bool, float, str]:
 def _broken_down(
     cells: Sequence[CellResult], metric: str, by: str, parts: Sequence[str], groups: Sequence[Mapping[str, str]]
 ) -> list[Breakdown]:
-    """Returns one breakdown, or none if no part has a score."""
+    """Returns a list of one breakdown; empty if no part has a score."""
     rows = []
     for cell, own in zip(cells, groups, strict=True):
         scores = cell.scores(metric)

@@ -1,4 +1,4 @@
-"""Retrieval scores by document length, and over several tasks as in LongEmbed.
+"""Retrieval scores by document length, and averaged over several tasks as in LongEmbed.
 
 Zhu et al. 2024 (LongEmbed, arXiv 2404.12096): a question ranks documents of one length; a task with lengths scores the
 mean over its lengths of nDCG@1, a task without them nDCG@10; the benchmark's figure is the mean over its tasks.
@@ -46,7 +46,7 @@ OVERALL = (
 
 @dataclass(frozen=True)
 class System:
-    """A system that was scored on a task: a pipeline with its settings except those of the data set.
+    """A scored system: a pipeline with its settings, except those of the data set.
 
     Attributes:
         label: pipeline and the settings that distinguish its systems.
@@ -60,15 +60,15 @@ class System:
 
     @property
     def complete(self) -> bool:
-        """Whether every question of its cells has been answered."""
+        """Whether every question of the system's cells has been answered."""
         return all(cell.complete for cell in self.cells)
 
     def points(self, metric: str) -> dict[float, Interval]:
-        """Returns the mean over the questions of each length; repeats of a question are averaged."""
+        """Returns the mean score over the questions of each length; repeats of a question are averaged."""
         return {length: mean_interval(*_values(found)) for length, found in self._scores(metric).items()}
 
     def mean(self, metric: str, *, over_lengths: bool) -> Interval:
-        """Returns the mean over the lengths, equally weighted; without lengths, over the questions."""
+        """Returns the mean score over the lengths, equally weighted, or over all questions."""
         found = self._scores(metric) if over_lengths else {0.0: self._all(metric)}
         found = {length: own for length, own in found.items() if own}
         values: list[float | None] = []
@@ -94,7 +94,7 @@ class System:
 
 @dataclass(frozen=True)
 class Task:
-    """A data set, regardless of its lengths.
+    """A data set with all its document lengths, and the systems scored on it.
 
     Attributes:
         name: of the data set, with its settings but the length.
@@ -106,18 +106,18 @@ class Task:
 
     @cached_property
     def lengths(self) -> tuple[float, ...]:
-        """Lengths of its documents in ascending order; none if questions have no length."""
+        """Document lengths in ascending order; empty if questions have no length."""
         cells = [cell for system in self.systems for cell in system.cells]
         return tuple(sorted({length for cell in cells for length in _lengths(cell).values()}))
 
     def measure(self, metrics: Sequence[str]) -> str | None:
-        """Returns the metric that LongEmbed uses for it, if it is one of these."""
+        """Returns the metric that LongEmbed uses for this task; None if it is not among `metrics`."""
         wanted = WITH_LENGTHS if self.lengths else WITHOUT
         return wanted if wanted in metrics else None
 
 
 def tasks(results: SweepResults) -> list[Task]:
-    """Returns the scored systems by data set; cells over several lengths of one data set are combined."""
+    """Returns the data sets with their scored systems; cells over several lengths of one data set are combined."""
     names = [_named(cell.facts) for cell in results.cells]
     labels = _labels(results.cells)
     found = []
@@ -132,7 +132,7 @@ def tasks(results: SweepResults) -> list[Task]:
 
 
 def length_tables(results: SweepResults) -> list[Table]:
-    """Returns a table by length for each data set with several, and one over all of them if there are more."""
+    """Returns a table by length for each data set with several lengths, and one over all data sets if possible."""
     found = tasks(results)
     metric = WITH_LENGTHS if WITH_LENGTHS in results.metrics else results.metric()
     tables = [_by_length(task, metric) for task in found if len(task.lengths) > 1]
@@ -143,12 +143,12 @@ def length_tables(results: SweepResults) -> list[Table]:
 
 
 def long_tasks(results: SweepResults) -> list[Task]:
-    """Returns the data sets with several lengths."""
+    """Returns the data sets with several document lengths."""
     return [task for task in tasks(results) if len(task.lengths) > 1]
 
 
 def draw(found: Sequence[Task], metric: str) -> Figure:
-    """Returns scores over the length: a panel for each data set, a line for each system."""
+    """Returns a figure of scores over document length, with a panel for each data set and a line for each system."""
     labels = list(dict.fromkeys(system.label for task in found for system in task.systems))
     with look():
         drawn, places = panels([task.name for task in found[:MOST_PANELS]], f"{metric} by length")
@@ -225,7 +225,7 @@ def _best(means: Sequence[float | None]) -> float | None:
 
 
 def _lengths(cell: CellResult) -> dict[str, float]:
-    """Returns the length of each question that has one."""
+    """Returns the document length of each question that has a numeric tag `length`."""
     given = {name: facts["tags"].get("length") for name, facts in cell.examples.items()}
     return {
         name: float(value)
@@ -235,7 +235,7 @@ def _lengths(cell: CellResult) -> dict[str, float]:
 
 
 def _pooled(cells: Sequence[tuple[CellResult, set[str]]], metric: str) -> dict[str, tuple[float, str]]:
-    """Returns the score and cluster of each of these questions with a score; repeats are averaged."""
+    """Returns score and cluster of each of these questions that has a score; repeats are averaged."""
     scores: dict[str, list[float]] = {}
     clusters: dict[str, str] = {}
     for cell, names in cells:
@@ -251,7 +251,7 @@ def _values(found: Mapping[str, tuple[float, str]]) -> tuple[list[float | None],
 
 
 def _named(facts: Mapping[str, Any]) -> str:
-    """Returns a data set's name with its settings on axes, without the length."""
+    """Returns the name of a data set with the settings that the sweep varies, except the length."""
     words = [str(facts["dataset"])]
     for path, value in facts["settings"].items():
         inner = path.removeprefix("dataset.")
@@ -261,7 +261,7 @@ def _named(facts: Mapping[str, Any]) -> str:
 
 
 def _labels(cells: Sequence[CellResult]) -> list[str]:
-    """Returns for each cell its pipeline and the settings that distinguish the pipeline's systems."""
+    """Returns a label for each cell: its pipeline and the settings that distinguish the pipeline's systems."""
     seen: dict[tuple[str, str], set[str]] = {}
     own = [_own_settings(cell.facts) for cell in cells]
     for cell, settings in zip(cells, own, strict=True):

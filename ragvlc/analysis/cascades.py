@@ -1,4 +1,4 @@
-"""Choice of a cascade's confidence threshold, and the whole curve of cost against quality.
+"""Choice of a cascade's confidence threshold, and the whole curve of quality against cost.
 
 Works on stored answers of both routes, the first one's with deciles of its token log-probabilities (`logprobs: true`).
 Every quantile is tried, and every threshold that changes a decision. The gain of the chosen pair is estimated on other
@@ -34,7 +34,7 @@ QUANTILES = tuple(part / 10 for part in range(11))
 
 @dataclass(frozen=True, slots=True)
 class CascadePair:
-    """A question with the answers of both routes.
+    """A question with quality and cost of both routes' answers, and the confidence of the first answer.
 
     Attributes:
         group: unit of resampling: the document.
@@ -49,13 +49,13 @@ class CascadePair:
     cost: tuple[float, float]
 
     def score(self, quantile: float) -> float:
-        """Returns the confidence of the first answer; an answer without tokens has the lowest."""
+        """Returns the confidence of the first answer; minus infinity for an answer without tokens."""
         return at_quantile(self.deciles, quantile) if self.deciles else float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdPoint:
-    """The result of one threshold over all questions.
+    """The share of replaced answers, the mean quality and the mean cost at one confidence threshold.
 
     Attributes:
         quantile: of the log-probabilities.
@@ -102,7 +102,7 @@ class CascadeEstimate:
 
 
 def cascade_pairs(pairs: Pairs) -> list[CascadePair]:
-    """Returns the pairs with their confidence scores. Raises `ConfigError` for answers without log-probabilities."""
+    """Returns cascade pairs of stored answers. Raises `ConfigError` for answers without log-probabilities."""
     first, second = pairs.routes
     found: list[CascadePair] = []
     for pair in pairs.pairs:
@@ -118,7 +118,7 @@ def cascade_pairs(pairs: Pairs) -> list[CascadePair]:
 
 
 def curve(rows: Sequence[CascadePair], quantile: float) -> list[ThresholdPoint]:
-    """Returns a point for each threshold that changes a decision, from the fewest second answers to the most.
+    """Returns one point for each threshold that changes a decision, by increasing share of second answers.
 
     Args:
         rows: questions; at least one.
@@ -142,7 +142,7 @@ def curve(rows: Sequence[CascadePair], quantile: float) -> list[ThresholdPoint]:
 
 
 def area(points: Sequence[ThresholdPoint]) -> float:
-    """Returns the mean quality over the curve's shares, minus that of random replacement: 0 for a useless score.
+    """Returns the mean quality along the curve minus that of random replacement; 0 for an uninformative score.
 
     Between two points the curve is linear; a curve that ends early has no area beyond.
     """
@@ -161,7 +161,7 @@ def chosen(
     budget: float | None = None,
     quantiles: Sequence[float] = QUANTILES,
 ) -> ThresholdPoint:
-    """Returns the point of highest quality minus `weight` times cost, with the fewest second answers among equals.
+    """Returns the point with the highest quality minus `weight` times cost; among equals, the fewest second answers.
 
     Args:
         rows: questions of a development split.
@@ -179,7 +179,7 @@ def chosen(
 def estimated(
     rows: Sequence[CascadePair], *, weight: float = 0.0, budget: float | None = None, seed: int = 0
 ) -> CascadeEstimate:
-    """Returns the cross-fitted estimate: each half of the documents uses a threshold chosen on the other.
+    """Returns a cross-fitted estimate: each half of the documents uses a threshold chosen on the other half.
 
     Raises:
         ConfigError: if there are fewer than two documents.
@@ -227,7 +227,7 @@ def _estimate(
 
 
 def _thresholds(scores: Sequence[float]) -> list[float]:
-    """Returns thresholds between neighbouring scores, ascending; at most 0, the log-probability of certainty."""
+    """Returns ascending thresholds between neighbouring scores; at most 0, the log-probability of certainty."""
     known = sorted({score for score in scores if score > float("-inf")})
     if not known:
         return [0.0]

@@ -1,4 +1,4 @@
-"""Comparison of two cells question by question, from one results folder or two: differences and flips."""
+"""Question-by-question comparison of two cells from one or two results folders: differences and flips."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COSTS = {"prompt tokens": 0, "new tokens": 0, "engine seconds": 2}
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Two cells, paired by the ids of their questions.
+    """Two cells, paired by question id.
 
     Attributes:
         a: the cell that is compared.
@@ -51,13 +51,13 @@ class Pairing:
     other_gold: int
 
     def difference(self, metric: str) -> Difference:
-        """Returns a minus b, with the clusters of `a`."""
+        """Returns the paired difference of the scores, `a` minus `b`, with the clusters of `a`."""
         clusters = {name: self.a.examples[name]["cluster"] for name in self.shared}
         scores = [{name: cell.rows[name].scores.get(metric) for name in self.shared} for cell in (self.a, self.b)]
         return paired_difference(scores[0], scores[1], clusters)
 
     def flips(self, metric: str) -> tuple[list[str], list[str]]:
-        """Returns the questions that `a` scores better and those that `b` scores better, largest difference first."""
+        """Returns the questions on which `a` scores better and those on which `b` does, largest difference first."""
         sign = -1 if self.smaller(metric) else 1
         gaps = {}
         for name in self.shared:
@@ -73,7 +73,7 @@ class Pairing:
 
 
 def paired(results: SweepResults, a: str, b: str, *, other: SweepResults | None = None) -> Pairing:
-    """Returns two cells paired by question id.
+    """Returns two cells, paired by question id.
 
     Args:
         results: where `a` is.
@@ -112,7 +112,7 @@ def paired(results: SweepResults, a: str, b: str, *, other: SweepResults | None 
 def comparison(
     results: SweepResults, a: str, b: str, *, other: SweepResults | None = None, metric: str | None = None
 ) -> list[RenderableType]:
-    """Returns the output of `ragvlc compare`: differences by metric, costs and their ratio, flipped questions.
+    """Returns the text of `ragvlc compare`: differences by metric, costs and their ratio, flipped questions.
 
     Args:
         results: where `a` is.
@@ -174,7 +174,7 @@ def _differences(pair: Pairing) -> RenderableType:
 
 
 def _mean_over(cell: CellResult, pair: Pairing, metric: str) -> str:
-    """Returns the mean over the paired questions, not over all of the cell's."""
+    """Returns the mean score of a cell over the paired questions only."""
     both = [
         score
         for name in pair.shared

@@ -27,7 +27,7 @@ FRONTIER = "cost-quality frontier"
 
 
 def look() -> AbstractContextManager[None]:
-    """Returns a context that draws figures in this style, regardless of the user's own settings."""
+    """Returns a context manager for drawing figures in this style, regardless of the user's own settings."""
     import matplotlib as mpl
 
     return mpl.rc_context(
@@ -58,7 +58,7 @@ def look() -> AbstractContextManager[None]:
 
 
 def panels(names: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
-    """Returns a figure with a panel for each name, one below the other; a single panel has no name."""
+    """Returns a figure with one panel for each name, stacked vertically; a single panel shows only the title."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, 3.3 * len(names) + 0.4), layout="constrained")
@@ -69,12 +69,12 @@ def panels(names: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
 
 
 def mark(place: int) -> tuple[str, str]:
-    """Returns colour and marker of the line with this number; there are 56 different ones."""
+    """Returns colour and marker of the line with this number; there are 56 different combinations."""
     return COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
 
 
 def label(text: str) -> str:
-    """Returns a name as a label: one line, of limited length, without TeX markup."""
+    """Returns a name prepared as a label: one line, of limited length, without TeX markup."""
     words = " ".join(text.split())
     if len(words) > LONGEST:
         words = f"{words[: LONGEST - 21]}…{words[-20:]}"
@@ -84,7 +84,7 @@ def label(text: str) -> str:
 
 
 def legend(figure: Figure, axes: Sequence[Axes]) -> None:
-    """Draws one legend for all panels below them; entries that name no cell are last."""
+    """Draws one legend below all panels, with entries that name no cell at the end."""
     entries: dict[str, Any] = {}
     for one in axes:
         handles, labels = one.get_legend_handles_labels()
@@ -98,7 +98,7 @@ def legend(figure: Figure, axes: Sequence[Axes]) -> None:
 
 
 def numbers(axes: Axes, values: Sequence[float], *, few: bool) -> None:
-    """Sets the horizontal scale for these values, logarithmic for wide ranges.
+    """Sets the scale and ticks of the horizontal axis for these values; wide ranges are logarithmic.
 
     Args:
         axes: to set.
@@ -121,7 +121,7 @@ def numbers(axes: Axes, values: Sequence[float], *, few: bool) -> None:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """Returns a figure as an `svg` element for a page: text as text, ink in the page's colour, unique ids.
+    """Returns a figure as an `svg` element for an HTML page, with real text, the page's ink colour and unique ids.
 
     Args:
         figure: drawn in this look.

@@ -1,4 +1,4 @@
-"""Failed questions grouped by cause, and cells with the same causes, for terminal and page."""
+"""Failed questions grouped by cause, and cells grouped by common causes, for the terminal and the HTML report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Kind = tuple[str, str, bool, str]
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A cause of failure, with the number of its questions.
+    """A cause of failure, with the number of questions that failed for this cause.
 
     Attributes:
         failure: of the first of them.
@@ -42,7 +42,7 @@ class Reason:
     count: int
 
     def text(self, longest: int = LONGEST) -> str:
-        """Returns type, stage and message of the failure on one line."""
+        """Returns type, stage and message of the failure as one line."""
         return one_line(_words(self.failure), longest)
 
 
@@ -62,14 +62,14 @@ class FailedCells:
 
     @property
     def names(self) -> str:
-        """The names of the cells, shortened if there are many."""
+        """The names of the cells as text, shortened if there are many."""
         names = [one_line(cell.name, LONGEST) for cell in self.cells]
         more = len(names) - MOST_NAMES
         return ", ".join(names[:MOST_NAMES]) + (f" and {_several(more, 'more cell')}" if more > 0 else "")
 
     @property
     def head(self) -> str:
-        """The status of the cells, and the number of failed questions."""
+        """The status of the cells and the number of failed questions, as a sentence."""
         if not self.reasons:
             return f"{self.status}, some questions could not be judged for now."
         failed, asked = sum(one.count for one in self.reasons), sum(len(cell.rows) for cell in self.cells)
@@ -78,7 +78,7 @@ class FailedCells:
 
     @property
     def advice(self) -> str:
-        """The next step for the user."""
+        """The recommended next step for the user, as a sentence."""
         lasting = [one.failure.stage for one in self.reasons if not one.failure.transient]
         if not lasting:
             return "Transient: run the experiment again."
@@ -91,7 +91,7 @@ class FailedCells:
 
 
 def reasons(rows: Iterable[Prediction]) -> tuple[Reason, ...]:
-    """Returns the causes of failed rows, most frequent first.
+    """Returns the causes of failure in these rows, most frequent first.
 
     Failures of one stage and type whose messages differ only in numbers, ids and quoted values are one reason.
     """
@@ -128,7 +128,7 @@ def failure_lines(results: SweepResults, status: Mapping[str, str] | None = None
 
 
 def said(row: Prediction) -> str:
-    """Returns an answer, or the full reason why it or its scores are missing, in printable characters."""
+    """Returns an answer's text, and the full reason for a missing answer or score, in printable characters."""
     words = [] if row.answer is None else [row.answer.text]
     if row.failure is not None:
         words.append(f"{'failed' if row.answer is None else 'not scored'}: {_words(row.failure)}")
@@ -156,7 +156,7 @@ def _words(failure: Failure) -> str:
 
 
 def _kind(failure: Failure) -> Kind:
-    """Returns the common key of failures with one cause."""
+    """Returns a grouping key that is equal for failures with the same cause."""
     message = failure.message[:_COMPARED]
     folded = _QUOTED.sub("''", message)
     if not re.search(r"\w", folded):  # all of it is quoted, as in a KeyError

@@ -1,4 +1,4 @@
-"""Figures of a comparison, by name, as matplotlib figures: for notebooks, pages and trackers.
+"""Figures of a comparison, as matplotlib figures by name, for notebooks, HTML reports and trackers.
 
 quality_tokens, quality_seconds, quality_money    score against what a question costs
 over_<setting>                                    score over a setting that takes several numbers
@@ -51,12 +51,12 @@ NAMED_CELLS = 12
 
 
 def figures(results: SweepResults, metric: str | None = None) -> dict[str, Figure]:
-    """Returns every figure available for these results, by name, for the first metric or another."""
+    """Returns every figure available for these results, by name, for the given metric or the first one."""
     return {name: draw() for name, draw in drawers(results, metric).items()}
 
 
 def figure(results: SweepResults, name: str, metric: str | None = None) -> Figure:
-    """Returns one figure. Raises `ConfigError` if these results have none of that name."""
+    """Returns the figure with this name. Raises `ConfigError` if these results have no such figure."""
     known = drawers(results, metric)
     if name not in known:
         raise ConfigError(f"{results.name} has no figure '{name}'. Known: {list(known)}.{nearest(name, known)}")
@@ -66,7 +66,7 @@ def figure(results: SweepResults, name: str, metric: str | None = None) -> Figur
 def drawers(
     results: SweepResults, metric: str | None = None, texts: Mapping[str, str] | None = None
 ) -> dict[str, Callable[[], Figure]]:
-    """Returns the functions that draw each figure, by name, so that only the needed ones are drawn.
+    """Returns the drawing function of each figure, by name, so that callers draw only the figures they need.
 
     Args:
         results: to draw.
@@ -216,7 +216,7 @@ def _frontier(place: Axes, cells: Sequence[CellResult], metric: str, cost: str, 
 
 
 def _references(place: Axes, cells: Sequence[CellResult], found: Axis, metric: str) -> None:
-    """Draws cells without the setting as horizontal lines, if all cells share one data set."""
+    """Draws cells that lack the setting of the axis as horizontal lines, if all cells share one data set."""
     if len({cell.facts["examples"] for cell in cells}) > 1:
         return
     on_axis = {line.pipeline for line in found.lines}
@@ -228,7 +228,7 @@ def _references(place: Axes, cells: Sequence[CellResult], found: Axis, metric: s
 
 
 def _within(place: Axes) -> None:
-    """Limits the axis of scores between 0 and 1 to that range."""
+    """Limits the score axis to the range from 0 to 1 if all drawn scores lie in that range."""
     low, high = place.get_ylim()
     drawn = place.dataLim
     if drawn.y0 >= 0 and drawn.y1 <= 1:

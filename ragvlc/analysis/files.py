@@ -1,4 +1,4 @@
-"""Files of a finished sweep: the page and its figures, next to the results."""
+"""Files of a finished sweep: the HTML report and its figures, next to the results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["report_files"]
 
 
 def report_files(results: SweepResults, texts: Mapping[str, str] | None = None) -> dict[str, Path]:
-    """Writes `report.html` and `figures/NAME.png` into the results folder; returns the files by name."""
+    """Writes `report.html` and `figures/NAME.png` into the results folder; returns their paths by name."""
     found = {"report.html": write_html(results, None, texts)}
     folder = results.folder / "figures"
     folder.mkdir(exist_ok=True)

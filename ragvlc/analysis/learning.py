@@ -1,4 +1,4 @@
-"""Training data of routers: questions that two cells have answered, with quality and cost of each answer."""
+"""Training data for routers: questions that two cells have answered, with quality and cost of each answer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Unit = Literal["tokens", "seconds", "money"]
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """The weight of cost against quality.
+    """The weight of an answer's cost against its quality.
 
     Attributes:
         unit: thousands of tokens (prompts and replies), seconds of engine and search, or money at the cells' prices.
@@ -39,7 +39,7 @@ class Charge:
     weight: float = 0.0
 
     def of(self, answer: Answer, cell: CellResult) -> float:
-        """Returns an answer's cost. Raises `ConfigError` if prices are needed and a generator has none."""
+        """Returns the cost of an answer. Raises `ConfigError` if prices are needed and a generator has none."""
         if self.unit == "tokens":
             return (answer.usage.prompt_tokens + answer.usage.completion_tokens) / 1000
         if self.unit == "seconds":
@@ -53,7 +53,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A question that both routes answered.
+    """A question that both routes answered, with quality and cost of each answer.
 
     Attributes:
         id: of the example.
@@ -74,7 +74,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The questions for training.
+    """The questions for training a router, and the numbers of questions left out.
 
     Attributes:
         routes: names, in the order given.
@@ -90,7 +90,7 @@ class Pairs:
 
 
 def paired(results: SweepResults, cells: Mapping[str, str], metric: str, charge: Charge) -> Pairs:
-    """Returns the questions that the cells of both routes have answered and that have a score.
+    """Returns the questions with answers and scores from the cells of both routes.
 
     Args:
         results: of one sweep.
@@ -141,7 +141,7 @@ def _left_out(rows: Sequence[Prediction | None], metric: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FeatureExtractor:
-    """Computes the features of questions exactly as the router will.
+    """Computes the features of questions exactly as the learned router does.
 
     Attributes:
         models: of the pipeline that retrieves: its tokenizer measures chunks, its embedders rank.
@@ -160,7 +160,7 @@ class FeatureExtractor:
     metadata: tuple[str, ...] = ()
 
     def features(self, example: Example) -> dict[str, float]:
-        """Returns the features of a question, without reading its gold."""
+        """Returns the features of a question, without reading its gold answers or evidence."""
         run, documents = LiveRun(self.models, self.pool, example), example.documents
         chunks, ranking = look(self.chunker, self.retriever, example.query, documents, run, role=self.role)
         found = measured(example.query, documents, ranking, len(chunks))
@@ -175,7 +175,7 @@ def learned(
     *,
     seen: Callable[[int, int], None] | None = None,
 ) -> Fitted:
-    """Returns the rule learned from the pairs and its estimated gain on held-out documents.
+    """Returns the routing rule learned from the pairs, with its estimated gain on held-out documents.
 
     Args:
         pairs: what was answered.

@@ -31,7 +31,7 @@ _UNITS = {"tokens": "1,000 tokens", "seconds": "seconds", "money": "money"}
 
 
 def pairs_report(pairs: Pairs, metric: str) -> str:
-    """Returns the number of questions used and left out, in a sentence."""
+    """Returns a sentence with the numbers of questions used and left out."""
     summary = f"{len(pairs.pairs)} questions with both answers, quality by {metric}"
     if pairs.charge.weight:
         summary += f", minus {pairs.charge.weight:g} per unit of cost ({_UNITS[pairs.charge.unit]})"
@@ -40,7 +40,7 @@ def pairs_report(pairs: Pairs, metric: str) -> str:
 
 
 def learned_report(fitted: Fitted) -> Iterator[Table | str]:
-    """Yields the estimate, then the weights."""
+    """Yields the report on a learned rule: first its estimated gain, then its weights."""
     found, (first, second) = fitted.estimate, fitted.rule.routes
     yield (
         f"'{first}' wins {found.wins[first]}, '{second}' wins {found.wins[second]}; {found.ties} ties "
@@ -65,7 +65,7 @@ def learned_report(fitted: Fitted) -> Iterator[Table | str]:
 def cascade_report(
     rows: Sequence[CascadePair], charge: Charge, *, budget: float | None, seed: int
 ) -> Iterator[Table | str]:
-    """Yields the curves' areas, the best curve's points, the estimate, and the setting to write."""
+    """Yields the report on a cascade: areas of curves, points of the best curve, the estimate, and the setting."""
     best = chosen(rows, weight=charge.weight, budget=budget)
     areas = _table("quantile", "area above random")
     for quantile in QUANTILES:
@@ -120,7 +120,7 @@ def _weights(fitted: Fitted) -> Table:
 
 
 def _some(points: Sequence[ThresholdPoint], best: ThresholdPoint) -> list[ThresholdPoint]:
-    """Returns the points nearest to evenly spaced shares, including the first, the last and the best."""
+    """Returns the curve's points nearest to evenly spaced shares, including the first, the last and the best point."""
     wanted = {round(place * (len(points) - 1) / (_SHOWN - 1)) for place in range(_SHOWN)}
     return [point for place, point in enumerate(points) if place in wanted or point == best]
 

@@ -1,4 +1,4 @@
-"""A sweep's comparison as one self-contained HTML page: no scripts, no requests, every text escaped.
+"""A sweep's comparison as one self-contained HTML page: no scripts, no requests, all texts escaped.
 
 What was compared, the answer in sentences, tables, parts of the questions, figures, the questions that cells disagree
 on most, failures and truncation, and how to reproduce it. It reads on a phone and on paper, in light and in dark.
@@ -54,7 +54,7 @@ OVER = "A line for each combination of the other settings; across: cells without
 
 @dataclass(frozen=True, slots=True)
 class PageFigure:
-    """A figure of the page."""
+    """A figure of the HTML report, with its caption."""
 
     svg: Markup
     caption: str
@@ -62,14 +62,14 @@ class PageFigure:
 
 @dataclass(frozen=True, slots=True)
 class FigureGroup:
-    """FigureGroup under one heading."""
+    """Figures under one heading."""
 
     title: str
     figures: tuple[PageFigure, ...]
 
 
 def write_html(results: SweepResults, baseline: str | None = None, texts: Mapping[str, str] | None = None) -> Path:
-    """Writes the page into the results folder, whole or not at all, and returns its path.
+    """Writes the HTML report into the results folder as one atomic operation, and returns its path.
 
     Args:
         results: to report.
@@ -93,7 +93,7 @@ def write_html(results: SweepResults, baseline: str | None = None, texts: Mappin
 
 
 def html_page(results: SweepResults, baseline: str | None = None, texts: Mapping[str, str] | None = None) -> str:
-    """Returns the page; see `write_html`."""
+    """Returns the HTML report as text; see `write_html`."""
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
@@ -137,7 +137,7 @@ def _page(results: SweepResults, baseline: str | None, texts: Mapping[str, str])
 
 
 def _figures(results: SweepResults, texts: Mapping[str, str]) -> list[FigureGroup]:
-    """Returns every figure of the first metric, and the cost and axis figures of the others."""
+    """Returns every figure of the first metric, and only the cost and axis figures of the other metrics."""
     from markupsafe import Markup
 
     from ragvlc.analysis.figures import drawers, svg
@@ -151,12 +151,12 @@ def _figures(results: SweepResults, texts: Mapping[str, str]) -> list[FigureGrou
                 element = Markup(svg(draw(), f"f{place}-{len(drawn)}"))  # noqa: S704
                 drawn.append(PageFigure(element, CAPTIONS.get(name, OVER)))
         if drawn:
-            groups.append(FigureGroup(f"FigureGroup for {metric}", tuple(drawn)))
+            groups.append(FigureGroup(f"Figures for {metric}", tuple(drawn)))
     return groups
 
 
 def _verbs(resolved: str) -> tuple[str, ...]:
-    """Returns the commands that produce these results: `replay` for stored answers, otherwise `run`."""
+    """Returns the names of the commands that produce these results: `replay`, or `plan`, `run` and `report`."""
     return REPLAY if resolved.startswith("answers:") or "\nanswers:" in resolved else ("plan", "run", "report")
 
 
@@ -176,7 +176,7 @@ def _settings(facts: Mapping[str, Any]) -> str:
 
 
 def _versions() -> str:
-    """Returns the installed versions when the page is written; results do not record theirs."""
+    """Returns a sentence with the versions installed when the page is written; results do not record theirs."""
     found = []
     for name in LIBRARIES:
         try:

@@ -1,4 +1,4 @@
-"""Passages that a cell read: their positions, and their text if the documents are available."""
+"""Passages that a cell's models read: their positions, and their text if the documents are available."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GAP = " [...] "
 
 @dataclass(frozen=True, slots=True)
 class PassagePart:
-    """Part of a passage's text; `evidence`: whether it is known to hold the answer."""
+    """A part of a passage's text; `evidence` says whether the part is known to hold the answer."""
 
     text: str
     evidence: bool = False
@@ -29,7 +29,7 @@ class PassagePart:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A span of a document that was read.
+    """A span of a document that a model read.
 
     Attributes:
         span: its position.
@@ -43,7 +43,7 @@ class Passage:
 
 
 def passages(facts: Mapping[str, Any], answer: Answer, texts: Mapping[str, str] | None = None) -> tuple[Passage, ...]:
-    """Returns the passages of an answer's context in the order of the prompt; adjoining passages are joined.
+    """Returns the passages of an answer's context in the order of the prompt, with adjoining passages joined.
 
     Args:
         facts: stored facts of the question.
@@ -73,7 +73,7 @@ def _within(one: Span, span: Span) -> Span:
 
 
 def _pieces(text: str, span: Span, evidence: Sequence[Span]) -> tuple[PassagePart, ...]:
-    """Returns the text of `span`, split at its evidence."""
+    """Returns the text of `span` in parts, split at the boundaries of the evidence."""
     windows = [span]
     if len(span) > LONGEST:
         ends = [

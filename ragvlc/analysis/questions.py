@@ -1,4 +1,4 @@
-"""One question through every cell of a sweep, as text for a terminal."""
+"""One question with the answers of every cell of a sweep, as text for a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["one_question", "question_list"]
 
 
 def question_list(results: SweepResults) -> list[RenderableType]:
-    """Returns a table of all questions with the first metric's mean over the cells."""
+    """Returns a table of all questions, with the first metric's mean over the cells."""
     from rich import box
     from rich.table import Table
 
@@ -102,7 +102,7 @@ def _read(cell: CellResult, question: str, texts: Mapping[str, str] | None) -> l
 
 
 def _ranks(answer: Answer, span: Span) -> str:
-    """Returns the ranks of the retrieved chunks in a passage, which may be several adjoining ones."""
+    """Returns the ranks of the retrieved chunks inside a passage, as text; adjoining chunks share a passage."""
     found = [
         (rank, hit.score)
         for rank, hit in enumerate(answer.ranking, 1)

@@ -40,7 +40,7 @@ NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class ReadingCost:
-    """The mean cost of a question at one length.
+    """The mean reading cost per question at one context length.
 
     Attributes:
         length: of the context, in tokens.
@@ -57,7 +57,7 @@ class ReadingCost:
 
 @dataclass(frozen=True, slots=True)
 class CostCurve:
-    """Costs by length.
+    """Reading costs of one pipeline by context length.
 
     Attributes:
         label: pipeline, and the settings that distinguish its curves.
@@ -68,13 +68,13 @@ class CostCurve:
     costs: tuple[ReadingCost, ...]
 
     def power(self, figure: Callable[[ReadingCost], float | None]) -> float | None:
-        """Returns the exponent with which a figure grows with the length; None without two figures above 0."""
+        """Returns the exponent of a quantity's growth with the length; None without two values above 0."""
         known = [(log(one.length), log(value)) for one in self.costs if (value := figure(one))]
         return linear_regression(*zip(*known, strict=True)).slope if len(known) > 1 else None
 
 
 def curves(cells: Sequence[CellResult]) -> list[CostCurve]:
-    """Returns a curve for each pipeline and combination of settings with several lengths."""
+    """Returns a curve for each pipeline and combination of settings with several context lengths."""
     found = []
     for one in series(cells, LENGTH):
         costs = ((length, _costs(row.answer for cell in repeats for row in cell.rows.values() if row.answer))
@@ -86,7 +86,7 @@ def curves(cells: Sequence[CellResult]) -> list[CostCurve]:
 
 
 def reading_cost(results: SweepResults) -> Table | None:
-    """Returns the table, or None if no pipeline has several lengths."""
+    """Returns the table of reading costs; None if no pipeline has several context lengths."""
     found = curves(results.cells)
     if not found:
         return None
@@ -100,7 +100,7 @@ def reading_cost(results: SweepResults) -> Table | None:
 
 
 def draw(found: Sequence[CostCurve]) -> Figure:
-    """Returns the figure, with a panel each for pairs, calls and seconds, as far as known."""
+    """Returns a figure with one panel for each known quantity: token pairs, calls and seconds."""
     from ragvlc.analysis.drawing import label, legend, look, mark, numbers, panels
 
     measures: dict[str, Callable[[ReadingCost], float | None]] = {
@@ -129,7 +129,7 @@ def draw(found: Sequence[CostCurve]) -> Figure:
 
 
 def _costs(answers: Iterable[Answer]) -> tuple[float | None, float, float] | None:
-    """Returns mean pairs, calls and seconds, or None if no model answered."""
+    """Returns mean token pairs, calls and seconds per answer; None if no model was called."""
     known = [answer for answer in answers if answer.usage.calls]
     if not known:
         return None

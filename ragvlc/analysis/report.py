@@ -27,7 +27,7 @@ GAP = 2
 
 
 def terminal_report(results: SweepResults, baseline: str | None = None) -> list[RenderableType]:
-    """Returns the output of `ragvlc report`: scores, differences and costs, and the answer in a sentence."""
+    """Returns the contents of `ragvlc report`: scores, differences, costs, and the conclusion in a sentence."""
     comparisons = results.comparisons(baseline)
     shown = [tables.scores(results)]
     shown += [tables.differences(results, comparisons)] if comparisons else []
@@ -46,7 +46,7 @@ def _missing(results: SweepResults) -> list[str]:
 
 
 def routing_parts(results: SweepResults, metric: str | None = None) -> list[RenderableType]:
-    """Returns the output of `ragvlc replay`: the router report alone."""
+    """Returns the contents of `ragvlc replay`: only the router report."""
     from ragvlc.analysis.routing import routing_reports, routing_tables
 
     found = routing_tables(routing_reports(results, metric))
@@ -58,7 +58,7 @@ def routing_parts(results: SweepResults, metric: str | None = None) -> list[Rend
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """A table of figures; a narrow terminal puts intervals below the means, then splits the table."""
+    """A terminal table of figures; if too wide, intervals are put below the means, then the table is split."""
 
     table: Table
 
@@ -93,7 +93,7 @@ class _Grid:
         return table
 
     def _widths(self, *, stacked: bool) -> list[int]:
-        """Returns the width of each column, with the gap before it."""
+        """Returns the width of each column, including the gap before the column."""
         found = []
         for place, head in enumerate(self.table.heads):
             figures = [_width(row[place], stacked=stacked) for _, row in self.table.rows]
@@ -117,19 +117,19 @@ def _width(entry: Entry, *, stacked: bool) -> int:
 
 
 def _texts(entry: Entry) -> tuple[str, str]:
-    """Returns figure and interval; scores in a short form, without plus signs in the interval but those of `+.00`."""
+    """Returns figure and interval as text; scores are shortened, and their intervals have no plus signs."""
     if not entry.score:
         return entry.text, entry.interval
     return _short(entry.text), _short(re.sub(r"\+(?!0\.0*[,\]])", "", entry.interval).replace(" ", ""))
 
 
 def _short(text: str) -> str:
-    """Returns figures without the zero before the decimal point: `.50`, `-.05`, `1.00`."""
+    """Returns a text with the zero before each decimal point removed: `.50`, `-.05`, `1.00`."""
     return re.sub(r"(?<!\d)0\.", ".", text)
 
 
 def _broken(head: str) -> str:
-    """Returns a long column name in lines broken at underscores."""
+    """Returns a long column name as several lines, broken at underscores."""
     lines = [""]
     for word in re.findall(r"[^_]*_|[^_]+", head):
         if lines[-1] and len(lines[-1].splitlines()[-1] + word) > HEAD_WIDTH:

@@ -1,4 +1,4 @@
-"""Results with their figures, for notebooks."""
+"""Results of a sweep with methods that draw figures, for notebooks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Results"]
 
 
 class Results(SweepResults):
-    """A sweep's results, with figures.
+    """A sweep's results, with methods that draw figures.
 
     Attributes:
         folder: where they are.
@@ -22,9 +22,9 @@ class Results(SweepResults):
     """
 
     def figures(self, metric: str | None = None) -> dict[str, Figure]:
-        """Returns every figure available for these results, by name; see `analysis.figures`. Raises `ConfigError`."""
+        """Returns every figure available for these results, by name. Raises `ConfigError` for an unknown metric."""
         return drawing.figures(self, metric)
 
     def figure(self, name: str, metric: str | None = None) -> Figure:
-        """Returns one figure, such as `quality_tokens`, for the first metric or another. Raises `ConfigError`."""
+        """Returns one figure, e.g. `quality_tokens`. Raises `ConfigError` for an unknown figure or metric."""
         return drawing.figure(self, name, metric)

@@ -1,4 +1,4 @@
-"""The router report: gain, regret and costs of routers for each model and length, in tables and sentences.
+"""The router report: gain, regret and costs of routers per model and length, in tables and sentences.
 
 Nothing is pooled over models or data sets: one model that fails on long texts can make the whole difference between two
 routes (as in LaRA, Li et al. 2025, arXiv 2502.09977). Definitions are in `_routing_measures` and `_routing_break_even`.
@@ -61,7 +61,7 @@ SENT = "Share of the questions sent to {dear}, in per cent."
 
 @dataclass(frozen=True)
 class RoutingReport:
-    """The report on one group, in tables and sentences.
+    """The router report on one group of comparable cells, in tables and sentences.
 
     Attributes:
         group: that is reported.
@@ -77,7 +77,7 @@ class RoutingReport:
 
     @property
     def table(self) -> Table:
-        """Shares, quality, gain, regret and costs of every arm."""
+        """The table of shares, quality, gain, regret and costs of every arm."""
         group = self.group
         money = any(row.money is not None for row in self.rows)
         seconds = any(row.seconds is not None for row in self.rows)
@@ -99,7 +99,7 @@ class RoutingReport:
 
     @property
     def curve_table(self) -> Table | None:
-        """Areas of the deferral curves; None if there are none."""
+        """The table of areas under the deferral curves; None if there are no curves."""
         if not self.curves:
             return None
         rows = []
@@ -113,7 +113,7 @@ class RoutingReport:
 
     @property
     def parts(self) -> tuple[Table, ...]:
-        """Quality, and the share that routers sent to the most expensive route, by each breakdown of the questions."""
+        """Tables of quality, and of shares sent to the most expensive route, for each breakdown of the questions."""
         found: list[Table] = []
         for by, of in self.group.parts.items():
             parts = _ordered(self.group, of)
@@ -139,7 +139,7 @@ class RoutingReport:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The findings in sentences, with the break-even points of the routes."""
+        """The findings as sentences, including the break-even points of the routes."""
         return (_gain_sentence(self), *_break_even_sentences(self.group, self.level))
 
 
@@ -166,14 +166,14 @@ def _reports(results: SweepResults, metric: str, *, chosen: bool) -> tuple[Routi
 
 
 def routing_report(group: RoutingGroup) -> RoutingReport:
-    """Returns the report on one group."""
+    """Returns the router report on one group."""
     arms = [*group.fixed, *(arm for arm in group.routers if group.of(arm)), task_oracle(group), question_oracle(group)]
     curves = [found for arm in group.routers if (found := curve(group, arm)) is not None]
     return RoutingReport(group, tuple(measures(group, arm) for arm in arms), tuple(curves), break_even(group))
 
 
 def routing_tables(reports: Sequence[RoutingReport]) -> list[Table]:
-    """Returns the tables of all groups, with their findings as notes; explanations follow the last of a kind."""
+    """Returns the tables of all groups with findings as notes; explanations follow the last table of each type."""
     found: list[Table] = []
     for report in reports:
         how = f" {report.table.note}" if report is reports[-1] else ""
@@ -183,7 +183,7 @@ def routing_tables(reports: Sequence[RoutingReport]) -> list[Table]:
 
 
 def routing_frame(reports: Sequence[RoutingReport]) -> pd.DataFrame:
-    """Returns one row for each group and arm, with every figure of the tables, for notebooks."""
+    """Returns a data frame with one row per group and arm and every figure of the tables, for notebooks."""
     import pandas as pd
 
     rows = []
@@ -234,7 +234,7 @@ def _bounded(interval: Interval, digits: int) -> Entry:
 
 
 def _ordered(group: RoutingGroup, of: Mapping[str, str]) -> list[str]:
-    """Returns the parts in their order: thirds from the first, lengths from the shortest, others by name."""
+    """Returns the parts in display order: thirds from the first, lengths from the shortest, others by name."""
     parts = sorted(set(of.values()))
     if set(parts) <= set(THIRDS):
         return [part for part in THIRDS if part in parts]
@@ -255,7 +255,7 @@ def _sent(group: RoutingGroup, arm: Arm, members: Sequence[str]) -> Entry:
 
 
 def _gain_sentence(report: RoutingReport) -> str:
-    """Returns whether any router beats the best single route, and the largest possible gain."""
+    """Returns a sentence on whether any router beats the best single route, and on the largest possible gain."""
     group = report.group
     oracle = report.rows[-1]
     possible = f"knowing the best route of each question would gain {plain(oracle.gain.mean or 0.0, 3, '+')}"
@@ -284,7 +284,7 @@ def _interval(one: Interval | Difference) -> str:
 
 
 def _break_even_sentences(group: RoutingGroup, level: RouteBreakEven) -> list[str]:
-    """Returns the break-even points of the cheapest and the most expensive route, in sentences."""
+    """Returns sentences on the break-even points between the cheapest and the most expensive route."""
     cheap, dear = group.cheap.name, group.dear.name
     found = []
     lengths = [("tokens", level.tokens_length), ("money", level.money_length)]

@@ -1,4 +1,4 @@
-"""Speculative decoding in numbers: acceptance by draft position, seconds of each phase, and speed-up.
+"""Results of speculative decoding: acceptance by draft position, seconds per phase, and speed-up.
 
 Figures of a cell are ratios of sums over its answers, so that a long answer counts for its length: tokens a second are
 all tokens over all seconds, acceptance at a position is accepted drafts over drafts that reached it. Seconds are
@@ -56,18 +56,18 @@ CAPTION = (
 
 
 def speculation_tables(results: SweepResults) -> list[Table]:
-    """Returns the available tables about speculative decoding."""
+    """Returns the available tables on speculative decoding."""
     return [table for table in (speculation(results), acceptance_by_place(results)) if table is not None]
 
 
 def speculation(results: SweepResults) -> Table | None:
-    """Returns the table over the cells with speculative decoding, or None if there are none."""
+    """Returns the table of cells with speculative decoding; None if there are no such cells."""
     rows = tuple((title(cell), _entries(found)) for cell, found in speculating(results))
     return Table("Speculation", HEADS, rows, NOTE) if rows else None
 
 
 def acceptance_by_place(results: SweepResults) -> Table | None:
-    """Returns the acceptance at each draft position, with the number of drafts; None without drafts."""
+    """Returns the table of acceptance by draft position, with the number of drafts; None without drafts."""
     cells = [(cell, found) for cell, found in speculating(results) if found.by_place]
     places = max((len(found.by_place) for _, found in cells), default=0)
     rows = tuple((title(cell), tuple(_at(found, place) for place in range(places))) for cell, found in cells)
@@ -76,7 +76,7 @@ def acceptance_by_place(results: SweepResults) -> Table | None:
 
 
 def speculating(results: SweepResults) -> list[tuple[CellResult, Speculation]]:
-    """Returns the cells with speculative decoding and their sums, in the order of the plan."""
+    """Returns the cells with speculative decoding and their summed statistics, in the order of the plan."""
     found = [
         (cell, speculation_of(row.answer for row in cell.rows.values() if row.answer is not None))
         for cell in results.cells
@@ -85,7 +85,7 @@ def speculating(results: SweepResults) -> list[tuple[CellResult, Speculation]]:
 
 
 def draw(cells: Sequence[tuple[CellResult, Speculation]]) -> Figure:
-    """Returns acceptance by draft position and, if plain decoding was measured, a bar for each speed-up."""
+    """Returns a figure of acceptance by draft position and, if plain decoding was measured, of speed-ups."""
     shown = list(cells)[:MOST_LINES]
     compared = [(at, cell, found.speedup) for at, (cell, found) in enumerate(shown) if found.speedup is not None]
     with look():

@@ -1,4 +1,4 @@
-"""Acceptance of drafted tokens: as given, as measured under similar settings, or as assumed."""
+"""The acceptance rate of drafted tokens: given by the user, measured under similar settings, or assumed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _ALIKE = ("kind", "eta", "mode", "tail", "tail_threshold", "temperature", "top_p
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An acceptance, with a sentence on its source."""
+    """An acceptance rate, with a sentence on its source."""
 
     value: Acceptance
     words: str
 
 
 def taken(route: Speculating, past: Sequence[Speculated], given: float | None) -> Taken:
-    """Returns the given acceptance, or one measured under similar settings, or the assumed one.
+    """Returns the acceptance rate given by the user, else measured under similar settings, else assumed.
 
     Args:
         route: that drafts.
@@ -50,7 +50,7 @@ def taken(route: Speculating, past: Sequence[Speculated], given: float | None) -
 
 
 def acceptance_by_place(sums: Speculation) -> Acceptance:
-    """Returns the acceptance at each position with enough judged tokens, and the mean for later ones."""
+    """Returns the acceptance rate of each draft position with enough judged tokens, and the mean for later ones."""
     mean = sums.token_acceptance or 0.0
     own = [accepted / judged for accepted, judged in zip(sums.accepted, sums.judged, strict=True) if judged >= _ENOUGH]
     return (*own, mean)

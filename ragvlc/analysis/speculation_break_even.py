@@ -1,4 +1,4 @@
-"""Break-even of speculative decoding: seconds per token of both ways, by context, draft length and acceptance.
+"""Break-even of speculative decoding: seconds per token by context length, draft length and acceptance rate.
 
 A round is `gamma` steps of the drafter and one forward pass of the target over `gamma + 1` tokens; it gives
 `expected_tokens` of them (Leviathan et al. 2022, arXiv 2211.17192). Steps and passes are as in `hardware.roofline`.
@@ -41,7 +41,7 @@ _STEPS = 16
 
 
 def expected_tokens(gamma: int, acceptance: Acceptance) -> float:
-    """Returns the mean number of tokens of a round: the accepted ones of `gamma`, and one of the target's own.
+    """Returns the mean number of new tokens per round: accepted ones of `gamma` drafted, and one from the target.
 
     With one probability `a` for all positions, `(1 - a^(gamma + 1)) / (1 - a)` (Leviathan et al. 2022, equation 1).
     """
@@ -73,7 +73,7 @@ def speculative_seconds(
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Speculative and plain decoding compared at one context and draft length.
+    """Plain and speculative decoding compared at one context length and draft length.
 
     Attributes:
         context: tokens that the target has read.
@@ -93,13 +93,13 @@ class Point:
 
     @property
     def speedup(self) -> float:
-        """Seconds of plain decoding divided by those of speculative decoding."""
+        """How many times faster speculative decoding is than plain decoding."""
         return self.plain_seconds / self.seconds
 
 
 @dataclass(frozen=True, slots=True)
 class BreakEven:
-    """The context lengths at which speculation pays.
+    """The context lengths at which speculative decoding is faster than plain decoding.
 
     Attributes:
         context: from which on it is faster, in tokens; None if it is nowhere up to `LONGEST`.
@@ -111,7 +111,7 @@ class BreakEven:
 
     @property
     def words(self) -> str:
-        """The context lengths in words."""
+        """The break-even range as text, e.g. `from 8,192 tokens`."""
         if self.context is None:
             return "never"
         if self.context == 1:
@@ -122,7 +122,7 @@ class BreakEven:
 
 @dataclass(frozen=True)
 class Speculator:
-    """A target, its drafter, and the device that runs both.
+    """A target model, its drafter, and the device that runs both.
 
     Attributes:
         target: whose tokens they are.
@@ -139,7 +139,7 @@ class Speculator:
     acceptance: Acceptance
 
     def at(self, context: int, gamma: int) -> Point:
-        """Returns the comparison after `context` tokens."""
+        """Returns the comparison of plain and speculative decoding after `context` tokens."""
         contexts = (context, self.reads(context))
         seconds = speculative_seconds(
             self.target, self.draft, self.device, contexts=contexts, gamma=gamma, acceptance=self.acceptance
@@ -179,12 +179,12 @@ class Speculator:
         return BreakEven(start, until)
 
     def table(self, contexts: Sequence[int], gammas: Sequence[int]) -> list[list[Point]]:
-        """Returns the points of every context (rows) with every draft length (columns)."""
+        """Returns the comparisons for all context lengths (rows) and draft lengths (columns)."""
         return [[self.at(context, gamma) for gamma in gammas] for context in contexts]
 
 
 def _ladder() -> list[int]:
-    """Returns contexts from 1 to `LONGEST`: each power of two, and 15 values between it and the next."""
+    """Returns context lengths from 1 to `LONGEST`: each power of two and up to 15 lengths before the next power."""
     found = {1, LONGEST}
     power = 1
     while power < LONGEST:
@@ -194,12 +194,12 @@ def _ladder() -> list[int]:
 
 
 def _last(found: Sequence[bool], wanted: bool) -> int:
-    """Returns the last index with this value, or -1."""
+    """Returns the last index at which `found` has the wanted value, or -1."""
     return max((place for place, value in enumerate(found) if value == wanted), default=-1)
 
 
 def _between(low: int, high: int, holds: Callable[[int], bool]) -> int:
-    """Returns the smallest number above `low` for which the condition holds, found by bisection."""
+    """Returns the number from which on `holds` is true, by bisection from `low` (false) to `high` (true)."""
     while high - low > 1:
         middle = (low + high) // 2
         if holds(middle):

@@ -1,4 +1,4 @@
-"""Map of the speed-up of speculative decoding over context length and acceptance, with the break-even line."""
+"""A heat map of the speed-up of speculative decoding over context length and acceptance, with break-even line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def speedups(
     *,
     gamma: int | None = None,
 ) -> list[list[float]]:
-    """Returns the speed-up over plain decoding, [acceptances][contexts].
+    """Returns the speed-ups of speculative over plain decoding, indexed [acceptance][context].
 
     Args:
         model: whose acceptance is replaced.
@@ -52,7 +52,7 @@ def draw(
     gamma: int | None = None,
     title: str = "",
 ) -> Figure:
-    """Returns the map: the speed-up in each field, and the break-even line.
+    """Returns the heat map: each field shows its speed-up, and a line marks the break-even.
 
     Args:
         model: whose acceptance is replaced.

@@ -1,4 +1,4 @@
-"""Tables of a comparison, for terminal and page: scores, differences, coverage and cost."""
+"""Tables of a comparison, for the terminal and the HTML report: scores, differences, coverage and cost."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ JUDGES = "Models that scored answers used {tokens:,} tokens beyond those of the 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A figure with its interval, or a word.
+    """A table entry: a figure with its interval, or a word.
 
     Attributes:
         value: None for an empty entry.
@@ -91,12 +91,12 @@ class Entry:
 
     @property
     def text(self) -> str:
-        """The figure alone."""
+        """The figure without its interval, as text."""
         return self.word or ("-" if self.value is None else plain(self.value, self.digits, self.sign))
 
     @property
     def interval(self) -> str:
-        """The bounds in brackets, or nothing."""
+        """The bounds of the interval in brackets, as text; empty without bounds."""
         if self.value is None or self.low is None or self.high is None:
             return ""
         low, high = (_bound(bound, self.digits, self.sign) for bound in (self.low, self.high))
@@ -122,7 +122,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the cost table.
+    """A column of the cost table, with the name and format of its figure.
 
     Attributes:
         head: its title, in lines.
@@ -141,7 +141,7 @@ class Column:
     flag: bool = False
 
     def entry(self, summary: Mapping[str, Any]) -> Entry:
-        """Returns the cell's figure."""
+        """Returns the entry of this column for a cell's summary."""
         value = summary["flags"].get(self.name, 0) if self.flag else summary[self.name]
         if self.digits is None:
             return Entry(word=f"{value:,}" if value else "-")
@@ -187,7 +187,7 @@ LATENCIES = tuple(
 
 
 def scores(results: SweepResults) -> Table:
-    """Returns the means with their intervals; the best of each data set is marked, without controls."""
+    """Returns the table of mean scores with intervals; the best cell of each data set is marked, controls excluded."""
     digits = _digits(results)
     best = {
         (cell.name, label)
@@ -210,7 +210,7 @@ def scores(results: SweepResults) -> Table:
 
 
 def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Table:
-    """Returns each cell's differences to its baseline; p is that of the first metric."""
+    """Returns the table of each cell's differences to its baseline; the p-value is that of the first metric."""
     digits = _digits(results)
     found = {(one.cell, one.metric): one for one in comparisons}
     bases = {one.cell: one.baseline for one in comparisons}
@@ -232,7 +232,7 @@ def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Tab
 
 
 def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
-    """Returns coverage and costs; empty columns are left out."""
+    """Returns the table of coverage and costs, without empty columns."""
     summaries = [cell.summary for cell in results.cells]
     shown = [one for one in columns if one.always or any(summary[one.name] for summary in summaries)]
     flags = dict.fromkeys(flag for summary in summaries for flag in summary["flags"] if flag != "unparsed")
@@ -255,7 +255,7 @@ def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
 
 
 def latency(results: SweepResults) -> Table | None:
-    """Returns seconds to the first token and to the complete answer, for cold cells; None if there are none."""
+    """Returns the table of seconds to the first token and to the complete answer; None without cold cells."""
     cells = [cell for cell in results.cells if cell.cold and cell.rows]
     columns = [one for one in LATENCIES if any(one.name in cell.summary for cell in cells)]
     rows = []
@@ -273,7 +273,7 @@ def title(cell: CellResult) -> str:
 
 
 def plain(value: float, digits: int, sign: str = "") -> str:
-    """Returns a figure with thousands separators, and zero without a sign."""
+    """Returns a number as text with thousands separators; zero has no sign."""
     text = f"{value:{sign},.{digits}f}"
     return text if float(text.replace(",", "")) else f"{0:.{digits}f}"
 
@@ -307,5 +307,5 @@ def _smaller(cell: CellResult) -> Sequence[str]:
 
 
 def _digits(results: SweepResults) -> int:
-    """Returns 2, or 3 if the number of questions makes a third digit meaningful."""
+    """Returns the number of decimal places for scores: 3 if some cell has more than 1000 rows, otherwise 2."""
     return 3 if any(len(cell.rows) > 1000 for cell in results.cells) else 2

@@ -28,7 +28,7 @@ HOPELESS = 100
 
 @dataclass(frozen=True, slots=True)
 class DatasetVerdict:
-    """The result over one data set, in sentences.
+    """The result on one data set, in sentences.
 
     Attributes:
         dataset: its name.
@@ -62,7 +62,7 @@ class Duel:
 
     @property
     def settled(self) -> bool:
-        """Whether the difference is significant."""
+        """Whether the difference is statistically significant."""
         return self.p is not None and self.p < SETTLED
 
     @property
@@ -72,7 +72,7 @@ class Duel:
 
 
 def answer_sentence(results: SweepResults, comparisons: Sequence[Comparison]) -> str:
-    """Returns the best cell on the first metric and its difference to the baseline with uncertainty, in a sentence.
+    """Returns a sentence on the best cell by the first metric and its difference to the baseline, with uncertainty.
 
     Several data sets get a line each.
     """
@@ -86,7 +86,7 @@ def answer_sentence(results: SweepResults, comparisons: Sequence[Comparison]) ->
 def verdicts(
     results: SweepResults, comparisons: Sequence[Comparison], datasets: dict[str, tuple[CellResult, ...]] | None = None
 ) -> list[DatasetVerdict]:
-    """Returns the result over each data set, on the first metric, for readers without the tables."""
+    """Returns the result on each data set by the first metric, in sentences for readers without the tables."""
     metric = results.metric()
     found = []
     for name, cells in (datasets or results.by_dataset()).items():
@@ -106,7 +106,7 @@ def verdicts(
 
 
 def shown_cells(cells: Sequence[CellResult], metric: str, limit: int) -> list[CellResult]:
-    """Returns at most `limit` cells, in their order: the best of each pipeline first, then the next best."""
+    """Returns at most `limit` cells in the given order, chosen as the best of each pipeline and then the next best."""
     ranked = sorted(cells, key=lambda cell: -math.inf if (merit := cell.merit(metric)) is None else merit, reverse=True)
     first = {cell.facts["pipeline"]: cell for cell in reversed(ranked)}
     chosen = [cell for cell in ranked if first[cell.facts["pipeline"]] is cell]
@@ -115,13 +115,13 @@ def shown_cells(cells: Sequence[CellResult], metric: str, limit: int) -> list[Ce
 
 
 def _rivals(cells: Sequence[CellResult], metric: str) -> list[CellResult]:
-    """Returns the cells that can be the best one, best first."""
+    """Returns the scored cells that are not controls, best first."""
     rivals = [cell for cell in cells if not cell.control and cell.merit(metric) is not None]
     return sorted(rivals, key=lambda cell: cell.merit(metric) or 0.0, reverse=True)
 
 
 def _duel(rivals: Sequence[CellResult], comparisons: Sequence[Comparison], metric: str) -> Duel | None:
-    """Returns the best cell against its baseline or, if it is the baseline or has none, against the next best."""
+    """Returns the best cell compared with its baseline or, if there is none, with the next best cell."""
     known = {cell.name: cell for cell in rivals}
     best = rivals[0]
     own = [one for one in comparisons if one.metric == metric and one.difference is not None]
@@ -236,7 +236,7 @@ def _wanted(duel: Duel, metric: str) -> str:
 
 
 def _round(value: float) -> int:
-    """Returns a number rounded up to two digits."""
+    """Returns a number rounded up to two significant digits."""
     step = 10.0 ** max(0, math.floor(math.log10(value)) - 1)
     return math.ceil(value / step) * int(step)
 
@@ -273,7 +273,7 @@ def _cost(best: CellResult, other: CellResult | None) -> str:
 
 
 def _cheaper(best: CellResult, rivals: Sequence[CellResult], metric: str) -> str:
-    """Returns a sentence on the cell that reads least among those not shown to be worse than the best."""
+    """Returns a sentence on the cell that reads the fewest tokens among those not shown to be worse than the best."""
     read = best.summary["prompt_tokens"]
     less = [cell for cell in rivals if cell is not best and (cell.summary["prompt_tokens"] or math.inf) < (read or 0)]
     if not less:

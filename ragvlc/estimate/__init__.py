@@ -1,1 +1,1 @@
-"""What a sweep will cost before it runs: calls, tokens, seconds, money. Opens tokenizers, no weights, and no server."""
+"""Cost estimates of a sweep before it runs: calls, tokens, seconds and money, without weights or servers."""

@@ -1,4 +1,4 @@
-"""The pool of a dry run: real routes work with it, real tokenizers measure their prompts, and no weights are opened."""
+"""The engine pool of a dry run: real routes and tokenizers with counting engines, without model weights."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OpenedT = TypeVar("OpenedT")
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session.
+    """A decoding session of the dry run, identified by the key of its call.
 
     Attributes:
         key: of its call.
@@ -48,7 +48,7 @@ class Opened:
 
 @dataclass(slots=True)
 class Tally:
-    """What one question asked for.
+    """The calls, computations and texts that one question requests in a dry run.
 
     Attributes:
         calls: keys of generations, in order, with repeats.
@@ -63,12 +63,12 @@ class Tally:
     sessions: list[Opened] = field(default_factory=list)
 
     def note(self, stage: str, keys: Sequence[str]) -> None:
-        """Notes what the question asks for."""
+        """Adds the keys that the question requests at this stage."""
         (self.calls if stage == "generate" else self.stages.setdefault(stage, [])).extend(keys)
 
 
 class CountingPool(EnginePool):
-    """A pool whose engines count and answer with fillers. Work with it is for one thread.
+    """An engine pool that counts calls and answers them with filler text; it is not thread-safe.
 
     Args:
         facts_of: says what a generator's engine is taken to do.
@@ -103,7 +103,7 @@ class CountingPool(EnginePool):
 
     @contextmanager
     def question(self, routes: frozenset[str]) -> Iterator[Tally]:
-        """Opens the account of one question, in a pipeline with these kinds of routes."""
+        """Starts and yields the tally of one question; `routes` are the kinds of the pipeline's routes."""
         self.tally, self.routes = Tally(), routes
         before = {key: len(engine.lengths_embedded) for key, engine in self.embedders.items()}
         yield self.tally
@@ -112,7 +112,7 @@ class CountingPool(EnginePool):
             self.tally.embedded += [(key, place) for place in new]
 
     def text(self, generator: Generator) -> TextEngine:
-        """Returns the engine that counts in place of this one."""
+        """Returns a counting engine in place of the generator's own engine."""
         return super().opened(generator, lambda: self._counting(generator))
 
     def _counting(self, generator: Generator) -> ScriptedEngine:
@@ -122,19 +122,19 @@ class CountingPool(EnginePool):
         return ScriptedEngine(_Fillers(self, generator.key, facts, tokenizer), facts.window, tokenizer)
 
     def vectors(self, embedder: Embedder) -> VectorEngine:
-        """Returns the engine that counts in place of this one."""
+        """Returns a counting engine in place of the embedder's own engine."""
         if embedder.key not in self.embedders:
             self.embedders[embedder.key] = CountedVectors(embedder)
         return self.embedders[embedder.key]
 
     def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
-        """Opens what works with engines of this pool. Raises `EngineError` for models of a part's own."""
+        """Opens the resources of a metric. Raises `EngineError` for other components that load a model of their own."""
         if isinstance(part, Metric):
             return super().opened(part, open_it)
         raise EngineError(f"an estimate does not open the model of {part.family} kind '{part.kind}'")
 
     def tokenizer(self, generator: Generator) -> Tokenizer:
-        """Returns the generator's tokenizer, which caches what it rendered; a server's own is estimated."""
+        """Returns the generator's tokenizer with a cache of prompts; a server's own tokenizer becomes an estimate."""
         found = self._tokenizers.get(generator.key)
         if found is None:
             own = generator.tokenizer()
@@ -146,7 +146,7 @@ class CountingPool(EnginePool):
         return found
 
     def made(self, call: Call, key: str) -> None:
-        """Takes in a generation: into the batch that waits for it, or else under a key of its own."""
+        """Records a generation: in the current batch if there is one, otherwise under its own key."""
         if self.batch is not None:
             self.batch.append(call)
             return
@@ -155,7 +155,7 @@ class CountingPool(EnginePool):
 
     @contextmanager
     def counting_texts(self, counting: bool) -> Iterator[None]:
-        """Embeds with or without counting."""
+        """Switches the counting of embedded texts on or off within the context."""
         for engine in self.embedders.values():
             engine.counting = counting
         yield
@@ -165,7 +165,7 @@ class CountingPool(EnginePool):
 
 @dataclass(slots=True)
 class _Fillers:
-    """The replies of one generator: fillers as long as answers are expected to be. Each call is counted."""
+    """Replies of one generator: filler text of the expected answer length. Each call is counted."""
 
     pool: CountingPool
     generator: str
@@ -191,7 +191,7 @@ class _Fillers:
         return Call(self.generator, len(ids), cached, completion, request.max_tokens)
 
     def _key(self, asked: ScriptedCall) -> str:
-        """Returns what equal calls share; sessions and cold calls are each computed for themselves."""
+        """Returns a key that equal calls share; sessions and cold calls each get a key of their own."""
         request = asked.request
         if asked.opens_state or request.cold:
             self.unshared += 1
@@ -202,7 +202,7 @@ class _Fillers:
 
 
 class _ReadCache(Cache):
-    """What earlier runs left on disk. Nothing is added to it: fillers are no answers, and chance is no ranking."""
+    """A read-only view of the cache of earlier runs, since fillers and random rankings must not be stored."""
 
     def __init__(self, pool: CountingPool, *, reads: bool) -> None:
         super().__init__()
@@ -217,17 +217,17 @@ class _ReadCache(Cache):
         return found
 
     def put(self, stage: str, key: str, value: Any) -> None:  # noqa: ANN401 - JSON
-        """Stores nothing."""
+        """Does nothing, since a dry run stores no results."""
 
     def arrays(self, key: str, build: Callable[[], Arrays]) -> Arrays:
-        """Returns arrays of the stubs; texts whose vectors are stored on disk are not counted."""
+        """Returns newly built stub arrays; texts whose vectors are stored on disk are not counted."""
         stored = self._reads and (self.folder / "indexes" / key[:2] / f"{key}.npz").exists()
         with self._pool.counting_texts(not stored):
             return build()
 
 
 class _NotingOnce(Once):
-    """Notes every key that is asked for, and which call of an engine made each generation."""
+    """Records every requested key, and the engine call that made each generation."""
 
     def __init__(self, pool: CountingPool, cache: Cache) -> None:
         super().__init__(cache)
@@ -240,7 +240,7 @@ class _NotingOnce(Once):
         compute: Callable[[list[int]], Sequence[Any]],
         codec: Codec | None = None,
     ) -> list[Memoised]:
-        """Returns a value for each key, computed once."""
+        """Returns a value for each key; equal keys are computed only once."""
         pool = self._pool
         pool.tally.note(stage, keys)
         if stage != "generate":

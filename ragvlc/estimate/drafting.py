@@ -1,4 +1,4 @@
-"""What drafts and checks cost in a dry run: rounds of as many tokens as the acceptance gives, not a token a pass.
+"""Cost of speculative decoding in a dry run: rounds that follow from the acceptance rate, not a pass per token.
 
 A dry run opens the sessions of a route that drafts with engines that count, so their prompts are those of a real run;
 what fillers accept of each other means nothing. The rounds are therefore those of `analysis.speculation_break_even`:
@@ -26,7 +26,7 @@ __all__ = ["Drafting", "speculating_in"]
 
 
 def speculating_in(part: Component) -> Iterator[Speculating]:
-    """Yields the routes that decode speculatively in a part, itself included, in the order of its fields."""
+    """Yields the speculatively decoding routes of a component, including itself, in the order of its fields."""
     if isinstance(part, Speculating):
         yield part
     for inner in part.parts():
@@ -35,7 +35,7 @@ def speculating_in(part: Component) -> Iterator[Speculating]:
 
 @dataclass(slots=True)
 class Drafting:
-    """Turns pairs of sessions into rounds.
+    """Replaces plain decoding in pairs of target and drafter sessions by speculative rounds.
 
     Attributes:
         history: says what was accepted.
@@ -49,7 +49,7 @@ class Drafting:
     _known: dict[tuple[str, str, str], Taken] = field(default_factory=dict)
 
     def settle(self, pipeline: Pipeline, route: str, pool: CountingPool) -> None:
-        """Puts rounds in the place of plain decoding, for the sessions of the question that was just answered.
+        """Replaces plain decoding by speculative rounds in the sessions of the question that was just answered.
 
         Args:
             pipeline: that was asked.
@@ -76,7 +76,7 @@ class Drafting:
 
 
 def _rounds(route: Speculating, acceptance: Taken, target: Call, draft: Call) -> tuple[Call, Call]:
-    """Returns the calls of target and drafter with their passes; the drafter's new tokens are those that it drafts."""
+    """Returns the calls of target and drafter with their passes; the drafter's new tokens are its drafted tokens."""
     tokens, gamma = target.completion, route.gamma
     rounds = max(1.0, tokens / expected_tokens(gamma, acceptance.value)) if tokens else 0.0
     checks = [Passes(rounds, gamma + 1, target.prompt + tokens / 2)]

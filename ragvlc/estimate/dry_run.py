@@ -1,4 +1,4 @@
-"""A dry run: the real routes over the real questions, with engines that count."""
+"""A dry run: the real routes answer the real questions with engines that only count."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WORDS = {"chunk": "chunkings", "index": "indexes", "rank": "rankings", "rerank"
 
 @dataclass(frozen=True, slots=True)
 class SampledCell:
-    """A cell and the questions drawn of its pending ones."""
+    """A cell and the sample of its pending questions."""
 
     cell: Cell
     sample: Sample
@@ -38,7 +38,7 @@ class SampledCell:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one question of one cell asked for.
+    """The calls and computations that one question of one cell requests.
 
     Attributes:
         cell: key.
@@ -59,7 +59,7 @@ class Record:
 
 @dataclass(slots=True)
 class CellFigures:
-    """A cell's figures, scaled up.
+    """A cell's figures, scaled up from the sampled questions to all questions.
 
     Attributes:
         figures: sums.
@@ -74,7 +74,7 @@ class CellFigures:
     problems: dict[str, float] = field(default_factory=dict)
 
     def add(self, record: Record, own: CellFigures, weight: float) -> None:
-        """Adds one question's figures, times the number of questions that it represents."""
+        """Adds one question's figures, multiplied by the number of questions that it represents."""
         self.prompt_tokens[record.example] = own.figures.get("prompt_tokens", 0.0)
         add_to(self.figures, own.figures, weight)
         for key, figures in own.models.items():
@@ -85,7 +85,7 @@ class CellFigures:
 
 @dataclass(slots=True)
 class DryRun:
-    """Asks the questions in the order of a real run.
+    """Runs the sampled questions in the order of a real run, with counting engines.
 
     Attributes:
         pool: counts.
@@ -102,7 +102,7 @@ class DryRun:
     stubbed: list[str] = field(default_factory=list)
 
     def run(self, sampled: Sequence[SampledCell], asked: Mapping[str, QuestionSet]) -> None:
-        """Asks every question drawn."""
+        """Asks every sampled question."""
         cells = {one.cell.key: one.cell for one in sampled}
         pipelines = {key: self._stubbed(cell.pipeline) for key, cell in cells.items()}
         shares = {one.cell.key: self.escalation.shares(one.cell) for one in sampled if one.sample.examples}
@@ -114,7 +114,7 @@ class DryRun:
     def figures(
         self, sampled: Sequence[SampledCell], prices: Prices, among: Mapping[str, set[str]] | None = None
     ) -> dict[str, CellFigures]:
-        """Returns each cell's figures; what is shared counts for the question that comes first.
+        """Returns each cell's figures; shared computations count for the first question that needs them.
 
         Args:
             sampled: cells.
@@ -158,7 +158,7 @@ class DryRun:
 
 @dataclass(slots=True)
 class _Account:
-    """Charges what is shared to the question that comes first.
+    """Charges shared computations to the first question that needs them.
 
     Attributes:
         pool: that counted.
@@ -171,7 +171,7 @@ class _Account:
     charged: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def figures(self, record: Record) -> CellFigures:
-        """Returns the figures of one question."""
+        """Returns the figures of one question, without computations that were charged to earlier questions."""
         found: dict[str, float] = {"questions": 1, "failed": float(bool(record.problem))}
         own = CellFigures(found)
         self._add_calls(record, own)
@@ -204,7 +204,7 @@ class _Account:
                     add_to(own.models.setdefault(call.generator, {}), figures, new)
 
     def _charge(self, stage: str, key: str, share: float = 1.0) -> float:
-        """Returns what of this share was not charged before."""
+        """Returns the part of `share` that was not charged earlier, and marks it as charged."""
         known = self.charged.get((stage, key), 0.0)
         self.charged[stage, key] = max(known, share)
         return max(0.0, share - known)
@@ -215,7 +215,7 @@ def _asks_models(part: Component) -> bool:
 
 
 def _embedded(answer: Answer, tally: Tally, pipeline: Pipeline) -> dict[str, int]:
-    """Returns how many passages each index of vectors holds, and under "" how many times the question was embedded."""
+    """Returns the number of passages in each vector index, and under "" the number of question embeddings."""
     steps = [step for root in answer.trace for step in root.walk()]
     indexes = {
         str(step.facts["index"]): int(step.facts["chunks"])

@@ -1,4 +1,4 @@
-"""The escalation rate of a wrapper: the share of the questions that its second route answers, too.
+"""The escalation rate of a wrapper: the share of questions that its second route also answers.
 
 A dry run asks both routes of every wrapper, for fillers do not show which answers will do (see `stubs.StubWrapper`).
 What the second one asked for then counts by the rate in stored answers of the experiment, or else for every question.
@@ -27,7 +27,7 @@ Place = tuple[str, ...]
 
 @dataclass(slots=True)
 class EscalationRates:
-    """Escalation rates as stored answers of an experiment show them.
+    """Escalation rates of wrappers, measured in stored answers of an experiment.
 
     Attributes:
         cells: of the experiment.
@@ -41,11 +41,11 @@ class EscalationRates:
 
     @property
     def notes(self) -> list[str]:
-        """What was taken, in a sentence for each wrapper."""
+        """One sentence per wrapper on the escalation rate used in the estimate."""
         return [f"{name}: {_words(shares)}." for name, shares in self._taken.items()]
 
     def shares(self, cell: Cell) -> Mapping[Place, float]:
-        """Returns the rate of each wrapper; one that is left out escalates every question."""
+        """Returns the escalation rate of each wrapper; a wrapper without a rate escalates every question."""
         found = {}
         for place, wrapper in wrappers_in(cell.pipeline):
             escalated = self._escalated(cell, place, wrapper)
@@ -55,7 +55,7 @@ class EscalationRates:
         return found
 
     def _escalated(self, cell: Cell, place: Place, wrapper: Wrapper) -> Sequence[bool]:
-        """Returns whether each stored question escalated: of this cell, or else of those with the same wrapper."""
+        """Returns whether each stored question escalated, in this cell or else in cells with the same wrapper."""
         own = self._stored(cell).get(place, [])
         if len(own) >= _ENOUGH:
             return own
@@ -80,13 +80,13 @@ class EscalationRates:
 
 
 def wrappers_in(pipeline: Component) -> Iterator[tuple[Place, Wrapper]]:
-    """Yields the wrappers of a pipeline, those inside others included."""
+    """Yields every wrapper of a pipeline with its place, including wrappers inside other wrappers."""
     for name, route in getattr(pipeline, "routes", {}).items():
         yield from _wrappers((name,), route)
 
 
 def weights(answer: Answer, shares: Mapping[Place, float]) -> list[float]:
-    """Returns what each call of an answer counts, in order: less than 1 for those of second routes."""
+    """Returns the weight of each call of an answer, in order: less than 1 for calls of second routes."""
     return _weights((answer.route,), answer.trace, 1.0, shares)
 
 
@@ -112,7 +112,7 @@ def _models(cell: Cell) -> dict[str, str]:
 
 
 def _walk(place: Place, steps: Sequence[Step]) -> Iterator[tuple[Place, Step]]:
-    """Yields every step with the place of the route that it is of."""
+    """Yields every step with the place of the route that it belongs to."""
     for step in steps:
         yield place, step
         side = _side(step)
@@ -130,5 +130,5 @@ def _weights(place: Place, steps: Sequence[Step], weight: float, shares: Mapping
 
 
 def _side(step: Step) -> str:
-    """Returns which side of a wrapper a step is, or nothing."""
+    """Returns the side of a wrapper that a step represents, `first` or `then`; empty for other steps."""
     return step.name if step.name in {_FIRST, _THEN} and "route" in step.facts else ""

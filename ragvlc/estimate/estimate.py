@@ -1,4 +1,4 @@
-"""What a sweep, or a pipeline over documents of a given length, will cost."""
+"""Cost estimates of a sweep, or of a pipeline over documents of a given length."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to estimate.
+    """Options of an estimate: sample size, machine, answer length and acceptance rate.
 
     Attributes:
         sample: questions of a cell that are counted, at most; None counts all.
@@ -60,7 +60,7 @@ class Options:
 
 
 def estimate(sweep: Sweep, runs: str | Path = "runs", options: Options = Options()) -> Estimate:
-    """Returns what a sweep will cost: its pending questions, or everything.
+    """Returns the estimated cost of a sweep, either of its pending questions or of all questions.
 
     Opens tokenizers, no weights, and calls no server.
 
@@ -76,7 +76,7 @@ def estimate(sweep: Sweep, runs: str | Path = "runs", options: Options = Options
 
 
 def workings(sweep: Sweep, runs: str | Path = "runs", options: Options = Options()) -> Workings:
-    """Returns the estimate of a sweep with what it was made of."""
+    """Returns the estimate of a sweep together with its sample and dry run."""
     cells = plan(sweep)
     datasets = {cell.dataset.key: cell.dataset for cell in cells}
     asked = {key: QuestionSet(dataset.load(), sweep.metrics) for key, dataset in datasets.items()}
@@ -106,7 +106,7 @@ def estimate_pipeline(
     questions: int = 1,
     options: Options = Options(),
 ) -> Estimate:
-    """Returns what a pipeline will cost over one made-up document.
+    """Returns the estimated cost of a pipeline over one made-up document.
 
     Args:
         pipeline: asked.
@@ -127,7 +127,7 @@ def estimate_pipeline(
 
 
 class MadeUp(Dataset):
-    """Questions about one document of words without sense.
+    """A data set of questions about one document of filler words.
 
     Attributes:
         context: tokens of the document.
@@ -139,11 +139,11 @@ class MadeUp(Dataset):
     _text: str = PrivateAttr(default="")
 
     def write(self, tokenizer: Tokenizer) -> None:
-        """Writes the document, in tokens of this tokenizer."""
+        """Generates the document, with its length in tokens of this tokenizer."""
         self._text = filler(tokenizer, self.context, "document")
 
     def read(self) -> Sequence[Example]:
-        """Returns the questions."""
+        """Returns the questions about the generated document."""
         document = Document("made-up", self._text)
         chance = random.Random("questions")  # noqa: S311 - repeatable words, not a secret
         words = self._text.split() or ["this"]
@@ -164,7 +164,7 @@ def _dry_run(runs: Path, options: Options, concurrency: int, escalation: Escalat
 
 
 class Workings:
-    """An estimate with what it was made of. Makes the dry run.
+    """An estimate with its sample, dry run and prices; the constructor makes the dry run.
 
     Args:
         name: of the sweep or pipeline.
@@ -191,7 +191,7 @@ class Workings:
 
     @cached_property
     def prices(self) -> Prices:
-        """What calls and texts cost."""
+        """The costs of calls and embedded texts."""
         embedders = {
             model.key: model
             for one in self.sampled
@@ -203,7 +203,7 @@ class Workings:
 
     @cached_property
     def estimate(self) -> Estimate:
-        """The estimate of everything that is pending."""
+        """The estimated cost of all cells, scaled up from the sampled questions."""
         found = self.dry_run.figures(self.sampled, self.prices)
         problems = added(one.problems for one in found.values())
         return Estimate(
@@ -218,11 +218,11 @@ class Workings:
 
     @property
     def exact(self) -> bool:
-        """Whether every question was counted."""
+        """Whether every question was counted, without sampling."""
         return all(one.sample.whole for one in self.sampled)
 
     def among(self, ids: Mapping[str, set[str]]) -> dict[str, float]:
-        """Returns the total of the figures when only these examples are asked, by data set key."""
+        """Returns the total figures if only these examples are asked, given as ids by data set key."""
         return added(one.figures for one in self.dry_run.figures(self.sampled, self.prices, ids).values())
 
     def _models(self, found: Iterable[CellFigures]) -> dict[str, dict[str, float]]:
@@ -234,7 +234,7 @@ class Workings:
 
     @cached_property
     def _titles(self) -> dict[str, str]:
-        """Names of generators that tell them apart."""
+        """Distinct names of the generators, by key."""
         generators = self.dry_run.pool.generators.items()
         named = {key: f"{model.kind} {model.spec().get('model', '')}".strip() for key, model in generators}
         doubled = {name for name in named.values() if list(named.values()).count(name) > 1}

@@ -1,4 +1,4 @@
-"""What an estimate says: figures by cell and in total, what they rest on, and how certain they are."""
+"""Figures of an estimate by cell and in total, with their sources and uncertainty."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ to compute after sharing with the cells before it. `_most` is an upper bound. Na
 
 @dataclass(frozen=True, slots=True)
 class CellEstimate:
-    """What a cell will cost.
+    """The estimated cost of one cell.
 
     Attributes:
         name: readable, unique within the sweep.
@@ -44,7 +44,7 @@ class CellEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a sweep, or a pipeline over made-up documents, will cost.
+    """The estimated cost of a sweep, or of a pipeline over made-up documents.
 
     Attributes:
         name: of the sweep or pipeline.
@@ -66,7 +66,7 @@ class Estimate:
 
     @property
     def total(self) -> CellEstimate:
-        """All cells together; the spreads of cells add up, for they ask the same questions."""
+        """The total over all cells; the spreads of cells are added, since the cells ask the same questions."""
         figures = added(cell.figures for cell in self.cells)
         prompt = figures.get("prompt_tokens", 0.0)
         half = sum(cell.spread * cell["prompt_tokens"] for cell in self.cells)
@@ -74,7 +74,7 @@ class Estimate:
         return CellEstimate("total", "", figures, sampled, half / prompt if prompt else 0.0)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns everything as JSON values; what is not known is null."""
+        """Returns the whole estimate as JSON values; unknown figures are null."""
         return {
             "name": self.name,
             "shows": "what is owed" if self.pending else "everything",
@@ -88,12 +88,12 @@ class Estimate:
 
 
 def known(value: float) -> bool:
-    """Returns whether a figure is known."""
+    """Returns whether a figure is known, i.e. is not NaN."""
     return not math.isnan(value)
 
 
 def added(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Returns the sums of figures; a sum with something unknown in it is unknown."""
+    """Returns the sums of figures by name; a sum with an unknown (NaN) term is unknown."""
     total: dict[str, float] = {}
     for part in parts:
         add_to(total, part)
@@ -101,7 +101,7 @@ def added(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
 
 
 def add_to(total: dict[str, float], part: Mapping[str, float], weight: float = 1.0) -> None:
-    """Adds figures to `total`, each times `weight`."""
+    """Adds figures to `total`, each multiplied by `weight`."""
     for name, value in part.items():
         total[name] = total.get(name, 0.0) + weight * value
 

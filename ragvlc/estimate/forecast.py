@@ -1,4 +1,4 @@
-"""What routes that decode speculatively will gain at a context length, beside what was measured."""
+"""Forecast of the speed-up of speculative decoding at a context length, compared with measured speed-ups."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Compared", "Forecast", "Given", "forecasts", "speculating_routes"]
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What is taken to be so.
+    """Assumptions of a forecast: acceptance rate, model sizes and machine.
 
     Attributes:
         acceptance: of proposed tokens; None for what was measured, or else assumed.
@@ -40,7 +40,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A stored cell beside what is predicted for its contexts, draft length and acceptance.
+    """Measurements of a stored cell, and the prediction for its contexts, draft length and acceptance rate.
 
     Attributes:
         name: of its sweep and cell.
@@ -55,7 +55,7 @@ class Compared:
     point: Point
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the figures as JSON values."""
+        """Returns the measured and predicted figures as JSON values."""
         return {
             "cell": self.name,
             "answers": self.sums.answers,
@@ -69,7 +69,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When one route's speculation pays.
+    """The predicted speed-up and break-even point of one route with speculative decoding.
 
     Attributes:
         route: name.
@@ -94,7 +94,7 @@ class Forecast:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns everything as JSON values; a break-even of null is never."""
+        """Returns the whole forecast as JSON values; a break-even point of null means never."""
         return {
             "route": self.route,
             "models": self.models,
@@ -109,12 +109,12 @@ class Forecast:
 
 
 def speculating_routes(pipeline: Pipeline) -> dict[str, Speculating]:
-    """Returns the routes that decode speculatively by name; one inside another under the outer one's name."""
+    """Returns the speculatively decoding routes by name; a nested route has the name of its outer route."""
     return {name: found for name, route in pipeline.routes.items() for found in speculating_in(route)}
 
 
 def forecasts(pipeline: Pipeline, context: int, runs: str | Path = "runs", given: Given = Given()) -> list[Forecast]:
-    """Returns when the speculation of a pipeline's routes pays. Opens no model.
+    """Returns a forecast for each route of a pipeline that decodes speculatively. Loads no model.
 
     Args:
         pipeline: with at least one such route.
@@ -210,7 +210,7 @@ def _device(model: Generator, given: Given, shapes: Sequence[Shape], notes: list
 
 
 def _launches(device: Device, shapes: Sequence[Shape]) -> str:
-    """Returns what the layers of target and drafter take to start, in words."""
+    """Returns the launch times per layer of target and drafter, as text."""
     words = []
     if device.recorded is not None and any(replayed(shape, device) for shape in shapes):
         one, several = (seconds * 1e6 for seconds in (device.recorded.row_seconds, device.recorded.rows_seconds))
@@ -228,7 +228,7 @@ def _compared(one: Speculated, model: Speculator) -> Compared:
 
 
 def _limits(model: Speculator, context: int, models: Sequence[Generator]) -> Iterator[str]:
-    """Yields why this context may not be possible, though the figures are given."""
+    """Yields warnings if this context exceeds the target's window or the device's memory."""
     for one in models[:1]:
         window = window_for(one, [])
         if context > window:

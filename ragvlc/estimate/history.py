@@ -1,4 +1,4 @@
-"""What earlier results say of a model: how many tokens its answers have, how long it took, how drafts fared."""
+"""Statistics of a model from earlier results: answer lengths, seconds, and acceptance of drafts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_ROWS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One stored answer of a single model: tokens of a call on average, and seconds of all its calls.
+    """One stored answer that used a single model: mean tokens per call, and the seconds of all calls.
 
     Attributes:
         calls: of the model.
@@ -48,7 +48,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """Forward passes of a stored session, and their seconds."""
+    """Forward passes of a stored decoding session, and their duration in seconds."""
 
     passes: Passes
     seconds: float
@@ -56,7 +56,7 @@ class Took:
 
 @dataclass(slots=True)
 class Past:
-    """What is stored of a model.
+    """Stored statistics of a model: answer lengths, seconds and decoding sessions.
 
     Attributes:
         exact: whether it is of this very generator, or of its model under other settings.
@@ -74,15 +74,15 @@ class Past:
 
     @property
     def whose(self) -> str:
-        """A clause that says whose answers are stored, if not those of this very generator."""
+        """A clause saying that the stored answers are from other settings; empty if the settings are the same."""
         return "" if self.exact else " of the same model under other settings"
 
     def without_seconds(self) -> Past:
-        """Returns the lengths alone, for another device."""
+        """Returns only the answer lengths, without seconds, for use with another device."""
         return Past(self.exact, lengths=self.lengths)
 
     def length(self, routes: frozenset[str]) -> float | None:
-        """Returns the mean new tokens of a call in routes of these kinds, or else of any; None if nothing is stored."""
+        """Returns the mean new tokens per call in routes of these kinds, else in all routes; None if unknown."""
         own = [found for kind, found in self.lengths.items() if kind in routes] or list(self.lengths.values())
         calls = sum(count for _, count in own)
         return sum(tokens for tokens, _ in own) / calls if calls else None
@@ -101,7 +101,7 @@ class _Cell:
 
 
 class History:
-    """The results in a folder of runs, of whatever sweep; read when first asked for.
+    """The results of all sweeps in a folder of runs, read on first use.
 
     Args:
         runs: folder of all results.
@@ -111,7 +111,7 @@ class History:
         self._runs = runs
 
     def of(self, generator: Generator) -> Past:
-        """Returns what is stored of this generator, or else of the same model under other settings."""
+        """Returns the stored statistics of this generator, or else of the same model under other settings."""
         same = [cell for cell in self._cells if _roles(cell, generator, exact=True)]
         exact = bool(same)
         past = Past(exact)
@@ -124,7 +124,7 @@ class History:
         return past
 
     def speculated(self, target: Generator, draft: Generator) -> list[Speculated]:
-        """Returns the newest cells in which the drafter's model proposed to the target's, whatever the settings."""
+        """Returns the newest cells with the same target and drafter models, regardless of their settings."""
         found = []
         for cell in self._cells:
             for name, spec in cell.specs.items():
@@ -147,7 +147,7 @@ class History:
 
 
 def _cell(path: Path) -> _Cell | None:
-    """Returns what a cell's folder is about; None where another version wrote it."""
+    """Returns the configuration stored in a cell's folder; None if unreadable, e.g. written by another version."""
     try:
         whole = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
         pipeline = whole["pipeline"]
@@ -166,7 +166,7 @@ def _roles(cell: _Cell, generator: Generator, *, exact: bool) -> set[str]:
 
 
 def _model(generator: Generator) -> tuple[str, Any, Any]:
-    """Returns the kind, the model by its files or its name, and where it is served."""
+    """Returns the identity of a generator's model: its kind, its files or name, and its server's URL."""
     spec = generator.spec()
     model = generator.identity().get("model") or spec.get("model") or generator.key
     return generator.kind, model, spec.get("url")
@@ -205,7 +205,7 @@ def _measured(answer: Answer, roles: set[str]) -> Iterator[Measured]:
 
 
 def _read_sessions(answer: Answer, route: Mapping[str, Any], roles: set[str], past: Past) -> None:
-    """Adds what the sessions of an answer took, if it was decoded speculatively."""
+    """Adds passes and seconds of an answer's decoding sessions, if it was decoded speculatively."""
     sums = speculation_of([answer])
     if sums is None or not sums.rounds or "draft" not in route or "generator" not in route:
         return

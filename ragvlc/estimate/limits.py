@@ -1,4 +1,4 @@
-"""Whether a sweep stays within its budget, and what would."""
+"""Check of a sweep's estimated cost against its budget, with the number of questions that would fit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNKNOWN = {
 
 
 def over_budget(sweep: Sweep, runs: str | Path = "runs") -> list[str]:
-    """Returns one sentence for each limit that the pending questions exceed, then what would help; nothing if they fit.
+    """Returns a sentence for each limit that the pending questions exceed, then advice; empty if they fit.
 
     Estimates only where the sweep has a budget with limits.
 
@@ -70,7 +70,7 @@ def _advice(work: Workings, budget: Budget) -> str:
 
 
 def _exactly(work: Workings, budget: Budget, most: int) -> int:
-    """Returns the largest limit that fits: smaller limits ask a part of what larger ones ask."""
+    """Returns the largest number of questions that fits the budget, by bisection over exact counts."""
     datasets = {one.cell.dataset.key: one.cell.dataset for one in work.sampled}
 
     def fits(limit: int) -> bool:
@@ -86,7 +86,7 @@ def _exactly(work: Workings, budget: Budget, most: int) -> int:
 
 
 def _about(work: Workings, budget: Budget, most: int) -> int:
-    """Returns the limit that fits if every question costs alike."""
+    """Returns the number of questions that fits the budget if every question costs the same."""
     total = work.estimate.total
     share = min(limit / total[name] for name, limit in budget.limits.items() if total[name] > limit)
     return int(share * most)

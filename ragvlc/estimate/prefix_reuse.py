@@ -1,4 +1,4 @@
-"""The cached prefix of each prompt, as engines of each kind would find it: without computing anything."""
+"""Prediction of the cached prefix of each prompt, for each type of engine, without running a model."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _LIMITED = 64  # tokens compared first: most prompts of other documents differ i
 
 
 class Reuse(Protocol):
-    """The prefix cache of an engine."""
+    """A simulated prefix cache of an engine."""
 
     def cached(self, tokens: Tokens, max_tokens: int) -> int:
-        """Returns how many of the prompt's tokens are found, and caches the prompt for those to come."""
+        """Returns the number of the prompt's tokens found in the cache, and adds the prompt to the cache."""
         ...
 
 
 class Nothing:
-    """No prefix cache."""
+    """The simulated prefix cache of an engine that has none."""
 
     def cached(self, tokens: Tokens, max_tokens: int) -> int:  # noqa: ARG002 - the same for all
-        """Returns 0."""
+        """Returns 0, since no tokens are cached."""
         return 0
 
 
@@ -49,7 +49,7 @@ class _Prefix:
 
 
 class SharedPrefixes:
-    """The prefix cache of `kind: transformers`, prompts one after the other (see `ragvlc.engines.batching.packed`).
+    """The prefix cache of `kind: transformers`, for prompts one after another (see `ragvlc.engines.batching.packed`).
 
     A prompt that shares most of its tokens with a cached one is a sequence of that prefix and is not cached itself.
 
@@ -62,7 +62,7 @@ class SharedPrefixes:
         self._cached: OrderedDict[int, _Prefix] = OrderedDict()
 
     def cached(self, tokens: Tokens, max_tokens: int) -> int:
-        """Returns how many of the prompt's tokens are found, and caches the prompt for those to come."""
+        """Returns the number of the prompt's tokens found in the cache, and adds the prompt to the cache."""
         size = len(tokens)
         found, common = None, 0
         for prefix in reversed(self._cached.values()):
@@ -89,14 +89,14 @@ class SharedPrefixes:
 
 
 class Blocks:
-    """The blocks of vLLM's prefix caching: whole ones only, and never a prompt's last token. Memory is taken to do."""
+    """The prefix cache of vLLM: whole blocks only, never a prompt's last token, and unlimited memory."""
 
     def __init__(self, size: int = LEAST) -> None:
         self._size = size
         self._known: set[int] = set()
 
     def cached(self, tokens: Tokens, max_tokens: int) -> int:  # noqa: ARG002 - the same for all
-        """Returns how many of the prompt's tokens are found, and caches the prompt for those to come."""
+        """Returns the number of the prompt's tokens found in the cache, and adds the prompt to the cache."""
         chain, found, unbroken = 0, 0, True
         whole = len(tokens) // self._size
         for place in range(whole):
@@ -108,7 +108,7 @@ class Blocks:
 
 
 def reuse_of(generator: Generator, shape: Shape | None, device: Device | None) -> tuple[Reuse, str]:
-    """Returns what this generator's engine will find again, and what to say about it."""
+    """Returns the simulated prefix cache of this generator's engine, and a note for the estimate."""
     if generator.kind == "transformers":
         return _of_transformers(generator, shape, device)
     if generator.kind == "vllm":
@@ -136,7 +136,7 @@ def _of_transformers(generator: Generator, shape: Shape | None, device: Device |
 
 
 def _common(one: Tokens, other: Tokens) -> int:
-    """Returns how many tokens two prompts begin with alike."""
+    """Returns the number of tokens in the common prefix of two prompts."""
     size = min(len(one), len(other))
     for stop in (min(size, _LIMITED), size):
         differ = (one[:stop] != other[:stop]).argmax() if stop else 0

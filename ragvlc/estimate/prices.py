@@ -1,4 +1,4 @@
-"""What a call or an embedded text costs, in tokens, seconds and money."""
+"""Costs of a call or an embedded text, in tokens, seconds and money."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Prices"]
 
 @dataclass(slots=True)
 class Prices:
-    """Says what work costs. What is not known is NaN.
+    """Computes the costs of calls and embedded texts; unknown figures are NaN.
 
     Attributes:
         generators: by key.
@@ -35,7 +35,7 @@ class Prices:
     _embedding: dict[str, tuple[Shape, Device] | None] = field(default_factory=dict)
 
     def of(self, call: Call) -> Mapping[str, float]:
-        """Returns the figures of one computed call."""
+        """Returns the tokens, seconds and money of one computed call."""
         if call not in self._calls:
             self._calls[call] = self._of(call)
         return self._calls[call]
@@ -62,7 +62,7 @@ class Prices:
         }
 
     def of_text(self, embedder: str, tokens: int) -> Mapping[str, float]:
-        """Returns the figures of one embedded text; without seconds where they are not known."""
+        """Returns the tokens and seconds of one embedded text; the seconds are 0 if unknown."""
         if embedder not in self._embedding:
             self._embedding[embedder] = self._embeds(self.embedders[embedder])
         found = self._embedding[embedder]

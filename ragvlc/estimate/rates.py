@@ -1,4 +1,4 @@
-"""How long a generator takes: as measured in earlier results, or by its shape and device."""
+"""Seconds of a generator's calls, measured in earlier results or predicted from model size and device."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MANY = 16
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One generation.
+    """One call of a generator, with its token counts.
 
     Attributes:
         generator: key.
@@ -45,20 +45,20 @@ class Call:
 
 
 class Clock(Protocol):
-    """Says how long a call keeps its engine busy."""
+    """Predicts how many seconds a call keeps its engine busy."""
 
     def prefill(self, call: Call) -> float:
-        """Returns the seconds for the prompt."""
+        """Returns the predicted seconds to read the prompt."""
         ...
 
     def decode(self, call: Call) -> float:
-        """Returns the seconds for the new tokens."""
+        """Returns the predicted seconds to generate the new tokens."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _ByTokens:
-    """Seconds by token, of answers measured before."""
+    """Predicts seconds in proportion to tokens, at the speed measured in stored answers."""
 
     prefill_seconds: float
     decode_seconds: float
@@ -73,7 +73,7 @@ class _ByTokens:
 
 @dataclass(frozen=True, slots=True)
 class _ByShape:
-    """Seconds by shape and device, times what answers measured before took longer.
+    """Predicts seconds from model size and device, scaled by factors measured in stored answers.
 
     Attributes:
         shape: of the model.
@@ -101,7 +101,7 @@ class _ByShape:
 
 @dataclass(slots=True)
 class EngineFacts:
-    """What the engine of a generator is taken to do, and what that rests on.
+    """Assumptions about the engine of a generator, and their sources.
 
     Attributes:
         window: tokens of prompt and answer together.
@@ -121,7 +121,7 @@ class EngineFacts:
     new_tokens: int | None = None
 
     def expected(self, request: Request, routes: frozenset[str]) -> int:
-        """Returns how many new tokens an answer is taken to have."""
+        """Returns the expected number of new tokens of an answer."""
         mean = self.past.length(routes) if self.new_tokens is None else float(self.new_tokens)
         tokens = ceil(SHARE * request.max_tokens) if mean is None else round(mean)
         return max(1, min(request.max_tokens, tokens))
@@ -130,7 +130,7 @@ class EngineFacts:
 def facts_of(
     generator: Generator, past: Past, machine: Machine, *, concurrency: int, new_tokens: int | None = None
 ) -> EngineFacts:
-    """Returns what is known of a generator's engine without opening it."""
+    """Returns the facts known about a generator's engine without loading a model."""
     notes: list[str] = []
     shape, device = shape_for(generator, notes), device_for(generator, machine)
     reuse, said = reuse_of(generator, shape, device)
@@ -150,7 +150,7 @@ def facts_of(
 
 
 def _clock(by_shape: _ByShape | None, past: Past, overlap: int) -> tuple[Clock | None, str]:
-    """Returns what says the seconds, and what these rest on."""
+    """Returns a clock that predicts seconds, or None, and a note on the source of the prediction."""
     if past.measured or past.sessions:
         clock = _calibrated(by_shape, past, overlap) if by_shape else _by_tokens(past, overlap)
         return clock, f"seconds as measured in {past.timed:,} stored answers{past.whose}"
@@ -182,7 +182,7 @@ def _calibrated(clock: _ByShape, past: Past, overlap: int) -> _ByShape:
 
 
 def _ratio(real: float, by_shape: float) -> float:
-    """Returns how many times longer it took; 1 where there is nothing to compare, as where all was in a cache."""
+    """Returns measured seconds divided by predicted seconds; 1 if none were predicted, e.g. for cached prompts."""
     return real / by_shape if by_shape > 0 else 1.0
 
 

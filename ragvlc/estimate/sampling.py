@@ -1,4 +1,4 @@
-"""Some of a cell's questions for all of them: whole groups over the same documents, so that what they share shows."""
+"""Samples of a cell's questions: several per group over the same documents, so that shared work is visible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Sample", "draw"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Questions drawn, and the number of questions that each represents.
+    """Sampled questions, and the number of questions that each of them represents.
 
     A group's first question does what all of its group share, so it represents itself; the others represent the rest.
 
@@ -36,20 +36,20 @@ class Sample:
 
     @property
     def whole(self) -> bool:
-        """Whether every question was drawn."""
+        """Whether the sample contains every question."""
         return len(self.examples) == self.of
 
     @property
     def scale(self) -> float:
-        """The factor from the groups drawn to all."""
+        """The number of all questions divided by the number of questions in the sampled groups."""
         return self.of / sum(self.sizes.values()) if self.sizes else 1.0
 
     def weight(self, example_id: str) -> float:
-        """Returns the number of questions that this one represents."""
+        """Returns the number of questions that this question represents."""
         return self.scale * self.weights[example_id]
 
     def spread(self, values: Mapping[str, float]) -> float:
-        """Returns half of the 95 % interval of the total of `values` (by example id).
+        """Returns half the width of the 95 % interval of the total of `values`, given by example id.
 
         Two sources add up: which groups were drawn (ratio estimate of the total), and which questions within them.
         """
@@ -77,7 +77,7 @@ class Sample:
 
 
 def draw(examples: Sequence[Example], group_of: Callable[[Example], str], most: int | None, seed: int = 0) -> Sample:
-    """Returns all examples, or about `most` of them: several from each of some groups.
+    """Returns all examples, or a sample of about `most` of them: several from each of some groups.
 
     Cells with the same pending questions draw the same ones.
     """

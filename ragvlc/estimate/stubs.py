@@ -1,4 +1,4 @@
-"""Stubs of models that a dry run does not open: they choose some passages, and only sizes matter."""
+"""Stubs for models that a dry run does not load; they choose passages at random, since only sizes matter."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _COMPARED = 1000  # characters: enough to tell passages apart
 
 
 class StubRetriever(Retriever):
-    """Ranks chunks by chance, the same one each time: for stores that an estimate neither fills nor asks.
+    """Ranks chunks in a repeatable random order, in place of stores that an estimate neither fills nor queries.
 
     Attributes:
         original: key of the retriever in whose place it ranks.
@@ -47,7 +47,7 @@ class StubRetriever(Retriever):
     original: str
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:  # noqa: ARG002 - needs none
-        """Returns the index."""
+        """Returns an index that holds the chunks without any model."""
         return _StubIndex(chunks)
 
 
@@ -56,12 +56,12 @@ class _StubIndex:
     chunks: ChunkSet
 
     def search(self, query: Query, n: int) -> list[Hit]:
-        """Returns `n` hits."""
+        """Returns `n` chunks in a repeatable random order."""
         return _by_chance(query, self.chunks.chunks)[:n]
 
 
 class StubReranker(Reranker):
-    """Ranks hits by chance, the same one each time: for rerankers with models of their own.
+    """Ranks hits in a repeatable random order, in place of rerankers with models of their own.
 
     Attributes:
         original: key of the reranker in whose place it ranks.
@@ -72,12 +72,12 @@ class StubReranker(Reranker):
     keep: Annotated[int | None, Field(ge=1)] = None
 
     def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:  # noqa: ARG002 - needs none
-        """Returns the hits in their new order."""
+        """Returns the hits in a repeatable random order."""
         return _by_chance(query, [hit.chunk for hit in hits])[: self.keep]
 
 
 class StubWrapper(Wrapper):
-    """Asks both routes, whatever the first one answers: a filler does not show which answers will do.
+    """Asks both routes for every question, since a filler answer does not show whether to escalate.
 
     Attributes:
         original: key of the wrapper in whose place it asks.
@@ -86,12 +86,12 @@ class StubWrapper(Wrapper):
     original: str
 
     def verdict(self, answer: Answer) -> Verdict:  # noqa: ARG002 - a filler says nothing
-        """Returns that the second route is asked, too."""
+        """Returns a verdict that always asks the second route."""
         return Verdict(True, "counted as if every question went on")
 
 
 def with_stubs(pipeline: Pipeline) -> tuple[Pipeline, list[str]]:
-    """Returns the pipeline with stubs for parts that would open models or stores of their own, and their kinds."""
+    """Returns the pipeline with stubs for components that load models or stores of their own, and their kinds."""
     changes: dict[str, Component] = {}
     kinds: list[str] = []
     for path, part in walk(pipeline):
@@ -118,7 +118,7 @@ def _by_chance(query: Query, chunks: Sequence[Chunk]) -> list[Hit]:
 
 
 class CountedVectors:
-    """An embedding engine without a model, which counts each text once; vectors are those of words.
+    """An embedding engine without a model that counts each text once; vectors are computed from words.
 
     Texts are counted by the embedder's own tokenizer where its files are on this machine, else estimated.
 
@@ -144,27 +144,27 @@ class CountedVectors:
 
     @property
     def window(self) -> int:
-        """Tokens beyond which a text is cut."""
+        """The maximum number of tokens per text; longer texts are truncated."""
         return self._window
 
     def embed(self, texts: Sequence[str], *, side: str = "passage") -> Vectors:
-        """Returns unit vectors, float32 of shape [texts, 64]."""
+        """Returns unit vectors, as float32 of shape [texts, 64]."""
         self._count(texts, side, self._window)
         return _vectors(texts)
 
     def embed_spans(
         self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, side: str = "passage"
     ) -> list[Vectors]:
-        """Returns the vectors of the parts; counts the texts, which are read whole, in windows beyond the window."""
+        """Returns one vector for each span; whole texts are counted, even beyond the window."""
         self._count(texts, side, sys.maxsize)
         return [_vectors([text[a:b] for a, b in parts]) for text, parts in zip(texts, spans, strict=True)]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Returns 0 for each text: what a window cuts off changes no other figure, and counting it takes time."""
+        """Returns 0 for each text, since truncation affects no other figure and counting takes time."""
         return [0] * len(texts)
 
     def close(self) -> None:
-        """Frees nothing."""
+        """Does nothing, since no model is loaded."""
 
     def _count(self, texts: Sequence[str], side: str, window: int) -> None:
         if self.counting:
@@ -196,7 +196,7 @@ def _fast_tokenizer(file: Path | None) -> FastTokenizer | None:
 
 
 def _own_window(model: str) -> int:
-    """Returns the tokens beyond which a model cuts, as its files say; no bound where they do not."""
+    """Returns the number of tokens at which a model truncates texts, from its files; unbounded if unknown."""
     for name, field in (("sentence_bert_config.json", "max_seq_length"), ("config.json", "max_position_embeddings")):
         path = packaged.local_file(model, name)
         found = json.loads(path.read_text("utf-8")).get(field) if path else None

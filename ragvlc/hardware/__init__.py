@@ -1,1 +1,1 @@
-"""What a model costs on a device: shapes of models, devices, and seconds of forward passes by a roofline."""
+"""Cost of a model on a device: model sizes, devices, and seconds of forward passes by a roofline model."""

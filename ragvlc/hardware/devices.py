@@ -1,4 +1,4 @@
-"""Devices by name, with the figures of their makers' data sheets, and this machine's, found or measured on the spot."""
+"""Devices by name, with figures from data sheets; and the device of this machine, detected or measured."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _CPU_LAUNCH = 0.3e-3
 
 
 def device_named(name: str) -> Device:
-    """Returns the device of that name, as an engine uses it that records all its passes; `cpu` is this machine's.
+    """Returns the device of this name, for engines that record all passes as CUDA graphs; `cpu`: this machine's CPU.
 
     Raises:
         ConfigError: if it is not known.
@@ -67,7 +67,7 @@ def device_named(name: str) -> Device:
 
 
 def eager(device: Device, *, recorded: bool = False) -> Device:
-    """Returns the device as a library uses it that launches every layer from Python.
+    """Returns the device with the launch times of a library that launches every layer from Python.
 
     Args:
         device: as an engine uses it that records all passes.
@@ -80,7 +80,7 @@ def eager(device: Device, *, recorded: bool = False) -> Device:
 
 @cache
 def this_machine() -> Device | None:
-    """Returns the GPU of this machine, or its CPU, measured; None for an accelerator that is not in the table."""
+    """Returns this machine's GPU, or its CPU as measured; None for an accelerator that is not in the table."""
     try:
         import torch
     except ImportError:
@@ -91,7 +91,7 @@ def this_machine() -> Device | None:
 
 
 def _matching(title: str) -> Device | None:
-    """Returns the device that a driver's name means, such as `NVIDIA A100-SXM4-80GB`."""
+    """Returns the device for a driver's name such as `NVIDIA A100-SXM4-80GB`; None if no device matches."""
     words = title.casefold().replace("-", " ").split()
     fitting = [name for name in DEVICES if set(name.split("-")) <= set(words)]
     return DEVICES[max(fitting, key=len)] if fitting else None
@@ -99,7 +99,7 @@ def _matching(title: str) -> Device | None:
 
 @cache
 def _measured_cpu() -> Device:
-    """Returns this machine's CPU: a product of matrices and a copy, the best of several within a second or two."""
+    """Returns this machine's CPU, with its speed measured by matrix products and copies within about two seconds."""
     try:
         import torch
     except ImportError:
@@ -132,7 +132,7 @@ def _cpu(half: float, single: float, bandwidth: float) -> Device:
 
 
 def _best(work: Callable[[], object], seconds: float = 0.4) -> float:
-    """Returns the shortest time of one call, over at least three and as many as fit into `seconds`."""
+    """Returns the shortest time of one call, over at least three calls and as many as fit into `seconds`."""
     work()
     found: list[float] = []
     end = time.perf_counter() + seconds

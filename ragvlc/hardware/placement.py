@@ -1,4 +1,4 @@
-"""The device, the shape and the window of a configured model, from its settings and the files of its model."""
+"""Device, size and context window of a configured model, from its settings and its files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNBOUNDED = sys.maxsize
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What computes.
+    """The devices that run the models: their name and number.
 
     Attributes:
         device: name in the table; empty for this machine's.
@@ -34,7 +34,7 @@ class Machine:
 
 
 def device_for(part: Generator | Embedder, machine: Machine) -> Device | None:
-    """Returns what computes this model, as its library uses it; None if that is not known, as for a server.
+    """Returns the device that runs this model, as used by its library; None if unknown, e.g. for a server.
 
     Args:
         part: with the model.
@@ -56,7 +56,7 @@ def device_for(part: Generator | Embedder, machine: Machine) -> Device | None:
 
 
 def shape_for(generator: Generator, notes: list[str]) -> Shape | None:
-    """Returns the size of a generator's model; None, with the reason in `notes`, if it is not known here."""
+    """Returns the size of a generator's model; None if unknown, with the reason in `notes` for local models."""
     spec = generator.spec()
     for name in _models(spec):
         if name != "server":
@@ -69,7 +69,7 @@ def shape_for(generator: Generator, notes: list[str]) -> Shape | None:
 
 
 def window_for(generator: Generator, notes: list[str]) -> int:
-    """Returns the tokens of prompt and answer together; `UNBOUNDED`, with a note, if that is not known here."""
+    """Returns the maximum tokens of prompt and answer together; `UNBOUNDED`, with a note, if unknown."""
     spec = generator.spec()
     if spec.get("window"):
         return int(spec["window"])
@@ -93,5 +93,5 @@ def _models(spec: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _records(spec: Mapping[str, Any]) -> bool:
-    """Returns whether `kind: transformers` records passes on a GPU, for models that it can record."""
+    """Returns whether these settings of `kind: transformers` record forward passes as CUDA graphs."""
     return bool(spec.get("cuda_graphs")) and spec.get("batch_size") != 1 and spec.get("attention") == "sdpa"

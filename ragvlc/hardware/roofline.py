@@ -1,4 +1,4 @@
-"""Seconds from shapes: a forward pass takes as long as its arithmetic or its memory traffic, whichever is more.
+"""Roofline model of forward passes: the time is the longer of arithmetic and memory traffic.
 
 After Yuan et al. 2024 (LLM Inference Unveiled: Survey and Roofline Model Insights, arXiv 2402.16363). Prefill is bound
 by arithmetic, two operations a parameter and token and the quadratic part of attention; decoding by the bytes of the
@@ -31,7 +31,7 @@ _TOGETHER = 0.85
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a recorded pass (a CUDA graph) takes beside bytes and arithmetic.
+    """Overhead of a forward pass recorded as a CUDA graph, in addition to memory traffic and arithmetic.
 
     Attributes:
         row_seconds: a layer, for the programs of one row.
@@ -46,7 +46,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What computes.
+    """A computing device: its speed, memory, bandwidth and efficiency.
 
     Attributes:
         name: as in the table of devices.
@@ -73,7 +73,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """Forward passes that continue one text, alone at the device.
+    """Forward passes that continue one text, with no other work on the device.
 
     Attributes:
         number: of passes; a mean, so no whole number.
@@ -86,14 +86,14 @@ class Passes:
     context: float
 
     def seconds(self, shape: Shape, device: Device) -> float:
-        """Returns what all of them take."""
+        """Returns the seconds of all passes."""
         if self.rows == 1:
             return self.number * decode_seconds(shape, device, self.context)
         return self.number * verify_seconds(shape, device, self.context, self.rows)
 
 
 def together(device: Device, number: int) -> Device:
-    """Returns `number` equal devices that share every layer (tensor parallel) as one."""
+    """Returns `number` equal devices that split every layer (tensor parallelism), as one combined device."""
     if number == 1:
         return device
     gain = number * _TOGETHER
@@ -108,7 +108,7 @@ def together(device: Device, number: int) -> Device:
 
 
 def prefill_seconds(shape: Shape, device: Device, tokens: int, cached: int = 0) -> float:
-    """Returns the seconds to read `tokens` of a prompt after `cached` ones that are computed already."""
+    """Returns the seconds to read `tokens` tokens of a prompt after `cached` tokens that are already computed."""
     if tokens <= 0:
         return 0.0
     flops = 2.0 * shape.active_parameters * tokens + shape.attention_flops(tokens, cached)
@@ -119,7 +119,7 @@ def prefill_seconds(shape: Shape, device: Device, tokens: int, cached: int = 0) 
 
 
 def decode_seconds(shape: Shape, device: Device, context: float, batch: int = 1) -> float:
-    """Returns the seconds in which each of `batch` rows, `context` tokens long, gets a token more.
+    """Returns the seconds to generate one token for each of `batch` texts of `context` tokens.
 
     That is one forward pass over all; where only passes of one row are recorded, and a row after the other takes less
     than a pass that Python launches, it is a pass for each.
@@ -136,7 +136,7 @@ def decode_seconds(shape: Shape, device: Device, context: float, batch: int = 1)
 
 
 def verify_seconds(shape: Shape, device: Device, context: float, rows: int) -> float:
-    """Returns the seconds of one forward pass over `rows` drafted tokens of one text after `context` tokens."""
+    """Returns the seconds of one forward pass over `rows` drafted tokens after `context` tokens of text."""
     if rows == 1:
         return decode_seconds(shape, device, context + 1)
     flops = 2.0 * shape.active_parameters * rows + shape.attention_flops(rows, int(context)) + _head_flops(shape, rows)
@@ -147,7 +147,7 @@ def verify_seconds(shape: Shape, device: Device, context: float, rows: int) -> f
 
 
 def replayed(shape: Shape, device: Device) -> bool:
-    """Returns whether passes of few rows are recorded: by an engine that records all, or for Llama's layers."""
+    """Returns whether passes over few tokens replay CUDA graphs: in engines that record all, or for Llama's layers."""
     return device.recorded is not None and (shape.llama or not device.launch_seconds)
 
 
@@ -163,7 +163,7 @@ def _step(shape: Shape, device: Device, context: float, batch: int) -> float:
 def _seconds(
     shape: Shape, device: Device, flops: float, cache_bytes: float, tokens: int, weights_share: float = 1.0
 ) -> float:
-    """Returns the seconds of a pass whose layers start at once."""
+    """Returns the seconds of a pass without the time for launching its layers."""
     peak = device.single_flops if shape.cache_bytes > 2 else device.half_flops
     computing = flops / (peak * device.compute_share)
     traffic = shape.read_parameters(tokens) * shape.weight_bytes / weights_share + cache_bytes
@@ -171,5 +171,5 @@ def _seconds(
 
 
 def _launched(shape: Shape, device: Device, seconds: float) -> float:
-    """Returns the seconds of a pass that Python launches layer by layer, while the device works."""
+    """Returns the seconds of a pass whose layers Python launches one by one while the device computes."""
     return max(seconds, shape.layers * device.launch_seconds)

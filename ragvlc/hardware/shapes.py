@@ -1,4 +1,4 @@
-"""What a model's `config.json` says of its size: parameters, arithmetic a token, bytes of its cache."""
+"""Model sizes from `config.json`: parameters, operations per token, and bytes of the key-value cache."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ KNOWN: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 class UnknownShape(Exception):
-    """Why a model's size is not known from its configuration."""
+    """Raised if the size of a model cannot be derived from its configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The size of a stack of attention and feed-forward layers.
+    """The size of a model: a stack of attention and feed-forward layers.
 
     Attributes:
         layers: of attention and feed-forward.
@@ -91,53 +91,53 @@ class Shape:
 
     @property
     def attention_parameters(self) -> int:
-        """Of one layer: queries, keys, values, output."""
+        """Attention parameters of one layer: queries, keys, values and output."""
         return self.hidden * self.head_size * 2 * (self.heads + self.kv_heads)
 
     @property
     def expert_parameters(self) -> int:
-        """Of one expert of one layer."""
+        """Parameters of one expert in one layer."""
         return self.matrices * self.hidden * self.intermediate
 
     @property
     def always_parameters(self) -> int:
-        """Of one layer, those that every token passes through: attention, shared feed-forward, choice of experts."""
+        """Parameters per layer that every token uses: attention, shared feed-forward and choice of experts."""
         choice = self.hidden * self.experts if self.experts > 1 else 0
         return self.attention_parameters + self.matrices * self.hidden * self.shared + choice
 
     @property
     def parameters(self) -> int:
-        """All of them, but for norms and biases."""
+        """All parameters of the model, except norms and biases."""
         tables = self.vocabulary * self.hidden * (1 if self.tied else 2)
         return tables + self.layers * (self.always_parameters + self.experts * self.expert_parameters)
 
     @property
     def active_parameters(self) -> int:
-        """Those of the layers that one token is multiplied with."""
+        """Parameters of all layers that take part in computing one token."""
         return self.layers * (self.always_parameters + self.active_experts * self.expert_parameters)
 
     def read_parameters(self, tokens: int) -> float:
-        """Returns how many parameters a forward pass of `tokens` reads: experts that nobody chose are left alone."""
+        """Returns the expected number of parameters read by a forward pass over `tokens`, without unused experts."""
         met = self.experts * (1.0 - (1.0 - self.active_experts / self.experts) ** tokens)
         layers = self.layers * (self.always_parameters + met * self.expert_parameters)
         return layers + self.vocabulary * self.hidden
 
     @property
     def token_bytes(self) -> float:
-        """Of keys and values of one token in one layer."""
+        """Bytes of the keys and values of one token in one layer."""
         return 2 * self.kv_heads * self.head_size * self.cache_bytes
 
     def held_bytes(self, tokens: int) -> float:
-        """Returns the bytes of the keys and values of `tokens`, as if every layer held all of them."""
+        """Returns the bytes of the keys and values of `tokens` tokens, as if every layer stored all of them."""
         return self.layers * tokens * self.token_bytes
 
     def seen_bytes(self, context: float) -> float:
-        """Returns the bytes of keys and values that one new token looks at."""
+        """Returns the bytes of the keys and values that one new token attends to."""
         near = min(context, self.sliding_window)
         return ((self.layers - self.sliding_layers) * context + self.sliding_layers * near) * self.token_bytes
 
     def attention_flops(self, tokens: int, cached: int = 0) -> float:
-        """Returns the arithmetic of `tokens` looking at `cached` ones, each other's past and themselves."""
+        """Returns the attention operations of `tokens` new tokens over `cached` tokens and over each other."""
         whole = tokens * cached + tokens * (tokens + 1) / 2
         near = min(whole, tokens * float(self.sliding_window))
         seen = (self.layers - self.sliding_layers) * whole + self.sliding_layers * near
@@ -145,7 +145,7 @@ class Shape:
 
 
 def config_of(model: str) -> Mapping[str, Any]:
-    """Returns a model's `config.json`: of a folder, a packaged model or the local hub cache. Asks no network.
+    """Returns a model's `config.json`, from a folder, the packaged models or the local hub cache; uses no network.
 
     Raises:
         UnknownShape: if it is not on this machine.
@@ -163,7 +163,7 @@ def config_of(model: str) -> Mapping[str, Any]:
 
 
 def shape_of(facts: Mapping[str, Any], dtype: str = "auto") -> Shape:
-    """Returns the size that a configuration gives.
+    """Returns the model size that a configuration describes.
 
     Args:
         facts: of `config.json`; that of the language model inside one that also sees is taken.

@@ -1,1 +1,1 @@
-"""Routers on stored answers: what they would have been worth, without generating anything."""
+"""Evaluation of routers on stored answers, without generating anything."""

@@ -1,4 +1,4 @@
-"""Routers learned within a replay, each on one half of the documents, and asked about the other half."""
+"""Routers learned within a replay, each on one half of the documents and tested on the other half."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Quality = Callable[[Prediction, Example], float | None]
 
 @dataclass(frozen=True)
 class Crossed:
-    """What two learned routers chose, each for the documents that it was not learned on.
+    """Choices of two learned routers, each for the documents on which it was not trained.
 
     Attributes:
         decided: by question.
@@ -49,7 +49,7 @@ def halves(
     decider: Decider,
     quality: Quality,
 ) -> Crossed:
-    """Returns the choices of two routers learned on half of the documents each.
+    """Returns the choices of two routers, each trained on one half of the documents and applied to the other.
 
     Args:
         learned: settings.
@@ -88,7 +88,7 @@ def halves(
 
 
 def _dealt(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
-    """Returns the questions of one half of the documents, and those of the other."""
+    """Returns the questions of one half of the documents, and those of the other half."""
     names = sorted({example.cluster or example.id for example in examples})
     if len(names) < 4:
         raise ConfigError(f"learned: two halves need at least 4 documents between them; there are {len(names)}.")
@@ -99,7 +99,7 @@ def _dealt(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[
 
 
 def _look(learned: Halves, example: Example, decider: Decider) -> _Seen:
-    """Returns what a router may know of a question, and what it costs to find out."""
+    """Returns the features that a router may use for a question, and the cost of computing them."""
 
     def seen() -> _Seen:
         run, documents = decider.run(example), example.documents

@@ -1,4 +1,4 @@
-"""Questions dealt into the groups that are reported apart, with the parts that each is broken down by."""
+"""Questions divided into groups that are reported separately, with breakdowns within each group."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def grouped(examples: Sequence[Example], replay: Replay) -> list[Group]:
 
 
 def _parts(part: Part, examples: Sequence[Example]) -> dict[str, str]:
-    """Returns the name of each question's part; questions without one are left out."""
+    """Returns the part of a breakdown that each question belongs to; questions without a part are left out."""
     values = {example.id: example.tags[part.tag] for example in examples if part.tag in example.tags}
     if part.thirds:
         last: dict[str, int] = {}

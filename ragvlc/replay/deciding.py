@@ -1,4 +1,4 @@
-"""Which route each router would have taken: asked with the real question and documents, as in a pipeline."""
+"""Choices of routers in a replay: each router sees the real question and documents, as in a pipeline."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MadeT = TypeVar("MadeT")
 
 
 class TokenCounts(Generator):
-    """Counts tokens by estimate and generates nothing: the generator of a replay that names none.
+    """Counts tokens by estimate and generates nothing; used by replays that name no generator.
 
     Attributes:
         tokens: of the window; None: not known.
@@ -37,11 +37,11 @@ class TokenCounts(Generator):
     characters: float | None = None
 
     def tokenizer(self) -> Tokenizer:
-        """Returns the estimator that servers without a tokenizer get, or one that counts characters."""
+        """Returns the tokenizer that estimates counts for servers, or one that counts characters."""
         return EstimatedTokenizer() if self.characters is None else _Even(self.characters)
 
     def open(self) -> TextEngine:
-        """Returns an engine that refuses to generate."""
+        """Returns an engine that counts tokens and raises `EngineError` when asked to generate."""
         return ScriptedEngine(_refuse, self._window, self.tokenizer(), checks_window=False)
 
     def _window(self) -> int:
@@ -57,7 +57,7 @@ def _refuse(call: ScriptedCall) -> ScriptedReply:  # noqa: ARG001 - none is answ
 
 
 class _Even(EstimatedTokenizer):
-    """Counts by characters; where a text is cut, its tokens are those of the estimate."""
+    """Counts tokens by characters; texts are truncated with the estimated tokenizer."""
 
     def __init__(self, characters: float) -> None:
         self._characters = characters  # first: the parent counts
@@ -65,25 +65,25 @@ class _Even(EstimatedTokenizer):
         self.id = f"characters:{characters:g}"
 
     def count(self, text: str) -> int:
-        """Returns the number of tokens."""
+        """Returns the number of tokens in a text."""
         return ceil(len(text) / self._characters)
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns as many ids as the message has tokens, with those of a chat template; they name no tokens."""
+        """Returns one placeholder id for each token of the message and its chat template."""
         return [0] * (self._frame + self.count(self.control.neutralize(prompt).text))
 
 
 class StoredRoute(Route):
-    """A route whose answers are stored."""
+    """A route whose answers are stored and cannot be generated."""
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Never:  # noqa: ARG002
-        """Raises `EngineError`: answers are read, not made."""
+        """Raises `EngineError`, since a replay generates no answers."""
         raise EngineError("a replay generates nothing: the router answered where it should have chosen.")
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a router chose for one question, and what choosing cost.
+    """A router's choice for one question, and the cost of choosing.
 
     Attributes:
         choice: of the router.
@@ -99,11 +99,11 @@ class Decision:
 
     @property
     def usage(self) -> Usage:
-        """All tokens."""
+        """The tokens of all models that the router asked."""
         return sum(self.bills.values(), Usage())
 
     def applied(self, answer: Answer) -> Answer:
-        """Returns the stored answer of the chosen route as that of a pipeline with this router."""
+        """Returns the stored answer of the chosen route as the answer of a pipeline with this router."""
         chosen = Step("route", {"route": self.choice.route, "reason": self.choice.reason, **self.choice.signals})
         return Answer(
             text=answer.text,
@@ -120,7 +120,7 @@ class Decision:
 
 
 class Decider:
-    """Asks routers; each distinct one once for a question, however many models its choices are applied to.
+    """Asks each distinct router once per question, even if its choices are applied to several models.
 
     Args:
         replay: with the models that routers need.
@@ -140,7 +140,7 @@ class Decider:
         self._made: dict[tuple[str, str], Any] = {}
 
     def check(self, name: str, router: Router) -> None:
-        """Raises `ConfigError` if the router may choose what is not stored."""
+        """Raises `ConfigError` if the router may choose a route without stored answers."""
         try:
             targets = router.targets(self.routes)
         except ValueError as error:
@@ -152,7 +152,7 @@ class Decider:
             )
 
     def decide(self, router: Router, example: Example) -> Decision:
-        """Returns what the router chooses for a question; it sees neither gold nor answers."""
+        """Returns a router's decision for a question; the router sees neither gold nor answers."""
 
         def choose() -> Decision:
             run = self.run(example)
@@ -163,15 +163,15 @@ class Decider:
         return self.remembered((router.key, example.key), choose)
 
     def remembered(self, place: tuple[str, str], make: Callable[[], MadeT]) -> MadeT:
-        """Returns what `make` returned the first time that it was asked for under these keys."""
+        """Returns the cached value for these keys; `make` computes the value on the first request."""
         if place not in self._made:
             self._made[place] = make()
         return cast("MadeT", self._made[place])
 
     def run(self, example: Example) -> LiveRun:
-        """Returns a run for a question, with the replay's models."""
+        """Returns a run for one question, with the models of the replay."""
         return LiveRun(self.models, self.pool, example, seed=self._seed)
 
     def tokens(self, text: str) -> int:
-        """Returns a text's length in tokens of generator `main`."""
+        """Returns the number of tokens in a text, by the tokenizer of generator `main`."""
         return self.pool.tokenizer(self.models.generators["main"]).count(text)

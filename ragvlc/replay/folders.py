@@ -1,4 +1,4 @@
-"""Whatever is replayed: found, read, and its results written as a results folder."""
+"""Files of a replay: stored answers are found and read, and results are written as a results folder."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _limited(stored: Stored, limit: int | None) -> Stored:
 
 
 def write_replayed(replayed: Replayed, replay: Replay, folder: Path) -> Results:
-    """Writes the results of a replay as a results folder, whole, in place of an earlier replay's; returns them loaded.
+    """Writes a replay's results as a results folder, replacing an earlier replay's, and returns them as loaded.
 
     Raises:
         StoreError: the folder holds the results of a sweep that was run, or cannot be written.

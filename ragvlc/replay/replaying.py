@@ -1,4 +1,4 @@
-"""From stored answers to results: every fixed route, router and wrapper a cell, for each model and group of questions.
+"""Results from stored answers: one cell per fixed route, router and wrapper, for each model and question group.
 
 What comes out are the results of a sweep that was never run: `ragvlc report`, `show` and `compare` read them.
 """
@@ -35,7 +35,7 @@ Rows = Mapping[str, Prediction]
 
 @dataclass(frozen=True)
 class Replayed:
-    """A replay's outcome.
+    """The results of a replay, with the numbers of answers left out and notes on learned routers.
 
     Attributes:
         results: a cell for each fixed route, router and wrapper, by model and group of questions.
@@ -51,7 +51,7 @@ class Replayed:
 def replay_answers(
     replay: Replay, stored: Stored, *, folder: Path | None = None, pool: EnginePool | None = None
 ) -> Replayed:
-    """Returns what every fixed route, router and wrapper would have made of the stored answers' questions.
+    """Returns the results of every fixed route, router and wrapper on the stored answers.
 
     Args:
         replay: routers, metrics and names.
@@ -75,7 +75,7 @@ def replay_answers(
 
 
 class _Work:
-    """One block of stored answers on its way to cells."""
+    """Turns one block of stored answers into cells."""
 
     def __init__(self, replay: Replay, block: Block, pool: EnginePool, notes: list[str]) -> None:
         self.replay = replay
@@ -126,7 +126,7 @@ class _Work:
             yield CellResult(self._facts(group, model, arm), own_facts, keyed, True, self.labels)
 
     def _routers(self, model: str) -> dict[str, Any]:
-        """Returns the routers with their settings for a model."""
+        """Returns the routers, with the settings that the replay gives for this model."""
         found: dict[str, Any] = dict(self.replay.routers)
         for path, value in self.replay.by_model.get(model, {}).items():
             name, _, inner = path.partition(".")
@@ -139,7 +139,7 @@ class _Work:
         return found
 
     def _scored(self, row: Prediction, route: str, example: Example) -> Prediction:
-        """Returns a stored row with its scores, and with tokens where the source has none."""
+        """Returns a stored row with its scores, and with token counts where the source has none."""
         answer = row.answer
         if answer is None:
             return row
@@ -153,7 +153,7 @@ class _Work:
         return replace(row, answer=answer, scores=scores)
 
     def _usage(self, answer: Answer, route: str, example: Example) -> Usage:
-        """Returns the tokens of an answer whose source does not say, by the rule in `answers.reads`."""
+        """Returns the tokens of an answer without recorded tokens, by the rule in `answers.reads`."""
         reads = self.replay.answers.reads.get(route)
         if reads is None:
             return answer.usage
@@ -177,7 +177,7 @@ class _Work:
         return {name: replace(row, answer=decision.applied(row.answer)) for name, row in rows.items() if row.answer}
 
     def _quality(self, row: Prediction, example: Example) -> float | None:
-        """Returns what the report calls quality."""
+        """Returns the quality of a row as the router report defines quality: the refusal score or the first metric."""
         if example.unanswerable and (refusal := row.scores.get("refusal_recall")) is not None:
             return refusal
         score = row.scores.get(self.labels[0])
@@ -218,7 +218,7 @@ class _Work:
 
 
 def _chosen(decided: Mapping[str, Decision], rows: Mapping[str, Rows]) -> Rows:
-    """Returns for each question the stored row of the chosen route."""
+    """Returns the stored row of the chosen route for each question."""
     found: dict[str, Prediction] = {}
     for name, decision in decided.items():
         row = rows[decision.choice.route][name]
@@ -228,7 +228,7 @@ def _chosen(decided: Mapping[str, Decision], rows: Mapping[str, Rows]) -> Rows:
 
 
 def _wrapped(name: str, wrapped: Wrapped, rows: Mapping[str, Rows]) -> Rows:
-    """Returns for each question the first route's row, or the second one's with both on the bill."""
+    """Returns each question's row of the first route, or of the second route with the costs of both."""
     rule = wrapped.rule
     if not isinstance(rule, Wrapper):
         raise ConfigError(f"wrappers.{name}: {rule.kind} is no wrapper.")

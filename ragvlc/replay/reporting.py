@@ -1,4 +1,4 @@
-"""A replay's results in the tracker: a run for each fixed route, router and wrapper, with its gain."""
+"""Tracking of a replay's results: one tracked run per fixed route, router and wrapper, with its gain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["tell"]
 
 
 def tell(results: Results, replay: Replay, files: Mapping[str, Path]) -> None:
-    """Sends what was replayed to the replay's tracker; sending it again changes nothing.
+    """Sends the results of a replay to its tracker; sending them again changes nothing.
 
     Args:
         results: as written.
@@ -54,7 +54,7 @@ def tell(results: Results, replay: Replay, files: Mapping[str, Path]) -> None:
 
 
 def _worth(reports: tuple[RoutingReport, ...]) -> dict[tuple[str, str], dict[str, float]]:
-    """Returns figures of the router report by model and arm; the group's data set is left to the cell."""
+    """Returns the figures of the router report, by group title and arm name."""
     found = {}
     for report in reports:
         for row in report.rows:
@@ -68,7 +68,7 @@ def _worth(reports: tuple[RoutingReport, ...]) -> dict[tuple[str, str], dict[str
 
 
 def _title(cell: CellResult) -> str:
-    """Returns the title of the cell's group in the report."""
+    """Returns the title of the cell's group in the router report."""
     settings = cell.facts["settings"]
     data = [f"{path.removeprefix('dataset.')}={value}" for path, value in settings.items() if path != "model"]
     words = [*([str(settings["model"])] if "model" in settings else []), " ".join([str(cell.facts["dataset"]), *data])]

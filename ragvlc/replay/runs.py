@@ -1,4 +1,4 @@
-"""Answers of an earlier run: every row of the cells that are named, with its scores, usage and seconds."""
+"""Answers of an earlier run: every row of the named cells, with its scores, usage and seconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["read_runs"]
 
 
 def read_runs(folder: Path, answers: Answers) -> Stored:
-    """Returns the answers of cells that take one route; only questions that every route answered.
+    """Returns the answers of cells with one route each, limited to questions that every route answered.
 
     A cell is a route under the name that `answers.routes` gives to it or its pipeline; without names, under that of its
     one route. Cells over other data sets, or by models with other settings, are groups of their own. Documents are
@@ -74,7 +74,7 @@ def _known(examples: Sequence[Example], kept: set[str]) -> list[Example]:
 
 
 def _named(results: Results, answers: Answers) -> dict[str, str]:
-    """Returns the route that each cell represents, by cell."""
+    """Returns the name of the route that each cell represents, by cell name."""
     found: dict[str, str] = {}
     if not answers.routes:
         for cell in results.cells:
@@ -98,7 +98,7 @@ def _named(results: Results, answers: Answers) -> dict[str, str]:
 
 
 def _model(cell: CellResult) -> str:
-    """Returns in words the settings that are neither of how a cell reads nor of the data."""
+    """Returns the settings of a cell as text, except those of its reading method and its data."""
     words = [model_of(cell), *([f"repeat {cell.facts['repeat'] + 1}"] if cell.facts["repeat"] else [])]
     return ", ".join(word for word in words if word)
 
@@ -122,7 +122,7 @@ def _rows(cells: Mapping[str, CellResult], dropped: Counter[str]) -> dict[str, d
 
 
 def _bare(row: Prediction) -> Prediction:
-    """Returns the row without the step that says how its route was chosen then."""
+    """Returns the row without the trace step that records the original choice of its route."""
     answer = row.answer
     if answer is None:
         return row

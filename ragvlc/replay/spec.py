@@ -1,4 +1,4 @@
-"""What is replayed, as one YAML file describes it: where answers are stored, what is called how, and the routers."""
+"""The YAML format of a replay: stored answers, names of fields and routes, and the routers to evaluate."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ReplayT = TypeVar("ReplayT", bound="Replay")
 
 
 class Columns(Component):
-    """What the fields of a predictions file are called; an empty name: the file has no such field.
+    """Names of the fields in a predictions file; an empty name means that the file has no such field.
 
     Attributes:
         question: id of the question.
@@ -50,7 +50,7 @@ class Columns(Component):
 
 
 class Answers(Component):
-    """Where answers are stored.
+    """Location and format of stored answers.
 
     Attributes:
         file: JSON Lines, JSON or CSV (gzipped or not), or a results folder; seen from the YAML file, or else from the
@@ -86,7 +86,7 @@ class Answers(Component):
 
 
 class Wrapped(Component):
-    """A wrapper over stored answers: its verdict on the first route's answer decides whether the second one's counts.
+    """A wrapper over stored answers, which may replace the first route's answer by the second route's answer.
 
     Attributes:
         rule: the wrapper, such as `self_route` or `cascade`; what it says about prompts plays no part.
@@ -107,7 +107,7 @@ class Wrapped(Component):
 
 
 class Halves(Component):
-    """A router learned within the replay, never tested on what it learned from; see `ragvlc fit-router`.
+    """A router learned within the replay, never tested on its training documents; see `ragvlc fit-router`.
 
     The documents are dealt into two halves; for each model and group a router learned on either half chooses for the
     other, so that every question is decided by a router that never saw its documents.
@@ -133,12 +133,12 @@ class Halves(Component):
     seed: int = 0
 
     def settings(self) -> FitSettings:
-        """Returns how it is learned."""
+        """Returns the settings for training the router."""
         return FitSettings(folds=self.folds, seed=self.seed, balanced=self.balanced)
 
 
 class Part(Component):
-    """A way of breaking questions down, by a tag of theirs.
+    """A breakdown of questions by one of their tags.
 
     Attributes:
         tag: its name.
@@ -153,7 +153,7 @@ class Part(Component):
 
 
 def _placed(by_model: Mapping[str, Mapping[str, Any]], info: ValidationInfo) -> Mapping[str, Mapping[str, Any]]:
-    """Makes relative paths in settings by model whole, as those of other fields are."""
+    """Returns the settings by model with relative paths made absolute, as in other fields."""
     context = info.context or {}
     if not context.get("folder") or "routers" not in info.data:  # made in Python, or refused already
         return by_model
@@ -163,7 +163,7 @@ def _placed(by_model: Mapping[str, Mapping[str, Any]], info: ValidationInfo) -> 
 
 
 class Replay(Component):
-    """Routers on stored answers.
+    """An evaluation of routers on stored answers.
 
     Attributes:
         name: of the results; a file's stem by default.
@@ -213,7 +213,7 @@ class Replay(Component):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        """Names are unique, embedders that are named exist, and settings by model are those of routers."""
+        """Checks that names are unique, that named embedders exist, and that settings by model refer to routers."""
         names = [*self.routers, *self.wrappers, *self.learned]
         wrong = [f"two routers are called '{name}'." for name in sorted({n for n in names if names.count(n) > 1})]
         routes = set(self.answers.routes.values())
@@ -244,7 +244,7 @@ class Replay(Component):
     def load(
         cls, name: str | Path, *, overrides: Mapping[str, Any] | None = None, folder: str | Path | None = None
     ) -> Self:
-        """Returns the replay in a YAML file, or the shipped one of that name.
+        """Returns the replay in a YAML file, or the shipped replay of that name.
 
         Args:
             name: a path or the name of a shipped experiment.
@@ -262,7 +262,7 @@ class Replay(Component):
 
 
 def usual(name: str, overrides: Mapping[str, Any]) -> Replay:
-    """Returns a replay without a file of its own: names as they are, and the router that must be beaten.
+    """Returns a replay without a YAML file: default field names, and the router `random` as the baseline to beat.
 
     Args:
         name: of the results.
@@ -272,7 +272,7 @@ def usual(name: str, overrides: Mapping[str, Any]) -> Replay:
 
 
 def _made(cls: type[ReplayT], data: dict[str, Any], overrides: Mapping[str, Any], source: str, base: Base) -> ReplayT:
-    """Returns the replay that `data` describes with the overrides, whose file paths resolve against `base`."""
+    """Returns the replay described by `data` and the overrides, whose file paths resolve against `base`."""
     folder = base.other or base.folder
     config.override(cls, data, overrides, base, source)
     answers = data.get("answers")
@@ -290,7 +290,7 @@ def _made(cls: type[ReplayT], data: dict[str, Any], overrides: Mapping[str, Any]
 
 
 def _answers_file(file: str, questions: Path | None, base: Base) -> str:
-    """Returns the file in full, found in the folder it resolves against or beside the questions; else unchanged."""
+    """Returns the full path of the file in its base folder or the questions' folder; unchanged if not found."""
     path = Path(file).expanduser()
     if not file or path.is_absolute():
         return str(path) if file else file
@@ -302,7 +302,7 @@ def _answers_file(file: str, questions: Path | None, base: Base) -> str:
 
 
 def is_replay(path: Path) -> bool:
-    """Returns whether a YAML file describes a replay, rather than a sweep."""
+    """Returns whether a YAML file describes a replay rather than a sweep."""
     return path.suffix in (".yaml", ".yml") and path.is_file() and "answers" in config.read_yaml(path)
 
 

@@ -1,4 +1,4 @@
-"""Stored answers read back: of another system's predictions file, or of a results folder of one's own."""
+"""Stored answers, read from another system's predictions file or from a results folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Block", "Stored", "read_file"]
 
 @dataclass(frozen=True)
 class Block:
-    """Questions of one data set with what each model and route made of them.
+    """Questions of one data set, with the stored answers of each model and route.
 
     Attributes:
         dataset: its name.
@@ -44,7 +44,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Stored:
-    """What was read, and what was left out of it.
+    """Stored answers that were read, and the numbers of answers left out.
 
     Attributes:
         blocks: one for each data set.
@@ -56,7 +56,7 @@ class Stored:
 
 
 def read_file(path: Path, answers: Answers, examples: Sequence[Example], dataset: str) -> Stored:
-    """Returns the answers in a predictions file to these questions; only those with an answer of every route.
+    """Returns the answers in a predictions file, limited to these questions and to those that every route answered.
 
     A question may be paired for one model and not for another: it is dropped for the latter alone. The last of several
     answers of one model and route to a question counts.
@@ -100,7 +100,7 @@ def read_file(path: Path, answers: Answers, examples: Sequence[Example], dataset
 def _paired(
     found: Mapping[str, Mapping[str, Mapping[str, Prediction]]], routes: Sequence[str], order: Sequence[str]
 ) -> tuple[dict[str, dict[str, dict[str, Prediction]]], int]:
-    """Returns the answers of each model to questions that all its routes answered, and how many have only some."""
+    """Returns each model's answers to questions that all routes answered, and the number of other questions."""
     paired, unpaired = {}, 0
     for model, own in found.items():
         some = {name for rows in own.values() for name in rows}
@@ -142,7 +142,7 @@ class _Record:
 
 
 def _read(values: Mapping[str, Any], columns: Columns, problems: Problems, number: int) -> _Record | None:
-    """Returns one answer; what is wrong with it is noted, and then None."""
+    """Returns one answer; None for an invalid record, whose problems are noted."""
     start = len(problems.sentences)
     named = {name: column for name, column in columns.spec().items() if column}
     for name in ("question", "route", "text", "model"):
@@ -179,7 +179,7 @@ def _read(values: Mapping[str, Any], columns: Columns, problems: Problems, numbe
 
 
 def _records(path: Path, problems: Problems) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yields every record of a file with its number."""
+    """Yields every record of a file with its line number or record number."""
     if not path.is_file():
         raise DatasetError(f"{path}: no such file of answers.")
     kinds = [suffix for suffix in path.suffixes if suffix != ".gz"]

@@ -1,1 +1,1 @@
-"""Ways of choosing a route."""
+"""Routers: components that choose a route for each question."""

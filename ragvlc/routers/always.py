@@ -1,4 +1,4 @@
-"""The same route for every question: how a pipeline with one way of answering is written."""
+"""Always: the same route for every question, for pipelines with one way of answering."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ragvlc.core.run import Run
 
 
 class Always(Router):
-    """Takes one route.
+    """Takes the same route for every question.
 
     Attributes:
         route: its name; may be left out when the pipeline has only one.
@@ -19,12 +19,12 @@ class Always(Router):
     route: str = ""
 
     def targets(self, routes: Mapping[str, Route]) -> frozenset[str]:
-        """Returns the one route taken."""
+        """Returns the one route that can be taken."""
         if self.route or len(routes) == 1:
             return frozenset({self.route or next(iter(routes))})
         message = f"router: needs a route, since the pipeline has several: {', '.join(routes)}."
         raise ValueError(message)
 
     def choose(self, query: Query, documents: Sequence[Document], routes: Mapping[str, Route], run: Run) -> Choice:  # noqa: ARG002
-        """Returns the one route taken."""
+        """Returns the same route for every question."""
         return Choice(next(iter(self.targets(routes))), "always")

@@ -1,4 +1,4 @@
-"""By budget: the best route that a question can afford, in tokens, money or seconds.
+"""By budget: the most preferred route whose predicted tokens, money or seconds stay within the limits.
 
 Each route makes a dry run on the question (see `routing.dry_run`): its real prompts are made and counted, and
 nothing is generated. What it would cost is then compared with the budget. Replies count as long as `reply_share` of
@@ -24,7 +24,7 @@ Limit = Annotated[float | None, Field(gt=0)]
 
 
 class ByBudget(Router):
-    """Takes the first route, in the order of preference, that stays within every limit; else the cheapest.
+    """Takes the first route, in the order of preference, that stays within every limit; otherwise the cheapest.
 
     Attributes:
         prefer: route names, best first.
@@ -52,7 +52,7 @@ class ByBudget(Router):
         return self
 
     def targets(self, routes: Mapping[str, Route]) -> frozenset[str]:
-        """Returns the routes preferred. Raises `ValueError` where one allows no dry run, or its cost is not known."""
+        """Returns the preferred routes. Raises `ValueError` if one allows no dry run or its cost is unknown."""
         for name in self.prefer:
             route = routes.get(name)
             if route is None:
@@ -70,7 +70,7 @@ class ByBudget(Router):
         return frozenset(self.prefer)
 
     def choose(self, query: Query, documents: Sequence[Document], routes: Mapping[str, Route], run: Run) -> Choice:
-        """Returns the first affordable route. Raises `WindowExceeded` if no route's prompt fits."""
+        """Returns the first route within the limits, else the cheapest. Raises `WindowExceeded` if no prompt fits."""
         costs: dict[str, Mapping[str, float]] = {}
         for name in self.prefer:
             bills = dry_run(routes[name], query, documents, run, share=self.reply_share)
@@ -97,7 +97,7 @@ class ByBudget(Router):
         return {name: limit for name, limit in limits.items() if limit is not None}
 
     def _excess(self, cost: Mapping[str, float]) -> float:
-        """Returns how many times the tightest limit it is."""
+        """Returns the largest ratio of a cost to its limit."""
         return max(cost[name] / limit for name, limit in self._given().items())
 
     def _limits(self) -> str:

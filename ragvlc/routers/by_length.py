@@ -21,7 +21,7 @@ from ragvlc.routing.two_routes import Two
 
 
 class ByLength(Two):
-    """Takes `full` up to a length, and `rag` beyond it.
+    """Takes `full` for documents up to a total length, and `rag` for longer documents.
 
     Attributes:
         limit: of all documents of a question together; None takes what fits the generator's window, less `reserve`.
@@ -43,11 +43,11 @@ class ByLength(Two):
         return self
 
     def roles(self) -> frozenset[tuple[str, str, str]]:
-        """Returns the models needed: none where words or characters are counted."""
+        """Returns the models needed; none if words or characters are counted."""
         return super().roles() if self.unit == "tokens" else frozenset()
 
     def choose(self, query: Query, documents: Sequence[Document], routes: Mapping[str, Route], run: Run) -> Choice:  # noqa: ARG002
-        """Returns which side of the limit the documents are on."""
+        """Returns `full` if the documents are within the limit, otherwise `rag`."""
         length = length_of(documents, self.unit, run, self.generator)
         limit = run.generator(self.generator).window - self.reserve if self.limit is None else self.limit
         short = length <= limit

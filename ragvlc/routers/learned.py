@@ -1,4 +1,4 @@
-"""Learned: a logistic regression over features of question, documents and ranking, made by `ragvlc fit-router`.
+"""Learned: a logistic regression over features of question, documents and ranking, trained by `ragvlc fit-router`.
 
 A supervised router in the words of the survey by Varangot-Reille et al. 2025 (Doing More with Less, arXiv 2502.00409),
 with a model small enough to be read: `ragvlc fit-router` prints its weights, and what it is worth on documents that it
@@ -23,7 +23,7 @@ from ragvlc.routing.ranking_signals import look, metadata_numbers
 
 
 class Learned(Router):
-    """Takes the route that a learned rule expects to do better.
+    """Takes the route that a learned rule predicts to do better.
 
     The file says which two routes, with which features, and which chunker and retriever they come from.
 
@@ -46,25 +46,25 @@ class Learned(Router):
 
     @cached_property
     def rule(self) -> LearnedRule:
-        """What was learned."""
+        """The learned rule, with the configured threshold."""
         found = LearnedRule.load(self.model)
         return found if self.threshold is None else found.model_copy(update={"threshold": self.threshold})
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the numbers in the file that decide; its comments are not part of the identity."""
+        """Returns the contents of the file that affect choices; training notes are not part of the identity."""
         plain = self.rule.model_dump(mode="json", exclude={"chunker", "retriever", "made", "estimate"})
         return {"rule": plain, "chunker": self.rule.chunker.key, "retriever": self.rule.retriever.key}
 
     def parts(self) -> tuple[Component, ...]:
-        """Returns the chunker and the retriever that the file names."""
+        """Returns the chunker and the retriever named in the learned rule's file."""
         return (self.rule.chunker, self.rule.retriever)
 
     def targets(self, routes: Mapping[str, Route]) -> frozenset[str]:  # noqa: ARG002 - the file names them
-        """Returns the two routes that the file names."""
+        """Returns the two routes named in the learned rule's file."""
         return frozenset(self.rule.routes)
 
     def choose(self, query: Query, documents: Sequence[Document], routes: Mapping[str, Route], run: Run) -> Choice:  # noqa: ARG002
-        """Returns the route that is expected to do better."""
+        """Returns the route that the learned rule predicts to do better."""
         rule = self.rule
         chunks, ranking = look(rule.chunker, rule.retriever, query, documents, run, role=self.generator)
         found = measured(query, documents, ranking, len(chunks)) | metadata_numbers(documents, rule.metadata)

@@ -1,4 +1,4 @@
-"""Pre-Route: one short call of a language model, before anything is read, says how the question should be answered.
+"""Pre-Route: one short call of a language model decides, before the documents are read, which route answers.
 
 Paper: "Pre-Route" (2026, arXiv 2605.10235), by some of LaRA's authors: a model sees the question, what kind of document
 it is asked over, how long that is and how it begins, and guidelines; it notes what kind of task it is, how much of the
@@ -62,7 +62,7 @@ _NOTE_CHARACTERS = 80
 
 
 class PreRoute(Router):
-    """Asks a model which route to take.
+    """Asks a language model which route to take.
 
     Attributes:
         routes: what the model is told of each route that it may choose, by name.
@@ -88,11 +88,11 @@ class PreRoute(Router):
     generator: Annotated[str, Role("generators")] = "main"
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the order of the routes, which the prompt shows and a mapping's hash forgets."""
+        """Returns the order of the routes, which affects the prompt but not a mapping's hash."""
         return {"order": list(self.routes)}
 
     def targets(self, routes: Mapping[str, Route]) -> frozenset[str]:  # noqa: ARG002 - named here
-        """Returns the routes on offer, and the one to fall back on."""
+        """Returns the routes offered to the model, and the fallback route."""
         return frozenset({*self.routes, self.fallback or next(iter(self.routes))})
 
     def choose(self, query: Query, documents: Sequence[Document], routes: Mapping[str, Route], run: Run) -> Choice:  # noqa: ARG002
@@ -133,7 +133,7 @@ class PreRoute(Router):
         return f"{told}, begins: {opening} ..." if opening else told
 
     def _named(self, route: str, text: str) -> str | None:
-        """Returns the route that the reply names: in its field, or else the only one in its text."""
+        """Returns the route named in the `route` field or, without this field, the only route named in the text."""
         plain = {name.casefold(): name for name in self.routes}
         if route.strip().casefold() in plain:
             return plain[route.strip().casefold()]

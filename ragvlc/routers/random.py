@@ -1,4 +1,4 @@
-"""By chance: what any router must beat that sends the same shares to the same routes."""
+"""By chance: the baseline for any router that sends the same shares of questions to the same routes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ragvlc.core.run import Run
 
 
 class Random(Router):
-    """Draws a route for each question.
+    """Draws a random route for each question.
 
     Attributes:
         shares: weight by route name; empty draws from all routes that are no controls, each alike.
@@ -32,15 +32,15 @@ class Random(Router):
 
     @property
     def random(self) -> bool:
-        """It is, unless one route has all the weight."""
+        """Whether the choice is random, i.e. more than one route has weight."""
         return not self.shares or sum(share > 0 for share in self.shares.values()) > 1
 
     def targets(self, routes: Mapping[str, Route]) -> frozenset[str]:
-        """Returns the routes with any weight."""
+        """Returns the routes with a weight above 0."""
         return frozenset(self._weights(routes))
 
     def choose(self, query: Query, documents: Sequence[Document], routes: Mapping[str, Route], run: Run) -> Choice:  # noqa: ARG002
-        """Returns a route drawn from the run's seed."""
+        """Returns a route drawn with the seed of the run."""
         weights = self._weights(routes)
         draw = random.Random(run.seed_for("router"))  # noqa: S311 - repeatable on purpose
         [route] = draw.choices(sorted(weights), [weights[name] for name in sorted(weights)])

@@ -1,4 +1,4 @@
-"""A table of rules: kind of question, length of the documents, strength of the model.
+"""A table of rules: class of the question, length of the documents, strength of the model.
 
 Source of the default table: LaRA (Li et al. 2025, arXiv 2502.09977), read model by model from its published scores.
 Full context minus retrieval, mean of eleven models in points, at 32,000 and 128,000 tokens: comparison +15.2 and +14.3;
@@ -75,19 +75,19 @@ class Rules(Router):
         return self
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the order of the classes, which a mapping's hash forgets, and the expressions that are taken."""
+        """Returns the question classes in order, which a mapping's hash ignores, with their regular expressions."""
         return {"classes": [[name, list(patterns)] for name, patterns in self._words().items()]}
 
     def roles(self) -> frozenset[tuple[str, str, str]]:
-        """Returns the models needed: a tokenizer, where any rule counts tokens."""
+        """Returns the models needed: a tokenizer, if any rule counts tokens."""
         return super().roles() if self.unit == "tokens" and self._counts() else frozenset()
 
     def targets(self, routes: Mapping[str, Route]) -> frozenset[str]:  # noqa: ARG002 - the table names them
-        """Returns the routes in the table."""
+        """Returns the routes in the table, and the default route."""
         return frozenset({self.otherwise, *(rule.route for rule in self.rules)})
 
     def choose(self, query: Query, documents: Sequence[Document], routes: Mapping[str, Route], run: Run) -> Choice:  # noqa: ARG002
-        """Returns the first rule's route."""
+        """Returns the route of the first rule that applies, otherwise the default route."""
         length = length_of(documents, self.unit, run, self.generator) if self._counts() else None
         asked = Question(guessed_class(query, self._words()), length, self.model, documents)
         signals = {"class": asked.kind, "length": length}

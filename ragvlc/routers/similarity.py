@@ -1,4 +1,4 @@
-"""By similarity: where the ranking shows that passages match, they are read; where none does, everything is.
+"""By similarity: matching passages are read if the ranking shows a good match, otherwise everything is read.
 
 The similarity routers of the survey by Varangot-Reille et al. 2025 (Doing More with Less, arXiv 2502.00409), applied to
 retrieval: the signal is how well the question's own documents match it, before anything is generated. Its weakness is
@@ -20,7 +20,7 @@ from ragvlc.routing.two_routes import Two
 
 
 class Similarity(Two):
-    """Takes `rag` where the ranking is good enough, `full` where it is not.
+    """Takes `rag` if the ranking is good enough, otherwise `full`.
 
     Attributes:
         measure: of the ranking: `top` (best score) and `mean` (of the five best) are on the retriever's own scale, such
@@ -40,7 +40,7 @@ class Similarity(Two):
     threshold: float = 0.6
 
     def choose(self, query: Query, documents: Sequence[Document], routes: Mapping[str, Route], run: Run) -> Choice:  # noqa: ARG002
-        """Returns `rag` if the measure reaches the threshold."""
+        """Returns `rag` if the measure reaches the threshold, otherwise `full`."""
         _, ranking = look(self.chunker, self.retriever, query, documents, run, role=self.generator)
         value = float(MEASURES[self.measure](query, ranking))
         near = value >= self.threshold

@@ -1,1 +1,1 @@
-"""What routers are built from: question classes, features, lengths, declared metadata, learned rules."""
+"""Building blocks of routers: question classes, features, lengths, declared metadata, and learned rules."""

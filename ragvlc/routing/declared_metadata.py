@@ -1,4 +1,4 @@
-"""What routers may read of a document's metadata: the fields that the file declares, and none that gives gold away.
+"""Document metadata that routers may read: the declared fields, except those that reveal the gold answer.
 
 Benchmarks keep facts about the right answer beside their texts: how deep the needle lies, of which kind the question
 is. A router that read them would look clever on the benchmark and be useless on documents that nobody has annotated.
@@ -26,7 +26,7 @@ _GOLD = frozenset(
 
 
 def refuse_gold(names: Sequence[str]) -> None:
-    """Raises `ValueError` if a field's name says that it tells of the right answer or of the question's kind."""
+    """Raises `ValueError` if a field's name suggests that it reveals the right answer or the class of the question."""
     for name in names:
         found = sorted(_GOLD & set(re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())))
         if found:
@@ -47,5 +47,5 @@ Declared = Annotated[tuple[str, ...], AfterValidator(_readable)]
 
 
 def declared(documents: Sequence[Document], names: Sequence[str]) -> list[Mapping[str, Any]]:
-    """Returns of each document the fields named, where it has them."""
+    """Returns, for each document, the named metadata fields that it has."""
     return [{name: document.metadata[name] for name in names if name in document.metadata} for document in documents]

@@ -1,4 +1,4 @@
-"""A dry run of a route on one question: what it would cost, without generating anything.
+"""A dry run of a route on one question: predicts the cost without generating anything.
 
 Chunks and rankings are real, and found made when the route is then taken. Prompts are real and counted by the
 generator's tokenizer. Replies are words of no meaning, as long as they may be, so that what a route makes of a reply
@@ -32,7 +32,7 @@ __all__ = ["Speed", "dry_run"]
 
 
 class Speed(Component):
-    """How fast a model works, as the tokens and engine seconds of a report show.
+    """The speed of a model in tokens per second, from the tokens and engine seconds of a report.
 
     Attributes:
         prompt: tokens read in a second.
@@ -44,18 +44,18 @@ class Speed(Component):
     completion: Annotated[float, Field(gt=0)]
 
     def of(self, usage: Usage) -> float:
-        """Returns the seconds for `usage`."""
+        """Returns the predicted seconds for `usage`."""
         return usage.prompt_tokens / self.prompt + usage.completion_tokens / self.completion
 
 
 class _PromptsOnly(Exception):
-    """All that can be known of a decode state is its prompt."""
+    """Raised when a route uses a decode state, of which only the prompt is known in a dry run."""
 
 
 def dry_run(
     route: Route, query: Query, documents: Sequence[Document], run: Run, *, share: float = 1.0
 ) -> Mapping[str, Usage] | None:
-    """Returns the usage that the route would have, by role; None if a prompt does not fit its window.
+    """Returns the predicted token usage of the route, by role; None if a prompt exceeds its model's window.
 
     Args:
         route: what is tried; no control.
@@ -76,7 +76,7 @@ def dry_run(
 
 @dataclass(slots=True)
 class _DryRun:
-    """A run that generates nothing. What is not here is the real run's."""
+    """A run that generates nothing; all other attributes are those of the real run."""
 
     run: Run
     share: float
@@ -110,7 +110,7 @@ class _DryRun:
 
 @dataclass(slots=True)
 class _DryReader:
-    """A reader whose engine answers without the model. What is not here is the real reader's."""
+    """A reader that answers without the model; all other attributes are those of the real reader."""
 
     run: _DryRun
     reader: Reader
@@ -132,7 +132,7 @@ class _DryReader:
 
 
 class _NoDecodeState:
-    """A session that ends the dry run as soon as something of it is wanted."""
+    """A decode state that ends the dry run as soon as any of its attributes is used."""
 
     width = 0
 

@@ -1,4 +1,4 @@
-"""Numbers about a question, its documents and a ranking, from which a choice can be learned or made.
+"""Numeric features of a question, its documents and a ranking, for learned and rule-based routers.
 
 None of them reads more than a router may: the question's words, the documents' texts and a ranking. Lengths are in
 words, which mean the same whatever model's tokens are used. Scores of a ranking compare only within one retriever, so
@@ -27,7 +27,7 @@ Measure = Literal["top", "mean", "margin", "concentration", "coverage"]
 
 
 def measured(query: Query, documents: Sequence[Document], ranking: Sequence[Hit], chunks: int) -> dict[str, float]:
-    """Returns every feature by name.
+    """Returns the values of all features, by name.
 
     Args:
         query: what is asked.
@@ -52,7 +52,7 @@ def known_features() -> tuple[str, ...]:
 
 
 def measured_scores(query: Query, ranking: Sequence[Hit]) -> dict[str, float]:
-    """Returns what a ranking says about how well the question can be answered from its best hits.
+    """Returns measures of how well the best hits of a ranking are likely to answer the question.
 
     - `top`: the best score.
     - `mean`: of the five best.
@@ -119,5 +119,5 @@ def _place(hit: Hit, chunks: int) -> float:
 
 
 def _spread(best: Sequence[Hit], chunks: int) -> float:
-    """The distance between the best hits, as a share of the text."""
+    """Returns the standard deviation of the best hits' positions, as a share of the text."""
     return statistics.pstdev([_place(hit, chunks) for hit in best]) if len(best) > 1 else 0.0

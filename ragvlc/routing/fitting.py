@@ -1,4 +1,4 @@
-"""Learning which of two routes does better, with the gain estimated on held-out documents.
+"""Training of a rule that chooses between two routes, with its gain estimated on held-out documents.
 
 The target is the route with the higher value (quality, less a price for its cost where one is set). Questions on which
 both come out equal teach nothing and are left out of learning, and counted; they stay in the estimate. A question
@@ -32,7 +32,7 @@ __all__ = ["FitSettings", "Fitted", "HeldOutEstimate", "TrainingRow", "fit"]
 
 @dataclass(frozen=True, slots=True)
 class TrainingRow:
-    """A question with both routes' values.
+    """A training question with its features and the value of each route's answer.
 
     Attributes:
         features: by name.
@@ -47,7 +47,7 @@ class TrainingRow:
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """How it is learned.
+    """Settings for training a routing rule.
 
     Attributes:
         folds: of the cross-validation; fewer where there are fewer groups.
@@ -66,7 +66,7 @@ class FitSettings:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutEstimate:
-    """The gain of the rule on held-out groups.
+    """The estimated gain of the learned rule on held-out groups of questions.
 
     Attributes:
         n: questions.
@@ -100,19 +100,19 @@ class HeldOutEstimate:
 
     @property
     def best_fixed(self) -> str:
-        """The better of the two routes taken always; of equals the first."""
+        """The better of the two fixed routes by mean value; the first one if both are equal."""
         return max(self.fixed, key=lambda name: self.fixed[name])
 
     @property
     def normalised_gain(self) -> float | None:
-        """The gain as a share of what the oracle gains; None where there is nothing to gain."""
+        """The gain as a share of the question oracle's gain; None if the oracle gains nothing."""
         room = self.oracle - self.fixed[self.best_fixed]
         return (self.learned - self.fixed[self.best_fixed]) / room if room > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What was learned.
+    """A learned rule, its estimated gain, and its held-out choices.
 
     Attributes:
         rule: from all questions.
@@ -127,7 +127,7 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class _Data:
-    """Arrays over questions: x [n, features], first and second route's value [n], groups [n]."""
+    """Training arrays: features x [n, features], values of first and second route [n], groups [n]."""
 
     x: Floats
     first: Floats
@@ -137,7 +137,7 @@ class _Data:
 
     @property
     def gain(self) -> Floats:
-        """How much better the second route is, [n]; 0 for a tie."""
+        """The value of the second route minus the value of the first, [n]; 0 for a tie."""
         import numpy as np
 
         found = self.second - self.first
@@ -147,7 +147,7 @@ class _Data:
         return _Data(self.x[places], self.first[places], self.second[places], self.groups[places], self.settings)
 
     def folds(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Yields places of groups to learn from and of groups held out."""
+        """Yields the row indexes for training and for testing of each fold, split by group."""
         import numpy as np
         from sklearn.model_selection import GroupKFold
 
@@ -157,7 +157,7 @@ class _Data:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A linear rule in standardised features."""
+    """A linear decision rule over standardised features."""
 
     means: Floats
     scales: Floats
@@ -165,7 +165,7 @@ class _Line:
     intercept: float
 
     def second(self, x: Floats) -> NDArray[np.bool_]:
-        """Whether the second route is taken, [n]."""
+        """Returns whether each row takes the second route, as booleans [n]."""
         import numpy as np
 
         return np.asarray((x - self.means) / self.scales @ self.weights + self.intercept >= 0)
@@ -180,7 +180,7 @@ def fit(
     metadata: Sequence[str] = (),
     settings: FitSettings | None = None,
 ) -> Fitted:
-    """Returns the rule between two routes and what rules learned like it are worth.
+    """Returns the learned rule between two routes, with its gain estimated on held-out groups.
 
     Args:
         rows: questions, with values of both routes.
@@ -227,7 +227,7 @@ def fit(
 
 
 def _crossed(data: _Data) -> NDArray[np.bool_]:
-    """Returns whether the second route is taken, each question decided by a rule that has not seen its group."""
+    """Returns whether each question takes the second route, by a rule trained without the question's group."""
     import numpy as np
 
     taken = np.zeros(len(data.x), dtype=np.bool_)
@@ -238,7 +238,7 @@ def _crossed(data: _Data) -> NDArray[np.bool_]:
 
 
 def _strength(data: _Data) -> float:
-    """Returns the strength whose rules take the routes of most value on groups held out; of equals the strongest."""
+    """Returns the regularisation strength with the highest value on held-out groups; among equals, the strongest."""
     import numpy as np
 
     if len(np.unique(data.groups)) < 2:
@@ -253,7 +253,7 @@ def _strength(data: _Data) -> float:
 
 
 def _line(data: _Data, strength: float) -> _Line:
-    """Returns the rule learned from all questions in `data` on which the routes differ."""
+    """Returns the rule trained on all questions in `data` on which the routes differ."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
 

@@ -1,4 +1,4 @@
-"""A learned choice between two routes, as numbers in a JSON file.
+"""A learned rule that chooses between two routes, stored as numbers in a JSON file.
 
 Reading one runs nothing, unless it names a chunker or retriever of your own (`module:Class`), which is then imported as
 for a pipeline file.
@@ -26,7 +26,7 @@ FEATURES_VERSION = 1
 
 
 class LearnedRule(BaseModel):
-    """A logistic regression over standardised features.
+    """A logistic regression over standardised features that chooses between two routes.
 
     Attributes:
         format: says what the file is.
@@ -85,7 +85,7 @@ class LearnedRule(BaseModel):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Returns the rule in a file. Raises `ValueError` with one line that says what is wrong with it."""
+        """Returns the rule in a file. Raises `ValueError` with a one-line reason if the file is invalid."""
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
@@ -102,27 +102,27 @@ class LearnedRule(BaseModel):
             raise ValueError(f"{path}: no learned router: {place + ': ' if place else ''}{message}") from error
 
     def text(self) -> str:
-        """Returns the file's content."""
+        """Returns the rule as JSON text for a file."""
         plain = self.model_dump(mode="json", exclude={"chunker", "retriever"})
         plain |= {"chunker": self.chunker.spec(), "retriever": self.retriever.spec()}
         return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
 
     def save(self, path: str | Path) -> None:
-        """Writes the file."""
+        """Writes the rule to a file."""
         Path(path).write_text(self.text(), encoding="utf-8")
 
     def probability(self, features: Mapping[str, float]) -> float:
-        """Returns how probable it is that the second route does better."""
+        """Returns the predicted probability that the second route does better."""
         total = self.intercept
         for name, mean, scale, weight in zip(self.features, self.means, self.scales, self.coefficients, strict=True):
             total += weight * (features.get(name, mean) - mean) / scale
         return 1 / (1 + math.exp(-max(-500.0, min(500.0, total))))
 
     def takes(self, features: Mapping[str, float]) -> str:
-        """Returns the route for a question with these features."""
+        """Returns the route that the rule takes for a question with these features."""
         return self.routes[int(self.probability(features) >= self.threshold)]
 
 
 def metadata_feature(name: str) -> str:
-    """Returns the name of the feature that is a field of the documents' metadata."""
+    """Returns the feature name of a document metadata field."""
     return f"metadata.{name}"

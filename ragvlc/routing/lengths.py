@@ -1,4 +1,4 @@
-"""How long a question's documents are together, counted once for each document."""
+"""Total length of a question's documents; each document is counted only once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _lock = Lock()
 
 
 def length_of(documents: Sequence[Document], unit: Unit, run: Run | None = None, role: str = "main") -> int:
-    """Returns the length of all documents together.
+    """Returns the total length of all documents in the given unit.
 
     Args:
         documents: of a question.

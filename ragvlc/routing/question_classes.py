@@ -1,4 +1,4 @@
-"""What kind of question it is, guessed from its words by rules that can be read, and replaced.
+"""The class of a question, guessed from its words by readable and replaceable rules.
 
 The classes are those in which long contexts and retrieval differ (Li et al. 2025, LaRA, arXiv 2502.09977), and one for
 the whole text:
@@ -75,7 +75,7 @@ Words = Annotated[Mapping[str, tuple[str, ...]], AfterValidator(_readable)]
 
 
 def guessed_class(query: Query, words: Mapping[str, Sequence[str]] | None = None) -> str:
-    """Returns the class whose words the question has: of `words`, or else of the lists here; `location` for none."""
+    """Returns the first class with an expression that matches the question; `location` if none matches."""
     if query.form == "summary":
         return "whole"
     for name, pattern in _patterns(tuple((name, tuple(given)) for name, given in (words or WORDS).items())):

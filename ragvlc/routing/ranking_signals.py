@@ -1,4 +1,4 @@
-"""What routers share that look at a ranking, or at numbers of the documents' metadata, before they choose.
+"""Helpers for routers that use a ranking, or numbers in document metadata, before they choose a route.
 
 A route with the same chunker and retriever finds the ranking made; both are charged for it, the router's search as a
 step `look` of its own.
@@ -21,7 +21,7 @@ __all__ = ["look", "metadata_numbers"]
 def look(
     chunker: Chunker, retriever: Retriever, query: Query, documents: Sequence[Document], run: Run, *, role: str
 ) -> tuple[ChunkSet, tuple[Hit, ...]]:
-    """Returns the chunks, sized in tokens of generator `role`, and their ranking, best first."""
+    """Returns the documents' chunks and their ranking, best first; generator `role` counts the chunks' tokens."""
     with run.step("look", retriever=retriever.kind) as facts:
         chunks = run.chunks(chunker, documents, role)
         ranking = run.search(retriever, query, chunks)
@@ -30,7 +30,7 @@ def look(
 
 
 def metadata_numbers(documents: Sequence[Document], names: Sequence[str]) -> dict[str, float]:
-    """Returns the mean over the documents of each field that any has as a number or a truth value."""
+    """Returns the mean over the documents of each metadata field with numbers or booleans."""
     found: dict[str, float] = {}
     for name in names:
         values = [fact[name] for fact in declared(documents, (name,)) if name in fact]

@@ -1,4 +1,4 @@
-"""The lines of a router's table."""
+"""The rules in the table of the `rules` router."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Strength = Literal["strong", "weak"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the rules look at.
+    """The facts about a question that rules test.
 
     Attributes:
         kind: the question's class.
@@ -35,7 +35,7 @@ class Question:
 
 
 class Rule(Component):
-    """One line of a table; without conditions it always applies.
+    """One rule of the table; a rule without conditions always applies.
 
     Attributes:
         route: to take where everything below holds.
@@ -62,7 +62,7 @@ class Rule(Component):
         return self
 
     def applies(self, to: Question) -> bool:
-        """Returns whether every condition holds."""
+        """Returns whether the question meets every condition of the rule."""
         if self.classes and to.kind not in self.classes:
             return False
         if to.length is not None and self.longer_than is not None and to.length <= self.longer_than:
@@ -75,7 +75,7 @@ class Rule(Component):
         return not self.metadata or (bool(facts) and all(dict(self.metadata) == fact for fact in facts))
 
     def words(self) -> str:
-        """Returns the conditions as text for a trace."""
+        """Returns the conditions of the rule as text for a trace."""
         said: list[str] = []
         if self.classes:
             said.append(" or ".join(self.classes))

@@ -1,4 +1,4 @@
-"""What routers share that choose between two routes."""
+"""Base class of routers that choose between retrieval and the full context."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Two"]
 
 
 class Two(Router):
-    """A router between retrieval and everything.
+    """A router between retrieval and the full context.
 
     Attributes:
         rag: name of the route that retrieves.
@@ -21,5 +21,5 @@ class Two(Router):
     full: str = "full"
 
     def targets(self, routes: Mapping[str, Route]) -> frozenset[str]:  # noqa: ARG002 - whatever else there is
-        """Returns the two."""
+        """Returns the retrieval route and the full-context route."""
         return frozenset({self.rag, self.full})
