@@ -21,7 +21,7 @@ _SECONDS = 0.25
 
 
 class MemoryMeter:
-    """Samples the memory of this process and its devices, and notes the most for everyone who is at work.
+    """Samples the memory of this process and its devices, and records the peak for each running job.
 
     Bytes of `process` are what it and its child processes hold of the machine's memory; of `device`, what is in use on
     the GPUs that this process sees, by whomever.
@@ -45,7 +45,7 @@ class MemoryMeter:
 
     @contextmanager
     def peak(self) -> Iterator[dict[str, int]]:
-        """Gives a mapping that holds the most that was sampled until now, at the end of the block too."""
+        """Yields a mapping that holds the peak memory during the `with` block, in bytes."""
         seen: dict[str, int] = {}
         with self._lock:
             self._peaks[id(seen)] = seen
@@ -104,7 +104,7 @@ def counts_of(pool: EnginePool) -> Counts:
 
 
 def done_with(jobs: Sequence[Job], later: Sequence[Job]) -> set[str]:
-    """Returns the keys of generators that `jobs` use and `later` jobs do not: they can be closed in between."""
+    """Returns the keys of generators that `jobs` use and `later` jobs do not, so that their models can be closed."""
     return _generators(jobs) - _generators(later)
 
 

@@ -195,7 +195,7 @@ class _WarningBuffer(logging.Handler):
             self._buffer.append((logging.WARNING, "further warnings of this worker are in its log only"))
 
     def taken(self) -> tuple[tuple[int, str], ...]:
-        """Returns the warnings since the last call."""
+        """Returns the warnings buffered since the last call."""
         with self.lock or threading.Lock():
             taken, self._buffer = self._buffer, []
         return tuple(taken)

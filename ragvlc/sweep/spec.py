@@ -56,7 +56,7 @@ def _load_pipelines(value: object, info: ValidationInfo) -> object:
 
 
 def _placed_axes(axes: dict[str, list[Any]], info: ValidationInfo) -> dict[str, list[Any]]:
-    """Resolves relative paths in the values of axes, as in other fields, so that cells can be planned anywhere."""
+    """Resolves relative paths in the values of axes, as in other fields, so that planning works in any folder."""
     context = info.context or {}
     folder, bases = context.get("folder"), context.get("bases") or {}
     if not folder or not {"dataset", "pipelines"} <= set(info.data):  # made in Python, or refused already
@@ -199,7 +199,7 @@ def _file(given: str, base: Base) -> str:
 
 
 def _is_axis(cls: type[Component], axes: object, place: str) -> bool:
-    """Returns whether a setting becomes an axis of one value, that is, is not of the sweep or its own parts."""
+    """Returns whether a setting becomes an axis with one value, because it is not a setting of the sweep itself."""
     first, _, rest = place.partition(".")
     if isinstance(axes, Mapping) and place in axes:
         return True
@@ -212,7 +212,7 @@ _PARTS = ("dataset", "executor", "tracker", "budget")
 
 
 def _replaces_dataset(axes: object) -> bool:
-    """Whether an axis has data sets of its own, so that a setting must also apply to them."""
+    """Returns whether an axis replaces the data set, so that a setting must also apply to the axis's data sets."""
     if not isinstance(axes, dict):
         return False
     brought = [value for values in axes.values() if isinstance(values, list) for value in values]

@@ -61,7 +61,7 @@ def parent_run(client: Any, experiment_id: str, sweep: SweepRecord) -> Any:  # n
 
 
 def equals(value: str) -> str:
-    """Returns a filter suffix; MLflow has no escapes, so names with both quote characters match every run."""
+    """Returns the end of an equality filter; MLflow has no escapes, so a value with both quotes matches all runs."""
     mark = next((mark for mark in "'\"" if mark not in value), None)
     return f"= {mark}{value}{mark}" if mark else "!= ''"
 
