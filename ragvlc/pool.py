@@ -87,7 +87,7 @@ class EnginePool:
 
 
 def _whole(part: Component, method: str, made: OpenedT, protocol: type) -> OpenedT:
-    """Returns the object that a component's method made. Raises `EngineError` if it lacks part of the protocol."""
+    """Returns the object that a component's method made. Raises `EngineError` if that object lacks protocol members."""
     missing = missing_from(made, protocol)
     if not missing:
         return made

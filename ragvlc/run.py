@@ -88,7 +88,7 @@ class LiveRun:
 
     @property
     def trace(self) -> tuple[Step, ...]:
-        """The outermost steps that have ended. Complete only after the route ends, which may answer inside a step."""
+        """The outermost steps that have ended. The trace is complete only after the route has returned its answer."""
         return tuple(self._open[0].steps)
 
     def seed_for(self, step: str, i: int = 0) -> int:

@@ -206,7 +206,7 @@ def _experiment(schema: _Schema) -> _Schema:
 
 
 def _reached(value: _Schema, inner: Mapping[str, _Schema]) -> dict[str, _Schema]:
-    """Returns the definitions that a schema refers to, directly or through others."""
+    """Returns the definitions that a schema refers to, directly or through other definitions."""
     found: dict[str, _Schema] = {}
     wanted = _references(value)
     while new := {name: inner[name] for name in sorted(wanted) if name in inner and name not in found}:

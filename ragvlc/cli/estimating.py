@@ -153,7 +153,7 @@ def _of_pipeline(target: str, pipeline: Pipeline, runs: Path, asked: tuple[int, 
 def _foretold(
     pipeline: Pipeline, context: int, runs: Path, options: Options, given: tuple[float | None, list[str] | None]
 ) -> tuple[list[Forecast], str]:
-    """Returns forecasts of speculative decoding and, if they failed, the reason; both empty for other pipelines."""
+    """Returns the forecasts of speculative decoding and any error message; both are empty for other pipelines."""
     from ragvlc.estimate.forecast import Given, forecasts, speculating_routes
 
     acceptance, shapes = given

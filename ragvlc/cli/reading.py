@@ -120,7 +120,7 @@ def print_report(results: Results, baseline: str | None) -> None:
 
 
 def print_failures(results: Results, status: Mapping[str, str] | None = None) -> None:
-    """Prints the failures of each cell and what to do next; `status` gives each cell's final status by cell key."""
+    """Prints the failures of each cell and what to do next; `status` maps each cell key to its final status."""
     from ragvlc.analysis.failures import failure_lines
 
     for line in failure_lines(results, status):
@@ -135,7 +135,7 @@ def files_of(results: Results) -> dict[str, Path]:
 
 
 def texts_of(results: Results) -> dict[str, str] | None:
-    """Returns the documents' texts by id; None if the data set cannot be loaded or variants share ids."""
+    """Returns the documents' texts by id; None for several data sets, or if the data set cannot be loaded."""
     from ragvlc.sweep.spec import Sweep
 
     if len(results.by_dataset()) > 1:

@@ -88,7 +88,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply, with the ranking, context, usage, timing and trace that belong to it.
+    """A reply, with its ranking, context, usage, timing and trace.
 
     Attributes:
         text: the reply, stripped.

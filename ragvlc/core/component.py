@@ -63,7 +63,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Marks a string field that contains the role of one of the pipeline's models.
+    """Marks a string field that refers to one of the pipeline's models by its role.
 
     Attributes:
         table: `generators` or `embedders`.
@@ -90,7 +90,7 @@ class PathMark:
     dotted: bool = False
 
     def takes(self, value: str) -> bool:
-        """Returns whether the value is a path."""
+        """Returns whether the value is a path, and not another name such as a hub id."""
         return not self.dotted or value.startswith((".", "~"))
 
 

@@ -67,7 +67,7 @@ class Prompt:
     fields: Mapping[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
-        """Returns the message with every field put in, in one pass: braces inside a field stay as they are."""
+        """Returns the message with all fields filled in; braces inside a field's value are left unchanged."""
         return _PLACEHOLDER.sub(lambda match: self.fields.get(match[1], match[0]), self.template)
 
 
@@ -171,7 +171,7 @@ class TextEngine(Protocol):
 
 @runtime_checkable
 class TokenEngine(TextEngine, Protocol):
-    """A language model that drafts and verifies: it returns probabilities and rewinds text. For many threads."""
+    """A language model that drafts and verifies: it returns probabilities and rewinds text. Thread-safe."""
 
     @property
     def vocabulary(self) -> str:
@@ -244,7 +244,7 @@ class Reader(Protocol):
         ...
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Returns one generation for each request, in order. Independent requests belong in one call."""
+        """Returns one generation for each request, in order. Pass independent requests in one call."""
         ...
 
     @property

@@ -55,7 +55,7 @@ class MissingExtra(RagvlcError):
 
 
 class EngineError(RagvlcError):
-    """A model that failed to open or to answer."""
+    """A model that failed to load or to answer."""
 
     def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message)

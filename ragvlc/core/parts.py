@@ -46,7 +46,7 @@ class Order(Component):
 
     @abstractmethod
     def arrange(self, hits: Sequence[Hit], seed: int) -> list[Hit]:
-        """Returns `hits`, which are sorted best first, in the order in which the model reads them."""
+        """Returns all of `hits`, which are sorted best first, in the order in which the model reads them."""
 
 
 class Embedder(Component):

@@ -156,7 +156,7 @@ def _placed_as_one(spot: Spot, base: Base) -> Any:  # noqa: ANN401 - whatever st
 
 
 def put_field(data: dict[str, Any], part: type[Component], path: str, value: object) -> None:
-    """Sets one field of `data`, the settings of a component not built yet; kind names on the way become mappings.
+    """Sets one field of `data`, the settings of a component not built yet; kind names on the path become mappings.
 
     Args:
         data: is changed; what is inside it is not.

@@ -1,4 +1,4 @@
-"""Jobs and their results: one question for one pipeline, and the answer or failure."""
+"""Jobs and their results: a question for a pipeline, and the resulting answer or failure."""
 
 from __future__ import annotations
 

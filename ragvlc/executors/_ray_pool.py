@@ -237,7 +237,7 @@ class WorkerPool:
         return Counts(**total)
 
     def close(self) -> None:
-        """Ends every worker; idle ones close their models first."""
+        """Ends every worker; idle workers close their models first."""
         import ray
 
         self._closed = True

@@ -122,7 +122,7 @@ class Ray(Executor):
 
 
 class _RayWorkers:
-    """Joins or starts the cluster, and starts the workers, at the first call of `work`.
+    """Workers of the Ray executor. The first call of `work` joins or starts the cluster and starts the workers.
 
     Args:
         spec: the settings.

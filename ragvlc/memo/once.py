@@ -105,7 +105,7 @@ class Once:
         return [Memoised(future.result(), place not in own) for place, future in enumerate(futures)]
 
     def alone(self, stage: str, n: int = 1) -> None:
-        """Counts `n` computations that bypassed this memo, as for measurements of time."""
+        """Counts `n` computations that bypassed this memo, for example to measure time."""
         with self._lock:
             self.asked[stage] += n
             self.computed[stage] += n

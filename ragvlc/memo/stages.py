@@ -79,7 +79,7 @@ class Memo:
         return found
 
     def index_key(self, retriever: Retriever, chunks: ChunkSet) -> str:
-        """Returns the key of an index, which does not depend on the depth of the ranking."""
+        """Returns the key of an index, which does not depend on the number of candidates."""
         return content_key([self._keys.key_of(retriever, leaving_out="candidates"), chunks.key])
 
     def index(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], ValueT]) -> ValueT:

@@ -17,7 +17,7 @@ __all__ = ["Telemetry", "attention_pairs", "chain_pairs", "prompt_lengths", "tel
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Numbers of agents, calls and tokens behind one answer.
+    """Numbers of agents, calls and tokens of one answer.
 
     Attributes:
         agents: number of pieces read by workers; 0 for routes without any.

@@ -78,7 +78,7 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A cell compared with the baseline on one metric, over the questions that both answered or failed.
+    """A cell compared with the baseline on one metric, over the questions for which both cells have a score.
 
     Attributes:
         cell: name.

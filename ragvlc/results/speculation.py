@@ -75,7 +75,7 @@ class Speculation:
 
     @property
     def token_acceptance(self) -> float | None:
-        """Accepted tokens as a share of judged tokens, which follow only accepted ones in their draft."""
+        """Accepted tokens as a share of judged tokens, that is, drafted tokens that follow only accepted ones."""
         return _ratio(sum(self.accepted), sum(self.judged))
 
     @property

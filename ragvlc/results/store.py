@@ -80,7 +80,7 @@ class CellStore:
                 file.truncate(end)
 
     def append(self, prediction: Prediction) -> None:
-        """Appends a row and writes it to disk immediately."""
+        """Appends a row to the file, without buffering."""
         line = _ROW.encode(to_row(prediction)).encode("utf-8", "surrogatepass") + b"\n"
         with self._lock, open(self._name, "ab", buffering=0) as file:  # noqa: PTH123 - for every row
             file.write(line)

@@ -1,4 +1,4 @@
-"""Plans the cells of a sweep without opening any model or data set."""
+"""Plans the cells of a sweep without loading any model or data set."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def run_sweep(
 
 
 class _Book:
-    """The rows of a cell during a run, until it is complete or too many questions have failed.
+    """The rows of a cell during a run, until the cell is complete or too many questions have failed.
 
     Attributes:
         left: pending questions.

@@ -62,7 +62,7 @@ def failed_scores(example: Example, metrics: Sequence[Metric]) -> dict[str, floa
 
 
 def score(row: Prediction, example: Example, asked: QuestionSet, engines: Engines) -> Prediction:
-    """Returns the row with its scores; if a metric raises, the row becomes a failure, to be scored again later.
+    """Returns the row with its scores; if a metric raises an error, the row becomes a failure and can be scored again.
 
     A missing score is left out of `scored_by`, so that it is tried again.
     """

@@ -26,7 +26,7 @@ AROUND = ("dataset", "latency")
 
 
 def choices(axis: str, values: Sequence[Any]) -> list[dict[str, Any]]:
-    """Returns, for each value of an axis, its settings by path; a named axis has a mapping for each value."""
+    """Returns the settings by path for each value of an axis; in a named axis, each value is such a mapping."""
     is_path = "." in axis or axis in AROUND or axis in Pipeline.model_fields
     if not is_path and all(isinstance(value, Mapping) for value in values):
         return [dict(value) for value in values]
@@ -142,7 +142,7 @@ class Sweep(Component):
     def load(
         cls, name: str | Path, *, overrides: Mapping[str, Any] | None = None, folder: str | Path | None = None
     ) -> Self:
-        """Returns the sweep in a YAML file, or the shipped one of that name.
+        """Returns the sweep in a YAML file, or the shipped sweep of that name.
 
         Args:
             name: a path or the name of a shipped experiment.
@@ -171,7 +171,7 @@ class Sweep(Component):
 
 
 def _pipelines_from(value: object, base: Base, source: str) -> object:
-    """Returns pipelines given by name or path, with full paths, independent of the file's folder."""
+    """Returns the pipelines with their file names resolved to full paths, independent of the file's folder."""
     if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
         value = {Path(name).stem: name for name in value}
     if not isinstance(value, Mapping):

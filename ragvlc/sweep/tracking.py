@@ -123,7 +123,7 @@ def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked:
 
 
 class Tracking:
-    """A tracker whose errors do not stop the sweep: after the first one it is closed and not used again.
+    """A tracker whose errors do not stop the sweep; after the first error, the tracker is closed and not used again.
 
     Args:
         sweep: what is compared.

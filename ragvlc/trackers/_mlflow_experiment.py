@@ -101,7 +101,7 @@ def dataset_of(run: Any) -> str:  # noqa: ANN401
 
 
 def delete_file(run: Any, place: str, uri: str) -> None:  # noqa: ANN401
-    """Deletes an artifact if the store can; a file that is already gone is no error."""
+    """Deletes an artifact if the store supports deletion; a file that is already gone is no error."""
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 

@@ -18,7 +18,7 @@ OURS_TAG = "ragvlc.note"
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The cells with the best mean over one data set.
+    """The cells with the best mean on one data set.
 
     Attributes:
         keys: of the cells; several where means are equal, in the order of the plan.
@@ -52,7 +52,7 @@ class Best:
 def best(
     metric: str, scores: Mapping[str, float], names: Mapping[str, str], datasets: Mapping[str, str], *, smaller: bool
 ) -> list[Best]:
-    """Returns the best cell over each data set; scores over different data sets are not comparable.
+    """Returns the best cell on each data set; scores on different data sets are not comparable.
 
     Args:
         metric: label.

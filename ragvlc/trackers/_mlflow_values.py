@@ -58,7 +58,7 @@ def tag_text(value: object) -> str:
 
 
 def finite(metrics: Mapping[str, float | None]) -> dict[str, float]:
-    """Returns the finite metrics under legal names, without None, NaN and infinities."""
+    """Returns the finite metrics under valid MLflow names, without None, NaN and infinities."""
     numbers = {name: float(value) for name, value in metrics.items() if value is not None and math.isfinite(value)}
     names = legal_names(numbers)
     return {names[name]: value for name, value in numbers.items()}
