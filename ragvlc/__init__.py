@@ -1,4 +1,4 @@
-"""ragvlc: full context, retrieval, or a route between the two, settled with evidence."""
+"""ragvlc compares full context, retrieval and routing between the two on your own documents and questions."""
 
 from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Answer

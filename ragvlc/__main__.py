@@ -1,4 +1,4 @@
-"""`python -m ragvlc` is `ragvlc`."""
+"""Makes `python -m ragvlc` run the `ragvlc` command."""
 
 from ragvlc.cli.main import main
 

@@ -1,4 +1,4 @@
-"""Builds parts from YAML and reports every error of a file with dotted path, known choices and nearest guess."""
+"""Builds components from YAML and reports every error in a file with its dotted path and the known choices."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ComponentT = TypeVar("ComponentT", bound=Component)
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A loader that refuses duplicate keys, which YAML otherwise overrides silently."""
+    """A YAML loader that rejects duplicate keys, where PyYAML would silently use the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
@@ -35,7 +35,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Returns the mapping in a YAML file. Raises `ConfigError` with line and column if it cannot be read."""
+    """Returns the mapping in a YAML file. Raises `ConfigError`, with line and column, if the file cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -44,7 +44,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse_yaml(text: str, source: str) -> dict[str, Any]:
-    """Returns the mapping in a YAML text; `source` is its name in errors."""
+    """Returns the mapping in a YAML text; `source` names the text in errors."""
     try:
         data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
@@ -57,7 +57,7 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
 
 
 def to_yaml(value: Mapping[str, Any]) -> str:
-    """Returns JSON values as YAML text, in their order."""
+    """Returns a mapping of JSON values as YAML text, with the keys in their given order."""
     # libyaml writes the same, several times faster; a PyYAML built without it has no such class.
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: str = yaml.dump(dict(value), Dumper=dumper, sort_keys=False, allow_unicode=True, width=120)
@@ -72,7 +72,7 @@ def shipped_folder(family: str) -> Path:
 
 
 def shipped(family: str) -> dict[str, Path]:
-    """Returns the shipped YAML files of `pipelines` or `experiments` by name."""
+    """Returns the paths of the shipped YAML files of `pipelines` or `experiments`, keyed by name."""
     folder = shipped_folder(family)
     return {str(path.relative_to(folder).with_suffix("")): path for path in sorted(folder.rglob("*.yaml"))}
 
@@ -98,7 +98,7 @@ def build(
     *,
     bases: Mapping[str, Base] | None = None,
 ) -> ComponentT:
-    """Returns the part that `data` describes. Raises `ConfigError` with every problem in it.
+    """Returns the component that `data` describes. Raises `ConfigError` with every problem found in `data`.
 
     Args:
         cls: what to build.
@@ -114,7 +114,7 @@ def build(
 
 
 def override(cls: type[Component], data: dict[str, Any], values: Mapping[str, object], base: Base, source: str) -> None:
-    """Sets fields of `data` that were not written in the file, and resolves the relative file paths in them.
+    """Overrides fields of `data` by dotted path, and resolves the relative file paths in their new values.
 
     Args:
         cls: what will be built.
@@ -142,7 +142,7 @@ def override(cls: type[Component], data: dict[str, Any], values: Mapping[str, ob
 
 
 def problems(error: ValidationError, cls: type[Component], source: str, prefix: str = "") -> list[str]:
-    """Returns one sentence for each problem, including those of nested parts and files."""
+    """Returns one sentence for each validation problem, including problems in nested components and files."""
     found: list[str] = []
     for one in error.errors():
         context: Mapping[str, Any] = one.get("ctx") or {}
@@ -177,7 +177,7 @@ def _sentence(one: Mapping[str, Any], cls: type[Component], context: Mapping[str
 
 
 def _owner(cls: type[Component], location: tuple[int | str, ...]) -> type[Component]:
-    """Returns the class of the part without a family, such as a pipeline in a sweep, that holds `location`."""
+    """Returns the component class, such as a sweep's pipeline, that has the field at `location`."""
     for step in location[:-1]:
         field = cls.model_fields.get(str(step))
         for inner in get_args(field.annotation) if field else ():

@@ -1,4 +1,4 @@
-"""Every family of parts: the abstract classes that a kind subclasses, one verb each.
+"""All families of components: the abstract classes, one per family, that components subclass.
 
 A kind in the package is a file in its family's folder; your own is a class of your own module, named `module:Class` in
 YAML. `ragvlc.testing.check` says whether it keeps its family's contract.
@@ -79,7 +79,7 @@ FAMILIES: Mapping[str, type[Component]] = MappingProxyType({cls.family: cls for 
 
 
 def find(kind: str | type[Component]) -> type[Component]:
-    """Returns the class that `kind` means: itself, `module:Class`, `family.kind`, or the name of a shipped kind.
+    """Returns the component class for a class, `module:Class`, `family.kind`, or the name of a shipped component.
 
     Raises:
         ConfigError: there is none, there are several, or it is no kind of any family.

@@ -31,7 +31,7 @@ _POOLS = threading.Lock()
 
 
 class Pipeline(Component):
-    """A complete system that answers questions, with one value for each setting; sweeps are in experiments.
+    """A complete question-answering system with one value for each setting; experiments vary the settings.
 
     Attributes:
         description: one sentence.
@@ -50,7 +50,7 @@ class Pipeline(Component):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        """Checks that every named role and route exists and offers what is needed of it."""
+        """Checks that every named role and route exists, and that each model offers the protocols required of it."""
         tables: dict[str, Mapping[str, Generator | Embedder]]
         tables = {"generators": self.generators, "embedders": self.embedders}
         wrong: list[str] = []
@@ -82,13 +82,13 @@ class Pipeline(Component):
 
     @classmethod
     def load(cls, name: str | Path) -> Self:
-        """Returns the pipeline in a YAML file, or the shipped one of that name. Raises `ConfigError`."""
+        """Returns the pipeline in a YAML file, or the shipped pipeline of that name. Raises `ConfigError`."""
         path = config.find_file(str(name), "pipelines")
         return config.build(cls, config.read_yaml(path), str(path), path.parent)
 
     @property
     def controls(self) -> frozenset[str]:
-        """Names of the routes that read gold."""
+        """Names of the routes that read the gold of an example."""
         return frozenset(name for name, route in self.routes.items() if route.uses_gold)
 
     def answer(
@@ -104,7 +104,7 @@ class Pipeline(Component):
     def answer_example(
         self, example: Example, *, seed: int = 0, pool: EnginePool | None = None, cold: bool = False
     ) -> Answer:
-        """Returns the answer to an example of a data set; only controls see its gold.
+        """Returns the answer to an example of a data set; only control routes see the example's gold.
 
         `cold` ranks and generates anew, without cached results, to measure time.
         """
@@ -134,13 +134,13 @@ class Pipeline(Component):
         return Models(self.generators, self.embedders)
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Returns the state to pickle: the settings, without opened models and cached keys."""
+        """Returns the state to pickle: the settings, without loaded models and cached keys."""
         state = super().__getstate__()
         own = {name: value for name, value in state["__dict__"].items() if name != "_models"}
         return {**state, "__dict__": own, "__pydantic_private__": {"_pool": None}}
 
     def close(self) -> None:
-        """Frees the models opened by `answer`."""
+        """Frees the models loaded by `answer`."""
         if self._pool is not None:
             self._pool.close()
 
@@ -151,7 +151,7 @@ class Pipeline(Component):
         self.close()
 
     def own_pool(self) -> EnginePool:
-        """Returns the pool of opened models that `answer` uses by default; `close` closes it."""
+        """Returns the pool of loaded models that `answer` uses by default; `close` closes the pool."""
         with _POOLS:  # two concurrent first calls must not open every model twice
             if self._pool is None:
                 self._pool = EnginePool()

@@ -1,4 +1,4 @@
-"""The pool of opened models and shared computations.
+"""The pool of loaded models and shared computations.
 
 Only the pool holds accelerator memory: sixty cells with the same model load it once.
 """
@@ -23,7 +23,7 @@ OpenedT = TypeVar("OpenedT")
 
 
 class EnginePool:
-    """Opens each model once and closes all of them together.
+    """Loads each model once, and closes all models together.
 
     Args:
         cache: results of earlier runs on disk; by default those of this user.
@@ -50,29 +50,29 @@ class EnginePool:
         self._lock = threading.RLock()
 
     def text(self, generator: Generator) -> TextEngine:
-        """Returns the opened language model."""
+        """Returns the loaded language model that `generator` specifies."""
         return self.opened(generator, lambda: _whole(generator, "open", generator.open(), TextEngine))
 
     def vectors(self, embedder: Embedder) -> VectorEngine:
-        """Returns the opened embedding model."""
+        """Returns the loaded embedding model that `embedder` specifies."""
         return self.opened(embedder, lambda: _whole(embedder, "open", embedder.open(), VectorEngine))
 
     def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
-        """Returns what `open_it` returns, opened once for equal parts and closed with the pool."""
+        """Returns the resource that `open_it` returns; equal components share one, which is closed with the pool."""
         with self._lock:
             if part.key not in self._engines:
                 self._engines[part.key] = _whole(part, "open", open_it(), Closable)
             return cast("OpenedT", self._engines[part.key])
 
     def tokenizer(self, generator: Generator) -> Tokenizer:
-        """Returns the generator's tokenizer; opens no weights."""
+        """Returns the generator's tokenizer; loads no model weights."""
         with self._lock:
             if generator.key not in self._tokenizers:
                 self._tokenizers[generator.key] = _whole(generator, "tokenizer", generator.tokenizer(), Tokenizer)
             return self._tokenizers[generator.key]
 
     def close(self, only: Container[str] | None = None) -> None:
-        """Closes the opened models of the parts with these keys, or all; they are opened again on the next use."""
+        """Closes the models of the components with these keys, or all models; the next use loads them again."""
         with self._lock:
             closed = [key for key in self._engines if only is None or key in only]
             engines: list[Closable] = [self._engines.pop(key) for key in closed]
@@ -87,7 +87,7 @@ class EnginePool:
 
 
 def _whole(part: Component, method: str, made: OpenedT, protocol: type) -> OpenedT:
-    """Returns an engine if it implements the whole protocol. Raises `EngineError` if not."""
+    """Returns the object that a component's method made. Raises `EngineError` if that object lacks protocol members."""
     missing = missing_from(made, protocol)
     if not missing:
         return made

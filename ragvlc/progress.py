@@ -1,4 +1,4 @@
-"""Progress of a sweep on a terminal, with the time left; without a terminal, one line for each cell."""
+"""Progress of a sweep on a terminal, with the remaining time; without a terminal, one line for each cell."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """A progress bar on standard error; standard output has results only."""
+    """A progress bar on standard error, so that standard output contains only results."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -56,13 +56,13 @@ class Progress:
         self._all = self._bars.add_task("starting", total=pending)
 
     def row(self, cell: Cell, prediction: Prediction) -> None:
-        """Advances the bar, and shows the cell of the answer."""
+        """Advances the bar and shows the name of the answer's cell."""
         self._failed += prediction.failure is not None
         if self._all is not None:
             self._bars.update(self._all, advance=1, description=cell.name)
 
     def done(self, cell: Cell, status: str, summary: Mapping[str, Any]) -> None:
-        """Prints the status of the cell and its first metric."""
+        """Prints the status of the cell and the mean of its first metric."""
         label, figures = next(iter(summary["metrics"].items()))
         mean = "-" if figures["mean"] is None else f"{figures['mean']:.3f}"
         failed = f", {summary['failed']} failed" if summary["failed"] else ""

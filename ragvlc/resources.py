@@ -1,4 +1,4 @@
-"""What this process uses of its machine: memory, processor time and memory of devices, sampled by a thread."""
+"""Resource use of this process: memory, processor time and device memory, sampled by a thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LISTING_SECONDS = 5.0
 
 
 class Processes:
-    """This process and all that it started. Not for several threads at once."""
+    """This process and all its child processes. Not thread-safe."""
 
     def __init__(self) -> None:
         import psutil
@@ -26,11 +26,11 @@ class Processes:
         self._listed = float("-inf")
 
     def memory(self) -> int:
-        """Returns the bytes that they hold of the machine's memory."""
+        """Returns the main memory that the processes hold, in bytes."""
         return sum(self._each(lambda process: process.memory_info().rss))
 
     def processor_seconds(self) -> float:
-        """Returns the processor time that they have spent."""
+        """Returns the processor time that the processes have used, in seconds."""
         return float(sum(self._each(lambda process: sum(process.cpu_times()[:2]))))
 
     def _each(self, figure: Callable[[Any], Any]) -> Iterator[Any]:
@@ -46,7 +46,7 @@ class Processes:
 
 @dataclass(frozen=True, slots=True)
 class DeviceMemory:
-    """Memory of one CUDA device.
+    """Memory in use on one CUDA device.
 
     Attributes:
         used: bytes in use, by whichever process.
@@ -58,7 +58,7 @@ class DeviceMemory:
 
 
 def device_memory() -> list[DeviceMemory]:
-    """Returns the memory of each CUDA device that this process has opened; opens none itself."""
+    """Returns the memory in use on each CUDA device; empty if this process has not initialised CUDA."""
     cuda: Any = getattr(sys.modules.get("torch"), "cuda", None)  # another thread may be importing it
     if not getattr(cuda, "is_initialized", bool)():
         return []
@@ -70,7 +70,7 @@ def device_memory() -> list[DeviceMemory]:
 
 
 class Sampler:
-    """Calls `sample` in a thread of its own, again and again until it is closed.
+    """Calls `sample` repeatedly in a separate thread, until the sampler is closed.
 
     Attributes:
         seconds: between calls; may be changed.
@@ -84,7 +84,7 @@ class Sampler:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Stops the sampling thread."""
         self._closed.set()
         self._thread.join()
 

@@ -1,4 +1,4 @@
-"""One question on its way to an answer: the concrete `Run`, which traces, times and bills what routes ask for.
+"""The concrete `Run` of one question, which traces and times the work of a route and charges it to the answer.
 
 What is computed once for equal inputs, and under which keys, is `ragvlc.memo.stages`.
 """
@@ -48,7 +48,7 @@ class _Built:
 
 
 class LiveRun:
-    """The run of one answer. Used by one thread; everything it shares belongs to the pool.
+    """The run of one answer. Not thread-safe; everything that runs share belongs to the pool.
 
     Args:
         models: the pipeline's models by role.
@@ -80,7 +80,7 @@ class LiveRun:
 
     @property
     def gold(self) -> Example:
-        """The example with its gold, for controls only."""
+        """The example with its gold, for control routes only."""
         if not self.gold_open:
             message = "only a route with uses_gold may read the gold of an example"
             raise PermissionError(message)
@@ -88,35 +88,35 @@ class LiveRun:
 
     @property
     def trace(self) -> tuple[Step, ...]:
-        """The outermost steps that have ended. A route may make its answer inside a step, so read this after it."""
+        """The outermost steps that have ended. The trace is complete only after the route has returned its answer."""
         return tuple(self._open[0].steps)
 
     def seed_for(self, step: str, i: int = 0) -> int:
-        """Returns 31 bits that depend on seed, example, step and i only."""
+        """Returns a 31-bit seed that depends only on the cell's seed, the example, `step` and `i`."""
         text = f"{self._seed}\x00{self._example.id}\x00{step}\x00{i}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
     def generator(self, role: str = "main") -> CountingReader:
-        """Returns the generator called `role`."""
+        """Returns the pipeline's generator with this role."""
         return CountingReader(self, self._models.generators[role], self._pool, self._memo, role)
 
     def embedder(self, role: str = "main") -> VectorEngine:
-        """Returns the embedder called `role`."""
+        """Returns the pipeline's loaded embedding model with this role."""
         return self._pool.vectors(self._models.embedders[role])
 
     def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
-        """Returns what `open_it` returns, opened once for equal parts; its `close` is called in the end."""
+        """Returns the resource that `open_it` returns; equal components share one, which is closed with the pool."""
         start = time.perf_counter()
         found = self._pool.opened(part, open_it)
         self._opening += time.perf_counter() - start
         return found
 
     def chunks(self, chunker: Chunker, documents: Sequence[Document], role: str = "main") -> ChunkSet:
-        """Returns the documents cut into chunks, in (document, start) order."""
+        """Returns the chunks of the documents, in (document, start) order."""
         return self._memo.chunks(chunker, self._pool.tokenizer(self._models.generators[role]), documents)
 
     def search(self, retriever: Retriever, query: Query, chunks: ChunkSet) -> tuple[Hit, ...]:
-        """Returns the candidates, best first; the index and the ranking are made once for equal inputs."""
+        """Returns the retriever's candidates, best first; index and ranking are computed once for equal inputs."""
 
         def rank() -> Ranked:
             built = self._built(retriever, chunks)
@@ -130,7 +130,7 @@ class LiveRun:
         return self._charged("search", ranked)
 
     def rerank(self, reranker: Reranker, query: Query, hits: Sequence[Hit]) -> tuple[Hit, ...]:
-        """Returns the hits in the reranker's order; made once for equal inputs.
+        """Returns the hits in the reranker's order, computed once for equal inputs.
 
         A reranker that asks a generator works for each answer: its equal prompts are generated once, and every answer
         is charged for them.
@@ -161,7 +161,7 @@ class LiveRun:
         return ranked.hits
 
     def index(self, retriever: Retriever, chunks: ChunkSet) -> Index:
-        """Returns the retriever's index, made once for equal inputs and charged to each cell that uses it."""
+        """Returns the retriever's index, built once for equal inputs and charged to each cell that uses it."""
         start = time.perf_counter()
         built = self._built(retriever, chunks)
         self._book(built.step, chunks, time.perf_counter() - start)
@@ -171,7 +171,7 @@ class LiveRun:
         return self._memo.index(retriever, chunks, lambda: self._build(retriever, chunks))
 
     def _book(self, step: Step, chunks: ChunkSet, seconds: float) -> None:
-        """Notes an index in the trace, with what it cost when it was made; it took `seconds` now."""
+        """Adds an index to the trace with its original cost; getting the index took `seconds` in this run."""
         outer = self._open[-1]
         if "inner_seconds" in outer.facts:  # an index of an index: charged below its own name
             outer.facts["inner_seconds"] += seconds
@@ -197,7 +197,7 @@ class LiveRun:
         return _Built(index, Step(opened.name, opened.facts | {"index_seconds": seconds}, steps=tuple(opened.steps)))
 
     def cached_arrays(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> Arrays:
-        """Returns `build()`, from disk if it was built before; building is charged at its first cost."""
+        """Returns the arrays from `build` or from disk; stored arrays are charged at their original cost."""
         arrays, seconds = self._memo.arrays(retriever, chunks, build)
         facts = self._open[-1].facts
         facts["array_seconds"] = facts.get("array_seconds", 0.0) + seconds
@@ -239,7 +239,7 @@ class LiveRun:
         )
 
     def _note(self, notes: Mapping[str, Any]) -> None:
-        """Adds to the facts of the open step: counts are added up, of anything else the last one is taken."""
+        """Adds facts to the open step; integers are added to earlier values, and other values replace them."""
         facts = self._open[-1].facts
         for name, value in notes.items():
             counted = isinstance(value, int) and not isinstance(value, bool)
@@ -254,7 +254,7 @@ class LiveRun:
 
 
 class CountingReader:
-    """A generator as a route sees it: equal requests are generated once, every one is charged to the answer."""
+    """A generator as a route sees it; equal requests are generated once, and each is charged to its answer."""
 
     def __init__(self, run: LiveRun, generator: Generator, pool: EnginePool, memo: Memo, role: str) -> None:
         self._run = run
@@ -270,7 +270,7 @@ class CountingReader:
 
     @property
     def window(self) -> int:
-        """Tokens of prompt and answer together."""
+        """Largest number of tokens in prompt and answer together."""
         return self._engine.window
 
     @property
@@ -292,7 +292,7 @@ class CountingReader:
 
     @contextmanager
     def start(self, request: Request, *, width: int | None = None) -> Iterator[DecodeState]:
-        """Opens a decode state. Each is computed for itself; the engine may share prefixes of prompts."""
+        """Opens a decode state, which is never shared; the engine may still share prefixes of prompts."""
         self._memo.unshared_generation()
         with closing(self._tokens.start(self._decide(request), width=width)) as state:
             yield state

@@ -1,4 +1,4 @@
-"""JSON Schemas of pipeline, experiment and replay files, for editors: every kind with its settings and explanations.
+"""JSON Schemas of pipeline, experiment and replay files, for editors: all components with explained settings.
 
 `parts.json` defines each kind once, and the three schemas refer to it: the files belong in one folder. A setting that
 several kinds inherit is defined once, at the class that declares it. Kinds refer to such settings one by one, because
@@ -38,7 +38,7 @@ _Models = Mapping[type[Component], _Schema]
 
 
 def schemas() -> dict[str, _Schema]:
-    """Returns the JSON Schemas by file name: the shared parts, and one for each type of YAML file."""
+    """Returns the JSON Schemas by file name: the shared definitions, and one schema for each type of YAML file."""
     kinds = [(name, cls, kind) for name, cls in FAMILIES.items() for kind in known_kinds(name)]
     classes = {f"{name}.{kind}": find_kind(cls, kind) for name, cls, kind in kinds}
     models, inner = _models([*_with_ancestors(classes.values()), Pipeline, Sweep, Replay])
@@ -60,18 +60,18 @@ def schemas() -> dict[str, _Schema]:
 
 
 def text_of(schema: _Schema) -> str:
-    """Returns the file text of a schema: one line for each setting, or several if it is long."""
+    """Returns a schema as JSON text, with one line for each setting, or several for a long setting."""
     return _written(schema, 0, 0) + "\n"
 
 
 def kinds_table() -> str:
-    """Returns a Markdown table of all families and their kinds."""
+    """Returns a Markdown table of all families and the names of their components."""
     rows = [f"| {name} | {' '.join(f'`{kind}`' for kind in known_kinds(name))} |" for name in sorted(FAMILIES)]
     return "\n".join(["| family | kinds |", "| --- | --- |", *rows])
 
 
 def explanations(part: type[Any]) -> dict[str, str]:
-    """Returns the explanation of each setting from the docstrings of a part and its ancestors."""
+    """Returns the explanation of each setting, from the docstrings of a component class and its ancestors."""
     found: dict[str, str] = {}
     for ancestor in reversed(part.__mro__):
         text = inspect.cleandoc(ancestor.__doc__ or "") if issubclass(ancestor, Component) else ""
@@ -82,7 +82,7 @@ def explanations(part: type[Any]) -> dict[str, str]:
 
 
 class _Explained(GenerateJsonSchema):
-    """Describes settings by their docstrings instead of titles made from their names."""
+    """Schema generator that describes settings by their docstrings instead of titles made from their names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 - pydantic's
         return False
@@ -109,14 +109,14 @@ class _Explained(GenerateJsonSchema):
 
 
 def _with_ancestors(classes: Iterable[type[Component]]) -> list[type[Component]]:
-    """Returns the classes, followed by those that they inherit settings from, without repeats."""
+    """Returns the classes, followed by the ancestors that they inherit settings from, without repeats."""
     found = list(dict.fromkeys(classes))
     lines = [ancestor for cls in found for ancestor in cls.__mro__ if issubclass(ancestor, Component)]
     return list(dict.fromkeys([*found, *(ancestor for ancestor in lines if ancestor.model_fields)]))
 
 
 def _models(classes: Iterable[type[Component]]) -> tuple[_Models, dict[str, _Schema]]:
-    """Returns the schemas of the classes, and of all models in them by the names in references."""
+    """Returns the schemas of the classes, and the schemas of all models inside them, keyed by their reference name."""
     # Pydantic takes a family for any of its kinds; a subclass shows the settings that it declares.
     asked = {
         cls: type(cls.__name__, (cls,), {"__module__": cls.__module__}) if cls.__dict__.get("family") else cls
@@ -128,7 +128,7 @@ def _models(classes: Iterable[type[Component]]) -> tuple[_Models, dict[str, _Sch
 
 
 def _parts(classes: Mapping[str, type[Component]], models: _Models) -> dict[str, _Schema]:
-    """Returns the definitions of families, their kinds, and the classes that kinds inherit settings from."""
+    """Returns the definitions of families, of components, and of the classes that components inherit settings from."""
     shared = [cls for cls in _with_ancestors(classes.values()) if cls not in classes.values()]
     names = {cls: name for name, cls in classes.items()} | {cls: f"{cls.family}.{cls.__name__}" for cls in shared}
     parts: dict[str, _Schema] = {"Outside": OUTSIDE}
@@ -153,7 +153,7 @@ def _parts(classes: Mapping[str, type[Component]], models: _Models) -> dict[str,
 
 
 def _union(family: str, kinds: list[str], bare: list[str]) -> _Schema:
-    """Returns the schema of a family: the name of a kind without required settings, or a mapping."""
+    """Returns the schema of a family: the name of a component without required settings, or a mapping."""
     outside = {"$ref": f"{HERE}Outside"}
     mapping: _Schema = {
         "type": "object",
@@ -168,7 +168,7 @@ def _union(family: str, kinds: list[str], bare: list[str]) -> _Schema:
 
 
 def _setting(part: type[Component], name: str, models: _Models, names: Mapping[type[Component], str]) -> _Schema:
-    """Returns the schema of a setting; for an inherited one, a reference and what the part changes."""
+    """Returns the schema of a setting; for an inherited setting, a reference and the component's changes."""
     own: _Schema = models[part]["properties"][name]
     ancestor = next((cls for cls in part.__mro__[1:] if cls in models and name in models[cls]["properties"]), None)
     if ancestor is None:
@@ -183,12 +183,12 @@ def _setting(part: type[Component], name: str, models: _Models, names: Mapping[t
 
 
 def _without_name(schema: _Schema) -> _Schema:
-    """Returns a schema with an optional name, which defaults to the file's."""
+    """Returns the schema with `name` made optional, because it defaults to the name of the file."""
     return {**schema, "required": [name for name in schema["required"] if name != "name"]}
 
 
 def _experiment(schema: _Schema) -> _Schema:
-    """Returns the schema of a sweep's file, in which pipelines may be names or files too."""
+    """Returns the schema of a sweep file, in which a pipeline may also be a name or a file path."""
     given: _Schema = schema["properties"]["pipelines"]
     named = {"type": "string", "description": "A shipped pipeline's name, or a path relative to this file."}
     pipelines = {
@@ -206,7 +206,7 @@ def _experiment(schema: _Schema) -> _Schema:
 
 
 def _reached(value: _Schema, inner: Mapping[str, _Schema]) -> dict[str, _Schema]:
-    """Returns the definitions that a schema refers to, directly or through others."""
+    """Returns the definitions that a schema refers to, directly or through other definitions."""
     found: dict[str, _Schema] = {}
     wanted = _references(value)
     while new := {name: inner[name] for name in sorted(wanted) if name in inner and name not in found}:
@@ -220,7 +220,7 @@ def _references(value: object) -> set[str]:
 
 
 def _linked(value: Any, elsewhere: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
-    """Returns the value with references for family marks, and references to the other file for shared definitions."""
+    """Returns the value with family marks replaced by references, and shared definitions linked to their file."""
     if isinstance(value, list):
         return [_linked(item, elsewhere) for item in value]
     if not isinstance(value, dict):
@@ -236,7 +236,7 @@ def _linked(value: Any, elsewhere: Mapping[str, str]) -> Any:  # noqa: ANN401 - 
 
 
 def _written(value: Any, indent: int, column: int, *, table: bool = False) -> str:  # noqa: ANN401 - JSON
-    """Returns the value as JSON that starts at `column`; strings are never divided, so lines may be longer.
+    """Returns the value as JSON text that starts at `column`; strings are never split, so lines may be too long.
 
     The items of a list or a table have a line each; those of another object share lines.
     """

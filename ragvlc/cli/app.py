@@ -1,4 +1,4 @@
-"""The application, its shared arguments, and its output."""
+"""The command-line application, the arguments that commands share, and the console for standard output."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ app = typer.Typer(
 ExperimentArg = Annotated[
     str, typer.Argument(help="A YAML file, the name of a shipped experiment, or a results folder.")
 ]
-ResultsArg = Annotated[str, typer.Argument(help="A results folder, or the experiment that it belongs to.")]
+ResultsArg = Annotated[str, typer.Argument(help="A results folder, or the experiment that produced it.")]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of all results.")]
 SetOption = Annotated[
     list[str] | None,
@@ -60,7 +60,7 @@ RUNS = Path("runs")
 
 
 def settings_of(settings: list[str] | None) -> dict[str, Any]:
-    """Returns the values of `--set PATH=VALUE` by path."""
+    """Returns the values given by `--set PATH=VALUE`, keyed by path."""
     found: dict[str, Any] = {}
     for setting in settings or []:
         path, separator, text = setting.partition("=")
@@ -100,7 +100,7 @@ def runs_folder(experiment: str, runs: Path) -> Path:
 
 
 def results_folder(results: str, runs: Path) -> Path:
-    """Returns the given results folder, or `runs/<name>` of an experiment."""
+    """Returns the given results folder, or the folder `runs/<name>` of the given experiment."""
     path = Path(results)
     if path.is_file():
         from ragvlc.config import read_yaml
@@ -110,7 +110,7 @@ def results_folder(results: str, runs: Path) -> Path:
 
 
 def out() -> Console:
-    """Returns standard output, as wide as the terminal; without a terminal it is wide and wraps no text."""
+    """Returns a console for standard output, as wide as the terminal; without a terminal, no text is wrapped."""
     from rich.console import Console
 
     free = not sys.stdout.isatty() and "COLUMNS" not in os.environ

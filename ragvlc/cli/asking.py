@@ -62,7 +62,7 @@ def check(
         int | None, typer.Option(min=1, help="Also count the documents that exceed this context window.")
     ] = None,
 ) -> None:
-    """Check documents or a data set: size, token counts and problems to fix. Opens no model."""
+    """Check documents or a data set: size, token counts and problems to fix. Loads no model."""
     from ragvlc.check import check as examined
 
     found = examined(target, tokenizer or "", window)

@@ -47,14 +47,14 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         int, typer.Option(min=0, help="Number of questions to count in each cell; 0 counts all.")
     ] = _SAMPLE,
     device: Annotated[
-        str, typer.Option(help="Estimate seconds on this device, such as h200, instead of measured ones.")
+        str, typer.Option(help="Estimate seconds for this device, such as h200, ignoring measured seconds.")
     ] = "",
-    devices: Annotated[int, typer.Option(min=1, help="Number of these devices, tensor parallel.")] = 1,
-    context: Annotated[int | None, typer.Option(min=1, help="For a pipeline: tokens of the document.")] = None,
+    devices: Annotated[int, typer.Option(min=1, help="Number of such devices, in tensor parallel.")] = 1,
+    context: Annotated[int | None, typer.Option(min=1, help="For a pipeline: document length in tokens.")] = None,
     questions: Annotated[
         int | None, typer.Option(min=1, help="For a pipeline: number of questions about the document.")
     ] = None,
-    new_tokens: Annotated[int | None, typer.Option(min=1, help="Number of new tokens of every answer.")] = None,
+    new_tokens: Annotated[int | None, typer.Option(min=1, help="Number of generated tokens per answer.")] = None,
     acceptance: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="For speculative decoding: acceptance rate of drafted tokens."),
@@ -65,7 +65,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Estimate calls, tokens, seconds and money of the pending questions, without weights or server calls.
+    """Estimate calls, tokens, seconds and money of the pending questions, without loading weights or calling a server.
 
     For a pipeline with speculative decoding (rapid), also the context length from which it pays, and the best drafts.
     """
@@ -113,7 +113,7 @@ def _print_all(found: Estimate, foretold: Sequence[Forecast], unknown: str) -> N
 
 
 def _is_pipeline(target: str, *, asked: bool) -> bool:
-    """Returns whether the target is a pipeline; for a name shared with an experiment the options decide."""
+    """Returns whether the target is a pipeline; if an experiment has the same name, the options decide."""
     from ragvlc import config
 
     path = Path(target).expanduser()
@@ -153,7 +153,7 @@ def _of_pipeline(target: str, pipeline: Pipeline, runs: Path, asked: tuple[int, 
 def _foretold(
     pipeline: Pipeline, context: int, runs: Path, options: Options, given: tuple[float | None, list[str] | None]
 ) -> tuple[list[Forecast], str]:
-    """Returns the forecasts of speculative decoding, or why there are none; nothing for other pipelines."""
+    """Returns the forecasts of speculative decoding and any error message; both are empty for other pipelines."""
     from ragvlc.estimate.forecast import Given, forecasts, speculating_routes
 
     acceptance, shapes = given
@@ -280,7 +280,7 @@ def _row(cell: CellEstimate, *, money: bool) -> list[str]:
 
 
 def _sharing(total: CellEstimate) -> str:
-    """Returns a sentence on the work requested and the work left after caching."""
+    """Returns a sentence on the requested work and the work that remains after caching."""
     asked, stored = total["calls_asked"], total["calls_stored"]
     parts = [f"{asked:,.0f} prompts of {total['prompt_tokens_asked']:,.0f} tokens, {total['calls']:,.0f} to compute"]
     parts[0] += f" ({stored:,.0f} stored on disk)" if stored else ""

@@ -30,17 +30,17 @@ _SETTINGS = ("chunker", "retriever")
 RouteOption = Annotated[
     list[str],
     typer.Option(
-        "--route", metavar="NAME=CELL", help="To be given twice: the route's name in the new pipeline, and its cell."
+        "--route", metavar="NAME=CELL", help="Name of a route, and the cell with its answers; give this option twice."
     ),
 ]
 CostOption = Annotated[
     str | None,
     typer.Option(
         metavar="UNIT=WEIGHT",
-        help="Weight of the cost: quality that 1,000 tokens, a second, or one unit of money must bring.",
+        help="Weight of the cost: quality gain required per 1,000 tokens, per second, or per unit of money.",
     ),
 ]
-BudgetOption = Annotated[float | None, typer.Option(min=0, help="With --cascade: the largest mean cost of a question.")]
+BudgetOption = Annotated[float | None, typer.Option(min=0, help="With --cascade: largest mean cost per question.")]
 MetadataOption = Annotated[
     list[str] | None,
     typer.Option("--metadata", metavar="FIELD", help="Numeric field of the documents' metadata to learn from."),
@@ -52,12 +52,12 @@ def fit_router(  # noqa: PLR0913, PLR0917 - the options of a command
     results: ResultsArg,
     route: RouteOption,
     to: Annotated[Path, typer.Option("--out", help="File of the learned router.")] = Path("learned_router.json"),
-    metric: Annotated[str | None, typer.Option(help="Metric of quality; the first by default.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Quality metric; the first metric by default.")] = None,
     cost: CostOption = None,
     metadata: MetadataOption = None,
-    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation over whole documents.")] = 5,
-    seed: Annotated[int, typer.Option(help="Seed of the split of the documents.")] = 0,
-    balanced: Annotated[bool, typer.Option("--balanced", help="Give both routes the same weight in learning.")] = False,
+    folds: Annotated[int, typer.Option(min=2, help="Number of cross-validation folds, split by document.")] = 5,
+    seed: Annotated[int, typer.Option(help="Random seed for splitting the documents.")] = 0,
+    balanced: Annotated[bool, typer.Option("--balanced", help="Give both routes the same weight in training.")] = False,
     cascade: Annotated[bool, typer.Option("--cascade", help="Choose a cascade's threshold instead.")] = False,
     budget: BudgetOption = None,
     settings: SetOption = None,
@@ -96,7 +96,7 @@ def fit_router(  # noqa: PLR0913, PLR0917 - the options of a command
 
 
 def _cells(given: list[str]) -> dict[str, str]:
-    """Returns the cell of each `--route NAME=CELL`."""
+    """Returns the name of each route's cell, as given by `--route NAME=CELL`."""
     found: dict[str, str] = {}
     for one in given:
         name, separator, cell = one.partition("=")
@@ -126,7 +126,7 @@ def _charge(cost: str | None, budget: float | None) -> Charge:
 
 
 def _retrieval_parts(settings: list[str] | None) -> dict[str, Any]:
-    """Returns the parts given by `--set`. Raises `ConfigError` for other paths and for invalid parts."""
+    """Returns the chunker and retriever given by `--set`. Raises `ConfigError` for other paths and invalid values."""
     families: dict[str, type[Component]] = {"chunker": Chunker, "retriever": Retriever}
     found: dict[str, Any] = {}
     for path, value in settings_of(settings).items():
@@ -163,7 +163,7 @@ def _learned(pairs: Pairs, cells: Mapping[str, Cell], settings: FitSettings, ret
 
 
 def _planned(results: Results, cells: Mapping[str, str]) -> dict[str, Cell]:
-    """Returns the cell of each route, with its pipeline. Raises `ConfigError` if the plan no longer has it."""
+    """Returns the planned cell of each route. Raises `ConfigError` if the plan no longer contains that cell."""
     from ragvlc.sweep.plan import plan
     from ragvlc.sweep.spec import Sweep
 
@@ -187,7 +187,7 @@ class _Retrieving:
 
 
 def _retrieving(cells: Mapping[str, Cell]) -> _Retrieving:
-    """Returns the cell whose retrieval the learned router will use, with its parts; BM25 if no cell retrieves."""
+    """Returns the cell whose chunker and retriever the learned router will use; BM25 if no cell retrieves."""
     for name, cell in cells.items():
         for route in cell.pipeline.routes.values():
             parts = {part: getattr(route, part, None) for part in _SETTINGS}

@@ -1,4 +1,4 @@
-"""Entry point of the command line. Bad input gets one clear error and exit status 2, never a traceback.
+"""Entry point of the command-line interface. Invalid input causes one clear error and exit status 2, not a traceback.
 
 Exit status: 0 complete, 1 a cell stopped or still owes answers, 2 bad input, 130 interrupted.
 """
@@ -19,7 +19,7 @@ __all__ = ["asking", "estimating", "fitting", "main", "reading", "replaying", "r
 
 
 def main() -> None:
-    """Runs the command line."""
+    """Runs the command-line interface."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("ragvlc").setLevel(logging.INFO)
     for stream in (sys.stdout, sys.stderr):

@@ -27,7 +27,7 @@ def report(
     baseline: Annotated[str | None, typer.Option(help="Pipeline or cell to compare with.")] = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Print the comparison, and write it as an HTML page with figures."""
+    """Print the comparison of the cells, and write it as an HTML page with figures."""
     from ragvlc.analysis.page import write_html
     from ragvlc.analysis.results import Results
 
@@ -40,13 +40,13 @@ def report(
 @app.command()
 def show(
     results: ResultsArg,
-    question: Annotated[str | None, typer.Option(help="Id of a question; without it, all are listed.")] = None,
+    question: Annotated[str | None, typer.Option(help="Id of a question to show; by default, all are listed.")] = None,
     passages: Annotated[
         bool, typer.Option("--passages", help="Also show the passages and steps of each cell.")
     ] = False,
     runs: RunsOption = RUNS,
 ) -> None:
-    """List the questions and why cells failed, or show one question through every cell: answers, scores, failures."""
+    """List the questions and the failures of cells, or show every cell's answer, scores or failure for one question."""
     from ragvlc.analysis.questions import one_question, question_list
     from ragvlc.analysis.results import Results
 
@@ -66,15 +66,15 @@ def show(
 @app.command()
 def compare(
     results: ResultsArg,
-    first: Annotated[str, typer.Argument(help="A cell, or a pipeline with a single cell.")],
-    second: Annotated[str, typer.Argument(help="The cell to compare it with.")],
+    first: Annotated[str, typer.Argument(help="Name of a cell, or of a pipeline with a single cell.")],
+    second: Annotated[str, typer.Argument(help="Name of the cell to compare the first one with.")],
     other: Annotated[str | None, typer.Option("--with", help="Results folder of the second cell.")] = None,
     metric: Annotated[
-        str | None, typer.Option(help="Metric that decides which questions flip; the first by default.")
+        str | None, typer.Option(help="Metric that decides which questions count as flipped; the first by default.")
     ] = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Compare two cells question by question, of one results folder or of two."""
+    """Compare two cells question by question, from one results folder or from two."""
     from ragvlc.analysis.compare import comparison
     from ragvlc.analysis.results import Results
 
@@ -87,9 +87,9 @@ def compare(
 @app.command()
 def ui(
     results: Annotated[str, typer.Argument(help="A results folder, or the folder of all results.")] = "runs",
-    port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
+    port: Annotated[int, typer.Option(help="Local port of the web interface.")] = 5000,
 ) -> None:
-    """Open MLflow on the store of the results."""
+    """Start MLflow's web interface for the stored results."""
     import subprocess
 
     from ragvlc.trackers.mlflow import charts_page, ui_command
@@ -112,7 +112,7 @@ def ui(
 
 
 def print_report(results: Results, baseline: str | None) -> None:
-    """Prints the comparison."""
+    """Prints the comparison of a sweep's cells."""
     from ragvlc.analysis.report import terminal_report
 
     for part in terminal_report(results, baseline):
@@ -120,7 +120,7 @@ def print_report(results: Results, baseline: str | None) -> None:
 
 
 def print_failures(results: Results, status: Mapping[str, str] | None = None) -> None:
-    """Prints the causes of failures by cell and the next step; `status` is that of a run, by cell key."""
+    """Prints the failures of each cell and what to do next; `status` maps each cell key to its final status."""
     from ragvlc.analysis.failures import failure_lines
 
     for line in failure_lines(results, status):
@@ -128,14 +128,14 @@ def print_failures(results: Results, status: Mapping[str, str] | None = None) ->
 
 
 def files_of(results: Results) -> dict[str, Path]:
-    """Writes the page and the figures; returns the files by name."""
+    """Writes the HTML page and the figures; returns their paths by file name."""
     from ragvlc.analysis.files import report_files
 
     return report_files(results, texts_of(results))
 
 
 def texts_of(results: Results) -> dict[str, str] | None:
-    """Returns the documents' texts by id; None if the data set cannot be loaded or variants share ids."""
+    """Returns the documents' texts by id; None for several data sets, or if the data set cannot be loaded."""
     from ragvlc.sweep.spec import Sweep
 
     if len(results.by_dataset()) > 1:

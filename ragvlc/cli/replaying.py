@@ -1,4 +1,4 @@
-"""Command `replay`: routers on stored answers."""
+"""Command `replay`: evaluates routers on stored answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def replay(
     answers: Annotated[
         str,
-        typer.Argument(help="A file of answers, a results folder, or a YAML file (or shipped replay) that names it."),
+        typer.Argument(help="A file of answers, a results folder, or a YAML file (or shipped replay) that names one."),
     ],
     questions: Annotated[
         Path | None,
@@ -26,13 +26,13 @@ def replay(
     ] = None,
     names: Annotated[
         str | None,
-        typer.Option("--with", help="YAML file with the field names of the answers, and the routers."),
+        typer.Option("--with", help="YAML file that defines the answers' field names and the routers."),
     ] = None,
     settings: SetOption = None,
     limit: LimitOption = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    """Show what routers would have gained on stored answers. Generates nothing."""
+    """Show the quality and cost that routers would have reached on stored answers. Generates no text."""
     from ragvlc.analysis.files import report_files
     from ragvlc.analysis.report import routing_parts
     from ragvlc.replay.folders import read_stored, write_replayed
@@ -59,7 +59,7 @@ def replay(
 def _spec(
     answers: str, questions: Path | None, names: str | None, settings: dict[str, Any], limit: int | None
 ) -> Replay:
-    """Returns the replay of a YAML file, or one over the given file or folder."""
+    """Returns the replay that a YAML file describes, or the default replay of an answers file or results folder."""
     from ragvlc import config
     from ragvlc.replay.spec import Replay, is_replay
 

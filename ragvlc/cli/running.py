@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOption = None) -> None:
-    """Show the cells of an experiment and the work they share. Opens no model."""
+    """Show the cells of an experiment and the work they share. Loads no model."""
     from rich.table import Table
 
     from ragvlc.sweep import plan as planning
@@ -48,10 +48,10 @@ def run(
     settings: SetOption = None,
     limit: LimitOption = None,
     runs: RunsOption = RUNS,
-    retry: Annotated[str | None, typer.Option("--retry", help="`failed`: retry failed questions.")] = None,
+    retry: Annotated[str | None, typer.Option("--retry", help="Give `failed` to retry failed questions.")] = None,
     over_budget: Annotated[bool, typer.Option("--over-budget", help="Start even if the budget is exceeded.")] = False,
 ) -> None:
-    """Run the pending questions of an experiment and print the comparison. Ctrl-C stops it; run again to continue."""
+    """Run the pending questions of an experiment and print the comparison. Stop with Ctrl-C; run again to continue."""
     from ragvlc.analysis.results import Results
     from ragvlc.progress import Progress
     from ragvlc.sweep.runner import run_sweep
@@ -95,7 +95,7 @@ def run(
 def score(
     experiment: ExperimentArg, settings: SetOption = None, limit: LimitOption = None, runs: RunsOption = RUNS
 ) -> None:
-    """Score stored answers again after metrics or references changed. Opens only models of metrics."""
+    """Score stored answers again after metrics or references changed. Loads only the metrics' models."""
     from ragvlc.analysis.results import Results
     from ragvlc.sweep.tracking import rescore
 

@@ -1,4 +1,4 @@
-"""Commands on models, cache, schemas and kinds: `models`, `cache`, `schema` and `check-kind`."""
+"""Commands for packaged models, the cache, schemas and component classes: `models`, `cache`, `schema`, `check-kind`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def cache(
         float, typer.Option("--older-than", min=0, help="Clear only entries older than this number of days.")
     ] = 0,
 ) -> None:
-    """Show, verify or clear the results cache on disk: chunks, vectors, rankings, greedy answers."""
+    """Show, verify or clear the result cache on disk: chunks, vectors, rankings and greedily decoded answers."""
     from ragvlc.memo.disk import STAGES, Cache
 
     if action not in _CACHE_ACTIONS:
@@ -89,7 +89,7 @@ def schema(
 
 @app.command("check-kind")
 def check_kind(
-    kind: Annotated[str, typer.Argument(help="module:Class (also of this folder), family.kind, or a shipped kind.")],
+    kind: Annotated[str, typer.Argument(help="module:Class (also in this folder), family.kind, or a shipped kind.")],
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of the kind.")
     ] = None,

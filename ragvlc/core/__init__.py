@@ -1,1 +1,1 @@
-"""Floor 0: the nouns, the abstract parts and the errors. No heavy library, no input or output."""
+"""The base layer: data types, abstract components and errors. Imports no heavy library and does no input or output."""

@@ -1,4 +1,4 @@
-"""What comes out: an answer that carries how it came about, or a failure that is data."""
+"""Answers with their usage, timing and trace, failures stored as data, and rows of results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Stage = Literal["dataset", "retrieve", "generate", "score", "route"]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and calls, counted by the engine. `cached_tokens` are part of `prompt_tokens`."""
+    """Numbers of tokens and calls, as counted by the engine. `cached_tokens` are part of `prompt_tokens`."""
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -42,7 +42,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds, measured where the work is done.
+    """Times in seconds, measured by the code that does the work.
 
     Attributes:
         queue_seconds: waiting for a turn at the engine; never the route's own time.
@@ -71,7 +71,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing a route did; a tree. `facts` are scalars and ids, never whole documents."""
+    """One step of a route, with its inner steps. `facts` are scalars and ids, never whole documents."""
 
     name: str
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Step:
     steps: tuple[Step, ...] = ()
 
     def walk(self) -> Iterator[Step]:
-        """Yields this step and every step below it, depth first."""
+        """Yields this step and all steps inside it, depth first."""
         yield self
         for step in self.steps:
             yield from step.walk()
@@ -88,7 +88,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply and how it came about.
+    """A reply, with its ranking, context, usage, timing and trace.
 
     Attributes:
         text: the reply, stripped.
@@ -118,7 +118,7 @@ class Answer:
     memory: Mapping[str, int] = field(default_factory=dict)
 
     def facts(self, name: str) -> Iterator[Any]:
-        """Yields the fact called `name` of every step that has it."""
+        """Yields the value of the fact `name` from every step that has this fact."""
         for root in self.trace:
             for step in root.walk():
                 if name in step.facts:
@@ -126,13 +126,13 @@ class Answer:
 
     @property
     def dropped_tokens(self) -> int:
-        """Document tokens that truncation left out; 0 when everything fitted."""
+        """Number of document tokens left out by truncation; 0 if all documents fitted."""
         return sum(self.facts("dropped_tokens"))
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong with one example. `transient`: trying again later may help."""
+    """The error that one example failed with. `transient` means that trying again later may help."""
 
     stage: str
     type: str
@@ -141,7 +141,7 @@ class Failure:
 
     @classmethod
     def of(cls, stage: str, error: Exception) -> Failure:
-        """Returns an error as data."""
+        """Returns a failure that records the error's type and message."""
         if not isinstance(error, RagvlcError):
             log.debug("a question failed", exc_info=error)
         return cls(stage, type(error).__name__, str(error), bool(getattr(error, "transient", False)))

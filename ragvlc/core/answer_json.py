@@ -1,4 +1,4 @@
-"""Parts of answers as JSON values and back: for rows of results, and for what the result cache stores."""
+"""Conversion between parts of answers and JSON values, for rows of results and for the result cache."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["fields_json", "read_steps", "step_json", "timing_json"]
 
 
 def fields_json(value: Usage | Failure) -> dict[str, Any]:
-    """Returns the fields of a flat dataclass; `dataclasses.asdict` copies deeply and is several times slower."""
+    """Returns the fields of a flat dataclass by name; `dataclasses.asdict` copies deeply and is much slower."""
     return {name: getattr(value, name) for name in (_USAGE if isinstance(value, Usage) else _FAILURE)}
 
 
@@ -21,7 +21,7 @@ _FAILURE = tuple(field.name for field in fields(Failure))
 
 
 def timing_json(timing: Timing) -> dict[str, Any]:
-    """Returns what `Timing(**json)` takes."""
+    """Returns a timing as JSON values; `Timing(**json)` converts them back."""
     return {
         "queue_seconds": timing.queue_seconds,
         "first_token_seconds": timing.first_token_seconds,
@@ -31,7 +31,7 @@ def timing_json(timing: Timing) -> dict[str, Any]:
 
 
 def step_json(step: Step) -> dict[str, Any]:
-    """Returns a step and those below it."""
+    """Returns a step and all steps inside it as JSON values."""
     row: dict[str, Any] = {"name": step.name, "facts": dict(step.facts), "seconds": step.seconds}
     if step.usage != Usage():
         row["usage"] = fields_json(step.usage)
@@ -41,7 +41,7 @@ def step_json(step: Step) -> dict[str, Any]:
 
 
 def read_steps(rows: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
-    """Returns the steps that these JSON values describe."""
+    """Returns the steps described by JSON values from `step_json`."""
     return tuple(
         Step(row["name"], row["facts"], Usage(**row.get("usage", {})), row["seconds"], read_steps(row.get("steps", ())))
         for row in rows

@@ -1,4 +1,4 @@
-"""What a sweep may cost before it refuses to start."""
+"""The budget of a sweep: the run does not start if its estimated cost exceeds these limits."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ class Budget(Component):
 
     @property
     def limits(self) -> dict[str, float]:
-        """The limits that are set, by name."""
+        """The limits that are not None, keyed by name."""
         found = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in found.items() if value is not None}

@@ -1,4 +1,4 @@
-"""A part is its spec: a frozen pydantic model with one verb, found by its file name, named by its content.
+"""Components: frozen pydantic models with one main method, found by file name and identified by a content hash.
 
 `kind: tokens` in YAML is the public class of `ragvlc/chunkers/tokens.py`; `kind: my_package.my_module:MyChunker` is
 outside code (importing it runs it: a YAML file that names code is trusted like code). A field annotated with a family
@@ -58,12 +58,12 @@ FAMILY_MARK = "x-family"
 
 
 class Execution:
-    """Marks a field that cannot change the output (device, batch size, concurrency): not part of the key."""
+    """Marks a field that cannot change the output, such as the device or batch size, and is not part of the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Marks a string field that names an opened model of the pipeline.
+    """Marks a string field that refers to one of the pipeline's models by its role.
 
     Attributes:
         table: `generators` or `embedders`.
@@ -75,7 +75,7 @@ class Role:
 
 
 def part(kind: str) -> Any:  # noqa: ANN401 - a field default that pydantic builds
-    """Returns the default of a field annotated with a family: the part of that kind with its own defaults."""
+    """Returns a default for a field annotated with a family: the component called `kind` with default settings."""
     return Field(default=kind)
 
 
@@ -90,7 +90,7 @@ class PathMark:
     dotted: bool = False
 
     def takes(self, value: str) -> bool:
-        """Whether the value is a path."""
+        """Returns whether the value is a path, and not another name such as a hub id."""
         return not self.dotted or value.startswith((".", "~"))
 
 
@@ -114,7 +114,7 @@ ModelName = Annotated[str, AfterValidator(_against_folder_if_dotted), _DOTTED]
 
 
 class Component(BaseModel):
-    """Root of all parts. Subclasses declare their settings as fields and do their work in one method."""
+    """Base class of all components. Subclasses declare their settings as fields and do their work in one method."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -135,16 +135,16 @@ class Component(BaseModel):
 
     @property
     def kind(self) -> str:
-        """The word for this part in YAML: its file's name, or `module:Class` for outside code."""
+        """The name of this component in YAML: its file's name, or `module:Class` for code outside ragvlc."""
         return kind_of(type(self))
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns what outside the spec can change the output, such as a hash of model files. May read files."""
+        """Returns facts outside the spec that can change the output, such as a hash of model files. May read files."""
         return {}
 
     @property
     def random(self) -> bool:
-        """Whether two runs with different seeds may differ."""
+        """Whether two runs with different seeds may give different outputs."""
         return self._random_within
 
     @cached_property
@@ -161,7 +161,7 @@ class Component(BaseModel):
         return all(part.lasting for part in self.parts())
 
     def parts(self) -> tuple[Component, ...]:
-        """Returns the parts held directly by this one."""
+        """Returns the components held directly in this component's fields."""
         return self._parts
 
     @cached_property
@@ -169,7 +169,7 @@ class Component(BaseModel):
         return tuple(part for name in fields_of(type(self)) for part in _parts_in(getattr(self, name)))
 
     def roles(self) -> frozenset[tuple[str, str, str]]:
-        """Returns (table, role name, needed protocol) for every opened model that this part and its parts use."""
+        """Returns (table, role name, required protocol) for every model that this component and its inner ones use."""
         return self._roles
 
     @cached_property
@@ -184,17 +184,17 @@ class Component(BaseModel):
         return frozenset(found)
 
     def spec(self) -> dict[str, Any]:
-        """Returns the part as JSON values with every default filled in; building it again gives an equal part."""
+        """Returns the component as JSON values with every default filled in; building them gives an equal component."""
         fields = {name: _plain(getattr(self, name)) for name in type(self).model_fields}
         return {"kind": self.kind, **fields} if self.family else fields
 
     @cached_property
     def key(self) -> str:
-        """Hash of all that can change this part's output: kind, version, settings, identity."""
+        """Hash of everything that can change this component's output: kind, version, settings and identity."""
         return content_key(self.key_facts())
 
     def key_facts(self) -> dict[str, Any]:
-        """Returns the facts that `key` hashes; a part within is represented by its own key."""
+        """Returns the facts that `key` hashes; an inner component is represented by its own key."""
         fields = {
             name: _key_facts(getattr(self, name))
             for name, info in fields_of(type(self)).items()
@@ -206,13 +206,13 @@ class Component(BaseModel):
 
     @classmethod
     def wanting(cls) -> str:
-        """Returns what a kind must define and this class does not, in words that follow its name; empty if nothing."""
+        """Returns which definitions this class lacks, as a phrase to follow its name; empty if none are missing."""
         missing = sorted(getattr(cls, "__abstractmethods__", ()))
         return f"is abstract. Define {' and '.join(signature(cls, name) for name in missing)}." if missing else ""
 
     @classmethod
     def build(cls, value: object, context: Any = None) -> Self:  # noqa: ANN401 - pydantic's validation context
-        """Returns the part of this family that `value` names: an instance, a kind, or a mapping with `kind`."""
+        """Returns the component that `value` describes: an instance, a kind name, or a mapping with `kind`."""
         if isinstance(value, cls):
             return value
         if isinstance(value, str):
@@ -234,7 +234,7 @@ class Component(BaseModel):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
-        """Makes a field annotated with a family accept what `build` accepts."""
+        """Makes a field annotated with a family accept the same values as `build`."""
         if cls.__dict__.get("family"):
             return core_schema.with_info_plain_validator_function(
                 lambda value, info: cls.build(value, info.context),
@@ -244,7 +244,7 @@ class Component(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Says that a field annotated with a family takes any of its kinds."""
+        """Describes a field annotated with a family as accepting any component of that family."""
         if cls.__dict__.get("family"):
             return {FAMILY_MARK: cls.family}
         return handler(schema)
@@ -252,13 +252,13 @@ class Component(BaseModel):
 
 @cache
 def fields_of(part: type[Component]) -> Mapping[str, FieldInfo]:
-    """Returns a part's settings by name; pydantic works the same out anew each time it is asked."""
+    """Returns a component class's fields by name, cached because pydantic recomputes them on every access."""
     return part.model_fields
 
 
 @cache
 def templates_of(part: type[Component]) -> Mapping[str, Template]:
-    """Returns what a part's class and its ancestors declare of prompt templates, by the names of their settings."""
+    """Returns the prompt templates that a component class and its ancestors declare, keyed by field name."""
     ancestors = [ancestor for ancestor in reversed(part.__mro__) if issubclass(ancestor, Component)]
     return {
         name: mark
@@ -270,7 +270,7 @@ def templates_of(part: type[Component]) -> Mapping[str, Template]:
 
 
 def kind_of(part: type[Component]) -> str:
-    """Returns the word that names `part` in YAML."""
+    """Returns the name of a component class in YAML."""
     home = f"ragvlc.{part.family}."
     if part.family and part.__module__.startswith(home):
         return part.__module__.removeprefix(home)
@@ -279,13 +279,13 @@ def kind_of(part: type[Component]) -> str:
 
 @cache
 def known_kinds(family: str) -> tuple[str, ...]:
-    """Returns the kinds shipped in a family's folder, sorted: its files that do not start with an underscore."""
+    """Returns the sorted names of the components shipped in a family's folder: files without a leading underscore."""
     package = importlib.import_module(f"ragvlc.{family}")
     return tuple(sorted(info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_")))
 
 
 def find_kind(family: type[PartT], kind: str) -> type[PartT]:
-    """Returns the class that `kind` names. Raises a pydantic error with the known kinds and the nearest."""
+    """Returns the component class called `kind`. Raises a pydantic error with the known names and the nearest one."""
     if ":" in kind:
         return _outside(family, kind)
     if kind not in known_kinds(family.family):

@@ -1,4 +1,4 @@
-"""What goes in: documents, their pieces, questions and what is known about the right answer."""
+"""Input data: documents, chunks, queries, and examples with the known facts about their right answers."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",
 
 
 def content_key(value: object) -> str:
-    """Returns the SHA-256 of `value`'s canonical JSON, in hex: equal values, equal keys, on every machine."""
+    """Returns the SHA-256 of `value`'s canonical JSON in hex; equal values have equal keys on every machine."""
     return hashlib.sha256(_CANONICAL.encode(value).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text with a name. `metadata` holds JSON values only."""
+    """A text with an id, a title and metadata. `metadata` holds JSON values only."""
 
     id: str
     text: str
@@ -54,16 +54,16 @@ class Document:
 
 
 class Collection(tuple[Document, ...]):
-    """Documents that many questions share, with a key that is worked out once."""
+    """Documents that many questions share, with a key that is computed only once."""
 
     @cached_property
     def key(self) -> str:
-        """Hash of all of them, in their order."""
+        """Hash of all documents in the collection, in their order."""
         return content_key([document.key for document in self])
 
 
 def documents_key(documents: Sequence[Document]) -> str:
-    """Returns the hash of documents in their order; cheap for a `Collection`."""
+    """Returns the hash of documents in their order; a `Collection` computes this hash only once."""
     return (documents if isinstance(documents, Collection) else Collection(documents)).key
 
 
@@ -81,7 +81,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a document: `text == document.text[start:end]`, always.
+    """A piece of a document; `text` always equals `document.text[start:end]`.
 
     Attributes:
         document_id: the document it is cut from.
@@ -107,7 +107,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class ChunkSet(Sequence[Chunk]):
-    """The chunks of one question's documents, in document order, under a key that names how they were made.
+    """The chunks of one question's documents in document order, with a hash of everything that determines them.
 
     Attributes:
         key: hash of chunker, tokenizer and documents; equal keys mean equal chunks.
@@ -128,7 +128,7 @@ class ChunkSet(Sequence[Chunk]):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk and how well it matches; larger scores are better and comparable within one ranking only."""
+    """A chunk with its score in a ranking; larger is better, and scores are comparable within one ranking only."""
 
     chunk: Chunk
     score: float
@@ -136,7 +136,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked.
+    """A question, or a request for a summary, with the options of a multiple-choice question.
 
     Attributes:
         id: unique within a data set.
@@ -152,13 +152,13 @@ class Query:
 
     @property
     def search_text(self) -> str:
-        """What retrieval looks for: the question with its options."""
+        """The text that retrieval searches for: the question with its answer options."""
         return "\n".join((self.text, *self.choices))
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A query with its documents and what is known about the right answer (the gold).
+    """A query with its documents and the gold: the known facts about the right answer.
 
     Attributes:
         query: what is asked.
@@ -193,14 +193,14 @@ class Example:
 
     @property
     def key(self) -> str:
-        """Hash of query and documents: a stored answer belongs to an example as long as this is unchanged."""
+        """Hash of query and documents; a stored answer is valid as long as this hash is unchanged."""
         query = self.query
         asked = [query.id, query.text, list(query.choices), query.form]
         return content_key([asked, documents_key(self.documents)])
 
     @property
     def gold_key(self) -> str:
-        """Hash of the gold: scores, and answers of controls, are valid as long as this is unchanged."""
+        """Hash of the gold; scores, and answers of controls, are valid as long as this hash is unchanged."""
         spans = [[span.document_id, span.start, span.end] for span in self.evidence]
         right = [list(self.references), self.answer_mode, self.unanswerable]
         return content_key([right, spans, dict(self.relevant)])

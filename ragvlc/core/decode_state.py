@@ -18,7 +18,7 @@ __all__ = ["DecodeState", "Draft"]
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Tokens that a decode state has proposed.
+    """Draft tokens proposed by a decode state, with the distributions that they were sampled from.
 
     Attributes:
         tokens: ids, each sampled after the ones before it.
@@ -30,7 +30,7 @@ class Draft:
 
 
 class DecodeState(Protocol):
-    """One text that is generated token by token, with a KV cache of its own. For one thread; `close` frees it.
+    """One text that is generated token by token, with its own KV cache. Not thread-safe; `close` frees its memory.
 
     The text is the prompt and the tokens appended to it. Probabilities are those that tokens are sampled from: after
     temperature and nucleus; at temperature 0 all probability is on the best token.
@@ -38,23 +38,23 @@ class DecodeState(Protocol):
 
     @property
     def width(self) -> int:
-        """The number of columns of every row of probabilities: token ids below it."""
+        """The number of columns in each row of probabilities, one for each token id below this number."""
         ...
 
     @property
     def end_ids(self) -> frozenset[int]:
-        """Tokens that end an answer."""
+        """Ids of the tokens that end an answer."""
         ...
 
     def propose(self, n: int, *, min_probability: float = 0.0) -> Draft:
-        """Samples up to `n` tokens, one after another, and appends them.
+        """Samples up to `n` tokens, one after another, and appends them to the text.
 
         The draft ends early with a token that ends the answer, or whose own probability is below `min_probability`.
         """
         ...
 
     def verify(self, draft: Sequence[int]) -> Probabilities:
-        """Appends `draft` and returns the model's distributions for it, in one forward pass over the last token and it.
+        """Appends `draft` and returns the model's distributions for its tokens, computed in one forward pass.
 
         Returns:
             float32 [len(draft) + 1, width]: one row before each token of the draft, and one after the last.
@@ -62,19 +62,19 @@ class DecodeState(Protocol):
         ...
 
     def peek(self) -> Probabilities:
-        """Returns the distribution of the next token, float32 [1, width]; appends nothing."""
+        """Returns the distribution of the next token as float32 [1, width]; appends no token."""
         ...
 
     def extend(self, tokens: Sequence[int]) -> None:
-        """Appends tokens that were chosen elsewhere."""
+        """Appends the given tokens, which were chosen elsewhere, to the text."""
         ...
 
     def rewind(self, n: int) -> None:
-        """Removes the last `n` tokens. The prompt stays."""
+        """Removes the last `n` tokens after the prompt."""
         ...
 
     def text(self, tokens: Sequence[int]) -> str:
-        """Returns the text of generated ids without control tokens."""
+        """Returns the text of generated token ids, without control tokens."""
         ...
 
     def plain_seconds(self, n: int) -> float:
@@ -86,14 +86,14 @@ class DecodeState(Protocol):
 
     @property
     def usage(self) -> Usage:
-        """Tokens so far. `drafted` is the number of proposed ones, `accepted` of those that were not removed."""
+        """Token counts so far: `drafted` counts proposed tokens, and `accepted` counts those that were not removed."""
         ...
 
     @property
     def timing(self) -> Timing:
-        """Seconds so far, by the phases prefill, draft and verify."""
+        """Seconds spent so far in each phase: prefill, draft and verify."""
         ...
 
     def close(self) -> None:
-        """Frees the memory. The state is not used afterwards, except for its usage and timing."""
+        """Frees the memory. Afterwards, only the state's usage and timing may be read."""
         ...

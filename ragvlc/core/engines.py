@@ -1,6 +1,6 @@
-"""Opened things: models that hold memory, what is sent to them, and the run that a route works in.
+"""Protocols of loaded models, the requests sent to them, and the generations that they return.
 
-Specs (see `families`) are data; what stands here is alive, thread-safe, and closed by the pool that opened it.
+Components (see `families`) are plain settings; these models hold memory, are thread-safe, and are closed by their pool.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 @lru_cache(maxsize=256)
 def placeholders(template: str) -> tuple[str, ...]:
-    """Returns the names in braces of a prompt template, in order of appearance, without repeats."""
+    """Returns the distinct field names in braces of a prompt template, in order of appearance."""
     return tuple(dict.fromkeys(_PLACEHOLDER.findall(template)))
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One user message: our template and the data to put into it.
+    """One user message: a template, and the data to fill in.
 
     Fields are data, never control: an engine must see to it that no character of a field opens a control token.
 
@@ -67,13 +67,13 @@ class Prompt:
     fields: Mapping[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
-        """Returns the message with every field put in, in one pass: braces inside a field stay as they are."""
+        """Returns the message with all fields filled in; braces inside a field's value are left unchanged."""
         return _PLACEHOLDER.sub(lambda match: self.fields.get(match[1], match[0]), self.template)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One generation asked for.
+    """A request for one generation: the prompt, the token limit and the sampling settings.
 
     Attributes:
         prompt: what to say.
@@ -98,7 +98,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What came back for one request.
+    """The text generated for one request, with its usage and timing.
 
     Attributes:
         text: the answer.
@@ -122,32 +122,32 @@ class Generation:
 
 
 class Closable(Protocol):
-    """Something opened."""
+    """A loaded model or another resource that must be closed."""
 
     def close(self) -> None:
-        """Frees the memory. It is not used afterwards."""
+        """Frees the memory. The resource is not used afterwards."""
         ...
 
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """Counts and places tokens; needs no weights. Data is tokenised as data: control strings are ordinary text."""
+    """Counts and locates tokens without model weights. Control strings in data are tokenised as ordinary text."""
 
     @property
     def id(self) -> str:
-        """Names the vocabulary and its rules: equal ids, equal tokens."""
+        """Identifier of the vocabulary and its rules; tokenizers with equal ids produce equal tokens."""
         ...
 
     def count(self, text: str) -> int:
-        """Returns the number of tokens of `text` as data."""
+        """Returns the number of tokens in `text`, where control strings are ordinary text."""
         ...
 
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """Returns the characters (start, end) of each token of `text`, in order, covering it without gaps."""
+        """Returns the character range (start, end) of each token in `text`, in order and without gaps."""
         ...
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns the token ids that are sent: chat template around the message, ready for the answer."""
+        """Returns the token ids of the message in the model's chat template, ready for the answer to follow."""
         ...
 
 
@@ -157,7 +157,7 @@ class TextEngine(Protocol):
 
     @property
     def window(self) -> int:
-        """Tokens of prompt and answer together that the model can hold."""
+        """Largest number of tokens, in prompt and answer together, that the model can process."""
         ...
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
@@ -171,15 +171,15 @@ class TextEngine(Protocol):
 
 @runtime_checkable
 class TokenEngine(TextEngine, Protocol):
-    """A language model that drafts and verifies: it returns probabilities and rewinds text. For many threads."""
+    """A language model that drafts and verifies: it returns probabilities and rewinds text. Thread-safe."""
 
     @property
     def vocabulary(self) -> str:
-        """Identifier of the tokens and their ids: models with equal ones may exchange tokens."""
+        """Identifier of the tokens and their ids; models with equal identifiers may exchange tokens."""
         ...
 
     def start(self, request: Request, *, width: int | None = None) -> DecodeState:
-        """Returns a decode state for the prompt; waits until there is memory for it.
+        """Returns a decode state for the prompt; waits until there is enough memory for the state.
 
         Args:
             request: prompt, limits, temperature and seed. Its `max_tokens` is the largest number of tokens that the
@@ -200,15 +200,15 @@ class VectorEngine(Protocol):
 
     @property
     def window(self) -> int:
-        """Tokens beyond which a text is cut."""
+        """Largest number of tokens per text; longer texts are cut to this length."""
         ...
 
     def embed(self, texts: Sequence[str], *, side: str = "passage") -> Vectors:
-        """Returns unit-length float32 vectors, one row for each text. `side` is `query` or `passage`."""
+        """Returns one unit-length float32 vector per text, as rows. `side` is `query` or `passage`."""
         ...
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Returns each text's length in this model's tokens, special tokens included, before any cut."""
+        """Returns each text's length in this model's tokens, special tokens included, before the text is cut."""
         ...
 
     def close(self) -> None:
@@ -223,7 +223,7 @@ class SpanVectorEngine(VectorEngine, Protocol):
     def embed_spans(
         self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, side: str = "passage"
     ) -> list[Vectors]:
-        """Returns, for each text, unit-length float32 vectors of its parts: a row for each (start, end) in characters.
+        """Returns, for each text, one unit-length float32 vector per span; a span is (start, end) in characters.
 
         The whole text is read, in several windows where it is longer than one, and each part's tokens are pooled.
         """
@@ -231,11 +231,11 @@ class SpanVectorEngine(VectorEngine, Protocol):
 
 
 class Reader(Protocol):
-    """A generator as a route sees it: opened, with every call charged to the current answer."""
+    """A loaded generator as a route sees it; every call is charged to the current answer."""
 
     @property
     def window(self) -> int:
-        """Tokens of prompt and answer together."""
+        """Largest number of tokens in prompt and answer together."""
         ...
 
     @property
@@ -244,16 +244,16 @@ class Reader(Protocol):
         ...
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Returns one generation for each request, in order. Independent requests belong in one call."""
+        """Returns one generation for each request, in order. Pass independent requests in one call."""
         ...
 
     @property
     def vocabulary(self) -> str:
-        """Identifier of the tokens and their ids, of a `TokenEngine`."""
+        """Identifier of the tokens and their ids; only a `TokenEngine` has one."""
         ...
 
     def start(self, request: Request, *, width: int | None = None) -> AbstractContextManager[DecodeState]:
-        """Opens a decode state of a `TokenEngine`; its usage and timing are added to the answer's when it is closed."""
+        """Opens a decode state of a `TokenEngine`; closing the state adds its usage and timing to the answer."""
         ...
 
 
@@ -262,7 +262,7 @@ PROTOCOLS: tuple[type, ...] = (TextEngine, TokenEngine, VectorEngine, SpanVector
 
 
 def missing_from(made: object, protocol: type) -> list[str]:
-    """Returns the methods and properties of a protocol that a thing does not have; runs none of them."""
+    """Returns the names of a protocol's methods and properties that an object lacks; calls none of them."""
     return [name for name in members(protocol) if not _has(made, name)]
 
 
@@ -275,6 +275,6 @@ def _has(made: object, name: str) -> bool:
 
 
 def members(protocol: type) -> list[str]:
-    """Returns the methods and properties that a protocol asks for, those of its bases first."""
+    """Returns the names of a protocol's methods and properties, those of its base protocols first."""
     classes = [one for one in reversed(protocol.__mro__) if getattr(one, "_is_protocol", False)]
     return list(dict.fromkeys(name for one in classes for name in vars(one) if not name.startswith("_")))

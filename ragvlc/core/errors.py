@@ -1,4 +1,4 @@
-"""The exception tree. Everything ragvlc raises on purpose descends from `RagvlcError`.
+"""The exception hierarchy. Every error that ragvlc raises on purpose is a `RagvlcError`.
 
 RagvlcError
 ├── ConfigError       a YAML file or a spec that cannot be used; carries every problem found, not the first
@@ -33,13 +33,13 @@ __all__ = [
 
 
 class RagvlcError(Exception):
-    """Root of the tree. `transient` says whether trying again later may help."""
+    """Base class of all ragvlc errors. `transient` says whether trying again later may help."""
 
     transient: bool = False
 
 
 class ConfigError(RagvlcError):
-    """A file or spec that cannot be used.
+    """A configuration file or spec that cannot be used.
 
     Attributes:
         problems: one sentence each, in the order found.
@@ -55,7 +55,7 @@ class MissingExtra(RagvlcError):
 
 
 class EngineError(RagvlcError):
-    """A model that failed to open or to answer."""
+    """A model that failed to load or to answer."""
 
     def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message)
@@ -67,7 +67,7 @@ class WindowExceeded(EngineError):
 
 
 class DatasetError(RagvlcError):
-    """Data that cannot be read."""
+    """A data set or document that cannot be read."""
 
 
 class StoreError(RagvlcError):
@@ -81,12 +81,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def raised_at(error: BaseException, file: str = "") -> str:
-    """Returns file and line of an error: the innermost line of `file` where the error passed through it."""
+    """Returns the file and line of an error; if the error passed through `file`, the innermost line of `file`."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
     own = [frame for frame in frames if frame.filename == file] or frames
     return f"{own[-1].filename}, line {own[-1].lineno}" if own else "no line known"
 
 
 def missing_extra(library: str, extra: str, error: ImportError) -> Never:
-    """Raises `MissingExtra` with the line that installs `library`."""
+    """Raises `MissingExtra` with the command that installs `library`."""
     raise MissingExtra(f"{library} is not installed. Install it with: pip install 'ragvlc[{extra}]'") from error

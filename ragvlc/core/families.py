@@ -1,4 +1,4 @@
-"""The abstract parts, one verb each. A kind is a file in the family's folder that subclasses one of these.
+"""The abstract component classes, one per family. Each file in a family's folder defines a subclass.
 
 Data sets, which build on files and lengths, are in `ragvlc.documents.dataset`; `ragvlc.families` lists all of them.
 """
@@ -52,12 +52,12 @@ class Route(Component):
 
     @abstractmethod
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
-        """Returns the answer, made by `run.answer`."""
+        """Returns the answer to the query, created with `run.answer`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a router decided, why, and from which signals."""
+    """A router's decision: the chosen route, the reason, and the signals used."""
 
     route: str
     reason: str = ""
@@ -71,7 +71,7 @@ class Router(Component):
 
     @abstractmethod
     def choose(self, query: Query, documents: Sequence[Document], routes: Mapping[str, Route], run: Run) -> Choice:
-        """Returns which of `routes` to take."""
+        """Returns the choice of one of `routes`."""
 
     @abstractmethod
     def targets(self, routes: Mapping[str, Route]) -> frozenset[str]:
@@ -80,7 +80,7 @@ class Router(Component):
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a metric made of one answer.
+    """A metric's result for one answer: the score, remarks, and the usage of scoring.
 
     Attributes:
         value: the score; None where the metric does not apply.
@@ -97,7 +97,7 @@ class Score:
 
 
 class Metric(Component):
-    """Scores one answer. A kind overrides `score`, or `assess` and `applies` if it needs opened models."""
+    """Scores one answer. A subclass overrides `score`, or `assess` and `applies` if scoring needs loaded models."""
 
     family: ClassVar[str] = "metrics"
     smaller_is_better: ClassVar[bool] = False
@@ -106,7 +106,7 @@ class Metric(Component):
 
     @classmethod
     def wanting(cls) -> str:
-        """Returns what a metric must define and this class does not."""
+        """Returns which definitions this metric class lacks, as a phrase to follow its name; empty if none."""
         if cls.assess is not Metric.assess:
             alone = cls.score is Metric.score and cls.applies is Metric.applies
             return f"defines assess without score. Define {signature(cls, 'applies')} too." if alone else ""
@@ -116,61 +116,61 @@ class Metric(Component):
 
     @property
     def label(self) -> str:
-        """Column name; unique within a sweep."""
+        """Column name of the metric, unique within a sweep."""
         return self.kind
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score, larger is better unless the docstring says otherwise, or None if it does not apply."""
+        """Returns a score, or None if the metric does not apply. Larger is better unless the metric says otherwise."""
         message = f"{self.kind} scores with opened models only: use assess"
         raise NotImplementedError(message)
 
     def flags(self, answer: Answer, example: Example) -> tuple[str, ...]:  # noqa: ARG002 - most have none
-        """Returns remarks to count beside the score, such as `unparsed`."""
+        """Returns remarks on the answer, such as `unparsed`, which reports count in addition to the score."""
         return ()
 
     def assess(self, answer: Answer, example: Example, engines: Engines) -> Score:  # noqa: ARG002 - most need none
-        """Returns the score with its remarks."""
+        """Returns the score of an answer, with remarks."""
         return Score(self.score(answer, example), self.flags(answer, example))
 
     def applies(self, example: Example) -> bool:
-        """Returns whether an answer to `example` has a score: one that failed then counts as 0."""
+        """Returns whether the metric applies to `example`; if so, a failure to answer gets the metric's worst score."""
         return self.score(Answer(""), example) is not None
 
     def objection(self, candidates: Sequence[Generator]) -> str | None:  # noqa: ARG002 - most have none
-        """Returns why answers of these generators must not be scored this way, or None."""
+        """Returns the reason why this metric must not score answers of these generators, or None."""
         return None
 
 
 class TrackedSweep(Protocol):
-    """A sweep as its tracker sees it."""
+    """A sweep that is open in a tracker and accepts finished cells and files."""
 
     def cell(self, record: CellRecord) -> None:
-        """Sends one finished cell; sending it again changes nothing."""
+        """Sends one finished cell; sending the same cell again changes nothing."""
         ...
 
     def files(self, paths: Mapping[str, Path]) -> None:
-        """Sends files about the whole sweep by the place where they are shown, in place of those sent before."""
+        """Sends files about the whole sweep, keyed by their path in the tracker; replaces the files sent before."""
         ...
 
 
 class Tracker(Component):
-    """Shows results somewhere. The results folder is written first: a tracker's outage never costs a result."""
+    """Sends results to a tracking service. Results are written to disk first, so no outage of the service loses any."""
 
     family: ClassVar[str] = "trackers"
 
     @abstractmethod
     def open(self, sweep: SweepRecord) -> AbstractContextManager[TrackedSweep]:
-        """Opens the sweep; one that was sent before is reopened."""
+        """Opens the sweep in the tracker, or reopens a sweep that was sent before."""
 
 
 class Executor(Component):
-    """Decides where a sweep's questions are answered. It cannot change an answer, only when and where it is made."""
+    """Decides where and when a sweep's questions are answered. An executor cannot change the answers themselves."""
 
     family: ClassVar[str] = "executors"
 
     @abstractmethod
     def open(self, engines: Engines, *, concurrency: int) -> AbstractContextManager[Workers]:
-        """Opens the workers.
+        """Opens the worker pool.
 
         Args:
             engines: the opened models of this process; closed by whoever opened them.

@@ -1,4 +1,4 @@
-"""Classes of other packages, named `module:Class`: imported, with what is wrong said by file and line."""
+"""Imports classes of other packages, named `module:Class`; import errors state the file and line."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["file_of", "imported", "signature"]
 
 
 def file_of(part: type) -> str:
-    """Returns the file that a class is written in; empty for one of a notebook."""
+    """Returns the file that defines a class; empty for a class defined in a notebook."""
     return getattr(sys.modules.get(part.__module__), "__file__", None) or ""
 
 
 def signature(cls: type, name: str) -> str:
-    """Returns the line that defines a method, as it would be written."""
+    """Returns the signature of a method as source text, or the words `the property NAME`."""
     found: object = inspect.getattr_static(cls, name)
     if isinstance(found, property):
         return f"the property {name}"
@@ -30,7 +30,7 @@ def signature(cls: type, name: str) -> str:
 
 
 def imported(kind: str) -> object:
-    """Returns what `module:Class` names. Raises a pydantic error that says why it cannot be imported, and where."""
+    """Returns the object named `module:Class`. Raises a pydantic error that says why and where the import failed."""
     module_name, _, class_name = kind.partition(":")
     if not module_name or not class_name:
         raise _not_imported(f"'{kind}' needs a module and a class: module:Class.")
@@ -56,7 +56,7 @@ def imported(kind: str) -> object:
 
 
 def _module(name: str) -> ModuleType:
-    """Returns the module, also from the current folder, which a command's path does not hold."""
+    """Returns the named module; the current folder, which is not on a command's import path, is searched too."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""The abstract parts that work on their own: they cut, select, arrange, and name models."""
+"""The abstract components that do not use a run: chunkers, selectors, orders, embedders and generators."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Probability = Annotated[float, Field(gt=0, le=1)]
 
 
 class Chunker(Component):
-    """Cuts documents. Every size is in tokens of the tokenizer given."""
+    """Cuts documents into chunks. All sizes are in tokens of the given tokenizer."""
 
     family: ClassVar[str] = "chunkers"
 
     @abstractmethod
     def split(self, document: Document, tokenizer: Tokenizer) -> list[Chunk]:
-        """Returns chunks in order, `text == document.text[start:end]`, that together lose nothing."""
+        """Returns the document's chunks in order, exact pieces of its text that together cover all of its content."""
 
 
 class Selector(Component):
@@ -36,7 +36,7 @@ class Selector(Component):
 
     @abstractmethod
     def select(self, hits: Sequence[Hit], tokenizer: Tokenizer) -> list[Hit]:
-        """Returns the hits to read, best first: a subset of `hits`, which come best first."""
+        """Returns the hits to read, best first: a subset of `hits`, which are sorted best first."""
 
 
 class Order(Component):
@@ -46,11 +46,11 @@ class Order(Component):
 
     @abstractmethod
     def arrange(self, hits: Sequence[Hit], seed: int) -> list[Hit]:
-        """Returns a permutation of `hits`, which come best first; the first item is read first."""
+        """Returns all of `hits`, which are sorted best first, in the order in which the model reads them."""
 
 
 class Embedder(Component):
-    """Names an embedding model."""
+    """Specifies an embedding model."""
 
     family: ClassVar[str] = "embedders"
     offers: ClassVar[frozenset[str]] = frozenset({"VectorEngine"})
@@ -62,7 +62,7 @@ class Embedder(Component):
 
 
 class Price(Component):
-    """What a model charges, in money per million tokens.
+    """The price of a model, in money per million tokens.
 
     Attributes:
         prompt: for tokens read.
@@ -75,14 +75,14 @@ class Price(Component):
     cached: Annotated[float | None, Field(ge=0)] = None
 
     def of(self, usage: Usage) -> float:
-        """Returns the money for `usage`."""
+        """Returns the cost of `usage` in money."""
         cached = self.prompt if self.cached is None else self.cached
         fresh = usage.prompt_tokens - usage.cached_tokens
         return (fresh * self.prompt + usage.cached_tokens * cached + usage.completion_tokens * self.completion) / 1e6
 
 
 class Generator(Component):
-    """Names a language model and how it decodes.
+    """Specifies a language model and its decoding settings.
 
     Attributes:
         temperature: 0 is greedy; a request may ask for another.
@@ -99,12 +99,12 @@ class Generator(Component):
 
     @property
     def random(self) -> bool:
-        """Sampling is random; greedy decoding is not."""
+        """Whether answers are sampled at a temperature above 0; greedy decoding is not random."""
         return self.temperature > 0
 
     @abstractmethod
     def tokenizer(self) -> Tokenizer:
-        """Returns the tokenizer; opens no weights."""
+        """Returns the model's tokenizer; loads no model weights."""
 
     @abstractmethod
     def open(self) -> TextEngine:

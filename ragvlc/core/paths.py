@@ -1,4 +1,4 @@
-"""Dotted paths into parts and mappings: what they lead to, settings put there, and files named among those settings.
+"""Dotted paths into components and mappings: getting and setting values, and resolving the file paths among them.
 
 A part resolves the relative file paths of its YAML file as it is built. Values that come from elsewhere (a command
 line, an axis) belong to another folder, or to no field until a cell is planned: `Spot` finds the types of their fields,
@@ -22,7 +22,7 @@ __all__ = ["Base", "Spot", "at", "place_field", "placed_choices", "put_field", "
 
 
 def walk(place: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields every dotted path into a part or a mapping with what it leads to, outer ones before those inside."""
+    """Yields every dotted path into a component or mapping with the value there, outer paths before inner ones."""
     for name, value in _inside(place).items():
         yield f"{prefix}{name}", value
         if not isinstance(value, (str, int, float)):  # most are
@@ -30,7 +30,7 @@ def walk(place: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def at(place: object, path: str) -> Any:  # noqa: ANN401 - whatever it leads to
-    """Returns what a dotted path into a part or a mapping leads to. Raises `KeyError` if there is no such path."""
+    """Returns the value at a dotted path into a component or mapping. Raises `KeyError` if there is no such path."""
     for step in path.split("."):
         place = _inside(place)[step]
     return place
@@ -44,7 +44,7 @@ def _inside(place: object) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What relative file paths resolve against.
+    """The folder that relative file paths resolve against.
 
     Attributes:
         folder: the folder.
@@ -55,7 +55,7 @@ class Base:
     other: Path | None = None
 
     def whole(self, value: str) -> str:
-        """Returns the path in full. Raises `ValueError` if it exists in the other folder alone."""
+        """Returns the absolute path. Raises `ValueError` if the path exists only relative to the other folder."""
         path = Path(value).expanduser()
         if path.is_absolute() or not value:
             return str(path) if value else value
@@ -72,7 +72,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A place among settings.
+    """A position in nested settings: the value there, and the type that its field expects.
 
     Attributes:
         value: what is there: a part, or plain values not built yet.
@@ -85,7 +85,7 @@ class Spot:
     marks: tuple[Any, ...] = ()
 
     def branches(self) -> Iterator[Spot]:
-        """Yields the place once for each type that it may have."""
+        """Yields this position once for each type that its annotation allows."""
         origin, inner = get_origin(self.expected), get_args(self.expected)
         if origin is Annotated:
             yield from Spot(self.value, inner[0], (*self.marks, *inner[1:])).branches()
@@ -96,7 +96,7 @@ class Spot:
             yield self
 
     def inside(self, name: str) -> Spot | None:
-        """Returns the place of that name in here, None if there is none."""
+        """Returns the position of the setting `name` inside this one, or None if there is no such setting."""
         for one in self.branches():
             if part := one.part():
                 if name in fields_of(part):
@@ -106,7 +106,7 @@ class Spot:
         return None
 
     def part(self) -> type[Component] | None:
-        """Returns the class of the part that is here, or will be when it is built; None if that is no part."""
+        """Returns the class of the component at this position, built or not; None if the value is no component."""
         if isinstance(self.value, Component):
             return type(self.value)
         if not _family(self.expected):
@@ -118,7 +118,7 @@ class Spot:
             return None
 
     def settings(self) -> dict[str, Any] | None:
-        """Returns the settings here as a mapping, also of a bare kind or of nothing yet; None if there can be none."""
+        """Returns the settings at this position as a mapping, empty if none are set; None if it cannot have any."""
         if self.value in (None, PydanticUndefined):
             return {}
         if isinstance(self.value, Component):
@@ -128,12 +128,12 @@ class Spot:
         return dict(self.value) if isinstance(self.value, Mapping) else None
 
     def is_mapping(self) -> bool:
-        """Whether this is a mapping of names to values of one type."""
+        """Returns whether the field expects a mapping of names to values of one type."""
         origin = get_origin(self.expected)
         return isinstance(origin, type) and issubclass(origin, Mapping) and len(get_args(self.expected)) == 2
 
     def placed(self, base: Base) -> Any:  # noqa: ANN401 - whatever stands here
-        """Returns the value with the relative paths in it made whole. Raises `ValueError`; see `Base`."""
+        """Returns the value with the relative file paths in it made absolute. Raises `ValueError`; see `Base`."""
         value: Any = self.value
         for one in self.branches():
             value = _placed_as_one(Spot(value, one.expected, one.marks), base)
@@ -141,7 +141,7 @@ class Spot:
 
 
 def _placed_as_one(spot: Spot, base: Base) -> Any:  # noqa: ANN401 - whatever stands there
-    """Returns the value of a place of one type; see `Spot.placed`."""
+    """Returns the value of `Spot.placed` for a position with a single expected type."""
     value: Any = spot.value
     if isinstance(value, str):
         mark = next((mark for mark in spot.marks if isinstance(mark, PathMark)), None)
@@ -156,7 +156,7 @@ def _placed_as_one(spot: Spot, base: Base) -> Any:  # noqa: ANN401 - whatever st
 
 
 def put_field(data: dict[str, Any], part: type[Component], path: str, value: object) -> None:
-    """Sets one field of `data`, the fields of a part not built yet; a bare kind on the way takes settings.
+    """Sets one field of `data`, the settings of a component not built yet; kind names on the path become mappings.
 
     Args:
         data: is changed; what is inside it is not.
@@ -181,7 +181,7 @@ def put_field(data: dict[str, Any], part: type[Component], path: str, value: obj
 
 
 def place_field(data: dict[str, Any], part: type[Component], path: str, base: Base) -> None:
-    """Resolves the relative file paths in one field of `data`, the fields of a part not built yet.
+    """Resolves the relative file paths in one field of `data`, the settings of a component not built yet.
 
     Args:
         data: is changed; the field must be there.
@@ -203,7 +203,7 @@ def place_field(data: dict[str, Any], part: type[Component], path: str, base: Ba
 def placed_choices(
     axes: Sequence[Sequence[Mapping[str, Any]]], roots: Sequence[Spot], bases: Sequence[Base]
 ) -> list[list[dict[str, Any]]]:
-    """Returns settings by dotted path with the relative paths in their values made whole.
+    """Returns each axis's settings by dotted path, with the relative file paths in their values made absolute.
 
     Args:
         axes: of each axis the settings to choose from: they apply together with one of every other axis.
@@ -230,7 +230,7 @@ def placed_choices(
 def _spots(
     roots: Iterable[Spot], path: str, brought: Mapping[str, Sequence[object]], always: set[str]
 ) -> Iterator[Spot]:
-    """Yields every place that a dotted path may come to, also below what another axis puts in a part's place."""
+    """Yields every position that a dotted path may lead to, including positions in components set by other axes."""
     *outer, last = str(path).split(".")  # in YAML, a number may stand where a path should: told when cells are planned
     for root in roots:
         here = [root]
@@ -259,7 +259,7 @@ def _is_part(expected: Any) -> bool:  # noqa: ANN401 - an annotation
 
 
 def _family(expected: Any) -> str:  # noqa: ANN401 - an annotation
-    """Returns the family whose kinds an annotation takes; empty if it is none's."""
+    """Returns the family of a field's annotation; empty if the annotation is not the class of a family."""
     return str(expected.__dict__.get("family", "")) if _is_part(expected) else ""
 
 

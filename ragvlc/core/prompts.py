@@ -1,4 +1,4 @@
-"""Prompt templates of parts: the fields that each declares, one check of them, and the message that one makes."""
+"""Prompt templates of components: their declared fields, the check of those fields, and the filled-in prompt."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Template", "check_templates", "filled"]
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """Marks a string field that is a prompt template; every part is checked for it as it is built.
+    """Marks a string field as a prompt template, which is checked when its component is built.
 
         merge_prompt: Annotated[str, Template({"notes"}, knows={"question"})] = MERGE
 
@@ -35,7 +35,7 @@ class Template:
     declines: bool = False
 
     def problems(self, part: object, name: str) -> list[str]:
-        """Returns one sentence for each field that the part's template of that name lacks or does not know."""
+        """Returns one sentence for each required field that a template lacks and each unknown field in it."""
         needed = self.needs | (getattr(part, self.needs_of) if self.needs_of else set())
         known = needed | self.knows | ({"decline"} if self.declines else set())
         found = set(placeholders(getattr(part, name)))
@@ -50,12 +50,12 @@ class Template:
 
 
 def check_templates(part: object, templates: Mapping[str, Template]) -> None:
-    """Raises a pydantic error that lists every problem of a part's templates, given by the names of their settings."""
+    """Raises a pydantic error that lists every problem in a component's templates, which are keyed by field name."""
     wrong = [problem for name, template in templates.items() for problem in template.problems(part, name)]
     if wrong:
         raise PydanticCustomError("several", "{text}", {"text": " ".join(wrong), "each": tuple(wrong)})
 
 
 def filled(template: str, fields: Mapping[str, str]) -> Prompt:
-    """Returns the message of a template; fields that it does not name are left out."""
+    """Returns the prompt made of a template and fields; fields that the template does not name are left out."""
     return Prompt(template, {name: fields[name] for name in placeholders(template)})

@@ -14,18 +14,18 @@ __all__ = ["CellRecord", "SweepRecord", "TraceRecord", "bound_name", "score_name
 
 
 def score_name(label: str) -> str:
-    """Returns the name of a metric's mean among the numbers of a cell."""
+    """Returns the name of a metric's mean in a cell's record."""
     return f"score/{label}"
 
 
 def bound_name(label: str, end: str) -> str:
-    """Returns the name of the `low` or `high` end of a mean's 95 % interval."""
+    """Returns the name of the `low` or `high` end of a mean's 95 % interval in a cell's record."""
     return f"score/{end}/{label}"
 
 
 @dataclass(frozen=True, slots=True)
 class SweepRecord:
-    """A sweep.
+    """A sweep for a tracker: its name, description, data set and metrics.
 
     Attributes:
         name: of the experiment.
@@ -56,7 +56,7 @@ class SweepRecord:
 
 @dataclass(frozen=True, slots=True)
 class TraceRecord:
-    """One question of a cell with its documents and its row."""
+    """One question of a cell, with its documents and its result row."""
 
     example: Example
     prediction: Prediction
@@ -64,7 +64,7 @@ class TraceRecord:
 
 @dataclass(frozen=True, slots=True)
 class CellRecord:
-    """A finished (or stopped) cell.
+    """A finished or stopped cell for a tracker: its settings, scores and answers.
 
     Attributes:
         key: content key of the cell.

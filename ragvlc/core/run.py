@@ -1,4 +1,4 @@
-"""What a route may ask for while it works: the run, opened engines, indexes; and the parts that are given one."""
+"""The run that a route works in, with loaded models and indexes, and the abstract retriever and reranker."""
 
 from __future__ import annotations
 
@@ -35,80 +35,80 @@ class Retriever(Component):
 
     @abstractmethod
     def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns a searchable index. Arrays worth storing on disk go through `run.cached_arrays`."""
+        """Returns a searchable index of the chunks. Arrays worth storing on disk go through `run.cached_arrays`."""
 
 
 class Reranker(Component):
-    """Ranks the candidates of a retriever again, by a closer look at each."""
+    """Ranks the candidates of a retriever again, with a more accurate score for each."""
 
     family: ClassVar[str] = "rerankers"
 
     @abstractmethod
     def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:
-        """Returns `hits` or some of them, best first, under scores of its own. Models come from `run.opened`."""
+        """Returns all or some of `hits`, best first, with the reranker's scores. Models come from `run.opened`."""
 
 
 class Index(Protocol):
-    """Something searchable that a retriever made of chunks."""
+    """A searchable index that a retriever built from chunks."""
 
     def search(self, query: Query, n: int) -> list[Hit]:
-        """Returns at most `n` hits, best first; equal scores in chunk order."""
+        """Returns at most `n` hits, best first; hits with equal scores are in chunk order."""
         ...
 
 
 class Engines(Protocol):
-    """Opened models for parts that name a model in their own settings, such as metrics with a judge."""
+    """Loaded models for components that name a model in their own settings, such as metrics with a judge."""
 
     def text(self, generator: Generator) -> TextEngine:
-        """Returns the opened language model."""
+        """Returns the loaded language model that `generator` specifies."""
         ...
 
     def vectors(self, embedder: Embedder) -> VectorEngine:
-        """Returns the opened embedding model."""
+        """Returns the loaded embedding model that `embedder` specifies."""
         ...
 
     def tokenizer(self, generator: Generator) -> Tokenizer:
-        """Returns the generator's tokenizer; opens no weights."""
+        """Returns the generator's tokenizer; loads no model weights."""
         ...
 
     def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
-        """Returns what `open_it` returns, opened once for equal parts; its `close` is called in the end."""
+        """Returns the resource that `open_it` returns; equal components share one, which is closed with the pool."""
         ...
 
 
 class Run(Protocol):
-    """One question on its way to an answer: what a route may ask for while it works.
+    """The run of one question: the models, chunks, indexes and rankings that a route may request.
 
-    Everything asked for here is computed once for equal inputs and charged to each answer as if alone.
+    Results are computed once for equal inputs, and charged to each answer as if no other answer used them.
     """
 
     @property
     def gold(self) -> Example:
-        """The example with its gold; raises unless the route declares `uses_gold`."""
+        """The example with its gold; raises an error unless the route declares `uses_gold`."""
         ...
 
     def seed_for(self, step: str, i: int = 0) -> int:
-        """Returns a seed that depends on cell seed, example, step and i, never on the order of work."""
+        """Returns a seed that depends on the cell's seed, the example, `step` and `i`, never on the order of work."""
         ...
 
     def generator(self, role: str = "main") -> Reader:
-        """Returns the generator that the pipeline calls `role`."""
+        """Returns the pipeline's generator with this role."""
         ...
 
     def embedder(self, role: str = "main") -> VectorEngine:
-        """Returns the embedder that the pipeline calls `role`."""
+        """Returns the pipeline's loaded embedding model with this role."""
         ...
 
     def chunks(self, chunker: Chunker, documents: Sequence[Document], role: str = "main") -> ChunkSet:
-        """Returns the documents cut into chunks, sizes counted by the tokenizer of generator `role`."""
+        """Returns the chunks of the documents, with sizes in tokens of the generator with this role."""
         ...
 
     def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
-        """Returns what `open_it` returns, opened once for equal parts; its `close` is called in the end."""
+        """Returns the resource that `open_it` returns; equal components share one, which is closed with the pool."""
         ...
 
     def index(self, retriever: Retriever, chunks: ChunkSet) -> Index:
-        """Returns the retriever's index of `chunks`, made once: for retrievers that are made of others."""
+        """Returns the retriever's index of `chunks`, built once; for retrievers that combine other retrievers."""
         ...
 
     def search(self, retriever: Retriever, query: Query, chunks: ChunkSet) -> tuple[Hit, ...]:
@@ -120,11 +120,11 @@ class Run(Protocol):
         ...
 
     def cached_arrays(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> Arrays:
-        """Returns `build()`, stored on disk under the content of retriever, its embedders and chunks."""
+        """Returns the arrays from `build`, cached on disk by a hash of the retriever, its embedders and the chunks."""
         ...
 
     def step(self, name: str, **facts: Any) -> AbstractContextManager[dict[str, Any]]:  # noqa: ANN401 - JSON scalars
-        """Opens a step of the trace; the mapping it yields takes further facts. Seconds and usage are filled in."""
+        """Opens a step of the trace and yields a mapping for further facts. Seconds and usage are recorded for it."""
         ...
 
     def answer(

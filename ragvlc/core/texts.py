@@ -1,4 +1,4 @@
-"""Text from elsewhere, such as a server's error or a model's answer, made fit for a terminal."""
+"""Makes external text, such as a server's error or a model's answer, safe to print on a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u
 
 
 def printable(text: str) -> str:
-    """Returns the text without terminal escapes, control characters and marks that turn the direction of reading.
+    """Returns the text without terminal escapes, control characters and bidirectional marks.
 
     Tabs and line ends stay; a carriage return ends a line.
     """
@@ -23,6 +23,6 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str, longest: int) -> str:
-    """Returns the text in printable characters on one line, shortened where it is longer than `longest`."""
+    """Returns the text in printable characters on one line, shortened if it has more than `longest` characters."""
     text = " ".join(printable(text).split())
     return text if len(text) <= longest else f"{text[:longest].rstrip()} ..."

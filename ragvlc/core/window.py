@@ -1,4 +1,4 @@
-"""The window of a model: the one check that a prompt and its reply fit, and the sentences where they do not."""
+"""The check that a prompt and its reply fit into a model's context window, and the errors if they do not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["input_ids", "prompt_ids", "window_too_small"]
 def prompt_ids(
     request: Request, tokenizer: Tokenizer, window: int, *, model: str = "", estimated: bool = False
 ) -> list[int]:
-    """Returns the token ids of a request's prompt, which leave its new tokens their place in the window.
+    """Returns the token ids of a request's prompt, after checking that prompt and new tokens fit the window.
 
     Args:
         request: what is asked.
@@ -21,7 +21,7 @@ def prompt_ids(
         estimated: whether the tokenizer only estimates the model's own count.
 
     Raises:
-        WindowExceeded: if they do not.
+        WindowExceeded: if they do not fit.
     """
     found = tokenizer.render(request.prompt)
     if len(found) + request.max_tokens > window:
@@ -34,7 +34,7 @@ def prompt_ids(
 
 
 def input_ids(request: Request, tokenizer: Tokenizer, window: int, *, model: str) -> list[int]:
-    """Returns the same for a model that runs here, which needs at least one token. Raises `EngineError` for none."""
+    """Returns `prompt_ids` for a model in this process. Raises `EngineError` if the prompt has no tokens."""
     found = prompt_ids(request, tokenizer, window, model=model)
     if not found:
         raise EngineError(f"The prompt is empty, and '{model}' has no start-of-sequence token.")
@@ -44,7 +44,7 @@ def input_ids(request: Request, tokenizer: Tokenizer, window: int, *, model: str
 def window_too_small(
     what: str, *, left: int | None = None, window: int | None = None, limit: int | None = None
 ) -> WindowExceeded:
-    """Returns the error of a window that instructions, question and replies fill, or nearly so.
+    """Returns the error for a window that is nearly filled by instructions, question and replies.
 
     Args:
         what: should be shown to the model.

@@ -1,4 +1,4 @@
-"""Work to be done: one question to one pipeline, and what came of it."""
+"""Jobs and their results: a question for a pipeline, and the resulting answer or failure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One question to one cell's pipeline.
+    """One question for the pipeline of one cell.
 
     Attributes:
         cell: key of the cell.
@@ -40,7 +40,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of a job: an answer or a failure."""
+    """The result of a job: an answer or a failure."""
 
     job: Job
     answer: Answer | None = None
@@ -49,7 +49,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was asked for and what of it was really computed, by stage (`chunk`, `index`, `rank`, `generate` ...).
+    """Numbers of requests, computations and cache hits by stage (`chunk`, `index`, `rank`, `generate` ...).
 
     Attributes:
         asked: requests.
@@ -68,7 +68,7 @@ class Workers(Protocol):
     def work(
         self, jobs: Sequence[Job], *, wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
     ) -> Generator[ResultT]:
-        """Yields what `finish` makes of each job that is `wanted` when its turn comes, in any order.
+        """Yields the result of `finish` for each job that is still `wanted` when it starts, in any order.
 
         `finish` is called in this process, from several threads. Closing the iterator, or an error, waits for what is
         in flight and does no more; whatever was in flight is finished too.
@@ -76,5 +76,5 @@ class Workers(Protocol):
         ...
 
     def counts(self) -> Counts:
-        """Returns what all workers asked for and computed so far."""
+        """Returns the counts of requests, computations and cache hits of all workers so far."""
         ...

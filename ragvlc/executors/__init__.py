@@ -1,1 +1,1 @@
-"""Where a sweep's questions are answered: in this process, or on a cluster."""
+"""Executors, which answer the questions of a sweep in this process or on a cluster."""

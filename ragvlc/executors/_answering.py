@@ -21,7 +21,7 @@ _SECONDS = 0.25
 
 
 class MemoryMeter:
-    """Samples the memory of this process and its devices, and records the peak of each running job.
+    """Samples the memory of this process and its devices, and records the peak for each running job.
 
     `process` is the memory of this process and its child processes in bytes; `device` the memory in use on its visible
     GPUs, by any process.
@@ -45,7 +45,7 @@ class MemoryMeter:
 
     @contextmanager
     def peak(self) -> Iterator[dict[str, int]]:
-        """Yields a mapping with the peak so far, updated until the block ends."""
+        """Yields a mapping that holds the peak memory during the `with` block, in bytes."""
         seen: dict[str, int] = {}
         with self._lock:
             self._peaks[id(seen)] = seen
@@ -104,7 +104,7 @@ def counts_of(pool: EnginePool) -> Counts:
 
 
 def done_with(jobs: Sequence[Job], later: Sequence[Job]) -> set[str]:
-    """Returns the keys of generators that `jobs` use and `later` jobs do not: they can be closed in between."""
+    """Returns the keys of generators that `jobs` use and `later` jobs do not, so that their models can be closed."""
     return _generators(jobs) - _generators(later)
 
 

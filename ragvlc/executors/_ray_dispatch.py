@@ -70,7 +70,7 @@ class Dispatch(Generic[ResultT]):
     def results(
         self, jobs: Sequence[Job], wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
     ) -> Iterator[ResultT]:
-        """Yields the result of `finish` for each job; no job is running once it ends, for whatever reason."""
+        """Yields the result of `finish` for each job; after the iterator ends or fails, no job is still running."""
         thread = threading.Thread(target=self._run, args=(jobs, wanted, finish), name="ragvlc-ray", daemon=True)
         thread.start()
         try:

@@ -71,7 +71,7 @@ class RemoteWorker:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStarted:
-    """A worker is ready, or could not be started."""
+    """Event: a worker is ready, or could not be started."""
 
     worker: RemoteWorker
     future: Future[WorkerInfo]
@@ -79,7 +79,7 @@ class WorkerStarted:
 
 @dataclass(frozen=True, slots=True)
 class JobAnswered:
-    """A worker answered a job, or was lost."""
+    """Event: a worker answered a job, or was lost."""
 
     worker: RemoteWorker
     queued: QueuedJob
@@ -88,7 +88,7 @@ class JobAnswered:
 
 @dataclass(frozen=True, slots=True)
 class ResultHandled:
-    """A result was processed in this process."""
+    """Event: a result was processed in this process."""
 
 
 class WorkerPool:
@@ -136,7 +136,7 @@ class WorkerPool:
         future.add_done_callback(lambda done: self.events.put(WorkerStarted(worker, done)))
 
     def started(self, event: WorkerStarted) -> None:
-        """Adds a started worker, or restarts it. Raises `EngineError` if a restart cannot help."""
+        """Adds a started worker, or restarts one that failed. Raises `EngineError` if a restart cannot help."""
         from ray.exceptions import RayActorError
 
         worker = event.worker
@@ -174,7 +174,7 @@ class WorkerPool:
             log.log(level, "%s (worker %s)", text, worker.location)
 
     def replace(self, worker: RemoteWorker, error: BaseException, *, blameless: bool) -> None:
-        """Replaces a lost worker with a new one; `blameless`: the jobs it ran are suspected, not the worker."""
+        """Replaces a lost worker with a new one; `blameless` means that its jobs may have caused the loss."""
         import ray
 
         self.ready.remove(worker)
@@ -237,7 +237,7 @@ class WorkerPool:
         return Counts(**total)
 
     def close(self) -> None:
-        """Ends every worker; idle ones close their models first."""
+        """Ends every worker; idle workers close their models first."""
         import ray
 
         self._closed = True

@@ -13,7 +13,7 @@ __all__ = ["JobQueue", "QueuedJob"]
 
 @dataclass(slots=True, eq=False)
 class QueuedJob:
-    """A job of the queue and how often it was lost with its worker."""
+    """A job in the queue, with the number of times that it was lost with its worker."""
 
     job: Job
     losses: int = 0
@@ -54,7 +54,7 @@ class JobQueue:
         return queued.losses > 0 and queued.losses >= self._alone_from
 
     def take(self, worker: int, *, suspects: bool) -> QueuedJob | None:
-        """Returns the next job for a worker, or None; a suspect job only if `suspects`."""
+        """Returns the next job for a worker, or None; suspect jobs are returned only if `suspects` is true."""
         if not self._reserved.get(worker):
             self._reserved[worker] = self._groups.popleft() if self._groups else self._split_largest()
         if reserved := self._reserved[worker]:

@@ -1,4 +1,4 @@
-"""A worker process of the Ray executor: it holds models and answers many questions at once."""
+"""A worker process of the Ray executor: it holds models and answers many questions concurrently."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class JobReply:
 
 
 class Worker:
-    """Answers jobs in a worker process; models are opened on first use. Ray calls `answer` from several threads."""
+    """Answers jobs in a worker process; models are loaded on first use. Ray calls `answer` from several threads."""
 
     def __init__(self, setup: WorkerSetup) -> None:
         os.environ.update(setup.environment)
@@ -145,7 +145,7 @@ class Worker:
         self._cancelled = max(self._cancelled, number)
 
     def release(self, only: Container[str]) -> None:
-        """Closes the models of the parts with these keys."""
+        """Closes the models of the components with these keys."""
         self._pool.close(only)
 
     def close(self) -> None:
@@ -179,7 +179,7 @@ def _fetched(reference: Any) -> Any:  # noqa: ANN401 - whatever was put
 
 
 class _WarningBuffer(logging.Handler):
-    """Buffers warnings for the next reply; beyond a limit they are in the worker's own log only."""
+    """Buffers warnings for the next reply; warnings beyond a limit appear only in the worker's own log."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -195,7 +195,7 @@ class _WarningBuffer(logging.Handler):
             self._buffer.append((logging.WARNING, "further warnings of this worker are in its log only"))
 
     def taken(self) -> tuple[tuple[int, str], ...]:
-        """Returns the warnings since the last call."""
+        """Returns the warnings buffered since the last call."""
         with self.lock or threading.Lock():
             taken, self._buffer = self._buffer, []
         return tuple(taken)

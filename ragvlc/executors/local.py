@@ -21,7 +21,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Local(Executor):
-    """Answers many questions at once, so that engines can batch; cold questions run one at a time."""
+    """Answers many questions concurrently, so that engines can batch; cold questions run one at a time."""
 
     @contextmanager
     def open(self, engines: Engines, *, concurrency: int) -> Iterator[_Threads]:

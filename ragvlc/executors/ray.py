@@ -122,7 +122,7 @@ class Ray(Executor):
 
 
 class _RayWorkers:
-    """Joins or starts the cluster, and starts the workers, at the first call of `work`.
+    """Workers of the Ray executor. The first call of `work` joins or starts the cluster and starts the workers.
 
     Args:
         spec: the settings.
@@ -183,7 +183,7 @@ class _RayWorkers:
         return {name: value for name, value in found.items() if not self._is_set(name)}
 
     def _named_by(self, pipeline: Component) -> dict[str, str]:
-        """Returns the environment variables that a pipeline names, such as the one of an API key."""
+        """Returns the environment variables that a pipeline names, such as one with an API key."""
         names = {name for name in _variables(pipeline.spec()) if name in os.environ and not self._is_set(name)}
         return {name: os.environ[name] for name in names}
 

@@ -1,1 +1,1 @@
-"""Memoised computation: the stages of an answer with their keys, once-only work, codecs, and the cache on disk."""
+"""Memoised computation: the stages of an answer and their keys, the memo in memory, codecs, and the cache on disk."""

@@ -1,4 +1,4 @@
-"""Codecs of chunks, rankings and answers: JSON values for the result cache, and back."""
+"""Codecs that convert chunks, rankings and answers to JSON values for the result cache, and back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ANSWERS", "Ranked", "chunking", "ranking"]
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A ranking and what making it cost.
+    """A ranking, with the seconds and steps that computing it took.
 
     Attributes:
         hits: best first.
@@ -34,7 +34,7 @@ class Ranked:
 
 
 def chunking(key: str, documents: Sequence[Document]) -> Codec:
-    """Returns the codec of chunks of `documents`: their places there, without their text."""
+    """Returns the codec for chunks of `documents`, which stores their positions without their text."""
 
     def write(chunks: ChunkSet) -> dict[str, Any]:
         places = [[chunk.document_index, chunk.index, chunk.start, chunk.end] for chunk in chunks.chunks]
@@ -51,7 +51,7 @@ def chunking(key: str, documents: Sequence[Document]) -> Codec:
 
 
 def ranking(stage: str, chunks: Sequence[Chunk]) -> Codec:
-    """Returns the codec of rankings of `chunks`: their places there.
+    """Returns the codec for rankings of `chunks`, which stores each hit's position in `chunks`.
 
     A hit that is none of them is written as the chunks it is made of, from one to another, and failing that in full: a
     ranking of whole documents must not hold their texts once more for every question.
@@ -104,7 +104,7 @@ def _order(chunk: Chunk) -> tuple[int, int]:
 
 
 def _around(unit: Chunk, chunks: Sequence[Chunk]) -> tuple[int, int]:
-    """Returns the first of the chunks that lie in `unit`, and the place after the last; equal ones if none does."""
+    """Returns the range (start, end) of the chunks that lie within `unit`; start equals end if there are none."""
     document = unit.document_index
     first = bisect_left(chunks, (document, unit.start), key=lambda one: (one.document_index, one.start))
     last = bisect_right(chunks, (document, unit.end), key=lambda one: (one.document_index, one.end))
@@ -112,7 +112,7 @@ def _around(unit: Chunk, chunks: Sequence[Chunk]) -> tuple[int, int]:
 
 
 def _joined(chunks: Sequence[Chunk], index: int) -> Chunk:
-    """Returns the characters from the first chunk's start to the last end, as a chunk of that number."""
+    """Returns the text from the first chunk's start to the last end, as one chunk numbered `index`."""
     first, reached = chunks[0], chunks[0].start
     texts = []
     for chunk in chunks:

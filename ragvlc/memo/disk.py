@@ -1,4 +1,4 @@
-"""The result cache on disk: what is computed once, for later runs, under the hash of all that made it.
+"""The result cache on disk: computed values, stored for later runs under a hash of all their inputs.
 
 A folder a stage, a file an entry, named by its key. Writers replace whole files, so any number of threads, processes
 and machines may share the folder, and whoever reads sees a whole entry or none. Every entry carries a checksum: a
@@ -43,7 +43,7 @@ _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=Fa
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a stage holds.
+    """The number and total size of a stage's cache entries.
 
     Attributes:
         entries: files.
@@ -55,7 +55,7 @@ class Held:
 
 
 def write_whole(path: str | Path, data: bytes) -> None:
-    """Writes a file so that readers see the old one or the new one, never a part."""
+    """Writes a file atomically: readers see the old file or the new one, never a part."""
     part = f"{path}.{_PROCESS}-{os.getpid()}-{next(_PARTS)}.part"
     try:
         file = open(part, "xb")  # noqa: SIM115, PTH123 - closed below; this and the next run for every entry
@@ -72,7 +72,7 @@ def write_whole(path: str | Path, data: bytes) -> None:
 
 
 class Cache:
-    """Entries by stage and key.
+    """The cache on disk, with entries by stage and key.
 
     Args:
         folder: where they are; by default `$RAGVLC_STORE`, or else `store` in the folder of downloaded models.
@@ -101,12 +101,12 @@ class Cache:
         return json.loads(data[65:].decode("utf-8", "surrogatepass"))
 
     def put(self, stage: str, key: str, value: Any) -> None:  # noqa: ANN401 - JSON
-        """Stores a JSON value. A full or read-only disk costs a warning, never a result."""
+        """Stores a JSON value. A full or read-only disk causes a warning, not an error."""
         data = _JSON.encode(value).encode("utf-8", "surrogatepass")
         self._write(self._path(stage, key, _JSON_ENDING), hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
 
     def arrays(self, key: str, build: Callable[[], Arrays]) -> Arrays:
-        """Returns the arrays stored under `key` among the indexes, built and stored if absent or damaged."""
+        """Returns the index arrays stored under `key`; builds and stores them if they are missing or damaged."""
         import io
 
         import numpy as np
@@ -125,16 +125,16 @@ class Cache:
         return arrays
 
     def held(self, stage: str) -> Held:
-        """Returns what a stage holds."""
+        """Returns the number and total size of a stage's entries."""
         sizes = [path.stat().st_size for path in self._entries(stage)]
         return Held(len(sizes), sum(sizes))
 
     def damaged(self, stage: str) -> list[Path]:
-        """Returns the entries of a stage whose checksum is wrong."""
+        """Returns the paths of a stage's entries whose checksum is wrong."""
         return [path for path in self._entries(stage) if not _sound(path)]
 
     def clear(self, stage: str, *, older_than: float = 0.0) -> Held:
-        """Deletes a stage's entries that were written more than so many seconds ago; returns what went."""
+        """Deletes a stage's entries that are at least `older_than` seconds old; returns their number and size."""
         entries, size = 0, 0
         for path in self._entries(stage):
             facts = path.stat()

@@ -1,4 +1,4 @@
-"""Once-only work: each distinct input is computed once, however many threads ask for it, in memory and on disk."""
+"""A memo that computes each distinct input only once across threads, with values in memory and on disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Codec", "Memoised", "Once"]
 
 @dataclass(frozen=True, slots=True)
 class Memoised:
-    """A computed value. `reused`: another asker computed it, now or in an earlier run."""
+    """A computed value. `reused` means that another caller computed the value, in this run or an earlier one."""
 
     value: Any
     reused: bool
@@ -25,7 +25,7 @@ class Memoised:
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How the values of a stage are written on disk and read back.
+    """Conversion of a stage's values to JSON for the disk and back.
 
     Attributes:
         stage: their folder; one of `cache.STAGES`.
@@ -43,9 +43,9 @@ LARGE: Mapping[str, int] = MappingProxyType({"chunk": 256, "index": 256})
 
 
 class Once:
-    """Computes each distinct input once, however many threads ask for it at the same time, and counts both.
+    """Computes each distinct input once, even for concurrent threads, and counts requests and computations.
 
-    The values asked for least recently are forgotten beyond `capacity` for each stage, or what `large` says of it.
+    Each stage keeps its `capacity` most recently used values, or the number that `large` gives for the stage.
 
     Args:
         cache: where values with a codec are looked up before they are computed, and stored afterwards.
@@ -69,7 +69,7 @@ class Once:
         self.stored: Counter[str] = Counter()
 
     def get(self, stage: str, key: str, compute: Callable[[], Any], codec: Codec | None = None) -> Memoised:
-        """Returns the value under `key`, computed by `compute` if nobody has."""
+        """Returns the value for `key`, computed by `compute` if necessary."""
         return self.many(stage, [key], lambda _: [compute()], codec)[0]
 
     def many(
@@ -79,7 +79,7 @@ class Once:
         compute: Callable[[list[int]], Sequence[Any]],
         codec: Codec | None = None,
     ) -> list[Memoised]:
-        """Returns a value for each key; `compute` gets the places that nobody has computed and returns their values.
+        """Returns a value for each key; `compute` receives the positions of missing values and returns these values.
 
         Values with a codec are looked for on disk first, and stored there. An error reaches every thread that waits for
         the value and is then forgotten, so that a later call tries again.
@@ -105,7 +105,7 @@ class Once:
         return [Memoised(future.result(), place not in own) for place, future in enumerate(futures)]
 
     def alone(self, stage: str, n: int = 1) -> None:
-        """Counts what was computed past this: for measurements of time."""
+        """Counts `n` computations that bypassed this memo, for example to measure time."""
         with self._lock:
             self.asked[stage] += n
             self.computed[stage] += n
@@ -113,7 +113,7 @@ class Once:
     def _look_up(
         self, stage: str, keys: Sequence[str], mine: list[int], futures: Sequence[Future[Any]], codec: Codec | None
     ) -> list[int]:
-        """Settles what the disk has; returns the places that are left."""
+        """Sets the futures of values found on disk; returns the positions of the values still to compute."""
         if codec is None or self._cache is None:
             return mine
         left = []

@@ -1,4 +1,4 @@
-"""The stages of an answer, each computed once for equal inputs: by which key, how it is stored, what it first cost.
+"""The stages of an answer, each computed once for equal inputs: their keys, their storage and their original cost.
 
 stage      computed for equal                                      stored for later runs
 chunk      chunker, tokenizer, documents                           always
@@ -35,15 +35,15 @@ ValueT = TypeVar("ValueT")
 
 
 class Keys(Protocol):
-    """Names parts by their content and that of the models in their roles."""
+    """Identifies components by their content and that of the models in their roles."""
 
     def key_of(self, part: Component, *, leaving_out: str = "") -> str:
-        """Returns the hash of a part and the models that it names; one field may be left out."""
+        """Returns the hash of a component and the models of its roles, without the field `leaving_out`."""
         ...
 
 
 class Memo:
-    """The computations that runs share.
+    """The memoised computations that runs share.
 
     Args:
         once: what was computed before, in memory and on disk.
@@ -63,7 +63,7 @@ class Memo:
         self._cold = cold
 
     def chunks(self, chunker: Chunker, tokenizer: Tokenizer, documents: Sequence[Document]) -> ChunkSet:
-        """Returns the documents cut into chunks, in (document, start) order, with the seconds of the first time."""
+        """Returns the chunks of the documents in (document, start) order, with the seconds that cutting first took."""
         key = content_key([chunker.key, tokenizer.id, documents_key(documents)])
 
         def cut() -> ChunkSet:
@@ -79,16 +79,16 @@ class Memo:
         return found
 
     def index_key(self, retriever: Retriever, chunks: ChunkSet) -> str:
-        """Returns the key of an index; the depth of the ranking makes no other one."""
+        """Returns the key of an index, which does not depend on the number of candidates."""
         return content_key([self._keys.key_of(retriever, leaving_out="candidates"), chunks.key])
 
     def index(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], ValueT]) -> ValueT:
-        """Returns what `build` returns for an index of `chunks`."""
+        """Returns the retriever's index of `chunks`, built by `build` if necessary."""
         found: ValueT = self._once.get("index", self.index_key(retriever, chunks), build).value
         return found
 
     def arrays(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> tuple[Arrays, float]:
-        """Returns the arrays of an index, stored or built, and the seconds to charge besides those that pass meanwhile.
+        """Returns the arrays of an index, and the seconds to add to the time measured for this call.
 
         Stored arrays are charged what building them cost; the wait for others who build is not charged.
         """
@@ -111,13 +111,13 @@ class Memo:
         return arrays, seconds if stored else -waited
 
     def ranking(self, retriever: Retriever, query: Query, chunks: ChunkSet, rank: Callable[[], Ranked]) -> Ranked:
-        """Returns the retriever's ranking of `chunks`, computed by `rank` if nobody has."""
+        """Returns the retriever's ranking of `chunks`, computed by `rank` if necessary."""
         facts = [self.index_key(retriever, chunks), retriever.candidates, query.search_text]
         codec = ranking("rankings", chunks.chunks) if retriever.lasting else None
         return self._ranked("rank", content_key(facts), rank, codec)
 
     def reranking(self, reranker: Reranker, query: Query, hits: Sequence[Hit], rank: Callable[[], Ranked]) -> Ranked:
-        """Returns the reranker's ranking of `hits`, computed by `rank` if nobody has."""
+        """Returns the reranker's ranking of `hits`, computed by `rank` if necessary."""
         chunks = [hit.chunk for hit in hits]
         passages = [[one.document_id, one.document_index, one.index, one.start, one.text] for one in chunks]
         facts = [self._keys.key_of(reranker), query.search_text, passages]
@@ -134,7 +134,7 @@ class Memo:
     def generations(
         self, generator: Generator, requests: Sequence[Request], engine: Callable[[], TextEngine]
     ) -> list[Generation]:
-        """Returns one generation for each request, marked `reused` where the engine, opened if needed, made none."""
+        """Returns one generation for each request, marked `reused` if the engine did not generate it for this call."""
         if self._cold:
             self._once.alone("generate", len(requests))
             return engine().generate(requests)
@@ -148,7 +148,7 @@ class Memo:
         return [replace(one.value, reused=True) if one.reused else one.value for one in found]
 
     def unshared_generation(self) -> None:
-        """Counts a generation that is never shared: a decode state's."""
+        """Counts the generation of a decode state, which is never shared."""
         self._once.alone("generate")
 
 

@@ -1,1 +1,1 @@
-"""Results on disk and their loading: rows, summaries, and the sums of a summary."""
+"""Results on disk: writing and loading of rows and summaries, and the figures in summaries."""

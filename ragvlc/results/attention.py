@@ -1,4 +1,4 @@
-"""Attention cost of reading prompts, in pairs of tokens, and counts of a route's agents.
+"""Attention cost of reading prompts, in pairs of tokens, and the numbers of agents and calls per answer.
 
 Chain of Agents (Zhang et al. 2024, arXiv 2406.02818) compares reading costs by such pairs: n(n+1)/2 for a prompt of n
 tokens, so O(n^2) for full context and ceil(n/k) k(k+1)/2, O(nk), for a chain whose workers read k tokens each. That
@@ -17,7 +17,7 @@ __all__ = ["Telemetry", "attention_pairs", "chain_pairs", "prompt_lengths", "tel
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Counts of the agents of one answer.
+    """Numbers of agents, calls and tokens of one answer.
 
     Attributes:
         agents: number of pieces read by workers; 0 for routes without any.
@@ -37,23 +37,23 @@ class Telemetry:
 
 
 def attention_pairs(lengths: Iterable[int]) -> int:
-    """Returns the number of token pairs that causal attention compares in prompts of these lengths, in tokens."""
+    """Returns the number of token pairs that causal attention compares in prompts of these lengths (in tokens)."""
     return sum(length * (length + 1) // 2 for length in lengths)
 
 
 def chain_pairs(tokens: int, window: int) -> int:
-    """Returns the paper's count for a text of this length, read in full prompts of `window` tokens."""
+    """Returns the number of token pairs for a text of `tokens` tokens, read in full prompts of `window` tokens each."""
     return -(-tokens // window) * attention_pairs([window])
 
 
 def prompt_lengths(answer: Answer) -> list[int] | None:
-    """Returns the tokens of each prompt, in order; None if the trace does not give each of them."""
+    """Returns the length of each prompt in tokens, in order; None if the trace does not record every length."""
     found = [length for root in answer.trace for length in _lengths(root)]
     return found if len(found) == answer.usage.calls and sum(found) == answer.usage.prompt_tokens else None
 
 
 def telemetry(answer: Answer) -> Telemetry:
-    """Returns the agent counts of one answer."""
+    """Returns the numbers of agents, calls and tokens of one answer."""
     agents, paths = list(answer.facts("agents")), list(answer.facts("paths"))
     lengths, usage = prompt_lengths(answer), answer.usage
     return Telemetry(
@@ -67,7 +67,7 @@ def telemetry(answer: Answer) -> Telemetry:
 
 
 def _lengths(step: Step) -> list[int]:
-    """Returns the prompt lengths of a step: those of its own calls, or its usage if that is of one call."""
+    """Returns the prompt lengths of all calls in a step, in tokens, as far as the trace records them."""
     if "prompt_tokens" in step.facts:
         return [int(step.facts["prompt_tokens"])]
     inner = [length for below in step.steps for length in _lengths(below)]

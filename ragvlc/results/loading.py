@@ -1,4 +1,4 @@
-"""Results loaded from disk as tables, for notebooks and reports. Opens no model and no data set."""
+"""Results loaded from disk as tables, for notebooks and reports. Loads no model and no data set."""
 
 from __future__ import annotations
 
@@ -42,28 +42,28 @@ class CellResult:
 
     @property
     def name(self) -> str:
-        """Readable name, unique within the sweep."""
+        """Readable name of the cell, unique within the sweep."""
         return str(self.facts["name"])
 
     @cached_property
     def summary(self) -> Mapping[str, Any]:
-        """Counts, means with intervals, tokens and seconds; see `results.summary`."""
+        """Summary of the cell: counts, means with intervals, tokens and seconds; see `results.summary`."""
         facts = self.facts
         priced = {"prices": facts.get("prices"), "skipped": facts.get("skipped")}
         return summarise(list(self.examples.values()), self.rows, self.metrics, **priced, cold=self.cold)
 
     @property
     def cold(self) -> bool:
-        """Whether its seconds are those of a single question that runs alone."""
+        """Whether the cell's seconds were measured on one question at a time, without cached answers."""
         return self.facts.get("latency") == "cold"
 
     @property
     def control(self) -> bool:
-        """Whether it reads gold: a bound for the other cells, never a candidate."""
+        """Whether the cell reads the gold, which makes it a bound for the other cells and never a candidate."""
         return bool(self.facts["control"])
 
     def scores(self, metric: str) -> dict[str, float | None]:
-        """Returns a metric's score by example id."""
+        """Returns a metric's scores, keyed by example id."""
         return {name: row.scores.get(metric) for name, row in self.rows.items()}
 
     def mean(self, metric: str) -> float | None:
@@ -72,14 +72,14 @@ class CellResult:
         return found
 
     def merit(self, metric: str) -> float | None:
-        """Returns a metric's mean, negated if smaller values are better, so that more is better."""
+        """Returns a metric's mean, negated if smaller values are better, so that larger is always better."""
         mean = self.mean(metric)
         return -mean if mean is not None and metric in self.facts.get("smaller_is_better", ()) else mean
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A cell compared with the baseline on one metric, over the questions that both answered or failed.
+    """A cell compared with the baseline on one metric, over the questions for which both cells have a score.
 
     Attributes:
         cell: name.
@@ -122,7 +122,7 @@ class Comparison:
 
 
 class SweepResults:
-    """A sweep's results.
+    """The stored results of a sweep, as cells, tables and comparisons.
 
     Attributes:
         folder: of the results.
@@ -136,7 +136,7 @@ class SweepResults:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Returns the results in `runs/<sweep>`. Raises `StoreError` for none, or for those of another version."""
+        """Returns the results in `runs/<sweep>`. Raises `StoreError` if none exist or another version wrote them."""
         store = SweepStore(Path(folder))
         found = store.cells()
         try:
@@ -156,12 +156,12 @@ class SweepResults:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Labels of the metrics."""
+        """Labels of the sweep's metrics."""
         return self.cells[0].metrics if self.cells else ()
 
     @property
     def resolved(self) -> str:
-        """The sweep as last run: YAML with every default filled in. Raises `StoreError`."""
+        """The YAML text of the sweep as last run, with every default filled in. Raises `StoreError` if unreadable."""
         file = self.folder / "sweep.yaml"
         try:
             return file.read_text(encoding="utf-8")
@@ -169,7 +169,7 @@ class SweepResults:
             raise StoreError(f"{file}: cannot be read: {error}") from error
 
     def metric(self, label: str | None = None) -> str:
-        """Returns `label` if it is a metric here, or the first metric for None. Raises `ConfigError`."""
+        """Returns `label` if the sweep has this metric, or the first metric for None. Raises `ConfigError`."""
         if label is None and self.metrics:
             return self.metrics[0]
         if label is None or label not in self.metrics:
@@ -178,7 +178,7 @@ class SweepResults:
         return label
 
     def cell(self, name: str) -> CellResult:
-        """Returns the cell of that name, or the only cell of that pipeline. Raises `ConfigError`."""
+        """Returns the cell called `name`, or the only cell of the pipeline called `name`. Raises `ConfigError`."""
         own = [cell for cell in self.cells if cell.name == name]
         found = own or [cell for cell in self.cells if name in cell.facts["pipelines"]]
         if len(found) == 1:
@@ -188,7 +188,7 @@ class SweepResults:
         raise ConfigError(f"'{name}' {problem}. Known: {known}.{'' if found else nearest(name, known)}")
 
     def by_dataset(self) -> dict[str, tuple[CellResult, ...]]:
-        """Returns the cells over each data set, by a unique name of the data set.
+        """Returns the cells on each data set, keyed by a unique name of the data set.
 
         Scores over different data sets are not comparable and should not be ranked together.
         """
@@ -206,13 +206,13 @@ class SweepResults:
         return named
 
     def frame(self) -> pd.DataFrame:
-        """Returns one row for each cell and question: settings, answer, scores, tokens, seconds, tags."""
+        """Returns a table with a row for each cell and question: settings, answer, scores, tokens, seconds, tags."""
         import pandas as pd
 
         return pd.DataFrame([_row(cell, name, row) for cell in self.cells for name, row in cell.rows.items()])
 
     def table(self) -> pd.DataFrame:
-        """Returns one row for each cell: settings, mean and bounds of every metric, tokens, seconds, counts."""
+        """Returns a table with a row for each cell: settings, means and bounds of metrics, tokens, seconds, counts."""
         import pandas as pd
 
         rows = []
@@ -267,7 +267,7 @@ def _cell(store: SweepStore, facts: Mapping[str, Any], examples: Mapping[str, Ma
 
 
 def _dataset_words(cell: CellResult, *, alone: bool) -> str:
-    """Returns a data set's name and, unless it is the only one, its settings on axes."""
+    """Returns a label for a data set: its name and, if there are several data sets, the settings that axes vary."""
     words = [str(cell.facts["dataset"])]
     if not alone:
         settings = cell.facts["settings"].items()
@@ -278,7 +278,7 @@ def _dataset_words(cell: CellResult, *, alone: bool) -> str:
 def _current(
     rows: Mapping[str, Prediction], examples: Mapping[str, Mapping[str, Any]], *, control: bool
 ) -> dict[str, Prediction]:
-    """Returns the rows of the questions as last asked, in their order."""
+    """Returns the rows that belong to the current questions, in the order of the questions."""
     return {
         name: row
         for name, facts in examples.items()

@@ -1,4 +1,4 @@
-"""Answers as JSON and back: one line of `predictions.jsonl` each."""
+"""Conversion between predictions and the JSON lines of `predictions.jsonl`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["from_row", "to_row"]
 
 
 def to_row(prediction: Prediction) -> dict[str, Any]:
-    """Returns a prediction as JSON values. Hits have the position of their chunk, not its text."""
+    """Returns a prediction as JSON values. Hits contain the position of their chunk, not its text."""
     row: dict[str, Any] = {"id": prediction.example_id, "example_key": prediction.example_key}
     if prediction.answer is not None:
         row["answer"] = _answer(prediction.answer)
@@ -27,7 +27,7 @@ def to_row(prediction: Prediction) -> dict[str, Any]:
 
 
 def from_row(row: Mapping[str, Any]) -> Prediction:
-    """Returns the prediction of a row. Chunks come back without their text."""
+    """Returns the prediction stored in a row. Its chunks have no text."""
     answer, failure = row.get("answer"), row.get("failure")
     return Prediction(
         example_id=row["id"],
@@ -83,5 +83,5 @@ def _read_answer(row: Mapping[str, Any]) -> Answer:
 
 @lru_cache(maxsize=65536)
 def _chunk(document: str, index: int, start: int, end: int, document_index: int) -> Chunk:
-    """Returns a cached chunk, because cells rank the same chunks again and again."""
+    """Returns a chunk, cached because cells rank the same chunks repeatedly."""
     return Chunk(document, index, start, end, "", document_index)

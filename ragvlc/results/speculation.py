@@ -19,7 +19,7 @@ __all__ = ["Speculated", "Speculation", "figures_of", "speculation_of"]
 
 @dataclass(frozen=True, slots=True)
 class Speculation:
-    """Sums over answers, which can be added.
+    """Token counts and seconds summed over speculatively decoded answers; such sums can be added.
 
     Attributes:
         answers: number of answers decoded speculatively.
@@ -65,7 +65,7 @@ class Speculation:
 
     @property
     def seconds(self) -> float:
-        """Seconds of decoding: drafting and verification."""
+        """Seconds spent on decoding: drafting and verification."""
         return self.draft_seconds + self.verify_seconds
 
     @property
@@ -75,7 +75,7 @@ class Speculation:
 
     @property
     def token_acceptance(self) -> float | None:
-        """Accepted tokens as a share of judged tokens: the acceptance of a token after accepted ones."""
+        """Accepted tokens as a share of judged tokens, that is, drafted tokens that follow only accepted ones."""
         return _ratio(sum(self.accepted), sum(self.judged))
 
     @property
@@ -90,17 +90,17 @@ class Speculation:
 
     @property
     def tokens_a_round(self) -> float | None:
-        """Tokens for each forward pass of the target model."""
+        """Generated tokens per forward pass of the target model."""
         return _ratio(self.tokens, self.rounds)
 
     @property
     def tokens_a_second(self) -> float | None:
-        """Tokens per second of decoding."""
+        """Generated tokens per second of decoding."""
         return _ratio(self.tokens, self.seconds)
 
     @property
     def plain_tokens_a_second(self) -> float | None:
-        """Tokens per second of plain decoding; None if it was not measured."""
+        """Generated tokens per second of plain decoding; None if plain decoding was not measured."""
         return _ratio(self.compared_tokens, self.plain_seconds)
 
     @property
@@ -125,7 +125,7 @@ class Speculated:
 
 
 def speculation_of(answers: Iterable[Answer]) -> Speculation | None:
-    """Returns the sums over answers; None if none of them was decoded speculatively."""
+    """Returns the sums over all speculatively decoded answers; None if there are none."""
     found = [
         _sums_of(step.facts) for one in answers for root in one.trace for step in root.walk() if _has_rounds(step.facts)
     ]
@@ -133,7 +133,7 @@ def speculation_of(answers: Iterable[Answer]) -> Speculation | None:
 
 
 def figures_of(found: Speculation) -> dict[str, float]:
-    """Returns the figures of a summary by name, without those that are unknown."""
+    """Returns the figures of speculative decoding for a summary, by name and without unknown values."""
     n = found.answers
     figures = {
         "speculation_rounds": found.rounds / n,
@@ -159,7 +159,7 @@ def _has_rounds(facts: Mapping[str, Any]) -> bool:
 
 
 def _sums_of(facts: Mapping[str, Any]) -> Speculation:
-    """Returns the sums of one answer's step; see `reading.speculation`."""
+    """Returns the sums of one speculatively decoded step; `reading.speculation` records its facts."""
     seconds, plain = facts["draft_seconds"] + facts["verify_seconds"], facts.get("plain_seconds") or 0.0
     return Speculation(
         answers=1,

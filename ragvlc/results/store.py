@@ -33,7 +33,7 @@ _ROW = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=Fal
 
 
 class CellStore:
-    """One cell's folder."""
+    """The results folder of one cell."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,7 +42,7 @@ class CellStore:
         self._lock = threading.Lock()
 
     def load(self) -> dict[str, Prediction]:
-        """Returns the last row of every example id. A torn last line is skipped, so its example is pending again."""
+        """Returns the last row of each example id. An incomplete last line is skipped; its example is pending again."""
         rows: dict[str, Prediction] = {}
         if not self._rows.exists():
             return rows
@@ -61,7 +61,7 @@ class CellStore:
         return rows
 
     def mend(self) -> None:
-        """Removes a torn last line, so that rows can be appended."""
+        """Removes an incomplete last line, so that rows can be appended."""
         if not self._rows.exists():
             return
         with self._rows.open("rb+") as file:
@@ -80,7 +80,7 @@ class CellStore:
                 file.truncate(end)
 
     def append(self, prediction: Prediction) -> None:
-        """Appends a row and flushes it."""
+        """Appends a row to the file, without buffering."""
         line = _ROW.encode(to_row(prediction)).encode("utf-8", "surrogatepass") + b"\n"
         with self._lock, open(self._name, "ab", buffering=0) as file:  # noqa: PTH123 - for every row
             file.write(line)
@@ -95,7 +95,7 @@ class CellStore:
         write_whole(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
 
     def reopen(self, resolved: str) -> None:
-        """Prepares the folder for new rows: removes the summary and a torn line, and writes the settings."""
+        """Prepares the folder for new rows: removes the summary and any incomplete line, and writes the settings."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "summary.json").unlink(missing_ok=True)
         write_whole(self.folder / "resolved.yaml", resolved.encode())
@@ -103,7 +103,7 @@ class CellStore:
 
 
 class SweepStore:
-    """One sweep's folder, locked for one process at a time."""
+    """The results folder of one sweep, locked for one process at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -125,7 +125,7 @@ class SweepStore:
         self._lock.release()
 
     def cell(self, key: str) -> CellStore:
-        """Returns the folder of a cell."""
+        """Returns the store of the cell with this key."""
         return CellStore(self.folder / key)
 
     def write_examples(self, key: str, examples: Sequence[Mapping[str, Any]]) -> str:
@@ -148,7 +148,7 @@ class SweepStore:
         write_whole(self.folder / "cells.json", json.dumps(list(cells), indent=1, ensure_ascii=False).encode())
 
     def cells(self) -> list[dict[str, Any]]:
-        """Returns the cells of the sweep. Raises `StoreError` if this is no results folder."""
+        """Returns the stored facts of each cell. Raises `StoreError` if the folder is not a results folder."""
         found = _read_json(self.folder / "cells.json")
         if not isinstance(found, list):
             raise StoreError(f"{self.folder}: no results here (cells.json is missing). Run: ragvlc run EXPERIMENT")

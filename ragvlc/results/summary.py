@@ -1,4 +1,4 @@
-"""Summaries of a cell's rows. Every answer is charged as if its cell ran alone; savings by sharing are shown apart."""
+"""Summaries of a cell's rows. Costs are those of the cell on its own; savings by sharing are listed separately."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["example_facts", "metric_values", "stored_row_key", "summarise"]
 
 
 def example_facts(example: Example) -> dict[str, Any]:
-    """Returns the stored facts of an example: everything but the documents' texts.
+    """Returns the stored facts of an example: everything except the documents' texts.
 
     Of a large collection only documents with evidence or relevance grades are named.
     """
@@ -49,7 +49,7 @@ def example_facts(example: Example) -> dict[str, Any]:
 
 
 def stored_row_key(facts: Mapping[str, Any], *, control: bool) -> str:
-    """Returns `QuestionSet.row_key` from the stored facts of an example."""
+    """Returns the key that a row of an example must have, computed from the example's stored facts."""
     return content_key([facts["key"], facts["gold_key"]]) if control else str(facts["key"])
 
 
@@ -134,7 +134,7 @@ def _costs(answers: Sequence[Answer]) -> dict[str, Any]:
 
 
 def _agents(answers: Sequence[Answer]) -> dict[str, Any]:
-    """Returns the mean agent counts of a question; nothing for a cell without agents."""
+    """Returns the mean numbers of agents, calls and tokens per question; empty for a cell without agents."""
     counts = [telemetry(answer) for answer in answers]
     if not any(one.agents for one in counts):
         return {}
@@ -149,7 +149,7 @@ def _agents(answers: Sequence[Answer]) -> dict[str, Any]:
 
 
 def _shared_prefixes(rows: Sequence[tuple[str, Answer | None]]) -> dict[str, Any]:
-    """Returns cached tokens and engine seconds as if the cell ran alone, and the seconds saved by shared prefixes.
+    """Returns cached tokens and engine seconds as if only this cell ran, and the seconds saved by shared prefixes.
 
     Some question of a cell must compute the prefix that its prompts over the same documents share. If none has, another
     cell has: the longest such prefix is charged here, once. Answers of several calls are unchanged, because their sums
@@ -178,7 +178,7 @@ def _shared_prefixes(rows: Sequence[tuple[str, Answer | None]]) -> dict[str, Any
 
 
 def _latency(answers: Sequence[Answer]) -> dict[str, float]:
-    """Returns median and 95th percentile of the seconds to the first token and to the complete answer.
+    """Returns the median and 95th percentile of the seconds to the first token and to the complete answer.
 
     The seconds are those of search, reranking and the engine, without indexing.
     """
@@ -197,7 +197,7 @@ def _latency(answers: Sequence[Answer]) -> dict[str, float]:
 
 
 def _cost(answers: Sequence[Answer], prices: Mapping[str, Mapping[str, Any]]) -> float | None:
-    """Returns the mean money of an answer; None unless every model used has a price."""
+    """Returns the mean cost per answer in money; None unless every model used has a price."""
     known = {role: Price.model_validate(price) for role, price in prices.items()}
     unknown = (not answer.bills or not set(answer.bills) <= set(known) for answer in answers)
     if not answers or any(unknown):
@@ -210,7 +210,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def metric_values(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the figures of a summary as flat names and numbers, for a tracker.
+    """Returns the figures of a summary as a flat mapping of names to numbers, for a tracker.
 
     Names are `group/name`, because MLflow shows a section for each group. It sorts them alphabetically and puts names
     without a group last, so that they come in reading order: `score/`, `score/high/` and `score/low/` (its

@@ -1,1 +1,1 @@
-"""Sweeps: planning, running and scoring of an experiment; results on disk are the only state."""
+"""Sweeps: planning, running and scoring of an experiment, whose only state is the results on disk."""

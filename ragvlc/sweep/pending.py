@@ -1,4 +1,4 @@
-"""Pending questions of a cell: those without a row, or with a transient failure."""
+"""The pending questions of a cell: those without a current row, or with a transient failure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Pending"]
 
 
 class Pending:
-    """A cell with its pending questions: none if its summary was made from the same questions and metrics.
+    """A cell with its pending questions; none are pending if its summary covers the same questions and metrics.
 
     Args:
         cell: of a sweep.

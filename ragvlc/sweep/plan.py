@@ -1,4 +1,4 @@
-"""Plans the cells of a sweep without opening any model or data set."""
+"""Plans the cells of a sweep without loading any model or data set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Cell", "distinct_work", "plan"]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One pipeline with one setting of every axis, over one data set, with one seed.
+    """One pipeline with one value for each axis, on one data set, with one seed.
 
     Attributes:
         key: hash of everything that can change an answer; name of the folder.
@@ -53,12 +53,12 @@ class Cell:
 
     @property
     def cold(self) -> bool:
-        """Whether its seconds are those of a single question with warm models and indexes and nothing else cached."""
+        """Whether seconds are measured on one question at a time, with only models, chunks and indexes cached."""
         return self.latency == "cold"
 
     @property
     def control(self) -> bool:
-        """Whether a route of this cell reads gold."""
+        """Whether a route of this cell reads the gold."""
         return bool(self.pipeline.controls)
 
 
@@ -107,7 +107,7 @@ def plan(sweep: Sweep) -> list[Cell]:
 
 
 class _Around(Component):
-    """The settings around a pipeline that an axis may vary: fields as in `AROUND`."""
+    """The settings outside a pipeline that an axis may vary: data set and latency."""
 
     dataset: Dataset
     latency: Latency = "warm"
@@ -118,7 +118,7 @@ def _part_of(settings: Mapping[str, Any], *, data: bool) -> dict[str, Any]:
 
 
 def distinct_work(cells: Sequence[Cell]) -> dict[str, int]:
-    """Returns the numbers of distinct chunkings and rankings of each question's documents, from the specs alone."""
+    """Returns the numbers of distinct chunkings and rankings per question, computed only from the specs."""
     chunkings, rankings = set(), set()
     for cell in cells:
         models = Models(cell.pipeline.generators, cell.pipeline.embedders)
@@ -154,7 +154,7 @@ def _unplaced(sweep: Sweep, axes: Sequence[Sequence[Mapping[str, Any]]], placed:
 
 
 def _objections(sweep: Sweep, cells: Sequence[Cell]) -> list[str]:
-    """Returns the objections of metrics to judging some of the cells."""
+    """Returns one sentence for each metric that must not score the answers of a cell."""
     return [
         f"{sweep.name}: metrics.{metric.label} and pipelines.{cell.pipeline_name}: {objection}"
         for cell in cells
@@ -175,7 +175,7 @@ def _repeats(
 
 
 def _named(cells: list[Cell]) -> list[Cell]:
-    """Returns the cells with unique names: pipeline, the settings that vary, and the repeat."""
+    """Returns the cells with unique names, made of the pipeline, the settings that vary, and the repeat."""
     labels = _labels({path for cell in cells for path in cell.settings})
     seen: dict[tuple[str, str], set[str]] = {}
     for cell in cells:
@@ -194,7 +194,7 @@ def _named(cells: list[Cell]) -> list[Cell]:
 
 
 def _labels(paths: set[str]) -> dict[str, str]:
-    """Returns the shortest suffix of each path that no other path has."""
+    """Returns, for each path, the shortest suffix that no other path has."""
     found = {}
     for path in paths:
         words = path.split(".")

@@ -33,15 +33,15 @@ class Watcher(Protocol):
     """Receives the progress of a sweep, in the thread that called `run_sweep`."""
 
     def planned(self, cells: Sequence[Cell], pending: int, total: int) -> None:
-        """The plan is made: the number of pending answers, and of all answers."""
+        """Called after planning, with the numbers of pending answers and of all answers."""
         ...
 
     def row(self, cell: Cell, prediction: Prediction) -> None:
-        """A row was written."""
+        """Called after a row was written."""
         ...
 
     def done(self, cell: Cell, status: str, summary: Mapping[str, Any]) -> None:
-        """A cell ended."""
+        """Called after a cell ended, with its status and summary."""
         ...
 
 
@@ -202,7 +202,7 @@ class _CellRun:
         return row
 
     def add(self, row: Prediction) -> bool:
-        """Registers a written row; returns whether it was the last."""
+        """Registers a written row; returns whether it was the last row awaited."""
         self.rows[row.example_id] = row
         self._awaited -= 1
         return self._awaited == 0
@@ -222,7 +222,7 @@ class _CellRun:
 
 
 def _is_pending(row: Prediction, labels: set[str]) -> bool:
-    """Whether another run may help: a transient failure, or a score that is missing."""
+    """Returns whether another run may complete this row: a transient failure, or a missing score."""
     if row.failure is not None:
         return row.failure.transient
     return not labels <= set(row.scored_by)

@@ -1,4 +1,4 @@
-"""Scores of rows, and whether they are up to date with the metrics."""
+"""Scoring of rows, and the check that stored scores are up to date with the metrics."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class QuestionSet:
         return stored_row_key(self._facts[example.id], control=control)
 
     def group(self, example: Example) -> str:
-        """Returns the hash of the documents; questions of one group should be answered together."""
+        """Returns the hash of the example's documents; questions with the same hash should be answered together."""
         return str(self._facts[example.id]["group"])
 
     def scored_by(self, example: Example) -> dict[str, str]:
-        """Returns, by metric, the key of everything but the answer that its score depends on."""
+        """Returns, for each metric, the key of everything except the answer that its score depends on."""
         return self._scored_by[example.id]
 
 
@@ -62,7 +62,7 @@ def failed_scores(example: Example, metrics: Sequence[Metric]) -> dict[str, floa
 
 
 def score(row: Prediction, example: Example, asked: QuestionSet, engines: Engines) -> Prediction:
-    """Returns the row with its scores; if a metric raises, the row becomes a failure, to be scored again later.
+    """Returns the row with its scores; if a metric raises an error, the row becomes a failure and can be scored again.
 
     A missing score is left out of `scored_by`, so that it is tried again.
     """
@@ -89,7 +89,7 @@ def score(row: Prediction, example: Example, asked: QuestionSet, engines: Engine
 
 
 def _failure(metric: Metric, error: Exception) -> Failure:
-    """Returns the failure of a metric, with the metric's name in the message."""
+    """Returns a failure whose message contains the metric's name in addition to the error."""
     failure = Failure.of("score", error)
     return replace(failure, message=f"metric {metric.label}: {failure.message or 'no message'}")
 
@@ -103,7 +103,7 @@ def _finite(score: float | None) -> float | None:
 
 
 def current_rows(rows: Mapping[str, Prediction], asked: QuestionSet, *, control: bool) -> dict[str, Prediction]:
-    """Returns the rows of the current questions, in their order."""
+    """Returns the rows that belong to the current questions, in the order of the questions."""
     return {
         example.id: row
         for example in asked.examples
@@ -112,7 +112,7 @@ def current_rows(rows: Mapping[str, Prediction], asked: QuestionSet, *, control:
 
 
 def scored(store: CellStore, asked: QuestionSet, engines: Engines, *, control: bool) -> dict[str, Prediction]:
-    """Returns the stored rows of these questions, scored by these metrics; rows that changed are appended."""
+    """Returns the stored rows with up-to-date scores; rows that changed are appended to the store."""
     found = current_rows(store.load(), asked, control=control)
     for example in asked.examples:
         row = found.get(example.id)

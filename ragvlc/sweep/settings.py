@@ -1,4 +1,4 @@
-"""Changed copies of parts, with some of their settings replaced by dotted path."""
+"""Changed copies of components, with settings replaced by dotted path."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AnyPartT = TypeVar("AnyPartT", bound=Component)
 
 
 class Changer(Generic[PartT]):
-    """Makes changed copies of parts. Unchanged inner parts are reused with their keys, and equal changes are made once.
+    """Makes changed copies of components; unchanged inner components are reused, and equal changes are made once.
 
     Args:
         source: names the parts in errors.
@@ -31,7 +31,7 @@ class Changer(Generic[PartT]):
         self._places: dict[tuple[int, str], bool] = {}
 
     def change(self, part: PartT, settings: Mapping[str, Any]) -> tuple[PartT, set[str]]:
-        """Returns the part with those settings that it has, parents before their children, and their paths.
+        """Returns the component with the settings that apply to it, parents before children, and their paths.
 
         Raises:
             ConfigError: for a value that the part refuses.
@@ -45,7 +45,7 @@ class Changer(Generic[PartT]):
         return part, used
 
     def has(self, part: Component, path: str) -> bool:
-        """Returns whether the part has this path."""
+        """Returns whether the component has a setting at this path."""
         key = id(part), path
         if key not in self._places:
             try:
@@ -68,7 +68,7 @@ class Changer(Generic[PartT]):
         return cast("AnyPartT", self._made[key][0])
 
     def _fields(self, fields: Mapping[str, Any], changes: Mapping[tuple[str, ...], Any], place: str) -> dict[str, Any]:
-        """Returns the fields with the changes made, each in the part that it is for."""
+        """Returns the fields with the changes applied, including changes inside inner components."""
         found = dict(fields)
         for name in dict.fromkeys(path[0] for path in changes):
             inner = {path[1:]: value for path, value in changes.items() if path[0] == name}

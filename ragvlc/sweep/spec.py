@@ -26,7 +26,7 @@ AROUND = ("dataset", "latency")
 
 
 def choices(axis: str, values: Sequence[Any]) -> list[dict[str, Any]]:
-    """Returns, for each value of an axis, its settings by path; a named axis has a mapping for each value."""
+    """Returns the settings by path for each value of an axis; in a named axis, each value is such a mapping."""
     is_path = "." in axis or axis in AROUND or axis in Pipeline.model_fields
     if not is_path and all(isinstance(value, Mapping) for value in values):
         return [dict(value) for value in values]
@@ -56,7 +56,7 @@ def _load_pipelines(value: object, info: ValidationInfo) -> object:
 
 
 def _placed_axes(axes: dict[str, list[Any]], info: ValidationInfo) -> dict[str, list[Any]]:
-    """Resolves relative paths in the values of axes, as in other fields, so that cells can be planned anywhere."""
+    """Resolves relative paths in the values of axes, as in other fields, so that planning works in any folder."""
     context = info.context or {}
     folder, bases = context.get("folder"), context.get("bases") or {}
     if not folder or not {"dataset", "pipelines"} <= set(info.data):  # made in Python, or refused already
@@ -142,7 +142,7 @@ class Sweep(Component):
     def load(
         cls, name: str | Path, *, overrides: Mapping[str, Any] | None = None, folder: str | Path | None = None
     ) -> Self:
-        """Returns the sweep in a YAML file, or the shipped one of that name.
+        """Returns the sweep in a YAML file, or the shipped sweep of that name.
 
         Args:
             name: a path or the name of a shipped experiment.
@@ -171,7 +171,7 @@ class Sweep(Component):
 
 
 def _pipelines_from(value: object, base: Base, source: str) -> object:
-    """Returns pipelines given by name or path, with full paths, independent of the file's folder."""
+    """Returns the pipelines with their file names resolved to full paths, independent of the file's folder."""
     if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
         value = {Path(name).stem: name for name in value}
     if not isinstance(value, Mapping):
@@ -199,7 +199,7 @@ def _file(given: str, base: Base) -> str:
 
 
 def _is_axis(cls: type[Component], axes: object, place: str) -> bool:
-    """Returns whether a setting becomes an axis of one value, that is, is not of the sweep or its own parts."""
+    """Returns whether a setting becomes an axis with one value, because it is not a setting of the sweep itself."""
     first, _, rest = place.partition(".")
     if isinstance(axes, Mapping) and place in axes:
         return True
@@ -212,7 +212,7 @@ _PARTS = ("dataset", "executor", "tracker", "budget")
 
 
 def _replaces_dataset(axes: object) -> bool:
-    """Whether an axis has data sets of its own, so that a setting must also apply to them."""
+    """Returns whether an axis replaces the data set, so that a setting must also apply to the axis's data sets."""
     if not isinstance(axes, dict):
         return False
     brought = [value for values in axes.values() if isinstance(values, list) for value in values]

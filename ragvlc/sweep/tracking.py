@@ -29,7 +29,7 @@ Finish = Callable[[Path], Mapping[str, Path]]
 
 
 def rescore(sweep: Sweep, runs: Path) -> Path:
-    """Scores stored answers again where metrics or gold changed; opens only models of metrics; returns the folder.
+    """Scores stored answers again where metrics or gold changed, loading only models of metrics; returns the folder.
 
     Raises:
         StoreError: if nothing is stored.
@@ -48,7 +48,7 @@ def rescore(sweep: Sweep, runs: Path) -> Path:
 
 
 def send(sweep: Sweep, runs: Path, *, finish: Finish | None = None) -> str | None:
-    """Sends the results on disk to the tracker, again if need be; returns the problem or None.
+    """Sends the results on disk to the tracker, even if they were sent before; returns the problem or None.
 
     Args:
         sweep: what was compared.
@@ -76,13 +76,13 @@ def send(sweep: Sweep, runs: Path, *, finish: Finish | None = None) -> str | Non
 
 
 def _asked(sweep: Sweep, cells: Sequence[Cell]) -> dict[str, QuestionSet]:
-    """Loads each data set once; returns the questions by data set key."""
+    """Loads each data set once; returns the questions, keyed by data set key."""
     datasets = {cell.dataset.key: cell.dataset for cell in cells}
     return {key: QuestionSet(dataset.load(), sweep.metrics) for key, dataset in datasets.items()}
 
 
 def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[str, QuestionSet]:
-    """Loads each data set once and writes the sweep's plan; returns the questions by data set key."""
+    """Loads each data set once and writes the sweep's plan; returns the questions, keyed by data set key."""
     asked = _asked(sweep, cells)
     files = {key: store.write_examples(key, own.facts) for key, own in asked.items()}
     losses = {cell.dataset.key: [dict(one) for one in cell.dataset.losses()] for cell in cells}
@@ -125,7 +125,7 @@ def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked:
 
 
 class Tracking:
-    """A tracker whose errors do not stop the sweep: after the first one it is closed and not used again.
+    """A tracker whose errors do not stop the sweep; after the first error, the tracker is closed and not used again.
 
     Args:
         sweep: what is compared.

@@ -19,19 +19,19 @@ _DATABASES = {"sqlite", "postgresql", "mysql", "mssql"}
 
 
 def client(uri: str) -> Any:  # noqa: ANN401 - MLflow's types are not imported here
-    """Returns MLflow's client of the store at `uri` without changing the process's own tracking URI."""
+    """Returns an MLflow client for the store at `uri`, without changing the process's own tracking URI."""
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
 
 
 def sqlite_uri(runs: Path) -> str:
-    """Returns the URI of the store in the folder `runs`."""
+    """Returns the URI of the SQLite store in the folder `runs`."""
     return f"sqlite:///{(runs / 'mlflow.db').absolute().as_posix()}"
 
 
 def artifact_folder(uri: str, runs: Path) -> Path | None:
-    """Returns the artifact folder if MLflow is a database without a server, which would default to `./mlruns`."""
+    """Returns the artifact folder for a database without a server (MLflow's default is `./mlruns`); else None."""
     if urlsplit(uri).scheme.partition("+")[0] not in _DATABASES:
         return None
     database = sqlite_file(uri)
@@ -49,7 +49,7 @@ def shown(uri: str) -> str:
 
 @contextmanager
 def talking(uri: str, *, patient: bool = True) -> Iterator[None]:
-    """Silences MLflow, shortens its timeouts, and raises its failures as `StoreError`, transient if unreachable."""
+    """Silences MLflow, shortens its timeouts, and raises its failures as `StoreError` (transient if unreachable)."""
     # Before the first import, which is when MLflow decides; a user's own setting is kept.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow.exceptions import MlflowException

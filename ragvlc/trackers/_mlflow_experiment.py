@@ -61,7 +61,7 @@ def parent_run(client: Any, experiment_id: str, sweep: SweepRecord) -> Any:  # n
 
 
 def equals(value: str) -> str:
-    """Returns a filter suffix; MLflow has no escapes, so names with both quote characters match every run."""
+    """Returns the end of an equality filter; MLflow has no escapes, so a value with both quotes matches all runs."""
     mark = next((mark for mark in "'\"" if mark not in value), None)
     return f"= {mark}{value}{mark}" if mark else "!= ''"
 
@@ -101,7 +101,7 @@ def dataset_of(run: Any) -> str:  # noqa: ANN401
 
 
 def delete_file(run: Any, place: str, uri: str) -> None:  # noqa: ANN401
-    """Deletes an artifact if the store can; a file that is already gone is no error."""
+    """Deletes an artifact if the store supports deletion; a file that is already gone is no error."""
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 

@@ -1,4 +1,4 @@
-"""Memory and processor use while a cell is computed, as MLflow's system metrics.
+"""Machine metrics of a cell: memory and processor use of this process, and memory of its devices.
 
 MLflow's own monitor writes to a run that is open, of the whole machine, from a thread of its own that waits for a
 server as long as MLflow does. Cells get their runs when they are done, so samples are taken here and sent with the
@@ -35,7 +35,7 @@ _PEAKS = ("process_memory_megabytes", "_memory_megabytes")
 
 
 def peaks(samples: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
-    """Returns the largest value of each kind of memory, by the name of its metric."""
+    """Returns the largest value of each memory metric, keyed by the name of the peak metric."""
     found: dict[str, float] = {}
     for sample in samples.values():
         for name, value in sample.items():
@@ -46,7 +46,7 @@ def peaks(samples: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
 
 
 class MachineMetrics:
-    """Samples the machine in a thread until it is closed.
+    """Samples machine metrics in a thread until the object is closed.
 
     Args:
         seconds: between samples.
@@ -65,14 +65,14 @@ class MachineMetrics:
         self._sampler = Sampler(self._take, seconds)
 
     def taken(self) -> dict[int, dict[str, float]]:
-        """Returns the samples since the last call, and a current one, by time in milliseconds."""
+        """Returns the samples since the last call and a new one, keyed by time in milliseconds."""
         self._take()
         with self._lock:
             samples, self._samples, self._sampler.seconds = self._samples, {}, self._seconds
         return samples
 
     def close(self) -> None:
-        """Stops sampling."""
+        """Stops the sampling thread."""
         self._sampler.close()
 
     def _take(self) -> None:

@@ -18,7 +18,7 @@ OURS_TAG = "ragvlc.note"
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The cells with the best mean over one data set.
+    """The cells with the best mean on one data set.
 
     Attributes:
         keys: of the cells; several where means are equal, in the order of the plan.
@@ -38,13 +38,13 @@ class Best:
 
     @property
     def others(self) -> str:
-        """The number of other cells with the same mean, in words; empty if there are none."""
+        """The number of other cells with the same mean, such as `2 others`; empty if there are none."""
         count = len(self.keys) - 1
         return f"{count} other{'s' if count > 1 else ''}" if count else ""
 
     @property
     def words(self) -> str:
-        """A short description of the cell, for a table column."""
+        """A short description of the best cell, for a table column."""
         others = f", shared with {self.others}" if self.others else ""
         return f"{self.dataset + ': ' if self.dataset else ''}{self.name} ({self.score:.3f}{others})"
 
@@ -52,7 +52,7 @@ class Best:
 def best(
     metric: str, scores: Mapping[str, float], names: Mapping[str, str], datasets: Mapping[str, str], *, smaller: bool
 ) -> list[Best]:
-    """Returns the best cell over each data set; scores over different data sets are not comparable.
+    """Returns the best cell on each data set; scores on different data sets are not comparable.
 
     Args:
         metric: label.
@@ -117,7 +117,7 @@ def experiment_note(sweep: SweepRecord) -> str:
 
 
 def note_tags(text: str, tags: Mapping[str, str], *, earlier: str | None = None) -> dict[str, str]:
-    """Returns the tags that set `text` as the note; none if a user has written the present note.
+    """Returns the tags that set `text` as the note; empty if a user has written the current note.
 
     Args:
         text: of the note.

@@ -52,7 +52,7 @@ _MOST_METRICS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """The settings of sending to MLflow.
+    """Settings for sending results to MLflow.
 
     Attributes:
         uri: of the store.
@@ -168,7 +168,7 @@ class _Sent:
 
     @contextmanager
     def _sending(self) -> Iterator[None]:
-        """Waits for an unreachable server once, not for every cell."""
+        """Context manager for calls to MLflow that waits for an unreachable server only once, not for every cell."""
         if self._lost:
             raise self._lost
         try:
@@ -199,7 +199,7 @@ class _Sent:
         )
 
     def _data_of(self, record: CellRecord) -> SweepRecord | CellRecord:
-        """Returns the record, of the two, that names the cell's data set."""
+        """Returns the cell's record if it names a data set, and the sweep's record otherwise."""
         return record if record.dataset else self._sweep
 
     def _contradicted(self, run: Any, record: CellRecord) -> bool:  # noqa: ANN401

@@ -32,7 +32,7 @@ _TYPES = {"retrieve": "RETRIEVER", "rerank": "RERANKER", "embed": "EMBEDDING", "
 
 @dataclass(frozen=True, slots=True)
 class LaidSpan:
-    """A span: a step with its position in the trace.
+    """A trace span: a step with its position and times in the trace.
 
     Attributes:
         name: of the step.
@@ -60,7 +60,7 @@ class LaidSpan:
 
 
 def sample(records: Sequence[TraceRecord], count: int, keys: Mapping[str, str]) -> list[TraceRecord]:
-    """Returns `count` of the records, and up to as many failed ones, in their order.
+    """Returns `count` sampled records, and up to `count` further failed ones, in their original order.
 
     Which ones depends on the questions' keys alone: every cell shows the same questions, and a larger count shows the
     same ones and more.
@@ -121,7 +121,7 @@ def usage_facts(usage: Usage) -> dict[str, int]:
 
 
 def _charged(answer: Answer) -> tuple[Step, ...]:
-    """Returns the steps; a single call, and the steps around it, last as long as the engine worked."""
+    """Returns the steps of an answer; the duration of a single call is replaced by the engine's working time."""
     if answer.usage.calls != 1:
         return answer.trace
     callers = [step for root in answer.trace for step in root.walk() if _own(step).calls]
@@ -150,7 +150,7 @@ def _own(step: Step) -> Usage:
 
 
 def _with_places(steps: tuple[Step, ...], answer: Answer) -> tuple[Step, ...]:
-    """Adds steps for passages that no step of the route would show."""
+    """Adds `retrieve` and `read` steps for passages that no step of the route shows."""
     names = {step.name for root in steps for step in root.walk()}
     added = [Step("retrieve")] if answer.ranking and "retrieve" not in names else []
     added += [Step("read")] if answer.context and "read" not in names else []

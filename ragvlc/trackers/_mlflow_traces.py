@@ -60,7 +60,7 @@ def send_traces(
     count: int,
     known: Mapping[str, bool],
 ) -> dict[str, bool]:
-    """Makes the run's traces those of `count` questions, and of failed ones; returns them.
+    """Updates the run's traces to those of `count` questions and of some failed ones; returns the traces.
 
     Args:
         client: of the store.
@@ -105,7 +105,7 @@ def _send(
     shown: tuple[TraceRecord, list[LaidSpan]],
     start: int,
 ) -> None:
-    """Writes a complete trace, which MLflow's usual API, made for live tracing in the process's own store, cannot."""
+    """Writes a complete trace; MLflow's usual API supports only live tracing in the process's own store."""
     from mlflow.entities import TraceData, TraceInfo, TraceLocation, TraceState
     from mlflow.tracing.client import TracingClient
 

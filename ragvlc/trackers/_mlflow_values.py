@@ -32,7 +32,7 @@ _ILLEGAL = re.compile(r"[^/\w.\- ]")
 
 
 def legal_names(names: Iterable[str]) -> dict[str, str]:
-    """Returns the name in MLflow by original name; no two originals share one."""
+    """Returns a valid MLflow name for each original name; no two original names share one."""
     originals = sorted(set(names))
     taken = {name for name in originals if _legal(name) == name}
     mapping = {name: name for name in sorted(taken)}
@@ -48,17 +48,17 @@ def legal_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def param_text(value: object) -> str:
-    """Returns a parameter in YAML syntax, at most 6,000 characters."""
+    """Returns a parameter's value as YAML text of at most 6,000 characters."""
     return _cut(value if isinstance(value, str) else _json(value), MAX_PARAM)
 
 
 def tag_text(value: object) -> str:
-    """Returns a tag's value, at most 8,000 characters."""
+    """Returns a tag's value as text of at most 8,000 characters."""
     return _cut(str(value), MAX_TAG)
 
 
 def finite(metrics: Mapping[str, float | None]) -> dict[str, float]:
-    """Returns the finite metrics under legal names, without None, NaN and infinities."""
+    """Returns the finite metrics under valid MLflow names, without None, NaN and infinities."""
     numbers = {name: float(value) for name, value in metrics.items() if value is not None and math.isfinite(value)}
     names = legal_names(numbers)
     return {names[name]: value for name, value in numbers.items()}

@@ -52,7 +52,7 @@ class MlflowTracker(Tracker):
     system_metrics: Annotated[bool, Execution] = False
 
     def store(self, runs: Path) -> str:
-        """Returns the tracking URI for results whose sweeps are folders of `runs`."""
+        """Returns the tracking URI for the sweeps stored in the folder `runs`."""
         return self.uri or os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(runs)
 
     def open(self, sweep: SweepRecord) -> AbstractContextManager[TrackedSweep]:

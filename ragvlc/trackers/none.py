@@ -11,7 +11,7 @@ from ragvlc.core.records import CellRecord, SweepRecord
 
 
 class NoTracker(Tracker):
-    """Sends nothing anywhere."""
+    """A tracker that sends nothing."""
 
     def open(self, sweep: SweepRecord) -> AbstractContextManager[TrackedSweep]:  # noqa: ARG002 - the contract's
         """Returns a tracked sweep that ignores its cells."""
