@@ -80,7 +80,7 @@ class Check:
         counted_by: whose tokens.
         problems: a sentence each: to be mended before a comparison means anything.
         remarks: a sentence each: to be known.
-        balances: sheets of the files that there is something to say of.
+        balances: sheets of the files.
     """
 
     name: str
@@ -94,8 +94,7 @@ class Check:
     def add(self, balances: Iterable[Balance]) -> None:
         """Notes the balance sheets of files: what they lost is to be mended, the rest to be known."""
         for one in balances:
-            if one.notable:
-                self.balances.append(one)
+            self.balances.append(one)
             if lost := one.losses():
                 self.problems.append(lost)
             if one.encoding and one.encoding.guessed:
@@ -104,7 +103,7 @@ class Check:
     def renderables(self) -> list[RenderableType]:
         """Returns what `ragvlc check` prints."""
         parts: list[RenderableType] = [_facts_table(self.name, self.facts), ""]
-        if self.balances:
+        if any(one.notable for one in self.balances):
             parts += [_table("What files hold and what was not read", *as_rows(self.balances, MOST_FILES)), ""]
         if self.lengths:
             parts += [_lengths_table(self), ""]

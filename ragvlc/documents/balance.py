@@ -63,8 +63,9 @@ class Balance:
 
     @property
     def notable(self) -> bool:
-        """Whether there is anything to say of it."""
-        return bool(self.loss or self.images or self.left_out or (self.encoding and self.encoding.guessed))
+        """Whether there is anything to say of it; pictures of web pages are mostly decoration."""
+        pictures = self.images and self.kind != "html"
+        return bool(self.loss or pictures or self.left_out or (self.encoding and self.encoding.guessed))
 
     def losses(self) -> str:
         """Returns what was lost, as one sentence; empty if nothing was."""
@@ -149,7 +150,7 @@ def _remedies(wrong: Sequence[Balance]) -> str:
 
 
 def as_rows(balances: Sequence[Balance], most: int) -> tuple[list[str], list[list[str]]]:
-    """Returns the heads and rows of a table of the files, greatest loss first; columns of zeros are left out."""
+    """Returns the heads and rows of a table of the notable files, greatest loss first, and of all files together."""
     figures = {
         "characters": [one.characters for one in balances],
         "missing": [one.lost for one in balances],
@@ -160,14 +161,18 @@ def as_rows(balances: Sequence[Balance], most: int) -> tuple[list[str], list[lis
         "pictures": [one.images for one in balances],
     }
     used = {head: column for head, column in figures.items() if any(column)}
+    places = [place for place, one in enumerate(balances) if one.notable]
+    places.sort(key=lambda n: (-balances[n].loss, -sum(balances[n].left_out.values()), balances[n].file))
     rows = []
-    for place in sorted(range(len(balances)), key=lambda n: (-balances[n].loss, balances[n].file))[:most]:
+    for place in places[:most]:
         one = balances[place]
         shown = [f"{column[place]:,}" if column[place] else "-" for column in used.values()]
         said = (
             "not read" if one.problem else ", ".join(f"{reason}: {count:,}" for reason, count in one.left_out.items())
         )
         rows.append([one.file, one.kind, *shown, said])
-    if len(balances) > most:
-        rows.append([f"... and {len(balances) - most} more files", *[""] * (len(used) + 2)])
+    if len(places) > most:
+        rows.append([f"... and {len(places) - most} more files", *[""] * (len(used) + 2)])
+    if len(balances) > 1:
+        rows.append([f"all {len(balances)} files", "", *(f"{sum(column):,}" for column in used.values()), ""])
     return ["file", "kind", *used, "left out"], rows

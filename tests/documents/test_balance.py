@@ -149,6 +149,7 @@ def test_check_shows_the_sheet_and_what_is_to_be_mended(handbook, ragvlc):
     assert said.code == 1
     for sentence in (
         "What files hold and what was not read",
+        "all 12 files",
         "- board.pdf: needs a password.",
         "- contract.pdf: 2 of 3 pages are pictures without text (scans need OCR).",
         "- plan.xyz: .xyz files are not read",
@@ -162,8 +163,12 @@ def test_check_shows_the_sheet_and_what_is_to_be_mended(handbook, ragvlc):
 
 def test_a_folder_that_was_read_in_full_shows_no_sheet(tmp_path):
     (tmp_path / "a.txt").write_text(PARAGRAPH)
+    (tmp_path / "page.html").write_text("<p>Another text.<img src=x.png>")
     (found,) = check(tmp_path)
-    assert (found.balances, found.problems) == ([], [])
+    assert ([one for one in found.balances if one.notable], found.problems) == ([], [])
+    assert not any(
+        getattr(part, "title", "") == "What files hold and what was not read" for part in found.renderables()
+    )
 
 
 def test_padding_with_files_that_were_not_read_is_refused(handbook):
