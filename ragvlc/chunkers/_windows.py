@@ -45,7 +45,7 @@ class SizedChunker(Chunker):
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """Positions where a text may be cut, start and end included. Both sequences are strictly increasing.
+    """Positions where a text may be cut, including its start and end. Both sequences are strictly increasing.
 
     Attributes:
         chars: number of characters before each position, from 0 to the length of the text.
@@ -56,11 +56,11 @@ class Cuts:
     tokens: Sequence[int]
 
     def only(self, places: Sequence[int]) -> Cuts:
-        """Returns a subset of the positions, given by their indexes in ascending order."""
+        """Returns the cut positions at the given indexes, which must be in ascending order."""
         return Cuts([self.chars[place] for place in places], [self.tokens[place] for place in places])
 
     def nearest(self, char: int, text: str) -> int:
-        """Returns the index of the position to cut at for a cut before `char`.
+        """Returns the index of the cut position to use for a cut before the character `char`.
 
         A token that spans `char` goes to the text after the cut if it starts with white space before `char`, as in
         " The", and otherwise to the text before it. Two characters are inspected: a token can be very long.
@@ -72,7 +72,7 @@ class Cuts:
 
 
 def token_cuts(text: str, tokenizer: Tokenizer) -> Cuts:
-    """Returns the positions between tokens that do not share a character.
+    """Returns the positions where the text may be cut: between tokens that do not share a character.
 
     A byte-level tokenizer gives one emoji several tokens with the same span, and a token may have no characters at
     all: each of them counts, none is cut off from its character. A character is a Unicode code point, so an accent that
@@ -93,7 +93,7 @@ def token_cuts(text: str, tokenizer: Tokenizer) -> Cuts:
 
 
 def windows(tokens: Sequence[int], size: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Yields (first, last) positions of windows of at most `size` tokens that overlap by at most `overlap` tokens.
+    """Yields (first, last) positions of windows of at most `size` tokens; neighbours share at most `overlap` tokens.
 
     Each window is as long as possible; starts and ends are strictly increasing. The text between two neighbouring
     positions is never divided: it is a window of its own if it is too long, and is repeated whole or not at all. Where
@@ -111,7 +111,7 @@ def windows(tokens: Sequence[int], size: int, overlap: int) -> Iterator[tuple[in
 
 
 def chunks_between(document: Document, cuts: Cuts, places: Iterable[tuple[int, int]]) -> list[Chunk]:
-    """Returns one chunk for each (first, last) pair of positions."""
+    """Returns one chunk of the document for each (first, last) pair of positions."""
     chunks = []
     for index, (first, last) in enumerate(places):
         start, end = cuts.chars[first], cuts.chars[last]

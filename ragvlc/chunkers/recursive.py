@@ -1,4 +1,4 @@
-"""LangChain's recursive splitter (`langchain_text_splitters.RecursiveCharacterTextSplitter`), counted in tokens.
+"""LangChain's recursive splitter (`langchain_text_splitters.RecursiveCharacterTextSplitter`), with sizes in tokens.
 
 It divides at the strongest separator present, divides the parts that are still too long at the next one, and packs
 neighbouring parts up to the size. Differences from using it directly on the text:
@@ -34,7 +34,7 @@ _WEIGHTS = 256  # code points a separator; the place among them is the number of
 
 
 class Recursive(SizedChunker):
-    """Splits at the strongest separators that give parts of at most `size` tokens.
+    """Splits documents at the strongest separators that give parts of at most `size` tokens.
 
     A part with none of the separators, such as a very long word, is divided between any two tokens. Parts of different
     depth are not packed together, as in LangChain, so chunks can be much shorter than `size`.
@@ -47,13 +47,13 @@ class Recursive(SizedChunker):
     separators: Separators = ("\n\n", "\n", "。", "！", "？", " ")
 
     def split(self, document: Document, tokenizer: Tokenizer) -> list[Chunk]:
-        """Returns the chunks in order; without overlap they join to the document's text."""
+        """Returns the document's chunks in order; without overlap, joining them gives the document's text."""
         cuts = token_cuts(document.text, tokenizer)
         ends = self._ends(_proxy(cuts, self._depths(document.text, cuts)))
         return chunks_between(document, cuts, _overlapping(cuts.tokens, ends, self.size, self.overlap))
 
     def _depths(self, text: str, cuts: Cuts) -> list[int]:
-        """Returns for each position the index of the strongest separator before it, or of none."""
+        """Returns, for each cut position, the index of the strongest separator before it, or their number if none."""
         depths = [len(self.separators)] * len(cuts.chars)
         for depth, separator in reversed(list(enumerate(self.separators))):
             for match in re.finditer(re.escape(separator), text):
@@ -61,7 +61,7 @@ class Recursive(SizedChunker):
         return depths
 
     def _ends(self, proxy: str) -> list[int]:
-        """Returns the positions at which LangChain's splitter divides, from 0 to the last."""
+        """Returns the positions at which LangChain's splitter divides the proxy text, from 0 to the last one."""
         from langchain_text_splitters import RecursiveCharacterTextSplitter
 
         splitter = RecursiveCharacterTextSplitter(
@@ -86,7 +86,7 @@ class Recursive(SizedChunker):
 
 
 def _proxy(cuts: Cuts, depths: Sequence[int]) -> str:
-    """Returns a text that represents the document, with one character for each step between positions.
+    """Returns a text that represents the document: one character for each step between neighbouring cut positions.
 
     A character encodes the separator before the step and the number of tokens of the step. LangChain's splitter, which
     only searches and measures, then divides tokens as it would divide text.
@@ -99,7 +99,7 @@ def _proxy(cuts: Cuts, depths: Sequence[int]) -> str:
 
 
 def _class(depth: int) -> str:
-    """Returns a pattern for the characters of `_proxy` that follow this separator."""
+    """Returns a regular expression for the characters of `_proxy` that follow the separator at index `depth`."""
     first = _PRIVATE + depth * _WEIGHTS
     return f"[{chr(first)}-{chr(first + _WEIGHTS - 1)}]"
 

@@ -1,4 +1,4 @@
-"""Whole sentences, packed to a size; DOS RAG uses about 100 tokens (Laitenberger et al. 2025, arXiv 2506.03989).
+"""Chunks of whole sentences up to a size; DOS RAG uses about 100 tokens (Laitenberger et al. 2025, arXiv 2506.03989).
 
 A cut falls between two tokens. Where a token holds the space before a sentence and its first word, the space goes to
 the new sentence.
@@ -13,7 +13,7 @@ from ragvlc.text.sentences import sentence_ends
 
 
 class Sentences(SizedChunker):
-    """Packs as many whole sentences into a chunk as fit in `size` tokens.
+    """Packs as many whole sentences into each chunk as fit in `size` tokens.
 
     A sentence longer than `size` is divided at tokens: it fills up the chunk before it, and its rest is packed with
     what follows. Overlap repeats whole sentences, at most `overlap` tokens of them, so it is often less; tokens of a
@@ -21,13 +21,13 @@ class Sentences(SizedChunker):
     """
 
     def split(self, document: Document, tokenizer: Tokenizer) -> list[Chunk]:
-        """Returns the chunks in order; without overlap they join to the document's text."""
+        """Returns the document's chunks in order; without overlap, joining them gives the document's text."""
         cuts = token_cuts(document.text, tokenizer)
         units = cuts.only(self._places(document.text, cuts))
         return chunks_between(document, units, windows(units.tokens, self.size, self.overlap))
 
     def _places(self, text: str, cuts: Cuts) -> list[int]:
-        """Returns the indexes of the positions between sentences, and of all positions inside overlong sentences."""
+        """Returns the indexes of the cut positions between sentences, and of all those inside overlong sentences."""
         places = [0]
         for end in sentence_ends(text):
             place = cuts.nearest(end, text)

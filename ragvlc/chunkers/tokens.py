@@ -8,13 +8,13 @@ from ragvlc.core.engines import Tokenizer
 
 
 class Tokens(SizedChunker):
-    """Every chunk but the last has exactly `size` tokens and shares exactly `overlap` with the next.
+    """Cuts chunks of exactly `size` tokens (the last may be shorter); neighbours share exactly `overlap` tokens.
 
     Both may fall short where a character takes several tokens, as an emoji does in a byte-level vocabulary: a character
     is never cut.
     """
 
     def split(self, document: Document, tokenizer: Tokenizer) -> list[Chunk]:
-        """Returns the windows in order; without overlap they join to the document's text."""
+        """Returns the document's chunks in order; without overlap, joining them gives the document's text."""
         cuts = token_cuts(document.text, tokenizer)
         return chunks_between(document, cuts, windows(cuts.tokens, self.size, self.overlap))

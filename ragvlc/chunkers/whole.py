@@ -8,10 +8,10 @@ from ragvlc.core.families import Chunker
 
 
 class Whole(Chunker):
-    """One chunk for each document, of any length; an embedder reads only the part that fits its window."""
+    """Makes one chunk of each document, of any length; an embedder reads only the part that fits its window."""
 
     def split(self, document: Document, tokenizer: Tokenizer) -> list[Chunk]:  # noqa: ARG002 - no size to count
-        """Returns the document as one chunk, or nothing if it is empty."""
+        """Returns the whole document as one chunk, or no chunk if the document is empty."""
         if not document.text:
             return []
         return [Chunk(document.id, 0, 0, len(document.text), document.text)]

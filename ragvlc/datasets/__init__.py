@@ -1,1 +1,1 @@
-"""Sources of examples."""
+"""Data sets: sources of examples."""

@@ -1,4 +1,4 @@
-"""Reading nested cells: dotted names through objects and lists."""
+"""Access to nested values of a row by dotted names that reach through objects and lists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["flat_texts", "names_in", "reach"]
 
 
 def reach(values: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - JSON
-    """Returns the value at a dotted path; through a list of objects, the list of values. None if there is none."""
+    """Returns the value at a dotted path (through a list of objects: a list of values), or None if nothing is there."""
     if path in values:
         return values[path]
     found: Any = values
@@ -24,7 +24,7 @@ def reach(values: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def flat_texts(value: object) -> list[str]:
-    """Returns the texts and numbers of a cell, lists inside lists taken apart; blank ones are left out."""
+    """Returns the texts and numbers in a cell as one flat list of texts, without the blank ones."""
     if isinstance(value, (list, tuple)):
         return [text for item in value for text in flat_texts(item)]
     if value is None or isinstance(value, Mapping):
@@ -34,7 +34,7 @@ def flat_texts(value: object) -> list[str]:
 
 
 def names_in(values: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
-    """Yields the dotted names of an object and of the objects inside it, lists of objects too."""
+    """Yields the dotted names of all fields of an object and of the objects inside it, including those in lists."""
     for name, value in values.items():
         yield prefix + name
         inner = value[0] if isinstance(value, list) and value else value

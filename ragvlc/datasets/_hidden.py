@@ -54,7 +54,7 @@ PLACES = tuple(f"{beginning}{ending}" for beginning in BEGINNINGS for ending in 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that one document says.
+    """A fact that one document contains, with a question about it and the answer.
 
     Attributes:
         question: what is asked.
@@ -69,7 +69,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """A text that a fact may be put into.
+    """A text that a fact can be inserted into, with the places where that is possible.
 
     Attributes:
         text: of some length.
@@ -80,7 +80,7 @@ class Surroundings:
     places: Sequence[int]
 
     def around(self, fact: str, depth: float, gap: str) -> tuple[str, int]:
-        """Returns the text with `fact` at the place nearest to `depth` (a share of its characters), and its start."""
+        """Returns the text with `fact` at the place nearest to `depth` (0 to 1), and the position of the fact."""
         wanted = depth * len(self.text)
         after = bisect_right(self.places, wanted)
         near = [*self.places[max(0, after - 1) : after + 1], 0, len(self.text)]
@@ -91,7 +91,7 @@ class Surroundings:
 
 
 class HiddenFacts(Dataset):
-    """One fact hidden in each document of a collection; a question finds the document that holds its answer.
+    """A collection with one fact hidden in each document; each question asks for the document with its answer.
 
     Attributes:
         length: tokens of each document, special tokens included, reached from below within a few words.
@@ -126,7 +126,7 @@ class HiddenFacts(Dataset):
     @classmethod
     @abstractmethod
     def most(cls) -> int:
-        """Returns how many different facts there are."""
+        """Returns the number of different facts that can be made."""
 
     @abstractmethod
     def facts(self) -> Sequence[Fact]:
@@ -134,15 +134,15 @@ class HiddenFacts(Dataset):
 
     @abstractmethod
     def setting(self, tokenizer: DataTokenizer) -> Callable[[int, int], Surroundings]:
-        """Returns what gives, for a document's number and some tokens, the text around its fact: at most so long."""
+        """Returns a function that makes the text around a fact, given the document's number and a token limit."""
 
     @property
     def gap(self) -> str:
-        """The text between a fact and its surroundings."""
+        """The separator text between a fact and its surroundings."""
         return " "
 
     def read(self) -> Sequence[Example]:
-        """Returns the questions, each over the whole collection. Raises `DatasetError`."""
+        """Returns the questions, each over the whole collection. Raises `DatasetError` if a fact does not fit."""
         tokenizer = data_tokenizer(self.tokenizer)
         facts = self.facts()
         texts = self._texts(facts, tokenizer)
@@ -154,7 +154,7 @@ class HiddenFacts(Dataset):
         return [self._example(fact, document, start, corpus) for fact, (document, start), _ in asked]
 
     def _texts(self, facts: Sequence[Fact], tokenizer: DataTokenizer) -> list[tuple[str, int, int]]:
-        """Returns each document's text, the character where its fact begins, and its tokens."""
+        """Returns, for each document, its text, the position of its fact, and its number of tokens."""
         most, setting = self.length - self.special_tokens, self.setting(tokenizer)
         room = {number: most - tokenizer.count(fact.text) for number, fact in enumerate(facts)}
         found: dict[int, tuple[str, int, int]] = {}
@@ -202,7 +202,7 @@ class HiddenFacts(Dataset):
 
 
 def shuffled(items: Sequence[str], *seed: object) -> list[str]:
-    """Returns the items in an order drawn from `seed`."""
+    """Returns the items in a random order that depends only on `seed`."""
     found = list(items)
     random.Random("\0".join(map(str, seed))).shuffle(found)  # noqa: S311 - repeatable, not secret
     return found

@@ -1,4 +1,4 @@
-"""A line of a questions file becomes an example; what does not fit is noted with its line."""
+"""Conversion of the lines of a questions file to examples; every invalid value is reported with its line number."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COARSE = ("whole section", "whole story")
 
 @dataclass(frozen=True)
 class QuestionReader:
-    """Makes examples over one set of documents.
+    """Converts question rows to examples over one set of documents.
 
     Attributes:
         documents: of the set.
@@ -38,7 +38,7 @@ class QuestionReader:
     _corpora: dict[object, tuple[Document, ...]] = field(default_factory=dict)
 
     def example(self, row: Row) -> Example:
-        """Returns the example of a row; of a row that is not `sound` afterwards, something to be thrown away."""
+        """Returns the example of a row; the example is unusable if the row is not `sound` afterwards."""
         task = row.text("task", default="qa")
         ids = self._document_ids(row)
         by_id = self.documents.by_id
@@ -84,7 +84,7 @@ class QuestionReader:
         return ids
 
     def _corpus(self, row: Row, ids: tuple[str, ...]) -> tuple[Document, ...]:
-        """Returns what a retrieval query searches: the whole set, or its part of the same length; one shared tuple."""
+        """Returns the documents that a retrieval query searches: the whole set, or those of the query's length."""
         length = row.mapping("meta").get("length")
         key = length if isinstance(length, (str, int, float)) and self._has_lengths else None
         if key not in self._corpora:
@@ -111,7 +111,7 @@ class QuestionReader:
         return answers
 
     def _evidence(self, row: Row, documents: tuple[Document, ...]) -> tuple[tuple[Span, ...], str]:
-        """Returns the located spans, and in a word how well the evidence is known."""
+        """Returns the located evidence spans, and how well the evidence is known, such as `partly located`."""
         given = row.mappings("evidence")
         texts = {document.id: document.text for document in documents}
         spans = [_span(row, number, one, texts) for number, one in enumerate(given) if one.get("start") is not None]
@@ -184,7 +184,7 @@ def _answer_mode(row: Row) -> Literal["any", "all"]:
 
 
 def _right_options(row: Row, choices: tuple[str, ...], answers: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns the texts of the right options, which `answer_index` or the answers (letters or texts) name."""
+    """Returns the texts of the right options, named by `answer_index` or by the answers (letters or texts)."""
     named = [_option(row, choices, answer) for answer in answers]
     index = row.values.get("answer_index")
     if index is None:
@@ -198,7 +198,7 @@ def _right_options(row: Row, choices: tuple[str, ...], answers: tuple[str, ...])
 
 
 def _option(row: Row, choices: tuple[str, ...], answer: str) -> int | None:
-    """Returns the place of the option that `answer` names: by letter first, then by text."""
+    """Returns the index of the option that `answer` names; letters are tried before texts."""
     letter = answer.strip()
     letters = string.ascii_uppercase[: len(choices)]
     if len(letter) == 1 and letter in letters:
@@ -211,7 +211,7 @@ def _option(row: Row, choices: tuple[str, ...], answer: str) -> int | None:
 
 
 def _span(row: Row, number: int, given: Mapping[str, Any], texts: Mapping[str, str]) -> Span | None:
-    """Returns the span of `evidence[number]`, checked against the document."""
+    """Returns the span that `evidence[number]` gives, checked against the document; None if it is invalid."""
     where = f"evidence[{number}]"
     name, start, end, quoted = (given.get(key) for key in ("doc_id", "start", "end", "text"))
     if name is None and len(texts) == 1:
@@ -231,12 +231,12 @@ def _span(row: Row, number: int, given: Mapping[str, Any], texts: Mapping[str, s
 
 
 def _scalars(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the texts, numbers and truth values of an object, by dotted names for those inside other objects."""
+    """Returns the texts, numbers and booleans of an object; those inside nested objects get dotted names."""
     return {path: value for path, value in walk(values) if isinstance(value, (str, int, float))}
 
 
 def examples_of(rows: Iterable[Row], reader: QuestionReader, problems: Problems) -> list[Example]:
-    """Returns an example for each row of a questions file. Raises `DatasetError` with everything wrong in it."""
+    """Returns an example for each row of a questions file. Raises `DatasetError` that lists every problem."""
     examples: list[Example] = []
     lines: dict[str, int] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""Rows of tables with names of one's own become rows of the schema that `_jsonl_questions` reads."""
+"""Conversion of table rows with a user's own column names to rows of the schema that `_jsonl_questions` reads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _DELIMITERS = (",", ";", "\t")
 
 
 def question_rows(file: Path, documents: Mapping[str, Document], problems: Problems) -> Iterator[Row]:
-    """Yields the rows of a CSV or JSON Lines file in the schema; evidence is located by its text.
+    """Yields the rows of a CSV or JSON Lines file, converted to the schema; evidence is located by its text.
 
     Columns that are not known become tags; one that looks like a slip of a known name is a problem.
     """
@@ -88,7 +88,7 @@ def _in_schema(row: Row, documents: Mapping[str, Document]) -> Row:
 
 
 def as_list(value: object) -> list[Any]:
-    """Returns a list as it is, a text as its JSON list or its parts between bars, anything else alone."""
+    """Returns a cell as a list: a list unchanged, a text split as JSON or at vertical bars, else one item."""
     if isinstance(value, (list, tuple)):
         return [str(item) if isinstance(item, (int, float)) else item for item in value]
     if not isinstance(value, str):
@@ -104,13 +104,13 @@ def as_list(value: object) -> list[Any]:
 
 
 def said_yes(value: object) -> object:
-    """Returns whether a cell says yes, or the cell itself where it says neither yes nor no."""
+    """Returns True or False for a cell that means yes or no, and any other cell unchanged."""
     word = str(value).strip().lower()
     return True if word in _YES else False if word in _NO else value
 
 
 def right_place(value: object, choices: int) -> int | None:
-    """Returns the place of the option that a number or a letter names."""
+    """Returns the index of the option that a number or a letter names, or None."""
     word = str(value).strip()
     if len(word) == 1 and word.upper() in string.ascii_uppercase[:choices]:
         return string.ascii_uppercase.index(word.upper())
@@ -118,7 +118,7 @@ def right_place(value: object, choices: int) -> int | None:
 
 
 def evidence_in(quoted: Iterable[object], documents: Sequence[Document]) -> list[dict[str, Any]]:
-    """Returns evidence of the schema: the first position of each text, or no position if it does not occur.
+    """Returns the evidence in the schema's form: the first position of each text, or no position if it does not occur.
 
     An item may also be evidence of the schema already.
     """
@@ -137,7 +137,7 @@ def evidence_in(quoted: Iterable[object], documents: Sequence[Document]) -> list
 
 
 def _document_named(name: str, documents: Mapping[str, Document]) -> str:
-    """Returns the id of the document at a path, or of the only one with that file name; else the name itself."""
+    """Returns the id of the document at a path, or of the only document with that file name; else the name itself."""
     path = name.strip().replace("\\", "/").removeprefix("./")
     if path in documents:
         return path
@@ -146,7 +146,7 @@ def _document_named(name: str, documents: Mapping[str, Document]) -> str:
 
 
 def _csv_rows(file: Path, problems: Problems) -> Iterator[Row]:
-    """Yields the rows of a table with a head line; the delimiter is the one that the head line shows."""
+    """Yields the rows of a table with a header line, from which the delimiter is detected."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""One's own documents in a folder, and questions about them in a table.
+"""A user's own documents in a folder, and questions about them in a table.
 
 Documents are the files of the folder and of those inside it: text, Markdown, CSV, HTML, PDF, Word, PowerPoint, Excel,
 EPUB, Jupyter notebooks and messages (`.eml`). Hidden files, pictures, settings, code and what ragvlc wrote itself
@@ -34,7 +34,7 @@ from ragvlc.documents.jsonl import Documents
 
 
 class Folder(Dataset):
-    """Asks about the files of a folder.
+    """Reads the files of a folder as documents, and questions about them from a table.
 
     Attributes:
         path: the folder.
@@ -65,16 +65,16 @@ class Folder(Dataset):
         return self._folder().name
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the names of the folder and the one above it; what files hold is hashed example by example."""
+        """Returns the names of the folder and its parent; the content of files is hashed with each example."""
         return {"set": "/".join(self._folder().parts[-2:])}
 
     def files(self) -> FolderFiles:
-        """Returns what the folder holds, read or not. Raises `DatasetError` if there is no such folder."""
+        """Returns the folder's documents and an account of its files. Raises `DatasetError` for a missing folder."""
         keep = self.boilerplate == "keep"
         return read_folder(self.path, encoding=self.encoding, exclude=self.left_alone(), boilerplate=keep)
 
     def collection(self) -> Sequence[Document]:
-        """Returns the files' texts, in order of their paths.
+        """Returns the folder's documents, in order of their paths.
 
         Raises `DatasetError` if there are none, and with all files that lost text unless the settings accept that.
         """
@@ -83,12 +83,12 @@ class Folder(Dataset):
         return files.documents
 
     def losses(self) -> list[dict[str, Any]]:
-        """Returns the balance sheets of files of which something was not read, or read by a guess."""
+        """Returns the balance sheets, as JSON values, of files not read in full or with a guessed encoding."""
         sheets = self.files().balances
         return [one.record() for one in sheets if one.loss or (one.encoding and one.encoding.guessed)]
 
     def read(self) -> Sequence[Example]:
-        """Returns the questions, in the file's order. Raises `DatasetError` with every problem of the file."""
+        """Returns the questions, in the file's order. Raises `DatasetError` that lists every problem of the file."""
         if not self.questions:
             raise DatasetError(
                 f"{self._folder()}: a folder without questions can be looked at (ragvlc check) and asked by hand "
@@ -114,5 +114,5 @@ class Folder(Dataset):
         return file
 
     def left_alone(self) -> tuple[str, ...]:
-        """Returns the patterns of paths that are no documents: those excluded, and the questions."""
+        """Returns the path patterns of files that are not documents: the excluded ones and the questions file."""
         return (*self.exclude, self.questions) if self.questions else self.exclude

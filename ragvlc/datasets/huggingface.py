@@ -1,4 +1,4 @@
-"""Any data set that the `datasets` library reads, from the hub or from local files, by the names of its columns.
+"""Any data set that the `datasets` library can load, from the hub or from local files; its columns are mapped by name.
 
     dataset:
       kind: huggingface
@@ -96,23 +96,23 @@ class Huggingface(Dataset):
 
     @property
     def source(self) -> str:
-        """The data set's or the first file's name, with configuration, split and filters."""
+        """The name of the data set or of its first file, with configuration, split and filters."""
         place = Path(self.data_files[0]).name.partition(".")[0] if self.data_files else Path(self.path).name
         words = [place, *filter(None, (self.config, self.split))]
         wanted = [f"{name}={','.join(map(str, _listed(value)))}" for name, value in self.where.items()]
         return "/".join(words) + (f"[{' '.join(wanted)}]" if wanted else "")
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the set's name, or the names of its files; rows are hashed example by example."""
+        """Returns the data set's name, or the names of its files; rows are hashed with each example."""
         places = self.data_files or (self.path,)
         return {"set": ["/".join(Path(place).parts[-2:]) for place in places]}
 
     def collection(self) -> Sequence[Document]:
-        """Returns every text of the split, in its order. Raises `DatasetError`, `MissingExtra`."""
+        """Returns every document of the split, in the split's order. Raises `DatasetError` or `MissingExtra`."""
         return tuple(self._documents(self._table()).values())
 
     def read(self) -> Examples:
-        """Returns the rows that pass the filters, in their order. Raises `DatasetError`, `MissingExtra`."""
+        """Returns examples of the rows that pass the filters, in row order. Raises `DatasetError` or `MissingExtra`."""
         rows = self._table()
         known = self._documents(rows)
         words = {name: len(document.text.split()) for name, document in known.items()}
@@ -140,7 +140,7 @@ class Huggingface(Dataset):
         return Examples(examples, skipped)
 
     def _table(self) -> Table:
-        """Returns the split, in which every column that is named exists."""
+        """Returns the split, checked to have every column that the settings name."""
         table = self._loaded()
         first: Mapping[str, Any] = table[0] if len(table) else {}
         known = sorted({*names_in(first), *table.column_names})
@@ -183,7 +183,7 @@ class Huggingface(Dataset):
         return None if names is None else reach(values, names)
 
     def _texts(self, values: Mapping[str, Any]) -> list[Document]:
-        """Returns the documents of a row, one for each text."""
+        """Returns the documents of a row, one for each different text."""
         if "document" in self.columns:
             texts = ["\n\n".join(flat_texts(self._cell(values, "document")))]
         else:

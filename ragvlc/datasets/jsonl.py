@@ -1,4 +1,4 @@
-"""Questions over documents from JSON Lines files: the schema for one's own data.
+"""Questions over documents from JSON Lines files: the schema for a user's own data.
 
 `documents.jsonl`, one object a line: `doc_id`, `text`; optional `title`, `meta` (an object; routers may read it).
 `questions.jsonl`, one object a line: `question_id`, `doc_ids` (or `doc_id`), `question`, `answers` (accepted answers;
@@ -65,7 +65,7 @@ class Jsonl(Dataset):
 
     @property
     def source(self) -> str:
-        """The folder's name, with another questions file's and the filters."""
+        """The folder's name, with the name of a non-default questions file and the filters."""
         stem = Path(self.questions).name.partition(".")[0] if self.questions else ""
         name = f"{self._folder().name}/{stem}" if stem else self._folder().name
         wanted = [",".join(self.tasks)] if self.tasks else []
@@ -73,7 +73,7 @@ class Jsonl(Dataset):
         return f"{name}[{' '.join(wanted)}]" if wanted else name
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the names of the folder and the one above it.
+        """Returns the names of the folder and its parent.
 
         What the files hold is hashed example by example, so that answers to unchanged questions stand when others are
         edited or added.
@@ -81,7 +81,7 @@ class Jsonl(Dataset):
         return {"set": "/".join(self._folder().parts[-2:])}
 
     def collection(self) -> Sequence[Document]:
-        """Returns every document of the file, in its order. Raises `DatasetError`."""
+        """Returns every document of the documents file, in the file's order. Raises `DatasetError`."""
         return tuple(documents_of(self._file("documents", self.documents)).by_id.values())
 
     def read(self) -> Sequence[Example]:
@@ -114,7 +114,7 @@ class Jsonl(Dataset):
         raise DatasetError(f"{candidates[0]}: no such file{'' if given else ', with or without .gz'}.{hint}")
 
     def _language(self) -> str:
-        """Returns the language that `dataset.json` states for the whole folder, if it states one."""
+        """Returns the language that `dataset.json` states for the whole folder, or an empty text."""
         file = self._folder() / "dataset.json"
         if not file.is_file():
             return ""

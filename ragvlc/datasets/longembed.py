@@ -1,4 +1,4 @@
-"""The six tasks of LongEmbed: finding the one document, of up to 50,000 words, that a question or summary belongs to.
+"""The six LongEmbed tasks: find the one document, of up to 50,000 words, that a question or summary belongs to.
 
 Zhu et al. 2024 (LongEmbed, arXiv 2404.12096), data set `dwzhu/LongEmbed` of the hub: a folder for each task with
 `corpus.jsonl` (`doc_id`, `text`), `queries.jsonl` (`qid`, `text`) and `qrels.jsonl` (`qid`, `doc_id`); in `passkey` and
@@ -39,7 +39,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 
 
 class Longembed(Dataset):
-    """Asks the queries of one task over its collection. Needs the extra `huggingface`.
+    """Reads the queries of one task over the task's collection. Needs the extra `huggingface`.
 
     Attributes:
         task: `narrativeqa` (10,449 questions over 355 stories and scripts), `qmsum` (1,527 summaries over 197
@@ -62,11 +62,11 @@ class Longembed(Dataset):
         return self.task
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the set's name; rows are hashed example by example."""
+        """Returns the data set's name; rows are hashed with each example."""
         return {"set": "/".join(Path(self.path).parts[-2:])}
 
     def read(self) -> Examples:
-        """Returns the queries in their order; those without a relevant document are left out and counted.
+        """Returns the queries in file order; those without a relevant document are left out and counted.
 
         Raises `DatasetError`, `MissingExtra`.
         """
@@ -117,7 +117,7 @@ class Longembed(Dataset):
         return kept
 
     def _tables(self) -> dict[str, Rows]:
-        """Returns the three files of the task, each line with the fields that it must have."""
+        """Returns the rows of the task's three files, checked to have the required fields."""
         try:
             import datasets
         except ImportError as error:
@@ -153,7 +153,7 @@ class Longembed(Dataset):
 
 
 def _corpora(rows: Rows) -> dict[int | None, Collection]:
-    """Returns the documents of each length; all under None where lines have no length."""
+    """Returns the documents by their stated length; all of them under None if lines state no length."""
     found: dict[int | None, list[Document]] = {}
     for row in rows:
         length = row.get("context_length")
@@ -163,7 +163,7 @@ def _corpora(rows: Rows) -> dict[int | None, Collection]:
 
 
 def _relevant(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[int | None, str], set[str]]:
-    """Returns the relevant documents of each query, by its length and id."""
+    """Returns the ids of the relevant documents of each query, by the query's length and id."""
     found: dict[tuple[int | None, str], set[str]] = {}
     for row in rows:
         found.setdefault((row.get("context_length"), str(row["qid"])), set()).add(str(row["doc_id"]))

@@ -1,4 +1,4 @@
-"""Facts about invented people and places, each hidden in a long text of another matter: LongEmbed's needle task.
+"""Facts about invented people and places, each hidden in a long text about something else (LongEmbed's needle task).
 
 Zhu et al. 2024 (LongEmbed, arXiv 2404.12096), after Kamradt 2023 (needle in a haystack): 50 questions over 100
 documents at each of eight lengths, 256 to 32,768 tokens; ranking is within one length, and the score is the mean over
@@ -37,7 +37,7 @@ _BEGINNING = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'“])|\n\s*\n\s*")
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A kind of fact; `{person}`, `{place}` and `{answer}` are replaced by drawn values."""
+    """A template of a fact; `{person}`, `{place}` and `{answer}` are replaced by drawn values."""
 
     question: str
     text: str
@@ -89,7 +89,7 @@ PATTERNS = (
 
 
 class Needle(HiddenFacts):
-    """Asks for a fact that one document mentions in passing, among documents that each mention another.
+    """Asks for a fact that one document mentions in passing, among documents that each mention a different fact.
 
     Attributes:
         haystack: texts to hide facts in: a file (txt, md, html, pdf, jsonl) or a folder of them. None takes the
@@ -102,20 +102,20 @@ class Needle(HiddenFacts):
 
     @property
     def source(self) -> str:
-        """With the name of the haystack, if it is one's own."""
+        """The data set's name, with the file name of a user's own haystack."""
         return f"needle in {Path(self.haystack).name}" if self.haystack else self.kind
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the haystack's name; the documents are hashed example by example."""
+        """Returns the haystack's name; the documents are hashed with each example."""
         return {"haystack": "/".join(Path(self.haystack).parts[-2:])} if self.haystack else {}
 
     @classmethod
     def most(cls) -> int:
-        """Returns how many places there are: each has one fact."""
+        """Returns the number of invented places, which limits the facts: each fact has a place of its own."""
         return len(PLACES)
 
     def facts(self) -> Sequence[Fact]:
-        """Returns facts of which each has a person and a place of its own."""
+        """Returns one fact for each document, each about a different person and place."""
         people = shuffled(NAMES, "needle", self.text_seed)[: self.documents]
         places = shuffled(PLACES, "places", self.text_seed)
         found = []
@@ -127,7 +127,7 @@ class Needle(HiddenFacts):
         return found
 
     def setting(self, tokenizer: DataTokenizer) -> Callable[[int, int], Surroundings]:
-        """Returns what gives a document's stretch of the haystack; raises `DatasetError` if that is too short."""
+        """Returns a function that cuts surroundings out of the haystack. Raises `DatasetError` if that is too short."""
         documents = documents_at(self.haystack) if self.haystack else PythonReference().collection()
         hay = _hay("\n\n".join(text for document in documents if (text := document.text.strip())), tokenizer)
         if len(hay.ends) < self.length:
@@ -145,7 +145,7 @@ class Needle(HiddenFacts):
 
 @dataclass(frozen=True)
 class _Hay:
-    """A text with its tokens.
+    """The haystack text with the positions of its tokens, sentences and paragraphs.
 
     Attributes:
         text: without space at its ends.
@@ -158,7 +158,7 @@ class _Hay:
     beginnings: Sequence[int]
 
     def stretch(self, first: int, room: int) -> Surroundings:
-        """Returns at most `room` tokens of whole sentences from sentence `first`, wrapping around at the end."""
+        """Returns whole sentences from number `first` on, up to a number of tokens, wrapping around at the end."""
         start = self.beginnings[first]
         token = bisect_left(self.ends, start + 1)
         text = self._words(start, token + room)
@@ -170,7 +170,7 @@ class _Hay:
         return Surroundings(text, places)
 
     def _words(self, start: int, tokens: int) -> str:
-        """Returns the text from a character on, through the first `tokens` tokens of all, no word taken apart."""
+        """Returns the text from character `start` to the end of the first `tokens` tokens, without dividing a word."""
         if tokens >= len(self.ends):
             return self.text[start:]
         end = self.ends[tokens - 1] if tokens else 0

@@ -1,4 +1,4 @@
-"""Pass keys of many people, each hidden in a document of repeated sentences: LongEmbed's passkey task, at any length.
+"""Pass keys of many people, each hidden in a document of repeated sentences: LongEmbed's passkey task, for any length.
 
 Zhu et al. 2024 (LongEmbed, arXiv 2404.12096), after Mohtashami and Jaggi 2023 (Landmark Attention, arXiv 2305.16300):
 50 questions over 100 documents at each of eight lengths, 256 to 32,768 tokens; ranking is within one length, and the
@@ -32,22 +32,22 @@ FILLER = (
 
 
 class Passkey(HiddenFacts):
-    """Asks for the pass key of one person among documents that each hold another person's."""
+    """Asks for the pass key of one person among documents that each hold a different person's key."""
 
     version: ClassVar[int] = 1
 
     @classmethod
     def most(cls) -> int:
-        """Returns how many people there are."""
+        """Returns the number of invented people, which limits the facts: each person has one key."""
         return len(NAMES)
 
     @property
     def gap(self) -> str:
-        """The key is a paragraph of its own."""
+        """The separator around the key: a blank line, so that the key is a paragraph of its own."""
         return "\n\n"
 
     def facts(self) -> Sequence[Fact]:
-        """Returns people with five-digit keys, all different."""
+        """Returns one fact for each document: a person and a five-digit key, all different."""
         people = shuffled(NAMES, "passkey", self.text_seed)[: self.documents]
         keys = shuffled([str(key) for key in range(10_000, 100_000)], "keys", self.text_seed)
         return [
@@ -60,7 +60,7 @@ class Passkey(HiddenFacts):
         ]
 
     def setting(self, tokenizer: DataTokenizer) -> Callable[[int, int], Surroundings]:
-        """Returns a function that repeats whole sentences until the next one would exceed the length."""
+        """Returns a function that repeats whole sentences as long as the next one fits the token limit."""
         sizes = [tokenizer.count(f" {sentence}") for sentence in FILLER]
 
         def sentences(number: int, room: int) -> Surroundings:  # noqa: ARG001 - the same around every key

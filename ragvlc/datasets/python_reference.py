@@ -1,4 +1,4 @@
-"""Questions written for ragvlc over the language reference that every CPython carries (`pydoc_data.topics`).
+"""Questions written for ragvlc over Python's language reference, which is part of CPython (`pydoc_data.topics`).
 
 The documents need no download and differ a little between Python versions: an example's content key covers its text,
 so results of two versions are not mixed. Questions and answers hold for CPython 3.11 to 3.13. Evidence is found by its
@@ -30,7 +30,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class PythonReference(Dataset):
-    """Asks about topics of Python's language reference.
+    """Asks questions about topics of Python's language reference.
 
     Attributes:
         topics: keep questions over these topics only; all if empty.
@@ -44,17 +44,17 @@ class PythonReference(Dataset):
     lengths: tuple[Length, ...] = ()
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns a hash of the examples: the documents come with the interpreter."""
+        """Returns a hash of all examples, because their documents depend on the Python version."""
         return {
             "examples": content_key([[example.key, example.gold_key] for example in _examples()]),
         }
 
     def collection(self) -> Sequence[Document]:
-        """Returns all topics of the reference, by name: those that no question is about, too; copies once."""
+        """Returns all topics of the reference, by name, even those without a question; copies count once."""
         return _collection()
 
     def read(self) -> Sequence[Example]:
-        """Returns the examples that pass the filters, shortest documents first. Raises `DatasetError`."""
+        """Returns the examples that pass the filters, with the shortest documents first. Raises `DatasetError`."""
         known = {example.cluster for example in _examples()}
         for topic in self.topics:
             if topic not in known:
@@ -74,7 +74,7 @@ class PythonReference(Dataset):
 
 
 class _Question(BaseModel):
-    """One entry of the file. A piece of evidence is a text, or several wordings of which one occurs in the topic."""
+    """One question of the file; each piece of evidence is a text, or a list of wordings of which one occurs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -86,7 +86,7 @@ class _Question(BaseModel):
     evidence: tuple[Text | tuple[Text, ...], ...] = ()
 
     def problem(self) -> str:
-        """Returns what contradicts itself, or nothing."""
+        """Returns which fields of the question contradict each other, or an empty text."""
         answerable = self.kind != "unanswerable"
         if bool(self.answers) != answerable or bool(self.evidence) != answerable:
             return "needs answers and evidence, unless it is unanswerable; then neither"
@@ -162,7 +162,7 @@ def _parse(source: str) -> dict[str, _Topic]:
 
 
 def _first_problem(error: ValidationError, value: object) -> str:
-    """Returns where and what, with the question's id in place of its number."""
+    """Returns the place of the first validation error and its message; questions are named by id, not by number."""
     first = error.errors()[0]
     match first["loc"], value:
         case ("questions", int(number), *_), {"questions": list(questions)} if isinstance(questions[number], dict):
@@ -197,7 +197,7 @@ def _example(topic: str, length: Length, question: _Question, document: Document
 
 
 def _locate(wordings: str | tuple[str, ...], document: Document) -> Span | None:
-    """Returns the position of the first wording that occurs; white space and breaks after hyphens are folded."""
+    """Returns the span of the first wording that occurs; white space and breaks after hyphens may differ."""
     for wording in (wordings,) if isinstance(wordings, str) else wordings:
         pattern = r"\s+".join(re.escape(word).replace(r"\-", r"\-\s*") for word in wording.split())
         if match := re.search(pattern, document.text):

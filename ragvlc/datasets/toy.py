@@ -1,4 +1,4 @@
-"""A handful of questions over small texts written here, one of each form: for dry runs and contract checks."""
+"""A handful of questions over small texts written for ragvlc, one of each form, for dry runs and contract checks."""
 
 from __future__ import annotations
 
@@ -130,13 +130,13 @@ _EXAMPLES = (
 
 
 class Toy(Dataset):
-    """Nine examples over four texts, by the words of their `task`; one in Chinese."""
+    """Nine examples over four short texts, one of them in Chinese."""
 
     version: ClassVar[int] = 1
     later_fields: ClassVar[frozenset[str]] = frozenset()
 
     def read(self) -> Sequence[Example]:
-        """Returns the examples; their evidence is located, and nothing is read from disk."""
+        """Returns the nine examples, with located evidence; nothing is read from disk."""
         return _EXAMPLES
 
     def collection(self) -> Sequence[Document]:

@@ -1,4 +1,4 @@
-"""Letters beyond ASCII by language, and marks that any language uses: the evidence for how bytes are to be read."""
+"""Non-ASCII letters by language, and marks that all languages use: the evidence for guessing a file's encoding."""
 
 from __future__ import annotations
 

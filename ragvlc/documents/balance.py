@@ -1,4 +1,4 @@
-"""A balance sheet for every file: what it holds, what of it was read, and what became of the rest."""
+"""A balance sheet for every file: what the file holds, how much of it was read, and why the rest was not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What a file holds against what was read.
+    """The content of one file compared with the text that was read from it.
 
     Attributes:
         file: its path in the folder, or its name.
@@ -51,7 +51,7 @@ class Balance:
 
     @property
     def loss(self) -> float:
-        """Share of what it holds that was not read: of characters, pages or cells, whichever is most."""
+        """The share of the file's content that was not read: of characters, pages or cells, whichever is largest."""
         if self.problem:
             return 1.0
         pairs = (
@@ -63,12 +63,11 @@ class Balance:
 
     @property
     def notable(self) -> bool:
-        """Whether there is anything to say of it; pictures of web pages are mostly decoration."""
-        pictures = self.images and self.kind != "html"
-        return bool(self.loss or pictures or self.left_out or (self.encoding and self.encoding.guessed))
+        """Whether the balance sheet reports a loss, pictures, omitted content or a guessed encoding."""
+        return bool(self.loss or self.images or self.left_out or (self.encoding and self.encoding.guessed))
 
     def losses(self) -> str:
-        """Returns what was lost, as one sentence; empty if nothing was."""
+        """Returns one sentence about the content that was lost; empty if nothing was lost."""
         if self.problem:
             return f"{self.file}: {self.problem}."
         parts = []
@@ -85,7 +84,7 @@ class Balance:
         return f"{self.file}: {', '.join(parts)}." if parts else ""
 
     def record(self) -> dict[str, Any]:
-        """Returns the sheet as JSON values, without what is zero."""
+        """Returns the balance sheet as JSON values, without zeros."""
         figures = {
             name: getattr(self, name) for name in ("characters", "lost", "pages", "scans", "cells", "blank_cells")
         }
@@ -97,7 +96,7 @@ class Balance:
 
 
 def balanced(file: str, kind: str, found: Found) -> Balance:
-    """Returns the balance sheet of a file that was read."""
+    """Returns the balance sheet of a file from which text was read."""
     held = sum((found.held if found.held is not None else visible(found.text)).values())
     lost = lost_characters(found.held, found.text) if found.held is not None else 0
     encoding = found.encoding if found.encoding and (found.encoding.guessed or found.encoding.broken) else None
@@ -117,7 +116,7 @@ def balanced(file: str, kind: str, found: Found) -> Balance:
 
 
 def refusal(where: str, sheets: Iterable[Balance], allowed: float, *, without_unread: bool, remedy: str = "") -> str:
-    """Returns why files are refused, and how they would not be; empty if they may be read.
+    """Returns an error message that names files with too much loss and a remedy; empty if all files are acceptable.
 
     Args:
         where: they lie.
@@ -150,7 +149,7 @@ def _remedies(wrong: Sequence[Balance]) -> str:
 
 
 def as_rows(balances: Sequence[Balance], most: int) -> tuple[list[str], list[list[str]]]:
-    """Returns the heads and rows of a table of the notable files, greatest loss first, and of all files together."""
+    """Returns the headings and rows of a table of files, largest loss first, without columns of zeros."""
     figures = {
         "characters": [one.characters for one in balances],
         "missing": [one.lost for one in balances],

@@ -1,4 +1,4 @@
-"""Data sets: what a kind reads, and which documents are the context of each question.
+"""Base class of data sets: reads examples, and chooses the documents in each question's context.
 
 A kind defines `read`; everything else works for all of them: `limit`, contexts of one length, all documents of the set.
 
@@ -44,7 +44,7 @@ _SHOWN = 5
 
 
 class Examples(tuple[Example, ...]):
-    """Examples, with how many were left out and why.
+    """A sequence of examples, with counts of the examples that were left out, by reason.
 
     Attributes:
         skipped: counts by reason.
@@ -53,14 +53,14 @@ class Examples(tuple[Example, ...]):
     skipped: Mapping[str, int]
 
     def __new__(cls, examples: Iterable[Example] = (), skipped: Mapping[str, int] | None = None) -> Self:
-        """Returns the examples with the counts."""
+        """Returns the examples together with the counts of those left out."""
         found = super().__new__(cls, examples)
         found.skipped = dict(skipped or {})
         return found
 
 
 class Dataset(Component):
-    """Examples of a source, over its documents as they are, all documents of the set, or contexts of one length.
+    """A source of examples whose contexts are their own documents, all documents of the set, or padded to one length.
 
     The order is: read, choose `limit` questions, change what they are asked over. So the same questions are asked at
     every length; those whose own documents are longer than `pad_to_tokens` are left out and counted, and may differ
@@ -117,7 +117,7 @@ class Dataset(Component):
 
     @property
     def name(self) -> str:
-        """The source's name, with the scope or the length of contexts where that was changed."""
+        """The source's name, with the scope or the context length if those are not the defaults."""
         words = [self.source]
         if self.scope == "corpus":
             words.append(f"corpus by {self.group_by}" if self.group_by else "corpus")
@@ -127,11 +127,11 @@ class Dataset(Component):
 
     @property
     def source(self) -> str:
-        """The name of what is read."""
+        """The name of the data source; by default the data set's class as named in YAML."""
         return self.kind
 
     def key_facts(self) -> dict[str, Any]:
-        """Returns what `key` hashes, with the names of what contexts are padded with; texts are hashed by example."""
+        """Returns the facts that `key` hashes, with the names of padding sources; texts are hashed by example."""
         facts = super().key_facts()
         names = {"pad_tokenizer": self.pad_tokenizer, "pad_from": self.pad_from} if self.pad_to_tokens else {}
         padded = {name: "/".join(Path(value).parts[-2:]) for name, value in names.items() if value}
@@ -142,20 +142,20 @@ class Dataset(Component):
         """Returns every example that passes the filters, in the data set's order; `Examples` counts those left out."""
 
     def collection(self) -> Sequence[Document]:
-        """Returns every document of the set, those that no question is about too: by default those of its questions."""
+        """Returns every document of the set, including those without a question; by default, those of the questions."""
         return self._documents_of(self._read())
 
     def all_documents(self) -> Sequence[Document]:
-        """Returns what `collection` returns; errors of its code are a `DatasetError` that says where."""
+        """Returns the documents of `collection`; errors in its code become a `DatasetError` that names the place."""
         with self._own_errors("collection"):
             return self.collection()
 
     def losses(self) -> Sequence[Mapping[str, Any]]:
-        """Returns an account of each file whose text was not read in full, as JSON values; none for most kinds."""
+        """Returns, as JSON values, a balance sheet of each file that was not read in full; most data sets have none."""
         return ()
 
     def load(self) -> Examples:
-        """Returns the examples to ask, with how many were left out and why. Raises `DatasetError`."""
+        """Returns the examples to ask, with counts of those left out, by reason. Raises `DatasetError`."""
         found = self._read()
         skipped = Counter(found.skipped if isinstance(found, Examples) else {})
         places = list(range(len(found)))
@@ -172,7 +172,7 @@ class Dataset(Component):
         return Examples(examples, skipped)
 
     def _read(self) -> Sequence[Example]:
-        """Returns what `read` returns, if it is a sequence of examples of which each has an id of its own."""
+        """Returns the examples of `read`, after checking that they are a sequence of examples with unique ids."""
         with self._own_errors("read"):
             found: object = self.read()
         if not isinstance(found, Sequence) or isinstance(found, str):
@@ -197,7 +197,7 @@ class Dataset(Component):
 
     @contextmanager
     def _own_errors(self, method: str) -> Iterator[None]:
-        """Makes errors of a kind's code a `DatasetError` that names the kind, the file, and the line of the code."""
+        """Turns errors in a data set's code into a `DatasetError` that names the class, the file and the line."""
         try:
             yield
         except RagvlcError:

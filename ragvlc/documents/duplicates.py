@@ -1,4 +1,4 @@
-"""Documents that say the same: letter for letter, or nearly.
+"""Detection of documents whose texts are equal or nearly equal.
 
 Nearly equal: the share of groups of five words that two texts have in common (Jaccard's index of w-shingles; Broder
 1997), estimated on every sixteenth group by its hash, which keeps it cheap and the same on every machine.
@@ -29,7 +29,7 @@ _FACTOR = 0x9E3779B97F4A7C15
 
 
 def equal_texts(documents: Sequence[Document]) -> list[list[str]]:
-    """Returns the ids of documents with the same text, white space and case aside, in groups of two and more."""
+    """Returns groups of ids of documents with the same text, apart from white space and case."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for document in documents:
         if words := " ".join(document.text.casefold().split()):
@@ -38,7 +38,7 @@ def equal_texts(documents: Sequence[Document]) -> list[list[str]]:
 
 
 def near_texts(documents: Sequence[Document], near: float = _NEAR) -> list[tuple[str, str, float]]:
-    """Returns pairs of ids of nearly equal texts and the share of word groups they have in common, largest first.
+    """Returns pairs of ids of nearly equal texts, with the share of common word groups, largest share first.
 
     Equal texts are not among them, nor texts too short to tell; groups that stand in more than 50 documents (what
     every page repeats) do not count.
@@ -66,7 +66,7 @@ def _words(document: Document) -> list[str]:
 
 
 def _groups(text: str) -> NDArray[np.uint64]:
-    """Returns hashes of a sixteenth of the text's groups of words, each once, sorted."""
+    """Returns sorted, distinct hashes of about one sixteenth of the text's groups of five words."""
     import numpy as np
 
     words = np.array([crc32(word.encode("utf-8", "surrogatepass")) for word in text.casefold().split()], np.uint64)

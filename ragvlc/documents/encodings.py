@@ -1,4 +1,4 @@
-"""Bytes as characters: UTF-8, a byte order mark, what the file declares, or else the likeliest by evidence.
+"""Decoding of bytes: by byte order mark, as UTF-8, by the encoding that the file declares, or by the likeliest guess.
 
 Evidence for an encoding of one byte a character is whether its letters belong to one language and stand where letters
 stand: "für" is German, "fьr" mixes alphabets, "f¸r" has a mark inside a word. An encoding of two bytes a character is
@@ -46,12 +46,12 @@ _ALTERNATIVES = 2
 
 
 class NotText(Exception):
-    """Why bytes are no text."""
+    """Why bytes cannot be read as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How bytes were read.
+    """The encoding that bytes were decoded with, and how it was chosen.
 
     Attributes:
         name: as Python knows it.
@@ -68,13 +68,13 @@ class Encoding:
     broken: int = 0
 
     def sentence(self) -> str:
-        """Returns what was chosen, on what sample, and what else it could be."""
+        """Returns a sentence that names the chosen encoding, sample words, and the next likely encodings."""
         others = "; ".join(f"{name}: {sample}" for name, sample in self.alternatives)
         return f"not UTF-8, read as {self.name}: {self.sample}" + (f" (less likely {others})" if others else "")
 
 
 def decoded(data: bytes, encoding: str = "", declared: str = "") -> tuple[str, Encoding]:
-    """Returns the text without a byte order mark, and how it was read.
+    """Returns the text without a byte order mark, and the encoding that was used.
 
     Args:
         data: the bytes.
@@ -97,7 +97,7 @@ def decoded(data: bytes, encoding: str = "", declared: str = "") -> tuple[str, E
 
 
 def _stated(data: bytes, declared: str) -> tuple[str, Encoding] | None:
-    """Returns the text as zeros between letters, damaged UTF-8 or the file's own word have it; None without those."""
+    """Returns the text if zero bytes, nearly valid UTF-8 or a declared encoding decide the decoding; else None."""
     if wide := _wide(data):
         return _strictly(data, wide)
     if damaged := _damaged(data):
@@ -118,7 +118,7 @@ def _strictly(data: bytes, encoding: str) -> tuple[str, Encoding]:
 
 
 def _as_browsers(declared: str) -> str:
-    """Returns the encoding that browsers take for a declared one: the Windows form of Latin 1, for one."""
+    """Returns the encoding that browsers use for a declared one, such as Windows-1252 for Latin 1."""
     try:
         name = codecs.lookup(declared).name
     except LookupError:
@@ -127,7 +127,7 @@ def _as_browsers(declared: str) -> str:
 
 
 def _wide(data: bytes) -> str:
-    """Returns UTF-16 with the order of its bytes where every other byte is mostly 0, as in text without a mark."""
+    """Returns UTF-16 with its byte order if every other byte is mostly 0, as in UTF-16 text; else an empty text."""
     sample = data[: _SAMPLE - _SAMPLE % 2]
     half = len(sample) // 2
     if len(data) % 2 or half < 2:
@@ -139,7 +139,7 @@ def _wide(data: bytes) -> str:
 
 
 def _damaged(data: bytes) -> tuple[str, Encoding] | None:
-    """Returns UTF-8 text of which little is damaged, as where a file was cut inside a character; else None."""
+    """Returns the text as UTF-8 if few bytes are invalid, as in a file cut inside a character; else None."""
     if b"\x00" in data:
         return None
     text = data.decode("utf-8", "replace")
@@ -181,7 +181,7 @@ def _guessed(data: bytes, place: int) -> tuple[str, Encoding]:
 
 
 def _around_high(data: bytes) -> bytes:
-    """Returns the parts of a long text that hold bytes beyond ASCII, whole lines each."""
+    """Returns the lines of a long text that contain non-ASCII bytes, up to a sample size."""
     lines, size = [], 0
     for line in data.splitlines(keepends=True):
         if not line.isascii():
@@ -193,7 +193,7 @@ def _around_high(data: bytes) -> bytes:
 
 
 def _single_score(text: str) -> float:
-    """Returns the share of characters beyond ASCII that one language explains, less those that fit nowhere."""
+    """Returns the share of non-ASCII characters that one language explains, minus a penalty for misplaced ones."""
     counts = Counter(character for character in text if character > "\x7f")
     total = sum(counts.values())
     if not total:
@@ -212,7 +212,7 @@ def _single_score(text: str) -> float:
 
 
 def _mixed(word: str) -> bool:
-    """Whether a word has letters of several alphabets."""
+    """Returns whether a word has letters of several alphabets."""
     scripts = {_script(one) for one in word}
     return len(scripts - {""}) > 1
 
@@ -233,12 +233,12 @@ def _script(letter: str) -> str:
 
 
 def _case_breaks(word: str) -> int:
-    """Returns the number of capitals after a small letter, one of the two beyond ASCII."""
+    """Returns the number of capitals that follow a small letter, where one of the two is not ASCII."""
     return sum(one.islower() and two.isupper() and max(one, two) > "\x7f" for one, two in pairwise(word))
 
 
 def _double_score(text: str, name: str) -> float:
-    """Returns the share of characters beyond ASCII that are frequent ones of the encoding's language."""
+    """Returns a score for the share of non-ASCII characters that are frequent in the encoding's language."""
     wanted = ALPHABETS[name]
     characters = [one for one in text if one > "\x7f" and not one.isspace()]
     if not characters:
@@ -247,7 +247,7 @@ def _double_score(text: str, name: str) -> float:
 
 
 def _alternatives(sample: bytes, ranked: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Returns the next likely encodings that would read something else, with what they would."""
+    """Returns the next likely encodings that would give a different text, each with sample words."""
     seen = {sample.decode(ranked[0], "replace")}
     found: list[tuple[str, str]] = []
     for name in ranked[1:]:
@@ -259,6 +259,6 @@ def _alternatives(sample: bytes, ranked: Sequence[str]) -> tuple[tuple[str, str]
 
 
 def _shown(text: str) -> str:
-    """Returns some different words of a text that hold characters beyond ASCII."""
+    """Returns a few different words of a text that contain non-ASCII characters."""
     words = dict.fromkeys(word for word in re.findall(r"\S*[^\x00-\x7f]\S*", text[:_SAMPLE]))
     return ", ".join(f"'{word[:24]}'" for word in list(words)[:_SHOWN])

@@ -1,4 +1,4 @@
-"""Files as text, by the ending of their names. What cannot be read is a sentence about that file."""
+"""Text extraction from files, by file name extension. A file that cannot be read gives a sentence about the reason."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ _READERS: Mapping[str, Callable[[bytes, Settings], Found]] = MappingProxyType(
 
 
 def kind_of(name: str) -> str | None:
-    """Returns the kind of a file by its name, or None if it is of none that is read."""
+    """Returns the type of a file by its name extension, or None if files of that type are not read."""
     return KINDS.get(PurePosixPath(name).suffix.lower())
 
 
 def extract(kind: str, data: bytes, settings: Settings | None = None) -> Found:
-    """Returns the text of a file of one of `KINDS`, and an account of the rest. Raises `Unreadable`.
+    """Returns the text of a file of a type in `KINDS`, and an account of what is missing. Raises `Unreadable`.
 
     Args:
         kind: of the file.

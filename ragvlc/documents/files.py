@@ -1,4 +1,4 @@
-"""Files as documents: one, or all in a folder, with a balance sheet for each."""
+"""Reading of one file, or all files of a folder, as documents, with a balance sheet for each file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_FOLDERS = 4
 
 
 def read_document(path: str | Path, *, encoding: str = "") -> Document:
-    """Returns a file as a document whose id is its name: text, HTML, PDF, Word, PowerPoint, Excel, EPUB and others.
+    """Returns a file as a document with the file's name as id: text, HTML, PDF, Word, PowerPoint, Excel, EPUB and more.
 
     Files with unknown endings must be text. Raises `DatasetError` if there is nothing to read.
     """
@@ -31,7 +31,7 @@ def read_document(path: str | Path, *, encoding: str = "") -> Document:
 
 
 def read_file(path: str | Path, *, encoding: str = "") -> tuple[Document | None, Balance]:
-    """Returns a file as a document, or None if nothing of it can be read, and its balance sheet."""
+    """Returns a file as a document (None if nothing can be read) and the file's balance sheet."""
     file = Path(path).expanduser()
     ending = file.suffix.lower()
     kind = KINDS.get(ending, "txt")
@@ -43,7 +43,7 @@ def read_file(path: str | Path, *, encoding: str = "") -> tuple[Document | None,
 
 @dataclass(frozen=True, slots=True)
 class FolderFiles:
-    """What a folder holds.
+    """The documents of a folder, and an account of its other files.
 
     Attributes:
         documents: by their paths, in order of those.
@@ -63,16 +63,16 @@ class FolderFiles:
 
     @property
     def read(self) -> Mapping[str, int]:
-        """Returns the number of files with text, by kind."""
+        """Returns the number of files from which text was read, by file type."""
         return Counter(one.kind for one in self.balances if not one.problem)
 
     @property
     def unread(self) -> tuple[Balance, ...]:
-        """Returns the files of which nothing was read."""
+        """Returns the balance sheets of files from which nothing was read."""
         return tuple(one for one in self.balances if one.problem)
 
     def insist(self, where: Path, allowed: float = ALLOWED, *, without_unread: bool = False, remedy: str = "") -> None:
-        """Raises `DatasetError` with the list if files lost more than is allowed, or hold nothing that can be read."""
+        """Raises `DatasetError` if files lost more text than allowed (and lists them), or if no file can be read."""
         if why := refusal(f"{where}", self.balances, allowed, without_unread=without_unread, remedy=remedy):
             raise DatasetError(why)
         if not self.documents:
@@ -87,7 +87,7 @@ class FolderFiles:
 def read_folder(
     path: str | Path, *, encoding: str = "", exclude: Sequence[str] = (), boilerplate: bool = True
 ) -> FolderFiles:
-    """Returns the documents of a folder and the folders in it; read again only when a file has changed.
+    """Returns the documents of a folder and its subfolders, with an account of other files; cached until a change.
 
     Args:
         path: the folder.
@@ -120,7 +120,7 @@ def read_folder(
 def _read_files(
     folder: Path, state: tuple[tuple[str, int, int], ...], settings: Settings
 ) -> tuple[tuple[Document, ...], tuple[Balance, ...], tuple[str, ...]]:
-    """Returns documents, balance sheets and pages of our own."""
+    """Returns the documents, their balance sheets, and the names of HTML reports that ragvlc wrote."""
     documents: list[Document] = []
     balances: list[Balance] = []
     ours: list[str] = []

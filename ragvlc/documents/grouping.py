@@ -1,4 +1,4 @@
-"""Documents of a data set by a field of their metadata, and questions over such a group."""
+"""Groups of a data set's documents by a metadata field, and questions with such a group as context."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Groups", "counted"]
 
 
 class Groups:
-    """The documents of a set by the value of a metadata field; one group of all without a field."""
+    """The documents of a data set, grouped by the value of a metadata field; one group of all without a field."""
 
     def __init__(self, documents: Sequence[Document], field: str) -> None:
         self._field = field
@@ -28,12 +28,12 @@ class Groups:
             raise DatasetError(f"group_by: no document has '{field}'. Known: {listing}.{nearest(field, known)}")
 
     def members(self, own: Sequence[Document]) -> list[bool]:
-        """Returns which documents have a value that one of `own` has."""
+        """Returns, for each document of the set, whether its field value is that of a document in `own`."""
         wanted = frozenset(self._value(document) for document in own)
         return [value in wanted for value in self._values]
 
     def asked_over(self, example: Example) -> Example:
-        """Returns the example over its group; one tuple is shared by all examples of a group."""
+        """Returns the example with its group as documents; all examples of a group share one collection object."""
         wanted = frozenset(self._value(document) for document in example.documents)
         if wanted not in self._made:
             members = zip(self._documents, self._values or [None] * len(self._documents), strict=True)
@@ -63,12 +63,12 @@ def _counts(documents: Sequence[Document]) -> dict[str, int]:
 
 
 def counted(example: Example) -> Example:
-    """Returns the example with its counts of documents and words as they are now, where its source gives any."""
+    """Returns the example with its tags for the numbers of documents and words updated, if it has such tags."""
     if "documents" not in example.tags:
         return example
     return replace(example, tags=_with_counts(example.tags, _counts(example.documents)))
 
 
 def _with_counts(tags: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, Any]:
-    """Returns the tags, with today's counts of documents and words where the source gives any."""
+    """Returns the tags with the numbers of documents and words updated, if there are such tags."""
     return {**tags, **{name: count for name, count in counts.items() if name in tags}}

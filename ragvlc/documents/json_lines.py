@@ -1,4 +1,4 @@
-"""JSON lines with their line numbers, and everything wrong with a file in one error."""
+"""Reading of JSON Lines files with line numbers; all problems of a file are reported in one error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWN = 20
 
 @dataclass(slots=True)
 class Problems:
-    """What is wrong with one file, gathered so that it can be mended in one go.
+    """The problems of one file, collected so that a user can fix all of them in one pass.
 
     Attributes:
         path: of the file, or the name of another source.
@@ -32,7 +32,7 @@ class Problems:
     sentences: list[str] = field(default_factory=list)
 
     def add(self, sentence: str, line: int | None = None) -> None:
-        """Notes one problem."""
+        """Records one problem."""
         self.sentences.append(f"{self.unit} {line}: {sentence}" if line else sentence)
 
     def raise_any(self) -> None:
@@ -49,7 +49,7 @@ class Problems:
 
 @dataclass(slots=True)
 class Row:
-    """One object of a JSON Lines file, read field by field; what does not fit is noted and replaced by an empty value.
+    """One object of a JSON Lines file, read field by field; invalid values are reported and replaced by empty ones.
 
     Fields may be read again and again: each problem is noted once.
     """
@@ -61,17 +61,17 @@ class Row:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing was wrong with it so far."""
+        """Whether all values read from this row so far were valid."""
         return not self._told
 
     def complain(self, sentence: str) -> None:
-        """Notes a problem with this row."""
+        """Records a problem with this row, once."""
         if sentence not in self._told:
             self._told.append(sentence)
             self.problems.add(sentence, self.line)
 
     def text(self, name: str, *, default: str | None = None) -> str:
-        """Returns a text that is not blank. Absent and empty ones are `default`, where one is given."""
+        """Returns a field's text, which must not be blank. An absent or empty field gives `default` if set."""
         value = self.values.get(name)
         if default is not None and value in (None, ""):
             return default
@@ -81,7 +81,7 @@ class Row:
         return ""
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """Returns a list of texts that are not blank; an absent list is empty."""
+        """Returns a field's list of texts, none of which may be blank; an absent field gives no texts."""
         value = self.values.get(name)
         if value is None:
             return ()
@@ -91,7 +91,7 @@ class Row:
         return ()
 
     def flag(self, name: str) -> bool:
-        """Returns true or false; absent is false."""
+        """Returns a field's boolean; an absent field is false."""
         value = self.values.get(name)
         if value is None or isinstance(value, bool):
             return bool(value)
@@ -99,7 +99,7 @@ class Row:
         return False
 
     def mapping(self, name: str) -> Mapping[str, Any]:
-        """Returns an object; an absent one is empty."""
+        """Returns a field's object; an absent field gives an empty object."""
         value = self.values.get(name)
         if value is None or isinstance(value, dict):
             return value or {}
@@ -107,7 +107,7 @@ class Row:
         return {}
 
     def mappings(self, name: str) -> tuple[Mapping[str, Any], ...]:
-        """Returns a list of objects; an absent one is empty."""
+        """Returns a field's list of objects; an absent field gives no objects."""
         value = self.values.get(name)
         if value is None:
             return ()
@@ -118,7 +118,7 @@ class Row:
 
 
 def rows_of(path: Path, problems: Problems) -> Iterator[Row]:
-    """Yields every line of a JSON Lines file, gzipped or plain, that holds an object; blank lines are skipped.
+    """Yields a row for every line of a JSON Lines file, plain or gzipped, that holds an object; skips blank lines.
 
     Lines end at line feeds only: texts may contain other line separators of Unicode.
     """

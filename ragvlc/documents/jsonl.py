@@ -19,7 +19,7 @@ _KEPT_FILES = 8
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """The documents of one file.
+    """The documents of one JSON Lines file.
 
     Attributes:
         by_id: in the file's order.
@@ -31,7 +31,7 @@ class Documents:
 
 
 def documents_of(path: Path) -> Documents:
-    """Returns the documents of a file. Raises `DatasetError` with all that is wrong."""
+    """Returns the documents of a JSON Lines file. Raises `DatasetError` that lists every problem of the file."""
     return _documents(path, *_state(path))
 
 

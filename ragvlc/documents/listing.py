@@ -1,4 +1,4 @@
-"""The files of a folder: documents, files that are none, what is hidden, and results of our own, which are not read."""
+"""Listing of a folder's files: documents, files of other types, hidden files, and results that ragvlc wrote."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _HEAD = 4096
 
 @dataclass
 class Listing:
-    """Paths within a folder, in their order.
+    """Paths of files within a folder, by category, each in sorted order.
 
     Attributes:
         documents: to be read.
@@ -59,7 +59,7 @@ class Listing:
 
 
 def listed(folder: Path, exclude: tuple[str, ...]) -> Listing:
-    """Returns what is in a folder and the folders in it, by what is to be done with it."""
+    """Returns the files of a folder and its subfolders, sorted by how they are treated."""
     found = Listing()
     for name in sorted(_walked(folder, found)):
         if any(fnmatch(name, pattern) for pattern in exclude):
@@ -80,7 +80,7 @@ def listed(folder: Path, exclude: tuple[str, ...]) -> Listing:
 
 
 def why_unread(ending: str) -> str:
-    """Returns why files of an ending are not read, and what to do."""
+    """Returns why files with this name extension are not read, and what the user can do."""
     if ending in _SAVE_AS:
         return f"{ending} files are not read: save it as {_SAVE_AS[ending]}"
     if ending in _ARCHIVES:
@@ -93,7 +93,7 @@ def why_unread(ending: str) -> str:
 
 
 def is_results(folder: Path) -> bool:
-    """Returns whether ragvlc wrote a folder: a sweep's results, or one cell's."""
+    """Returns whether a folder holds results that ragvlc wrote: of a whole sweep, or of one cell."""
     if (folder / "predictions.jsonl").is_file() and (folder / "resolved.yaml").is_file():
         return True
     try:
@@ -111,7 +111,7 @@ def is_page_of_ours(data: bytes) -> bool:
 
 
 def _walked(folder: Path, found: Listing) -> Iterator[str]:
-    """Yields the paths of all files but those of our results; follows links to folders, but in no circle."""
+    """Yields the paths of all files except ragvlc's results; follows links to folders, but not in circles."""
     seen: set[tuple[int, int]] = set()
 
     def missed(error: OSError) -> None:

@@ -1,4 +1,4 @@
-"""Questions over contexts of one length: their own documents among others that do not answer them.
+"""Contexts of one length: the question's own documents among other documents that do not answer it.
 
 Sources: RULER's question answering (Hsieh et al. 2024, arXiv 2404.06654), which fills up with other paragraphs of the
 set to a number of tokens, and LV-Eval (Yuan et al. 2024, arXiv 2402.05136), which asks the same questions at every
@@ -32,7 +32,7 @@ _KEPT_TEXTS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What a question's documents are put among.
+    """The other documents that a question's own documents are placed among.
 
     Attributes:
         documents: in order, the last one cut.
@@ -71,7 +71,7 @@ class Padding:
         self._words = lru_cache(maxsize=_KEPT_TEXTS)(self._words_of)  # its own, so that it goes with the padding
 
     def padded(self, example: Example, place: int, allowed: Sequence[bool] | None = None) -> Example | None:
-        """Returns the example over a context of the wanted length, or None if its own documents alone are longer.
+        """Returns the example over a context of the wanted length, or None if its own documents are already longer.
 
         Args:
             example: whose documents to put among others.
@@ -122,7 +122,7 @@ class Padding:
     def _candidates(
         self, example: Example, own: Sequence[Document], left_out: Counter[str], allowed: Sequence[bool] | None
     ) -> Iterator[Document]:
-        """Yields what may be filled up with, in this question's order. Counts what is left out."""
+        """Yields the documents that may fill this question's context, in random order; counts those left out."""
         cjk = has_cjk(example.references)
         answers = distinctive(example.references, cjk=cjk)
         ids = {document.id for document in own}
@@ -159,7 +159,7 @@ class Padding:
     def _arranged(
         self, example: Example, own: Sequence[Document], filling: Filling, place: int
     ) -> tuple[tuple[Document, ...], float]:
-        """Returns all documents in order, and the share of the filling before the first own one."""
+        """Returns all documents in order, and the share of the filling that precedes the first own document."""
         before = [0, *accumulate(filling.sizes)]
         depths = self._depths(example, len(own), place)
         places = [min(range(len(before)), key=lambda i: abs(before[i] - depth * before[-1])) for depth in depths]
@@ -185,7 +185,7 @@ class Padding:
 
 
 def own_documents(example: Example) -> tuple[Document, ...]:
-    """Returns the documents that belong to the question: those known to be relevant if any are, else all of its."""
+    """Returns the question's own documents: the relevant ones if these are known, else all of them."""
     if not example.relevant:
         return example.documents
     wanted = {name for name, grade in example.relevant.items() if grade > 0}
@@ -194,7 +194,7 @@ def own_documents(example: Example) -> tuple[Document, ...]:
 
 
 def _drawn(count: int, chance: random.Random) -> Iterator[int]:
-    """Yields 0 to `count` - 1 in random order, at the cost of those that are taken."""
+    """Yields the numbers 0 to `count` - 1 in random order; the cost grows only with the numbers that are used."""
     moved: dict[int, int] = {}
     for i in range(count):
         j = chance.randrange(i, count)
@@ -203,7 +203,7 @@ def _drawn(count: int, chance: random.Random) -> Iterator[int]:
 
 
 def _halving(place: int) -> float:
-    """Returns a point of van der Corput's sequence, whose prefixes are spread evenly over 0 to 1."""
+    """Returns a point of the van der Corput sequence; any number of first points is spread evenly over 0 to 1."""
     point, step = 0.0, 1.0
     number = place + 1
     while number:

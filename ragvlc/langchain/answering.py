@@ -34,9 +34,9 @@ class AnsweringPipeline(Protocol):
     def answer(
         self, query: Query | str, documents: Sequence[Document], *, seed: int = 0, pool: EnginePool | None = None
     ) -> Answer:
-        """Returns the answer to a question over documents."""
+        """Returns the pipeline's answer to a question over documents."""
         ...
 
     def own_pool(self) -> EnginePool:
-        """Returns the pipeline's own pool of opened models, which it closes itself."""
+        """Returns the pipeline's own pool of loaded models, which the pipeline closes itself."""
         ...

@@ -1,4 +1,4 @@
-"""Conversion of documents from LangChain and back."""
+"""Conversion of documents from LangChain to ragvlc and back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["from_langchain", "passage", "to_langchain"]
 
 
 def from_langchain(documents: Iterable[LangChainDocument | Document | str]) -> list[Document]:
-    """Returns ragvlc documents for documents of LangChain, of ragvlc, or plain texts.
+    """Returns ragvlc documents made from LangChain documents, ragvlc documents or plain texts.
 
     The name is the document's `id`, or its metadata `document_id` or `source`, or `document-1`, `document-2` ...; a
     repeated name gets a number. A text in the metadata's `title` becomes the title. Metadata are made JSON: dates
@@ -102,7 +102,7 @@ def _json(value: Any) -> Any:  # noqa: ANN401 - any metadata in, JSON out
 
 
 def passage(document: Document, span: Span, **facts: Any) -> LangChainDocument:  # noqa: ANN401 - JSON
-    """Returns a passage of `document` with the document's metadata, document_id, start, end, and `facts`."""
+    """Returns a passage of `document` as a LangChain document, with its position and `facts` in the metadata."""
     from langchain_core.documents import Document as LangChainDocument
 
     where = {"document_id": document.id, "start": span.start, "end": span.end}

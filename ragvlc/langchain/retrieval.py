@@ -30,7 +30,7 @@ __all__ = ["as_retriever"]
 
 
 class _Parts(Component):
-    """The parts of a retrieval, as in a pipeline's YAML.
+    """The components of a retrieval, as written in a pipeline's YAML.
 
     Attributes:
         chunker: cuts the documents.
@@ -51,7 +51,7 @@ class _Parts(Component):
 
 @dataclass(frozen=True)
 class _Finder:
-    """Retrieval over fixed documents.
+    """Retrieval over a fixed set of documents.
 
     Attributes:
         route: cuts and ranks.
@@ -70,7 +70,7 @@ class _Finder:
     documents: tuple[Document, ...]
 
     def find(self, text: str, k: int | None) -> list[LangChainDocument]:
-        """Returns the best `k` passages, or those of the selector."""
+        """Returns the best `k` passages or, without `k`, those that the selector chooses."""
         query = Query("question", text)
         run = LiveRun(self.models, self.pool, Example(query, self.documents))
         _, hits = self.route.find(query, self.documents, run, role=self.role)
@@ -160,7 +160,7 @@ def _retriever(finder: _Finder, k: int | None, own: EnginePool | None) -> BaseRe
             return finder.find(query, self.k)
 
         def close(self) -> None:
-            """Frees the models that this retriever opened itself."""
+            """Frees the models that this retriever loaded itself."""
             if own is not None:
                 own.close()
 

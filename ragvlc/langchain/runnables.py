@@ -27,7 +27,7 @@ _FIELDS = ("question", "documents", "choices", "form")
 
 
 class _Question(TypedDict):
-    """A question, with options for multiple choice."""
+    """A question, with options if it is multiple choice."""
 
     question: str
     choices: NotRequired[Sequence[str]]
@@ -41,13 +41,13 @@ class _QuestionWithDocuments(_Question):
 
 
 class _QuestionOnly(_Question):
-    """A question over preset documents, or over its own."""
+    """A question over preset documents, or over documents given with the question."""
 
     documents: NotRequired[Sequence[Any]]
 
 
 class _AnswerValues(TypedDict):
-    """An answer in plain values."""
+    """An answer as plain values."""
 
     text: str
     route: str

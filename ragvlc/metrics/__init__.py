@@ -1,1 +1,1 @@
-"""Metrics: one file for each score."""
+"""Metrics: one file per score."""

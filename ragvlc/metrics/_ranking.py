@@ -51,7 +51,7 @@ class Judged:
 
 
 class RankingMetric(Metric):
-    """A metric of `Answer.ranking`.
+    """A metric that scores the ranking in `Answer.ranking`.
 
     Attributes:
         k: the number of top-ranked items that count.
@@ -67,21 +67,21 @@ class RankingMetric(Metric):
 
     @property
     def label(self) -> str:
-        """Label such as `ndcg_at_10`, and `ndcg_at_10_span` or `ndcg_at_10_span_0.5` for relevance by evidence."""
+        """The label, such as `ndcg_at_10`, or `ndcg_at_10_span` and `ndcg_at_10_span_0.5` for relevance by evidence."""
         label = f"{self.kind.removesuffix('_at')}_at_{self.k}"
         if self.unit == "span":
             label += "_span" + (f"_{self.min_overlap:g}" if self.min_overlap else "")
         return label
 
     def judged(self, answer: Answer, example: Example) -> Judged | None:
-        """Returns the ranking with its grades, or None if nothing relevant is known."""
+        """Returns the ranking with its relevance grades, or None if no relevant item is known."""
         if self.unit == "document":
             return _documents(answer, example)
         evidence = evidence_of(example)
         return _chunks(answer, evidence, self.min_overlap) if evidence else None
 
     def flags(self, answer: Answer, example: Example) -> tuple[str, ...]:
-        """Returns `ranking_cut` if more candidates might have raised the score."""
+        """Returns `ranking_cut` if ranking more candidates could have raised the score."""
         judged = self.judged(answer, example)
         if judged is None or judged.complete or not judged.missed or len(judged.grades) >= self.k:
             return ()
@@ -89,7 +89,7 @@ class RankingMetric(Metric):
 
 
 def trec(measure: str, judged: Judged, k: int) -> float:
-    """Returns a measure of trec_eval for the first `k` of a ranking, from 0 to 1.
+    """Returns a trec_eval measure, from 0 to 1, of the first `k` items of a ranking.
 
     Args:
         measure: name of the measure, such as `recall` or `ndcg_cut`.
@@ -128,12 +128,12 @@ def _chunks(answer: Answer, evidence: Sequence[Span], min_overlap: float) -> Jud
 
 
 def _all_chunks(answer: Answer) -> bool:
-    """Returns whether every chunk was ranked; True also if the trace does not give the number of chunks."""
+    """Returns whether every chunk was ranked; True if the trace does not give the number of chunks."""
     steps = [step.facts for root in answer.trace for step in root.walk() if "ranked" in step.facts]
     return all(facts.get("chunks", 0) <= facts["ranked"] for facts in steps)
 
 
 def _whole(grades: Sequence[float]) -> list[int]:
-    """Returns grades scaled to the integers that the library expects; only their ratios matter."""
+    """Returns grades scaled to integers, which the trec_eval library expects; only their ratios matter."""
     scale = 1 if all(float(grade).is_integer() for grade in grades) else 1000
     return [max(round(grade * scale), int(grade > 0)) for grade in grades]

@@ -14,7 +14,7 @@ __all__ = ["NormalisedReply", "compare", "reply_text", "share_found", "wanted"]
 
 @dataclass(frozen=True, slots=True)
 class NormalisedReply:
-    """A normalised reply and its normalised references; the best reference counts."""
+    """A normalised reply and its normalised references; metrics score against the best reference."""
 
     reply: str
     references: tuple[str, ...]
@@ -26,7 +26,7 @@ def reply_text(answer: Answer) -> str:
 
 
 def compare(answer: Answer, example: Example) -> NormalisedReply | None:
-    """Returns both sides under SQuAD 2.0's rules, or None if the right answer is not known.
+    """Returns the reply and references under SQuAD 2.0's normalisation, or None if the right answer is not known.
 
     References that are empty after normalisation are dropped; if none is left, only an empty reply is right. The
     same goes for unanswerable examples, whatever sentence their references hold. Where all references are required,
@@ -44,13 +44,13 @@ def compare(answer: Answer, example: Example) -> NormalisedReply | None:
 
 
 def wanted(example: Example, *, cjk: bool) -> list[str]:
-    """Returns the normalised references to search for; none for unanswerable examples or references without a word."""
+    """Returns the normalised references to search for; empty for unanswerable examples and references without words."""
     gold = () if example.unanswerable else example.references
     return [normal for reference in gold if (normal := normalise(reference, cjk=cjk))]
 
 
 def share_found(found: Sequence[bool], example: Example) -> float | None:
-    """Returns the share of `wanted` found if all are required, else whether any was found; None without any."""
+    """Returns the share of references found if all are required, else 1 if any was found; None without references."""
     if not found:
         return None
     return sum(found) / len(found) if example.answer_mode == "all" else float(any(found))

@@ -1,4 +1,4 @@
-"""Base class of the two refusal metrics."""
+"""Base class of the two metrics of refusals."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class RefusalRate(Metric):
     replies: Phrases = None
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns a hash of the default lists where these are used."""
+        """Returns a hash of the default pattern lists if the metric uses them."""
         return {"lists": content_key([PHRASES, REPLIES])}
 
     def refused(self, answer: Answer) -> float:
-        """Returns 1 for a refusal, else 0."""
+        """Returns 1 if the answer is a refusal, else 0."""
         phrases = PHRASES if self.phrases is None else self.phrases
         replies = REPLIES if self.replies is None else self.replies
         return float(refused(answer, phrases=phrases, replies=replies))

@@ -1,4 +1,4 @@
-"""Character counts of spans, independent of the chunking."""
+"""Character counts of text spans, which do not depend on how documents are chunked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def overlap(left: Sequence[Span], right: Sequence[Span]) -> int:
 
 
 def contains_span(spans: Sequence[Span], inner: Span) -> bool:
-    """Returns whether every character of `inner` is in `spans`, which are disjoint and do not touch."""
+    """Returns whether every character of `inner` is in `spans`, which must be disjoint and must not touch."""
     return any(
         outer.document_id == inner.document_id and outer.start <= inner.start and inner.end <= outer.end
         for outer in spans

@@ -19,10 +19,10 @@ from ragvlc.text.normalising import has_cjk, normalise
 
 
 class AnswerInContext(Metric):
-    """1 if any reference occurs in the context; the share that occurs where all are required."""
+    """1 if any reference occurs in the context, else 0; the share that occurs if all references are required."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None for unanswerable examples and references without a word."""
+        """Returns a score from 0 to 1, or None for unanswerable examples and references without words."""
         cjk = has_cjk(*example.references)
         references = wanted(example, cjk=cjk)
         if not references:

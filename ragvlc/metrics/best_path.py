@@ -1,4 +1,4 @@
-"""Best path: the score of the best of several answers, as if an oracle had chosen. An upper bound, not a result.
+"""Best path: the score of the best of several answers, as if an oracle had chosen it: an upper bound, not a result.
 
 The `oracle` of Chain of Agents' multi-path study (Zhang et al. 2024, arXiv 2406.02818): the gold answer picks among the
 answers of all reading orders or samples. Compared with the score of the answer given, it says what better voting or
@@ -22,7 +22,7 @@ from ragvlc.metrics._parts import highest, texts_of
 
 
 class BestPath(Metric):
-    """The highest score among the answers of all paths.
+    """The highest score among the answers of all reading paths.
 
     Attributes:
         of: the metric that scores each answer.
@@ -34,11 +34,11 @@ class BestPath(Metric):
 
     @property
     def label(self) -> str:
-        """Label `best_path`, with the inner metric if it is not `token_f1`."""
+        """The label `best_path`, with the inner metric's label if that is not `token_f1`."""
         return self.kind if self.of.label == "token_f1" else f"{self.kind}_{self.of.label}"
 
     def assess(self, answer: Answer, example: Example, engines: Engines) -> Score:
-        """Returns the best score; none where the inner metric does not apply."""
+        """Returns the best path's score; no value if the inner metric does not apply."""
         own = self.of.assess(answer, example, engines)
         others = [
             self.of.assess(replace(answer, text=text, finish="stop"), example, engines)
@@ -47,9 +47,9 @@ class BestPath(Metric):
         return highest([own, *others])
 
     def applies(self, example: Example) -> bool:
-        """Returns whether the inner metric applies."""
+        """Returns whether the inner metric applies to the example."""
         return self.of.applies(example)
 
     def objection(self, candidates: Sequence[Generator]) -> str | None:
-        """Returns the objection of the inner metric."""
+        """Returns the inner metric's objection to the generators being scored, or None."""
         return self.of.objection(candidates)

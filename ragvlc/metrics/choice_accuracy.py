@@ -18,7 +18,7 @@ class ChoiceAccuracy(Metric):
     """1 if the reply names a right option and no wrong one, else 0."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns 0 or 1, or None if there are no options or no right option is known."""
+        """Returns 0 or 1, or None if there are no options or the right option is not known."""
         right = set(example.references)
         if not example.query.choices or not right:
             return None
@@ -28,7 +28,7 @@ class ChoiceAccuracy(Metric):
         return float(len(named) == 1 and named <= right)
 
     def flags(self, answer: Answer, example: Example) -> tuple[str, ...]:
-        """Returns `unparsed` if the reply names no option, `ambiguous` if it names too many."""
+        """Returns `unparsed` if the reply names no option, or `ambiguous` if it names too many options."""
         if self.score(answer, example) is None:
             return ()
         named = _named(answer, example)

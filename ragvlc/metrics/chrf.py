@@ -40,7 +40,7 @@ class Chrf(Metric):
 
     @property
     def label(self) -> str:
-        """Label `chrf`, or `chrf_words_2` if words count too."""
+        """The label `chrf`, or `chrf_words_2` if word sequences of up to 2 words count too."""
         return f"{self.kind}_words_{self.word_order}" if self.word_order else self.kind
 
     def score(self, answer: Answer, example: Example) -> float | None:

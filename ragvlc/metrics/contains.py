@@ -19,10 +19,10 @@ from ragvlc.text.normalising import has_cjk, normalise
 
 
 class Contains(Metric):
-    """1 if the normalised reply contains any reference; the share contained where all are required."""
+    """1 if the normalised reply contains any reference, else 0; the share contained if all are required."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None for unanswerable examples and references without a word."""
+        """Returns a score from 0 to 1, or None for unanswerable examples and references without words."""
         cjk = has_cjk(*example.references)
         reply = normalise(reply_text(answer), cjk=cjk)
         return share_found([reference in reply for reference in wanted(example, cjk=cjk)], example)

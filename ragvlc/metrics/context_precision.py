@@ -17,7 +17,7 @@ class ContextPrecision(Metric):
     """Share of the context's characters that are evidence."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None where the evidence is not located."""
+        """Returns a score from 0 to 1, or None if the evidence is not located."""
         evidence = covered(example.evidence)
         if not evidence:
             return None

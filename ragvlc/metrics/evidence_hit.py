@@ -1,4 +1,4 @@
-"""Evidence hit: the share of evidence spans that were sent complete.
+"""Evidence hit: the share of evidence spans that were sent to the model in full.
 
 A span counts if every one of its characters is in the context (the strict reading; a span cut at one end is a miss),
 be it in one chunk or across several. Repeated spans count once. For multi-hop questions 1 means that every hop is
@@ -14,10 +14,10 @@ from ragvlc.metrics._spans import contains_span
 
 
 class EvidenceHit(Metric):
-    """Share of evidence spans with every character in the context."""
+    """The share of evidence spans of which every character is in the context."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None where the evidence is not located."""
+        """Returns a score from 0 to 1, or None if the evidence is not located."""
         evidence = {span for span in example.evidence if len(span) > 0}
         if not evidence:
             return None

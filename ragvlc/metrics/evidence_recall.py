@@ -18,7 +18,7 @@ class EvidenceRecall(Metric):
     """Share of the evidence's characters that are in the context."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None where the evidence is not located."""
+        """Returns a score from 0 to 1, or None if the evidence is not located."""
         evidence = covered(example.evidence)
         if not evidence:
             return None

@@ -19,7 +19,7 @@ class ExactMatch(Metric):
     """1 if the normalised reply equals a normalised reference, else 0."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns 0 or 1, or None where the example has no references."""
+        """Returns 0 or 1, or None if the example has no references."""
         sides = compare(answer, example)
         if sides is None:
             return None

@@ -1,4 +1,4 @@
-"""False refusals: the share of answerable questions that are refused. Smaller is better.
+"""False refusals: the share of answerable questions that are refused (lower is better).
 
 1 if the model declined (`decline` of a route), said nothing, or its reply is a refusal by the rules of `text.refusals`.
 An answer that never came (a failed row) counts as 1: it is no better than a refusal. A question whose reference or
@@ -15,13 +15,13 @@ from ragvlc.metrics._refusal_rate import RefusalRate
 
 
 class FalseRefusal(RefusalRate):
-    """1 if an answerable question was refused, else 0; smaller is better."""
+    """1 if an answerable question was refused, else 0; lower is better."""
 
     smaller_is_better: ClassVar[bool] = True
     worst: ClassVar[float] = 1.0
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns 0 or 1, or None if the question is unanswerable or a refusal may be right."""
+        """Returns 0 or 1, or None if the question is unanswerable or a refusal might be right."""
         right = (*example.references, *example.query.choices)
         if example.unanswerable or not example.references or any(self.refused(Answer(text)) for text in right):
             return None

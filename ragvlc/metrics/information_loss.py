@@ -1,4 +1,4 @@
-"""Information loss: by how much the best intermediate note scores above the final answer.
+"""Information loss: by how much the best intermediate note's score exceeds the final answer's score.
 
 Chain of Agents (Zhang et al. 2024, arXiv 2406.02818): max(0, max_i score(CU_i) - score(answer)) over the communication
 units CU_i. Above 0 a worker knew something that the answer lost; 0 for routes that write no notes. With a metric
@@ -21,7 +21,7 @@ from ragvlc.metrics._parts import highest, texts_of
 
 
 class InformationLoss(Metric):
-    """Loss of score from the best note to the answer; smaller is better.
+    """The drop in score from the best note to the final answer; lower is better.
 
     Attributes:
         of: the metric that scores notes and answer.
@@ -35,11 +35,11 @@ class InformationLoss(Metric):
 
     @property
     def label(self) -> str:
-        """Label `information_loss`, with the inner metric if it is not `token_f1`."""
+        """The label `information_loss`, with the inner metric's label if that is not `token_f1`."""
         return self.kind if self.of.label == "token_f1" else f"{self.kind}_{self.of.label}"
 
     def assess(self, answer: Answer, example: Example, engines: Engines) -> Score:
-        """Returns the loss, from 0 to 1; none where the inner metric does not apply."""
+        """Returns the loss, from 0 to 1; no value if the inner metric does not apply."""
         own = self.of.assess(answer, example, engines)
         if own.value is None:
             return Score(None, missing=own.missing, usage=own.usage)
@@ -52,9 +52,9 @@ class InformationLoss(Metric):
         return Score(value, missing=best.missing, usage=best.usage)
 
     def applies(self, example: Example) -> bool:
-        """Returns whether the inner metric applies."""
+        """Returns whether the inner metric applies to the example."""
         return self.of.applies(example)
 
     def objection(self, candidates: Sequence[Generator]) -> str | None:
-        """Returns the objection of the inner metric."""
+        """Returns the inner metric's objection to the generators being scored, or None."""
         return self.of.objection(candidates)

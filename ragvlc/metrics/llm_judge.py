@@ -92,11 +92,11 @@ class LlmJudge(Metric):
 
     @property
     def label(self) -> str:
-        """Label `llm_judge`, with the name if there is one."""
+        """The label `llm_judge`, with the judge's given name if there is one."""
         return f"{self.kind}_{self.name}" if self.name else self.kind
 
     def assess(self, answer: Answer, example: Example, engines: Engines) -> Score:
-        """Returns 0 or 1; none if the right answer is not known; a missing score without a verdict."""
+        """Returns 0 or 1; no value if the right answer is not known; a missing score if the judge gave no verdict."""
         if not self.applies(example):
             return Score(None)
         reply = answer.text if example.query.choices else reply_text(answer)
@@ -115,11 +115,11 @@ class LlmJudge(Metric):
         return Score(float(verdict), usage=generation.usage)
 
     def applies(self, example: Example) -> bool:
-        """Returns whether the right answer is known."""
+        """Returns whether the example's right answer is known."""
         return bool(example.references) or example.unanswerable
 
     def objection(self, candidates: Sequence[Generator]) -> str | None:
-        """Returns an objection if the judge is one of the generators to be judged."""
+        """Returns an objection if the judge is one of the generators that it would judge, else None."""
         if self.allow_same_model or not any(_same_model(self.judge, candidate) for candidate in candidates):
             return None
         return (
@@ -128,7 +128,7 @@ class LlmJudge(Metric):
         )
 
     def prompt_for(self, reply: str, example: Example) -> Prompt:
-        """Returns the judge's prompt for `reply`."""
+        """Returns the judge's prompt about `reply`."""
         letters = {choice: f"{chr(ord('A') + place)}. {choice}" for place, choice in enumerate(example.query.choices)}
         template = self.unanswerable_prompt if example.unanswerable else self.prompt
         fields = {
@@ -141,13 +141,13 @@ class LlmJudge(Metric):
 
 
 def verdict_of(reply: str) -> bool | None:
-    """Returns the verdict in a judge's reply, or None if it has neither True nor False outside its thoughts."""
+    """Returns the verdict in a judge's reply, or None if the reply has no True or False outside its thoughts."""
     found = _VERDICT.search(_THOUGHT.sub("", reply))
     return found and bool(found[1])
 
 
 def _same_model(judge: Generator, candidate: Generator) -> bool:
-    """Whether two generators run the same model: equal parts, or the same name or files with other settings."""
+    """Returns whether two generators run the same model: equal settings, or the same model name or files."""
     return judge.key == candidate.key or bool(_models(judge) & _models(candidate))
 
 
@@ -157,14 +157,14 @@ def _models(generator: Generator) -> set[str]:
 
 
 class _CachingJudge:
-    """An opened judge with a cache of its verdicts, because cells of a sweep often give equal answers."""
+    """A loaded judge with a cache of its verdicts, because cells of a sweep often give equal answers."""
 
     def __init__(self, engine: TextEngine) -> None:
         self._engine = engine
         self._ruled: dict[str, Generation] = {}
 
     def ask(self, request: Request) -> Generation:
-        """Returns the judge's reply; a reply without a verdict is not cached."""
+        """Returns the judge's reply; replies without a verdict are not cached."""
         text = request.prompt.text()
         found = self._ruled.get(text)
         if found is None:
@@ -174,5 +174,5 @@ class _CachingJudge:
         return found
 
     def close(self) -> None:
-        """Clears the cache; the pool closes the engine."""
+        """Clears the cache of verdicts; the pool closes the engine."""
         self._ruled.clear()

@@ -1,4 +1,4 @@
-"""nDCG at k: the quality of the order of the first k, relative to the best possible order.
+"""nDCG at k: how well the first k items are ordered, relative to the best possible order.
 
 Järvelin and Kekäläinen (2002) with linear gain, trec_eval's `ndcg_cut`: sum of grade / log2(rank + 1) over the first
 `k`, divided by that of the ideal ranking. `_ranking` says what is ranked.
@@ -17,9 +17,9 @@ from ragvlc.metrics._ranking import RankingMetric, trec
 
 
 class Ndcg(RankingMetric):
-    """Discounted cumulative gain of the first `k`, as a share of the ideal one."""
+    """Discounted cumulative gain of the first `k` items, divided by that of the ideal order."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None if nothing relevant is known."""
+        """Returns a score from 0 to 1, or None if no relevant item is known."""
         judged = self.judged(answer, example)
         return None if judged is None else trec("ndcg_cut", judged, self.k)

@@ -1,4 +1,4 @@
-"""Precision at k: the share of the first k that is relevant.
+"""Precision at k: the share of the first k items that are relevant.
 
 Relevant documents, or chunks that hold evidence, among the first `k` / `k`, trec_eval's `P`. The divisor stays `k`
 where fewer were ranked, so that one relevant document out of one scores 1/k. `_ranking` says what is ranked.
@@ -15,6 +15,6 @@ class PrecisionAt(RankingMetric):
     """Share of the first `k` items that are relevant."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None if nothing relevant is known."""
+        """Returns a score from 0 to 1, or None if no relevant item is known."""
         judged = self.judged(answer, example)
         return None if judged is None else trec("P", judged, self.k)

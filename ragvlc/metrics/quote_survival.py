@@ -14,7 +14,7 @@ from ragvlc.core.families import Metric
 
 
 class QuoteSurvival(Metric):
-    """Share of quotes that were found in the documents."""
+    """The share of the model's quotes that were found in the documents."""
 
     version: ClassVar[int] = 1
 

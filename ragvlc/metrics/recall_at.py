@@ -1,4 +1,4 @@
-"""Recall at k: the share of the relevant items that are among the first k.
+"""Recall at k: the share of the relevant items that are among the first k items.
 
 `document`: relevant documents among the first `k` / all relevant documents, trec_eval's `recall`. `span`: evidence
 spans that one of the first `k` chunks holds / all evidence spans; two chunks of one span find it once, and one chunk
@@ -14,10 +14,10 @@ from ragvlc.metrics._ranking import RankingMetric, trec
 
 
 class RecallAt(RankingMetric):
-    """Share of the relevant items that are among the first `k`."""
+    """Share of the relevant items that are among the first `k` items."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None if nothing relevant is known."""
+        """Returns a score from 0 to 1, or None if no relevant item is known."""
         judged = self.judged(answer, example)
         if judged is None:
             return None

@@ -23,7 +23,7 @@ from ragvlc.text.normalising import has_cjk, words
 
 
 class RougeL(Metric):
-    """ROUGE-L F measure against the best reference."""
+    """ROUGE-L F-measure against the best reference."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns a score from 0 to 1, or None for unanswerable examples and those without references."""

@@ -30,7 +30,7 @@ class SemanticSimilarity(Metric):
     embedder: Embedder = part("sentence_transformer")
 
     def assess(self, answer: Answer, example: Example, engines: Engines) -> Score:
-        """Returns the score, or none for unanswerable examples and those without references."""
+        """Returns the score; no value for unanswerable examples and those without references."""
         references = texts_wanted(example)
         if not references:
             return Score(None)
@@ -44,5 +44,5 @@ class SemanticSimilarity(Metric):
         return Score(min(1.0, max(0.0, round(best, 6))), flags)
 
     def applies(self, example: Example) -> bool:
-        """Returns whether there is a reference to compare with."""
+        """Returns whether the example has a reference to compare the reply with."""
         return bool(texts_wanted(example))

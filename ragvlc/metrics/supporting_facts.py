@@ -1,4 +1,4 @@
-"""Supporting facts: whether the passages read are exactly those with the evidence.
+"""Supporting facts: whether the passages that were read are exactly those that contain the evidence.
 
 HotpotQA's set scores (Yang et al. 2018, arXiv 1809.09600) with evidence spans for its sentences and passages for its
 predictions. A passage is one span of the context, as it was in the prompt (chunks that touch or overlap are
@@ -28,7 +28,7 @@ from ragvlc.metrics._passages import evidence_of, holds
 
 
 class SupportingFacts(Metric):
-    """Set-based score of the passages read against the evidence spans.
+    """Score of the set of passages that were read against the set of evidence spans.
 
     Attributes:
         measure: `f1`, `em`, `precision` or `recall`.
@@ -43,11 +43,11 @@ class SupportingFacts(Metric):
 
     @property
     def label(self) -> str:
-        """Label such as `supporting_facts_f1`."""
+        """The label, such as `supporting_facts_f1`."""
         return f"{self.kind}_{self.measure}" + (f"_{self.min_overlap:g}" if self.min_overlap else "")
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None where the evidence is not located."""
+        """Returns a score from 0 to 1, or None if the evidence is not located."""
         passages = {span for span in answer.context if len(span) > 0}
         evidence = evidence_of(example)
         if not evidence:

@@ -24,7 +24,7 @@ class TokenF1(Metric):
     """Harmonic mean of token precision and recall against the best reference."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None where the example has no references."""
+        """Returns a score from 0 to 1, or None if the example has no references."""
         sides = compare(answer, example)
         if sides is None:
             return None

@@ -1,4 +1,4 @@
-"""Best passages at both edges of the context, the weakest in the middle.
+"""Order with the best passages at both ends of the context and the weakest in the middle.
 
 Jin, Yoon, Han, Arik, "Long-Context LLMs Meet RAG: Overcoming Challenges for Long Inputs in RAG", ICLR 2025,
 https://arxiv.org/abs/2410.05983, equation 1: of k passages, rank i is at position (i+1)/2 if i is odd and at
@@ -19,5 +19,5 @@ __all__ = ["edges_inward"]
 
 
 def edges_inward(hits: Sequence[Hit]) -> list[Hit]:
-    """Returns the best hit first, the second best last, the third second, and so on to the middle."""
+    """Returns the hits ordered from the edges inwards: the best first, the second best last, the third second, ..."""
     return [*hits[0::2], *reversed(hits[1::2])]

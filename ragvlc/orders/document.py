@@ -16,8 +16,8 @@ from ragvlc.core.families import Order
 
 
 class DocumentOrder(Order):
-    """Passages in the order in which they occur in the documents, whatever their scores."""
+    """Passages in the order in which they occur in the documents, regardless of their scores."""
 
     def arrange(self, hits: Sequence[Hit], seed: int) -> list[Hit]:  # noqa: ARG002 - nothing random here
-        """Returns the hits by document, then by position in it."""
+        """Returns the hits sorted by document, then by position in the document."""
         return sorted(hits, key=lambda hit: (hit.chunk.document_index, hit.chunk.start))

@@ -14,7 +14,7 @@ from ragvlc.orders._edges import edges_inward
 
 
 class EdgesBestFirst(Order):
-    """Order for five hits by rank: 1 3 5 4 2; for four: 1 3 4 2."""
+    """Passages with the best first and the second best last; by rank, for five hits: 1 3 5 4 2; for four: 1 3 4 2."""
 
     def arrange(self, hits: Sequence[Hit], seed: int) -> list[Hit]:  # noqa: ARG002 - nothing random here
         """Returns the hits with the best first and the second best last."""

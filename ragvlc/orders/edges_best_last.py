@@ -14,7 +14,7 @@ from ragvlc.orders._edges import edges_inward
 
 
 class EdgesBestLast(Order):
-    """Order for five hits by rank: 2 4 5 3 1; for four: 2 4 3 1."""
+    """Passages with the best last and the second best first; by rank, for five hits: 2 4 5 3 1; for four: 2 4 3 1."""
 
     def arrange(self, hits: Sequence[Hit], seed: int) -> list[Hit]:  # noqa: ARG002 - nothing random here
         """Returns the hits with the best last and the second best first."""

@@ -10,15 +10,15 @@ from ragvlc.core.families import Order
 
 
 class RandomOrder(Order):
-    """A permutation that depends only on the seed and the number of hits."""
+    """Passages in a random order that depends only on the seed and the number of hits."""
 
     @property
     def random(self) -> bool:
-        """Whether the order depends on the seed: always."""
+        """Whether the order depends on the seed: always true."""
         return True
 
     def arrange(self, hits: Sequence[Hit], seed: int) -> list[Hit]:
-        """Returns the hits shuffled, the same way for the same seed."""
+        """Returns the hits shuffled; the same seed gives the same order."""
         shuffled = list(hits)
         Random(seed).shuffle(shuffled)  # noqa: S311 - a repeatable permutation, not a secret
         return shuffled

@@ -1,4 +1,4 @@
-"""Best first: the order of the ranking."""
+"""Best first: passages in the order of the ranking."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What routes are built from: prompts, calls, context that fits, pieces, quotes, escalation, speculation."""
+"""Building blocks of routes: prompts, calls, context fitting, pieces, quotes, escalation, speculation."""

@@ -1,4 +1,4 @@
-"""When a drafted token is accepted, and what is drawn in its place.
+"""Acceptance of drafted tokens in speculative decoding, and the distribution that replaces a rejected token.
 
 For one place in the text, `p` is what the target says, `q` what the draft was drawn from, both after temperature and
 nucleus. The target moved towards the draft is `p_hat = softmax(log p + eta (q - p))` (Chen et al. 2025, arXiv
@@ -32,7 +32,7 @@ Tail = Literal["paper", "code"]
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceRule:
-    """The operators of one route. All tensors are float32 [..., width].
+    """The acceptance rule of one speculative route. All tensors are float32 of shape [..., width].
 
     Attributes:
         eta: how far the target moves towards the draft; 0 is lossless.
@@ -54,7 +54,7 @@ class AcceptanceRule:
         return self.eta > 0 and self.mode == "phat_exact"
 
     def moved(self, p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
-        """Returns p_hat."""
+        """Returns p_hat, the target's probabilities moved towards the draft's."""
         if self.eta == 0:
             return p
         shift = self.eta * (q - p)
@@ -65,7 +65,7 @@ class AcceptanceRule:
         return p_hat / p_hat.sum(dim=-1, keepdim=True) if self.mode == "phat_exact" else p_hat
 
     def residual(self, p: torch.Tensor, q: torch.Tensor, p_hat: torch.Tensor) -> torch.Tensor:
-        """Returns what is drawn from after a rejection, adding up to 1.
+        """Returns the normalised distribution that a token is drawn from after a rejection.
 
         A rejection in a place where rounding leaves nothing falls back on the law that is aimed at.
         """

@@ -1,4 +1,4 @@
-"""What routes share whose workers read whole documents in pieces and write notes, from which the answer is made."""
+"""Base of routes whose workers write notes about pieces of whole documents; a manager answers from the notes."""
 
 from __future__ import annotations
 
@@ -70,21 +70,21 @@ class InPieces(Asking):
     window: Annotated[int | None, Field(ge=2)] = None
 
     def window_of(self, reader: Reader) -> int:
-        """Returns the tokens of prompt and reply together."""
+        """Returns the number of tokens available for prompt and reply together."""
         return reader.window if self.window is None else min(self.window, reader.window)
 
     def limit(self, tokens: int, reader: Reader, share: int) -> int:
-        """Returns `tokens`, or one part in `share` of the window where that is less."""
+        """Returns `tokens`, but at most the window divided by `share`, and at least 1."""
         return max(1, min(tokens, self.window_of(reader) // share))
 
     def answer_limit(self, query: Query, reader: Reader, share: int) -> int:
-        """Returns at most how many tokens an answer may have; never more than one part in `share` of the window."""
+        """Returns the maximum number of tokens of an answer, which is at most the window divided by `share`."""
         return self.limit(self.max_tokens(query), reader, share)
 
     def pieces(
         self, documents: Sequence[Document], reader: Reader, make: Callable[[str], Prompt], reserve: int
     ) -> list[Piece]:
-        """Returns the documents in pieces that fit beside the rest of the prompt.
+        """Returns the documents as pieces that each fit into the prompt's free space.
 
         Args:
             documents: what to read.
@@ -102,7 +102,7 @@ class InPieces(Asking):
 
 
 class Agents(InPieces):
-    """A route whose workers write notes about the pieces, and whose manager answers from notes alone.
+    """A route whose workers write notes about the pieces, and whose manager answers from the notes only.
 
     Attributes:
         generator: role of the model that answers from the notes, the manager.
@@ -131,25 +131,25 @@ class Agents(InPieces):
     whole_prompt: Annotated[str, Template({"notes"}, knows={"question"}, declines=True)] = WHOLE
 
     def of_the_whole(self, query: Query) -> bool:
-        """Returns whether a summary of the whole text is wanted, whatever the request says."""
+        """Returns whether the query needs a summary of the whole text, independent of the request's wording."""
         return query.form == "summary" and (self.summaries == "whole" or not query.text.strip())
 
     def note_limit(self, reader: Reader) -> int:
-        """Returns at most how many tokens a note may have."""
+        """Returns the maximum number of tokens of a note."""
         return self.limit(self.note_tokens, reader, 6)
 
     def worker_message(self, query: Query, **fields: str) -> Prompt:
-        """Returns a worker's message over a piece; `fields` are the other fields of its prompt."""
+        """Returns the prompt for a worker about a piece; `fields` fill the prompt's other placeholders."""
         template = self.worker_whole_prompt if self.of_the_whole(query) else self.worker_prompt
         return filled(template, {"question": asked(query), **fields})
 
     def template(self, query: Query) -> str:
-        """Returns the manager's prompt for this form of query."""
+        """Returns the manager's prompt template for the query's form."""
         whole = self.of_the_whole(query) and not query.choices
         return self.whole_prompt if whole else super().template(query)
 
     def manager_room(self, query: Query, run: Run) -> int:
-        """Returns the tokens that notes may have in the manager's message. Raises `WindowExceeded` if none."""
+        """Returns the tokens that the manager's prompt has left for notes. Raises `WindowExceeded` if it has none."""
         manager = run.generator(self.generator)
         around = len(manager.tokenizer.render(self.message(query, notes="")))
         room = self.window_of(manager) - around - self.max_tokens(query) - SEAMS
@@ -158,14 +158,14 @@ class Agents(InPieces):
         return room
 
     def manager_request(self, query: Query, notes: str, run: Run, place: int = 0) -> Request:
-        """Returns what the manager is asked; notes too long for its window lose their end."""
+        """Returns the request to the manager; notes too long for its window are cut at the end."""
         manager, limit = run.generator(self.generator), self.max_tokens(query)
         window = self.window_of(manager)
         prompt = fitted(lambda text: self.message(query, notes=text), notes, manager, window=window, max_tokens=limit)
         return Request(prompt, max_tokens=limit, seed=run.seed_for("answer", place))
 
     def answer_from(self, query: Query, notes: str, run: Run, context: Sequence[Span]) -> Answer:
-        """Returns the manager's answer from notes."""
+        """Returns the manager's answer from the notes."""
         request = self.manager_request(query, notes, run)
         [generation] = ask_all(run, self.generator, [request], step="manager", notes=[{}], keep="path_answer")
         return run.answer(generation, context=context, finish=self.finish_of(generation))
@@ -173,7 +173,7 @@ class Agents(InPieces):
     def notes_on(
         self, query: Query, documents: Sequence[Document], run: Run, **fields: str
     ) -> tuple[list[str], list[Piece]]:
-        """Returns a note on every piece and the pieces: independent calls, so all are made together."""
+        """Returns a note on every piece, and the pieces; the workers' independent requests run in one batch."""
         worker = run.generator(self.worker)
         limit = self.note_limit(worker)
 
@@ -191,5 +191,5 @@ class Agents(InPieces):
 
 
 def context_of(pieces: Sequence[Piece]) -> list[Span]:
-    """Returns the characters that the pieces are made of, in their order."""
+    """Returns the document spans that the pieces consist of, in the order of the pieces."""
     return [span for piece in pieces for span in piece.spans]

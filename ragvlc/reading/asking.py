@@ -1,4 +1,4 @@
-"""Routes that ask their model once: prompts by form of question, limits, and the call itself.
+"""Routes that ask their model once: prompts for each form of question, token limits, and the call itself.
 
 `Asking` for a route that builds its message itself, `Reading` for one that reads pieces of the documents.
 """
@@ -46,7 +46,7 @@ DECLINE = " If the text does not answer it, reply with the single word {word}."
 
 
 class Asking(Route):
-    """A route that asks its generator once. A kind defines `answer`, and makes it with `message` and `ask`.
+    """A route that asks its generator once. A subclass defines `answer`, using `message` and `ask`.
 
         class FromTitles(Asking):
             def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
@@ -77,28 +77,28 @@ class Asking(Route):
     summary_prompt: Annotated[str, Template(needs_of="answer_fields", knows={"choices"}, declines=True)] = SUMMARY
 
     def max_tokens(self, query: Query) -> int:
-        """Returns the answer's limit for this kind of query."""
+        """Returns the maximum number of tokens of the answer, which depends on the query's form."""
         return self.summary_tokens if query.form == "summary" else self.answer_tokens
 
     def template(self, query: Query) -> str:
-        """Returns the prompt for this form of query."""
+        """Returns the prompt template for the query's form."""
         if query.choices:
             return self.choice_prompt
         return self.summary_prompt if query.form == "summary" else self.question_prompt
 
     def message(self, query: Query, **fields: str) -> Prompt:
-        """Returns the message that asks the query; `fields` are those that it has of its own."""
+        """Returns the prompt for the query; `fields` fill further placeholders of the template."""
         known = {"question": query.text, "choices": letters(query.choices), "decline": self.decline_text()}
         return filled(self.template(query), {**known, **fields})
 
     def prompt(self, query: Query, text: str) -> Prompt:
-        """Returns the message for `query` over the document text `text`."""
+        """Returns the prompt for `query` over the document text `text`."""
         return self.message(query, document=text)
 
     def ask(
         self, prompt: Prompt, query: Query, run: Run, *, ranking: Sequence[Hit] = (), context: Sequence[Span] = ()
     ) -> Answer:
-        """Returns the generator's answer to `prompt`; a reply that is the decline word is marked as declined."""
+        """Returns the generator's answer to `prompt`; a reply that equals the decline word is marked as declined."""
         request = self.request(prompt, query, run)
         with run.step("answer", generator=self.generator) as facts:
             [generation] = run.generator(self.generator).generate([request])
@@ -108,28 +108,28 @@ class Asking(Route):
         return replace(answer, trace=(*answer.trace, Step("answer", dict(facts))))
 
     def request(self, prompt: Prompt, query: Query, run: Run) -> Request:
-        """Returns the one generation that is asked for."""
+        """Returns the request for the answer."""
         return Request(prompt, max_tokens=self.max_tokens(query), seed=run.seed_for("answer"))
 
     def decline_text(self) -> str:
-        """Returns the sentence that offers the decline word; nothing where there is none."""
+        """Returns the sentence that offers the decline word; empty if there is no decline word."""
         return DECLINE.replace("{word}", self.decline) if self.decline else ""
 
     def declines(self, text: str) -> bool:
-        """Returns whether a reply is the word that declines to answer, whatever its case and signs."""
+        """Returns whether a reply is the decline word, ignoring case and punctuation."""
         return self.decline is not None and _plain(text) == _plain(self.decline)
 
     def finish_of(self, generation: Generation) -> Finish | None:
-        """Returns `declined` where the reply is the decline word, else None: the generation's own."""
+        """Returns `declined` if the reply is the decline word; None leaves the generation's own finish reason."""
         return "declined" if self.declines(generation.text) else None
 
     def noted(self, generation: Generation) -> dict[str, Any]:
-        """Returns what the trace tells of the reply."""
+        """Returns the facts about the reply that the trace records."""
         return {"finish": generation.finish}
 
 
 class Reading(Asking):
-    """A route that reads pieces of the documents in one call. A kind defines `answer`, and makes it with `read`.
+    """A route that reads pieces of the documents in one call. A subclass defines `answer`, using `read`.
 
         class Endings(Reading):
             def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
@@ -168,7 +168,7 @@ class Reading(Asking):
 
 
 def whole(documents: Sequence[Document]) -> list[Span]:
-    """Returns one span for each document with any text, in order."""
+    """Returns one span for each document that has text, in the order of the documents."""
     return [Span(document.id, 0, len(document.text)) for document in documents if document.text]
 
 

@@ -1,4 +1,4 @@
-"""What routes share around their calls: texts cut to fit a prompt, calls made together and noted."""
+"""Helpers for model calls: texts cut to fit a prompt, and requests sent together and recorded in the trace."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["ask_all", "asked", "beginning", "fitted", "letters", "shared"]
 
 
 def letters(choices: Sequence[str]) -> str:
-    """Returns the options as lines `A. first`, `B. second`, ..."""
+    """Returns the options as lettered lines: `A. first`, `B. second`, ..."""
     return "\n".join(f"{chr(ord('A') + place)}. {choice}" for place, choice in enumerate(choices))
 
 
 def asked(query: Query) -> str:
-    """Returns the question, with its options as lines with letters if it has any."""
+    """Returns the question, followed by its options as lettered lines if it is multiple choice."""
     return "\n".join((query.text, letters(query.choices))) if query.choices else query.text
 
 
 def beginning(text: str, tokens: int, tokenizer: Tokenizer) -> str:
-    """Returns the front of `text`, at most so many tokens; whole characters."""
+    """Returns the start of `text`, at most `tokens` tokens long, without dividing a character."""
     while text and tokenizer.count(text) > tokens:  # a cut text may have more tokens than it had as a part
         spans = tokenizer.spans(text)
         end = spans[tokens - 1][1] if tokens > 0 else 0
@@ -33,7 +33,7 @@ def beginning(text: str, tokens: int, tokenizer: Tokenizer) -> str:
 
 
 def shared(texts: Sequence[str], tokens: int, tokenizer: Tokenizer) -> list[str]:
-    """Returns the texts, the longest cut to one length, so that all have at most so many tokens together."""
+    """Returns the texts, the longest ones cut to an equal length, so that all have at most `tokens` tokens in total."""
     sizes = [tokenizer.count(text) for text in texts]
     if sum(sizes) <= tokens:
         return list(texts)
@@ -49,7 +49,7 @@ def shared(texts: Sequence[str], tokens: int, tokenizer: Tokenizer) -> list[str]
 
 
 def fitted(make: Callable[[str], Prompt], text: str, reader: Reader, *, window: int, max_tokens: int) -> Prompt:
-    """Returns `make(text)`, with the end of `text` cut off where the prompt and its reply exceed the window.
+    """Returns the prompt `make(text)`, with the end of `text` cut off if prompt and reply would exceed the window.
 
     Raises:
         WindowExceeded: if the prompt does not fit without any of the text.
@@ -66,7 +66,7 @@ def fitted(make: Callable[[str], Prompt], text: str, reader: Reader, *, window: 
 def ask_all(
     run: Run, role: str, requests: Sequence[Request], *, step: str, notes: Sequence[Mapping[str, Any]], keep: str = ""
 ) -> list[Generation]:
-    """Returns the replies to requests that need nothing of each other, made in one call of the engine.
+    """Returns the replies to independent requests, made in one call of the engine.
 
     Args:
         run: at work.

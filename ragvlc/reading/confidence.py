@@ -1,4 +1,4 @@
-"""How sure a model was of its answer: the log-probabilities of the answer's tokens, as deciles in the trace.
+"""The model's confidence in its answer: the log-probabilities of the answer's tokens, as deciles in the trace.
 
 A sum or a mean over tokens falls with the answer's length or hides its one doubtful token; quantiles do neither (Gupta
 et al. 2024, Language Model Cascades: Token-level Uncertainty and Beyond, arXiv 2404.10136). All eleven are kept, so
@@ -25,7 +25,7 @@ FACT = "logprob_quantiles"
 
 
 class Confiding(Asking):
-    """A route that asks once, and can tell how sure the model was.
+    """A route that asks once and can record how confident the model was.
 
     Attributes:
         logprobs: also ask for the log-probability of each token; their deciles stand in the trace. The generator must
@@ -35,11 +35,11 @@ class Confiding(Asking):
     logprobs: bool = False
 
     def request(self, prompt: Prompt, query: Query, run: Run) -> Request:
-        """Returns the one generation that is asked for."""
+        """Returns the request for the answer, with log-probabilities if they are wanted."""
         return replace(super().request(prompt, query, run), logprobs=self.logprobs)
 
     def noted(self, generation: Generation) -> dict[str, Any]:
-        """Returns what the trace tells of the reply."""
+        """Returns the facts about the reply that the trace records, with deciles of the log-probabilities if wanted."""
         facts = super().noted(generation)
         if self.logprobs and generation.logprobs is not None:
             facts[FACT] = deciles(generation.logprobs)
@@ -47,7 +47,7 @@ class Confiding(Asking):
 
 
 def deciles(logprobs: Sequence[float]) -> list[float]:
-    """Returns the 0th, 10th ... 100th percentile, between neighbours in proportion; empty for no tokens."""
+    """Returns the 0th, 10th, ..., 100th percentiles, linearly interpolated; empty if there are no tokens."""
     if not logprobs:
         return []
     ordered = sorted(max(float(value), -1e9) for value in logprobs)  # JSON knows no infinity
@@ -55,7 +55,7 @@ def deciles(logprobs: Sequence[float]) -> list[float]:
 
 
 def deciles_of(answer: Answer) -> tuple[float, ...] | None:
-    """Returns the last deciles in the answer's trace, or None if it has none."""
+    """Returns the last deciles recorded in the answer's trace, or None if there are none."""
     found = None
     for fact in answer.facts(FACT):
         found = tuple(float(value) for value in fact)
@@ -63,7 +63,7 @@ def deciles_of(answer: Answer) -> tuple[float, ...] | None:
 
 
 def at_quantile(found: Sequence[float], quantile: float) -> float:
-    """Returns the value at `quantile`, from 0 to 1, of eleven deciles, between neighbours in proportion."""
+    """Returns the value at `quantile` (0 to 1), linearly interpolated between the eleven deciles."""
     return _between(found, quantile * (len(found) - 1))
 
 

@@ -1,4 +1,4 @@
-"""What a reader is given: pieces of documents laid out as one text, and cut to fit without touching the question."""
+"""Context of a prompt: pieces of documents joined to one text and cut to fit; the question is never cut."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OMISSION = "\n[...]\n"
 
 @dataclass(frozen=True, slots=True)
 class ContextBudget:
-    """What a prompt must fit, and what gives way.
+    """The limits of a prompt, and which text is cut to meet them.
 
     Attributes:
         max_tokens: of the answer.
@@ -39,7 +39,7 @@ class ContextBudget:
 
 @dataclass(frozen=True, slots=True)
 class FittedPrompt:
-    """A prompt that fits.
+    """A prompt that fits the window.
 
     Attributes:
         prompt: with the document text filled in.
@@ -55,7 +55,7 @@ class FittedPrompt:
 def lay_out(
     spans: Sequence[Span], documents: Sequence[Document], cuts: Container[tuple[str, int]] = frozenset()
 ) -> str:
-    """Returns the text of `spans` in their order.
+    """Returns the text of `spans`, joined in their order.
 
     A span that starts inside or at the end of the one before continues it without a break or repeat; other spans start
     a paragraph. When the question has several documents, each change of document is announced by a title line.
@@ -97,7 +97,7 @@ def fit(
     make: Callable[[str], Prompt],
     budget: ContextBudget,
 ) -> FittedPrompt:
-    """Returns a prompt whose rendered tokens and answer fit the window; only document text is ever cut.
+    """Returns a prompt that fits the window together with the answer; only document text is ever cut.
 
     Args:
         spans: what to read, in prompt order.
@@ -150,7 +150,7 @@ def _cut(
     excess: int,
     where: Truncation,
 ) -> tuple[Span, ...]:
-    """Returns the spans in prompt order, less `excess` tokens and the omission mark from the first, then the next.
+    """Returns the spans in prompt order after removing `excess` tokens from them, one span after the other.
 
     Args:
         spans: place in the prompt, span, tokens; those to give up first in front.

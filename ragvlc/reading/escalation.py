@@ -1,4 +1,4 @@
-"""Wrapper routes: one route answers, and where a verdict on its answer asks for it, a second one answers again.
+"""Wrapper routes: one route answers; if the verdict on its answer demands it, a second route answers again.
 
 A verdict is made of a finished answer, live or stored. The work of both routes is charged.
 """
@@ -27,7 +27,7 @@ Outcome = Literal["kept", "replaced", "both_declined"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a wrapper made of the first answer.
+    """A wrapper's decision about the first answer.
 
     Attributes:
         escalate: whether the second route is asked.
@@ -42,7 +42,7 @@ class Verdict:
 
 
 class Wrapper(Route):
-    """A route that asks a second one where the first one's answer does not do. A kind defines `verdict`.
+    """A route that asks a second route if the first route's answer is not good enough. A subclass defines `verdict`.
 
         class AgainIfShort(Wrapper):
             words: int = 3
@@ -76,25 +76,25 @@ class Wrapper(Route):
         return self
 
     def objections(self) -> list[str]:
-        """Returns what keeps these two routes from being used so; a sentence each."""
+        """Returns a sentence for each reason why these two routes cannot be combined."""
         return []
 
     @abstractmethod
     def verdict(self, answer: Answer) -> Verdict:
-        """Returns whether the first answer does. Raises `EngineError` if it lacks what this is decided on."""
+        """Returns the verdict on the first answer. Raises `EngineError` if the answer lacks the facts to decide."""
 
     def outcome(self, verdict: Verdict, then: Answer | None) -> Outcome:
-        """Returns what became of the question, given the second answer where there is one."""
+        """Returns the question's outcome: the first answer used, replaced by the second, or both declined."""
         if not verdict.escalate:
             return "kept"
         return "both_declined" if self.both_declined(verdict, then) else "replaced"
 
     def both_declined(self, verdict: Verdict, then: Answer | None) -> bool:  # noqa: ARG002 - most cannot tell
-        """Returns whether neither route gave an answer."""
+        """Returns whether both routes declined to answer."""
         return False
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
-        """Returns the first answer, or the second, with the usage and time of all that was asked."""
+        """Returns the first or the second route's answer, with the usage and time of all calls."""
         with run.step("first", route=self.first.kind) as facts:
             answer = self.first.answer(query, documents, run)
             verdict = self.verdict(answer)
@@ -110,10 +110,10 @@ class Wrapper(Route):
 
 
 def held(kind: str, **settings: Any) -> Any:  # noqa: ANN401 - a field default that pydantic builds
-    """Returns the default of a field that holds a route: of that kind, with these settings."""
+    """Returns the default of a field that holds a route: the named route with these settings."""
     return Field(default={"kind": kind, **settings})
 
 
 def setting_of(part: Component, name: str) -> object:
-    """Returns a part's setting, or None where it has none of that name."""
+    """Returns the value of a component's setting, or None if it has no setting of that name."""
     return getattr(part, name) if name in type(part).model_fields else None

@@ -1,4 +1,4 @@
-"""Documents as numbered paragraphs, so that a model can point at them."""
+"""Documents as numbered paragraphs, which a model can refer to by number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"\[\s*(\d{1,5})\s*\]|\b(\d{1,5})\b")
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """Numbered paragraphs that fit.
+    """The numbered paragraphs that fit into a prompt.
 
     Attributes:
         text: of all of them, each after its number.
@@ -34,12 +34,12 @@ class Numbered:
 
     @property
     def spans(self) -> list[Span]:
-        """The characters that can be read."""
+        """The document spans of the paragraphs in the prompt."""
         return [chunk.span for chunk in self.paragraphs.values()]
 
 
 def numbered(documents: Sequence[Document], run: Run, role: str, *, size: int, room: int) -> Numbered:
-    """Returns the documents as paragraphs of whole sentences; those in the middle are left out where not all fit.
+    """Returns the documents as paragraphs of whole sentences; if not all fit, those in the middle are left out.
 
     Args:
         documents: what to read.
@@ -66,13 +66,13 @@ def numbered(documents: Sequence[Document], run: Run, role: str, *, size: int, r
 
 
 def numbers_in(reply: str, paragraphs: dict[int, Chunk]) -> list[int]:
-    """Returns the paragraphs that a reply points at, in its order."""
+    """Returns the numbers of the paragraphs that a reply refers to, in the order of the reply."""
     found = (int(match[1] or match[2]) for match in _NUMBER.finditer(reply))
     return list(dict.fromkeys(number for number in found if number in paragraphs))
 
 
 def _ends(chunks: dict[int, Chunk], documents: Sequence[Document], tokenizer: Tokenizer, room: int) -> dict[int, Chunk]:
-    """Returns about as many as fit, from both ends inwards."""
+    """Returns about as many paragraphs as fit, taken from both ends inwards."""
     numbers, chosen, used = list(chunks), set[int](), 0
     for place in range(len(numbers)):
         number = numbers[place // 2] if place % 2 == 0 else numbers[-1 - place // 2]

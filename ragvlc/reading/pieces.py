@@ -1,4 +1,4 @@
-"""Whole documents cut into the pieces that calls with a small window read, one sentence never in two of them.
+"""Division of whole documents into pieces of whole sentences, for calls with a small window.
 
 The chunking of Chain of Agents (Zhang et al. 2024, arXiv 2406.02818, algorithm 2 of the published version): sentences
 are added to a piece until the next would not fit. What that algorithm leaves open is settled here: no piece is empty,
@@ -25,7 +25,7 @@ __all__ = ["Piece", "pieces_of"]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one call reads.
+    """The text that one call reads.
 
     Attributes:
         spans: characters of the documents, in order; several where documents meet.
@@ -50,7 +50,7 @@ class _Sentence:
 def pieces_of(
     documents: Sequence[Document], tokenizer: Tokenizer, room: int, count: Callable[[str], int] | None = None
 ) -> list[Piece]:
-    """Returns the documents as pieces of whole sentences, in order, each as full as sentences allow.
+    """Returns the documents as pieces of whole sentences, in order, each as full as possible.
 
     Nothing but pieces without any visible character is left out.
 
@@ -81,7 +81,7 @@ def pieces_of(
 
 
 def _sentences(documents: Sequence[Document], tokenizer: Tokenizer, room: int) -> Iterator[_Sentence]:
-    """Yields every sentence with the white space after it; of one too long the parts that fit."""
+    """Yields every sentence with the white space after it; a sentence that is too long is yielded in parts that fit."""
     for document in documents:
         starts = [start for start, _ in tokenizer.spans(document.text)]
         start = 0
@@ -99,7 +99,7 @@ def _sentences(documents: Sequence[Document], tokenizer: Tokenizer, room: int) -
 def _next(
     left: Sequence[_Sentence], documents: Sequence[Document], count: Callable[[str], int], room: int
 ) -> tuple[Piece | None, int]:
-    """Returns the longest piece from the front and how many sentences are in it; none if not one fits."""
+    """Returns the longest piece from the front and the number of its sentences; None and 0 if not one sentence fits."""
 
     def of(taken: int) -> Piece:
         sentences = [left[-1 - place] for place in range(taken)]
@@ -126,7 +126,7 @@ def _next(
 
 
 def _halves(sentence: _Sentence, documents: Sequence[Document], tokenizer: Tokenizer) -> Iterator[_Sentence]:
-    """Yields both halves of a part that is too long only inside its prompt. Raises `WindowExceeded` for one token."""
+    """Yields both halves of a part that does not fit in its prompt. Raises `WindowExceeded` for a single token."""
     span = sentence.span
     [text] = [document.text for document in documents if document.id == span.document_id]
     tokens = tokenizer.spans(text[span.start : span.end])
@@ -140,7 +140,7 @@ def _halves(sentence: _Sentence, documents: Sequence[Document], tokenizer: Token
 
 
 def _joined(spans: Sequence[Span]) -> tuple[Span, ...]:
-    """Returns the spans with neighbours of one document made one."""
+    """Returns the spans, with adjacent spans of one document merged."""
     found: list[Span] = []
     for span in spans:
         if found and found[-1].document_id == span.document_id and found[-1].end == span.start:

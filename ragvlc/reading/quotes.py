@@ -1,4 +1,4 @@
-"""Quotes located in documents: exact matches first, then near ones."""
+"""Location of quotes in documents: exact matches first, then near matches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHORT = 16
 
 @dataclass(frozen=True, slots=True)
 class LocatedQuote:
-    """The position of a quote in the documents.
+    """A quote's position in the documents, and how closely the text there matches the quote.
 
     Attributes:
         span: the characters of the document.
@@ -32,7 +32,7 @@ class LocatedQuote:
 
 
 def quotes_in(reply: str) -> list[str]:
-    """Returns the lines of a reply as quotes, without bullets, numbers and quotation marks; the word NONE is none."""
+    """Returns the lines of a reply as quotes, without bullets, numbers and quotation marks; skips lines `NONE`."""
     quotes = []
     for line in reply.splitlines():
         quote = _BULLET.sub("", line).strip().strip(_MARKS).strip()
@@ -42,7 +42,7 @@ def quotes_in(reply: str) -> list[str]:
 
 
 def find_quote(quote: str, documents: Sequence[Document], likeness: float) -> LocatedQuote | None:
-    """Returns the first place that says what is quoted, or where it is nearly said, or None.
+    """Returns the first exact match of a quote in the documents, else the best near match, or None.
 
     Args:
         quote: what is looked for.
@@ -83,7 +83,7 @@ def _nearest(sought: str, texts: Sequence[tuple[Document, str, list[int]]], like
 
 
 def _whole_words(span: Span, text: str) -> Span:
-    """Returns the span from the start of its first word to the end of its last: a near match may be off by some."""
+    """Returns the span extended to whole words, because the ends of a near match may be off by a few characters."""
     start, end = span.start, span.end
     while start < end and text[start].isspace():
         start += 1
@@ -97,7 +97,7 @@ def _whole_words(span: Span, text: str) -> Span:
 
 
 def sentences_around(span: Span, document: Document) -> Span:
-    """Returns the span widened to whole sentences."""
+    """Returns the span extended to whole sentences."""
     ends = sentence_ends(document.text)
     start = max((end for end in ends if end <= span.start), default=0)
     return Span(span.document_id, start, next((end for end in ends if end >= span.end), span.end))
@@ -108,7 +108,7 @@ def _span(document: Document, places: Sequence[int], start: int, end: int) -> Sp
 
 
 def _plain(text: str) -> tuple[str, list[int]]:
-    """Returns the text in one case, with one kind of blank and quotation mark, and where each character comes from."""
+    """Returns the text with unified case, blanks and quotation marks, and the original position of each character."""
     characters: list[str] = []
     places: list[int] = []
     for place, character in enumerate(text):

@@ -1,4 +1,4 @@
-"""Routes that retrieve: documents are cut, chunks ranked, and the best of them ranked again."""
+"""Routes that retrieve: documents are cut into chunks, chunks are ranked, and the best may be reranked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Retrieving"]
 
 
 class Retrieving(Route):
-    """A route that ranks pieces of the documents. A kind defines `answer`, and calls `find`; most are `Reading`, too.
+    """A route that ranks chunks of the documents. A subclass defines `answer`, using `find`; most are `Reading`, too.
 
         class BestAndNext(Retrieving, Reading):
             def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
@@ -39,7 +39,7 @@ class Retrieving(Route):
     def find(
         self, query: Query, documents: Sequence[Document], run: Run, *, role: str
     ) -> tuple[ChunkSet, tuple[Hit, ...]]:
-        """Returns the chunks, sized in tokens of generator `role`, and the ranking, best first."""
+        """Returns the chunks, with sizes in tokens of generator `role`, and the ranking, best first."""
         chunks = run.chunks(self.chunker, documents, role)
         ranking = run.search(self.retriever, query, chunks)
         if self.reranker is not None:

@@ -1,4 +1,4 @@
-"""Base of routes with speculative decoding: two prompts, two decode states, and their figures in the trace."""
+"""Base of routes with speculative decoding: two prompts, two decode states, and their statistics in the trace."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Read", "Speculating"]
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What the two models read.
+    """The prompts that target and drafter read.
 
     Attributes:
         target: the prompt of the model that answers.
@@ -71,21 +71,21 @@ class Speculating(Reading):
 
     @abstractmethod
     def draft_reads(self, tokens: int) -> int:
-        """Returns how many document tokens the drafter reads beside a target that reads so many."""
+        """Returns the number of document tokens that the drafter reads if the target reads `tokens`."""
 
     @property
     def random(self) -> bool:
-        """Sampling is random; greedy decoding is not."""
+        """Whether the answer depends on the seed: sampling does, greedy decoding does not."""
         return self.temperature > 0 or super().random
 
     def read_whole(self, query: Query, documents: Sequence[Document], run: Run) -> FittedPrompt:
-        """Returns the target's prompt, with every document that fits."""
+        """Returns the target's prompt with all documents, cut if they do not fit."""
         budget = ContextBudget(self.max_tokens(query), self.truncation, self.max_context_tokens)
         target = run.generator(self.generator)
         return fit(whole(documents), documents, target, lambda text: self.prompt(query, text), budget)
 
     def decode(self, read: Read, rule: AcceptanceRule, query: Query, run: Run) -> Answer:
-        """Returns the target's answer.
+        """Returns the target's answer, decoded speculatively.
 
         Raises:
             EngineError: drafter and target have different tokens.
@@ -140,7 +140,7 @@ class Speculating(Reading):
 
 
 def _facts(found: Rounds, checks: DecodeState, proposes: DecodeState) -> dict[str, Any]:
-    """Returns the figures of the rounds for the trace."""
+    """Returns the statistics of the rounds that the trace records."""
     drafted, accepted = sum(found.tried), sum(found.accepted)
     target, draft = checks.timing, proposes.timing
     drafting, checking = draft.phases.get("draft", 0.0), target.phases.get("verify", 0.0)

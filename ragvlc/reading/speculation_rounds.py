@@ -18,7 +18,7 @@ __all__ = ["Limits", "Rounds", "speculate"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of an answer and of its drafts.
+    """Token limits of an answer and of its drafts.
 
     Attributes:
         max_tokens: of the answer.
@@ -33,7 +33,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Rounds:
-    """The answer's tokens, and counts of the rounds that made them.
+    """The answer's tokens, and statistics of the rounds in which they were made.
 
     Attributes:
         tokens: the answer's ids, the one that ended it included.
@@ -52,7 +52,7 @@ class Rounds:
     accepted: list[int] = field(default_factory=list)
 
     def note(self, drafted: int, accepted: int) -> None:
-        """Counts a round."""
+        """Adds one round to the counts."""
         self.rounds += 1
         judged = min(drafted, accepted + 1)
         for counts, n in ((self.tried, drafted), (self.judged, judged), (self.accepted, accepted)):
@@ -64,7 +64,7 @@ class Rounds:
 def speculate(
     target: DecodeState, draft: DecodeState, rule: AcceptanceRule, limits: Limits, points: torch.Generator
 ) -> Rounds:
-    """Returns the answer of `target`.
+    """Returns the answer of `target` and the statistics of its rounds.
 
     Both decode states have a prompt and no text yet, rows of equal width, and allow `limits.max_tokens`. The target
     computes one forward pass a round, over the last token and the draft; a draft leaves one token of the limit free.
@@ -103,7 +103,7 @@ def speculate(
 def _judged(
     draft: DecodeState, rule: AcceptanceRule, proposed: Draft, rows: torch.Tensor, thrown: torch.Tensor
 ) -> tuple[int, torch.Tensor]:
-    """Returns the number of accepted tokens, and the distribution [width] that the next one is sampled from."""
+    """Returns the number of accepted tokens, and the distribution [width] that the next token is sampled from."""
     import torch
 
     drafted = len(proposed.tokens)

@@ -1,4 +1,4 @@
-"""Sub-questions: read from a planner's reply, and put in the order in which they can be asked."""
+"""Sub-questions: parsed from a planner's reply, and sorted into an order in which they can be asked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BULLET = re.compile(r"^\s*(?:[-*•]\s+|\(?\d{1,3}[.):]\s+)?")
 
 @dataclass(frozen=True, slots=True)
 class Subquestion:
-    """A sub-question.
+    """A sub-question, and its answer once there is one.
 
     Attributes:
         number: counts from 1 over all rounds.
@@ -31,14 +31,14 @@ class Subquestion:
 
     @property
     def needs(self) -> frozenset[int]:
-        """Numbers of the sub-questions whose answers it needs."""
+        """The numbers of the sub-questions whose answers this one needs."""
         return frozenset(int(number) for number in _REFERENCE.findall(self.question))
 
 
 def new_questions(
     reply: str, before: Sequence[Subquestion], most: int, barred: Sequence[str] = ()
 ) -> list[Subquestion]:
-    """Returns the sub-questions in a planner's reply that were not asked before and are not `barred`, at most `most`.
+    """Returns up to `most` sub-questions in a planner's reply that were not asked before and are not `barred`.
 
     A JSON list anywhere in the reply counts: of texts, or of objects with `question`. Without one, lines that end with
     a question mark do.
@@ -54,14 +54,14 @@ def new_questions(
 
 
 def questions_in(text: str) -> list[str]:
-    """Returns the texts of the first JSON list of questions, else the lines that end with a question mark."""
+    """Returns the texts of the first JSON list of questions; without one, the lines that end with a question mark."""
     listed = _listed(text)
     lines = [_BULLET.sub("", line).strip() for line in text.splitlines()]
     return [line for line in lines if line.endswith(("?", "？", "؟"))] if listed is None else listed
 
 
 def levels(planned: Sequence[Subquestion]) -> Iterator[list[Subquestion]]:
-    """Yields the sub-questions in groups that need nothing of each other, each after what it needs.
+    """Yields groups of mutually independent sub-questions, each group after the groups whose answers it needs.
 
     What is needed and was not planned counts as known; of a circle all are asked together.
     """
@@ -75,14 +75,14 @@ def levels(planned: Sequence[Subquestion]) -> Iterator[list[Subquestion]]:
 
 
 def resolved(asked: Subquestion, findings: Sequence[Subquestion]) -> Subquestion:
-    """Returns the sub-question with answers in the place of their numbers, where they are known."""
+    """Returns the sub-question with references such as `#1` replaced by the answers that are known."""
     answers = {one.number: one.answer for one in findings if one.answer}
     text = _REFERENCE.sub(lambda match: answers.get(int(match[1]), match[0]), asked.question)
     return replace(asked, question=text)
 
 
 def _listed(reply: str) -> list[str] | None:
-    """Returns the texts of the first JSON list in the reply that is one of texts or objects, or None."""
+    """Returns the texts of the first JSON list of texts or question objects in the reply, or None."""
     decoder = json.JSONDecoder()
     for start in (match.start() for match in re.finditer(r"\[", reply)):
         try:

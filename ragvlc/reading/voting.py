@@ -1,4 +1,4 @@
-"""The answer that most of several replies give."""
+"""Majority vote: the answer given by most of several replies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["majority"]
 
 
 def majority(replies: Sequence[str], choices: Sequence[str] = ()) -> tuple[int, int]:
-    """Returns the place of the first reply that says what most say, and how many say it.
+    """Returns the index of the first reply with the most frequent answer, and the number of replies with that answer.
 
     Replies are equal after the normalisation of SQuAD (`text.normalising`); of multiple choice, when they name the
     same options. Of several answers with equally many votes the one that was given first wins. Replies without a word

@@ -1,1 +1,1 @@
-"""Rerankers: models that rank the retrieved candidates again."""
+"""Rerankers: models that rank the retrieved passages a second time."""

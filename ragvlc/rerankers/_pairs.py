@@ -1,4 +1,4 @@
-"""Loaded models that score pairs of question and passage."""
+"""Loaded models that score pairs of a question and a passage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 
 
 class PairEngine(Protocol):
-    """A model that scores pairs. May be called from many threads."""
+    """A loaded model that scores pairs of question and passage. May be called from many threads."""
 
     @property
     def window(self) -> int:
@@ -27,21 +27,21 @@ class PairEngine(Protocol):
         ...
 
     def score(self, question: str, passages: Sequence[str]) -> list[float]:
-        """Returns a score for each passage, larger is better."""
+        """Returns a score for each passage; higher is better."""
         ...
 
     def lengths(self, question: str, passages: Sequence[str]) -> list[int]:
-        """Returns each pair's length in this model's tokens, special tokens included, before truncation."""
+        """Returns the length of each pair in this model's tokens, including special tokens, before truncation."""
         ...
 
     def close(self) -> None:
-        """Frees the memory. The engine is not used afterwards."""
+        """Frees the memory. The engine must not be used afterwards."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """The settings to load a cross-encoder with.
+    """The settings for loading a cross-encoder.
 
     Attributes:
         model: a local folder, a hub id, or `packaged:NAME`.
@@ -57,7 +57,7 @@ class Loading:
 
 
 class LoadedPairs:
-    """A loaded cross-encoder. One thread at a time: the tokenizer stores its truncation settings as state."""
+    """A loaded cross-encoder; one thread at a time, because the tokenizer stores its truncation settings as state."""
 
     def __init__(self, model: Any, name: str, *, batch_size: int) -> None:  # noqa: ANN401 - the library's class
         self._model = model
@@ -83,7 +83,7 @@ class LoadedPairs:
 
     @property
     def window(self) -> int:
-        """The number of tokens, special tokens included, to which pairs are truncated; `sys.maxsize` for no limit."""
+        """The number of tokens, including special tokens, to which pairs are truncated; `sys.maxsize` for no limit."""
         length = self._model.max_seq_length
         return sys.maxsize if length is None or math.isinf(length) else int(length)
 
@@ -111,7 +111,7 @@ class LoadedPairs:
         return [float(score) for score in scores]
 
     def lengths(self, question: str, passages: Sequence[str]) -> list[int]:
-        """Returns each pair's tokens, special tokens and the model's own prompt included, before truncation."""
+        """Returns each pair's number of tokens, including special tokens and the model's prompt, before truncation."""
         if not passages:
             return []
         pairs = [(question, passage) for passage in passages]
@@ -145,7 +145,7 @@ def _loaded(loading: Loading) -> Any:  # noqa: ANN401 - the library's class
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides progress bars, and the long load report of an embedding model, which gets a one-line error instead."""
+    """Hides progress bars and the long load report of an embedding model, for which a one-line error is raised."""
     from transformers.utils import logging
 
     shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
@@ -160,7 +160,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _problem(model: Any, loading: Loading) -> str | None:  # noqa: ANN401 - the library's class
-    """Returns why this model cannot rank passages, or None."""
+    """Returns why this model cannot rank passages, or None if it can."""
     built, published = type(model.transformers_model).__name__, model.config.architectures
     if published and built not in published:
         # The library would then silently add a last layer with random weights and rank by it.

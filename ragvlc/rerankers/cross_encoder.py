@@ -1,4 +1,4 @@
-"""Cross-encoder: ranks passages by a model that reads question and passage together.
+"""Cross-encoder: ranks passages with a model that reads question and passage together.
 
 Nogueira and Cho 2019, "Passage Re-ranking with BERT" (arXiv 1901.04085), by sentence-transformers.
 
@@ -22,7 +22,7 @@ from ragvlc.rerankers._pairs import Dtype, LoadedPairs, Loading, PairEngine
 
 
 class CrossEncoder(Reranker):
-    """Ranks hits by a model that scores pairs of question (with its options) and passage.
+    """Ranks hits with a model that scores pairs of question (with its options) and passage.
 
     The number of truncated pairs and of the tokens cut off is in the trace, step `cross_encoder`. No cross-encoder
     is packaged: the default is a small English one (Apache-2.0, 91 MB), fetched from the hub at first use.
@@ -53,7 +53,7 @@ class CrossEncoder(Reranker):
         return LoadedPairs.load(loading, batch_size=self.batch_size)
 
     def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:
-        """Returns the hits best first; equal scores keep the retriever's order."""
+        """Returns the hits, best first; equal scores preserve the retriever's order."""
         if not hits:
             return []
         engine: PairEngine = run.opened(self, self.open)

@@ -41,7 +41,7 @@ _LABEL_TOKENS = 8
 
 
 class LlmRerank(Reranker):
-    """Ranks passages by asking a generator of the pipeline to list them.
+    """Ranks passages by asking a generator of the pipeline to list them in order of relevance.
 
     Attributes:
         generator: role of the model that ranks.
@@ -61,7 +61,7 @@ class LlmRerank(Reranker):
     prompt: Annotated[str, Template({"passages", "question"}, knows={"count"})] = RANK
 
     def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:
-        """Returns the hits in the model's order. Raises `WindowExceeded` if no two passages can be shown."""
+        """Returns the hits in the model's order. Raises `WindowExceeded` if not even two passages fit the prompt."""
         ranked = list(hits)
         if len(ranked) > 1:
             reader = run.generator(self.generator)
@@ -72,7 +72,7 @@ class LlmRerank(Reranker):
         return [Hit(hit.chunk, 1 / (place + 1)) for place, hit in enumerate(ranked)][: self.keep]
 
     def _size(self, query: Query, reader: Reader, count: int) -> int:
-        """Returns the number of passages that fit one prompt."""
+        """Returns the number of passages that fit in one prompt."""
         left = reader.window - len(reader.tokenizer.render(self._message(query, [])))
         fit = left // (min(_LEAST_TOKENS, self.passage_tokens or _LEAST_TOKENS) + _LABEL_TOKENS + _NUMBER_TOKENS)
         size = min(count, fit, self.together or count)
@@ -98,7 +98,7 @@ class LlmRerank(Reranker):
         return [group[number] for number in dict.fromkeys([*named, *range(len(group))])]
 
     def _shown(self, query: Query, texts: Sequence[str], reader: Reader, limit: int) -> tuple[Prompt, int]:
-        """Returns the prompt with every passage truncated to one length that fits, and the number truncated."""
+        """Returns the prompt, with passages truncated to one length that fits, and the number of truncated passages."""
         tokenizer = reader.tokenizer
         places = [tokenizer.spans(text) for text in texts]
         longest = min(max(map(len, places)), self.passage_tokens or sys.maxsize)
@@ -117,7 +117,7 @@ class LlmRerank(Reranker):
 
 
 def _starts(count: int, size: int) -> list[int]:
-    """Returns the starts of the windows, the last window first; each shares half of its passages with the next."""
+    """Returns the starts of the windows, last window first; each shares half of its passages with the next."""
     starts = [count - size]
     while starts[-1] > 0:
         starts.append(max(0, starts[-1] - max(1, size // 2)))

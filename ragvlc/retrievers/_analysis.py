@@ -1,4 +1,4 @@
-"""Text analysis for keyword search: the same words from texts and questions, in any script, without a dictionary.
+"""Text analysis for keyword search: search words from texts and questions in any script, without a dictionary.
 
 Scripts with spaces give their words. Scripts without (Chinese, Japanese, Thai, Lao, Khmer, Burmese), and Hangul, whose
 words carry their particles, give each letter and each pair of neighbours: the bigrams of Lucene's CJK analyser, and
@@ -72,7 +72,7 @@ def _words(text: str) -> list[str]:
 
 @cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    r"""Returns patterns of a run of one script and of one letter; combining marks belong to their letters.
+    r"""Returns the patterns of a run of one script and of a single letter, each with its combining marks.
 
     `\w` lacks vowel signs and accents that are characters of their own, and would cut Hindi words at each of them.
     """

@@ -1,4 +1,4 @@
-"""Embeddings of chunks, as retrievers store them."""
+"""Embedding of chunks for retrievers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["embedded", "embedded_within"]
 
 
 def embedded(texts: Sequence[str], engine: VectorEngine) -> Arrays:
-    """Returns vectors (float32, one row for each distinct text) and the counts of truncated texts and tokens.
+    """Returns vectors (float32, one row per distinct text) and the counts of truncated texts and tokens.
 
     Equal texts are embedded once: in different batches their vectors could differ in the last bits and no longer tie.
     """
@@ -30,7 +30,7 @@ def embedded(texts: Sequence[str], engine: VectorEngine) -> Arrays:
 
 
 def embedded_within(chunks: Sequence[Chunk], engine: SpanVectorEngine) -> Arrays:
-    """Returns vectors (float32, one row for each chunk) of chunks read in their documents; nothing is truncated.
+    """Returns vectors (float32, one row per chunk) of chunks embedded in their document's context, untruncated.
 
     Equal documents with equal chunks are embedded once: in different batches they could differ in the last bits and no
     longer tie.
@@ -53,7 +53,7 @@ def embedded_within(chunks: Sequence[Chunk], engine: SpanVectorEngine) -> Arrays
 
 
 def _whole(chunks: Sequence[Chunk]) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """Returns the text that one document's chunks cover, and each chunk's position in it; gaps become line breaks."""
+    """Returns the text that one document's chunks cover, with gaps as line breaks, and each chunk's position in it."""
     text, reached, moved = "", 0, 0
     spans: list[tuple[int, int]] = []
     for chunk in chunks:

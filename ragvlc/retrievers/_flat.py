@@ -38,7 +38,7 @@ log = logging.getLogger("ragvlc")
 
 
 def require() -> None:
-    """Raises `MissingExtra` if FAISS is not installed, before any text is embedded."""
+    """Raises `MissingExtra` if FAISS is not installed; called before any text is embedded."""
     try:
         import faiss  # noqa: F401 - only whether it is there
     except ImportError as error:
@@ -49,14 +49,14 @@ def require() -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Gpu:
-    """The GPU's working memory. `lock` allows one search at a time over all indexes."""
+    """The GPU's working memory, shared by all indexes; `lock` allows one search at a time."""
 
     resources: Any
     lock: threading.RLock  # a collected index may be freed by the thread that holds it
 
 
 class FlatSearch:
-    """An index of unit vectors. Safe across threads.
+    """A search index of unit vectors. Safe across threads.
 
     Args:
         vectors: float32 of shape [rows, dimensions].
@@ -75,7 +75,7 @@ class FlatSearch:
         self._copy = None if self._gpu is None else _copied(self._flat, self._gpu)
 
     def __del__(self) -> None:
-        """Frees the GPU copy between two searches, because one thread at a time may use the GPU's memory."""
+        """Frees the GPU copy while no search runs, because only one thread at a time may use the GPU's memory."""
         gpu = getattr(self, "_gpu", None)
         if gpu is not None:
             with gpu.lock:
@@ -83,11 +83,11 @@ class FlatSearch:
 
     @property
     def device(self) -> str:
-        """Device of searches that are not too deep: `cpu` or `cuda`."""
+        """The device for searches, `cpu` or `cuda`; very deep searches always run on the CPU."""
         return "cpu" if self._copy is None else "cuda"
 
     def best(self, vector: Vectors, n: int) -> tuple[Vectors, Places]:
-        """Returns scores and rows of the `n` best vectors, or all; best first, equal scores in row order.
+        """Returns the scores and rows of the `n` best vectors (or all), best first; equal scores in row order.
 
         Args:
             vector: float32 of shape [1, dimensions].
@@ -108,7 +108,7 @@ class FlatSearch:
         return scores[order], places[order]
 
     def _search(self, vector: Vectors, n: int) -> tuple[Vectors, Places, float]:
-        """Returns scores computed on the CPU, largest first, their rows, and the error bound of the preselection."""
+        """Returns scores computed on the CPU (highest first), their rows, and the error bound of the preselection."""
         import numpy as np
 
         if self._gpu is None or self._copy is None or n > DEEPEST:
@@ -121,7 +121,7 @@ class FlatSearch:
         return scores[order], places[0][order], MARGIN
 
     def _scores(self, vector: Vectors, places: Places) -> Vectors:
-        """Returns the scores of these rows, each computed on the CPU."""
+        """Returns the scores of the given rows, computed on the CPU."""
         import faiss
         import numpy as np
 
@@ -150,7 +150,7 @@ def _reason(error: RuntimeError) -> str:
 
 @cache
 def _gpu(device: Device) -> _Gpu | None:
-    """Returns the GPU, opened once, or None; logs once if an expected GPU is missing."""
+    """Returns the shared GPU memory, or None without a GPU; logs once if an expected GPU is missing."""
     import faiss
 
     if not hasattr(faiss, "StandardGpuResources"):

@@ -25,7 +25,7 @@ _GAP = "\0"  # white space that a chunker omitted: its characters are unknown, s
 
 @dataclass(frozen=True, slots=True)
 class FilledPassages:
-    """Maps passages back to the chunks that were put into the store under this name.
+    """Maps passages back to the chunks that were stored under the name of this index.
 
     Attributes:
         chunks: in the order in which they were stored.
@@ -51,7 +51,7 @@ class FilledPassages:
         ]
 
     def __call__(self, document: Document) -> Chunk:
-        """Returns the passage's chunk. Raises `EngineError` for a passage that is not from this filling."""
+        """Returns the chunk of a passage. Raises `EngineError` for a passage that was not stored by this index."""
         if document.metadata.get("filled") != self.name:
             raise EngineError(
                 f"{self.source} returned a passage that is none of the question's chunks: the store was not empty, "
@@ -62,7 +62,7 @@ class FilledPassages:
 
 
 class CorpusPassages:
-    """Finds passages of an existing corpus in the texts of a question's documents, rebuilt from their chunks.
+    """Locates passages of an existing corpus in the texts of a question's documents, rebuilt from their chunks.
 
     A passage's metadata give its position (`document_id`, or LangChain's `source`; `start` or LangChain's
     `start_index`), and its text must be there. Otherwise its text is searched for, in the named document or else in
@@ -75,7 +75,7 @@ class CorpusPassages:
         }
 
     def __call__(self, document: Document) -> Chunk | None:
-        """Returns the passage as a chunk with its own bounds, or None if it is in none of the documents."""
+        """Returns the passage as a chunk with its own bounds, or None if no document contains it."""
         text, metadata = document.page_content, document.metadata
         if not text.strip():
             return None
@@ -113,20 +113,20 @@ class _Text:
         return cls(chunks, [chunk.start for chunk in chunks], "".join(parts))
 
     def find(self, text: str, start: object) -> int:
-        """Returns the position of `text`: `start` if it is there, else its first occurrence, or -1."""
+        """Returns the position of `text`: `start` if the text is there, else its first occurrence, or -1."""
         if isinstance(start, (int, float)) and start >= 0 and self.text.startswith(text, int(start)):
             return int(start)
         return self.text.find(text)
 
     def chunk(self, start: int, text: str) -> Chunk:
-        """Returns the passage as a chunk, with the index of the chunk in which it starts."""
+        """Returns the passage as a chunk, with the index of the original chunk in which it starts."""
         begun = self.chunks[max(0, bisect_right(self.starts, start) - 1)]
         return Chunk(begun.document_id, begun.index, start, start + len(text), text, begun.document_index)
 
 
 @dataclass(frozen=True, slots=True)
 class StoreIndex:
-    """An index over an opened store, with the mapping of its passages to chunks.
+    """An index over an open store, which maps the store's passages to chunks.
 
     Attributes:
         source: the opened store.
@@ -139,7 +139,7 @@ class StoreIndex:
     most: int
 
     def search(self, query: Query, n: int) -> list[Hit]:
-        """Returns at most `n` hits, best first, equal scores in chunk order.
+        """Returns at most `n` hits, best first; equal scores in chunk order.
 
         Raises:
             EngineError: if the source fails, or if none of its passages is in the question's documents.

@@ -115,12 +115,12 @@ class Opening:
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
-        """Parameters of the callable, by name."""
+        """The parameters of the callable, by name."""
         return inspect.signature(self.call).parameters
 
     @property
     def embedding(self) -> str | None:
-        """Name of the parameter for an embedding model; None if there is none."""
+        """The name of the parameter for an embedding model, or None."""
         return next((name for name in _EMBEDDINGS if name in self.parameters), None)
 
     @property
@@ -131,11 +131,11 @@ class Opening:
 
     @property
     def fills(self) -> bool:
-        """Whether it takes the texts to store."""
+        """Whether the callable takes the texts to store."""
         return not {"texts", "documents"}.isdisjoint(self.parameters)
 
     def filling(self, content: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-        """Returns the arguments that pass `content` (`texts`, `metadatas`, `ids`), as far as they are accepted."""
+        """Returns the arguments that pass `content` (`texts`, `metadatas`, `ids`), if the callable accepts them."""
         from langchain_core.documents import Document
 
         if not content or not self.fills:
@@ -168,7 +168,7 @@ def _is_way(store: type[Any], name: str) -> bool:
 
 
 def variables(value: object) -> Iterator[str]:
-    """Yields the names in every `{env: NAME}` inside `value`. Raises `ValueError` for a malformed one."""
+    """Yields the variable names in every `{env: NAME}` inside `value`. Raises `ValueError` for a malformed one."""
     if isinstance(value, Mapping):
         if "env" in value and len(value) == 1:
             if not (isinstance(value["env"], str) and value["env"]):
@@ -213,7 +213,7 @@ def put_in(value: Any, index: str, secrets: set[str]) -> Any:  # noqa: ANN401 - 
 
 
 def adapted(engine: VectorEngine, known: Mapping[str, Vector]) -> Embeddings:
-    """Returns the engine as LangChain's `Embeddings`. Texts in `known` are not embedded again."""
+    """Returns the engine as a LangChain `Embeddings` object. Texts in `known` are not embedded again."""
     from langchain_core.embeddings import Embeddings
 
     class Adapted(Embeddings):
@@ -231,7 +231,7 @@ def adapted(engine: VectorEngine, known: Mapping[str, Vector]) -> Embeddings:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An opened store or retriever.
+    """An open LangChain store or retriever.
 
     Attributes:
         name: `module:Class`, for errors.
@@ -248,7 +248,7 @@ class Source:
     secrets: Collection[str] = field(default=(), repr=False)
 
     def fill(self, texts: Sequence[str], metadatas: Sequence[Mapping[str, Any]], ids: Sequence[str]) -> None:
-        """Adds the texts. Raises `EngineError` if that fails or the class does not support it."""
+        """Adds the texts to the store. Raises `EngineError` if that fails or is not supported."""
         from langchain_core.documents import Document
         from langchain_core.vectorstores import VectorStore
 
@@ -266,7 +266,7 @@ class Source:
             raise EngineError(f"{self.name} takes no documents once it is open: name a `method` that takes `texts`.")
 
     def search(self, text: str, k: int) -> list[tuple[Document, float]]:
-        """Returns at most about `k` documents, best first, with scores of which larger is better."""
+        """Returns about `k` documents or fewer, best first, with scores (higher is better)."""
         from langchain_core.vectorstores import VectorStore
 
         opened = self.opened
@@ -294,11 +294,11 @@ class Source:
         return [(document, sign * score) for (document, _), score in zip(found, scores, strict=True)]
 
     def asked(self, what: str, call: Callable[[], ResultT]) -> ResultT:
-        """Returns what `call` returns. Raises `EngineError`, without secrets, for any of its exceptions."""
+        """Returns the result of `call`. Raises `EngineError`, without secrets, for any of its exceptions."""
         return guarded(f"{self.name} {what}", call, self.secrets)
 
     def close(self) -> None:
-        """Closes the store, or its client, if they can be closed."""
+        """Closes the store or its client, if either can be closed."""
         for thing in (self.opened, getattr(self.opened, "client", None)):
             close = getattr(thing, "close", None)
             if callable(close):
@@ -307,7 +307,7 @@ class Source:
 
 
 def guarded(what: str, call: Callable[[], ResultT], secrets: Collection[str]) -> ResultT:
-    """Returns what `call` returns; its exceptions become `EngineError` without the secrets."""
+    """Returns the result of `call`; its exceptions become `EngineError` without the secrets."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - every client library has a tree of its own

@@ -1,4 +1,4 @@
-"""BM25: ranks chunks by the words that they share with the question; rare words and short chunks count more.
+"""BM25: ranks chunks by the words that they share with the question; rare words and short chunks weigh more.
 
 Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009,
 https://doi.org/10.1561/1500000019, in Lucene's form (Kamphuis et al., "Which BM25 Do You Mean?", 2020,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class BM25(Retriever):
-    """Ranks chunks by BM25; chunks without any word of the question score 0 and follow in chunk order.
+    """Ranks chunks by BM25; chunks without any word of the question score 0 and come last, in chunk order.
 
     Question (with its options) and chunks are split alike: lower case, words of any script, letters and letter pairs
     where a script has no spaces.
@@ -59,7 +59,7 @@ class BM25(Retriever):
     stop_words: tuple[str, ...] = ()
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns the index; indexes of `bm25s` are cached on disk, those of `rank_bm25` are computed each time."""
+        """Returns the search index; `bm25s` indexes are cached on disk, `rank_bm25` indexes are computed each time."""
         analyser = Analyser(self.stemmer, self.stop_words)
         if self.library == "rank_bm25":
             score = self._okapi(analyser.words(chunk.text for chunk in chunks.chunks))
@@ -68,7 +68,7 @@ class BM25(Retriever):
         return _WordIndex(chunks.chunks, analyser, score)
 
     def _scores(self, analyser: Analyser, chunks: ChunkSet) -> Arrays:
-        """Returns each word's scores by chunk as compressed sparse columns, and the words as JSON bytes."""
+        """Returns each word's scores by chunk as compressed sparse columns, and the vocabulary as JSON bytes."""
         import numpy as np
 
         vocabulary: dict[str, int] = {}
@@ -124,7 +124,7 @@ class _WordIndex:
     score: Callable[[list[str]], Scores]
 
     def search(self, query: Query, n: int) -> list[Hit]:
-        """Returns `n` hits, or all; best first, equal scores in chunk order."""
+        """Returns `n` hits (or all), best first; equal scores in chunk order."""
         import numpy as np
 
         scores = self.score(self.analyser.words([query.search_text])[0])

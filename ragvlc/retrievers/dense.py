@@ -1,4 +1,4 @@
-"""Dense retrieval: ranks chunks by the similarity of their embedding to the question's, with exact search.
+"""Dense retrieval: ranks chunks by the similarity of their embeddings to the question's, with exact search.
 
 Late chunking, `context: document`: Günther, Mohr, Williams, Wang and Xiao 2024, "Late Chunking: Contextual Chunk
 Embeddings Using Long-Context Embedding Models", arXiv 2409.04701. Difference: a document longer than the embedder's
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Dense(Retriever):
-    """Ranks chunks by the cosine similarity of their embedding and that of the question (with its options).
+    """Ranks chunks by cosine similarity between their embeddings and that of the question (with its options).
 
     The search is exact (FAISS, flat inner product over unit vectors). Embedders silently truncate texts at
     their window; the numbers of truncated chunks and tokens are in the trace, step `embed`.
@@ -43,7 +43,7 @@ class Dense(Retriever):
     device: Annotated[Device, Execution] = "auto"
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns the index; vectors are cached on disk.
+        """Returns the search index; vectors are cached on disk.
 
         Raises:
             MissingExtra: FAISS is not installed.
@@ -59,7 +59,7 @@ class Dense(Retriever):
         return _VectorIndex(chunks.chunks, engine, flat)
 
     def _embedded(self, chunks: ChunkSet, engine: VectorEngine) -> Arrays:
-        """Returns vectors (float32, one row for each chunk) and the counts of truncated chunks and tokens."""
+        """Returns vectors (float32, one row per chunk) and the counts of truncated chunks and tokens."""
         if self.context == "document":
             if not isinstance(engine, SpanVectorEngine):
                 message = f"dense: embedder '{self.embedder}' gives no vectors of text parts. Use context: chunk."
@@ -78,7 +78,7 @@ class _VectorIndex:
     flat: FlatSearch
 
     def search(self, query: Query, n: int) -> list[Hit]:
-        """Returns `n` hits, or all; best first, equal scores in chunk order."""
+        """Returns `n` hits (or all), best first; equal scores in chunk order."""
         if min(n, len(self.chunks)) <= 0:
             return []
         scores, places = self.flat.best(self.engine.embed([query.search_text], side="query"), n)

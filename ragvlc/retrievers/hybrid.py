@@ -77,7 +77,7 @@ class _Fused:
     indexes: Sequence[Index]
 
     def search(self, query: Query, n: int) -> list[Hit]:
-        """Returns `n` hits, or all; best first, equal scores in chunk order."""
+        """Returns `n` hits (or all), best first; equal scores in chunk order."""
         scores = [0.0] * len(self.chunks)
         weights = self.spec.weights or (1.0,) * len(self.indexes)
         points = self._by_rank if self.spec.fusion == "rrf" else self._by_score
@@ -100,7 +100,7 @@ class _Fused:
         return found
 
     def _by_score(self, hits: Sequence[Hit]) -> list[tuple[Hit, float]]:
-        """Returns scores scaled to 0 to 1; nothing if all are equal."""
+        """Returns the scores scaled to the range 0 to 1; empty if all scores are equal."""
         low, high = (hits[-1].score, hits[0].score) if hits else (0.0, 0.0)
         return [(hit, (hit.score - low) / (high - low)) for hit in hits] if high > low else []
 
@@ -113,7 +113,7 @@ class _Fused:
 
 
 def _down_to(index: Index, query: Query, depth: int | None, chunks: int) -> list[Hit]:
-    """Returns the ranking down to `depth`, including all hits that tie with the last one."""
+    """Returns the hits of the ranking down to rank `depth`, including all hits that tie with the last one."""
     if depth is None:
         return index.search(query, chunks)
     deep = min(depth + 1, chunks)

@@ -1,4 +1,4 @@
-"""Any LangChain vector store or retriever, filled with the question's chunks or holding a corpus of its own.
+"""Any LangChain vector store or retriever, filled with the question's chunks or with an existing corpus of its own.
 
 `langchain_core` says what such a class can do; integrations (`langchain-qdrant`, `langchain-elasticsearch`,
 `langchain-postgres`, `langchain-chroma` ...) are packages of their own and are installed beside ragvlc.
@@ -36,7 +36,7 @@ from ragvlc.retrievers._langchain_stores import (
 
 
 class LangChain(Retriever):
-    """Ranks chunks as a LangChain `VectorStore` or `BaseRetriever` does.
+    """Ranks chunks with a LangChain `VectorStore` or `BaseRetriever`.
 
     It works in one of two ways. Filled: the chunks of the question's documents go into a store, embedded by the
     pipeline's embedder, as with `dense`; every set of chunks needs a collection of its own in a store that outlives the
@@ -87,7 +87,7 @@ class LangChain(Retriever):
 
     @model_validator(mode="after")
     def _can_be_opened(self) -> Self:
-        """Checks, without opening the store, that the class exists and accepts these arguments."""
+        """Checks, without opening the store, that its class exists and accepts the arguments."""
         store = find_store(self.retriever)
         opening = Opening.of(store, self.method, existing=self.existing)
         wrong = [*opening.objections(self.arguments), *exposed_secrets(self.arguments), *exposed_secrets(self.search)]
@@ -107,11 +107,11 @@ class LangChain(Retriever):
 
     @property
     def lasting(self) -> bool:
-        """Whether results may be cached: an existing corpus needs a `revision` for that."""
+        """Whether results may be cached; for an existing corpus, this requires a `revision`."""
         return not self.existing or bool(self.revision)
 
     def roles(self) -> frozenset[tuple[str, str, str]]:
-        """Returns the embedder's role, if the class takes one."""
+        """Returns the embedder's role if the LangChain class takes an embedder, else no roles."""
         return super().roles() if self._embeds else frozenset()
 
     @property
@@ -123,7 +123,7 @@ class LangChain(Retriever):
         return self.embedder is not None and self._opening.embedding is not None
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns the index. Vectors of filled chunks are cached on disk; an existing store is opened once.
+        """Returns the search index. Vectors of filled chunks are cached on disk; an existing store is opened once.
 
         Raises:
             ConfigError: if an environment variable is not set.
@@ -165,7 +165,7 @@ class LangChain(Retriever):
     def _open(
         self, content: Mapping[str, Sequence[Any]], engine: VectorEngine | None, known: Mapping[str, Any], index: str
     ) -> Source:
-        """Returns the opened store, filled with `content`."""
+        """Returns the open store, filled with `content`."""
         opening, secrets = self._opening, set[str]()
         given: dict[str, Any] = put_in(self.arguments, index, secrets)
         search: dict[str, Any] = put_in(self.search, index, secrets)
@@ -182,15 +182,15 @@ class LangChain(Retriever):
 
 
 class _Opened(Component):
-    """The cache key of an opened store: its settings and the engine that it embeds with."""
+    """The cache key of an open store: its settings and its embedding engine."""
 
     retriever: Retriever
     engine: int
 
 
 class _Nothing:
-    """The index of no chunks, because most stores cannot be created empty."""
+    """An index without chunks, needed because most stores cannot be created empty."""
 
     def search(self, query: object, n: int) -> list[Any]:  # noqa: ARG002 - there is nothing to search
-        """Returns no hits."""
+        """Returns no hits, because there are no chunks."""
         return []

@@ -1,4 +1,4 @@
-"""Long retrieval units, each ranked by the best of its short chunks.
+"""Long retrieval units, each ranked by the scores of the short chunks in it.
 
 LongRAG (Jiang, Ma and Chen 2024, arXiv 2406.15319): reading units of about 4,000 tokens, few of them, and a unit's
 score the maximum over its chunks, because one embedding of a long text says little.
@@ -25,7 +25,7 @@ ItemT = TypeVar("ItemT")
 
 
 class LongUnits(Retriever):
-    """Ranks units of neighbouring chunks, and returns the units.
+    """Ranks units of neighbouring chunks, and returns whole units as hits.
 
     A unit is one piece of its document, the characters between its chunks' ends. Two kinds of units are several
     consecutive hits with one score: units of several documents, one hit for each, and units over a gap that a custom
@@ -59,7 +59,7 @@ class LongUnits(Retriever):
         return self
 
     def index(self, chunks: ChunkSet, run: Run) -> Index:
-        """Returns the index of units over the retriever's index of chunks."""
+        """Returns the search index of units over the retriever's index of chunks."""
         count = run.generator(self.generator).tokenizer.count
         groups = self._groups(chunks.chunks, count)
         pieces = _pieces(groups)
@@ -95,7 +95,7 @@ class _UnitIndex:
     chunks: int
 
     def search(self, query: Query, n: int) -> list[Hit]:
-        """Returns `n` hits, or all; best first, equal scores in document order."""
+        """Returns `n` hits (or all), best first; equal scores in document order."""
         if n <= 0:
             return []
         best: dict[int, list[float]] = {}
@@ -123,7 +123,7 @@ def _by_document(chunks: Iterable[Chunk]) -> list[list[Chunk]]:
 
 
 def _sizes(chunks: Iterable[Chunk], count: Callable[[str], int]) -> tuple[list[int], list[int]]:
-    """Returns the token count of each chunk of a document, and the tokens that it adds to the chunks before it."""
+    """Returns each chunk's token count, and the number of tokens that the chunk adds to the chunks before it."""
     alone, added, reached = [], [], 0
     for chunk in chunks:
         alone.append(count(chunk.text))
@@ -134,7 +134,7 @@ def _sizes(chunks: Iterable[Chunk], count: Callable[[str], int]) -> tuple[list[i
 
 
 def _packed(items: Sequence[ItemT], alone: Sequence[int], added: Sequence[int], limit: int) -> list[list[ItemT]]:
-    """Groups neighbouring items while they fit: the first counts with its own size, others with what they add."""
+    """Groups neighbouring items that fit together; the first counts with its own size, others with what they add."""
     found: list[list[ItemT]] = []
     free = 0
     for place, item in enumerate(items):
@@ -148,7 +148,7 @@ def _packed(items: Sequence[ItemT], alone: Sequence[int], added: Sequence[int], 
 
 
 def _pieces(groups: Sequence[Sequence[Chunk]]) -> list[list[Chunk]]:
-    """Returns the character ranges of each unit: one for each document in it, more if chunks leave gaps."""
+    """Returns each unit's character ranges: one per document in the unit, more if chunks leave gaps."""
     found: list[list[Chunk]] = []
     counts: dict[int, int] = {}
     for group in groups:
@@ -177,7 +177,7 @@ def _runs(chunks: Iterable[Chunk]) -> list[list[Chunk]]:
 
 
 def _joined(chunks: Sequence[Chunk]) -> tuple[str, int]:
-    """Returns the characters from the first chunk's start to the last end, and that end."""
+    """Returns the characters from the first chunk's start to the last chunk's end, and the position of that end."""
     texts, reached = [], chunks[0].start
     for chunk in chunks:
         texts.append(chunk.text[reached - chunk.start :])

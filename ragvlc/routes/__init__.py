@@ -1,1 +1,1 @@
-"""Ways of answering a question over documents."""
+"""Routes: ways of answering a question over documents."""

@@ -1,4 +1,4 @@
-"""A cascade: keep a cheap answer that the model was sure of; where it was not, take the dear route.
+"""Cascade: a cheap route answers; if the model was unsure of the answer, an expensive route answers instead.
 
 Paper: Gupta, Narasimhan, Jitkrittum, Rawat, Menon, Kumar, "Language Model Cascades: Token-level Uncertainty and
 Beyond", ICLR 2024, arXiv 2404.10136. The score of an answer is a quantile of its tokens' log-probabilities.
@@ -26,7 +26,7 @@ from ragvlc.reading.escalation import Verdict, Wrapper, held, setting_of
 
 
 class Cascade(Wrapper):
-    """Keeps the first answer unless the model was unsure of it.
+    """Uses the first route's answer unless the model was unsure of it.
 
     Attributes:
         first: must note how sure the model was: `logprobs: true`.
@@ -43,7 +43,7 @@ class Cascade(Wrapper):
     threshold: Annotated[float, Field(le=0)] = -0.7
 
     def objections(self) -> list[str]:
-        """Returns which routes do not note how sure the model was."""
+        """Returns a sentence for each route that does not record how sure the model was."""
         return [
             f"{place}.logprobs: must be true: the cascade decides on log-probabilities."
             if "logprobs" in type(route).model_fields
@@ -53,7 +53,7 @@ class Cascade(Wrapper):
         ]
 
     def verdict(self, answer: Answer) -> Verdict:
-        """Returns whether the model was unsure of the answer.
+        """Returns whether the model was unsure of the answer, so that the second route is asked.
 
         Raises:
             EngineError: if the answer came without log-probabilities.
@@ -74,7 +74,7 @@ class Cascade(Wrapper):
 
 
 def _answering(place: str, route: Route) -> list[tuple[str, Route]]:
-    """Returns the routes that may write the answer of `route`, by their dotted paths."""
+    """Returns the routes that may write the answer of `route`, with their dotted paths."""
     if isinstance(route, Wrapper):
         return [*_answering(f"{place}.first", route.first), *_answering(f"{place}.then", route.then)]
     return [(place, route)]

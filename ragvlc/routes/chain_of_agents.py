@@ -79,7 +79,7 @@ WHOLE_REQUEST = "Write a summary of the whole text."
 
 
 class ChainOfAgents(Agents):
-    """Reads everything in pieces, one after the other; examples and paths run side by side.
+    """Reads all documents in pieces, one after the other; several questions and paths run in parallel.
 
     Attributes:
         order: in which order the pieces are read; a permutation is drawn with the seed.
@@ -114,12 +114,12 @@ class ChainOfAgents(Agents):
 
     @property
     def random(self) -> bool:
-        """Drawn orders and sampled notes differ from seed to seed."""
+        """Whether the answer depends on the seed, because of random orders or sampled notes."""
         drawn = self.order == "permutation" or self.paths in {"self_consistency", "permutations"}
         return drawn or self.on_refusal == "retry" or super().random
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
-        """Returns the manager's answer, or what the paths' answers come to."""
+        """Returns the manager's answer, or the combined answer of several paths."""
         worker = run.generator(self.worker)
         limit = self.note_limit(worker)
         if self.answered_by == "manager":
@@ -141,7 +141,7 @@ class ChainOfAgents(Agents):
         return self._combined(query, notes, run, [pieces[place] for place in orders[0]])
 
     def _orders(self, count: int, run: Run) -> list[tuple[int, ...]]:
-        """Returns for each path the places of the pieces in the order of reading."""
+        """Returns, for each path, the indexes of the pieces in reading order."""
 
         def drawn(path: int) -> tuple[int, ...]:
             places = list(range(count))
@@ -157,7 +157,7 @@ class ChainOfAgents(Agents):
         return [base] * (self.path_count if self.paths == "self_consistency" else 1)
 
     def _read(self, query: Query, pieces: Sequence[Piece], notes: Sequence[str], place: int, run: Run) -> list[str]:
-        """Returns the notes of every path after its next piece; the paths need nothing of each other."""
+        """Returns the notes of every path after its next piece; all paths are read in one batch."""
         temperature = self.path_temperature if self.paths == "self_consistency" else None
         requests = [
             self._request(query, piece, note, run, place * len(notes) + path, temperature)
@@ -190,7 +190,7 @@ class ChainOfAgents(Agents):
         return Request(prompt, max_tokens=limit, seed=run.seed_for("worker", number), temperature=temperature)
 
     def _guarded(self, requests: Sequence[Request], before: Sequence[str], new: Sequence[str], run: Run) -> list[str]:
-        """Returns the new notes, refusals among them replaced: by another try if wanted, else by the note before."""
+        """Returns the new notes; each refusal is replaced by a second try if wanted, else by the previous note."""
         found = list(new)
         refused = [path for path, note in enumerate(found) if refuses(note)]
         if self.on_refusal == "retry" and refused:

@@ -1,4 +1,4 @@
-"""Clarify, then ground: the model asks itself a question, points at paragraphs, answers that, then what was asked.
+"""Clarify, then answer: the model asks itself a question, names relevant paragraphs, and answers both questions.
 
 Source: AgenticLU (Zhuang et al. 2025, "Self-Taught Agentic Long Context Understanding", ACL 2025, arXiv 2502.15920):
 paragraphs of 512 tokens carry numbers; five turns: one clarifying question, the context that bears on it, its answer,
@@ -67,7 +67,7 @@ _WORD = re.compile(r"\b(?:(yes|correct|true)|no|incorrect|false)\b", re.IGNORECA
 
 
 class Clarify(InPieces):
-    """Clears up a point of the question first.
+    """Clarifies one point of the question before answering it.
 
     Attributes:
         generator: role of the model that answers the question and checks the answer.
@@ -98,7 +98,7 @@ class Clarify(InPieces):
     summary_prompt: str = SUMMARY
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
-        """Returns the answer of the fourth turn; the fifth is in the trace as `self_check`."""
+        """Returns the answer of the fourth turn; the fifth turn's check is in the trace as `self_check`."""
         with run.step("number") as facts:
             read = self._paragraphs(query, documents, run)
             facts |= {"paragraphs": len(read.paragraphs), "dropped_tokens": read.dropped_tokens}
@@ -121,14 +121,14 @@ class Clarify(InPieces):
         return run.answer(reply, context=read.spans, finish=self.finish_of(reply))
 
     def _limits(self, query: Query, run: Run) -> tuple[int, int, int]:
-        """Returns the window, and the tokens of a turn and of the answer."""
+        """Returns the window, the tokens of a turn, and the tokens of the answer."""
         readers = [run.generator(role) for role in (self.worker, self.generator)]
         window = min(self.window_of(reader) for reader in readers)
         turn = max(1, min(self.turn_tokens, window // (12 * self.rounds)))
         return window, turn, min(self.answer_limit(query, reader, 4) for reader in readers)
 
     def _paragraphs(self, query: Query, documents: Sequence[Document], run: Run) -> Numbered:
-        """Returns what can be read in every turn."""
+        """Returns the numbered paragraphs that fit the prompt of every turn."""
         window, turn, limit = self._limits(query, run)
         reader = run.generator(self.worker)
         templates = (self.clarify_prompt, self.ground_prompt, self.resolve_prompt, self.check_prompt)
@@ -159,7 +159,7 @@ class Clarify(InPieces):
     def _turn(
         self, template: str, query: Query, read: Numbered, turns: Sequence[str], run: Run, name: str, role: str = ""
     ) -> str:
-        """Returns what the model says in one turn, on one line."""
+        """Returns the model's reply in one turn, joined to one line."""
         request = replace(self._request(template, query, read, turns, run), seed=run.seed_for(name))
         step = name.partition(" ")[0]
         [reply] = ask_all(run, role or self.worker, [request], step=step, notes=[{}], keep="said")

@@ -1,4 +1,4 @@
-"""Closed book: the question alone. A control that shows what the model answers from memory.
+"""Closed book: the question without documents. A control that shows what the model answers from memory.
 
 Source: the `no_context` run of LongBench v2 (Bai et al. 2024, arXiv 2412.15204). Scores above chance here mean that the
 questions, or their answers, were in the training data. Differences: none; our prompt wording.
@@ -29,7 +29,7 @@ SUMMARY = """Write a short summary that answers this request.{decline}
 
 
 class ClosedBook(Confiding):
-    """Asks without any document."""
+    """Asks the question without any document."""
 
     answer_fields: ClassVar[frozenset[str]] = frozenset({"question"})
 
@@ -38,5 +38,5 @@ class ClosedBook(Confiding):
     summary_prompt: str = SUMMARY
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:  # noqa: ARG002 - reads none
-        """Returns the answer from memory."""
+        """Returns the model's answer from memory."""
         return self.ask(self.prompt(query, ""), query, run)

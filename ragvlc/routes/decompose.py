@@ -1,4 +1,4 @@
-"""Decompose: a planner asks sub-questions, retrieval answers each, and the answer is made from what they found.
+"""Decompose: a planner asks sub-questions, each is answered by retrieval, and the final answer uses those answers.
 
 Source: MindSearch (Chen et al. 2024, "MindSearch: Mimicking Human Minds Elicits Deep AI Searcher", arXiv 2407.20183): a
 planner grows a graph of atomic sub-questions, a searcher answers each from retrieval, and the planner goes on or ends.
@@ -79,7 +79,7 @@ Based on the text and on what was found out, write a short summary that answers 
 
 @dataclass(frozen=True, slots=True)
 class _Passages:
-    """What was found: the ranking, what is read of it in order, and the places to give up first."""
+    """Retrieved passages: the ranking, the spans to read in order, and the indexes of the spans to drop first."""
 
     ranking: Sequence[Hit]
     spans: Sequence[Span]
@@ -87,7 +87,7 @@ class _Passages:
 
 
 class Decompose(Retrieving, InPieces):
-    """Answers sub-questions by retrieval first.
+    """Answers sub-questions by retrieval before the question itself.
 
     Attributes:
         generator: role of the model that answers the question.
@@ -123,7 +123,7 @@ class Decompose(Retrieving, InPieces):
     summary_prompt: str = SUMMARY
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
-        """Returns the answer from the findings and the passages for the question itself."""
+        """Returns the answer from the sub-answers and from passages retrieved for the question itself."""
         findings: list[Subquestion] = []
         context: list[Span] = []
         for place in range(self.rounds):
@@ -145,7 +145,7 @@ class Decompose(Retrieving, InPieces):
         return run.answer(reply, ranking=passages.ranking, context=spans, finish=self.finish_of(reply))
 
     def _planned(self, query: Query, findings: Sequence[Subquestion], run: Run, place: int) -> list[Subquestion]:
-        """Returns new sub-questions; none if the planner has no more, or no plan that can be read."""
+        """Returns new sub-questions; empty if the planner has no more or its plan cannot be parsed."""
         planner = run.generator(self.planner)
         limit = self.limit(self.plan_tokens, planner, 3)
         told = self._told(findings, self.planner, run) or "nothing"
@@ -168,7 +168,7 @@ class Decompose(Retrieving, InPieces):
     def _found(
         self, level: Sequence[Subquestion], findings: list[Subquestion], documents: Sequence[Document], run: Run
     ) -> list[Span]:
-        """Adds the answers to one level of sub-questions, asked together; returns what was read for them."""
+        """Adds the answers to one level of sub-questions to `findings`; returns the spans that were read for them."""
         worker = run.generator(self.worker)
         limit = self.limit(self.finding_tokens, worker, 4)
         asking = [resolved(one, findings) for one in level]
@@ -187,7 +187,7 @@ class Decompose(Retrieving, InPieces):
         return spans
 
     def _searched(self, query: Query, documents: Sequence[Document], run: Run, role: str) -> _Passages:
-        """Returns what is to be read for a question."""
+        """Returns the retrieved passages to read for a question."""
         with run.step("retrieve") as facts:
             chunks, ranking = self.find(query, documents, run, role=self.generator)
             selected = self.selector.select(ranking, run.generator(role).tokenizer)
@@ -212,7 +212,7 @@ class Decompose(Retrieving, InPieces):
         return fit(passages.spans, documents, reader, make, budget)
 
     def _told(self, findings: Sequence[Subquestion], role: str, run: Run) -> str:
-        """Returns the findings as lines, cut to an eighth of the window together."""
+        """Returns the findings as lines of text, cut to one eighth of the window in total."""
         reader = run.generator(role)
         lines = [f"{one.number}. {one.question} {one.answer}" for one in findings]
         room = self.window_of(reader) // 8 - SEAMS * len(lines)

@@ -1,4 +1,4 @@
-"""Full context: every document of the question in the prompt, in order, before the question.
+"""Full context: all documents of the question in the prompt, in order, before the question.
 
 Source: the long-context arm of LaRA (Li et al. 2025, arXiv 2502.09977), LongBench (Bai et al. 2023, arXiv 2308.14508)
 and HELMET (Yen et al. 2024, arXiv 2410.02694). Differences: those cut the middle (or end) of the rendered prompt,
@@ -21,7 +21,7 @@ from ragvlc.reading.confidence import Confiding
 
 
 class FullContext(Confiding, Reading):
-    """Reads everything that fits.
+    """Reads all documents, as far as they fit the window.
 
     Attributes:
         max_context_tokens: at most so many document tokens, whatever the window allows; None for all that fit.

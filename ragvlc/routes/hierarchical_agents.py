@@ -1,4 +1,4 @@
-"""Hierarchical: workers read the pieces of the document at once and report what is useful; a manager answers.
+"""Hierarchical: workers read the document's pieces in parallel and report useful facts; a manager answers.
 
 Source: the multi-agent baseline `Hierarchical` of Chain of Agents (Zhang et al. 2024, arXiv 2406.02818): every worker
 judges whether its piece is useful and writes a note if it is; all notes go to the manager.
@@ -35,7 +35,7 @@ and does not see this part. If nothing matters, reply with the single word NONE.
 
 
 class HierarchicalAgents(Agents):
-    """Reads every piece at once, and answers from the useful notes."""
+    """Reads all pieces in parallel, and answers from the useful notes."""
 
     version: ClassVar[int] = 1
 
@@ -43,7 +43,7 @@ class HierarchicalAgents(Agents):
     worker_whole_prompt: str = WORKER_WHOLE
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
-        """Returns the manager's answer from the notes of workers that found something."""
+        """Returns the manager's answer from the notes of workers that found useful facts."""
         manager = run.generator(self.generator)
         room = self.manager_room(query, run)
         notes, pieces = self.notes_on(query, documents, run)

@@ -1,4 +1,4 @@
-"""Long embedding retrieval: long units are embedded, or found by their parts, and the best are read.
+"""Long embedding retrieval: ranks long units, by their own embedding or by their chunks, and reads the best units.
 
 Zhu et al. 2024 (LongEmbed, arXiv 2404.12096): an embedding model whose window is extended without training embeds a
 long text as one vector; the model and its extension are the pipeline's embedder. LongRAG (Jiang, Ma and Chen 2024,
@@ -34,7 +34,7 @@ from ragvlc.routes.retrieve import Retrieve
 
 
 class LongEmbedding(Retrieve):
-    """Reads the long units that match the question.
+    """Reads the long units that best match the question.
 
     Attributes:
         retriever: ranks units, or the chunks that stand for them; its `candidates` count units.
@@ -61,7 +61,7 @@ class LongEmbedding(Retrieve):
     def find(
         self, query: Query, documents: Sequence[Document], run: Run, *, role: str
     ) -> tuple[ChunkSet, tuple[Hit, ...]]:
-        """Returns the chunks and the ranking of units, best first."""
+        """Returns the chunks, and the ranking of units, best first."""
         chunks = run.chunks(self.chunker, documents, role)
         ranking = run.search(self._ranker, query, chunks)
         if self.reranker is not None:
@@ -70,7 +70,7 @@ class LongEmbedding(Retrieve):
 
     @cached_property
     def _ranker(self) -> Retriever:
-        """What ranks the units."""
+        """The retriever that ranks the units."""
         if self.unit == "chunk":
             return self.retriever
         return LongUnits(

@@ -1,4 +1,4 @@
-"""Map-reduce: a note on every piece of the document, notes merged level by level, an answer from what is left.
+"""Map-reduce: notes on every piece of the document are merged level by level; the answer is made from the last notes.
 
 Source: hierarchical merging in BooookScore (Chang et al. 2023, "BooookScore: A systematic exploration of book-length
 summarization in the era of LLMs", arXiv 2310.00785), after Wu et al. 2021 (arXiv 2109.10862).
@@ -47,7 +47,7 @@ what matters and says nothing twice."""
 
 
 class MapReduce(Agents):
-    """Reads every piece at once and merges the notes.
+    """Reads all pieces in parallel and merges the notes.
 
     Attributes:
         fan_in: at most so many notes are merged into one, and go to the manager.
@@ -81,7 +81,7 @@ class MapReduce(Agents):
         return filled(template, {"notes": notes, "question": asked(query)})
 
     def _merged(self, query: Query, notes: Sequence[str], run: Run, level: int) -> list[str]:
-        """Returns fewer notes: neighbours merged, as many at a time as `fan_in` and the window allow, at least two."""
+        """Returns fewer notes: merges groups of at least two neighbours, as large as `fan_in` and the window allow."""
         worker = run.generator(self.worker)
         limit, window = self.note_limit(worker), self.window_of(worker)
         tokenizer = worker.tokenizer

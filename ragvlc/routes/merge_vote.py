@@ -1,4 +1,4 @@
-"""Merge: every worker answers alone from its piece of the document; the answer that most give is taken.
+"""Merge: every worker answers independently from its piece of the document; the most frequent answer wins.
 
 Source: the multi-agent baseline `Merge` of Chain of Agents (Zhang et al. 2024, arXiv 2406.02818).
 Differences: the paper does not say how answers are compared: here after SQuAD's normalisation, multiple choice by
@@ -22,7 +22,7 @@ from ragvlc.reading.voting import majority
 
 
 class MergeVote(InPieces):
-    """Asks about every piece at once and counts votes.
+    """Asks about all pieces in parallel and takes a majority vote.
 
     Attributes:
         generator: as `worker`; not asked.
@@ -31,7 +31,7 @@ class MergeVote(InPieces):
     version: ClassVar[int] = 1
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
-        """Returns the answer that most workers give."""
+        """Returns the answer given by most workers."""
         worker, limit = run.generator(self.worker), self.max_tokens(query)
         pieces = self.pieces(documents, worker, lambda text: self.prompt(query, text), limit)
         texts = [piece.text for piece in pieces] or [""]

@@ -1,4 +1,4 @@
-"""Oracle evidence: the gold evidence and a little text around it. A control: the ceiling of perfect retrieval.
+"""Oracle evidence: the gold evidence with a little text around it. A control: the ceiling of perfect retrieval.
 
 Source: the oracle-provenance setting of BERGEN (Rau et al. 2024, arXiv 2407.01102) and the oracle condition of Lost in
 the Middle (Liu et al. 2023, arXiv 2307.03172). Differences: evidence is located by characters, so it is widened by
@@ -20,7 +20,7 @@ from ragvlc.reading.asking import Reading, whole
 
 
 class OracleEvidence(Reading):
-    """Reads the gold evidence alone; the whole documents when no evidence is located.
+    """Reads only the gold evidence, or the whole documents if no evidence is located.
 
     Attributes:
         margin_tokens: read on each side of an evidence span.

@@ -1,4 +1,4 @@
-"""RAPID: a drafter that reads retrieved passages proposes, a target that reads everything checks and is moved by it.
+"""RAPID: a drafter that reads retrieved passages proposes tokens; a target that reads everything verifies them.
 
 Paper: Chen, Feng, Ni, Li, Shieh, "RAPID: Long-Context Inference with Retrieval-Augmented Speculative Decoding", ICML
 2025, https://arxiv.org/abs/2502.20330. Defaults are the paper's.
@@ -46,7 +46,7 @@ _WORDING = {"the text above": "the retrieved text chunks above"}
 
 
 class Rapid(Retrieving, Speculating):
-    """Answers from everything, with a drafter that has read the best passages.
+    """Answers from the whole documents, with a drafter that reads the best passages.
 
     Attributes:
         eta: how far the target's probabilities move towards the drafter's; 0 is lossless. The paper searches 5, 10 and
@@ -98,17 +98,17 @@ class Rapid(Retrieving, Speculating):
         return self.decode(Read(whole, own, ranking), rule, query, run)
 
     def passages(self, prompt_tokens: int, chunk_tokens: float) -> int:
-        """Returns how many chunks the drafter reads beside a target with so many prompt tokens."""
+        """Returns the number of chunks that the drafter reads if the target's prompt has `prompt_tokens` tokens."""
         tokens = max(min(self.minimum, prompt_tokens), prompt_tokens * self.share)
         return math.ceil(round(tokens / chunk_tokens, 9))  # 1 / 24 is not exact
 
     def draft_reads(self, tokens: int) -> int:
-        """Returns how many tokens of passages the drafter reads, if so many are above the floor."""
+        """Returns the number of passage tokens that the drafter reads, at most `tokens`."""
         size = getattr(self.chunker, "size", None) or 1
         return min(tokens, self.passages(tokens, size) * size)
 
     def draft_prompt(self, query: Query, text: str) -> Prompt:
-        """Returns the drafter's message over the passages `text`."""
+        """Returns the drafter's prompt over the passages `text`."""
         prompt = self.prompt(query, text)
         template = prompt.template
         for word, other in self.draft_wording.items():

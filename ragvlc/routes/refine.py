@@ -1,4 +1,4 @@
-"""Refine: one answer is carried through the pieces of the document and bettered at each.
+"""Refine: one answer is carried through the pieces of the document and improved at each piece.
 
 Source: incremental updating in BooookScore (Chang et al. 2023, "BooookScore: A systematic exploration of book-length
 summarization in the era of LLMs", arXiv 2310.00785). A running answer that exceeds its limit is compressed by a call of
@@ -63,7 +63,7 @@ SHARE = 6
 
 
 class Refine(InPieces):
-    """Reads the pieces one after the other.
+    """Reads the pieces one after the other and revises a running answer.
 
     Attributes:
         generator: as `worker`; not asked.
@@ -112,7 +112,7 @@ class Refine(InPieces):
         return reply
 
     def _compressed(self, query: Query, draft: Generation, run: Run, place: int) -> Generation:
-        """Returns the draft in fewer tokens: what the model writes beyond the limit is not generated."""
+        """Returns a shorter version of the draft; generation stops at the token limit."""
         worker = run.generator(self.worker)
         limit = self.answer_limit(query, worker, SHARE)
         around = {"words": str(max(1, limit * 2 // 3)), "question": asked(query)}

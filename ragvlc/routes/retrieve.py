@@ -1,4 +1,4 @@
-"""Retrieval with reordering: cut, rank, rerank if wanted, select, arrange, read once.
+"""Retrieval with reordering: chunk, rank, optionally rerank, select, reorder, and read the passages in one call.
 
 Sources: retrieval-augmented generation (Lewis et al. 2020, arXiv 2005.11401); the order of the passages after Jin et
 al. 2024 (Long-Context LLMs Meet RAG, arXiv 2410.05983) or in document order after Yu et al. 2024 (OP-RAG, arXiv

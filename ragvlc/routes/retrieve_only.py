@@ -1,4 +1,4 @@
-"""Retrieval without an answer: for comparing retrievers, rerankers and chunkers by their rankings alone.
+"""Retrieval without an answer: for comparing retrievers, rerankers and chunkers by their rankings only.
 
 The evaluation of Thakur et al. 2021 (BEIR, arXiv 2104.08663) and Zhu et al. 2024 (LongEmbed, arXiv 2404.12096).
 Differences: chunks are ranked; the metrics (`recall_at`, `ndcg`, `mrr`, `precision_at`) turn them into documents.
@@ -18,7 +18,7 @@ from ragvlc.reading.retrieving import Retrieving
 
 
 class RetrieveOnly(Retrieving):
-    """Ranks, and answers nothing.
+    """Ranks chunks and does not answer.
 
     Attributes:
         generator: role of the model whose tokens measure chunks; it is not opened.
@@ -28,7 +28,7 @@ class RetrieveOnly(Retrieving):
     generator: Annotated[str, Role("generators")] = "main"
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
-        """Returns an empty answer with the ranking."""
+        """Returns an empty answer that contains the ranking."""
         with run.step("retrieve") as facts:
             chunks, ranking = self.find(query, documents, run, role=self.generator)
             facts |= {"chunks": len(chunks), "ranked": len(ranking)}

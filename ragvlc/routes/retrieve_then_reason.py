@@ -1,4 +1,4 @@
-"""Retrieve, then reason: the model quotes what bears on the question, quotes are checked, and it answers from them.
+"""Retrieve, then reason: the model quotes relevant text, the quotes are verified, and it answers from them.
 
 Source: ALR2 (Li et al. 2024, "ALR2: A Retrieve-then-Reason Framework for Long-context Question Answering",
 arXiv 2410.03227): p(answer | evidence, q) x p(evidence | document, q).
@@ -35,7 +35,7 @@ Copy from the text above the sentences that are needed to answer the question, w
 
 
 class RetrieveThenReason(InPieces, Reading):
-    """Quotes, verifies, answers from what was verified.
+    """Asks the model for quotes, verifies them, and answers from the verified quotes.
 
     Attributes:
         worker: role of the model that quotes.
@@ -57,7 +57,7 @@ class RetrieveThenReason(InPieces, Reading):
     quote_prompt: Annotated[str, Template({"document", "question"}, knows={"quotes"})] = QUOTE
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
-        """Returns the answer from verified quotes, in document order; from everything if there are none."""
+        """Returns the answer from verified quotes in document order, or from the whole documents if there are none."""
         quotes = self._quoted(query, documents, run)
         with run.step("verify", quotes=len(quotes)) as facts:
             found = [find_quote(quote, documents, self.likeness) for quote in quotes]
@@ -84,7 +84,7 @@ class RetrieveThenReason(InPieces, Reading):
         return [quote for reply in replies for quote in quotes_in(reply.text)[: self.quotes]]
 
     def _spans(self, stood: Sequence[LocatedQuote], documents: Sequence[Document]) -> list[Span]:
-        """Returns what is read, without repeats, in the order of the documents."""
+        """Returns the spans to read, without repeats, in document order."""
         place = {document.id: i for i, document in enumerate(documents)}
         spans = [one.span for one in stood]
         if self.reading == "sentence":

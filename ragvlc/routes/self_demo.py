@@ -1,4 +1,4 @@
-"""Demonstrations made from the document itself: the model writes questions about random paragraphs, then is asked.
+"""Self-made demonstrations: the model writes questions about random paragraphs, then answers the real question.
 
 Source: DoubleDipper (Cattan et al. 2024, "Can Few-shot Work in Long-Context? Recycling the Context to Generate
 Demonstrations", arXiv 2406.13632): three random paragraphs, a question and its answer written about each, the pairs
@@ -74,7 +74,7 @@ _POINTING = 24
 
 
 class SelfDemo(InPieces):
-    """Shows examples of questions about this very text.
+    """Puts example questions about the same document into the prompt.
 
     Attributes:
         generator: role of the model that answers.
@@ -101,11 +101,11 @@ class SelfDemo(InPieces):
 
     @property
     def random(self) -> bool:
-        """Another seed draws other paragraphs."""
+        """Whether the answer depends on the seed: always, because the seed draws the paragraphs."""
         return True
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
-        """Returns what the model answers after it has seen its own examples."""
+        """Returns the model's answer to a prompt with its own examples."""
         reader = run.generator(self.generator)
         window = self.window_of(reader)
         limit = self.answer_limit(query, reader, 4) + min(_POINTING, window // 12)
@@ -131,12 +131,12 @@ class SelfDemo(InPieces):
         return run.answer(reply, context=read.spans, finish=self.finish_of(reply))
 
     def _size(self, run: Run) -> int:
-        """Returns at most how many tokens one example has."""
+        """Returns the maximum number of tokens of one example."""
         window = min(self.window_of(run.generator(role)) for role in (self.worker, self.generator))
         return max(1, min(self.demonstration_tokens, window // (4 * self.demonstrations)))
 
     def _written(self, read: Numbered, run: Run) -> list[str]:
-        """Returns the examples that could be read; written about all paragraphs at once."""
+        """Returns the examples that could be parsed; the model writes about all paragraphs in one batch."""
         numbers = list(read.paragraphs)
         Random(run.seed_for("paragraphs")).shuffle(numbers)  # noqa: S311 - a repeatable draw, not a secret
         drawn = sorted(numbers[: self.demonstrations])
@@ -166,7 +166,7 @@ class SelfDemo(InPieces):
 
 
 def _split(reply: str) -> tuple[str, str, str]:
-    """Returns the text before the last `Answer:`, that word, and the text after it; all is answer without it."""
+    """Returns the text before the last `Answer:`, that word, and the text after it (the whole reply without it)."""
     cues = list(_ANSWER.finditer(reply))
     if not cues or not reply[cues[-1].end() :].strip():
         return reply, "", reply

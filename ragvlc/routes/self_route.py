@@ -1,4 +1,4 @@
-"""Self-Route: answer from retrieved passages; where the model says that they do not answer, read everything.
+"""Self-Route: answer from retrieved passages; if the model says that they do not answer, read everything.
 
 Paper: Li, Li, Zhang, Mei, Bendersky, "Retrieval Augmented Generation or Long-Context LLMs? A Comprehensive Study and
 Hybrid Approach", EMNLP 2024, arXiv 2407.16833. There is no code of its authors.
@@ -32,7 +32,7 @@ _WORD = "unanswerable"
 
 
 class SelfRoute(Wrapper):
-    """Keeps the first answer unless it declines.
+    """Uses the first route's answer unless that declines.
 
     Attributes:
         first: must offer a way to decline: its `decline` is the word that the model is to reply with.
@@ -49,26 +49,26 @@ class SelfRoute(Wrapper):
     replies: Phrases = None
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns a hash of the lists that are taken where none are given."""
+        """Returns a hash of the default pattern lists if no lists are given."""
         return {"lists": content_key([PHRASES, REPLIES])}
 
     def objections(self) -> list[str]:
-        """Returns what is wrong with the first route, if it offers no way to decline."""
+        """Returns an error message if the first route offers no way to decline."""
         if isinstance(self.first, Asking) and not self.first.decline:
             return [f"first.decline: needs the word to decline with, such as '{_WORD}': without it none is offered."]
         return []
 
     def verdict(self, answer: Answer) -> Verdict:
-        """Returns whether the reply declines."""
+        """Returns whether the first answer declines, so that the second route is asked."""
         declined = self.declines(answer, self.first)
         return Verdict(declined, "declined" if declined else "answered", {"declined": declined})
 
     def both_declined(self, verdict: Verdict, then: Answer | None) -> bool:
-        """Returns whether the second reply declines too."""
+        """Returns whether the second answer declines too."""
         return verdict.escalate and then is not None and self.declines(then, self.then)
 
     def declines(self, answer: Answer, route: Route) -> bool:
-        """Returns whether a reply of `route` says that its text does not answer the question."""
+        """Returns whether an answer of `route` says that its text does not answer the question."""
         phrases = PHRASES if self.phrases is None else self.phrases
         replies = REPLIES if self.replies is None else self.replies
         word = setting_of(route, "decline")

@@ -1,4 +1,4 @@
-"""Speculative decoding: a drafter that reads the documents too proposes, the target checks; the answer is the target's.
+"""Speculative decoding: a drafter that also reads the documents proposes tokens; the target verifies them.
 
 Papers: Leviathan, Kalman, Matias, "Fast Inference from Transformers via Speculative Decoding", ICML 2023,
 https://arxiv.org/abs/2211.17192; Chen et al., "Accelerating Large Language Model Decoding with Speculative Sampling",
@@ -31,7 +31,7 @@ from ragvlc.reading.speculation import Read, Speculating
 
 
 class Speculative(Speculating):
-    """Answers as `full_context` does, with a drafter in front.
+    """Answers as `full_context` does, but a drafter proposes the tokens.
 
     Attributes:
         draft_context_tokens: at most so many document tokens for the drafter; None for all that fit its window.
@@ -40,7 +40,7 @@ class Speculative(Speculating):
     draft_context_tokens: Annotated[int | None, Field(ge=1)] = None
 
     def draft_reads(self, tokens: int) -> int:
-        """Returns how many document tokens the drafter reads."""
+        """Returns the number of document tokens that the drafter reads, at most `tokens`."""
         return min(tokens, self.draft_context_tokens or tokens)
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:

@@ -1,4 +1,4 @@
-"""Adaptive-k: cuts the ranking at the largest drop of the scores, which gives each question its own k.
+"""Adaptive-k: cuts the ranking at the largest drop in scores, so that each question gets its own k.
 
 Paper: Taguchi, Maekawa, Bhutani, "Efficient Context Selection for Long-Context QA: No Tuning, No Iteration, Just
 Adaptive-k", EMNLP 2025, https://arxiv.org/abs/2506.08479. Defaults and index arithmetic follow the authors' code.
@@ -30,7 +30,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class LargestGap(Selector):
-    """The hits before the largest drop between neighbours, and a few more; the first of equal drops counts.
+    """The hits before the largest drop between neighbouring scores, and a few more; of equal drops, the first counts.
 
     Attributes:
         ignore_first: share of the drops, from the top, at which the ranking is not cut.
@@ -52,7 +52,7 @@ class LargestGap(Selector):
         return self
 
     def select(self, hits: Sequence[Hit], tokenizer: Tokenizer) -> list[Hit]:  # noqa: ARG002 - looks at scores
-        """Returns the hits before the largest drop, with the buffer."""
+        """Returns the hits before the largest drop, plus the buffer."""
         drops = [better.score - worse.score for better, worse in pairwise(hits)]
         first, last = int(len(drops) * self.ignore_first), int(len(drops) * self.ignore_last)
         places = range(first, len(drops) - last)

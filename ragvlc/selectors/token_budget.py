@@ -1,4 +1,4 @@
-"""Token budget: the best passages that fit a number of tokens, which makes chunk sizes and retrievers comparable.
+"""Token budget: the best passages within a number of tokens, which makes chunk sizes and retrievers comparable.
 
 Matched budgets are the comparison that DOS RAG asks for (Laitenberger, Manning, Liu 2025, arXiv 2506.03989).
 """
@@ -16,7 +16,7 @@ from ragvlc.core.families import Selector
 
 
 class TokenBudget(Selector):
-    """The best hits until the next one would exceed the budget.
+    """The best hits, up to the first one that would exceed the token budget.
 
     It stops there and does not skip to a shorter, worse hit: the selection is always a prefix of the ranking, and a
     larger budget selects at least as much. The best hit is kept even if it alone exceeds the budget; a prompt that is

@@ -1,4 +1,4 @@
-"""For tests of your own kinds: the contract of every family, and engines without models.
+"""Tests for your own components: the contract of every family, and engines that need no models.
 
     from ragvlc.testing import check
 

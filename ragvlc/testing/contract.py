@@ -1,4 +1,4 @@
-"""The contract of a kind: every clause of its family, tried one by one, and a report of what is broken."""
+"""The contract of a component: every clause of its family, checked one by one, and a report of broken clauses."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _OPENED: dict[str, tuple[Clause, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What trying one clause showed.
+    """The result of checking one clause.
 
     Attributes:
         clause: its sentence.
@@ -60,7 +60,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What trying a kind showed.
+    """The results of checking all clauses of a component.
 
     Attributes:
         kind: the word for it in YAML.
@@ -74,7 +74,7 @@ class Report:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """The sentences of the broken clauses, each once."""
+        """The sentences about broken clauses, without repeats."""
         return tuple(dict.fromkeys(result.problem for result in self.results if result.problem))
 
     @property
@@ -84,7 +84,7 @@ class Report:
 
 
 class ContractBroken(AssertionError):
-    """A kind that breaks its contract.
+    """The error for a component that breaks its contract.
 
     Attributes:
         report: of every clause.
@@ -97,7 +97,7 @@ class ContractBroken(AssertionError):
 
 
 def check(kind: str | type[Component], **settings: Any) -> Report:  # noqa: ANN401 - settings of any kind
-    """Returns what trying a kind showed, if it keeps the contract of its family.
+    """Returns the report on a component that fulfils the contract of its family.
 
     Args:
         kind: a class, `module:Class`, `family.kind`, or the name of a shipped kind.
@@ -114,13 +114,13 @@ def check(kind: str | type[Component], **settings: Any) -> Report:  # noqa: ANN4
 
 
 def report_on(kind: str | type[Component], **settings: Any) -> Report:  # noqa: ANN401 - settings of any kind
-    """Returns what trying a kind showed, whether it keeps its contract or not. Raises `ConfigError`; see `check`."""
+    """Returns the report on a component, whether it fulfils its contract or not. Raises `ConfigError`; see `check`."""
     part = find(kind)
     return Report(kind_of(part), part.family, tuple(results(part, settings)))
 
 
 def results(part: type[Component], settings: dict[str, Any]) -> Iterator[Result]:
-    """Yields what each clause showed, as it is tried. Raises `ConfigError` if the settings do not fit."""
+    """Yields the result of each clause when it has been checked. Raises `ConfigError` for invalid settings."""
     config.build(part, settings, kind_of(part))
     for clause in clauses_of(part):
         with Trial(part, settings) as trial:
@@ -128,13 +128,13 @@ def results(part: type[Component], settings: dict[str, Any]) -> Iterator[Result]
 
 
 def clauses_of(part: type[Component], *, opened: bool = True) -> tuple[Clause, ...]:
-    """Returns the clauses for a kind; those that open models, clusters or stores if `opened`."""
+    """Returns the clauses for a component; those that open models, clusters or stores only if `opened`."""
     own = () if ":" in kind_of(part) else parts.SHIPPED_CLAUSES
     return (*own, *parts.CLAUSES, *_OF_FAMILY[part.family], *(_OPENED.get(part.family, ()) if opened else ()))
 
 
 def tried(clause: Clause, trial: Trial) -> Result:
-    """Returns what trying a clause showed; an error of the kind's code breaks it."""
+    """Returns the result of checking a clause; an error in the component's code breaks the clause."""
     sentence, _, _ = inspect.cleandoc(clause.__doc__ or "").partition("\n")
     problem = ""
     try:

@@ -1,4 +1,4 @@
-"""Engines without models, a pool of them, and a generator that fails on purpose."""
+"""Engines that need no models, a pool of them, and a generator that fails on purpose."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ OpenedT = TypeVar("OpenedT")
 
 
 class WordPairs:
-    """A cross-encoder without a model: a passage scores the share of the question's words that it has."""
+    """A cross-encoder without a model: a passage's score is the share of the question's words in it."""
 
     @property
     def window(self) -> int:
-        """Tokens beyond which a pair is cut: none is."""
+        """The maximum number of tokens of a pair: unlimited."""
         return sys.maxsize
 
     def score(self, question: str, passages: Sequence[str]) -> list[float]:
-        """Returns a share for each passage."""
+        """Returns, for each passage, the share of the question's words in it."""
         asked = set(re.findall(r"\w+", question.casefold()))
         return [len(asked & set(re.findall(r"\w+", passage.casefold()))) / max(1, len(asked)) for passage in passages]
 
     def lengths(self, question: str, passages: Sequence[str]) -> list[int]:
-        """Returns each pair's length in words and marks."""
+        """Returns the length of each pair in words and punctuation marks."""
         return [WordTokenizer().count(question) + WordTokenizer().count(passage) for passage in passages]
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class WordPairs:
 
 
 class ScriptedPool(EnginePool):
-    """A pool without models: every generator is the engine given, embedders and cross-encoders count words."""
+    """A pool without models: every generator is the given engine; embedders and cross-encoders count words."""
 
     def __init__(self, engine: TextEngine, folder: Path) -> None:
         super().__init__(Cache(folder), reuse=False)  # the spec does not say which engine answers
@@ -57,15 +57,15 @@ class ScriptedPool(EnginePool):
         self.word_vectors = WordVectors()
 
     def text(self, generator: Generator) -> TextEngine:  # noqa: ARG002 - the same for all
-        """Returns the engine given."""
+        """Returns the given engine for any generator."""
         return self.engine
 
     def vectors(self, embedder: Embedder) -> VectorEngine:  # noqa: ARG002 - the same for all
-        """Returns the engine that counts words."""
+        """Returns the engine that counts words, for any embedder."""
         return self.word_vectors
 
     def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
-        """Returns the engine that compares words for a cross-encoder; opens what else is asked for."""
+        """Returns the word-comparing engine for a cross-encoder; opens any other component normally."""
         if isinstance(part, CrossEncoder):
             return cast("OpenedT", WordPairs())
         return super().opened(part, open_it)
@@ -93,7 +93,7 @@ class Flaky(Generator):
         return WordTokenizer()
 
     def open(self) -> TextEngine:
-        """Returns the engine."""
+        """Returns an engine that fails on the matching prompts."""
 
         def reply(text: str) -> str:
             if re.search(self.fails, text):
@@ -104,7 +104,7 @@ class Flaky(Generator):
 
 
 def without_gold(example: Example) -> Example:
-    """Returns the example with everything about the right answer taken out: what a route may know."""
+    """Returns the example with only its question and documents, which a route may know."""
     return Example(example.query, example.documents)
 
 

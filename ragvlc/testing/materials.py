@@ -1,4 +1,4 @@
-"""What kinds are tried with: texts, rankings and answers of every sort, the same ones each time."""
+"""Test inputs for components: texts, rankings and answers of many forms, the same ones each time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEARCH = Example(
 
 
 def texts(count: int = 120) -> Iterator[str]:
-    """Yields texts by chance, short and long, of single characters and of sentences; the empty one first."""
+    """Yields the empty text, then random texts, short and long, of single characters and of sentences."""
     chance = random.Random("texts")  # noqa: S311 - the same each time, not a secret
     yield ""
     for number in range(1, count):
@@ -37,7 +37,7 @@ def texts(count: int = 120) -> Iterator[str]:
 
 
 def hits_of(scores: list[float]) -> list[Hit]:
-    """Returns hits with these scores, best first, over three documents and of several lengths."""
+    """Returns hits with the given scores, best first, over three documents and with several lengths."""
     found = []
     for place, score in enumerate(sorted(scores, reverse=True)):
         start = place * 13 % 31 * 10
@@ -48,7 +48,7 @@ def hits_of(scores: list[float]) -> list[Hit]:
 
 
 def rankings(count: int = 60) -> Iterator[list[Hit]]:
-    """Yields rankings by chance, with ties; the empty one first."""
+    """Yields the empty ranking, then random rankings, some with ties."""
     chance = random.Random("rankings")  # noqa: S311 - the same each time, not a secret
     for number in range(count):
         length = number % 31
@@ -58,7 +58,7 @@ def rankings(count: int = 60) -> Iterator[list[Hit]]:
 
 
 def answers_to(example: Example) -> Iterator[Answer]:
-    """Yields answers of every sort: right, wrong, empty, declined, in other scripts; other contexts and rankings."""
+    """Yields answers of many forms: right, wrong, empty, declined, other scripts, other contexts and rankings."""
     whole = tuple(Span(document.id, 0, len(document.text)) for document in example.documents)
     first = (Span(example.documents[0].id, 0, 5),)
     replies = [

@@ -1,4 +1,4 @@
-"""A kind under test: how it is built, what it is asked, and what a broken clause raises."""
+"""A component under test: how it is built, which questions it gets, and the error that a broken clause raises."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ EMBEDDER = "sentence_transformer"
 
 
 class Broken(AssertionError):
-    """What a kind does against its contract, and what to do about it: one sentence or two."""
+    """The way in which a component breaks its contract, and how to fix it, in one or two sentences."""
 
 
 def require(condition: object, sentence: str) -> None:
-    """Raises `Broken` with the sentence unless the condition holds."""
+    """Raises `Broken` with `sentence` unless the condition holds."""
     if not condition:
         raise Broken(sentence)
 
 
 def toy() -> tuple[Example, ...]:
-    """Returns copies of the toy set's examples: what a kind does to one is not seen by the next clause."""
+    """Returns copies of the toy set's examples, so that a component's changes to one do not affect the next clause."""
     return tuple(copy.deepcopy(example) for example in Toy().load())
 
 
@@ -53,7 +53,7 @@ def reply(prompt: str) -> str:
 
 @dataclass(frozen=True)
 class TrialAnswer:
-    """An answer, and the engine that was asked for it.
+    """An answer, and the engine that received the requests.
 
     Attributes:
         answer: of the pipeline.
@@ -67,25 +67,25 @@ class TrialAnswer:
 
     @property
     def prompts(self) -> list[str]:
-        """The messages sent, in order."""
+        """The messages that were sent, in order."""
         return [request.prompt.text() for request in self.engine.requests]
 
 
 class _Watched(LiveRun):
-    """A run that gives gold to any route and counts how often it is read."""
+    """A run that lets any route read the gold, and counts how often it is read."""
 
     reads = 0
 
     @property
     def gold(self) -> Example:
-        """The example with its gold."""
+        """The example with its gold, counting each access."""
         self.reads += 1
         return self._example
 
 
 @dataclass
 class Trial:
-    """One kind, with the settings that it is tried with, and a folder of its own for files.
+    """One component, with the settings to test it with, and a folder of its own for files.
 
     Attributes:
         part: the class under test.
@@ -111,33 +111,33 @@ class Trial:
 
     @property
     def kind(self) -> str:
-        """The word for the kind in YAML."""
+        """The component's name in YAML."""
         return kind_of(self.part)
 
     @property
     def shipped(self) -> bool:
-        """Whether the kind is a file of the package."""
+        """Whether the component is a file of the ragvlc package."""
         return ":" not in self.kind
 
     def build(self, **changes: Any) -> Any:  # noqa: ANN401 - of the family under test
-        """Returns the part, with some settings changed."""
+        """Returns the component, with some settings changed."""
         return self.part.model_validate({**self.settings, **changes})
 
     def new_folder(self) -> Path:
-        """Returns a path in the trial's folder that nothing has used."""
+        """Returns an unused path in the trial's folder."""
         self._folders += 1
         return self.folder / str(self._folders)
 
     def ask(
         self, pipeline: Pipeline, example: Example, *, window: int = 8192, folder: Path | None = None
     ) -> TrialAnswer:
-        """Returns the answer to an example, from a pool that has computed nothing yet."""
+        """Returns the answer to an example, from a pool with empty caches."""
         engine = FunctionEngine(reply, window)
         with ScriptedPool(engine, folder or self.new_folder()) as pool:
             return TrialAnswer(pipeline.answer_example(example, pool=pool), engine)
 
     def ask_with_gold(self, pipeline: Pipeline, example: Example) -> TrialAnswer:
-        """Returns the answer to an example whose gold any route can read; it is counted how often it was."""
+        """Returns the answer to an example whose gold any route can read; accesses to the gold are counted."""
         engine = FunctionEngine(reply)
         with ScriptedPool(engine, self.new_folder()) as pool:
             run = _Watched(Models(pipeline.generators, pipeline.embedders), pool, example)
@@ -145,7 +145,7 @@ class Trial:
             return TrialAnswer(answer, engine, run.reads)
 
     def run_over(self, part: Component, engine: FunctionEngine) -> LiveRun:
-        """Returns a run in which every model that a retriever or reranker asks for is there."""
+        """Returns a run that has every model that a retriever or reranker needs."""
         tables = {(table, role) for table, role, _ in part.roles()} | {("generators", "main")}
         models = Models(
             {role: Scripted() for table, role in tables if table == "generators"},
@@ -162,7 +162,7 @@ class Trial:
 
 
 def pipeline_of(routes: Mapping[str, Route], router: Router | str = "always") -> Pipeline:
-    """Returns a pipeline in which every role that its routes ask for is there."""
+    """Returns a pipeline that has every role that its routes need."""
     parts: list[Component] = [*routes.values(), *([router] if isinstance(router, Router) else [])]
     roles = {(table, role) for part in parts for table, role, _ in part.roles()} | {("generators", "main")}
     fields: dict[str, Any] = {
@@ -181,7 +181,7 @@ def pipeline_of(routes: Mapping[str, Route], router: Router | str = "always") ->
 
 
 def said(answer: Answer) -> tuple[Answer, list[tuple[str, int, Usage]]]:
-    """Returns what must not change from one time to the next: everything but seconds and the trace's facts."""
+    """Returns the parts of an answer that must not change between runs: all but seconds and the trace's facts."""
     steps = [(step.name, len(step.steps), step.usage) for step in _walk(answer.trace)]
     return replace(answer, timing=Timing(), trace=()), steps
 

@@ -1,4 +1,4 @@
-"""Parser for the option of a multiple-choice question that a reply names.
+"""Parser for multiple-choice replies: finds the option that a reply names.
 
 Scripts of the benchmarks take the first letter that looks like an option (L-Eval reads `Because D` as B, and an
 article as option A). Here a letter counts only where it is marked as an option. The rules, in order:
@@ -38,7 +38,7 @@ _STRAIGHT = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "*": 
 
 
 def parse_choice(reply: str, choices: Sequence[str]) -> frozenset[int]:
-    """Returns the indexes of the options that `reply` names: one if it is clear, none if it cannot be read.
+    """Returns the indexes of the options that `reply` names: one if the reply is clear, none if it cannot be parsed.
 
     Several options mean that the reply is ambiguous, or that it picks several where that is allowed. Of options with
     equal texts only the first is named.
@@ -53,7 +53,7 @@ def parse_choice(reply: str, choices: Sequence[str]) -> frozenset[int]:
 
 
 def _plain(text: str) -> str:
-    """Returns `text` for a character comparison: one case, one kind of quote and blank, no final full stop."""
+    """Returns `text` for comparison, with unified case, quotes and blanks, and without a final full stop."""
     return " ".join(text.translate(_STRAIGHT).lower().split()).rstrip(" .,:;!?。")
 
 
@@ -62,13 +62,13 @@ def _pattern(text: str) -> str:
 
 
 def _place(found: re.Match[str]) -> int:
-    """Returns the option of a match: group `t3` is the text of option 3, other groups are letters."""
+    """Returns the index of the option in a match: group `t3` is the text of option 3, other groups are letters."""
     group = str(found.lastgroup)
     return int(group[1:]) if group.startswith("t") else ord(found[group].upper()) - 65
 
 
 class _Reader:
-    """Patterns for one set of options."""
+    """The patterns for one set of options."""
 
     def __init__(self, choices: tuple[str, ...]) -> None:
         self.places: dict[str, int] = {}
@@ -110,7 +110,7 @@ class _Reader:
                 yield from (_place(mark), _place(text))
 
     def _listed(self, item: re.Pattern[str], reply: str, start: int) -> set[int]:
-        """Returns the options in the longest list of items from `start` on that has a visible end."""
+        """Returns the options in the longest list of items that starts at `start` and has a visible end."""
         named: set[int] = set()
         ended: set[int] = set()
         found = item.match(reply, start)

@@ -23,7 +23,7 @@ def has_cjk(texts: Iterable[str]) -> bool:
 
 
 def normalise(text: str, *, cjk: bool) -> str:
-    """Returns the tokens of `text` separated and surrounded by blanks, for whole-word search."""
+    """Returns the tokens of `text`, separated and surrounded by blanks, for whole-word search."""
     return f" {normalising.normalise(text, cjk=cjk)} "
 
 
@@ -44,7 +44,7 @@ def _is_distinctive(reference: str) -> bool:
 
 
 def locate(quoted: str, text: str) -> tuple[int, int] | None:
-    """Returns the span where `quoted` first occurs; any white space, or a break after a hyphen, is equal."""
+    """Returns the span where `quoted` first occurs; white space, and breaks after hyphens, may differ."""
     start = text.find(quoted)
     if start >= 0:
         return start, start + len(quoted)

@@ -1,4 +1,4 @@
-"""The text normalisation of all parts that compare words: metrics, and data sets that search for answers.
+"""The text normalisation of all components that compare words, such as metrics and data sets that search for answers.
 
 Text without Chinese or Japanese characters follows the script of SQuAD 2.0 (Rajpurkar, Jia and Liang 2018) to
 the letter: lower-case, delete ASCII punctuation, replace the words a, an and the by a blank, squeeze white
@@ -50,7 +50,7 @@ def normalise(text: str, *, cjk: bool = False) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Returns the lower-case words of a text of any script, articles included; split at punctuation as in ROUGE."""
+    """Returns the lower-case words of a text in any script, including articles; split at punctuation as in ROUGE."""
     return _spaced(text.lower().translate(_unicode_punctuation(" "))).split()
 
 

@@ -155,7 +155,7 @@ _QUOTES = str.maketrans({"’": "'", "‘": "'"})
 
 
 def refused(answer: Answer, *, phrases: Sequence[str] = PHRASES, replies: Sequence[str] = REPLIES) -> bool:
-    """Returns whether the model declined, or its reply is a refusal."""
+    """Returns whether the model declined or its reply is a refusal."""
     return answer.finish == "declined" or refuses(answer.text, phrases=phrases, replies=replies)
 
 
@@ -176,12 +176,12 @@ def refuses(text: str, *, phrases: Sequence[str] = PHRASES, replies: Sequence[st
 
 
 def worded(phrase: str) -> bool:
-    """Returns whether a phrase has any word besides signs."""
+    """Returns whether a phrase has any word, and not only signs of the pattern syntax."""
     return bool(_pattern(phrase, cjk=False) or _pattern(phrase, cjk=True))
 
 
 def _first(text: str) -> str:
-    """Returns the first sentence; titles and initials do not end it."""
+    """Returns the first sentence of a reply; titles and initials do not end it."""
     return next((text[: end.start()] for end in _END.finditer(text) if end["end"]), text)
 
 
@@ -195,7 +195,7 @@ def _patterns(phrases: tuple[str, ...], replies: tuple[str, ...], cjk: bool) -> 
 
 
 def _pattern(phrase: str, *, cjk: bool) -> str:
-    """Returns the regular expression of a phrase over normalised text; empty if the phrase has no word."""
+    """Returns the regular expression of a phrase for normalised text; empty if the phrase has no word."""
     pattern, started = "", False
     for word in phrase.removeprefix("^").split():
         if word == "...":

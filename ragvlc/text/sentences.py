@@ -39,7 +39,7 @@ _NUMBERED = re.compile(
 
 
 def sentence_ends(text: str) -> list[int]:
-    """Returns the ends of sentences in ascending order, last the end of `text`; white space follows its sentence."""
+    """Returns the ends of sentences in ascending order (the last is the end of `text`), after trailing white space."""
     ends = [match.end() for match in _END.finditer(text) if _is_end(text, match)]
     if text and (not ends or ends[-1] < len(text)):
         ends.append(len(text))
@@ -47,7 +47,7 @@ def sentence_ends(text: str) -> list[int]:
 
 
 def _is_end(text: str, match: re.Match[str]) -> bool:
-    """Returns whether a sentence ends here: at a stop with closing marks and white space, or at a line break."""
+    """Returns whether a sentence ends here: at a mark such as a full stop before white space, or at a line break."""
     stop, gap = match["stop"], match["gap"]
     if match.end() == len(text) or len(_BREAK.findall(match[0])) > 1:
         return True
@@ -69,7 +69,7 @@ def _first_letter(text: str, start: int) -> str:
 
 
 def _is_abbreviation(text: str, stop: int, following: str) -> bool:
-    """Returns whether the full stop at `stop` ends an abbreviation or list number, given the next character."""
+    """Returns whether the full stop at `stop` ends an abbreviation or list number, judging by the next character."""
     found = _WORD.search(text, max(0, stop - _LONGEST), stop)
     if found is None:
         return False

@@ -1,1 +1,1 @@
-"""Readers of files, one a format: bytes in, text and what became of the rest out."""
+"""Readers for file formats, one module per format: each turns bytes into text and an account of what is not in it."""

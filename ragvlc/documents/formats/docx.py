@@ -1,4 +1,4 @@
-"""Word files as text, by mammoth and the reader of HTML pages: paragraphs, headings, lists, tables, notes, text boxes.
+"""Word files as text, through mammoth and the HTML reader: paragraphs, headings, lists, tables, notes, text boxes.
 
 Page heads and feet are read once each; comments and deleted text stay out, inserted text is in.
 """
@@ -68,7 +68,7 @@ def read(data: bytes, settings: Settings) -> Found:
 
 
 def _readable(archive: ZipFile, data: bytes) -> bytes:
-    """Returns the file with what mammoth passes over in a form that it reads: simple fields, text boxes of today."""
+    """Returns the file with simple fields and newer text boxes rewritten into forms that mammoth reads."""
     changed = {}
     for name, xml in members(archive, r"word/(document|footnotes|endnotes)\.xml"):
         if "<w:fldSimple" in xml or "<wps:txbx" in xml:
@@ -104,7 +104,7 @@ def _rewritten(xml: bytes) -> bytes:
 
 
 def _with_heads(source: str) -> str:
-    """Returns the page with the first row of each table as its head."""
+    """Returns the HTML page with the first row of each table marked as its header row."""
     return re.sub(r"<table><tr>(.*?)</tr>", _as_head, source, flags=re.DOTALL)
 
 
@@ -116,7 +116,7 @@ def _as_head(match: re.Match[str]) -> str:
 
 
 def _repeated(archive: ZipFile, what: str) -> str:
-    """Returns the different texts of page heads or feet."""
+    """Returns the different texts of the page headers or footers."""
     lines: dict[str, None] = {}
     for _, xml in members(archive, rf"word/{what}\d*\.xml"):
         for paragraph in _PARAGRAPH.findall(xml):
@@ -126,7 +126,7 @@ def _repeated(archive: ZipFile, what: str) -> str:
 
 
 def _held(archive: ZipFile) -> Counter[str]:
-    """Returns the visible characters of all texts in the file's XML, each page head and foot once."""
+    """Returns counts of the visible characters in the file's XML, with each page header and footer counted once."""
     held: Counter[str] = Counter()
     seen: set[str] = set()
     for name, xml in members(archive, _BODY):

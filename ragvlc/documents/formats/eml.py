@@ -1,4 +1,4 @@
-"""Messages as text: sender, receivers, date and subject, then the body, then attachments of kinds that are read."""
+"""E-mail messages as text: sender, recipients, date, subject, body, and attachments of readable types."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 
 
 def read(data: bytes, settings: Settings, again: Read) -> Found:
-    """Returns the text of a message. Raises `Unreadable`.
+    """Returns the text of an e-mail message. Raises `Unreadable`.
 
     Args:
         data: of the file.
@@ -50,7 +50,7 @@ def read(data: bytes, settings: Settings, again: Read) -> Found:
 
 
 def _bodies(message: EmailMessage, settings: Settings) -> list[Found]:
-    """Returns what the body says: plain text, or HTML where the plain text only says that there is some."""
+    """Returns the message body: plain text, or HTML if the plain text only points to the HTML version."""
     parts = [message.get_body((kind,)) for kind in ("plain", "html")]
     bodies = [_body(part, settings) for part in parts if part is not None]
     bodies = [one for one in bodies if one.text.strip()]
@@ -78,7 +78,7 @@ def _characters(part: MIMEPart) -> str:
 
 
 def _attached(part: MIMEPart, name: str, settings: Settings, again: Read) -> Found | None:
-    """Returns what an attachment says; None if it is of no kind that is read."""
+    """Returns the text of an attachment, or None if files of its type cannot be read."""
     if part.get_content_type() == "message/rfc822":
         inner = part.get_payload()
         held = inner[0] if isinstance(inner, list) and inner else None

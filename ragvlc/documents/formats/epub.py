@@ -1,4 +1,4 @@
-"""E-books as text: the chapters of an EPUB in the order of its spine, by the reader of HTML pages."""
+"""E-books as text: the chapters of an EPUB in reading order, through the HTML reader."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read(data: bytes, settings: Settings) -> Found:
 
 
 def _bound(chapters: list[Found], title: str, left_out: dict[str, int]) -> Found:
-    """Returns the chapters as one text."""
+    """Returns the chapters joined into one text."""
     texts, headings, length = [], [], 0
     held = visible("")
     for chapter in chapters:
@@ -67,7 +67,7 @@ def _bound(chapters: list[Found], title: str, left_out: dict[str, int]) -> Found
 
 
 def _package(archive: ZipFile) -> tuple[str, Any]:
-    """Returns the place and the content of the file that says what the book consists of."""
+    """Returns the path and the content of the EPUB's package file, which lists the parts of the book."""
     container = _xml(archive, "META-INF/container.xml")
     root = container.find(".//{*}rootfile")
     if root is None or not root.get("full-path"):

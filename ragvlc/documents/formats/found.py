@@ -1,4 +1,4 @@
-"""What a reader makes of a file: its text, and an account of everything that is not in the text."""
+"""The result of reading a file: its text, and an account of all content that is not in the text."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Heading = tuple[int, int, int]
 
 
 class Unreadable(Exception):
-    """Why a file has no text."""
+    """Why no text could be read from a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to read.
+    """Settings for reading a file.
 
     Attributes:
         encoding: of characters in text, Markdown, CSV and HTML; found by evidence if empty.
@@ -35,7 +35,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a file says, and what of it is not in `text`.
+    """The text that was read from a file, and an account of the content that is not in it.
 
     Attributes:
         text: of the whole file; may be blank.
@@ -69,7 +69,7 @@ class Found:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
     def metadata(self) -> dict[str, Any]:
-        """Returns what a document says of itself: the reader's facts, and its headings if there are any."""
+        """Returns metadata of the document: the facts that the reader found, and the headings if there are any."""
         structure = {"headings": [list(one) for one in self.headings]} if self.headings else {}
         return {**self.facts, **structure}
 
@@ -79,12 +79,12 @@ Read = Callable[[str, bytes], Found | None]
 
 
 def visible(text: str) -> Counter[str]:
-    """Returns how often each visible character occurs, ligatures and other compatibility forms taken apart."""
+    """Returns the count of each visible character, with ligatures and other compatibility forms decomposed."""
     counted = Counter(unicodedata.normalize("NFKC", text))
     return Counter({one: count for one, count in counted.items() if one.isprintable() and not one.isspace()})
 
 
 def lost_characters(held: Mapping[str, int], text: str) -> int:
-    """Returns the number of held characters that the text lacks; what a reader adds makes up for none of them."""
+    """Returns how many characters of `held` the text lacks; characters added by a reader do not offset them."""
     read = visible(text)
     return sum(max(0, count - read[one]) for one, count in held.items())

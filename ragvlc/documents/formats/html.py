@@ -1,4 +1,4 @@
-"""HTML pages as text: what a person sees, as browsers build the page, without limits of depth and size.
+"""HTML pages as text: the visible text, parsed as in browsers, without limits on nesting depth and page size.
 
 Blocks are lines, lists have marks, tables with rows and columns are Markdown rows; nothing is indented, since
 indentation costs tokens and says nothing. Scripts, templates and what its own attributes hide stay out. Rules in style
@@ -45,7 +45,7 @@ _TEXT, _COMMENT = "-text", "-comment"
 
 
 def read(data: bytes, settings: Settings) -> Found:
-    """Returns the text of a page. Raises `Unreadable`."""
+    """Returns the text of an HTML page from its bytes. Raises `Unreadable`."""
     declared = _DECLARED.search(data[:4096])
     stated = (declared[1] or declared[2]).decode("ascii", "replace") if declared else ""
     try:
@@ -56,7 +56,7 @@ def read(data: bytes, settings: Settings) -> Found:
 
 
 def page(source: str, settings: Settings) -> Found:
-    """Returns the text of a page whose characters are known."""
+    """Returns the text of an HTML page that is already decoded."""
     from selectolax.lexbor import LexborHTMLParser
 
     outline = Outline(source)
@@ -80,7 +80,7 @@ def page(source: str, settings: Settings) -> Found:
 
 @dataclass
 class _Walk:
-    """Goes over a tree without calling itself by depth, and writes what is seen.
+    """Walks over an HTML tree without recursion, and writes the visible text.
 
     Attributes:
         writer: takes the text.
@@ -97,7 +97,7 @@ class _Walk:
     _verbatim: int = 0
 
     def over(self, root: LexborNode) -> None:
-        """Writes everything below `root`."""
+        """Writes all visible content below `root`."""
         node = root.child
         while node is not None:
             below = self._enter(node)
@@ -112,7 +112,7 @@ class _Walk:
             node = node.next if node is not None else None
 
     def _enter(self, node: LexborNode) -> LexborNode | None:
-        """Writes what starts with a node; returns its first child if that is to be gone over."""
+        """Writes the start of a node; returns its first child if the children are to be visited."""
         tag = node.tag or ""
         if tag == _TEXT:
             self._write(node.text_content or "")
@@ -149,7 +149,7 @@ class _Walk:
             self.writer.line()
 
     def _reason(self, node: LexborNode, tag: str) -> str | None:
-        """Returns why a node is not written: a word for the account, or empty where there is no text to account for."""
+        """Returns the reason why a node is not written (empty if it holds no text), or None if it is to be written."""
         if tag in _DROPPED or tag in _UNSEEN:
             return _UNSEEN.get(tag, "")
         attributes = node.attributes
@@ -197,7 +197,7 @@ class _Walk:
             self.writer.edge("a" if tag == "a" else "-")
 
     def _table(self, table: LexborNode) -> None:
-        """Writes a table of rows and columns; merged cells leave empty ones, so that columns stay below each other."""
+        """Writes a table of rows and columns; merged cells are padded with empty cells to align the columns."""
         rows: list[list[str]] = []
         spans: Counter[int] = Counter()
         head = False
@@ -215,7 +215,7 @@ class _Walk:
         self.writer.table(rows, head=head)
 
     def _rows(self, table: LexborNode) -> Iterator[LexborNode]:
-        """Yields the rows that are seen; writes the table's caption on the way."""
+        """Yields the visible rows of a table, after writing its caption."""
         for part in self._seen(table, ("caption", "thead", "tbody", "tfoot", "tr")):
             if part.tag == "caption":
                 self.writer.text(self._cell(part))
@@ -253,7 +253,7 @@ def _is_boilerplate(node: LexborNode, tag: str, role: str) -> bool:
 
 
 def _below(root: LexborNode) -> Iterator[LexborNode]:
-    """Yields every node below one, in order, less what is never text."""
+    """Yields all nodes below `root` in document order, except those that never hold text."""
     node = root.child
     while node is not None:
         yield node
@@ -272,7 +272,7 @@ def _text_below(root: LexborNode) -> str:
 
 
 def _is_data(table: LexborNode) -> bool:
-    """Returns whether a table has rows and columns of short cells, and does not lay out a page."""
+    """Returns whether a table holds data, in rows and columns of short cells, and not a page layout."""
     rows = cells = most = length = 0
     for node in _below(table):
         tag = node.tag or ""

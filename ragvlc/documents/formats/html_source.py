@@ -1,4 +1,4 @@
-"""HTML before it is parsed: its text in a second, simple way, and tags made few enough to be parsed in linear time.
+"""HTML source before parsing: a simple extraction of its text, and a rewriting that can be parsed in linear time.
 
 The parser builds the tree that the standard asks for, and the standard's rules look through all open elements at every
 tag. Browsers end that at a depth of 512, where further elements no longer nest; `flattened` does the same, and leaves
@@ -46,7 +46,7 @@ _QUOTED_STYLE = re.compile(r"\sstyle\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]*)", re.IGN
 
 
 class Tag(NamedTuple):
-    """A tag in the source; between the last one's `end` and this one's `start` is text."""
+    """A tag in the HTML source; the text lies between one tag's `end` and the next tag's `start`."""
 
     name: str
     closing: bool
@@ -55,12 +55,12 @@ class Tag(NamedTuple):
 
 
 def hidden_by(style: str) -> bool:
-    """Returns whether a style attribute hides its element."""
+    """Returns whether a style attribute hides the element that has it."""
     return _STYLE.search(style) is not None
 
 
 def tags(source: str) -> Iterator[Tag]:
-    """Yields tags as browsers find them; comments and the content of scripts and the like are tags without a name."""
+    """Yields tags as browsers find them; comments and the content of scripts and styles count as nameless tags."""
     place = source.find("<")
     while place >= 0:
         found = _TAG.match(source, place)
@@ -83,7 +83,7 @@ def tags(source: str) -> Iterator[Tag]:
 
 
 def _other(source: str, place: int) -> int:
-    """Returns where a comment, a declaration or a nameless end tag ends, or 0 for a plain `<`."""
+    """Returns the end of a comment, a declaration or a nameless end tag, or 0 for a plain `<`."""
     if source.startswith("<!--", place):
         end = source.find("-->", place + 2)
         return end + 3 if end >= 0 else len(source)
@@ -94,7 +94,7 @@ def _other(source: str, place: int) -> int:
 
 
 class Outline:
-    """A page in one pass over its tags, without a tree.
+    """The text of a page, extracted in one pass over its tags without building a tree.
 
     Attributes:
         text: everything between tags, less scripts, styles, titles, templates and frames.
@@ -125,7 +125,7 @@ class Outline:
         self.text = "\n".join([html.unescape("\n".join(pieces)), *verbatim])
 
     def _nests(self, name: str, closing: bool) -> bool:
-        """Follows what is open; returns whether that has become too much."""
+        """Updates the list of open elements; returns whether they are nested too deeply."""
         if name in _FORMATTING:
             self._formatting[name] = count = max(0, self._formatting[name] + (-1 if closing else 1))
             return count > FORMATTING_OPEN
@@ -143,7 +143,7 @@ class Outline:
 
 
 class _Flattener:
-    """Writes the source again, properly nested and at most `DEPTH` deep."""
+    """Rewrites HTML source so that it is properly nested, at most `DEPTH` elements deep."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -154,7 +154,7 @@ class _Flattener:
         self._hidden = 0
 
     def written(self) -> str:
-        """Returns the new source."""
+        """Returns the rewritten source."""
         place = 0
         for tag in tags(self._source):
             self._parts.append(self._source[place : tag.start])
@@ -222,5 +222,5 @@ def _hides(tag: str) -> bool:
 
 
 def flattened(source: str) -> str:
-    """Returns the source with the same text, elements nested at most as deep as browsers do, and no formatting tags."""
+    """Returns the source with the same text, nested at most as deep as in browsers, and without formatting tags."""
     return _Flattener(source).written()

@@ -1,4 +1,4 @@
-"""Jupyter notebooks as text: notes as they are, code in fences, what cells printed; pictures are counted."""
+"""Jupyter notebooks as text: Markdown cells unchanged, code in fences, and printed output; pictures are counted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def read(data: bytes, settings: Settings) -> Found:  # noqa: ARG001 - it knows i
 
 
 def _outputs(cell: Mapping[str, Any]) -> Iterator[str | None]:
-    """Yields what a cell printed or returned as text; None for a picture."""
+    """Yields the text that a cell printed or returned, and None for each picture."""
     for output in cell.get("outputs", ()):
         data = output.get("data", output)
         if any(name.startswith("image/") for name in data if isinstance(name, str)):

@@ -1,4 +1,4 @@
-"""What Word, PowerPoint and Excel files share: a zip of XML, whose texts are counted without the library that reads."""
+"""Shared code for Word, PowerPoint and Excel files: zip archives of XML, whose text is counted independently."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PARAGRAPH = re.compile(r"<a:p\b[^>]*>(.*?)</a:p>", re.DOTALL)
 
 
 def opened(data: bytes, what: str) -> zipfile.ZipFile:
-    """Returns the file's zip. Raises `Unreadable` with what is wrong with it.
+    """Returns the file opened as a zip archive. Raises `Unreadable` with the reason if that fails.
 
     Args:
         data: of the file.
@@ -34,7 +34,7 @@ def opened(data: bytes, what: str) -> zipfile.ZipFile:
 
 
 def members(archive: zipfile.ZipFile, pattern: str) -> Iterator[tuple[str, str]]:
-    """Yields names and XML of the members whose names match, in the order of their numbers."""
+    """Yields the name and XML of each archive member whose name matches, in numerical order."""
 
     def numbered(name: str) -> tuple[str, int]:
         digits = re.sub(r"\D", "", name.rsplit("/", 1)[-1])
@@ -48,13 +48,13 @@ def members(archive: zipfile.ZipFile, pattern: str) -> Iterator[tuple[str, str]]
 
 
 def plain_texts(xml: str, tag: str) -> str:
-    """Returns all texts within elements of one name, such as `w:t`, but repeated and moved ones."""
+    """Returns all texts in elements with one tag, such as `w:t`, without repeated and moved texts."""
     xml = _MOVED.sub("", _FALLBACK.sub("", xml))
     return "\n".join(html.unescape(text) for text in re.findall(rf"<{tag}(?:\s[^>]*)?(?<!/)>([^<]*)</{tag}>", xml))
 
 
 def drawn_paragraphs(xml: str) -> list[str]:
-    """Returns the paragraphs of text in a drawing, a diagram or a chart."""
+    """Returns the paragraphs of text in a drawing, diagram or chart."""
     found = (
         "".join(html.unescape(run) for run in re.findall(r"<a:t>([^<]*)</a:t>", part))
         for part in _PARAGRAPH.findall(xml)

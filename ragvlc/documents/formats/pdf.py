@@ -1,4 +1,4 @@
-"""PDF files as text, by PDFium: letters and their places, put in order by `pdf_layout`.
+"""PDF files as text, through PDFium: letters with their positions, put into reading order by `pdf_layout`.
 
 Ligatures are letters. A word broken at the end of a line is joined where the document has the joined word elsewhere,
 and where neither half is a word of a long document; else the hyphen and the line break stay. What forms and stamps say
@@ -97,7 +97,7 @@ def _found(pages: list[_Page], title: str, contents: list[tuple[str, int | None,
 
 
 def _fill(pages: list[_Page], data: bytes) -> None:
-    """Puts pypdf's text in place of PDFium's on pages where that lacks letters: those of Asian fonts not embedded."""
+    """Replaces the text of pages where PDFium misses letters (of Asian fonts not embedded) by pypdf's text."""
     from pypdf import PdfReader
 
     log = logging.getLogger("pypdf")
@@ -117,7 +117,7 @@ def _fill(pages: list[_Page], data: bytes) -> None:
 
 
 def _page(pdf: Any, number: int) -> _Page:  # noqa: ANN401 - PDFium's objects have no types
-    """Returns what one page says, and what on it is no text."""
+    """Returns the text of one page, and counts of its content that is not text."""
     from pypdfium2 import raw
 
     try:
@@ -147,7 +147,7 @@ def _page(pdf: Any, number: int) -> _Page:  # noqa: ANN401 - PDFium's objects ha
 
 
 def _collect(letters: Any, found: _Page) -> None:  # noqa: ANN401 - PDFium's objects have no types
-    """Sorts a page's letters into pieces of lines, by the direction in which they run."""
+    """Groups a page's letters into text runs, by the direction in which they are written."""
     from pypdfium2 import raw
 
     box = raw.FS_RECTF()
@@ -169,7 +169,7 @@ def _collect(letters: Any, found: _Page) -> None:  # noqa: ANN401 - PDFium's obj
 
 
 class _Pen:
-    """Writes letters into the piece that they continue, or begins another."""
+    """Appends letters to the current text run, or starts a new run."""
 
     def __init__(self, found: _Page) -> None:
         self.space = False
@@ -179,7 +179,7 @@ class _Pen:
         self._last = 0.0
 
     def letter(self, letter: str, box: Any, turned: float) -> None:  # noqa: ANN401 - PDFium's objects have no types
-        """Adds a letter at its place; `turned` counts quarters of a turn."""
+        """Adds a letter at its position; `turned` is its rotation in quarter turns."""
         turn = round(turned) % 4
         slanted = abs(turned - round(turned)) > 0.06
         left, right, bottom, top = _upright(box, turn)
@@ -198,13 +198,13 @@ class _Pen:
             self.end()
 
     def end(self) -> None:
-        """Ends the piece."""
+        """Ends the current text run."""
         if self._piece is not None and self._piece.text.strip():
             self._found.groups[self._turn].append(self._piece)
         self._piece, self.space = None, False
 
     def _follows(self, left: float, bottom: float, top: float) -> bool:
-        """Returns whether a letter is on the piece's line, no step back (ligatures share a place), no gap on."""
+        """Returns whether a letter continues the current text run: on its line, not to the left, without a gap."""
         piece = self._piece
         if piece is None:
             return False
@@ -214,7 +214,7 @@ class _Pen:
 
 
 def _upright(box: Any, turn: int) -> tuple[float, float, float, float]:  # noqa: ANN401 - PDFium's objects have no types
-    """Returns left, right, bottom and top as seen with the text upright."""
+    """Returns the left, right, bottom and top of a box after rotating the text upright."""
     if turn == 0:
         return box.left, box.right, box.bottom, box.top
     if turn == 1:  # downwards
@@ -225,7 +225,7 @@ def _upright(box: Any, turn: int) -> tuple[float, float, float, float]:  # noqa:
 
 
 def _joined(text: str, words: frozenset[str]) -> str:
-    """Returns the text with words that lines broke in one piece, where the document gives evidence of it."""
+    """Returns the text with hyphenated words rejoined where the rest of the document supports that."""
 
     def word(match: re.Match[str]) -> str:
         first, gap, second = match[1], match[2], match[3] or ""
@@ -241,7 +241,7 @@ def _joined(text: str, words: frozenset[str]) -> str:
 
 
 def _headings(texts: list[str], starts: list[int], contents: list[tuple[str, int | None, int]]) -> tuple[Heading, ...]:
-    """Returns the places of the titles that the PDF's table of contents names, where their pages have them."""
+    """Returns the positions of the titles in the PDF's table of contents that occur on their pages."""
     found = []
     for name, page, level in contents:
         words = name.split()

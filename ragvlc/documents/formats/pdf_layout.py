@@ -1,4 +1,4 @@
-"""The order in which a person reads a page: columns one after the other, tables by row with their empty cells.
+"""Reading order of a PDF page: columns one after the other, tables by row with their empty cells.
 
 A PDF says where letters are, in whatever order they were drawn. Letters become pieces of a line, pieces that share a
 height become lines, and a page is split wherever two columns of running text lie side by side.
@@ -24,7 +24,7 @@ _MOST_CANDIDATES = 40
 
 @dataclass(slots=True)
 class TextRun:
-    """Letters that follow each other on a line, and where they are: `x` to the right, `y` upwards."""
+    """Letters that follow each other on a line, with their position: `x` to the right, `y` upwards."""
 
     text: str
     left: float
@@ -34,7 +34,7 @@ class TextRun:
 
     @property
     def height(self) -> float:
-        """Of its letters."""
+        """The height of the letters."""
         return self.top - self.bottom
 
 
@@ -59,20 +59,20 @@ class _Line:
 
 @dataclass(slots=True)
 class _Block:
-    """Lines below each other, read from the top."""
+    """Lines below each other, read from top to bottom."""
 
     lines: list[_Line] = field(default_factory=list)
 
 
 def page_text(pieces: Iterable[TextRun]) -> str:
-    """Returns the text of a page: a line a line, or a paragraph where its lines fill a column; blank lines between."""
+    """Returns a page's text with blank lines between blocks; lines that fill a column are joined into paragraphs."""
     lines = _lines(pieces)
     texts = [text for block in _blocks(lines) for text in _block_texts(block)]
     return "\n\n".join(texts)
 
 
 def _lines(pieces: Iterable[TextRun]) -> list[_Line]:
-    """Returns the lines from top to bottom, each with its pieces from left to right."""
+    """Returns the lines from top to bottom, each with its text runs from left to right."""
     found: list[_Line] = []
     for piece in sorted(pieces, key=lambda one: (-one.top, one.left)):
         middle = (piece.bottom + piece.top) / 2
@@ -93,7 +93,7 @@ def _lines(pieces: Iterable[TextRun]) -> list[_Line]:
 
 
 def _join_labels(line: _Line) -> None:
-    """Makes one piece of a bullet or a number and the text that it belongs to."""
+    """Joins each bullet or number with the text that follows it into one text run."""
     pieces = line.pieces
     place = 0
     while place + 1 < len(pieces):
@@ -106,7 +106,7 @@ def _join_labels(line: _Line) -> None:
 
 
 def _blocks(lines: list[_Line]) -> list[_Block]:
-    """Returns the lines in reading order: above a pair of columns, the left one, the right one, below."""
+    """Returns blocks of lines in reading order: lines above two columns, left column, right column, lines below."""
     cut = _gutter(lines)
     if cut is None:
         return [_Block(lines)] if lines else []
@@ -134,7 +134,7 @@ def _blocks(lines: list[_Line]) -> list[_Block]:
 
 
 def _gutter(lines: Sequence[_Line]) -> float | None:
-    """Returns where two columns of running text are apart, if anywhere: the place that the fewest lines cross."""
+    """Returns the `x` that separates two columns of running text, crossed by the fewest lines; None without columns."""
     if len(lines) < 3:
         return None
     em = median(piece.height for line in lines for piece in line.pieces)
@@ -169,7 +169,7 @@ def _side(line: _Line, cut: float, *, left: bool) -> _Line | None:
 
 
 def _is_prose(lines: Sequence[_Line]) -> bool:
-    """Returns whether lines are running text in a column, not cells: they fill it, and many go on with a small word."""
+    """Returns whether lines are running text and not cells: they fill a column, and many start with a small letter."""
     if len(lines) < 3:
         return False
     right, left = max(line.right for line in lines), min(line.left for line in lines)
@@ -181,7 +181,7 @@ def _is_prose(lines: Sequence[_Line]) -> bool:
 
 
 def _block_texts(block: _Block) -> list[str]:
-    """Returns paragraphs, single lines and tables of a block, in order."""
+    """Returns the paragraphs, single lines and tables of a block, in order."""
     found: list[str] = []
     running: list[_Line] = []
     place = 0
@@ -200,7 +200,7 @@ def _block_texts(block: _Block) -> list[str]:
 
 
 def _table_size(lines: Sequence[_Line]) -> int:
-    """Returns how many lines from the first one on are rows of one table; 0 if it starts none."""
+    """Returns how many lines, counted from the first one, are rows of one table; 0 if no table starts there."""
     if len(lines[0].pieces) < 2:
         return 0
     size, several, widest = 0, 0, 0
@@ -243,7 +243,7 @@ def _table(lines: Sequence[_Line]) -> str:
 
 
 def _paragraphs(lines: Sequence[_Line]) -> list[str]:
-    """Returns lines as paragraphs: a new one where the distance grows; lines that fill the column are joined."""
+    """Returns the lines as paragraphs, split where line spacing grows; lines that fill the column are joined."""
     if not lines:
         return []
     steps = [one.bottom - two.bottom for one, two in pairwise(lines)]

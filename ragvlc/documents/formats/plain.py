@@ -1,4 +1,4 @@
-"""Plain text, Markdown and delimited tables: the characters as they are, once their encoding is known."""
+"""Plain text, Markdown and delimited tables: the characters unchanged, after decoding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HEADING = re.compile(r"(?m)^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$|^ {0,3}(\S.*
 
 
 def text(data: bytes, settings: Settings) -> Found:
-    """Returns the characters of a text file. Raises `Unreadable`."""
+    """Returns the decoded characters of a text file. Raises `Unreadable`."""
     try:
         found, encoding = decoded(data, settings.encoding)
     except NotText as error:
@@ -23,7 +23,7 @@ def text(data: bytes, settings: Settings) -> Found:
 
 
 def markdown(data: bytes, settings: Settings) -> Found:
-    """Returns the characters of a Markdown file, with its first heading as the title. Raises `Unreadable`."""
+    """Returns the decoded characters of a Markdown file, with its first heading as title. Raises `Unreadable`."""
     found = text(data, settings)
     heading = _HEADING.search(_FENCE.sub("", found.text))
     title = (heading[1] or heading[2]).strip() if heading else ""

@@ -1,4 +1,4 @@
-"""PowerPoint files as text, by python-pptx: slide by slide, titles as headings, tables as Markdown rows, notes last.
+"""PowerPoint files as text, through python-pptx: slide by slide, titles as headings, tables in Markdown, notes last.
 
 Hidden slides stay out and are counted.
 """
@@ -55,7 +55,7 @@ def read(data: bytes, settings: Settings) -> Found:  # noqa: ARG001 - it knows i
 
 
 class _Deck:
-    """Writes slides.
+    """Writes the text of slides.
 
     Attributes:
         writer: takes the text.
@@ -69,7 +69,7 @@ class _Deck:
         self.images = 0
 
     def slide(self, slide: Any) -> None:  # noqa: ANN401 - python-pptx has no types
-        """Writes one slide."""
+        """Writes the text of one slide; the text of hidden slides is collected separately."""
         if slide.element.get("show") in ("0", "false"):
             inner = _Deck()
             inner._write(slide)
@@ -111,7 +111,7 @@ class _Deck:
             self.images += 1
 
     def _chart(self, chart: Any) -> None:  # noqa: ANN401 - python-pptx has no types
-        """Writes a chart's numbers as a table: a row a category, a column a series."""
+        """Writes a chart's numbers as a table, with one row per category and one column per series."""
         for plot in chart.plots:
             names = [str(category.label) for category in plot.categories]
             series = [(str(one.name), list(one.values)) for one in plot.series]
@@ -132,7 +132,7 @@ class _Deck:
 
 
 def _shapes(shapes: Any) -> Iterator[Any]:  # noqa: ANN401 - python-pptx has no types
-    """Yields shapes in the order of the slide, those of groups in their group's place."""
+    """Yields the shapes of a slide in order; a group is replaced by its shapes."""
     waiting = list(shapes)[::-1]
     while waiting:
         shape = waiting.pop()

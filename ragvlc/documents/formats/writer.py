@@ -1,4 +1,4 @@
-"""Text out of marked-up formats: white space collapsed, blocks apart, tables as Markdown rows, headings by place."""
+"""Writer of text from marked-up formats: collapsed white space, separate blocks, Markdown tables, heading positions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _MOST_EDGES = 8
 
 
 def one_line(text: str) -> str:
-    """Returns the text with every run of white space as one space."""
+    """Returns the text with every run of white space replaced by one space."""
     return " ".join(text.split())
 
 
 def markdown_rows(rows: Sequence[Sequence[str]], *, head: bool) -> str:
-    """Returns a table as Markdown, a line a row, every row as wide as the widest; empty cells stay.
+    """Returns a Markdown table with one line per row; short rows are padded to the width of the widest.
 
     Args:
         rows: cells by row.
@@ -35,7 +35,7 @@ def _cell(text: str) -> str:
 
 
 class Writer:
-    """Collects a text piece by piece.
+    """Builds a text piece by piece.
 
     Attributes:
         headings: their places, in order.
@@ -53,7 +53,7 @@ class Writer:
         self._levels: list[tuple[int, int]] = []
 
     def text(self, piece: str) -> None:
-        """Adds running text: white space counts as one space, and as none at the start of a line."""
+        """Adds running text; each run of white space becomes one space, or none at the start of a line."""
         words = piece.split()
         if not words:
             self._space = self._space or bool(piece)
@@ -63,38 +63,38 @@ class Writer:
         self._space = piece[-1].isspace()
 
     def verbatim(self, piece: str) -> None:
-        """Adds text whose line breaks and spaces stay."""
+        """Adds text with its line breaks and spaces unchanged."""
         body = piece.rstrip("\n")
         if body:
             self._put(body)
         self._breaks += len(piece) - len(body)
 
     def edge(self, name: str) -> None:
-        """Notes where an element starts or ends within a line: words of two elements are not to become one."""
+        """Notes that an inline element starts or ends here, so that words of two elements are not joined."""
         self._edge += name if len(self._edge) < _MOST_EDGES else ""
 
     def line(self, breaks: int = 1) -> None:
-        """Ends the line, with a blank line after it for two breaks."""
+        """Ends the current line; with `breaks` of 2, a blank line follows."""
         self._breaks = max(self._breaks, breaks)
         self._space = False
 
     def mark(self, mark: str) -> None:
-        """Begins a line with a mark, such as a bullet, once there is text for it."""
+        """Starts a line with a mark, such as a bullet, which is written when text follows."""
         self.line()
         self._mark = mark
 
     def heading(self, level: int) -> None:
-        """Begins a heading; its place starts with its first letter."""
+        """Starts a heading; its position counts from its first letter."""
         self._levels.append((level, -1))
 
     def end_heading(self) -> None:
-        """Ends the heading begun last."""
+        """Ends the heading that was started last."""
         level, start = self._levels.pop()
         if start >= 0:
             self.headings.append((start, self._length, level))
 
     def table(self, rows: Sequence[Sequence[str]], *, head: bool) -> None:
-        """Adds a table of its own lines; rows and columns with nothing in them are left out."""
+        """Adds a table on lines of its own, without empty rows and without empty columns at the right."""
         filled = [[one_line(cell) for cell in row] for row in rows]
         filled = [row for row in filled if any(row)]
         wide = max((place + 1 for row in filled for place, cell in enumerate(row) if cell), default=0)
@@ -104,7 +104,7 @@ class Writer:
             self.line(2)
 
     def done(self) -> str:
-        """Returns the text."""
+        """Returns the text written up to this call."""
         return "".join(self._parts)
 
     def _put(self, piece: str) -> None:
@@ -119,6 +119,6 @@ class Writer:
         self._edge, self._last = "", piece[-1]
 
     def _apart(self, first: str) -> bool:
-        """Returns whether pages show a gap between two elements though there is no space: two links, a new word."""
+        """Returns whether browsers show a gap between two elements without a space, such as two links or a new word."""
         both = (self._last.isalnum() or self._last in ":;,") and first.isalnum()
         return both and ("aa" in self._edge or self._last in ":;," or (self._last.islower() and first.isupper()))

@@ -1,4 +1,4 @@
-"""Excel files as text, by openpyxl: a heading a sheet, rows as Markdown with the first one as head.
+"""Excel files as text, through openpyxl: one heading per sheet, rows in Markdown with the first one as header.
 
 Values are as Excel last showed them; a formula that was never computed has none, and is counted. Hidden sheets stay
 out.
@@ -64,7 +64,7 @@ def read(data: bytes, settings: Settings) -> Found:  # noqa: ARG001 - it knows i
 
 
 def _sheet(sheet: Any, writer: Writer) -> int:  # noqa: ANN401 - openpyxl has no types
-    """Writes a sheet; returns the number of cells with something in them."""
+    """Writes a sheet; returns the number of cells that are not empty."""
     sheet.reset_dimensions()  # what a file says of its size is often wrong
     rows = [[_shown(cell.value, getattr(cell, "number_format", "")) for cell in row] for row in sheet.iter_rows()]
     rows = [row for row in rows if any(row)]
@@ -80,7 +80,7 @@ def _sheet(sheet: Any, writer: Writer) -> int:  # noqa: ANN401 - openpyxl has no
 
 
 def _shown(value: Any, form: str) -> str:  # noqa: ANN401 - whatever a cell holds
-    """Returns a cell's value as a person reads it."""
+    """Returns a cell's value as text, in the form that a person would read."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -95,7 +95,7 @@ def _shown(value: Any, form: str) -> str:  # noqa: ANN401 - whatever a cell hold
 
 
 def _held(archive: ZipFile) -> tuple[Counter[str], int, int]:
-    """Returns the visible characters of cells with text and of drawings, the number of cells, and of blank formulas."""
+    """Returns counts of the visible characters in text cells and drawings, of cells, and of empty formulas."""
     shared = [
         plain_texts(_PHONETIC.sub("", _PREFIX.sub(r"\1", item)), "t").replace("\n", "")
         for _, xml in members(archive, r"xl/sharedStrings\.xml")

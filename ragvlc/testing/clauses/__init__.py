@@ -1,1 +1,1 @@
-"""The contract, clause by clause: a function each, named and explained by its docstring's first line."""
+"""The clauses of the contract: one function each, explained by the first line of its docstring."""

@@ -1,4 +1,4 @@
-"""The contracts of chunkers, orders and selectors: parts that work on texts and rankings alone."""
+"""The contracts of chunkers, orders and selectors: components that work on texts and rankings only."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def loses_nothing(chunker: Chunker, text: str) -> None:
 
 
 def an_order_is_a_permutation(trial: Trial) -> None:
-    """An order arranges the hits that it is given: all of them, once, and the same way each time."""
+    """An order returns all the hits that it is given, each once, and arranged the same way each time."""
     for number, hits in enumerate(rankings()):
         permutes(trial.build(), hits, number)
 
@@ -79,7 +79,7 @@ def an_order_that_says_it_is_random_is(trial: Trial) -> None:
 
 
 def permutes(order: Order, hits: Sequence[Hit], seed: int) -> None:
-    """Raises `Broken` if an order does not return all the hits, once, and the same way each time."""
+    """Raises `Broken` if an order does not return all the hits, each once, and arranged the same way each time."""
     before, given = list(hits), list(hits)
     arranged = order.arrange(given, seed)
     require(given == before, "arrange() changes the list that it is given. Return a new one.")
@@ -99,13 +99,13 @@ def permutes(order: Order, hits: Sequence[Hit], seed: int) -> None:
 
 
 def a_selection_is_a_subset_best_first(trial: Trial) -> None:
-    """A selector takes some of the hits, best first: none only where there are none."""
+    """A selector returns some of the hits, best first; it returns none only if there are none."""
     for hits in rankings():
         selects_best_first(trial.build(), hits)
 
 
 def selects_best_first(selector: Selector, hits: Sequence[Hit]) -> None:
-    """Raises `Broken` if a selector does not return some of the hits, in their order."""
+    """Raises `Broken` if a selector does not return a part of the hits in their order."""
     before, given = list(hits), list(hits)
     selected = selector.select(given, WORDS)
     require(given == before, "select() changes the list that it is given. Return a new one.")

@@ -1,4 +1,4 @@
-"""The contract of data sets: whole examples, limits that nest, contexts of other documents."""
+"""The contract of data sets: complete examples, nested limits, contexts of other documents."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _is_whole(example: Example) -> None:
 
 
 def a_limit_nests_and_keeps_the_order(trial: Trial) -> None:
-    """A smaller limit asks some of the questions of a larger one, in the set's order, under the same key."""
+    """A smaller limit selects a part of a larger limit's questions, in the set's order, with the same key."""
     everything = trial.build().load()
     key, before = trial.build().key, set[str]()
     for limit in range(1, min(len(everything), _LIMITS) + 1):
@@ -95,7 +95,7 @@ def a_limit_nests_and_keeps_the_order(trial: Trial) -> None:
 
 
 def reading_twice_gives_the_same(trial: Trial) -> None:
-    """Reading twice gives equal examples, with equal keys."""
+    """Reading a data set twice gives equal examples with equal keys."""
     first, again = trial.build().load(), trial.build().load()
     require(
         first == again and [example.key for example in first] == [example.key for example in again],
@@ -104,7 +104,7 @@ def reading_twice_gives_the_same(trial: Trial) -> None:
 
 
 def it_can_be_asked_over_all_its_documents(trial: Trial) -> None:
-    """With `scope: corpus` a question's context is every document of the set, its own among them."""
+    """With `scope: corpus`, each question's context is every document of the set, including its own."""
     dataset: Dataset = trial.build(scope="corpus")
     plain = {example.id: example for example in trial.build().load()}
     corpus = {document.id: document for document in dataset.all_documents()}
@@ -127,7 +127,7 @@ def it_can_be_asked_over_all_its_documents(trial: Trial) -> None:
 
 
 def it_can_be_asked_over_contexts_of_one_length(trial: Trial) -> None:
-    """With `pad_to_tokens` contexts have that many tokens or up to 2 % fewer, the question's own documents uncut."""
+    """With `pad_to_tokens`, contexts have that many tokens or up to 2 % fewer, with the own documents uncut."""
     tokenizer = data_tokenizer(_word_tokenizer(trial.folder))
     plain = {example.id: example for example in trial.build().load()}
     owned = {name: own_documents(example) for name, example in plain.items()}
@@ -157,7 +157,7 @@ def it_can_be_asked_over_contexts_of_one_length(trial: Trial) -> None:
 
 
 def another_file_is_another_set(trial: Trial) -> None:
-    """Where the path of its file is marked `Execution`, `identity` names the file: two files are two data sets."""
+    """If a path setting is marked `Execution`, `identity` names the file: two files are two data sets."""
     for name, info in fields_of(trial.part).items():
         if name in Dataset.model_fields or Execution not in info.metadata or not _is_one_path(info):
             continue
@@ -179,7 +179,7 @@ def _is_one_path(info: FieldInfo) -> bool:
 
 
 def _word_tokenizer(folder: Path) -> str:
-    """Returns the path of a `tokenizer.json` that counts words and marks, for padding without a model."""
+    """Returns the path of a `tokenizer.json` that counts words and punctuation, for padding without a model."""
     file = folder / "words" / "tokenizer.json"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -196,7 +196,7 @@ def _word_tokenizer(folder: Path) -> str:
 
 
 def _filler(folder: Path, words: int) -> Path:
-    """Returns a documents file with at least 400 words more than `words`, in many documents of one sort."""
+    """Returns the path of a documents file with at least `words` + 400 words, in many similar documents."""
     file = folder / "filler" / "documents.jsonl"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)

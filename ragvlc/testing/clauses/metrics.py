@@ -1,4 +1,4 @@
-"""The contract of metrics, on the toy set and a search, with a judge by rule and word vectors."""
+"""The contract of metrics, tested on the toy set and a retrieval query, with a rule-based judge and word vectors."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["CLAUSES", "scores_of"]
 
 
 def verdict(prompt: str) -> str:
-    """Judges as a language model might: a reply is right if the prompt has it before, as a reference."""
+    """Returns a rule-based judge's verdict: a reply is right if it occurs earlier in the prompt, as a reference."""
     before, _, after = prompt.rpartition("Answer to check:\n")
     return f"{after.partition(chr(10))[0] in before}."
 
 
 def a_score_is_a_share_or_does_not_apply(trial: Trial) -> None:
-    """A score is a share from 0 to 1 or None, the same twice; whether it applies depends on the example alone."""
+    """A score is None or from 0 to 1, and equal in a second run; whether it applies depends only on the example."""
     metric: Metric = trial.build()
     applied = 0
     with ScriptedPool(FunctionEngine(verdict), trial.new_folder()) as engines:
@@ -65,7 +65,7 @@ def scores_tell_right_from_wrong(trial: Trial) -> None:
 
 
 def its_label_is_a_name(trial: Trial) -> None:
-    """Its label is a name that tables and trackers take: letters, digits, spaces and ``. / - _``."""
+    """A metric's label is a name that tables and trackers accept: letters, digits, spaces and ``. / - _``."""
     label = trial.build().label
     require(
         re.fullmatch(r"[\w. /:-]+", label),
@@ -74,7 +74,7 @@ def its_label_is_a_name(trial: Trial) -> None:
 
 
 def scores_of(trial: Trial) -> set[float]:
-    """Returns the scores that answers of every sort get."""
+    """Returns the different scores that answers of many forms get."""
     metric: Metric = trial.build()
     with ScriptedPool(FunctionEngine(verdict), trial.new_folder()) as engines:
         found = {

@@ -1,4 +1,4 @@
-"""The contracts of generators and embedders: what they say unopened, and what their opened models do."""
+"""The contracts of generators and embedders: their settings before loading, and their loaded models' behaviour."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KNOWN = {protocol.__name__: protocol for protocol in protocols.PROTOCOLS}
 
 
 def it_says_what_it_offers(trial: Trial) -> None:
-    """`offers` names protocols of opened models: a text engine's for generators, a vector engine's for embedders."""
+    """`offers` names the protocols of the loaded model: a text engine for generators, a vector engine for embedders."""
     part: Generator | Embedder = trial.build()
     least = "TextEngine" if isinstance(part, Generator) else "VectorEngine"
     require(
@@ -38,14 +38,14 @@ def it_says_what_it_offers(trial: Trial) -> None:
 
 
 def sampling_is_random_and_greedy_decoding_is_not(trial: Trial) -> None:
-    """A temperature above 0 is random, 0 is not: a sweep repeats what is random."""
+    """A temperature above 0 counts as random, 0 does not; sweeps repeat random answers."""
     greedy, sampled = trial.build(temperature=0.0), trial.build(temperature=0.5)
     require(greedy.random is False, "`random` is True at temperature 0. Leave it as inherited.")
     require(sampled.random is True, "`random` is False at temperature 0.5. Leave it as inherited.")
 
 
 def its_tokenizer_counts_and_places_tokens(trial: Trial) -> None:
-    """The tokenizer counts text, and places each token in it without gaps, without opening the model."""
+    """The tokenizer counts tokens and gives their positions without gaps, without loading the model."""
     with _pool(trial) as pool:
         tokenizer: Tokenizer = pool.tokenizer(trial.build())
         require(isinstance(tokenizer.id, str) and tokenizer.id, "the tokenizer's id is no name. Name its vocabulary.")
@@ -69,7 +69,7 @@ def its_tokenizer_counts_and_places_tokens(trial: Trial) -> None:
 
 
 def every_request_gets_one_generation_in_order(trial: Trial) -> None:
-    """Every request gets one generation, in order, within its limit, with what it cost."""
+    """Every request gets one generation, in order, within its token limit, with its usage."""
     with _engine(trial) as engine:
         require(
             isinstance(engine.window, int) and engine.window > 0,
@@ -108,7 +108,7 @@ def _is_counted(one: Generation) -> None:
 
 
 def stops_end_an_answer(trial: Trial) -> None:
-    """An answer ends before the first of the request's stops."""
+    """An answer ends before the first of the request's stop strings."""
     with _engine(trial) as engine:
         [whole] = _generated(engine, _requests()[:1])
         stop = whole.text[len(whole.text) // 2 :].strip()[:1]
@@ -124,7 +124,7 @@ def stops_end_an_answer(trial: Trial) -> None:
 
 
 def log_probabilities_are_given_where_asked(trial: Trial) -> None:
-    """Where log-probabilities are asked for, there is one for each new token, none above 0."""
+    """If log-probabilities are requested, there is one for each new token, none above 0."""
     with _engine(trial) as engine:
         request = Request(_PROMPTS[0], _LIMIT, temperature=0, logprobs=True)
         try:
@@ -142,7 +142,7 @@ def log_probabilities_are_given_where_asked(trial: Trial) -> None:
 
 
 def many_threads_may_ask_at_once(trial: Trial) -> None:
-    """Many threads ask at once, and each gets its own answers."""
+    """Many threads may call the model in parallel, and each gets its own answers."""
     with _engine(trial) as engine:
         alone = [one.text for one in _generated(engine, _requests())]
         with ThreadPoolExecutor(8) as threads:
@@ -156,7 +156,7 @@ def many_threads_may_ask_at_once(trial: Trial) -> None:
 
 
 def it_offers_what_it_says(trial: Trial) -> None:
-    """The opened model has every method of the protocols that `offers` names, `close` among them."""
+    """The loaded model has every method of the protocols that `offers` names, including `close`."""
     part: Generator | Embedder = trial.build()
     with _pool(trial) as pool:
         engine: object = pool.text(part) if isinstance(part, Generator) else pool.vectors(part)
@@ -170,7 +170,7 @@ def it_offers_what_it_says(trial: Trial) -> None:
 
 
 def texts_become_vectors_of_length_one(trial: Trial) -> None:
-    """Every text becomes one vector of length 1, the same alone and among others, for passages and queries."""
+    """Every text gives one vector of length 1, equal in any batch, for passages and for queries."""
     import numpy as np
 
     with _pool(trial) as pool:

@@ -1,4 +1,4 @@
-"""What holds for a kind of any family: it says what it is, is equal to its spec, and has a key of its own."""
+"""The contract of components of any family: docstrings, a spec that builds an equal component, and a unique key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["CLAUSES", "SHIPPED_CLAUSES", "module_text"]
 
 
 def it_is_the_one_kind_of_its_file(trial: Trial) -> None:
-    """A file in a family's folder has one public class."""
+    """A file in a family's folder has exactly one public class."""
     module = importlib.import_module(trial.part.__module__)
     public = [
         name
@@ -56,7 +56,7 @@ def it_says_what_it_is(trial: Trial) -> None:
 
 
 def every_setting_is_explained(trial: Trial) -> None:
-    """Every setting is explained in the class's docstring, for editors and people."""
+    """Every setting is explained in the class's docstring, for editors and readers."""
     missing = [name for name in fields_of(trial.part) if name not in explanations(trial.part)]
     listing = ", ".join(missing)
     example = f"`{missing[0]}: what it sets, with its unit.`" if missing else ""
@@ -68,7 +68,7 @@ def every_setting_is_explained(trial: Trial) -> None:
 
 
 def its_spec_builds_it_again(trial: Trial) -> None:
-    """A part is its spec: plain JSON values that build an equal part."""
+    """A component's spec consists of plain JSON values that build an equal component."""
     part: Component = trial.build()
     spec = part.spec()
     try:
@@ -95,7 +95,7 @@ def its_spec_builds_it_again(trial: Trial) -> None:
 
 
 def its_key_is_its_own(trial: Trial) -> None:
-    """Equal settings give equal keys, and no other kind has the same one."""
+    """Equal settings give equal keys, and no other component has the same key."""
     part: Component = trial.build()
     require(re.fullmatch("[0-9a-f]{64}", part.key), f"its key is {part.key!r}. Leave `key` as Component defines it.")
     again: Component = trial.build()
@@ -115,7 +115,7 @@ def its_key_is_its_own(trial: Trial) -> None:
 
 
 def a_setting_too_many_is_refused(trial: Trial) -> None:
-    """A slip in the name of a setting is an error, not a setting without effect."""
+    """A misspelt setting is an error, and is not silently ignored."""
     try:
         trial.build(no_such_field=1)
     except (ValidationError, PydanticCustomError, ValueError):
@@ -124,7 +124,7 @@ def a_setting_too_many_is_refused(trial: Trial) -> None:
 
 
 def every_setting_is_in_the_key_unless_it_is_execution(trial: Trial) -> None:
-    """Another value of a setting makes another key, unless it is marked `Execution`."""
+    """A different value of a setting gives a different key, unless the setting is marked `Execution`."""
     part: Component = trial.build()
     # What the part settled on its own stays as it is, so that each setting is changed alone.
     settled = {name: value for name, value in part.spec().items() if name != "kind"}
@@ -150,7 +150,7 @@ def every_setting_is_in_the_key_unless_it_is_execution(trial: Trial) -> None:
 def _with_another(
     trial: Trial, part: Component, settled: Mapping[str, Any], name: str, info: FieldInfo
 ) -> Component | None:
-    """Returns the part with another value of one setting; None where none is found that it takes."""
+    """Returns the component with another value of one setting, or None if it accepts none that was tried."""
     for value in (*(info.examples or ()), *_other_values(getattr(part, name), info.annotation)):
         try:
             changed: Component = trial.part.model_validate({**settled, name: value})
@@ -197,7 +197,7 @@ def _other_values(value: Any, annotation: Any) -> Iterator[Any]:  # noqa: ANN401
 
 
 def module_text(part: type[Component]) -> str:
-    """Returns what a kind's module and class say of it."""
+    """Returns the docstrings of a component's module and class."""
     module = sys.modules.get(part.__module__)
     return f"{(module and module.__doc__) or ''}\n{part.__doc__ or ''}"
 

@@ -1,4 +1,4 @@
-"""The contracts of retrievers and rerankers: what ranks passages."""
+"""The contracts of retrievers and rerankers, which rank passages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOTHING = ((), (Document("d", ""),), (Document("d", " \n"),), (Document("d", "!
 
 
 def a_ranking_is_of_the_chunks_best_first_ties_in_chunk_order(trial: Trial) -> None:
-    """A ranking is of the chunks, best first; equal scores are in the order of the chunks."""
+    """A ranking consists of the chunks, best first; equal scores are in chunk order."""
     for example in toy():
         hits, chunks = _search(trial, example.query, example.documents)
         _are_pieces(hits, chunks, example.documents)
@@ -32,7 +32,7 @@ def a_ranking_is_of_the_chunks_best_first_ties_in_chunk_order(trial: Trial) -> N
 
 
 def _are_pieces(hits: Sequence[Hit], chunks: ChunkSet, documents: Sequence[Document]) -> None:
-    """A hit is a chunk, or neighbouring chunks joined: the document's characters between two borders of chunks."""
+    """Checks that each hit is a chunk, or neighbouring chunks joined: the text between two chunk boundaries."""
     texts = {document.id: document.text for document in documents}
     starts = {(chunk.document_index, chunk.start) for chunk in chunks}
     ends = {(chunk.document_index, chunk.end) for chunk in chunks}
@@ -53,7 +53,7 @@ def _are_pieces(hits: Sequence[Hit], chunks: ChunkSet, documents: Sequence[Docum
 
 
 def a_smaller_number_of_candidates_is_the_head_of_a_larger(trial: Trial) -> None:
-    """A smaller number of candidates is the head of a larger one, and all of them are all chunks."""
+    """A smaller number of candidates is the start of a larger one's ranking; the largest ranks all chunks."""
     for example in toy():
         all_hits, chunks = _search(trial, example.query, example.documents, candidates=_ALL)
         require(
@@ -71,7 +71,7 @@ def a_smaller_number_of_candidates_is_the_head_of_a_larger(trial: Trial) -> None
 
 
 def it_finds_what_shares_the_questions_words(trial: Trial) -> None:
-    """The best passage for the words of a document is of that document."""
+    """The best passage for the words of a document comes from that document."""
     [example] = [example for example in toy() if example.id == "toy-which"]
     hits, _ = _search(trial, example.query, example.documents)
     best = hits[0].chunk.document_id if hits else "nothing"
@@ -83,7 +83,7 @@ def it_finds_what_shares_the_questions_words(trial: Trial) -> None:
 
 
 def there_may_be_nothing_to_find(trial: Trial) -> None:
-    """Empty questions, no documents and documents without words are ranked like any other."""
+    """Empty questions, empty collections and documents without words are ranked without an error."""
     for documents in _NOTHING:
         for text in ("", "?", "What is it?"):
             hits, chunks = _search(trial, Query("q", text), documents)
@@ -97,7 +97,7 @@ def there_may_be_nothing_to_find(trial: Trial) -> None:
 def _search(
     trial: Trial, query: Query, documents: Sequence[Document], **settings: int
 ) -> tuple[tuple[Hit, ...], ChunkSet]:
-    """Returns the ranking of documents cut into small chunks, from a pool that has computed nothing yet."""
+    """Returns the ranking of documents cut into small chunks, from a pool with empty caches."""
     retriever: Retriever = trial.build(**settings)
     run = trial.run_over(retriever, FunctionEngine(reply))
     chunks = run.chunks(Tokens(size=16), documents)
@@ -105,7 +105,7 @@ def _search(
 
 
 def a_reranking_is_of_the_hits_best_first(trial: Trial) -> None:
-    """A reranker returns hits that it was given, each at most once, best first by scores of its own."""
+    """A reranker returns hits that it was given, each at most once, best first by its own scores."""
     for example in toy():
         hits = _hits(trial, example.documents)
         before = list(hits)
@@ -126,7 +126,7 @@ def a_reranking_is_of_the_hits_best_first(trial: Trial) -> None:
 
 
 def a_reranking_is_the_same_twice(trial: Trial) -> None:
-    """Equal hits are ranked the same way each time; no hits are no hits."""
+    """Equal hits are reranked the same way each time; without hits, there are none in the result."""
     for example in toy():
         hits = _hits(trial, example.documents)
         first, again = (_rerank(trial, example.query, hits) for _ in range(2))

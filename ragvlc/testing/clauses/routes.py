@@ -1,4 +1,4 @@
-"""The contracts of routes and routers, on the toy set with an engine that notes every request."""
+"""The contracts of routes and routers, tested on the toy set with an engine that records every request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _pipeline(trial: Trial) -> Pipeline:
 
 
 def it_answers_questions_of_every_form(trial: Trial) -> None:
-    """Open questions, choices, summaries and searches get an answer."""
+    """Open questions, multiple choice, summaries and retrieval queries all get an answer."""
     pipeline = _pipeline(trial)
     for example in toy():
         answer: object = trial.ask(pipeline, example).answer
@@ -45,7 +45,7 @@ def it_answers_questions_of_every_form(trial: Trial) -> None:
 
 
 def it_answers_the_same_twice(trial: Trial) -> None:
-    """The same question gets the same prompts and the same answer twice."""
+    """Asking the same question twice gives the same prompts and the same answer."""
     pipeline = _pipeline(trial)
     for example in toy():
         folder = trial.new_folder()
@@ -58,7 +58,7 @@ def it_answers_the_same_twice(trial: Trial) -> None:
 
 
 def it_does_not_change_what_it_is_given(trial: Trial) -> None:
-    """Questions, documents and the route's own settings stay as they are."""
+    """A route does not change questions, documents or its own settings."""
     pipeline, examples, before = _pipeline(trial), toy(), toy()
     spec = pipeline.spec()
     for example, copied in zip(examples, before, strict=True):
@@ -70,7 +70,7 @@ def it_does_not_change_what_it_is_given(trial: Trial) -> None:
 
 
 def the_trace_tells_what_was_done(trial: Trial) -> None:
-    """The trace has steps, whose facts are scalars or a few numbers, never documents."""
+    """The trace has steps, whose facts are scalars or a few numbers, never whole documents."""
     pipeline = _pipeline(trial)
     for example in toy():
         chosen, *steps = trial.ask(pipeline, example).answer.trace
@@ -93,7 +93,7 @@ def the_trace_tells_what_was_done(trial: Trial) -> None:
 
 
 def usage_is_what_the_engine_counted(trial: Trial) -> None:
-    """The answer's usage is what the engine counted, step by step and model by model."""
+    """The answer's usage equals the engine's counts, for each step and each model."""
     pipeline = _pipeline(trial)
     for example in toy():
         asked = trial.ask(pipeline, example)
@@ -130,7 +130,7 @@ def _counted(asked: TrialAnswer) -> Usage:
 
 
 def no_prompt_exceeds_the_window(trial: Trial) -> None:
-    """No prompt with its new tokens exceeds the window: documents are cut, or the question is refused."""
+    """No prompt exceeds the window together with its new tokens: documents are cut, or the question is refused."""
     pipeline = _pipeline(trial)
     for window in WINDOWS:
         answered, examples = 0, toy()
@@ -156,7 +156,7 @@ def no_prompt_exceeds_the_window(trial: Trial) -> None:
 
 
 def the_context_is_what_was_sent(trial: Trial) -> None:
-    """The answer's context is document text that was sent, character by character."""
+    """The answer's context is exactly the document text that was sent to the model."""
     pipeline = _pipeline(trial)
     for window in WINDOWS[:2]:
         for example in toy():
@@ -173,7 +173,7 @@ def the_context_is_what_was_sent(trial: Trial) -> None:
 
 
 def the_ranking_is_of_the_documents(trial: Trial) -> None:
-    """The answer's ranking is of pieces of the documents, best first, each once."""
+    """The answer's ranking consists of pieces of the documents, best first, each once."""
     pipeline = _pipeline(trial)
     for example in toy():
         texts = {document.id: document.text for document in example.documents}
@@ -193,7 +193,7 @@ def the_ranking_is_of_the_documents(trial: Trial) -> None:
 
 
 def only_controls_read_the_gold(trial: Trial) -> None:
-    """Nothing but a control (`uses_gold`) reads the right answer; a control that does not is none."""
+    """Only a control (`uses_gold`) reads the right answer, and every control does read it."""
     pipeline = _pipeline(trial)
     if trial.part.uses_gold:  # type: ignore[attr-defined]
         differ = [
@@ -212,7 +212,7 @@ def only_controls_read_the_gold(trial: Trial) -> None:
 
 
 def its_pipeline_is_its_spec(trial: Trial) -> None:
-    """A pipeline with this route is equal to what its spec builds, under the same key."""
+    """A pipeline with this route equals the pipeline that its spec builds, with the same key."""
     pipeline = _pipeline(trial)
     again = Pipeline.model_validate(pipeline.spec())
     require(
@@ -222,7 +222,7 @@ def its_pipeline_is_its_spec(trial: Trial) -> None:
 
 
 def it_names_its_source_and_how_it_differs(trial: Trial) -> None:
-    """The module names the route's paper and the differences from it, or says that there is none."""
+    """The route's module names its paper and the differences from it, or says that there is none."""
     text = module_text(trial.part)
     require(
         re.search(r"arXiv:? ?\d{4}\.\d{4,5}|arxiv\.org/abs|doi\.org|\bSources?: none\b", text),
@@ -235,7 +235,7 @@ def it_names_its_source_and_how_it_differs(trial: Trial) -> None:
 
 
 def a_router_takes_one_of_its_targets(trial: Trial) -> None:
-    """A router chooses one of its targets, says why, and chooses the same twice and without the gold.
+    """A router chooses one of its targets, gives a reason, chooses the same twice, and does not read the gold.
 
     It is tried beside the routes `closed` (closed_book) and `full` (full_context).
     """

@@ -1,4 +1,4 @@
-"""The contracts of executors and trackers: where questions are answered, and where results are shown."""
+"""The contracts of executors, which run the questions of a sweep, and of trackers, which show its results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FAILING = "ragvlc.testing:Flaky"
 
 
 def every_wanted_job_is_done_once(trial: Trial) -> None:
-    """Every job that is wanted is done once, a failure is a result, and those not wanted are left alone."""
+    """Every wanted job is run once, a failure counts as a result, and unwanted jobs are not run."""
     executor: Executor = trial.build()
     generator: dict[str, Any] = {"kind": _FAILING, "fails": "ferry do in fog"}
     pipeline = Pipeline.model_validate({"generators": {"main": generator}, "routes": {"full": "full_context"}})
@@ -49,7 +49,7 @@ def every_wanted_job_is_done_once(trial: Trial) -> None:
 
 
 def leaving_early_ends_the_work(trial: Trial) -> None:
-    """Closing the iterator waits for what is in work and does no more."""
+    """Closing the iterator waits for running jobs and starts no more."""
     executor: Executor = trial.build()
     generator: dict[str, Any] = {"kind": "scripted", "seconds_per_call": 0.1}
     pipeline = Pipeline.model_validate({"generators": {"main": generator}, "routes": {"full": "full_context"}})
@@ -73,7 +73,7 @@ def leaving_early_ends_the_work(trial: Trial) -> None:
 
 
 def a_sweep_is_shown_and_sent_again(trial: Trial) -> None:
-    """A tracker takes cells and files of a sweep, and takes them again without an error."""
+    """A tracker accepts the cells and files of a sweep, and accepts them a second time without an error."""
     tracker: Tracker = trial.build()
     folder = trial.new_folder()
     sweep = SweepRecord(
