@@ -1,4 +1,4 @@
-"""Extension applied to a loaded model by hooks and settings; the model's own code is not changed."""
+"""Applies a window extension to a loaded embedding model by hooks and settings; the model's own code is not changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["AppliedExtension", "apply_extension"]
 
 @dataclass(frozen=True)
 class AppliedExtension:
-    """An extension with the parts of one model that it acts on.
+    """A window extension, and the parts of one model that it acts on.
 
     Attributes:
         extension: the settings.
@@ -40,11 +40,11 @@ class AppliedExtension:
 
     @property
     def parallel(self) -> bool:
-        """Whether texts are cut into windows, and the model itself is not changed."""
+        """Whether the strategy is `parallel_windows`, which cuts texts into windows and leaves the model unchanged."""
         return self.extension.strategy == "parallel_windows"
 
     def batch_of(self, lengths: Sequence[int], width: int, device: Any) -> ExtendedBatch | None:  # noqa: ANN401 - torch's
-        """Returns the settings of a padded batch; None if no text is beyond the window."""
+        """Returns the extension's settings for a padded batch; None if the model can compute the batch unchanged."""
         if self.parallel or max(lengths, default=0) <= self.window:
             return None
         return self._batch(lengths, width, device)
@@ -75,11 +75,11 @@ class AppliedExtension:
         return self.rotary.frequencies
 
     def probe(self, tokens: int, device: Any) -> ExtendedBatch:  # noqa: ANN401 - torch's
-        """Returns the settings of one short text, whose forward pass must call the hooks."""
+        """Returns the extension's settings for one short test text, whose forward pass must call all hooks."""
         return self._batch([tokens], tokens, device)
 
     def check(self, probe_batch: ExtendedBatch, label: str) -> None:
-        """Raises `EngineError` if the forward pass of a probe did not call all hooks."""
+        """Raises `EngineError` if the forward pass of the test text did not call all hooks."""
         positions = None if self.table is None else self.table.counted
         as_expected = positions is None or positions.flatten().tolist() == list(range(len(positions.flatten())))
         without_effect = [
@@ -96,7 +96,7 @@ class AppliedExtension:
 
 
 def apply_extension(model: Any, extension: Extension, limit: int | None, label: str) -> AppliedExtension:  # noqa: ANN401
-    """Applies the extension to the model.
+    """Applies a window extension to an embedding model.
 
     Args:
         model: a sentence-transformers model; changed.
@@ -151,7 +151,7 @@ def _check_strategy(extension: Extension, table: PositionTable | None, rotary: R
 
 
 def _window(model: Any, extension: Extension, table: PositionTable | None, label: str) -> int:  # noqa: ANN401
-    """Returns the number of tokens that the model was trained for: the setting, or that of its configuration."""
+    """Returns the training window in tokens: from the extension's settings, else from the model's configuration."""
     config = model.transformers_model.config
     window = table.window if table is not None else getattr(config, "max_position_embeddings", None)
     sliding = None if getattr(config, "layer_types", None) else getattr(config, "sliding_window", None)
@@ -169,7 +169,7 @@ def _window(model: Any, extension: Extension, table: PositionTable | None, label
 
 
 def _lift_local_attention(config: Any, window: int, label: str) -> None:  # noqa: ANN401 - the library's class
-    """Makes the attention of all layers global if all are local: within the window that changes nothing."""
+    """Makes attention global in a model whose layers all attend locally; results within the window stay the same."""
     sliding = getattr(config, "sliding_window", None)
     if sliding is None or getattr(config, "layer_types", None):
         return

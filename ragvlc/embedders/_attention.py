@@ -1,4 +1,4 @@
-"""Attention over packed texts with its log-sum-exp, so that partial attentions can be merged exactly."""
+"""Attention over packed texts that also returns the scores' log-sum-exp, so that partial results merge exactly."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PackedTexts:
 
     @classmethod
     def of(cls, sizes: Sequence[int], device: object) -> PackedTexts:
-        """Returns texts of these sizes."""
+        """Returns the packing of texts that have the given numbers of tokens."""
         import torch
 
         boundaries = torch.tensor([0, *sizes]).cumsum(0).to(device=device, dtype=torch.int32)  # type: ignore[call-overload]
@@ -43,7 +43,7 @@ class PackedTexts:
 def attend(
     query: Tensor, key: Tensor, value: Tensor, packed: PackedTexts, *, left: int | None, right: int | None, scale: float
 ) -> WithLse:
-    """Returns the attention of each token over those near it in its text, with the log-sum-exp of the scores.
+    """Returns each token's attention output over nearby tokens of its text, and the log-sum-exp of its scores.
 
     Args:
         query: [packed, heads, d].
@@ -64,7 +64,7 @@ def attend(
 def reference_attention(
     query: Tensor, key: Tensor, value: Tensor, packed: PackedTexts, left: int | None, right: int | None, scale: float
 ) -> WithLse:
-    """Returns the same as `attend`, by blocks of scores, on any device and in any dtype."""
+    """Computes the same as `attend` in plain PyTorch, block by block, on any device and in any dtype."""
     return _by_blocks(query, key, value, packed, (left, right), scale, _scores)
 
 
@@ -151,7 +151,7 @@ def _flash_on_gpu(
 def _flash_operator_on_gpu(
     query: Tensor, key: Tensor, value: Tensor, packed: PackedTexts, left: int | None, right: int | None, scale: float
 ) -> WithLse:
-    """Returns the same by the underlying operator, for versions of torch whose function has no window."""
+    """Computes the same as `_flash_on_gpu` by its operator, for torch versions whose public function has no window."""
     import torch
 
     flash = torch.ops.aten._flash_attention_forward  # noqa: SLF001 - checked before use

@@ -1,4 +1,4 @@
-"""Engine of an embedding model: unit vectors of texts and of parts of texts."""
+"""Engine of an embedding model: computes unit vectors of texts and of parts of texts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KNOWN = OWN | {"modality", "prompt_length"}
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Limits of one batch.
+    """The largest numbers of tokens and of texts in one batch.
 
     Attributes:
         tokens: the largest number of tokens, padding included.
@@ -52,7 +52,7 @@ class BatchLimits:
 
 
 class SentenceTransformerEngine:
-    """A loaded model, used by one thread at a time: the tokenizer stores its truncation settings as state.
+    """A loaded embedding model; a lock admits one thread at a time, because the tokenizer stores truncation settings.
 
     Texts are sorted by length and batched up to a number of tokens, not of texts; vectors are copied from the device at
     the end. Models that are not plain text transformers are left to sentence-transformers' own `encode`.
@@ -86,7 +86,7 @@ class SentenceTransformerEngine:
 
     @property
     def window(self) -> int:
-        """The number of tokens that texts are truncated to, special ones and prompt included, or `sys.maxsize`."""
+        """The number of tokens that texts are truncated to, prompt included; `sys.maxsize` if there is no limit."""
         length = self._model.max_seq_length
         return sys.maxsize if length is None or math.isinf(length) else int(length)
 
@@ -125,7 +125,7 @@ class SentenceTransformerEngine:
         return found
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Returns the number of each text's tokens as a passage, prompt and special tokens included, not truncated."""
+        """Returns each text's number of tokens as a passage: untruncated, with prompt and special tokens."""
         if not texts:
             return []
         whole = [self._prompts["passage"] + text for text in texts]
@@ -136,7 +136,7 @@ class SentenceTransformerEngine:
             return [len(ids) for ids in tokenizer(whole, truncation=False, verbose=False)["input_ids"]]
 
     def close(self) -> None:
-        """Frees the memory."""
+        """Frees the model's memory."""
         import torch
 
         self._model = None
@@ -145,7 +145,7 @@ class SentenceTransformerEngine:
             torch.cuda.empty_cache()
 
     def _own_features(self, prompt: str) -> dict[str, Any] | None:
-        """Returns the inputs that the library adds to the tokens; None if it turns a text into anything but tokens."""
+        """Returns the inputs that sentence-transformers adds to token ids; None if its input is not plain tokens."""
         from sentence_transformers.models import Transformer
 
         model = self._model
@@ -193,7 +193,7 @@ class SentenceTransformerEngine:
             raise EngineError(message, transient=full) from error
 
     def _vectors(self, texts: list[str], side: str) -> Vectors:
-        """Returns the model's vectors, not normalised, float32."""
+        """Returns the texts' vectors in float32, before they are scaled to unit length."""
         import numpy as np
 
         prompt, window = self._prompts[side], self.window
@@ -211,7 +211,7 @@ class SentenceTransformerEngine:
         return self._finite(self._run([TextWindow(row, np.asarray(found)) for row, found in enumerate(ids)], side))
 
     def _run(self, windows: Sequence[TextWindow], side: str) -> Vectors:
-        """Returns a vector for each window."""
+        """Returns one vector per window, in the order of the windows."""
         import numpy as np
         import torch
 
@@ -257,7 +257,7 @@ class SentenceTransformerEngine:
         return made | extras
 
     def _pools_any_part(self) -> None:
-        """Raises `EngineError` unless vectors are pooled from all tokens, and not taken from a CLS token."""
+        """Raises `EngineError` unless the model pools its vectors from all tokens rather than from a CLS token."""
         from sentence_transformers.models import Pooling
 
         modules = list(self._model)
@@ -272,7 +272,7 @@ class SentenceTransformerEngine:
             raise EngineError(message)
 
     def _groups(self, texts: Sequence[str]) -> list[list[int]]:
-        """Returns indices of texts whose token vectors are in memory at the same time."""
+        """Returns groups of text indices; the token vectors of one group are in memory at the same time."""
         found: list[list[int]] = []
         held = 0
         for place, length in enumerate(self.lengths(texts)):
@@ -304,7 +304,7 @@ class SentenceTransformerEngine:
         return found
 
     def _states(self, texts: Sequence[TokenizedText], width: int, side: str) -> list[Tensor]:
-        """Returns the vectors of each text's own tokens, [tokens, size]; of an empty text, of its special tokens."""
+        """Returns the vectors of each text's own tokens, [tokens, size]; for an empty text, of its special tokens."""
         import torch
 
         windows = windows_of(texts, width, self._label)
@@ -327,7 +327,7 @@ class SentenceTransformerEngine:
         return [state for state in made if state is not None]
 
     def _pooled(self, state: Tensor, rows: Sequence[tuple[int, int]]) -> Tensor:
-        """Returns a vector for each range of tokens, by the model's own modules after its transformer."""
+        """Returns one vector per token range, pooled by the model's own modules after its transformer."""
         import torch
 
         longest = max(end - start for start, end in rows)
@@ -353,12 +353,12 @@ class SentenceTransformerEngine:
 
 
 def _cutting(window: int) -> dict[str, Any]:
-    """Returns the tokenizer's truncation settings; a tokenizer without a window reports a huge number."""
+    """Returns the tokenizer settings that truncate texts to `window`, or no truncation if the window is unlimited."""
     return {"truncation": True, "max_length": window} if window < 2**31 else {"truncation": False}
 
 
 def _unit(vectors: Vectors) -> Vectors:
-    """Returns rows of length 1, computed in float32: in half precision, lengths are off by up to a per cent."""
+    """Returns the rows scaled to length 1, in float32: in half precision, lengths would be off by up to 1 %."""
     import numpy as np
 
     unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
@@ -366,7 +366,7 @@ def _unit(vectors: Vectors) -> Vectors:
 
 
 def _means(rows: Vectors, texts: Sequence[int], count: int) -> Vectors:
-    """Returns the mean of the rows of each text."""
+    """Returns one mean vector per text, over the rows of its windows."""
     import numpy as np
 
     sums = np.zeros((count, rows.shape[1]), dtype=np.float64)
@@ -376,7 +376,7 @@ def _means(rows: Vectors, texts: Sequence[int], count: int) -> Vectors:
 
 
 def _cut(text: TokenizedText, limit: int) -> TokenizedText:
-    """Returns the text with its own tokens truncated so that all are `limit`."""
+    """Returns the text truncated to `limit` tokens in total, prompt and special tokens included."""
     import numpy as np
 
     keep = max(0, min(text.own, limit - text.lead - text.tail))
@@ -386,7 +386,7 @@ def _cut(text: TokenizedText, limit: int) -> TokenizedText:
 
 
 def _tokens_in(text: TokenizedText, start: int, end: int) -> tuple[int, int]:
-    """Returns the text's own tokens (first, end) that share a character with a part; at least one."""
+    """Returns the range (first, end) of the text's own tokens that overlap a part; at least one token."""
     import numpy as np
 
     if not text.own:

@@ -1,4 +1,4 @@
-"""The batch that is being computed, for the hooks in a model that extend its window."""
+"""The current batch and its extension settings, for the hooks that extend a model's window."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ExtendedBatch", "activate", "current_batch"]
 
 @dataclass
 class ExtendedBatch:
-    """A batch of texts beyond the window. All settings are by text, so that no vector depends on the rest of the batch.
+    """A batch with texts longer than the window; settings are per text, so no vector depends on the rest of the batch.
 
     Attributes:
         lengths: the number of tokens of each text.
@@ -44,13 +44,13 @@ _CURRENT: ContextVar[ExtendedBatch | None] = ContextVar("ragvlc_embedder_pass", 
 
 
 def current_batch() -> ExtendedBatch | None:
-    """Returns the batch of this thread; None leaves the model as it is."""
+    """Returns the current batch of this thread; None if the model is to compute without an extension."""
     return _CURRENT.get()
 
 
 @contextmanager
 def activate(batch: ExtendedBatch | None) -> Iterator[None]:
-    """Makes `batch` the current batch of this thread, for the time of a forward pass."""
+    """Makes `batch` the current batch of this thread while the context is open."""
     token = _CURRENT.set(batch)
     try:
         yield

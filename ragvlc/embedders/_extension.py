@@ -73,7 +73,7 @@ class Extension(Component):
         return self
 
     def ntk_factor(self, scale: int) -> float:
-        """Returns the factor of the rotary base at this scale."""
+        """Returns the factor that NTK scaling multiplies the rotary base by, for a text of `scale` windows."""
         if self.factor is not None:
             return self.factor
         for (low, below), (high, above) in pairwise(_FACTORS):
@@ -82,24 +82,25 @@ class Extension(Component):
         return scale * _FACTORS[-1][1] / _FACTORS[-1][0]
 
     def near_and_group(self, scale: int, window: int) -> tuple[int, int]:
-        """Returns, at this scale, the distance below which positions are exact, and the group size of farther tokens.
+        """Returns SelfExtend's neighbour distance and group size, for a text of `scale` windows.
 
-        With the default of both, the largest distance is `window` at `scale * window` tokens.
+        Positions closer than the neighbour distance are exact; farther tokens share positions in groups. With the
+        default of both, the largest distance is `window` at `scale * window` tokens.
         """
         near = max(1, window // scale) if self.neighbours is None else self.neighbours
         return min(near, window), scale + 1 if self.group is None else self.group
 
     def reach(self, window: int) -> int:
-        """Returns the default number of tokens of the longest text that is read whole."""
+        """Returns the default length, in tokens, of the longest text that is read without truncation."""
         return REACH * window
 
     def attention_factor(self, tokens: int, window: int) -> float:
-        """Returns the factor of the queries of a text with this number of tokens."""
+        """Returns the factor that attention queries are multiplied by, in a text of `tokens` tokens."""
         return max(1.0, math.log(max(tokens, 2)) / math.log(window)) if self.attention_scaling else 1.0
 
 
 def scale_of(tokens: int, window: int) -> int:
-    """Returns the number of windows that a text fills, the last one counted whole; at least 1."""
+    """Returns the number of windows that a text fills, rounded up; at least 1."""
     return max(1, -(-tokens // window))
 
 

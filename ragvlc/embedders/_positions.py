@@ -1,4 +1,4 @@
-"""Absolute positions beyond a model's table, and the windows of a long text."""
+"""Absolute positions for texts longer than a model's position table, and the windows of a long text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def window_spans(tokens: int, width: int) -> list[tuple[int, int]]:
 
 
 def extended_positions(strategy: str, lengths: Tensor, width: int, window: int) -> Tensor:
-    """Returns the positions of tokens under `grouped`, `recurrent` or `interpolated`: float, [texts, width].
+    """Returns the token positions of the strategy `grouped`, `recurrent` or `interpolated`: float, [texts, width].
 
     Args:
         strategy: the name of the extension's strategy.
@@ -55,7 +55,7 @@ def extended_positions(strategy: str, lengths: Tensor, width: int, window: int) 
 
 
 def interpolated_rows(rows: Tensor, positions: Tensor) -> Tensor:
-    """Returns the rows of a table at positions that may be fractional; beyond the last row, the last row.
+    """Returns table rows at positions that may be fractional; positions beyond the last row take the last row.
 
     Args:
         rows: [positions, size].
@@ -93,11 +93,11 @@ class PositionTable:
 
     @property
     def window(self) -> int:
-        """The number of tokens that have a row of their own."""
+        """The number of token positions that the table has rows for."""
         return int(self.embedding.num_embeddings) - self.first
 
     def hook(self) -> None:
-        """Registers the hooks."""
+        """Registers the hooks on the model's position embedding."""
         self.embedding.register_forward_pre_hook(self._before)
         self.embedding.register_forward_hook(self._after)
 

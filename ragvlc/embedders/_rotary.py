@@ -1,4 +1,4 @@
-"""Rotary positions beyond the window: other positions or other frequencies in a model's rotary embedding.
+"""Rotary positions beyond the window: replaces the positions or frequencies of a model's rotary embedding.
 
 A hook on the module that computes cosines and sines replaces them; the model's own code is not changed. The assumptions
 about that module (names, and that the halves of a head rotate together) are checked when a model is opened, by
@@ -24,7 +24,7 @@ _LENGTH_DEPENDENT = ("dynamic", "longrope")
 
 
 def ntk_frequency_factors(factors: Tensor, frequencies: int) -> Tensor:
-    """Returns the factors of the frequencies when the base is multiplied by `factors`.
+    """Returns the factors that rotary frequencies change by when the rotary base is multiplied by `factors`.
 
     Rotation j of d/2 has the frequency base ** (-2j/d): the first stays, and later ones are slowed down the more.
 
@@ -57,18 +57,18 @@ class RotaryHook:
 
     @property
     def frequencies(self) -> Tensor:
-        """The radians per position for each pair of a head, float, [d/2]."""
+        """The rotation, in radians per position, of each pair of a head's dimensions: float, [d/2]."""
         found: Tensor = getattr(self.module, f"{self.layers}_inv_freq" if self.layers else "inv_freq")
         return found.float()
 
     @property
     def strength(self) -> float:
-        """The factor of cosines and sines (YaRN)."""
+        """The factor that cosines and sines are multiplied by (attention scaling, as in YaRN)."""
         name = "attention_scaling"
         return float(getattr(self.module, f"{self.layers}_{name}" if self.layers else name, 1.0))
 
     def check(self, label: str) -> None:
-        """Raises `EngineError` if the module's cosines and sines are not those computed here."""
+        """Raises `EngineError` if the module's cosines and sines differ from those that this class computes."""
         import torch
 
         places = torch.tensor([[0, 1, 2, 7, 30]], device=self.frequencies.device)
@@ -90,7 +90,7 @@ class RotaryHook:
             raise EngineError(message)
 
     def hook(self) -> None:
-        """Registers the hook."""
+        """Registers the hook on the model's rotary embedding."""
         self.module.register_forward_hook(self._after, with_kwargs=True)
 
     def _after(
@@ -116,7 +116,7 @@ class RotaryHook:
         return output
 
     def _turned(self, positions: Tensor, frequencies: Tensor, dtype: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401
-        """Returns cosines and sines [texts, width, d], with two equal halves of d."""
+        """Returns the rotations' cosines and sines at `positions`, [texts, width, d]; both halves of d are equal."""
         import torch
 
         angles = positions[..., None] * frequencies[..., None, :]
@@ -125,7 +125,7 @@ class RotaryHook:
 
 
 def rotary_hook_of(model: Any, label: str) -> RotaryHook | None:  # noqa: ANN401 - the library's class
-    """Returns the model's rotary embedding; None if it has none.
+    """Returns the hook of the model's rotary embedding; None if the model has no rotary embedding.
 
     Raises:
         EngineError: there are several, or its frequencies already change with the text's length.

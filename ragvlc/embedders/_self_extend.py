@@ -1,4 +1,4 @@
-"""SelfExtend: exact distances for near tokens, grouped ones for far tokens.
+"""SelfExtend: exact distances between near tokens, grouped distances between far tokens.
 
 Jin et al. 2024, "LLM Maybe LongLM: Self-Extend LLM Context Window Without Tuning", ICML, arXiv 2401.01325; for both
 directions as in LongEmbed (arXiv 2404.12096): a distance D = i - j below `near` is exact; beyond, it is
@@ -24,7 +24,7 @@ __all__ = ["GroupedAttention", "distances", "grouped_attention_of"]
 
 
 def distances(tokens: int, near: int, group: int) -> Tensor:
-    """Returns the signed distance that the model uses for each query and key: long, [tokens, tokens]."""
+    """Returns the signed distance that the model uses for each pair of query and key: int64, [tokens, tokens]."""
     import torch
 
     position = torch.arange(tokens)
@@ -37,7 +37,7 @@ def distances(tokens: int, near: int, group: int) -> Tensor:
 
 @dataclass
 class _FarRegion:
-    """Region of far tokens: packed tokens that are queries, those that are keys, and the positions of the queries."""
+    """Far tokens on one side: the packed indices of their queries and keys, and the positions of the queries."""
 
     queries: Tensor
     keys: Tensor
@@ -47,7 +47,7 @@ class _FarRegion:
 
 @dataclass
 class GroupedAttention:
-    """Attention of texts that share `near`, `group` and so the shapes of their regions.
+    """SelfExtend attention over the texts of a batch that share the settings `near` and `group`.
 
     Attributes:
         tokens: indices of the texts' tokens in the flattened padded batch, long, [packed].
@@ -70,7 +70,7 @@ class GroupedAttention:
     frequencies: Tensor
 
     def attention(self, query: Tensor, key: Tensor, value: Tensor, *, scale: float, causal: bool) -> Tensor:
-        """Returns the output of attention, float32, [packed, heads, d].
+        """Returns the attention output over near and far tokens, float32, [packed, heads, d].
 
         Args:
             query: not rotated, [packed, heads, d].
@@ -113,7 +113,7 @@ class GroupedAttention:
 def grouped_attention_of(
     lengths: Sequence[int], width: int, shapes: Sequence[tuple[int, int]], frequencies: Tensor
 ) -> tuple[GroupedAttention, ...]:
-    """Returns the grouped attentions of a padded batch, one for all texts of the same shape.
+    """Returns the SelfExtend attentions of a padded batch, one per distinct pair of `near` and `group`.
 
     Args:
         lengths: the number of tokens of each text; padding follows them.
@@ -163,7 +163,7 @@ def _on(region: _FarRegion, device: Any) -> _FarRegion:  # noqa: ANN401 - torch'
 
 
 def _pairs(states: Tensor) -> Tensor:
-    """Returns heads as complex numbers, [packed, heads, d/2]: two numbers that rotate together become one."""
+    """Returns heads as complex numbers, [packed, heads, d/2], one per pair of dimensions that rotate together."""
     import torch
 
     half = states.shape[-1] // 2
@@ -172,7 +172,7 @@ def _pairs(states: Tensor) -> Tensor:
 
 
 def _rotated(pairs: Tensor, positions: Tensor, frequencies: Tensor, dtype: object) -> Tensor:
-    """Returns rotated heads, [packed, heads, d].
+    """Returns the heads rotated by their positions, [packed, heads, d].
 
     The numbers of a head are in another order than the model's, which changes no product of a query and a key.
     """

@@ -1,4 +1,4 @@
-"""Tokenized texts of an embedding model: special tokens around them, windows over them, and batches."""
+"""Texts tokenized for an embedding model: their special tokens, their windows, and their batches."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NO_TRUNCATION: Mapping[str, Any] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class TokenizedText:
-    """A text's tokens.
+    """The tokens of one text, with the prompt and special tokens around them.
 
     Attributes:
         ids: all of them, special tokens included.
@@ -50,13 +50,13 @@ class TokenizedText:
 
     @property
     def own(self) -> int:
-        """The number of tokens of the text itself."""
+        """The number of tokens of the text itself, without prompt and special tokens."""
         return len(self.ids) - self.lead - self.tail
 
 
 @dataclass(frozen=True, slots=True)
 class TextWindow:
-    """Window of a text that the model reads at once.
+    """A window of a text, which the model reads in one forward pass.
 
     Attributes:
         text: index of the text.
@@ -70,7 +70,7 @@ class TextWindow:
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str], prompt: str, label: str) -> list[TokenizedText]:  # noqa: ANN401 - any tokenizer
-    """Returns the tokens of each text after the prompt, with their character offsets, not truncated.
+    """Returns each text's tokens with character offsets; the prompt is put before the text, and nothing is truncated.
 
     Raises:
         EngineError: the tokenizer gives no offsets.
@@ -96,7 +96,7 @@ def tokenize(tokenizer: Any, texts: Sequence[str], prompt: str, label: str) -> l
 
 
 def tokenize_ids(tokenizer: Any, texts: Sequence[str], prompt: str, label: str) -> list[TokenizedText]:  # noqa: ANN401
-    """Returns the tokens of each text after the prompt without offsets, which take most of the time.
+    """Returns each text's tokens without character offsets, which is faster than `tokenize`; nothing is truncated.
 
     Raises:
         EngineError: the tokenizer gives no offsets, which separate prompt and text.
@@ -129,7 +129,7 @@ def _needs_offsets(tokenizer: Any, label: str) -> None:  # noqa: ANN401 - any to
 
 
 def _start_of_tail(special: NDArray[np.bool_]) -> int:
-    """Returns the position of an empty text: before the special tokens at the end, after those at the start."""
+    """Returns the index of the first trailing special token, which is where an empty text would be."""
     count, least = len(special), _number_leading(special.tolist())
     while count > least and special[count - 1]:
         count -= 1
@@ -137,13 +137,13 @@ def _start_of_tail(special: NDArray[np.bool_]) -> int:
 
 
 def _number_leading(special: Sequence[bool]) -> int:
-    """Returns the number of special tokens before all others; if there are no others, at most 1."""
+    """Returns the number of leading special tokens; at most 1 if all tokens are special."""
     others = [place for place, mark in enumerate(special) if not mark]
     return others[0] if others else min(1, len(special))
 
 
 def windows_of(texts: Sequence[TokenizedText], width: int, label: str) -> list[TextWindow]:
-    """Returns windows of `width` tokens over each text, with its lead and tail around each.
+    """Returns windows of `width` tokens over each text, each with the text's prompt and special tokens around it.
 
     Raises:
         EngineError: lead and tail fill the whole window.
@@ -164,7 +164,7 @@ def windows_of(texts: Sequence[TokenizedText], width: int, label: str) -> list[T
 
 
 def batches_of(lengths: Sequence[int], budget: int, most: int | None, window: int | None) -> list[list[int]]:
-    """Returns batches of texts as indices, the longest first.
+    """Returns batches of text indices, the longest texts first.
 
     Args:
         lengths: the number of tokens of each text.

@@ -1,4 +1,4 @@
-"""Embedding models in the format of sentence-transformers, on this machine, within their window or beyond it."""
+"""Local embedding models in the sentence-transformers format, for texts within or beyond their window."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BATCH_TOKENS = {"cpu": 4_096}
 
 
 class SentenceTransformerEmbedder(Embedder):
-    """An embedding model from a folder, a hub, or packaged.
+    """A sentence-transformers embedding model from a folder, a hub or a wheel.
 
     Attributes:
         model: a local folder, a hub id, or `packaged:NAME`.
@@ -83,7 +83,7 @@ class SentenceTransformerEmbedder(Embedder):
         return SentenceTransformerEngine(model, self.model, self._prompts(model), limits, applied)
 
     def _prompts(self, model: Any) -> dict[str, str]:  # noqa: ANN401 - the library's class
-        """Returns the prompts put before texts, by side."""
+        """Returns the prompts put before texts, keyed by `query` and `passage`."""
         own = model.prompts
         passage = next((own[name] for name in ("document", "passage", "corpus") if own.get(name)), "")
         return {

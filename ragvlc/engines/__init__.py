@@ -1,1 +1,1 @@
-"""Opened language models, a folder for each subject; generators name them in YAML."""
+"""Engines that compute answers with language models, one folder per subject; generators configure them in YAML."""

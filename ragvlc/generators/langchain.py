@@ -118,17 +118,17 @@ class LangChainGenerator(Generator):
         return tokenizer_identity(self.tokenizer_from)
 
     def tokenizer(self) -> RemoteTokenizer:
-        """Returns the tokenizer."""
+        """Returns the tokenizer that counts tokens for the chat model."""
         return tokenizer_for(self.tokenizer_from, self.system, {})
 
     def open(self) -> _LangChainEngine:
-        """Returns the model. Raises `EngineError` or `MissingExtra` if it cannot be made."""
+        """Returns the engine of the chat model. Raises `EngineError` or `MissingExtra` if it cannot be created."""
         return _LangChainEngine(self)
 
 
 @dataclass(slots=True)
 class _StreamedMessages:
-    """The content of a stream of messages, with times."""
+    """The answer collected from a stream of messages, with its times and usage."""
 
     started: float
     pieces: list[str] = field(default_factory=list)
@@ -139,7 +139,7 @@ class _StreamedMessages:
 
 
 class _LangChainEngine:
-    """The chat models, and the concurrency limit of their calls."""
+    """Engine of a LangChain chat model, with a limit on concurrent calls."""
 
     def __init__(self, spec: LangChainGenerator) -> None:
         self._spec = spec
@@ -164,7 +164,7 @@ class _LangChainEngine:
         return self._limit.run(self._one, requests)
 
     def close(self) -> None:
-        """Releases the models; running calls are finished."""
+        """Finishes running calls and refuses later ones."""
         self._limit.close()
 
     def _check(self, request: Request) -> None:
@@ -262,7 +262,7 @@ def _own_window(spec: LangChainGenerator, model: BaseChatModel) -> int:
 
 
 def _streams(model: BaseChatModel) -> bool:
-    """Whether the model streams its answer; others return it whole, and have no time of a first token."""
+    """Whether the model streams its answer; without streaming, the time of the first token is unknown."""
     from langchain_core.language_models import BaseChatModel
 
     return type(model)._stream is not BaseChatModel._stream and model.disable_streaming is not True  # noqa: SLF001
@@ -275,7 +275,7 @@ def _conversation(text: str, system: str | None) -> list[BaseMessage]:
 
 
 def _added(before: Usage | None, counted: Mapping[str, Any] | None) -> Usage | None:
-    """Returns the usage with that of one more chunk: some models count at the start and at the end."""
+    """Returns the usage plus that of one more chunk; some models report usage in the first and in the last chunk."""
     if not counted:
         return before
     details = counted.get("input_token_details") or {}

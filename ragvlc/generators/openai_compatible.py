@@ -74,7 +74,7 @@ def _check_extra(fields: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
 
 
 class OpenAICompatible(Generator):
-    """A model that a server serves.
+    """A language model served with OpenAI's chat protocol.
 
     Servers treat prompts that are too long differently: vLLM and OpenAI refuse them, Ollama drops their start silently,
     so set `window` to the length it was started with (`num_ctx`). With a tokenizer from files, or the estimate, a
@@ -122,19 +122,19 @@ class OpenAICompatible(Generator):
         return Address(self.url, self.model, self.api_key_env, self.timeout_seconds, self.retries)
 
     def tokenizer(self) -> RemoteTokenizer:
-        """Returns the tokenizer; `server` connects at the first call."""
+        """Returns the tokenizer; the server's own tokenizer (`tokenizer_from: server`) connects at its first call."""
         options = self.extra.get("chat_template_kwargs")
         return tokenizer_for(
             self.tokenizer_from, self.system, options if isinstance(options, Mapping) else {}, self.address
         )
 
     def open(self) -> _ServerEngine:
-        """Returns the connection. Raises `EngineError` without an API key, or if the window is not known."""
+        """Returns the engine of the served model. Raises `EngineError` if the API key or the window is not known."""
         return _ServerEngine(self)
 
 
 class _ServerEngine:
-    """The connection, its concurrency limit, and what the server has turned out to support."""
+    """Engine of a served model: the connection, its concurrency limit, and whether the server reports usage."""
 
     def __init__(self, spec: OpenAICompatible) -> None:
         self._spec = spec
@@ -162,7 +162,7 @@ class _ServerEngine:
         return self._limit.run(self._one, requests)
 
     def close(self) -> None:
-        """Closes the connections; running requests are finished."""
+        """Finishes running requests, then closes the connections."""
         self._limit.close()
         self._server.close()
 
@@ -193,7 +193,7 @@ class _ServerEngine:
         return body
 
     def _streamed(self, text: str, body: Mapping[str, Any], group: CallGroup) -> StreamedReply:
-        """Returns the answer to one attempt; if the server refuses `stream_options`, it is repeated without."""
+        """Returns the reply to one attempt, repeated without `stream_options` if the server refuses that option."""
         import openai
 
         with_usage = self._requests_usage
@@ -244,12 +244,12 @@ class _ServerEngine:
         )
 
     def _counted(self, request: Request, reply: StreamedReply) -> Usage:
-        """Returns our own count, for servers that send none."""
+        """Returns the token usage counted by our tokenizer, for servers that report no usage."""
         return Usage(len(self._tokenizer.render(request.prompt)), 0, self._tokenizer.count(reply.text), 1)
 
 
 def _notes(reply: StreamedReply, asked: str) -> dict[str, Any]:
-    """Returns notes for the trace: the model that answered, and whatever is unusual."""
+    """Returns notes for the trace, e.g. the served model if its name differs, or an unusual finish reason."""
     notes: dict[str, Any] = {}
     if reply.model and reply.model != asked:
         notes["served_model"] = reply.model

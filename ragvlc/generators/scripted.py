@@ -1,4 +1,4 @@
-"""Scripted replies by rule, for tests and examples: no model, no files, but the token counts of a real engine."""
+"""Scripted replies by pattern, for tests and examples: no model and no files, but with token counts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Scripted(Generator):
         return replies
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the order of the patterns: the first match wins, and a mapping's hash forgets order."""
+        """Returns the patterns in order, because the first match wins and a mapping's hash ignores the order."""
         return {"order": list(self.replies)}
 
     def tokenizer(self) -> WordTokenizer:

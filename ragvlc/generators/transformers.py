@@ -130,7 +130,7 @@ def _first_line(error: Exception) -> str:
 
 
 class _TransformersEngine:
-    """The model in memory, with the scheduler of all threads' requests and the decode states."""
+    """The loaded model, with its decode states and the scheduler of requests from all threads."""
 
     def __init__(self, spec: TransformersGenerator) -> None:
         self._spec = spec
@@ -165,7 +165,7 @@ class _TransformersEngine:
 
     @property
     def vocabulary(self) -> str:
-        """Identifier of the tokens and their ids."""
+        """Identifier of the vocabulary: the tokens and their ids."""
         return self._tokenizer.vocabulary
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
@@ -214,7 +214,7 @@ class _TransformersEngine:
 
 
 def _prefix_cache(spec: TransformersGenerator, model: PreTrainedModel) -> PrefixCache | None:
-    """Switches the model to packed attention and returns its prefix cache; None if it must be computed as it is."""
+    """Switches the model to packed attention and returns its prefix cache; None if the model is not switched."""
     if spec.batch_size > 1:
         problem = why_not_batched(model.config) or switch_to_packed_attention(model, spec.attention)
         if not problem:
@@ -235,7 +235,7 @@ def _prefix_cache_bytes(spec: TransformersGenerator, model: PreTrainedModel) -> 
 
 
 def _free_memory() -> None:
-    """Returns unused memory to the device: PyTorch's allocator keeps what it has freed."""
+    """Returns unused memory to the device; PyTorch's allocator would otherwise keep it."""
     import gc
 
     import torch

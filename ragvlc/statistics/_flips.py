@@ -1,4 +1,4 @@
-"""The sign-flip permutation test by cluster, and the end of the interval that its inversion gives.
+"""Sign-flip permutation test by cluster, and the interval bound nearest to 0 that inverting the test gives.
 
 A flip changes the sign of all differences of a cluster together. A mean supposed is rejected by the same test on the
 differences less that mean. Flipping the clusters S is as extreme exactly where the mean over S is beyond the mean
@@ -30,7 +30,7 @@ ROUNDING = 1e-9
 
 
 def flip_test(scores: Floats, flips: int, seed: int) -> Floats:
-    """Returns the two-sided p of the sum over the last axis, of at least two clusters.
+    """Returns the two-sided p-value of the sum over the last axis, which must have two clusters or more.
 
     Exact if all flips are at most `flips`, else (1 + flips as extreme) / (1 + `flips`).
     """
@@ -48,7 +48,7 @@ def flip_test(scores: Floats, flips: int, seed: int) -> Floats:
 
 
 def end_next_to_zero(scores: Floats, weights: Floats, flips: int, seed: int, alpha: float) -> float:
-    """Returns the mean closest to 0 that the test does not reject, of one data set whose p is at most `alpha`."""
+    """Returns the mean closest to 0 that the test does not reject, for a data set whose p-value is at most `alpha`."""
     import numpy as np
 
     sign = 1.0 if scores.sum() > 0 else -1.0
@@ -70,7 +70,7 @@ def _exact(clusters: int, flips: int) -> bool:
 
 
 def _sets(clusters: int, flips: int, seed: int) -> Iterator[Floats]:
-    """Yields the clusters to be flipped, a row of zeros and ones for each flip, in blocks that keep memory bounded."""
+    """Yields the clusters to flip, one row of zeros and ones per random flip, in blocks that keep memory bounded."""
     if clusters <= CACHED:
         yield _few(clusters, flips, seed)
         return

@@ -1,4 +1,4 @@
-"""Score intervals of means within bounds, from an effective number of questions.
+"""Score intervals for means of bounded scores, computed from an effective number of questions.
 
 A score interval holds the means that the data do not reject, each tested with the variance that it would imply: near
 an end of the scale, or where most differences are 0, it is neither too short nor beyond the scale. For a mean from 0 to
@@ -32,14 +32,14 @@ STEPS = 36
 
 
 def mean_bounds(sums: Sums, level: float) -> tuple[Floats, Floats]:
-    """Returns the bounds of the mean of scores from two clusters or more, from 0 to the largest, or of both signs."""
+    """Returns the interval of a mean over two clusters or more: Wilson's, or Tango's if any score is negative."""
     import numpy as np
 
     return share_bounds(sums, level) if np.all(sums.least >= 0) else signed_bounds(sums, level)
 
 
 def share_bounds(sums: Sums, level: float) -> tuple[Floats, Floats]:
-    """Returns the bounds of a mean of scores from 0 up to the largest, but at least 1: Wilson's interval."""
+    """Returns Wilson's interval of the mean of scores between 0 and the largest score (at least 1)."""
     import numpy as np
 
     mean, scale = np.clip(sums.mean / sums.largest, 0.0, 1.0), sums.largest
@@ -56,7 +56,7 @@ def share_bounds(sums: Sums, level: float) -> tuple[Floats, Floats]:
 
 
 def signed_bounds(sums: Sums, level: float) -> tuple[Floats, Floats]:
-    """Returns the bounds of a mean of differences, from minus to plus the largest, but at least 1: Tango's interval."""
+    """Returns Tango's interval of a mean difference, on a scale from minus to plus the largest (at least 1)."""
     import numpy as np
 
     total, scale = sums.weight.sum(-1), sums.largest
@@ -74,7 +74,7 @@ def signed_bounds(sums: Sums, level: float) -> tuple[Floats, Floats]:
 
 
 def unseen(clusters: int, level: float) -> float:
-    """Returns the largest share of other clusters that so many clusters of one kind do not exclude."""
+    """Returns the largest share of differing clusters that is compatible with `clusters` clusters that all agree."""
     return float(1 - ((1 - level) / 2) ** (1 / clusters))
 
 
@@ -83,7 +83,7 @@ def _scaled(spread: Spread, scale: Floats) -> Spread:
 
 
 def _tango(above: Floats, below: Floats, number: Floats, z: float) -> tuple[Floats, Floats]:
-    """Returns the ends of the differences that are not rejected, found by halving what lies between -1, mean and 1."""
+    """Returns the smallest and the largest difference that are not rejected, found by bisection between -1 and 1."""
     import numpy as np
 
     mean = above - below

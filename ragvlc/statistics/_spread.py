@@ -1,4 +1,4 @@
-"""How many independent questions the questions of some clusters are worth: the effective number.
+"""The effective number of questions: how many independent questions would give the mean the same variance.
 
 The variance of a mean over questions in clusters has two parts: what it were if questions were independent (the floor,
 since questions over one document are no less alike than others), and the excess between clusters. With few clusters
@@ -38,7 +38,7 @@ ALIKE = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The parts of the variance of a mean.
+    """The variance of a mean, divided into that of independent questions and the excess between clusters.
 
     Attributes:
         floor: variance if questions were independent.
@@ -62,7 +62,7 @@ class Spread:
 
 
 def spread_of(sums: Sums) -> Spread:
-    """Returns the parts of the variance of the mean; there must be two clusters or more."""
+    """Returns the parts of the variance of the mean of scores from two clusters or more."""
     import numpy as np
 
     weight, total = sums.weight, sums.weight.sum(-1)
@@ -141,7 +141,7 @@ def variance(spread: Spread, level: float, cap: Floats | None = None) -> Floats:
 
 
 def effective_number(spread: Spread, single: Floats, rarer: Floats, level: float) -> Floats:
-    """Returns the number of independent questions, with scores at the ends of the scale, of the same variance.
+    """Returns the number of independent questions, all scored at an end of the scale, whose mean has this variance.
 
     Args:
         spread: of the scores, on a scale of 1.
@@ -162,14 +162,14 @@ def effective_number(spread: Spread, single: Floats, rarer: Floats, level: float
 
 
 def normal_quantile(level: float) -> float:
-    """Returns the number of standard deviations around 0 that hold `level` of a normal distribution."""
+    """Returns z such that the range from -z to z holds the share `level` of the standard normal distribution."""
     from scipy.special import ndtri
 
     return float(ndtri((1 + level) / 2))
 
 
 def student_quantile(level: float, freedom: Floats) -> Floats:
-    """Returns the same for Student's t with so many degrees of freedom."""
+    """Returns t such that the range from -t to t holds the share `level` of Student's t distribution."""
     from scipy.special import stdtrit
 
     found: Floats = stdtrit(freedom, (1 + level) / 2)

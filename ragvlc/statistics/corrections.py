@@ -1,4 +1,4 @@
-"""Correction of p-values for being several."""
+"""Correction of p-values for multiple comparisons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SETTLED = 0.05
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Returns the p-values corrected for being several, by Holm's step-down rule (1979), in the order given.
+    """Returns the p-values, in the same order, corrected for multiple comparisons by Holm's step-down rule (1979).
 
     None stays None and does not count as a test.
     """

@@ -1,4 +1,4 @@
-"""Decisions with a margin: whether a rival may take the place of the baseline, by a test of non-inferiority.
+"""Decisions with a margin: whether a rival may replace the baseline, by a test of non-inferiority.
 
 A rival is not worse where its whole 95 % interval is above minus the margin; the margin says how much quality one is
 willing to give up, is chosen before looking, and has no default. It is better where the interval is above 0, worse
@@ -35,7 +35,7 @@ STEPS = 30
 
 
 class MarginVerdict(Enum):
-    """What the differences of a rival to the baseline say at a margin."""
+    """Verdict on a rival, from its differences to the baseline and a margin."""
 
     BETTER = "better"
     NOT_WORSE = "not worse"
@@ -45,13 +45,13 @@ class MarginVerdict(Enum):
 
     @property
     def passed(self) -> bool:
-        """Whether the rival is not worse by the margin."""
+        """Whether the rival is shown to be not worse than the baseline by the margin or more."""
         return self in {MarginVerdict.BETTER, MarginVerdict.NOT_WORSE, MarginVerdict.LOWER}
 
 
 @dataclass(frozen=True, slots=True)
 class MetricDecision:
-    """A rival on one metric, on its own.
+    """Decision about a rival on one metric, not corrected for several rivals.
 
     Attributes:
         metric: its name.
@@ -70,7 +70,7 @@ class MetricDecision:
 
 @dataclass(frozen=True, slots=True)
 class MarginDecision:
-    """A rival on all metrics.
+    """Decision about a rival on all metrics, corrected for several rivals.
 
     Attributes:
         rival: its name.
@@ -96,7 +96,7 @@ def decide(
     smaller_is_better: Collection[str] = (),
     level: float = 0.95,
 ) -> dict[str, MarginDecision]:
-    """Returns for each rival whether it may take the place of the baseline.
+    """Returns one decision per rival: whether the rival may replace the baseline.
 
     Args:
         rivals: by name, the differences to the baseline (rival minus baseline) by metric.
@@ -130,7 +130,7 @@ def decide(
 
 
 def not_worse_p(pairs: PairedSample, margin: float) -> float | None:
-    """Returns the p of the test that the mean is at or below minus the margin; None with fewer than two clusters.
+    """Returns the p-value of the hypothesis that the mean is at most minus the margin; None for fewer than 2 clusters.
 
     It is 1 - level of the widest interval that is above minus the margin, and so two-sided like that.
     """
@@ -149,14 +149,14 @@ def not_worse_p(pairs: PairedSample, margin: float) -> float | None:
 def cost_ratio(
     rival: Mapping[str, float | None], baseline: Mapping[str, float | None], clusters: Mapping[str, str]
 ) -> Interval:
-    """Returns the rival's cost by that of the baseline, over the questions that both have one for."""
+    """Returns the ratio of the rival's cost to the baseline's, over the questions for which both have a cost."""
     names = [name for name, cost in rival.items() if cost is not None and baseline.get(name) is not None]
     own, other = ([float(costs[name] or 0.0) for name in names] for costs in (rival, baseline))
     return ratio_interval(own, other, [clusters[name] for name in names])
 
 
 def on_metric(metric: str, pairs: PairedSample, margin: float, level: float) -> MetricDecision:
-    """Returns what differences of a metric of which more is better say at a margin."""
+    """Returns the decision on one metric, from paired differences where larger is better."""
     difference = pairs.difference(level)
     return MetricDecision(metric, margin, difference, not_worse_p(pairs, margin), _alone(difference, margin))
 

@@ -31,7 +31,7 @@ FLIPS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How a does against b on the questions that both have.
+    """Comparison of the scores `a` and `b`, on the questions that have both scores.
 
     Attributes:
         mean: of a minus b; None without any pair.
@@ -63,13 +63,13 @@ class Difference:
 
     @property
     def warning(self) -> str:
-        """A sentence about too few clusters; empty where there are enough."""
+        """A warning about too few clusters; empty if there are enough."""
         return warning(self.clusters)
 
 
 @dataclass(frozen=True)
 class PairedSample:
-    """The differences of paired questions, for intervals at several levels.
+    """Score differences of paired questions, from which intervals at several levels are computed.
 
     Attributes:
         differences: a minus b, by question.
@@ -85,23 +85,23 @@ class PairedSample:
 
     @cached_property
     def sums(self) -> Sums:
-        """The differences added up by cluster."""
+        """The sums of the differences, by cluster."""
         return by_cluster(self.differences, self.names)
 
     @cached_property
     def p(self) -> float | None:
-        """The p of the sign-flip test; None with fewer than two clusters."""
+        """The p-value of the sign-flip test; None with fewer than two clusters."""
         return None if self.sums.clusters < 2 else float(flip_test(self.sums.score, self.flips, self.seed))
 
     def bounds(self, level: float) -> tuple[float, float] | tuple[None, None]:
-        """Returns the interval of the mean; None with fewer than two clusters."""
+        """Returns the lower and upper bound of the mean difference; both are None with fewer than two clusters."""
         if self.p is None:
             return None, None
         low, high = ruled_bounds(self.sums, self.p, level, self.flips, self.seed)
         return float(low), float(high)
 
     def difference(self, level: float = 0.95) -> Difference:
-        """Returns the mean with its interval and p, and the shares of wins and losses."""
+        """Returns the mean difference with its interval and p-value, and the shares of wins and losses."""
         n = len(self.differences)
         if not n:
             return Difference(None, None, None, None, 0, 0, 0.0, 0.0, 0.0)
@@ -121,7 +121,7 @@ def paired_difference(
     flips: int = FLIPS,
     seed: int = 0,
 ) -> Difference:
-    """Returns how the scores `a` differ from the scores `b` over the questions where both have one.
+    """Returns the mean difference of the scores `a` and `b`, with interval and p-value, over questions with both.
 
     The p-value is of a permutation test that flips the sign of all differences of a cluster together: exact if all
     flips are at most `flips`, else (1 + flips as extreme) / (1 + `flips`). The interval contains 0 exactly when p is
@@ -153,7 +153,7 @@ def pairs_of(
     flips: int = FLIPS,
     seed: int = 0,
 ) -> PairedSample:
-    """Returns the differences of the questions where both have a score.
+    """Returns the score differences, `a` minus `b`, of the questions where both have a score.
 
     Raises:
         ValueError: a paired question has no cluster.
@@ -166,7 +166,7 @@ def pairs_of(
 
 
 def ruled_bounds(sums: Sums, p: float | Floats, level: float, flips: int, seed: int) -> tuple[Floats, Floats]:
-    """Returns the score interval of differences, made to contain 0 exactly where `p` is above 1 - level."""
+    """Returns the score interval of a mean difference, adjusted to contain 0 exactly where `p` is above 1 - level."""
     import numpy as np
 
     low, high = signed_bounds(sums, level)

@@ -1,4 +1,4 @@
-"""The effective context length: how long a context may be at no loss beyond a margin (a fixed sequence of tests)."""
+"""The effective context length: the longest context without a loss beyond a margin, by a fixed sequence of tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["EffectiveLength", "LengthStep", "effective_length"]
 
 @dataclass(frozen=True, slots=True)
 class LengthStep:
-    """One length of a sweep over lengths.
+    """One tested context length, and the decision at that length.
 
     Attributes:
         length: of the context.
@@ -27,7 +27,7 @@ class LengthStep:
 
 @dataclass(frozen=True, slots=True)
 class EffectiveLength:
-    """How long a context may be at no loss beyond a margin.
+    """The longest context without a loss beyond a margin, and the lengths tested to find it.
 
     Attributes:
         length: the longest at which nothing beyond the margin is lost, all shorter ones included; the shortest asked
@@ -40,7 +40,7 @@ class EffectiveLength:
 
     @property
     def failed(self) -> LengthStep | None:
-        """The first length that is not shown to be not worse; None where all are."""
+        """The first length that failed the test of being not worse; None if all lengths passed."""
         return next((step for step in self.steps if not step.decision.verdict.passed), None)
 
 
@@ -52,7 +52,7 @@ def effective_length(
     metric: str = "",
     level: float = 0.95,
 ) -> EffectiveLength:
-    """Returns the longest context whose score is not worse than at the shortest by the margin.
+    """Returns the longest context whose score is not worse, by the margin or more, than that of the shortest context.
 
     Lengths are tested from the shortest on and testing stops at the first that fails; so ordered, tests need no
     correction for being several (a fixed sequence).

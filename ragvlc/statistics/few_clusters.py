@@ -1,4 +1,4 @@
-"""What is said about results from few clusters."""
+"""Warnings about results from too few clusters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FEW_CLUSTERS = 8
 
 
 def warning(clusters: int) -> str:
-    """Returns a sentence about intervals from so few clusters; empty where there are enough."""
+    """Returns a warning about intervals from `clusters` clusters; empty if there are enough."""
     if not 0 < clusters < FEW_CLUSTERS:
         return ""
     if clusters == 1:

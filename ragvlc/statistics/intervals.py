@@ -1,4 +1,4 @@
-"""The mean of a metric, with an interval that counts questions over one document together."""
+"""The mean of a metric, with an interval that treats questions about the same document as one cluster."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Interval", "check_level", "mean_interval"]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean over questions and its bounds.
+    """A mean over questions, with the lower and upper bound of its interval.
 
     Attributes:
         mean: None without any value.
@@ -37,7 +37,7 @@ class Interval:
 
     @property
     def warning(self) -> str:
-        """A sentence about too few clusters; empty where there are enough."""
+        """A warning about too few clusters; empty if there are enough."""
         return warning(self.clusters)
 
 
@@ -48,7 +48,7 @@ def mean_interval(
     weights: Sequence[float] | None = None,
     level: float = 0.95,
 ) -> Interval:
-    """Returns the mean of `values` with a score interval at the effective number of questions.
+    """Returns the mean of `values` with a score interval, based on the effective number of questions.
 
     A cluster weighs as many as it has questions. Scores are taken to lie from 0 to 1, or from 0 to the largest where
     one is larger; where some are negative, from minus to plus the largest, but at least 1.
@@ -78,7 +78,7 @@ def mean_interval(
 
 
 def check_level(level: float) -> None:
-    """Raises ValueError unless a level is between 0 and 1."""
+    """Raises `ValueError` unless `level` is between 0 and 1."""
     if not 0 < level < 1:
         message = f"level must be between 0 and 1; got {level}."
         raise ValueError(message)

@@ -1,4 +1,4 @@
-"""How many clusters of questions find a difference of a given size, and which difference so many find.
+"""Power analysis: the number of clusters needed to detect a difference, and the smallest detectable difference.
 
 The mean difference over K clusters has a variance of V / K; V comes from a pilot (the questions asked so far) or from
 assumptions. Power is that of Student's t, from the noncentral t distribution, at alpha divided by the number of tests,
@@ -26,7 +26,7 @@ MOST_CLUSTERS = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """What is known of differences between clusters.
+    """Variance and size of clusters for a power analysis, from a pilot run or from assumptions.
 
     Attributes:
         variance: of the mean difference over K clusters, times K.
@@ -44,7 +44,7 @@ class Pilot:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What it takes to find a difference.
+    """The numbers of clusters and questions needed to detect a difference.
 
     Attributes:
         clusters: number.
@@ -56,7 +56,7 @@ class Needed:
 
 
 def pilot_of(pairs: PairedSample) -> Pilot | None:
-    """Returns what paired questions say of differences between clusters; None of fewer than two, or of equal scores."""
+    """Returns a pilot estimated from paired questions; None for fewer than two clusters or equal differences."""
     sums = pairs.sums
     if sums.clusters < 2:
         return None
@@ -70,7 +70,7 @@ def pilot_of(pairs: PairedSample) -> Pilot | None:
 
 
 def assumed(moved: float, size: float, *, questions: float = 1.0, correlation: float = 0.0) -> Pilot:
-    """Returns what binary scores would be like.
+    """Returns an assumed pilot for binary scores.
 
     Args:
         moved: share of questions that only one of the two answers right.
@@ -91,7 +91,7 @@ def assumed(moved: float, size: float, *, questions: float = 1.0, correlation: f
 
 
 def power(pilot: Pilot, size: float, clusters: int, *, tests: int = 1, level: float = 0.95) -> float:
-    """Returns the probability that so many clusters settle a true difference of this size.
+    """Returns the probability that a test over `clusters` clusters detects a true difference of `size`.
 
     Args:
         pilot: what differences are like.
@@ -122,7 +122,7 @@ def power(pilot: Pilot, size: float, clusters: int, *, tests: int = 1, level: fl
 
 
 def needed(pilot: Pilot, size: float, *, aim: float = 0.8, tests: int = 1, level: float = 0.95) -> Needed | None:
-    """Returns the smallest number of clusters that settle a true difference of this size with probability `aim`.
+    """Returns the smallest number of clusters that detects a true difference of `size` with probability `aim`.
 
     None where it would take ten million clusters or more.
 
@@ -148,7 +148,9 @@ def needed(pilot: Pilot, size: float, *, aim: float = 0.8, tests: int = 1, level
 
 
 def smallest(pilot: Pilot, clusters: int, *, aim: float = 0.8, tests: int = 1, level: float = 0.95) -> float | None:
-    """Returns the smallest true difference that so many clusters settle with probability `aim`; None of too few.
+    """Returns the smallest true difference that `clusters` clusters detect with probability `aim`, or None.
+
+    None means that so few clusters detect no difference at all.
 
     Raises:
         ValueError: the level or the number of tests is out of range.
@@ -168,7 +170,7 @@ def smallest(pilot: Pilot, clusters: int, *, aim: float = 0.8, tests: int = 1, l
 
 
 def least_clusters(tests: int = 1, *, level: float = 0.95) -> int:
-    """Returns the number of clusters below which no difference at all can be settled in so many tests.
+    """Returns the smallest number of clusters with which any difference can be significant, given the number of tests.
 
     Of K clusters the sign-flip test has a p of 2 / 2^K at least; Holm multiplies the smallest by the number of tests.
 

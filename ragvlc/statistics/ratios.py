@@ -1,4 +1,4 @@
-"""Ratios of two sums over questions, and slopes, with intervals that count questions over one document together.
+"""Ratios of two sums over questions, and slopes, with intervals that treat questions about one document as a cluster.
 
 A ratio of costs, all above 0, has the interval of its logarithm, linearised. Any other ratio has Fieller's interval
 (1954): the ratios r for which numerators less r times denominators may well have a mean of 0. The variances are CR2,
@@ -32,7 +32,7 @@ NOTHING = 1e-9
 def ratio_interval(
     numerators: Sequence[float], denominators: Sequence[float], clusters: Sequence[str], *, level: float = 0.95
 ) -> Interval:
-    """Returns the sum of the numerators by that of the denominators, with its interval.
+    """Returns the ratio of the sum of the numerators to the sum of the denominators, with its interval.
 
     No mean where the denominators add up to nothing. No bounds where they may add up to nothing elsewhere, which is
     never said of denominators that are all above 0 like their numerators.
@@ -67,7 +67,7 @@ def ratio_interval(
 
 
 def slope_interval(x: Sequence[float], y: Sequence[float], clusters: Sequence[str], *, level: float = 0.95) -> Interval:
-    """Returns the slope of the least-squares line of y over x, as the mean of an interval.
+    """Returns the slope of the least-squares line of y over x, with its interval.
 
     No mean where x is the same everywhere, and no bounds with fewer than three clusters or where x is the same in all
     clusters but one.
@@ -100,7 +100,7 @@ def slope_interval(x: Sequence[float], y: Sequence[float], clusters: Sequence[st
 
 
 def _slope(sums: Floats) -> Floats:
-    """Returns the slope from n and the sums of x, y, xx and xy; NaN where x is one."""
+    """Returns the least-squares slope, from n and the sums of x, y, xx and xy; NaN where all x are equal."""
     import numpy as np
 
     n, x, y, xx, xy = sums

@@ -1,4 +1,4 @@
-"""Tokenizer and chat template of a model, with the text of documents never read as control tokens."""
+"""Tokenizer and chat template of a model; text from documents is never read as control tokens."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class SpanCache:
         self._size = 0
 
     def get(self, text: str) -> Spans | None:
-        """Returns the spans of `text`, None if they are not stored."""
+        """Returns the token spans of `text`; None if they are not cached."""
         with self._lock:
             if text in self._entries:
                 self._entries.move_to_end(text)
             return self._entries.get(text)
 
     def put(self, text: str, spans: Spans) -> None:
-        """Stores `spans`; evicts the least recently used texts."""
+        """Stores the token spans of `text`; evicts the least recently used texts beyond the capacity."""
         with self._lock:
             if text in self._entries or len(text) > self._capacity:
                 return
@@ -61,7 +61,7 @@ class SpanCache:
 
 
 class ChatTokenizer:
-    """Tokenizer of the `transformers` library that keeps data apart from control tokens.
+    """Tokenizer of the `transformers` library that never encodes text from documents as control tokens.
 
     The template is rendered once, around a placeholder for the message. The text between the control tokens next to the
     placeholder is joined with the message and tokenised with control tokens switched off, so ordinary text gives the
@@ -109,11 +109,11 @@ class ChatTokenizer:
 
     @cached_property
     def vocabulary(self) -> str:
-        """Identifier of the tokens and their ids, whatever the template: models with equal ones may exchange tokens."""
+        """Identifier of the vocabulary without the template: models with equal identifiers may exchange token ids."""
         return content_key(self._control_aware.get_vocab(with_added_tokens=True))[:32]
 
     def count(self, text: str) -> int:
-        """Returns the number of tokens of `text` as data."""
+        """Returns the number of tokens of `text`, encoded as plain text."""
         return len(self.spans(text))
 
     def spans(self, text: str) -> Spans:
@@ -133,7 +133,7 @@ class ChatTokenizer:
         return found
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns the token ids of the whole prompt: template, system message and message."""
+        """Returns the token ids of the whole prompt: chat template, system message and user message."""
         message = prompt.text()
         if self._strips:
             message = message.strip()
@@ -141,11 +141,11 @@ class ChatTokenizer:
         return [*self._head, *(token for token, _ in body), *self._tail]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of generated ids without control tokens."""
+        """Returns the text of generated token ids, without control tokens."""
         return self._control_aware.decode(list(ids), skip_special_tokens=True)
 
     def _encode(self, text: str) -> list[tuple[int, int]]:
-        """Returns (id, end of its characters) for each token of `text` as data."""
+        """Returns (token id, end of its characters) for each token of `text`, encoded as plain text."""
         try:
             encoding = self._data.encode(text, add_special_tokens=False)
         except TypeError:  # the library refuses half of a surrogate pair this way
@@ -159,7 +159,7 @@ class ChatTokenizer:
         )
 
     def _encode_apart(self, text: str, places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Encodes text in which ordinary pieces merge to control tokens: cuts it inside each of them."""
+        """Encodes text whose ordinary pieces would merge into control tokens: cuts the text inside each of these."""
         if any(end - start < 2 for start, end in places):
             start, end = next(place for place in places if place[1] - place[0] < 2)
             raise EngineError(f"The text {text[start:end]!r} is a control token of this model and cannot be data.")
@@ -168,14 +168,14 @@ class ChatTokenizer:
         return [(token, start + end) for start, stop in pairwise(cuts) for token, end in self._encode(text[start:stop])]
 
     def _opening(self, bos: int | None) -> list[int]:
-        """Returns the start-of-sequence (BOS) id if this tokenizer adds one itself."""
+        """Returns a list with the start-of-sequence (BOS) id if the tokenizer adds one itself, else an empty list."""
         own = self._control_aware.encode("", add_special_tokens=True).ids
         return own[:1] if own and own[0] == bos else []
 
     def _read_template(
         self, tokenizer: PreTrainedTokenizerBase, system: str | None, options: Mapping[str, object]
     ) -> None:
-        """Splits the rendered template into ids before the message, text around it, and ids after it."""
+        """Splits the rendered template into token ids before the message, text around it, and token ids after it."""
         # Some templates strip the message. The rendered placeholder shows it, and then messages are stripped here too.
         padded = _rendered(tokenizer, f" {_MESSAGE} ", system, options)
         self._strips = f" {_MESSAGE} " not in padded
@@ -186,7 +186,7 @@ class ChatTokenizer:
         self._plain_after, self._tail = self._from_first_control(after)
 
     def _until_last_control(self, text: str) -> tuple[list[int], str]:
-        """Returns the ids up to the last control token in `text`, and the text after it."""
+        """Returns the token ids up to the last control token in `text`, and the text after that token."""
         encoding = self._control_aware.encode(text, add_special_tokens=False)
         places = [i for i, token in enumerate(encoding.ids) if token in self._control]
         if not places:
@@ -194,7 +194,7 @@ class ChatTokenizer:
         return encoding.ids[: places[-1] + 1], text[encoding.offsets[places[-1]][1] :]
 
     def _from_first_control(self, text: str) -> tuple[str, list[int]]:
-        """Returns the text before the first control token, and the ids from it on."""
+        """Returns the text before the first control token in `text`, and the token ids from that token on."""
         encoding = self._control_aware.encode(text, add_special_tokens=False)
         for i, token in enumerate(encoding.ids):
             if token in self._control:
@@ -203,7 +203,7 @@ class ChatTokenizer:
 
 
 def _control_tokens(added: Sequence[Mapping[str, Any]], template: str | None) -> dict[str, int]:
-    """Returns the control tokens and their ids: special tokens, and added ones that the template writes."""
+    """Returns the control tokens and their ids: special tokens, and added tokens that the chat template contains."""
     return {
         str(token["content"]): int(token["id"])
         for token in added

@@ -1,4 +1,4 @@
-"""State of one request, choice of its next token from the logits, and the rules that end it.
+"""Decoding of a request: its state, the choice of the next token from the logits, and the rules that end an answer.
 
 Every request samples with a random generator of its own, so its tokens do not depend on the other requests in its batch
 (exactly in float32; in bfloat16 two nearly equal tokens may swap places).
@@ -31,7 +31,7 @@ _SEEDS = 2**63  # torch refuses larger seeds
 
 @dataclass(slots=True, eq=False)
 class RequestState:
-    """One request while it is generated: its prompt, its settings, and the tokens generated so far.
+    """A request being answered: its prompt, its settings, and the tokens generated so far.
 
     Attributes:
         prompt: token ids.
@@ -82,7 +82,7 @@ class RequestState:
         return self._generator
 
     def restart(self) -> None:
-        """Discards the generated tokens; the seconds spent on them stay."""
+        """Discards the generated tokens, but not the seconds recorded for them."""
         self.tokens.clear()
         self.logprobs.clear()
         # The generator goes too: a request that starts over must sample the same tokens again.
@@ -91,7 +91,7 @@ class RequestState:
 
 @dataclass(frozen=True, slots=True)
 class Detokenizer:
-    """The tokenizer's part in decoding: ids that end an answer, and text from ids.
+    """The token ids that end an answer, and the function that turns token ids into text.
 
     Attributes:
         end_ids: tokens that end an answer.
@@ -115,15 +115,15 @@ class Batch(Protocol):
         ...
 
     def start(self, requests: Sequence[RequestState]) -> None:
-        """Computes the prompts of new requests and gives each its first token, or finishes it. All or nothing."""
+        """Computes the prompts of new requests and at least one token of each; if that fails, none is started."""
         ...
 
     def step(self) -> None:
-        """Gives every running request one more token. A failure leaves each request before or after this step."""
+        """Computes the next token of every running request; on failure, each request has its token or is unchanged."""
         ...
 
     def remove(self, requests: Sequence[RequestState]) -> None:
-        """Removes running requests."""
+        """Removes running requests from the batch."""
         ...
 
     def free_cache(self) -> bool:
@@ -132,7 +132,7 @@ class Batch(Protocol):
 
 
 def attention_kernels(device: torch.device) -> AbstractContextManager[object]:
-    """Returns the context that attention runs in: all kernels but cuDNN's, which plans anew for every length.
+    """Returns a context that disables cuDNN's attention kernel, which makes a new plan for every length.
 
     On an H200 such a plan takes 40 to 60 ms, for every new token; the other kernels take 9 ms for the whole model.
     """
@@ -146,7 +146,7 @@ def attention_kernels(device: torch.device) -> AbstractContextManager[object]:
 
 
 def sample_tokens(logits: torch.Tensor, requests: Sequence[RequestState]) -> list[int]:
-    """Returns the next id of every request from logits [requests, vocabulary]; records wanted log-probabilities."""
+    """Returns every request's next token id from logits [requests, vocabulary]; records requested log-probabilities."""
     best = logits.argmax(dim=-1).tolist()  # one copy from the device for all greedy requests
     chosen = [
         sample_token(logits[i], request) if request.temperature > 0 and request.finish is None else int(best[i])
@@ -157,7 +157,7 @@ def sample_tokens(logits: torch.Tensor, requests: Sequence[RequestState]) -> lis
 
 
 def _record_logprobs(logits: torch.Tensor, requests: Sequence[RequestState], chosen: Sequence[int]) -> None:
-    """Records the log-probability of each chosen id where it is wanted, with one copy from the device for all."""
+    """Records the log-probabilities of chosen ids for requests that want them, with a single copy from the device."""
     wanting = [i for i, request in enumerate(requests) if request.wants_logprobs and request.finish is None]
     if not wanting:
         return
@@ -171,7 +171,7 @@ def _record_logprobs(logits: torch.Tensor, requests: Sequence[RequestState], cho
 
 
 def sample_token(logits: torch.Tensor, request: RequestState) -> int:
-    """Returns a token from the smallest set whose probability reaches `top_p`, with one random number."""
+    """Returns a token sampled from the smallest set whose probabilities reach `top_p`, using one random number."""
     import torch
 
     # On the CPU, where the generator is, and in float64: float32 sums over a large vocabulary would move rare tokens.
@@ -184,7 +184,7 @@ def sample_token(logits: torch.Tensor, request: RequestState) -> int:
 
 
 def append_tokens(requests: Sequence[RequestState], chosen: Sequence[int], detokenizer: Detokenizer) -> None:
-    """Appends a token to every unfinished request, and finishes those that end with it."""
+    """Appends one token to every unfinished request, and finishes the requests that end with their token."""
     for request, token in zip(requests, chosen, strict=True):
         if request.finish is not None:
             continue

@@ -1,4 +1,4 @@
-"""Choice of the dtype that a model is computed in, where the settings say `auto`.
+"""Chooses the dtype that a model is computed in when the settings say `auto`.
 
 Planning needs it for every generator, so the machine's properties are read from the operating system: torch, which
 knows them too, takes seconds to import. A driver that torch then cannot use costs speed but gives no wrong key: the key
@@ -24,7 +24,7 @@ _INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def resolve_dtype(dtype: str, model: str, device: str) -> str:
-    """Returns `dtype`, with `auto` resolved to the model's published dtype where the device computes that fast.
+    """Returns `dtype`; `auto` becomes the model's published dtype if the device computes that fast, else float32.
 
     16-bit dtypes are slow on CPUs without instructions for them; there `auto` is float32. A model whose configuration
     cannot be read, such as one on a hub that was never downloaded, stays `auto`.
@@ -67,7 +67,7 @@ def _computes_16_bit_fast(device: str) -> bool:
 
 @cache
 def cpu_flags() -> frozenset[str]:
-    """Returns the names of this CPU's instruction sets; an empty set on other systems than Linux."""
+    """Returns the names of this CPU's instruction sets; an empty set on systems other than Linux."""
     cpuinfo = Path("/proc/cpuinfo")
     if platform.system() != "Linux" or not cpuinfo.exists():
         return frozenset()
@@ -78,7 +78,7 @@ def cpu_flags() -> frozenset[str]:
 
 @cache
 def has_accelerator() -> bool:
-    """Whether there is a GPU that the installed torch is built for, as far as files tell. Imports no torch."""
+    """Whether the file system shows a GPU that the installed torch is built for; torch itself is not imported."""
     if platform.system() == "Darwin":
         return platform.machine() == "arm64"
     return _torch_is_built_for_gpus() and _driver_is_loaded()

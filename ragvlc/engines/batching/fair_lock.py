@@ -1,4 +1,4 @@
-"""A lock that is granted in the order of the requests for it."""
+"""A lock that is granted to threads in the order in which they asked for it."""
 
 from __future__ import annotations
 

@@ -62,17 +62,17 @@ class NewTokens:
 
     @property
     def of_prefix(self) -> bool:
-        """Whether these are tokens of the shared prefix itself."""
+        """Whether these tokens belong to the shared prefix itself."""
         return self.sequence.owns_prefix and self.position < self.sequence.shared
 
     @property
     def ends_prompt(self) -> bool:
-        """Whether the first new token follows."""
+        """Whether these tokens end the prompt, so that the first generated token comes next."""
         return self.position + len(self.tokens) == len(self.sequence.request.prompt)
 
 
 class PackedBatch:
-    """Continuous batch of requests that join and leave between tokens, over a cache of shared prefixes.
+    """Continuous batch: requests join and leave between decoding steps, and share cached prefixes.
 
     Args:
         model: one that `ragvlc.engines.batching.support` accepts, switched to the attention `ragvlc_packed`.
@@ -96,7 +96,7 @@ class PackedBatch:
         return [sequence.request for sequence in self._sequences]
 
     def select(self, waiting: Sequence[RequestState], limit: int) -> list[int]:
-        """Returns the first indices, as many as the token budget allows; tokens that are shared cost nothing."""
+        """Returns the indices of the first requests that fit the token budget; shared prefix tokens cost nothing."""
         prefixes = {id(sequence.prefix): sequence.prefix for sequence in self._sequences}
         spent = sum(max(prefix.used, len(prefix.tokens)) for prefix in prefixes.values())
         spent += sum(sequence.reserved for sequence in self._sequences)
@@ -112,7 +112,7 @@ class PackedBatch:
         return chosen
 
     def start(self, requests: Sequence[RequestState]) -> None:
-        """Computes what is new in the prompts, shared prefixes first, and samples every request's first token."""
+        """Computes the uncached prompt tokens, shared prefixes first, and samples every request's first token."""
         started = time.perf_counter()
         begun: list[PackedSequence] = []
         sources: list[SharedPrefix | None] = []
@@ -161,21 +161,21 @@ class PackedBatch:
         self._remove_finished()
 
     def remove(self, requests: Sequence[RequestState]) -> None:
-        """Removes running requests; their prefixes stay in the cache as far as it has capacity."""
+        """Removes running requests; their prefixes stay in the cache while its capacity suffices."""
         for sequence in [sequence for sequence in self._sequences if sequence.request in requests]:
             self._sequences.remove(sequence)
             sequence.prefix.detach(sequence)
         self._prefixes.evict()
 
     def free_cache(self) -> bool:
-        """Frees the cached prefixes that no request is using."""
+        """Frees cached prefixes that no request is using; returns whether there were any."""
         return self._prefixes.evict_idle()
 
     def _remove_finished(self) -> None:
         self.remove([sequence.request for sequence in self._sequences if sequence.request.finish is not None])
 
     def _place(self, request: RequestState) -> tuple[PackedSequence, SharedPrefix | None]:
-        """Returns the request's sequence, on a cached or a new prefix, and the prefix that saves it computing."""
+        """Returns the request's sequence, on a cached or a new prefix, and the cached prefix that it reuses, if any."""
         tokens: NDArray[np.int64] = np.array(request.prompt)
         match, common = (None, 0) if request.cold else self._prefixes.longest_match(tokens)
         shared = min(common, len(tokens) - 1)  # the last token is always computed: its logits give the first new one
@@ -222,7 +222,7 @@ def _shares(request: RequestState, shared: int) -> bool:
 
 
 def _passes(begun: Sequence[PackedSequence], device: str) -> list[list[NewTokens]]:
-    """Returns the tokens of each forward pass: a prefix's own tokens before those of sequences that share it."""
+    """Returns the new tokens by forward pass: a prefix's own tokens come before those of sequences that share it."""
     longest = max(len(sequence.request.prompt) + sequence.prefix.used for sequence in begun)
     limit = _PASS_TOKENS if device == "cuda" else min(_PASS_TOKENS, max(256, _MASK_ENTRIES // longest))
     order = {id(sequence.prefix): i for i, sequence in reversed(list(enumerate(begun)))}
@@ -242,7 +242,7 @@ def _passes(begun: Sequence[PackedSequence], device: str) -> list[list[NewTokens
 
 
 def forward(model: PreTrainedModel, parts: Sequence[NewTokens]) -> torch.Tensor:
-    """Computes `parts`, ordered by prefix; returns float32 logits of the sequences that need a next token.
+    """Runs a forward pass over `parts`, ordered by prefix; returns float32 logits of sequences that need a next token.
 
     Returns:
         [sequences, vocabulary], in the order of the parts that end a prompt or are one sampled token.
@@ -283,7 +283,7 @@ def forward(model: PreTrainedModel, parts: Sequence[NewTokens]) -> torch.Tensor:
 
 
 def _segments(parts: Sequence[NewTokens], dtype: torch.dtype, device: torch.device) -> list[PackedSegment]:
-    """Returns a segment for each run of parts on one prefix; claims their slots."""
+    """Returns one segment per run of parts on the same prefix, and reserves the slots that the parts will fill."""
     segments, start = [], 0
     for (_, of_prefix), group in groupby(parts, key=lambda part: (id(part.sequence.prefix), part.of_prefix)):
         members = list(group)
@@ -311,7 +311,7 @@ def _record_slots(parts: Sequence[NewTokens], segments: Sequence[PackedSegment])
 
 
 def _causal_mask(start: int, n: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor | None:
-    """Returns the mask of a prefix's own tokens: None where the kernel masks by itself.
+    """Returns the causal mask of a prefix's own tokens; None where the attention kernel applies the mask itself.
 
     That is everywhere but in a later part of a prompt on a CPU, whose kernels know no causal mask with a longer key.
     """
@@ -325,7 +325,7 @@ def _causal_mask(start: int, n: int, dtype: torch.dtype, device: torch.device) -
 def _block_mask(
     prefix: SharedPrefix, parts: Sequence[NewTokens], start: int, dtype: torch.dtype, device: torch.device
 ) -> torch.Tensor | None:
-    """Returns the block mask: each token sees what its sequence shares, what its sequence has written, and itself."""
+    """Returns the block mask: each token attends to its sequence's shared prefix and to its sequence's own tokens."""
     import torch
 
     like = torch.empty(0, dtype=dtype, device=device)

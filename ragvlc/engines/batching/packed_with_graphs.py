@@ -1,4 +1,4 @@
-"""Packed batch that decodes a few sequences one after the other with CUDA graphs, as long as that is faster.
+"""Packed batch that decodes few sequences with CUDA graphs, one after the other, as long as that is faster.
 
 A forward pass of the library reads the weights once for all its rows, but launches some thirty kernels a layer, each
 from Python: on an H200 25 to 30 ms for a model of 30 layers, whatever its size. A step of `engines.cuda_graphs.graphs`
@@ -22,7 +22,7 @@ __all__ = ["PackedBatchWithGraphs"]
 
 
 class PackedBatchWithGraphs(PackedBatch):
-    """`PackedBatch` with CUDA-graph decode for few requests.
+    """A `PackedBatch` that decodes with CUDA graphs while few requests are running.
 
     A graph knows one contiguous text. A sequence that shares another's prefix is therefore copied to a prefix of its
     own, if the prefix cache has the capacity for the copy.
@@ -64,7 +64,7 @@ class PackedBatchWithGraphs(PackedBatch):
         request.decode_seconds += time.perf_counter() - started
 
     def _split_up(self, decoder: FastDecoder) -> bool:
-        """Gives every sequence a prefix that the graphs support, if there is memory; returns whether each has one."""
+        """Moves every sequence to a prefix that CUDA graphs support, if memory allows; returns whether all have one."""
         sharing = [sequence for sequence in self._sequences if not sequence.owns_prefix]
         if sharing:
             copies = sum(

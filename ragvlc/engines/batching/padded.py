@@ -1,4 +1,4 @@
-"""Padded batch: prompts padded to one length, each in a row of its own. Works for every causal model of the library.
+"""Padded batch: prompts padded to one length, one per row; works for every causal model of `transformers`.
 
 A batch is padded on the left, so that every row's next token comes from the last column. Positions count a row's own
 tokens, and padding is masked. A single prompt is computed as `model.generate(do_sample=False)` computes it.
@@ -28,7 +28,7 @@ _PREFILL_COLUMNS = 2048  # of a padded batch at a time: its mask has a row for e
 
 
 class PaddedBatch:
-    """Batch that is computed from its prompts to its last token; no request joins while it runs.
+    """Batch that is computed from the prompts to the last token; no request joins while the batch runs.
 
     Args:
         model: any causal language model.
@@ -43,11 +43,11 @@ class PaddedBatch:
 
     @property
     def running(self) -> Sequence[RequestState]:
-        """Nothing: `start` finishes all requests that it starts."""
+        """No requests: `start` finishes all requests that it starts."""
         return ()
 
     def select(self, waiting: Sequence[RequestState], limit: int) -> list[int]:
-        """Returns the first request and those closest to it in length."""
+        """Returns the indices of the first waiting request and of the requests closest to it in length."""
         lengths = [len(request.prompt) + request.max_tokens for request in waiting]
         order = sorted(range(1, len(waiting)), key=lambda i: (abs(lengths[i] - lengths[0]), i))
         # The first is always taken, whatever its length: no request waits for ever.
@@ -95,7 +95,7 @@ class PaddedBatch:
 
 
 def _share_seconds(requests: Sequence[RequestState], prefill: float, decoding: float) -> None:
-    """Divides the batch's seconds among its requests: prefill by prompt tokens, decoding by new tokens."""
+    """Divides the batch's seconds among its requests: prefill by prompt tokens, decoding by generated tokens."""
     prompts, news = sum(len(request.prompt) for request in requests), sum(len(request.tokens) for request in requests)
     for request in requests:
         request.first_token_seconds = prefill
@@ -106,7 +106,7 @@ def _share_seconds(requests: Sequence[RequestState], prefill: float, decoding: f
 def _padded(
     requests: Sequence[RequestState], *, pad: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Returns ids [requests, columns] and the mask of real tokens; no mask where there is no padding."""
+    """Returns padded token ids [requests, columns], and the mask of real tokens, which is None without padding."""
     import torch
 
     columns = max(len(request.prompt) for request in requests)
@@ -121,7 +121,7 @@ def _padded(
 
 
 def _prefill(model: PreTrainedModel, cache: Cache, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Returns the logits after the last prompt token. Without padding the attention kernel needs no mask at all."""
+    """Computes the prompts and returns the logits after their last tokens; without padding, attention needs no mask."""
     import torch
 
     columns = ids.shape[1]
@@ -143,7 +143,7 @@ def _forward(
     mask: torch.Tensor | None,
     positions: torch.Tensor,
 ) -> torch.Tensor:
-    """Returns float32 logits [rows, vocabulary] of the last column; `cache` grows by the columns given."""
+    """Returns float32 logits [rows, vocabulary] of the last column of `ids`; `cache` grows by all columns of `ids`."""
     with attention_kernels(model.device):
         out = model(
             input_ids=ids,

@@ -15,7 +15,7 @@ __all__ = ["PrefixCache"]
 
 
 class PrefixCache:
-    """Cache of shared prefixes with least-recently-used eviction, bounded by their bytes.
+    """Least-recently-used cache of shared prefixes, bounded by their size in bytes.
 
     A prefix that a running request uses is never evicted, whatever its size.
 
@@ -32,11 +32,11 @@ class PrefixCache:
 
     @property
     def bytes(self) -> int:
-        """Memory of all entries."""
+        """The memory of all entries, in bytes."""
         return sum(prefix.bytes for prefix in self._entries.values())
 
     def longest_match(self, tokens: NDArray[np.int64]) -> tuple[SharedPrefix | None, int]:
-        """Returns the entry that has the most leading tokens in common with `tokens`, and the number of them."""
+        """Returns the cached prefix with the most leading tokens in common with `tokens`, and the number of these."""
         match, longest = None, 0
         # Most recent first, and `>` below: of equally long matches the most recent one wins.
         for prefix in reversed(self._entries.values()):
@@ -46,7 +46,7 @@ class PrefixCache:
         return match, longest
 
     def add(self, prefix: SharedPrefix) -> None:
-        """Stores `prefix` as the most recently used entry. Evicts nothing: its buffers may not be allocated yet."""
+        """Stores `prefix` as the most recently used entry, without eviction: its buffers may not be allocated yet."""
         if self._capacity:
             self._entries[id(prefix)] = prefix
             self._entries.move_to_end(id(prefix))
@@ -56,7 +56,7 @@ class PrefixCache:
         self._entries.pop(id(prefix), None)
 
     def evict(self, extra: int = 0) -> bool:
-        """Evicts idle entries until all and `extra` bytes fit the capacity; returns whether the extra bytes can fit.
+        """Evicts idle entries until the rest and `extra` bytes fit the capacity; returns whether `extra` can fit.
 
         Nothing is evicted for extra bytes that cannot fit.
         """
@@ -75,7 +75,7 @@ class PrefixCache:
         return id(prefix) in self._entries
 
     def evict_idle(self) -> bool:
-        """Evicts every entry that no request is using; returns whether there was any."""
+        """Evicts every entry that no request is using; returns whether any was evicted."""
         idle = [prefix for prefix in self._entries.values() if prefix.idle]
         for prefix in idle:
             self.discard(prefix)
@@ -83,7 +83,7 @@ class PrefixCache:
 
 
 def _common(one: NDArray[np.int64], other: NDArray[np.int64]) -> int:
-    """Returns the number of leading tokens that both have in common."""
+    """Returns the number of leading tokens that two token sequences have in common."""
     n = min(len(one), len(other))
     differ = (one[:n] != other[:n]).argmax() if n else 0
     # argmax is 0 both for "differ at once" and for "never differ": the tokens at that index tell which.

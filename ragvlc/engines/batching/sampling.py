@@ -1,4 +1,4 @@
-"""Sampling distributions for draft and verify: logits to probabilities, and probabilities to a token."""
+"""Sampling distributions for draft and verify: turns logits into probabilities, and probabilities into tokens."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def token_probabilities(logits: torch.Tensor, temperature: float, top_p: float) 
 
 
 def sample_at(row: torch.Tensor, point: float | torch.Tensor) -> torch.Tensor:
-    """Returns the token [1] at `point`, from 0 to below 1, of the cumulative sum of `row` [width], whatever its total.
+    """Returns the token [1] at which the cumulative share of `row` [width] exceeds `point`, a number from 0 to below 1.
 
     The point may be on the device, float64 [1]. A token without probability is never sampled.
     """
@@ -71,7 +71,7 @@ def sample_at(row: torch.Tensor, point: float | torch.Tensor) -> torch.Tensor:
 
 
 def resize_logits(logits: torch.Tensor, width: int) -> torch.Tensor:
-    """Returns logits [rows, width]: tokens from `width` on are dropped, missing ones get no probability."""
+    """Returns logits [rows, width]: columns from `width` on are dropped, missing columns get probability 0."""
     import torch
 
     missing = width - logits.shape[-1]

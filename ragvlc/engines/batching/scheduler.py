@@ -89,7 +89,7 @@ class Scheduler:
         self._warned = False
 
     def run(self, requests: Sequence[RequestState]) -> list[float]:
-        """Finishes `requests`; returns the seconds that each has waited in the queue.
+        """Completes `requests`; returns the seconds that each one waited in the queue.
 
         Raises the error of the first that failed; a transient `EngineError` when a single request does not fit the
         memory.
@@ -130,7 +130,7 @@ class Scheduler:
             self._handed_over.wait_for(lambda: not self._busy and not self._running)
 
     def _becomes_leader(self, call: _Call) -> bool:
-        """Waits until this call leads or its requests are done; returns whether it leads."""
+        """Waits until this call becomes the leader or its requests are done; returns whether it became the leader."""
         with self._lock:
             self._waiting.append(call)
             call.wake.wait_for(lambda: call.unfinished == 0 or not self._busy)
@@ -167,7 +167,7 @@ class Scheduler:
                     self._finish()
 
     def _next(self) -> list[QueuedRequest]:
-        """Takes the requests to start now out of the queue."""
+        """Removes the requests to start now from the queue, and returns them."""
         with self._lock:
             free = self._max_requests - len(self._batch.running)
             if not self._queue or free <= 0:
@@ -209,7 +209,7 @@ class Scheduler:
     def _shrink_batch(
         self, tried: Sequence[QueuedRequest], back: Sequence[QueuedRequest], limit: int, error: Exception
     ) -> None:
-        """Frees the prefix cache and returns requests to the queue; a single request is tried once more, then fails."""
+        """Frees the prefix cache and puts requests back into the queue; a single request gets one retry, then fails."""
         self._batch.remove([entry.request for entry in back])
         dropped = self._batch.free_cache()
         self._free_memory()

@@ -1,4 +1,4 @@
-"""KV cache of a prompt and of the sequences that share its prefix: one growing buffer a layer.
+"""KV cache of a prompt and of the sequences that share it as their prefix: one growing buffer per layer.
 
 A shared prefix holds the tokens of one prompt. The request with that prompt is its first sequence; requests whose
 prompts start with the same tokens become further sequences. Each sees the prefix as far as its prompt matches, and
@@ -73,24 +73,24 @@ class SharedPrefix:
 
     @property
     def bytes(self) -> int:
-        """Memory of the buffers."""
+        """The memory of the buffers, in bytes."""
         return sum(one.numel() * one.element_size() for layer in self.layers.values() for one in layer)
 
     @property
     def idle(self) -> bool:
-        """Whether no sequence is running on it."""
+        """Whether no running sequence uses the prefix."""
         return not self.sequences
 
     def add_cost(self, tokens: int, seconds: float) -> None:
-        """Records the time that computing the next `tokens` took."""
+        """Records the seconds that computing the next `tokens` tokens of the prompt took."""
         self._costs.append((tokens, seconds))
 
     def add_copied_cost(self, tokens: int, seconds: float) -> None:
-        """Records the time that computing the first `tokens` took in the prefix that they were copied from."""
+        """Records the seconds that computing the first `tokens` tokens took in the prefix they were copied from."""
         self._costs.insert(0, (tokens, seconds))
 
     def cost(self, tokens: int) -> float:
-        """Returns the seconds that computing the first `tokens` took."""
+        """Returns the seconds that computing the first `tokens` tokens of the prompt took."""
         seconds = 0.0
         for n, spent in self._costs:
             if tokens <= 0:
@@ -100,7 +100,7 @@ class SharedPrefix:
         return seconds
 
     def reserve(self, slots: int) -> None:
-        """Makes sure that `slots` are free beside those that running sequences have reserved."""
+        """Makes sure that `slots` slots are free in addition to those that running sequences have reserved."""
         reserved = slots + sum(sequence.reserved for sequence in self.sequences)
         # A prefix may be matched before its own tokens are computed: `used` alone would count too little.
         end = max(self.used, len(self.tokens))
@@ -116,12 +116,12 @@ class SharedPrefix:
             self.layers[layer] = self._grown(keys), self._grown(values)
 
     def attach(self, sequence: PackedSequence) -> None:
-        """Adds a sequence that starts."""
+        """Adds a new running sequence to the prefix."""
         self.sequences.append(sequence)
         self._visible = None
 
     def detach(self, sequence: PackedSequence) -> None:
-        """Removes a sequence; slots after the prompt are freed once no sequence is left."""
+        """Removes a sequence from the prefix; slots after the prompt are freed once no sequence is left."""
         self.sequences.remove(sequence)
         self._visible = None
         if not self.sequences:
@@ -140,7 +140,7 @@ class SharedPrefix:
         return own_keys[:, :, :stop], own_values[:, :, :stop]
 
     def drop_source(self) -> None:
-        """Releases the prefix that was copied from: every layer has its copy after a whole forward pass."""
+        """Releases the source prefix, whose keys and values every layer has copied after one complete forward pass."""
         self._source = None
 
     def visible(self, like: torch.Tensor) -> torch.Tensor:
@@ -155,7 +155,7 @@ class SharedPrefix:
         return self._visible
 
     def compact(self) -> None:
-        """Moves the slots that running sequences have written together, right after the prompt's tokens."""
+        """Moves the slots written by running sequences into one block, right after the prompt's tokens."""
         import torch
 
         own = sorted(slot for sequence in self.sequences for slot in sequence.slots)
@@ -174,7 +174,7 @@ class SharedPrefix:
         self._visible = None
 
     def split_off(self, sequence: PackedSequence) -> None:
-        """Moves a running sequence to a prefix of its own, with a copy of all that it sees here."""
+        """Moves a running sequence to a prefix of its own, with a copy of all keys and values that it attends to."""
         import numpy as np
         import torch
 
@@ -210,7 +210,7 @@ class SharedPrefix:
 
 @dataclass(slots=True, eq=False)
 class PackedSequence:
-    """A running request in a packed batch, and where its keys and values are.
+    """A running request in a packed batch, and the slots of its keys and values.
 
     Attributes:
         request: what is generated.
@@ -228,12 +228,12 @@ class PackedSequence:
 
     @property
     def owns_prefix(self) -> bool:
-        """Whether the prefix is this request's own prompt: then all of the prompt is written to the prefix itself."""
+        """Whether the prefix is this request's own prompt, so that the whole prompt is written to the prefix itself."""
         return self.shared == len(self.request.prompt)
 
     @property
     def contiguous(self) -> bool:
-        """Whether the used part of the buffer is this sequence's own text, in order, and nothing else."""
+        """Whether the used part of the buffer holds exactly this sequence's text, in order."""
         prefix = self.prefix
         return self.owns_prefix and prefix.sequences == [self] and prefix.used == self.shared + len(self.slots)
 
@@ -243,7 +243,7 @@ class PackedSequence:
         return self.shared + len(self.slots) + self.reserved
 
     def unmask_slots(self, mask: torch.Tensor) -> None:
-        """Sets to 0 in `mask` [queries, slots] what every token of this sequence sees."""
+        """Sets to 0 in `mask` [queries, slots] the slots that every token of this sequence attends to."""
         import torch
 
         mask[:, : self.shared] = 0
@@ -252,7 +252,7 @@ class PackedSequence:
 
 
 def mask_value(dtype: torch.dtype) -> float:
-    """Returns the value that hides a slot when it is added to a score: finite, for kernels that work block by block.
+    """Returns the large negative but finite number that masks a slot when it is added to an attention score.
 
     With -inf, a block of slots of which a query sees none would give NaN.
     """
@@ -281,7 +281,10 @@ class PackedSegment:
     _folded: dict[int, torch.Tensor] = field(default_factory=dict)
 
     def attend(self, layer: int, heads: Sequence[torch.Tensor], scaling: float | None) -> torch.Tensor:
-        """Returns [1, heads, tokens, size] for query, key and value of the whole row, each [1, heads, row, size]."""
+        """Returns the attention output of this segment's tokens, [1, heads, tokens, size].
+
+        `heads` holds query, key and value of the whole packed row, each [1, heads, row, size].
+        """
         from torch.nn.functional import scaled_dot_product_attention
 
         query, key, value = (one[:, :, self.start : self.stop] for one in heads)
@@ -324,7 +327,7 @@ def packed_attention(
     scaling: float | None = None,
     **kwargs: Any,  # noqa: ANN401 - whatever a model hands to attention
 ) -> tuple[torch.Tensor, None]:
-    """Computes attention as the library calls it: query [1, heads, tokens, size]; returns [1, tokens, heads, size].
+    """Returns packed attention, [1, tokens, heads, size], for a query [1, heads, tokens, size] of the library's model.
 
     Raises `ValueError` for kinds of attention that this function does not compute.
     """
@@ -342,4 +345,4 @@ def packed_attention(
 
 
 def no_attention_mask(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the library's signature differs by version
-    """Replaces the mask that the library would build before the first layer: each segment has its own."""
+    """Replaces the library's function that builds a mask; returns None, because each segment has its own mask."""

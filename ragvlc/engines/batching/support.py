@@ -1,4 +1,4 @@
-"""Self-test of packed attention: which models it computes right, by configuration first and then by trial.
+"""Self-test of packed attention: a model is accepted by its configuration first, then by comparing logits.
 
 The trial decides: two prompts with a common prefix and a token after each, packed and plain. A model that does
 something of its own in attention gives other logits, or an error, and is computed in padded batches.
@@ -32,7 +32,7 @@ _EXACT, _ROUNDED = 1e-3, 0.1
 
 
 def why_not_batched(config: PreTrainedConfig) -> str:
-    """Returns why requests to this model must not be computed together, or an empty string.
+    """Returns the reason why requests to this model must not be computed together, or an empty string.
 
     Some rotary embeddings change with the longest position of a forward pass: a sequence would depend on the others.
     """
@@ -47,7 +47,7 @@ def why_not_batched(config: PreTrainedConfig) -> str:
 
 
 def switch_to_packed_attention(model: PreTrainedModel, attention: str) -> str:
-    """Switches `model` to packed attention and returns an empty string, or returns why it must not be switched."""
+    """Switches `model` to packed attention; returns an empty string, or the reason why the model was not switched."""
     import torch
     from transformers import AttentionInterface, AttentionMaskInterface
 
@@ -71,7 +71,7 @@ def switch_to_packed_attention(model: PreTrainedModel, attention: str) -> str:
 
 
 def _unsuitable(config: PreTrainedConfig, attention: str) -> str:
-    """Returns what in the configuration rules out packed attention."""
+    """Returns the setting in the configuration that rules out packed attention; empty if none does."""
     from transformers import DynamicCache
 
     if attention != "sdpa":
@@ -90,7 +90,7 @@ def _prompts(model: PreTrainedModel) -> tuple[list[int], list[int], list[int]]:
 
 
 def _plain_logits(model: PreTrainedModel) -> torch.Tensor:
-    """Returns the logits after prompt and following token, by the library's attention, one prompt at a time."""
+    """Returns the logits after each prompt and after its following token, computed by the library's attention."""
     import torch
 
     found = []
@@ -101,7 +101,7 @@ def _plain_logits(model: PreTrainedModel) -> torch.Tensor:
 
 
 def _packed_logits(model: PreTrainedModel) -> torch.Tensor:
-    """Returns the same logits by packed attention: both prompts in one pass, then both tokens in another.
+    """Returns the same logits as `_plain_logits`, by packed attention: both prompts in one pass, then both tokens.
 
     The second prompt sees only a part of the first one's prefix, and the last pass goes through the cached block mask.
     """

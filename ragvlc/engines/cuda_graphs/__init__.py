@@ -1,1 +1,1 @@
-"""CUDA-graph decode for models of Llama's shape, with a self-test against the library's own model."""
+"""CUDA-graph decoding for Llama-shaped models, with a self-test against the model of the `transformers` library."""

@@ -1,4 +1,4 @@
-"""Triton kernels for a few rows of a Llama-shaped model: the operations between its products, and products of one row.
+"""Triton kernels for small passes of a Llama-shaped model: norms, rotary embedding, attention and one-row products.
 
 Attention splits the keys over the whole device and merges the partial outputs by their log-sum-exps (as in
 flash-decoding); the query heads of a group and all rows are in one tile, so a key is read once for all of them.
@@ -39,7 +39,7 @@ def _rms_norm(
     K: tl.constexpr,
     WIDE: tl.constexpr,
 ) -> None:
-    """Writes `out` [n, K]: one row, normed."""
+    """Writes one row of `out` [n, K]: the input row after RMS norm."""
     k = tl.arange(0, WIDE)
     x = tl.load(rows + tl.program_id(0) * K + k, mask=k < K, other=0.0).to(tl.float32)
     x = (x * tl.rsqrt(tl.sum(x * x, 0) / K + eps)).to(out.dtype.element_ty)
@@ -53,7 +53,7 @@ def _swiglu(
     N: tl.constexpr,
     BN: tl.constexpr,
 ) -> None:
-    """Writes `out` [n, N] = silu(g) u for `both` [n, 2 N], g before u."""
+    """Writes `out` [n, N] = silu(g) * u, where `both` [n, 2 N] holds g and then u."""
     row, column = tl.program_id(0), tl.program_id(1) * BN + tl.arange(0, BN)
     g = tl.load(both + row * 2 * N + column, mask=column < N, other=0.0).to(tl.float32)
     u = tl.load(both + row * 2 * N + N + column, mask=column < N, other=0.0).to(tl.float32)
@@ -76,7 +76,7 @@ def _gemv(
     BN: tl.constexpr,
     BK: tl.constexpr,
 ) -> None:
-    """Writes `out` [N] = row [K] times weight [N, K]; optionally normed, with a bias, or added to `out`.
+    """Writes `out` [N] = row [K] times weight [N, K]; flags norm the row, add a bias, or add the result to `out`.
 
     GATED: silu(g) u for the halves g and u of a weight [2 N, K].
     """
@@ -179,7 +179,7 @@ def _split_attention(
     BLOCK: tl.constexpr,
     FIRST: tl.constexpr,
 ) -> None:
-    """Writes the attention of all rows over one split of the slots of one key head: `partial` and, to base 2, `sums`.
+    """Writes all rows' attention over one split of a key head's slots to `partial`, and base-2 log-sum-exps to `sums`.
 
     queries [n, HEADS, D]; partial [KV_HEADS, SPLITS, n HEADS / KV_HEADS, D] and sums without D, float32.
     """
@@ -236,7 +236,7 @@ def _merge_splits(
     SPLITS: tl.constexpr,
     WIDE: tl.constexpr,
 ) -> None:
-    """Writes `out` [n, HEADS, D]: the splits of one head of one row, weighted by their log-sum-exps."""
+    """Merges the splits of one head of one row into `out` [n, HEADS, D], weighted by their log-sum-exps."""
     GROUP: tl.constexpr = HEADS // KV_HEADS
     row, head = tl.program_id(0), tl.program_id(1)
     split = tl.arange(0, WIDE)
@@ -251,7 +251,7 @@ def _merge_splits(
 
 @dataclass(frozen=True, slots=True)
 class FusedKernels:
-    """The kernels above, as Triton launches them: `kernels.rms_norm[grid](...)`."""
+    """The compiled Triton kernels of this module, launched as `kernels.rms_norm[grid](...)`."""
 
     rms_norm: Any
     swiglu: Any

@@ -1,4 +1,4 @@
-"""Layers with few kernel launches, over the text that the state on the device points to.
+"""Llama layers with few kernel launches, over the KV cache that a state tensor on the device points to.
 
 Measured on an H200 (bfloat16, 1B and 8B shapes): cuBLAS reads the weights of two rows and more at 80 to 99 % of the
 memory bandwidth, and adds to the rows itself. The other operations are Triton kernels (see
@@ -30,7 +30,7 @@ _MIN_TILE = 16
 
 
 class FusedLayers:
-    """`ragvlc.engines.cuda_graphs.llama_layers.LayerOps` over the text that `state` points to.
+    """Layer operations by fused kernels, over the KV cache that `state` points to (see `llama_layers.LayerOps`).
 
     Args:
         llama: the model, on a device that Triton knows.
@@ -47,7 +47,7 @@ class FusedLayers:
     def norm_linear(
         self, rows: torch.Tensor, norm: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Returns the normed rows times a weight."""
+        """Returns the product of the normed rows and `weight`, plus `bias` if given."""
         from torch.nn.functional import linear
 
         if _is_single_row(rows):
@@ -55,7 +55,7 @@ class FusedLayers:
         return linear(self._normed(rows, norm), weight, bias)
 
     def norm_swiglu(self, rows: torch.Tensor, norm: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """Returns silu(g) u, where g and u are the normed rows times the halves of a weight."""
+        """Returns silu(g) * u, where g and u are the products of the normed rows and the two halves of `weight`."""
         from torch.nn.functional import linear
 
         n, half = len(rows), len(weight) // 2
@@ -67,14 +67,14 @@ class FusedLayers:
         return out
 
     def add_linear(self, rows: torch.Tensor, inputs: torch.Tensor, weight: torch.Tensor) -> None:
-        """Adds `inputs` times a weight to the rows, in place."""
+        """Adds the product of `inputs` and `weight` to the rows, in place."""
         if _is_single_row(rows):
             self._gemv(inputs, weight, rows, added=True)
         else:
             rows.addmm_(inputs, weight.t())
 
     def attention(self, layer: int, qkv: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        """Appends the new keys and values to the cache and returns the rows' attention over it, [n, heads head_dim]."""
+        """Appends new keys and values to the KV cache; returns the rows' attention output, [n, heads * head_dim]."""
         own, n = self._llama, len(qkv)
         norms = own.layers[layer].head_norms
         queries = qkv.new_empty((n, own.heads * own.head_dim))
@@ -169,7 +169,7 @@ class FusedLayers:
 
 
 def why_not_fused(device: torch.device) -> str:
-    """Returns why Triton's kernels do not run on `device`; empty if they do."""
+    """Returns the reason why Triton's kernels do not run on `device`; empty if they do."""
     if device.type != "cuda":
         return f"the device is {device.type}"
     try:
@@ -180,7 +180,7 @@ def why_not_fused(device: torch.device) -> str:
 
 
 def _tile(inputs: int, *, gated: bool) -> dict[str, int]:
-    """Returns the block of outputs and inputs that one program computes at a time, and its warps.
+    """Returns the tile of one Triton program: its outputs, the inputs that it reads per step, and its warps.
 
     The best of twenty settings, or within 4 % of it, for every product of the 1B and the 8B shape.
     """
@@ -189,7 +189,7 @@ def _tile(inputs: int, *, gated: bool) -> dict[str, int]:
 
 
 def _attention_tile(stacked: int, size: int, itemsize: int) -> dict[str, int]:
-    """Returns the tile of attention: rows, slots at a time, warps and pipeline stages."""
+    """Returns the tile of the attention kernel: rows, slots per step, warps and pipeline stages."""
     tile = max(_MIN_TILE, _next_power_of_two(stacked))
     small = size <= 128 and tile <= 128
     return {
@@ -205,7 +205,7 @@ def _is_single_row(rows: torch.Tensor) -> bool:
 
 
 def _next_power_of_two(n: int) -> int:
-    """Returns the next power of two."""
+    """Returns the smallest power of two that is at least `n`."""
     return 1 << (n - 1).bit_length()
 
 

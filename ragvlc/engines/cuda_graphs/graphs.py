@@ -1,4 +1,4 @@
-"""CUDA-graph decode: passes of a few tokens that are captured once as CUDA graphs and replayed for every text.
+"""CUDA-graph decoding: forward passes over a few tokens, captured once as CUDA graphs and replayed for every text.
 
 A pass is padded with further rows up to a captured size. Those rows see all tokens before them, no token sees them, and
 the keys they leave in the cache are overwritten by the next tokens; a buffer keeps `SPARE_SLOTS` for them.
@@ -52,28 +52,28 @@ class FastDecoder(Protocol):
     """Computes a few tokens of a text whose KV cache is in a `SharedPrefix`. The caller advances `prefix.used`."""
 
     def supports(self, prefix: SharedPrefix, n: int) -> bool:
-        """Whether the next `n` tokens of the text can be computed here."""
+        """Whether this decoder can compute the next `n` tokens of the text."""
         ...
 
     def logits(self, prefix: SharedPrefix, ids: Sequence[int], keep: int) -> torch.Tensor:
-        """Returns float32 logits [keep, vocabulary] of the last of the tokens `ids`."""
+        """Computes the tokens `ids`; returns float32 logits [keep, vocabulary] of the last `keep` of them."""
         ...
 
     def probabilities(
         self, prefix: SharedPrefix, ids: Sequence[int], keep: int, distribution: SamplingDistribution
     ) -> torch.Tensor:
-        """Returns the distributions of the tokens after the last `keep` of `ids`, float32 [keep, width]."""
+        """Computes `ids`; returns the next-token distributions after the last `keep` of them, float32 [keep, width]."""
         ...
 
     def sample(
         self, prefix: SharedPrefix, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution
     ) -> SampledTokens:
-        """Samples a token after `ids` and each further one after it, at the given points from 0 to below 1."""
+        """Computes `ids`, then samples one token after the other, one per random point (from 0 to below 1)."""
         ...
 
 
 class EagerDecoder:
-    """The decoder in plain PyTorch, one pass at a time.
+    """A `FastDecoder` in plain PyTorch, one forward pass at a time.
 
     Args:
         llama: the model.
@@ -83,23 +83,23 @@ class EagerDecoder:
         self._llama = llama
 
     def supports(self, prefix: SharedPrefix, n: int) -> bool:
-        """Whether the next `n` tokens of the text can be computed here."""
+        """Whether this decoder can compute the next `n` tokens of the text."""
         return _fits(self._llama, prefix, n)
 
     def logits(self, prefix: SharedPrefix, ids: Sequence[int], keep: int) -> torch.Tensor:
-        """Returns float32 logits [keep, vocabulary] of the last of the tokens `ids`."""
+        """Computes the tokens `ids`; returns float32 logits [keep, vocabulary] of the last `keep` of them."""
         return self._logits(prefix, ids, prefix.used, keep)
 
     def probabilities(
         self, prefix: SharedPrefix, ids: Sequence[int], keep: int, distribution: SamplingDistribution
     ) -> torch.Tensor:
-        """Returns the distributions of the tokens after the last `keep` of `ids`, float32 [keep, width]."""
+        """Computes `ids`; returns the next-token distributions after the last `keep` of them, float32 [keep, width]."""
         return distribution.probabilities(self.logits(prefix, ids, keep))
 
     def sample(
         self, prefix: SharedPrefix, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution
     ) -> SampledTokens:
-        """Samples a token after `ids` and each further one after it, at the given points from 0 to below 1."""
+        """Computes `ids`, then samples one token after the other, one per random point (from 0 to below 1)."""
         import torch
 
         rows, tokens, start = [], [], prefix.used
@@ -121,7 +121,7 @@ class EagerDecoder:
 
 
 class GraphDecoder:
-    """The decoder with CUDA graphs. Used by one thread at a time, inside `torch.inference_mode()`.
+    """A `FastDecoder` with CUDA graphs. Used by one thread at a time, inside `torch.inference_mode()`.
 
     A graph repeats the captured kernels with the captured addresses. So every tensor that changes between replays is
     allocated once, here, and written in place; nothing inside a graph may depend on a Python value that changes.
@@ -146,11 +146,11 @@ class GraphDecoder:
         self._pool = torch.cuda.graph_pool_handle()
 
     def supports(self, prefix: SharedPrefix, n: int) -> bool:
-        """Whether the next `n` tokens of the text can be computed here."""
+        """Whether this decoder can compute the next `n` tokens of the text."""
         return _fits(self._llama, prefix, n)
 
     def logits(self, prefix: SharedPrefix, ids: Sequence[int], keep: int) -> torch.Tensor:
-        """Returns float32 logits [keep, vocabulary] of the last of the tokens `ids`."""
+        """Computes the tokens `ids`; returns float32 logits [keep, vocabulary] of the last `keep` of them."""
         import torch
 
         with torch.cuda.device(self._inputs.device):  # Triton launches kernels on the current device
@@ -160,7 +160,7 @@ class GraphDecoder:
     def probabilities(
         self, prefix: SharedPrefix, ids: Sequence[int], keep: int, distribution: SamplingDistribution
     ) -> torch.Tensor:
-        """Returns the distributions of the tokens after the last `keep` of `ids`, float32 [keep, width]."""
+        """Computes `ids`; returns the next-token distributions after the last `keep` of them, float32 [keep, width]."""
         import torch
 
         with torch.cuda.device(self._inputs.device):
@@ -170,7 +170,7 @@ class GraphDecoder:
     def sample(
         self, prefix: SharedPrefix, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution
     ) -> SampledTokens:
-        """Samples a token after `ids` and each further one after it, at the given points from 0 to below 1."""
+        """Computes `ids`, then samples one token after the other, one per random point (from 0 to below 1)."""
         import torch
 
         parts, at = [], prefix.used
@@ -185,7 +185,7 @@ class GraphDecoder:
         return SampledTokens(torch.cat([one.tokens for one in parts]), torch.cat([one.probabilities for one in parts]))
 
     def _sampled(self, inputs: torch.Tensor, n: int, samples: int, distribution: SamplingDistribution) -> SampledTokens:
-        """Samples the first token after `n` others, and each of the rest after one more."""
+        """Samples `samples` tokens one after the other, the first of them after the `n` input tokens."""
         import torch
 
         if distribution.width not in self._probabilities:
@@ -209,7 +209,7 @@ class GraphDecoder:
         return SampledTokens(self._tokens[:samples].clone(), self._probabilities[distribution.width][:samples].clone())
 
     def _computed(self, inputs: torch.Tensor, n: int) -> torch.Tensor:
-        """Returns logits of `n` tokens and of padding rows, in the graph's own output, which a replay overwrites."""
+        """Returns logits of `n` tokens and of padding rows, in the graph's output tensor, which a replay overwrites."""
         rows = _padded_rows(n)
         captured = self._captured(("logits", rows), lambda: self._forward(rows), inputs)
         self._inputs.copy_(inputs, non_blocking=True)
@@ -219,7 +219,7 @@ class GraphDecoder:
     def _captured(
         self, key: tuple[object, ...], body: Callable[[], torch.Tensor], inputs: torch.Tensor
     ) -> _CapturedGraph:
-        """Returns the graph of `body`, captured if it is new. Capturing writes nothing wrong to the KV cache."""
+        """Returns the CUDA graph of `body`, captured at its first use; capturing leaves the KV cache correct."""
         import torch
 
         if key not in self._graphs:
@@ -238,7 +238,7 @@ class GraphDecoder:
     def _packed_inputs(
         self, prefix: SharedPrefix, start: int, ids: Sequence[int], points: Sequence[float] = ()
     ) -> torch.Tensor:
-        """Returns what is copied to the device: where the text's keys are, its last tokens, and the points as bits."""
+        """Returns the inputs to copy to the device: KV cache addresses, last tokens, and random points as bits."""
         import torch
 
         inputs = np.zeros(len(self._inputs), np.int64)
@@ -257,7 +257,7 @@ class GraphDecoder:
         return llama_logits(self._llama, self._layers, self._ids[:n], positions, n)
 
     def _sample_next(self, logits: torch.Tensor, n: int, distribution: SamplingDistribution) -> torch.Tensor:
-        """Samples from logits [1, vocabulary] after `n` tokens, and leaves the token where the next replay reads it."""
+        """Samples a token from logits [1, vocabulary], and stores it where the next replay reads its input."""
         # Only in-place operations on the device: this is captured, and each replay must find the state of the one
         # before.
         step = self._state[2:3]
@@ -288,12 +288,12 @@ def _fits(llama: LlamaWeights, prefix: SharedPrefix, n: int) -> bool:
 
 
 def _padded_rows(n: int) -> int:
-    """Returns the next power of two: a few captured sizes serve all; reading the weights is what takes the time."""
+    """Returns `n` rounded up to a power of two, so that a few captured graphs serve every number of tokens."""
     return 1 << (n - 1).bit_length()
 
 
 def build_decoder(model: PreTrainedModel, *, anywhere: bool = False) -> tuple[FastDecoder | None, str]:
-    """Returns the fast decoder of `model`, or None and why it has none.
+    """Returns the fast decoder of `model` and an empty string, or None and the reason why there is none.
 
     Args:
         model: switched to the attention `ragvlc_packed`.

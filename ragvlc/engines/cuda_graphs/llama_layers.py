@@ -1,4 +1,4 @@
-"""Models of Llama's shape as a list of weights, and their forward pass with few kernel launches.
+"""Llama-shaped models as a list of weights, and their forward pass with few kernel launches.
 
 A model is accepted by its structure, module by module; `engines.cuda_graphs.self_test` then checks that it does nothing
 else. Weights that are multiplied with the same rows are stacked into one matrix: the library's modules keep views of
@@ -19,7 +19,7 @@ __all__ = ["LayerOps", "LlamaLayer", "LlamaWeights", "llama_logits", "llama_weig
 
 @dataclass(frozen=True, slots=True)
 class LlamaLayer:
-    """Weights of one layer, each [outputs, inputs]; norms [width].
+    """Weights of one layer: matrices [outputs, inputs] and norms [width].
 
     Attributes:
         attention_norm: norm before attention.
@@ -44,7 +44,7 @@ class LlamaLayer:
 
 @dataclass(frozen=True, slots=True)
 class LlamaWeights:
-    """The weights of a model.
+    """The weights and sizes of a Llama-shaped model.
 
     Attributes:
         layers: in order.
@@ -73,38 +73,38 @@ class LlamaWeights:
     eps: float
 
     def rotary(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns cosines and sines, each [n, head_dim / 2], for positions [n]; rounded as the model rounds them."""
+        """Returns the rotary cosines and sines of positions [n], each [n, head_dim / 2], in the model's dtype."""
         angles = positions.float()[:, None] * self.frequencies
         dtype = self.embedding.dtype
         return (angles.cos() * self.rotary_scale).to(dtype), (angles.sin() * self.rotary_scale).to(dtype)
 
 
 class LayerOps(Protocol):
-    """Operations that layers are computed with. Rows are [n, width]."""
+    """Operations that a layer is computed with, on rows [n, width]."""
 
     def norm_linear(
         self, rows: torch.Tensor, norm: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Returns the normed rows times a weight."""
+        """Returns the product of the normed rows and `weight`, plus `bias` if given."""
         ...
 
     def norm_swiglu(self, rows: torch.Tensor, norm: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """Returns silu(g) u, where g and u are the normed rows times the halves of a weight."""
+        """Returns silu(g) * u, where g and u are the products of the normed rows and the two halves of `weight`."""
         ...
 
     def add_linear(self, rows: torch.Tensor, inputs: torch.Tensor, weight: torch.Tensor) -> None:
-        """Adds `inputs` times a weight to the rows, in place."""
+        """Adds the product of `inputs` and `weight` to the rows, in place."""
         ...
 
     def attention(self, layer: int, qkv: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        """Appends the new keys and values to the cache and returns the rows' attention over it, [n, heads head_dim]."""
+        """Appends new keys and values to the KV cache; returns the rows' attention output, [n, heads * head_dim]."""
         ...
 
 
 def llama_logits(
     llama: LlamaWeights, ops: LayerOps, ids: torch.Tensor, positions: torch.Tensor, keep: int
 ) -> torch.Tensor:
-    """Returns float32 logits [keep, vocabulary] of the last of the tokens `ids` [n], which follow each other."""
+    """Returns float32 logits [keep, vocabulary] of the last `keep` of the consecutive tokens `ids` [n]."""
     from torch.nn.functional import embedding
 
     rows = embedding(ids, llama.embedding)
@@ -117,7 +117,7 @@ def llama_logits(
 
 
 def why_not_llama(model: PreTrainedModel) -> str:
-    """Returns what in the structure of `model` is not Llama's; empty if it has that structure."""
+    """Returns how the structure of `model` differs from Llama's; empty if it does not differ."""
     from torch import nn
 
     # By exact type below: a subclass, such as a quantised or adapted product, computes something else.
@@ -163,7 +163,7 @@ def _why_not_parts(layer: Any, attention: Any) -> str:  # noqa: ANN401
 
 
 def llama_weights(model: PreTrainedModel) -> LlamaWeights:
-    """Returns the weights of `model`, which `why_not_llama` accepts; its modules keep views of them."""
+    """Returns the weights of a model that `why_not_llama` accepts; the model's modules keep views of them."""
     own: Any = model
     inner, attention = own.model, own.model.layers[0].self_attn
     size = attention.head_dim

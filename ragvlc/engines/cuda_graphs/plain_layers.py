@@ -1,4 +1,4 @@
-"""Layers in plain PyTorch, for devices without Triton and as the reference of the fused ones."""
+"""Llama layers in plain PyTorch, for devices without Triton and as a reference for the fused layers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["PlainLayers"]
 
 
 class PlainLayers:
-    """`ragvlc.engines.cuda_graphs.llama_layers.LayerOps` over one KV buffer.
+    """Layer operations in plain PyTorch, over one KV buffer (see `llama_layers.LayerOps`).
 
     Args:
         llama: the model.
@@ -31,26 +31,26 @@ class PlainLayers:
     def norm_linear(
         self, rows: torch.Tensor, norm: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Returns the normed rows times a weight."""
+        """Returns the product of the normed rows and `weight`, plus `bias` if given."""
         from torch.nn.functional import linear
 
         return linear(self._normed(rows, norm), weight, bias)
 
     def norm_swiglu(self, rows: torch.Tensor, norm: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """Returns silu(g) u, where g and u are the normed rows times the halves of a weight."""
+        """Returns silu(g) * u, where g and u are the products of the normed rows and the two halves of `weight`."""
         from torch.nn.functional import linear, silu
 
         gates, ups = linear(self._normed(rows, norm), weight).chunk(2, dim=-1)
         return silu(gates) * ups
 
     def add_linear(self, rows: torch.Tensor, inputs: torch.Tensor, weight: torch.Tensor) -> None:
-        """Adds `inputs` times a weight to the rows, in place."""
+        """Adds the product of `inputs` and `weight` to the rows, in place."""
         from torch.nn.functional import linear
 
         rows += linear(inputs, weight)
 
     def attention(self, layer: int, qkv: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        """Appends the new keys and values to the cache and returns the rows' attention over it, [n, heads head_dim]."""
+        """Appends new keys and values to the KV cache; returns the rows' attention output, [n, heads * head_dim]."""
         import torch
 
         own, n = self._llama, len(qkv)

@@ -1,4 +1,4 @@
-"""Self-test of CUDA-graph decode: a model's decoder is used only if it gives the logits of the library's model."""
+"""Self-test of CUDA-graph decoding: a decoder is used only if its logits match those of the library's model."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ class SelfTestedDecoder:
         self._decoder: FastDecoder | None = None
 
     def get(self) -> FastDecoder | None:
-        """Returns the decoder, or None. The caller holds the model's lock, inside `torch.inference_mode()`."""
+        """Returns the decoder if its self-test passed, else None.
+
+        The caller must hold the model's lock, inside `torch.inference_mode()`.
+        """
         if not self._tested:
             self._tested = True
             self._decoder, problem = self._test()
@@ -79,7 +82,7 @@ class SelfTestedDecoder:
         return _EXACT if self.model.dtype == torch.float32 else _ROUNDED
 
     def _distance(self, decoder: FastDecoder) -> float:
-        """Returns the distance between the decoder's logits and the model's, over passes of 1 to 16 rows and sampling.
+        """Returns the distance between the decoder's and the model's logits, in passes of 1 to 16 rows and in sampling.
 
         The graphs of these passes are captured on the way.
         """
@@ -105,7 +108,7 @@ class SelfTestedDecoder:
         return max(of_sampling, _distance(expected, torch.cat(found)))
 
     def _break_even_rows(self, decoder: FastDecoder) -> int:
-        """Returns the number of one-row passes that take as long as one pass of the library's model."""
+        """Returns the number of one-row passes of the decoder that take as long as one pass of the library's model."""
         import torch
 
         ids = torch.ones(_PROMPT, dtype=torch.int64, device=self.model.device)
@@ -118,7 +121,7 @@ class SelfTestedDecoder:
 
 
 def _fastest(work: Callable[[], float]) -> float:
-    """Returns the seconds of the fastest of several runs; `work` waits for the device."""
+    """Returns the seconds of the fastest of several runs of `work`, which waits for the device."""
     seconds = []
     for _ in range(_TIMED):
         started = time.perf_counter()
@@ -133,6 +136,6 @@ def _logarithms(rows: torch.Tensor) -> torch.Tensor:
 
 
 def _distance(expected: torch.Tensor, found: torch.Tensor) -> float:
-    """Returns the distance between logits, relative to their spread; a constant added to a row does not count."""
+    """Returns the distance between two sets of logits, relative to their spread, ignoring a constant added to a row."""
     one, other = (rows - rows.mean(dim=-1, keepdim=True) for rows in (expected, found))
     return float((one - other).norm() / one.norm())

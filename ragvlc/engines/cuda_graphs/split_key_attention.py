@@ -20,7 +20,7 @@ _PIECE = 4096
 def split_attention(
     queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scaling: float, *, piece: int = _PIECE
 ) -> torch.Tensor:
-    """Returns [n, heads, size] for queries of the same shape: query i sees all keys but the last n - 1 - i.
+    """Returns the attention output [n, heads, size]; query i attends to all keys but the last n - 1 - i.
 
     Args:
         queries: [n, heads, size].

@@ -1,1 +1,1 @@
-"""Decode state: text that is drafted, verified and rewound token by token."""
+"""Decode states for speculative decoding: texts that are drafted, verified and rewound token by token."""

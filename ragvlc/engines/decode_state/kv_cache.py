@@ -1,4 +1,4 @@
-"""KV caches of decode states: they grow by a forward pass and can be rewound.
+"""KV caches of decode states, which grow with each forward pass and can be rewound.
 
 `GraphKVCache` hands passes of few tokens to the decoder of `engines.cuda_graphs.graphs`; prompts are computed by the
 library's own model in every class.
@@ -41,20 +41,20 @@ StopDraft = Callable[[int, float], bool]
 
 
 class KVCache(Protocol):
-    """Keys and values of one text."""
+    """The attention keys and values of one text."""
 
     @property
     def length(self) -> int:
-        """The number of tokens computed."""
+        """The number of tokens whose keys and values are in the cache."""
         ...
 
     @property
     def bytes(self) -> int:
-        """Memory of keys and values."""
+        """The memory of keys and values, in bytes."""
         ...
 
     def forward(self, ids: torch.Tensor, keep: int) -> torch.Tensor:
-        """Computes the next tokens `ids` [n]; returns float32 logits [keep, vocabulary] of the last `keep`."""
+        """Computes the next tokens `ids` [n]; returns float32 logits [keep, vocabulary] of the last `keep` of them."""
         ...
 
     def rewind(self, n: int) -> None:
@@ -62,13 +62,13 @@ class KVCache(Protocol):
         ...
 
     def probabilities(self, ids: Sequence[int], keep: int, distribution: SamplingDistribution) -> torch.Tensor:
-        """Computes `ids`; returns the distributions of the tokens after the last `keep` of them, [keep, width]."""
+        """Computes `ids`; returns the next-token distributions after the last `keep` of them, [keep, width]."""
         ...
 
     def sample(
         self, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution, stop: StopDraft | None
     ) -> SampledTokens:
-        """Computes `ids` and samples the next token, computes that and samples again, once for each of the points.
+        """Computes `ids`, then samples one token after the other, one per random point (from 0 to below 1).
 
         It ends early with a token for which `stop` is true. None looks at no token before the end.
         """
@@ -76,7 +76,7 @@ class KVCache(Protocol):
 
 
 class _TokenByToken:
-    """Base of caches that compute each sampled token with a `forward` of its own."""
+    """Base class of KV caches that run one `forward` per sampled token."""
 
     _model: PreTrainedModel
 
@@ -84,7 +84,7 @@ class _TokenByToken:
         raise NotImplementedError
 
     def probabilities(self, ids: Sequence[int], keep: int, distribution: SamplingDistribution) -> torch.Tensor:
-        """Computes `ids`; returns the distributions of the tokens after the last `keep` of them, [keep, width]."""
+        """Computes `ids`; returns the next-token distributions after the last `keep` of them, [keep, width]."""
         import torch
 
         logits = self.forward(torch.tensor(ids, dtype=torch.int64, device=self._model.device), keep)
@@ -93,7 +93,7 @@ class _TokenByToken:
     def sample(
         self, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution, stop: StopDraft | None
     ) -> SampledTokens:
-        """Computes `ids` and samples the next token, computes that and samples again, once for each of the points."""
+        """Computes `ids`, then samples one token after the other, one per random point (from 0 to below 1)."""
         import torch
 
         tokens: list[torch.Tensor] = []
@@ -110,7 +110,7 @@ class _TokenByToken:
 
 
 class PreallocatedKVCache(_TokenByToken):
-    """KV cache in a preallocated buffer, for models switched to packed attention: growing moves nothing.
+    """KV cache in a preallocated buffer, which is never copied to grow; for models switched to packed attention.
 
     Args:
         model: switched to the attention `ragvlc_packed`.
@@ -123,16 +123,16 @@ class PreallocatedKVCache(_TokenByToken):
 
     @property
     def length(self) -> int:
-        """The number of tokens computed."""
+        """The number of tokens whose keys and values are in the cache."""
         return self._prefix.used
 
     @property
     def bytes(self) -> int:
-        """Memory of keys and values."""
+        """The memory of keys and values, in bytes."""
         return self._prefix.bytes
 
     def forward(self, ids: torch.Tensor, keep: int) -> torch.Tensor:
-        """Computes the next tokens `ids` [n]; returns float32 logits [keep, vocabulary] of the last `keep`."""
+        """Computes the next tokens `ids` [n]; returns float32 logits [keep, vocabulary] of the last `keep` of them."""
         prefix, n, start = self._prefix, len(ids), self._prefix.used
         prefix.used = start + n
         try:
@@ -156,7 +156,7 @@ class PreallocatedKVCache(_TokenByToken):
 
 
 class GraphKVCache(PreallocatedKVCache):
-    """KV cache in a preallocated buffer that CUDA graphs write to; other passes are computed by the library's model.
+    """KV cache in a preallocated buffer whose small passes run as CUDA graphs, other passes on the library's model.
 
     Args:
         model: switched to the attention `ragvlc_packed`.
@@ -169,7 +169,7 @@ class GraphKVCache(PreallocatedKVCache):
         self._decoder = decoder
 
     def probabilities(self, ids: Sequence[int], keep: int, distribution: SamplingDistribution) -> torch.Tensor:
-        """Computes `ids`; returns the distributions of the tokens after the last `keep` of them, [keep, width]."""
+        """Computes `ids`; returns the next-token distributions after the last `keep` of them, [keep, width]."""
         if not self._decoder.supports(self._prefix, len(ids)):
             return super().probabilities(ids, keep, distribution)
         found = self._decoder.probabilities(self._prefix, ids, keep, distribution)
@@ -179,7 +179,7 @@ class GraphKVCache(PreallocatedKVCache):
     def sample(
         self, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution, stop: StopDraft | None
     ) -> SampledTokens:
-        """Computes `ids` and samples the next token, computes that and samples again, once for each of the points."""
+        """Computes `ids`, then samples one token after the other, one per random point (from 0 to below 1)."""
         import torch
 
         if not self._decoder.supports(self._prefix, len(ids)):
@@ -200,7 +200,7 @@ class GraphKVCache(PreallocatedKVCache):
 
 
 class LibraryKVCache(_TokenByToken):
-    """KV cache of the library, for models that are not switched to packed attention.
+    """KV cache of the `transformers` library, for models that are not switched to packed attention.
 
     Args:
         model: one that `why_not_rewindable` accepts.
@@ -215,18 +215,18 @@ class LibraryKVCache(_TokenByToken):
 
     @property
     def length(self) -> int:
-        """The number of tokens computed."""
+        """The number of tokens whose keys and values are in the cache."""
         return self._length
 
     @property
     def bytes(self) -> int:
-        """Memory of keys and values."""
+        """The memory of keys and values, in bytes."""
         layers: Any = self._cache.layers
         tensors = [one for layer in layers if layer.is_initialized for one in (layer.keys, layer.values)]
         return sum(one.numel() * one.element_size() for one in tensors)
 
     def forward(self, ids: torch.Tensor, keep: int) -> torch.Tensor:
-        """Computes the next tokens `ids` [n]; returns float32 logits [keep, vocabulary] of the last `keep`."""
+        """Computes the next tokens `ids` [n]; returns float32 logits [keep, vocabulary] of the last `keep` of them."""
         logits = _logits(self._model, ids, self._length, keep, use_cache=True, past_key_values=self._cache)
         self._length += len(ids)
         return logits
@@ -239,7 +239,7 @@ class LibraryKVCache(_TokenByToken):
 
 
 def prefill(cache: KVCache, tokens: list[int], device: torch.device) -> None:
-    """Computes the tokens of a prompt, in passes that each see all tokens before them."""
+    """Computes the tokens of a prompt, in forward passes that each attend to all earlier tokens."""
     import torch
 
     limit = (
@@ -252,7 +252,7 @@ def prefill(cache: KVCache, tokens: list[int], device: torch.device) -> None:
 
 
 def why_not_rewindable(model: PreTrainedModel) -> str:
-    """Returns why this model's text cannot be rewound, or verified several tokens at a time; empty if it can."""
+    """Returns the reason why this model cannot rewind text or verify several tokens at a time; empty if it can."""
     from transformers import DynamicCache
 
     problem = why_not_batched(model.config)

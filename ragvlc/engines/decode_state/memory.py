@@ -1,4 +1,4 @@
-"""Memory budget for decode states: one answer at a time, unless the device's memory takes more."""
+"""Memory budget for decode states: one answer at a time, unless the device has memory for more."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATES_PER_ANSWER = 2
 
 
 class MemoryBudget:
-    """Admits threads by the memory of their decode states.
+    """Admits a thread when the device has memory for the thread's decode states.
 
     A thread that was admitted opens further states without waiting. Otherwise two threads, each with its first state
     open, could wait for each other's memory for ever.
@@ -46,7 +46,7 @@ class MemoryBudget:
         return me
 
     def release(self, thread: int, needed: int) -> None:
-        """Returns a state's memory to the budget; any thread may do so for the one that acquired it."""
+        """Returns a state's memory to the budget; another thread than the one that acquired it may call this."""
         with self._changed:
             self._held[thread].remove(needed)
             if not self._held[thread]:

@@ -1,4 +1,4 @@
-"""Decode state on a model of the `transformers` library: its KV cache, its tokens and its seconds.
+"""Decode state on a model of the `transformers` library: its KV cache, its tokens and its timing.
 
 `engines.decode_state.states` opens it.
 """
@@ -46,7 +46,7 @@ class PromptCache:
 
 
 class ModelHost(Protocol):
-    """The model that decode states live on, and what belongs to it; see `states.DecodeStates`."""
+    """The model that decode states run on, with its lock, prefix cache and detokenizer; see `states.DecodeStates`."""
 
     model: PreTrainedModel
     detokenizer: Detokenizer
@@ -66,7 +66,7 @@ class ModelHost(Protocol):
 
 @dataclass(slots=True)
 class PhaseSeconds:
-    """Seconds of a decode state, by phase."""
+    """Seconds spent on a decode state, by phase."""
 
     queue: float = 0.0
     prefill: float = 0.0
@@ -78,7 +78,7 @@ class PhaseSeconds:
 
 @dataclass(slots=True)
 class _TokenCounts:
-    """Token counts of a decode state."""
+    """Numbers of drafted and removed tokens of a decode state."""
 
     drafted: int = 0
     removed: int = 0
@@ -87,7 +87,7 @@ class _TokenCounts:
 
 @dataclass(slots=True, eq=False)
 class ModelDecodeState:
-    """A `ragvlc.core.decode_state.DecodeState` on a model of the library.
+    """A `ragvlc.core.decode_state.DecodeState` on a model of the `transformers` library.
 
     The KV cache may be shorter than the text (tokens appended but not computed) or, for a moment, longer. Every call
     first rewinds it to the text, and then computes what is missing.
@@ -112,17 +112,17 @@ class ModelDecodeState:
 
     @property
     def width(self) -> int:
-        """The number of columns of every row of probabilities."""
+        """The number of token ids that every row of probabilities covers."""
         # The rows of the output embedding, which may be more than the tokenizer's vocabulary: it is often padded.
         return self.wanted_width or int(self.host.model.get_output_embeddings().weight.shape[0])
 
     @property
     def end_ids(self) -> frozenset[int]:
-        """Tokens that end an answer."""
+        """The ids of tokens that end an answer."""
         return self.host.detokenizer.end_ids
 
     def begin(self) -> None:
-        """Computes the prompt but for its last token; if the memory is full, once more without the prefix cache."""
+        """Computes the prompt except its last token; tries again without the prefix cache if the memory is full."""
         prompt, device = list(self.request.prompt), self.host.model.device
         with self._holding_model("prefill"):
             try:
@@ -136,7 +136,7 @@ class ModelDecodeState:
                 self._prefill(prompt, device)
 
     def propose(self, n: int, *, min_probability: float = 0.0) -> Draft:
-        """Samples up to `n` tokens and appends them; ends early with an end token or one below `min_probability`."""
+        """Samples and appends up to `n` tokens; ends after an end token or one less probable than `min_probability`."""
         import torch
 
         with self._holding_model("draft"):
@@ -158,7 +158,7 @@ class ModelDecodeState:
             return Draft(tuple(tokens[:count]), found.probabilities[:count])
 
     def verify(self, draft: Sequence[int]) -> torch.Tensor:
-        """Appends `draft`; returns the distributions before each of its tokens and after the last."""
+        """Appends `draft`; returns the next-token distributions before each of its tokens and after the last."""
         with self._holding_model("verify"):
             self._check_limit(len(draft))
             self._rewind_cache(recompute=1)
@@ -195,7 +195,7 @@ class ModelDecodeState:
         self._rewind_cache()
 
     def text(self, tokens: Sequence[int]) -> str:
-        """Returns the text of generated ids without control tokens."""
+        """Returns the text of generated token ids, without control tokens."""
         return self.host.detokenizer.decode(tokens)
 
     def plain_seconds(self, n: int) -> float:
@@ -215,7 +215,7 @@ class ModelDecodeState:
 
     @property
     def usage(self) -> Usage:
-        """Tokens so far: those in the text of a state that verifies, those sampled by one that only proposes."""
+        """Token usage so far: the tokens of the text if the state verifies, the sampled tokens if it only proposes."""
         counts = self._counts
         written = len(self.request.tokens) if counts.verified else counts.drafted
         accepted = counts.drafted - counts.removed if counts.drafted else 0
@@ -223,7 +223,7 @@ class ModelDecodeState:
 
     @property
     def timing(self) -> Timing:
-        """Seconds so far."""
+        """Seconds spent so far, by phase."""
         seconds = self.seconds
         phases = {"prefill": seconds.prefill, "draft": seconds.draft, "verify": seconds.verify}
         return Timing(
@@ -234,7 +234,7 @@ class ModelDecodeState:
         )
 
     def close(self) -> None:
-        """Frees the KV cache, unless the prefix cache stores its prompt."""
+        """Closes the state; its KV cache is freed unless the prefix cache stores the prompt."""
         if self._closed:
             return
         self._closed = True
@@ -271,7 +271,7 @@ class ModelDecodeState:
         return SamplingDistribution(self.request.temperature, self.request.top_p, self.width)
 
     def _rewind_cache(self, recompute: int = 0) -> None:
-        """Removes from the KV cache what is beyond the text, and `recompute` more tokens, whose logits are needed."""
+        """Removes tokens beyond the text from the KV cache, and `recompute` more tokens whose logits are needed."""
         beyond = self._open_cache.length - len(self.request.prompt) - len(self.request.tokens) + recompute
         if beyond > 0:
             self._open_cache.rewind(beyond)
@@ -282,7 +282,7 @@ class ModelDecodeState:
             raise ValueError(message)
 
     def _synchronize(self) -> None:
-        """Waits for the device, so that the seconds are those of the computation and not of its launch."""
+        """Waits for the device, so that timings cover the computation and not only its launch."""
         import torch
 
         if self.host.model.device.type == "cuda":
@@ -290,7 +290,7 @@ class ModelDecodeState:
 
     @contextmanager
     def _holding_model(self, phase: str) -> Iterator[None]:
-        """Holds the model's lock and adds to the seconds of `phase`; a failure becomes an `EngineError`."""
+        """Holds the model's lock, adds the elapsed seconds to `phase`, and turns a failure into an `EngineError`."""
         import torch
 
         asked, name = time.perf_counter(), self.host.model_name

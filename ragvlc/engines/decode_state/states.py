@@ -92,7 +92,7 @@ class DecodeStates:
         self.decoder = decoder
 
     def open(self, request: RequestState, width: int | None) -> ModelDecodeState:
-        """Returns a state whose text is the prompt of `request`; waits until there is memory for it.
+        """Returns a decode state that starts with the prompt of `request`; waits until there is memory for the state.
 
         Raises:
             EngineError: the model's text cannot be rewound, or the memory is full (transient).
@@ -112,7 +112,7 @@ class DecodeStates:
         return state
 
     def new_cache(self, request: RequestState) -> tuple[KVCache, PromptCache | None]:
-        """Returns a new KV cache, with the tokens that the prefix cache has of the prompt; records their number."""
+        """Returns a new KV cache, filled with the prompt tokens found in the prefix cache; records their number."""
         if self.prefixes is None:
             return LibraryKVCache(self.model), None
         prompt = list(request.prompt)
@@ -130,7 +130,7 @@ class DecodeStates:
         return cache, PromptCache(prefix, match, shared)
 
     def store_prompt(self, request: RequestState, prompt_cache: PromptCache | None) -> None:
-        """Stores the computed prompt of a state in the prefix cache, unless a stored one has most of it."""
+        """Stores a state's computed prompt in the prefix cache, unless a stored prefix covers most of the prompt."""
         if self.prefixes is None or prompt_cache is None or request.cold:
             return
         prefix, source, shared = prompt_cache.prefix, prompt_cache.source, prompt_cache.shared
@@ -146,7 +146,7 @@ class DecodeStates:
         self.prefixes.evict()
 
     def _test_once(self) -> None:
-        """Checks the model before its first state, and tests whether a rewind leaves no trace."""
+        """Raises `EngineError` if the model cannot rewind text, which is tested once, before the first state."""
         with self._lock:
             if self._problem is None:
                 self._problem = why_not_rewindable(self.model) or self._tested()
@@ -157,7 +157,7 @@ class DecodeStates:
             )
 
     def _tested(self) -> str:
-        """Returns what is wrong with rewinding this model; empty if nothing. Also measures the bytes of a token."""
+        """Returns the reason why the model cannot rewind text, empty if it can; also measures the bytes per token."""
         import torch
 
         size = self.model.config.get_text_config().vocab_size

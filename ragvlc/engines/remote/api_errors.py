@@ -1,4 +1,4 @@
-"""API errors: whether a failed call is worth a retry, when, and the server's own message.
+"""API errors: whether and when to retry a failed call, and the server's error message.
 
 Nothing here stores an exception of a client library: exceptions refer to requests, and requests contain API keys.
 """
@@ -75,7 +75,7 @@ class ApiFailure:
 
 
 def read_failure(error: BaseException, secrets: Secrets) -> ApiFailure:
-    """Reads an exception of a client library: status, message and headers of the answer, or the broken connection."""
+    """Converts a client library's exception to an `ApiFailure`: an HTTP error response or a broken connection."""
     body = _error_object(getattr(error, "body", None))
     status = _status(error, body)
     message = secrets.hide(_message(error, body))[:_MESSAGE_LIMIT]
@@ -98,7 +98,7 @@ def read_failure(error: BaseException, secrets: Secrets) -> ApiFailure:
 
 
 def _error_object(body: object) -> Mapping[str, object]:
-    """Returns the innermost error object of a response body: `{"error": {...}}`, `{"error": "..."}` or itself."""
+    """Returns the innermost error object of a response body: `{"error": {...}}`, `{"error": "..."}` or the body."""
     if isinstance(body, str):
         try:
             body = json.loads(body)
@@ -113,7 +113,7 @@ def _error_object(body: object) -> Mapping[str, object]:
 
 
 def _status(error: BaseException, body: Mapping[str, object]) -> int | None:
-    """Returns the HTTP status of the answer, or the one that an error inside a stream names."""
+    """Returns the HTTP status of the response, or the status named by an error inside a stream; None without either."""
     for one in _chain(error):
         response = getattr(one, "response", None)
         for found in (getattr(one, "status_code", None), getattr(response, "status_code", None)):
@@ -133,7 +133,7 @@ def _message(error: BaseException, body: Mapping[str, object]) -> str:
 
 
 def is_transport_error(error: BaseException) -> bool:
-    """Returns whether a connection broke. Client libraries share no class for that, but use few transport packages."""
+    """Returns whether an error is a broken connection: by its class, or because a transport package defines it."""
     root = type(error).__module__.partition(".")[0]
     return isinstance(error, ConnectionError | TimeoutError) or root in _TRANSPORT_PACKAGES
 
@@ -148,7 +148,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Returns the seconds of a Retry-After header: a number, or a date; None if it is neither."""
+    """Returns the seconds to wait by a Retry-After header, which holds a number or a date; None if it holds neither."""
     if not retry_after:
         return None
     if re.fullmatch(r"\s*[0-9]+(\.[0-9]+)?\s*", retry_after):

@@ -73,7 +73,7 @@ class ConcurrencyLimit:
                 future.cancel()
 
     def close(self) -> None:
-        """Ends the threads; running calls are finished."""
+        """Finishes running calls, cancels queued calls and ends the threads."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _submit(self, work: Callable[[ItemT, CallGroup], ResultT], item: ItemT, group: CallGroup) -> Future[ResultT]:

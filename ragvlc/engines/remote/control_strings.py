@@ -1,4 +1,4 @@
-"""Control strings in data: those that a server would read as control tokens are neutralized before they are sent.
+"""Neutralizes strings in data that a server would read as control tokens, before the data are sent.
 
 A space is inserted after the first character (`<|im_end|>` is sent as `< |im_end|>`). Not an invisible character: some
 tokenizers drop those before they look for control tokens. Text without control strings is never changed, nor is the
@@ -33,7 +33,7 @@ _TEMPLATE, _DATA = "t", "d"  # of each character of a message
 
 @dataclass(frozen=True, slots=True)
 class NeutralizedMessage:
-    """A message as it is sent.
+    """A message with its control strings neutralized, ready to send.
 
     Attributes:
         text: template and data, without a control string that has a character of data in it.
@@ -62,7 +62,10 @@ class ControlStrings:
         self._pattern = re.compile(listed) if own else None
 
     def neutralize(self, prompt: Prompt) -> NeutralizedMessage:
-        """Returns the message of `prompt`; unpaired surrogates become U+FFFD, because no server accepts them."""
+        """Returns the message of `prompt` with its control strings neutralized.
+
+        Unpaired surrogates become U+FFFD, because no server accepts them.
+        """
         text, origin = _filled(prompt)
         count = 0
         # Again until none is left: an inserted space may complete another control string.
@@ -73,11 +76,14 @@ class ControlStrings:
         return NeutralizedMessage(text, count)
 
     def neutralize_text(self, text: str) -> NeutralizedMessage:
-        """Returns `text` neutralized, all of it data."""
+        """Returns `text` with all control strings neutralized; the whole text counts as data."""
         return self.neutralize(Prompt("{text}", {"text": text}))
 
     def _places(self, text: str, origin: str) -> list[int]:
-        """Returns the positions for the spaces: in matches with data in them, not in the template's own markers."""
+        """Returns the positions at which to insert spaces: inside control strings that contain data.
+
+        The template's own control strings are left unchanged.
+        """
         if self._pattern is None:
             return []
         found = (match.span() for match in self._pattern.finditer(text))
@@ -85,7 +91,7 @@ class ControlStrings:
 
 
 def _filled(prompt: Prompt) -> tuple[str, str]:
-    """Returns the message, and for each of its characters whether it is of the template or data."""
+    """Returns the message, and one mark per character that says whether it comes from the template or from data."""
     pieces, kinds = [], []
     for place, piece in enumerate(_FIELD.split(prompt.template)):  # texts and field names alternate
         is_field = place % 2 == 1

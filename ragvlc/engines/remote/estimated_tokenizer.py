@@ -1,4 +1,4 @@
-"""Estimated tokenizer, for models whose own is not available: its counts are rather too high than too low.
+"""Estimated tokenizer for models whose own tokenizer is not available; it tends to overestimate token counts.
 
 The tokens per character were set on thirty kinds of text (prose, code, tables, numbers, random letters, fourteen
 scripts) against seven tokenizers: GPT-3, GPT-4, GPT-4o, Claude 2, DeepSeek, Mistral 7B and SmolLM2. Except for tables
@@ -39,7 +39,7 @@ _PER_CHARACTER = {"code": 0.93, "inner": 0.25, "capitals": 0.5, "lines": 0.5, "l
 
 
 def _tokens_of(kind: str | None, size: int) -> int:
-    """Returns the number of tokens of a run of `size` characters."""
+    """Returns the estimated number of tokens of a run of `size` characters of the same kind, e.g. capitals."""
     if kind in {"blanks", "marks"}:
         return 1 + size // 8 if kind == "blanks" else 1 + size // 4
     if kind != "word":
@@ -50,7 +50,7 @@ def _tokens_of(kind: str | None, size: int) -> int:
 
 
 class EstimatedTokenizer:
-    """Counts the tokens of each run of characters by its kind, and divides the run evenly among them.
+    """Estimates the number of tokens of each run of similar characters, and divides the characters evenly among them.
 
     Args:
         system: the system message.
@@ -69,7 +69,7 @@ class EstimatedTokenizer:
         self._frame = _FRAME + self.count(system or "")
 
     def count(self, text: str) -> int:
-        """Returns the estimated number of tokens."""
+        """Returns the estimated number of tokens of `text`."""
         return len(self.spans(text))
 
     def spans(self, text: str) -> Spans:
@@ -86,6 +86,6 @@ class EstimatedTokenizer:
         return found
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns one id for each estimated token, those of a chat template included; the ids name no tokens."""
+        """Returns one placeholder id per estimated token, chat template included; the ids belong to no vocabulary."""
         text = self.control.neutralize(prompt).text
         return [0] * self._frame + [crc32(text[start:end].encode()) for start, end in self.spans(text)]

@@ -1,4 +1,4 @@
-"""Chat models of LangChain: imported, made with the settings of a request, and cached."""
+"""Imports LangChain chat models, creates them with the settings of a request, and caches them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MAX_CACHED = 32
 
 
 class ChatModels:
-    """Chat models of one class, one for each combination of settings.
+    """LangChain chat models of one class, one for each combination of settings.
 
     Args:
         name: `module:Class`.
@@ -60,7 +60,7 @@ class ChatModels:
         return self._names["max_tokens"] is not None
 
     def get(self, settings: Mapping[str, Any]) -> BaseChatModel:
-        """Returns the model with `settings`, passed under the names that its class has for them."""
+        """Returns the chat model with `settings`, passed under the class's own parameter names."""
         named = {name: value for ours, value in settings.items() if (name := self._names[ours]) is not None}
         key = json.dumps(named, sort_keys=True)
         with self._lock:
@@ -84,7 +84,7 @@ class ChatModels:
         raise EngineError(f"{self._name} cannot be made: {self.secrets.hide(said)}")
 
     def _field(self, ours: str, names: Mapping[str, str | None]) -> str | None:
-        """Returns the class's name for a setting of ours; None if it has none."""
+        """Returns the class's parameter name for one of our settings; None if the class has no such parameter."""
         if ours in names:
             return names[ours]
         fields = self._class.model_fields
@@ -93,12 +93,12 @@ class ChatModels:
 
 
 def is_reference(value: object) -> bool:
-    """Returns whether `value` is `{env: NAME}`."""
+    """Returns whether `value` is a reference to an environment variable, `{env: NAME}`."""
     return isinstance(value, Mapping) and list(value) == ["env"] and isinstance(value["env"], str)
 
 
 def _resolved(value: Any, found: list[str], name: str) -> Any:  # noqa: ANN401 - JSON
-    """Returns `value` with references replaced by environment variables; their values are added to `found`."""
+    """Returns `value` with references replaced by environment variables; the variables' values are added to `found`."""
     if is_reference(value):
         secret = os.environ.get(value["env"], "").strip()
         if not secret:

@@ -1,4 +1,4 @@
-"""Server with OpenAI's protocol, through the official client, with retries.
+"""Connection to a server with OpenAI's protocol, through the official client, with retries.
 
 The client's own retries are switched off: they do not cover a stream that breaks off, and cannot be counted.
 """
@@ -53,7 +53,7 @@ class Address:
 
 
 class StreamBroken(Exception):
-    """Raised when a stream ends before the answer does."""
+    """Raised when a stream ends before the answer is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class RetryResult(Generic[ResultT]):
 
 
 def _wait(seconds: float, cancelled: threading.Event) -> None:
-    """Waits before the next attempt, but no longer than until the call is cancelled."""
+    """Waits before the next attempt; returns early if the call is cancelled."""
     cancelled.wait(seconds)
 
 
@@ -110,7 +110,7 @@ class Server:
         )
 
     def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns the JSON object that the server answers for a path under its root, outside `/v1`."""
+        """Posts to a path under the server's root, outside `/v1`; returns the JSON object of the response."""
         root = self.address.url.removesuffix("/v1")
         found = self.with_retries(lambda: self.client.post(root + path, cast_to=object, body=dict(body))).value
         if not isinstance(found, Mapping):

@@ -1,4 +1,4 @@
-"""Streamed answers: text, times, usage and finish reason, from the chunks of a stream."""
+"""Reads streamed answers: text, times, usage and finish reason, from the chunks of a stream."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["StreamedReply", "cut_at_stop", "read_stream"]
 
 @dataclass(slots=True)
 class StreamedReply:
-    """The content of a stream.
+    """A streamed answer, with its times, usage and finish reason.
 
     Attributes:
         text: the answer.
@@ -48,7 +48,7 @@ class StreamedReply:
     _pieces: list[str] = field(default_factory=list)
 
     def take(self, chunk: ChatCompletionChunk, now: float) -> None:
-        """Adds the content of a chunk."""
+        """Adds the content of a stream's chunk to the answer."""
         self.model = chunk.model or self.model
         self.fingerprint = getattr(chunk, "system_fingerprint", None) or self.fingerprint
         if chunk.usage is not None:
@@ -59,7 +59,7 @@ class StreamedReply:
                 self.first = now if self.first is None else self.first
 
     def _take_choice(self, choice: Choice) -> bool:
-        """Adds a choice; returns whether it had any content of the answer, for the times."""
+        """Adds one choice of a chunk to the answer; returns whether the choice had any content or ended the answer."""
         delta = choice.delta
         text = (delta.content if delta else None) or ""
         thought = next((getattr(delta, name, None) for name in ("reasoning_content", "reasoning")), None) or ""
@@ -82,7 +82,7 @@ class StreamedReply:
 
 
 def read_stream(stream: Iterable[ChatCompletionChunk], started: float, check: Callable[[], None]) -> StreamedReply:
-    """Returns the content of `stream`; `check` is called at each chunk and may raise to stop reading."""
+    """Returns the answer read from `stream`; `check` is called at each chunk and may raise to stop reading."""
     reply = StreamedReply(started)
     for chunk in stream:
         check()

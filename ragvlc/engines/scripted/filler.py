@@ -1,4 +1,4 @@
-"""Texts of a given number of tokens: replies and documents of dry runs."""
+"""Filler texts of a given number of tokens, used as replies and documents in dry runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WORDS = ("the", "of", "and", "to", "in", "is", "that", "for", "it", "was", "on"
 
 
 def filler(tokenizer: Tokenizer, tokens: int, key: str) -> str:
-    """Returns a text of about so many tokens, the same for the same key: other answers are other texts."""
+    """Returns a text of about `tokens` tokens; equal keys give equal texts, different keys different texts."""
     chosen = random.Random(key)  # noqa: S311 - a repeatable choice, not a secret
     text = " ".join(chosen.choice(_WORDS) for _ in range(tokens))
     spans = tokenizer.spans(text)

@@ -1,4 +1,4 @@
-"""A tokenizer that needs no files: words, punctuation marks, and single characters of unsegmented scripts."""
+"""A tokenizer without files: tokens are words, punctuation marks, and single characters of unsegmented scripts."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def _ids(text: str) -> tuple[int, ...]:
 
 
 class WordTokenizer:
-    """Tokens are words with the white space before them. Ids are checksums of their text."""
+    """Tokenizer whose tokens are words with the white space before them; token ids are checksums of their text."""
 
     id = "words-1"
 
     def count(self, text: str) -> int:
-        """Returns the number of tokens."""
+        """Returns the number of tokens of `text`."""
         return len(_spans(text))
 
     def spans(self, text: str) -> tuple[tuple[int, int], ...]:

@@ -1,4 +1,4 @@
-"""Vectors without a model: a text is its hashed words, counted."""
+"""Text vectors without a model: counts of hashed words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["WordVectors", "vectors_of_words"]
 
 
 def vectors_of_words(texts: Sequence[str], dimensions: int = 257) -> Vectors:
-    """Returns unit-length vectors, float32 [texts, dimensions]: the number of words by their checksum."""
+    """Returns unit-length vectors of word counts, float32 [texts, dimensions]; checksums map words to dimensions."""
     import numpy as np
 
     vectors = np.zeros((len(texts), dimensions), np.float32)
@@ -31,7 +31,7 @@ def vectors_of_words(texts: Sequence[str], dimensions: int = 257) -> Vectors:
 
 
 class WordVectors:
-    """An embedding engine without a model. Notes what it embeds.
+    """An embedding engine without a model; it records the texts that it embeds.
 
     Attributes:
         embedded: (side, text) of every text, in the order of arrival.
@@ -42,7 +42,7 @@ class WordVectors:
 
     @property
     def window(self) -> int:
-        """Tokens beyond which a text is cut: none is."""
+        """The number of tokens that texts are truncated to: `sys.maxsize`, as no text is truncated."""
         return sys.maxsize
 
     def embed(self, texts: Sequence[str], *, side: str = "passage") -> Vectors:
@@ -53,12 +53,12 @@ class WordVectors:
     def embed_spans(
         self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, side: str = "passage"
     ) -> list[Vectors]:
-        """Returns for each text one row for each (start, end) in it: the words there."""
+        """Returns one array per text, with one row per span (start, end): the vector of the words in the span."""
         return [self.embed([text[a:b] for a, b in own], side=side) for text, own in zip(texts, spans, strict=True)]
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Returns each text's length in words and marks."""
+        """Returns each text's number of words and punctuation marks."""
         return [WordTokenizer().count(text) for text in texts]
 
     def close(self) -> None:
-        """Frees nothing."""
+        """Does nothing: there is no memory to free."""

@@ -1,1 +1,1 @@
-"""vLLM, in a process group of its own."""
+"""The vLLM engine, run in a process group of its own."""

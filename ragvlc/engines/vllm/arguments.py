@@ -1,4 +1,4 @@
-"""Arguments of vLLM's engine: their names, and those that have a field of their own in the generator."""
+"""Arguments of vLLM's engine: the known names, and the arguments that have their own field in the generator."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _FIXED: Mapping[str, str] = MappingProxyType(
 
 
 def check_arguments(arguments: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    """Returns further engine arguments unchanged; raises `ValueError` for those that cannot be set this way."""
+    """Returns additional vLLM engine arguments unchanged; raises `ValueError` for any that cannot be set this way."""
     for name in arguments:
         if name in FIELDS:
             raise ValueError(f"'{name}' has a field of its own: set {FIELDS[name]}: in the generator instead.")
@@ -58,7 +58,7 @@ def check_arguments(arguments: Mapping[str, JsonValue]) -> Mapping[str, JsonValu
 
 @cache
 def known_arguments() -> frozenset[str]:
-    """Returns the arguments of the installed vLLM's engine; an empty set without vLLM.
+    """Returns the names of the engine arguments of the installed vLLM; an empty set without vLLM.
 
     They are read from its source: importing it takes seconds, and every reader of a YAML file would pay for it.
     """

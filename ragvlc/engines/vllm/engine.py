@@ -1,4 +1,4 @@
-"""vLLM engine in a process group of its own, which all threads of this process send requests to.
+"""Client of a vLLM engine in a process group of its own, to which all threads of this process send requests.
 
 In this process, vLLM would fork a process full of threads, or import the caller's script a second time. Apart from it,
 its log, its environment variables and its event loop do not mix with the caller's; its Python code does not compete
@@ -49,7 +49,7 @@ _LEVEL = "VLLM_LOGGING_LEVEL"
 
 
 class EngineProcess:
-    """Client of the engine's process, for many threads.
+    """Client of the vLLM engine's process, usable from many threads.
 
     Args:
         arguments: of vLLM's engine.
@@ -83,11 +83,11 @@ class EngineProcess:
 
     @property
     def process_group(self) -> int:
-        """The id of the process group."""
+        """The id of the engine's process group."""
         return self._process.pid
 
     def run(self, requests: Iterable[tuple[list[int], Mapping[str, Any], str | None]]) -> list[GenerationReply]:
-        """Returns a reply for each (prompt, sampling, salt), in order; all are sent to the running engine at once.
+        """Returns one reply per request (prompt, sampling, cache salt), in order; all are sent to the engine together.
 
         Raises the error of the first that failed; a transient `EngineError` if the engine died.
         """
@@ -125,7 +125,7 @@ class EngineProcess:
             self._send(AbortGeneration(number))
 
     def _read(self) -> None:
-        """Delivers messages until the process has ended."""
+        """Delivers the engine's messages to the waiting threads until the process has ended."""
         while True:
             try:
                 while not self._replies.poll(_POLL_SECONDS):
@@ -176,7 +176,7 @@ class EngineProcess:
         self._ready.set_exception(error)
 
     def _refuse(self, error: EngineError) -> bool:
-        """Raises `error` in waiting threads and in later calls; returns whether it is the first."""
+        """Raises `error` in waiting threads and in later calls; returns whether it is the engine's first such error."""
         with self._lock:
             if self._error is not None:
                 return False
@@ -187,7 +187,7 @@ class EngineProcess:
         return True
 
     def _clean_up(self) -> None:
-        """Ends processes and threads, and closes the pipes. May be called again."""
+        """Ends processes and threads, and closes the pipes; may be called more than once."""
         self._kill()
         self._process.wait()
         # The threads before the pipes: they read from them.
@@ -202,7 +202,7 @@ class EngineProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _read_log(self) -> None:
-        """Stores the last lines of the log, for the causes of errors; shown if the caller has set vLLM's log level."""
+        """Stores the last lines of vLLM's log, which show causes of errors; copies all lines to this process's log."""
         assert self._process.stdout is not None  # noqa: S101 - a pipe, see `_start_process`
         with self._process.stdout as stream:
             for line in stream:
@@ -211,7 +211,7 @@ class EngineProcess:
 
 
 def _start_process() -> tuple[subprocess.Popen[str], Connection, Connection]:
-    """Returns the process, the pipe to write to, and the pipe to read from."""
+    """Starts the engine's process; returns the process, the pipe to write to, and the pipe to read from."""
     child_requests, requests = os.pipe()
     replies, child_replies = os.pipe()
     # The caller's import path, with "" as the current folder; -P below adds no other folder to it.
@@ -243,7 +243,7 @@ def _start_process() -> tuple[subprocess.Popen[str], Connection, Connection]:
 
 
 def cause_in(lines: Iterable[str]) -> str:
-    """Returns the last error in a log that does not refer to another one; empty if there is none."""
+    """Returns the last error message in a log that does not refer to another error; empty if there is none."""
     found = ""
     for line in lines:
         match = _RAISED.search(line)

@@ -1,4 +1,4 @@
-"""Messages over the pipes between this process and the one with the vLLM engine. Needs nothing but Python."""
+"""Messages over the pipes between this process and the vLLM engine's process; imports only the standard library."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class OpenEngine:
-    """Loads a model with these arguments of vLLM's engine."""
+    """Request to load a model with the given arguments of vLLM's engine."""
 
     arguments: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class EngineReady:
-    """Answers `OpenEngine`: the model is loaded.
+    """Reply to `OpenEngine`: the model is loaded.
 
     Attributes:
         window: the largest number of tokens of prompt and answer together.
@@ -39,7 +39,7 @@ class EngineReady:
 
 @dataclass(frozen=True, slots=True)
 class StartGeneration:
-    """Starts one generation.
+    """Request to start one generation.
 
     Attributes:
         number: identifies it until it is done.
@@ -56,19 +56,19 @@ class StartGeneration:
 
 @dataclass(frozen=True, slots=True)
 class AbortGeneration:
-    """Aborts a generation that no thread waits for any more."""
+    """Request to abort a generation that no thread waits for any more."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class CloseEngine:
-    """Frees the model and ends the process."""
+    """Request to free the model and end the process."""
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationReply:
-    """Answers `StartGeneration`: the generated tokens, with times of the machine's monotonic clock.
+    """Reply to `StartGeneration`: the generated tokens, with times on the machine's monotonic clock.
 
     Attributes:
         number: of the generation.
@@ -95,7 +95,7 @@ class GenerationReply:
 
 @dataclass(frozen=True, slots=True)
 class EngineFailure:
-    """Reports a failure of one generation, or of the engine.
+    """Report of a failure of one generation, or of the whole engine.
 
     Attributes:
         message: one line; empty if only the log has the cause.

@@ -32,7 +32,7 @@ _REFERS_TO_LOG = ("Engine core initialization failed", "EngineCore encountered a
 
 
 def main(requests: int, replies: int) -> None:
-    """Serves until it receives `CloseEngine` or the pipe breaks.
+    """Serves generation requests until `CloseEngine` arrives or the pipe breaks.
 
     Args:
         requests: descriptor to read from.
@@ -44,7 +44,7 @@ def main(requests: int, replies: int) -> None:
 
 
 class _EngineServer:
-    """The engine with its pipes; all but the reading runs on the event loop's thread."""
+    """The vLLM engine with its pipes; everything except reading a pipe runs on the event loop's thread."""
 
     def __init__(self, requests: Connection, replies: Connection) -> None:
         self._requests = requests
@@ -55,7 +55,7 @@ class _EngineServer:
         self._engine: Any = None
 
     def run(self) -> None:
-        """Opens the engine and serves requests."""
+        """Starts the vLLM engine and serves requests."""
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
@@ -175,7 +175,7 @@ def _line(error: BaseException) -> str:
 
 
 def _end_group() -> None:
-    """Ends this process and all that it has started, at once."""
+    """Ends this process and all processes that it has started, immediately."""
     if os.getpgrp() == os.getpid():
         os.killpg(os.getpgrp(), signal.SIGKILL)
     os._exit(1)
