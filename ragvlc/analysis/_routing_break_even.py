@@ -142,7 +142,7 @@ def _read(arm: Arm, names: Sequence[str]) -> list[float]:
 
 
 def _saved(group: RoutingGroup, arm: Arm, *, money: bool) -> list[float] | None:
-    """Returns, per question, the tokens or money saved if its documents were read before; None without a price."""
+    """Returns the tokens or money saved per question if its documents are in the prefix cache; None without a price."""
     shared = _shared_tokens(group, arm)
     if not money:
         return shared

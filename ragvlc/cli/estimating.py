@@ -49,7 +49,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     device: Annotated[
         str, typer.Option(help="Estimate seconds for this device, such as h200, ignoring measured seconds.")
     ] = "",
-    devices: Annotated[int, typer.Option(min=1, help="Number of such devices, in tensor parallel.")] = 1,
+    devices: Annotated[int, typer.Option(min=1, help="Number of devices of that type, in tensor parallel.")] = 1,
     context: Annotated[int | None, typer.Option(min=1, help="For a pipeline: document length in tokens.")] = None,
     questions: Annotated[
         int | None, typer.Option(min=1, help="For a pipeline: number of questions about the document.")
@@ -61,7 +61,10 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     ] = None,
     shape: Annotated[
         list[str] | None,
-        typer.Option(metavar="ROLE=NAME", help="For speculative decoding: size of a model, such as main=llama-3.1-8b."),
+        typer.Option(
+            metavar="ROLE=NAME",
+            help="For speculative decoding: assume the dimensions of a known model for a role, such as main=llama-3.1-8b.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

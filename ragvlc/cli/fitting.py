@@ -57,8 +57,13 @@ def fit_router(  # noqa: PLR0913, PLR0917 - the options of a command
     metadata: MetadataOption = None,
     folds: Annotated[int, typer.Option(min=2, help="Number of cross-validation folds, split by document.")] = 5,
     seed: Annotated[int, typer.Option(help="Random seed for splitting the documents.")] = 0,
-    balanced: Annotated[bool, typer.Option("--balanced", help="Give both routes the same weight in training.")] = False,
-    cascade: Annotated[bool, typer.Option("--cascade", help="Choose a cascade's threshold instead.")] = False,
+    balanced: Annotated[
+        bool, typer.Option("--balanced", help="Give questions of both routes the same total weight in training.")
+    ] = False,
+    cascade: Annotated[
+        bool,
+        typer.Option("--cascade", help="Choose the confidence threshold of a cascade instead of learning a router."),
+    ] = False,
     budget: BudgetOption = None,
     settings: SetOption = None,
     runs: RunsOption = RUNS,

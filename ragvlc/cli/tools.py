@@ -34,7 +34,10 @@ def models(
 @app.command()
 def cache(
     action: Annotated[str, typer.Argument(help="`size`, `verify` or `clear`.")] = "size",
-    stages: Annotated[list[str] | None, typer.Argument(help="Stages of the cache; all by default.")] = None,
+    stages: Annotated[
+        list[str] | None,
+        typer.Argument(help="Limit the command to these stages (such as answers or rankings); all stages by default."),
+    ] = None,
     older_than: Annotated[
         float, typer.Option("--older-than", min=0, help="Clear only entries older than this number of days.")
     ] = 0,
@@ -89,9 +92,15 @@ def schema(
 
 @app.command("check-kind")
 def check_kind(
-    kind: Annotated[str, typer.Argument(help="module:Class (also in this folder), family.kind, or a shipped kind.")],
+    kind: Annotated[
+        str,
+        typer.Argument(help="A class as module:Class (also in this folder), or a shipped component as family.name."),
+    ],
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of the kind.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="FIELD=VALUE", help="Set a field of the component, as NAME=VALUE; may be repeated."
+        ),
     ] = None,
 ) -> None:
     """Check a custom kind against the contract of its family, clause by clause, with advice for broken clauses."""

@@ -100,7 +100,7 @@ class Run(Protocol):
         ...
 
     def chunks(self, chunker: Chunker, documents: Sequence[Document], role: str = "main") -> ChunkSet:
-        """Returns the chunks of the documents, with sizes in tokens of the generator with this role."""
+        """Returns the chunks of the documents; sizes are counted by the tokenizer of the generator in this role."""
         ...
 
     def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:

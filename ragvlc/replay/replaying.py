@@ -153,7 +153,7 @@ class _Work:
         return replace(row, answer=answer, scores=scores)
 
     def _usage(self, answer: Answer, route: str, example: Example) -> Usage:
-        """Returns the tokens of an answer without recorded tokens, by the rule in `answers.reads`."""
+        """Returns estimated token counts for an answer that has none recorded; see `answers.reads` in the replay file."""
         reads = self.replay.answers.reads.get(route)
         if reads is None:
             return answer.usage

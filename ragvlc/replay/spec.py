@@ -262,7 +262,7 @@ class Replay(Component):
 
 
 def usual(name: str, overrides: Mapping[str, Any]) -> Replay:
-    """Returns a replay without a YAML file: default field names, and the router `random` as the baseline to beat.
+    """Returns the default replay settings, used without a YAML file; the router `random` is the baseline.
 
     Args:
         name: of the results.

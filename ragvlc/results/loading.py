@@ -111,7 +111,7 @@ class Comparison:
 
     @property
     def settled(self) -> bool:
-        """Whether the difference is more than chance, after the correction for several comparisons."""
+        """Whether the difference is significant after correction for multiple comparisons."""
         return self.p_holm is not None and self.p_holm < SETTLED
 
     @property

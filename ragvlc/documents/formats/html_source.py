@@ -60,7 +60,7 @@ def hidden_by(style: str) -> bool:
 
 
 def tags(source: str) -> Iterator[Tag]:
-    """Yields tags as browsers find them; comments and the content of scripts and styles count as nameless tags."""
+    """Yields tags as a browser parses them; comments, scripts and styles are yielded as tags without a name."""
     place = source.find("<")
     while place >= 0:
         found = _TAG.match(source, place)

@@ -68,7 +68,7 @@ class FastDecoder(Protocol):
     def sample(
         self, prefix: SharedPrefix, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution
     ) -> SampledTokens:
-        """Computes `ids`, then samples one token after the other, one per random point (from 0 to below 1)."""
+        """Runs the model on `ids`, then samples tokens one by one, one for each random number in [0, 1)."""
         ...
 
 
@@ -99,7 +99,7 @@ class EagerDecoder:
     def sample(
         self, prefix: SharedPrefix, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution
     ) -> SampledTokens:
-        """Computes `ids`, then samples one token after the other, one per random point (from 0 to below 1)."""
+        """Runs the model on `ids`, then samples tokens one by one, one for each random number in [0, 1)."""
         import torch
 
         rows, tokens, start = [], [], prefix.used
@@ -170,7 +170,7 @@ class GraphDecoder:
     def sample(
         self, prefix: SharedPrefix, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution
     ) -> SampledTokens:
-        """Computes `ids`, then samples one token after the other, one per random point (from 0 to below 1)."""
+        """Runs the model on `ids`, then samples tokens one by one, one for each random number in [0, 1)."""
         import torch
 
         parts, at = [], prefix.used

@@ -68,7 +68,7 @@ class KVCache(Protocol):
     def sample(
         self, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution, stop: StopDraft | None
     ) -> SampledTokens:
-        """Computes `ids`, then samples one token after the other, one per random point (from 0 to below 1).
+        """Runs the model on `ids`, then samples tokens one by one, one for each random number in [0, 1).
 
         It ends early with a token for which `stop` is true. None looks at no token before the end.
         """
@@ -93,7 +93,7 @@ class _TokenByToken:
     def sample(
         self, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution, stop: StopDraft | None
     ) -> SampledTokens:
-        """Computes `ids`, then samples one token after the other, one per random point (from 0 to below 1)."""
+        """Runs the model on `ids`, then samples tokens one by one, one for each random number in [0, 1)."""
         import torch
 
         tokens: list[torch.Tensor] = []
@@ -179,7 +179,7 @@ class GraphKVCache(PreallocatedKVCache):
     def sample(
         self, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution, stop: StopDraft | None
     ) -> SampledTokens:
-        """Computes `ids`, then samples one token after the other, one per random point (from 0 to below 1)."""
+        """Runs the model on `ids`, then samples tokens one by one, one for each random number in [0, 1)."""
         import torch
 
         if not self._decoder.supports(self._prefix, len(ids)):
