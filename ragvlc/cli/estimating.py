@@ -63,7 +63,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         list[str] | None,
         typer.Option(
             metavar="ROLE=NAME",
-            help="For speculative decoding: assume the dimensions of a known model for a role, such as main=llama-3.1-8b.",
+            help="For speculative decoding: dimensions of a known model for a role, such as main=llama-3.1-8b.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

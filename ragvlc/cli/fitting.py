@@ -58,7 +58,10 @@ def fit_router(  # noqa: PLR0913, PLR0917 - the options of a command
     folds: Annotated[int, typer.Option(min=2, help="Number of cross-validation folds, split by document.")] = 5,
     seed: Annotated[int, typer.Option(help="Random seed for splitting the documents.")] = 0,
     balanced: Annotated[
-        bool, typer.Option("--balanced", help="Give questions of both routes the same total weight in training.")
+        bool,
+        typer.Option(
+            "--balanced", help="Balance the classes in training: each route's questions get the same total weight."
+        ),
     ] = False,
     cascade: Annotated[
         bool,

@@ -26,7 +26,7 @@ def replay(
     ] = None,
     names: Annotated[
         str | None,
-        typer.Option("--with", help="YAML file that defines the answers' field names and the routers."),
+        typer.Option("--with", help="YAML file with the field names of the answers file and the routers to compare."),
     ] = None,
     settings: SetOption = None,
     limit: LimitOption = None,

@@ -106,7 +106,7 @@ class Needle(HiddenFacts):
         return f"needle in {Path(self.haystack).name}" if self.haystack else self.kind
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the haystack's name; the documents are hashed with each example."""
+        """Returns the haystack's name only, because the hash of each example covers the documents."""
         return {"haystack": "/".join(Path(self.haystack).parts[-2:])} if self.haystack else {}
 
     @classmethod

@@ -151,7 +151,7 @@ class Dataset(Component):
             return self.collection()
 
     def losses(self) -> Sequence[Mapping[str, Any]]:
-        """Returns, as JSON values, a balance sheet of each file that was not read in full; most data sets have none."""
+        """Returns what was read and lost of each file that was not read in full, as JSON; empty for most data sets."""
         return ()
 
     def load(self) -> Examples:

@@ -44,7 +44,7 @@ _CURRENT: ContextVar[ExtendedBatch | None] = ContextVar("ragvlc_embedder_pass", 
 
 
 def current_batch() -> ExtendedBatch | None:
-    """Returns the current batch of this thread; None if the model is to compute without an extension."""
+    """Returns the batch that this thread embeds; None if the model runs without a context-window extension."""
     return _CURRENT.get()
 
 

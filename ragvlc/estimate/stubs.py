@@ -91,7 +91,7 @@ class StubWrapper(Wrapper):
 
 
 def with_stubs(pipeline: Pipeline) -> tuple[Pipeline, list[str]]:
-    """Returns the pipeline with stubs for components that load models or stores of their own, and their kinds."""
+    """Returns the pipeline with stubs in place of components that load models or stores, and the replaced kinds."""
     changes: dict[str, Component] = {}
     kinds: list[str] = []
     for path, part in walk(pipeline):

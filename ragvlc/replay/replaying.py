@@ -153,7 +153,7 @@ class _Work:
         return replace(row, answer=answer, scores=scores)
 
     def _usage(self, answer: Answer, route: str, example: Example) -> Usage:
-        """Returns estimated token counts for an answer that has none recorded; see `answers.reads` in the replay file."""
+        """Returns estimated token counts for an answer without recorded ones; see `answers.reads`."""
         reads = self.replay.answers.reads.get(route)
         if reads is None:
             return answer.usage

@@ -327,7 +327,7 @@ def packed_attention(
     scaling: float | None = None,
     **kwargs: Any,  # noqa: ANN401 - whatever a model hands to attention
 ) -> tuple[torch.Tensor, None]:
-    """Returns packed attention, [1, tokens, heads, size], for a query [1, heads, tokens, size] of the library's model.
+    """Computes attention over packed sequences for a Transformers model; returns [1, tokens, heads, size].
 
     Raises `ValueError` for kinds of attention that this function does not compute.
     """

@@ -62,7 +62,7 @@ class KVCache(Protocol):
         ...
 
     def probabilities(self, ids: Sequence[int], keep: int, distribution: SamplingDistribution) -> torch.Tensor:
-        """Computes `ids`; returns the next-token distributions after the last `keep` of them, [keep, width]."""
+        """Runs the model on `ids`; returns the next-token distributions at the last `keep` positions, [keep, width]."""
         ...
 
     def sample(
@@ -84,7 +84,7 @@ class _TokenByToken:
         raise NotImplementedError
 
     def probabilities(self, ids: Sequence[int], keep: int, distribution: SamplingDistribution) -> torch.Tensor:
-        """Computes `ids`; returns the next-token distributions after the last `keep` of them, [keep, width]."""
+        """Runs the model on `ids`; returns the next-token distributions at the last `keep` positions, [keep, width]."""
         import torch
 
         logits = self.forward(torch.tensor(ids, dtype=torch.int64, device=self._model.device), keep)
@@ -169,7 +169,7 @@ class GraphKVCache(PreallocatedKVCache):
         self._decoder = decoder
 
     def probabilities(self, ids: Sequence[int], keep: int, distribution: SamplingDistribution) -> torch.Tensor:
-        """Computes `ids`; returns the next-token distributions after the last `keep` of them, [keep, width]."""
+        """Runs the model on `ids`; returns the next-token distributions at the last `keep` positions, [keep, width]."""
         if not self._decoder.supports(self._prefix, len(ids)):
             return super().probabilities(ids, keep, distribution)
         found = self._decoder.probabilities(self._prefix, ids, keep, distribution)
