@@ -102,7 +102,10 @@ class CascadeEstimate:
 
 
 def cascade_pairs(pairs: Pairs) -> list[CascadePair]:
-    """Returns each question's stored first answer paired with its stored second answer. Raises `ConfigError` for answers without log-probabilities."""
+    """Returns each question's stored first answer paired with its stored second answer.
+
+    Raises `ConfigError` for answers without log-probabilities.
+    """
     first, second = pairs.routes
     found: list[CascadePair] = []
     for pair in pairs.pairs:

@@ -205,7 +205,9 @@ def scores(results: SweepResults) -> Table:
         rows.append((title(cell), tuple(found)))
     smaller = [label for label in results.metrics if any(label in _smaller(cell) for cell in results.cells)]
     note = f"{SCORES} {SMALLER.format(labels=', '.join(smaller))}" if smaller else SCORES
-    note += _few(figures["clusters"] for cell in results.cells for figures in cell.summary["metrics"].values())
+    note += _few(
+        (label, figures["clusters"]) for cell in results.cells for label, figures in cell.summary["metrics"].items()
+    )
     return Table("Scores", results.metrics, tuple(rows), note)
 
 
@@ -227,7 +229,7 @@ def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Tab
         rows.append((name, (*figures, Entry(own[0].p_holm, digits=3))))
     head = f"Difference to {next(iter(bases.values()))}" if same else "Differences"
     note = DIFFERENCES + (f" {UNSETTLED}" if any(one.unsettled for one in comparisons) else "")
-    note += _few(one.clusters for one in comparisons)
+    note += _few((one.metric, one.clusters) for one in comparisons)
     return Table(head, (*results.metrics, f"p of\n{results.metrics[0]}"), tuple(rows), note)
 
 
@@ -289,10 +291,17 @@ def _bound(value: float, digits: int, sign: str) -> str:
     return f"{value:+.{digits}f}" if sign and value and not float(text.replace(",", "")) else text
 
 
-def _few(clusters: Iterable[int]) -> str:
-    """Returns a warning of few clusters, the fewest among them; nothing where there are enough."""
-    words = warning(min((count for count in clusters if count), default=0))
-    return f" {words}" if words else ""
+def _few(counts: Iterable[tuple[str, int]]) -> str:
+    """Returns a warning that names the metrics with few clusters; empty if every metric has enough."""
+    fewest: dict[str, int] = {}
+    for metric, clusters in counts:
+        if clusters:
+            fewest[metric] = min(clusters, fewest.get(metric, clusters))
+    few = [metric for metric, clusters in fewest.items() if warning(clusters)]
+    if not few:
+        return ""
+    words = warning(min(fewest[metric] for metric in few))
+    return f" {words}" if len(few) == len(fewest) else f" {', '.join(few)}: {words}"
 
 
 def _best(cells: Sequence[CellResult], metric: str) -> list[CellResult]:

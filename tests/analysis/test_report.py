@@ -160,6 +160,13 @@ def test_few_clusters_are_warned_of(tmp_path: Path) -> None:
     assert " ".join(text.split()).count(warning) == 2, "below scores and below differences"
 
 
+def test_few_clusters_of_one_metric_name_the_metric() -> None:
+    assert tables._few([("contains", 17), ("choice_accuracy", 7), ("choice_accuracy", 9)]) == (
+        " choice_accuracy: 7 clusters: fewer than 8 are too few to rely on an interval."
+    )
+    assert tables._few([("contains", 17), ("choice_accuracy", 0)]) == ""
+
+
 def test_rows_against_different_baselines_name_theirs(tmp_path: Path) -> None:
     cells = [cell(f"{name} s={s}", rows(HALF), settings={"s": s}) for name in ("full", "rag") for s in (1, 2)]
     text = text_of(terminal_report(write(tmp_path, EXAMPLES, cells)))
