@@ -64,7 +64,8 @@ class Balance:
     @property
     def notable(self) -> bool:
         """Whether the balance sheet reports a loss, pictures, omitted content or a guessed encoding."""
-        return bool(self.loss or self.images or self.left_out or (self.encoding and self.encoding.guessed))
+        pictures = self.images and self.kind != "html"  # those of web pages are mostly decoration
+        return bool(self.loss or pictures or self.left_out or (self.encoding and self.encoding.guessed))
 
     def losses(self) -> str:
         """Returns one sentence about the content that was lost; empty if nothing was lost."""
