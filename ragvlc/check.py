@@ -1,4 +1,4 @@
-"""The check of documents and questions before a run: what was read, lengths, and what to mend."""
+"""Checks documents and questions before a run: reads them, counts tokens and lists the problems to fix."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CONTROL = re.compile(
 
 
 class TokenCounter(Protocol):
-    """Whatever counts tokens."""
+    """An object that counts the tokens of a text."""
 
     def count(self, text: str) -> int:
         """Returns the number of tokens of a text."""
@@ -52,7 +52,7 @@ class TokenCounter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Numbers of tokens of some texts, or of the contexts of questions.
+    """Token counts of a group of texts, such as all documents, or the documents given with each question.
 
     Attributes:
         what: is measured.
@@ -65,13 +65,13 @@ class Lengths:
     over: Mapping[str, int]
 
     def quantile(self, share: float) -> int:
-        """Returns the smallest size that so many are no larger than."""
+        """Returns the quantile of the sizes for `share`; for example, 0.5 gives the median."""
         return self.sizes[max(0, math.ceil(round(len(self.sizes) * share, 9)) - 1)]
 
 
 @dataclass
 class Check:
-    """What was found.
+    """The facts, problems and remarks that a check found in one data set.
 
     Attributes:
         name: of the data.
@@ -92,7 +92,7 @@ class Check:
     balances: list[Balance] = field(default_factory=list)
 
     def add(self, balances: Iterable[Balance]) -> None:
-        """Notes the balance sheets of files: what they lost is to be mended, the rest to be known."""
+        """Adds reports on the reading of files: lost text becomes a problem, a guessed encoding a remark."""
         for one in balances:
             self.balances.append(one)
             if lost := one.losses():
@@ -101,7 +101,7 @@ class Check:
                 self.remarks.append(f"{one.file}: {one.encoding.sentence()}; set `encoding` if letters come out wrong.")
 
     def renderables(self) -> list[RenderableType]:
-        """Returns what `ragvlc check` prints."""
+        """Returns the tables and lines that `ragvlc check` prints."""
         parts: list[RenderableType] = [_facts_table(self.name, self.facts), ""]
         if any(one.notable for one in self.balances):
             parts += [_table("What files hold and what was not read", *as_rows(self.balances, MOST_FILES)), ""]
@@ -114,7 +114,7 @@ class Check:
 
 
 def check(target: str | Path | Dataset, tokenizer: str = "", window: int | None = None) -> list[Check]:
-    """Returns what is found in each data set that `target` means.
+    """Checks each data set that `target` names, and returns one result for each.
 
     Args:
         target: a folder of texts (with `questions.csv` or `questions.jsonl`, if there are questions), a folder with a
@@ -147,7 +147,7 @@ def check(target: str | Path | Dataset, tokenizer: str = "", window: int | None 
 def checked(
     dataset: Dataset, counter: TokenCounter | None = None, counted_by: str = ESTIMATE, *, window: int | None = None
 ) -> Check:
-    """Returns what is found in a data set; what cannot be read becomes a problem.
+    """Checks one data set; a file or table that cannot be read is reported as a problem.
 
     Args:
         dataset: to look at.
@@ -176,7 +176,7 @@ def checked(
 
 
 def _documents(dataset: Dataset, found: Check) -> list[Document]:
-    """Returns the set's documents, and notes how the reading went."""
+    """Returns the data set's documents, and adds the results of reading them to the check."""
     if isinstance(dataset, Folder):
         files = dataset.files()
         found.facts += [(f"{kind} files", f"{count:,}") for kind, count in sorted(files.read.items())]
@@ -192,7 +192,7 @@ def _documents(dataset: Dataset, found: Check) -> list[Document]:
 
 
 def _account_for(found: Check, files: FolderFiles) -> None:
-    """Notes what became of every file of a folder."""
+    """Adds to the check which files of a folder were read, skipped or unreadable."""
     if files.unread:
         found.facts.append(("files not read", f"{len(files.unread):,}"))
     if files.passed_over:
@@ -213,7 +213,7 @@ def _account_for(found: Check, files: FolderFiles) -> None:
 
 
 def _holds_all(dataset: Dataset) -> bool:
-    """Returns whether the check covers all documents of the set, and not only those of its questions."""
+    """Returns whether to check all documents of the data set, and not only those that its questions use."""
     whole = dataset.scope == "corpus" or dataset.pad_to_tokens is not None
     return whole or isinstance(dataset, (Folder, Jsonl))
 
@@ -229,7 +229,7 @@ def _asks(dataset: Dataset) -> bool:
 def _look_at_documents(
     found: Check, documents: Sequence[Document], counter: TokenCounter, windows: Mapping[str, int]
 ) -> dict[str, int]:
-    """Notes what there is to say of documents; returns their sizes by key."""
+    """Adds facts and problems of the documents to the check; returns each document's token count, by document key."""
     words = sum(len(document.text.split()) for document in documents)
     found.facts += [("documents", f"{len(documents):,}"), ("words", f"{words:,}")]
     if not documents:
@@ -292,7 +292,7 @@ def _look_at_questions(found: Check, examples: Examples, sizes: _Sizes, windows:
 
 
 def _without_answer(examples: Sequence[Example]) -> Iterator[str]:
-    """Yields questions whose references are in none of their documents; choices and summaries are not looked at."""
+    """Yields the ids of questions whose reference answers are not in their documents; skips choices and summaries."""
     words: dict[tuple[str, bool], str] = {}
     for example in examples:
         if not example.references or example.query.choices or example.query.form == "summary":
@@ -308,7 +308,7 @@ def _without_answer(examples: Sequence[Example]) -> Iterator[str]:
 
 @dataclass
 class _Sizes:
-    """Tokens of documents and of tuples of them, each counted once."""
+    """Caches the token counts of documents and of tuples of documents."""
 
     counter: TokenCounter
     known: dict[str, int]

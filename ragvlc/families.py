@@ -79,7 +79,7 @@ FAMILIES: Mapping[str, type[Component]] = MappingProxyType({cls.family: cls for 
 
 
 def find(kind: str | type[Component]) -> type[Component]:
-    """Returns the component class for a class, `module:Class`, `family.kind`, or the name of a shipped component.
+    """Returns the component class named by `module:Class`, `family.kind` or the kind alone; accepts a class too.
 
     Raises:
         ConfigError: there is none, there are several, or it is no kind of any family.

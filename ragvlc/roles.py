@@ -21,7 +21,7 @@ class Models:
     _keys: dict[tuple[int, str], tuple[str, Component]] = field(default_factory=dict, repr=False, compare=False)
 
     def key_of(self, part: Component, *, leaving_out: str = "") -> str:
-        """Returns the hash of a component and the models of its roles, without the field `leaving_out`."""
+        """Returns the hash of a component and the models that it uses; the field named `leaving_out` is excluded."""
         place = id(part), leaving_out
         if place not in self._keys:
             self._keys[place] = self._key_of(part, leaving_out), part  # the part too, so that its id is not reused

@@ -171,7 +171,7 @@ class LiveRun:
         return self._memo.index(retriever, chunks, lambda: self._build(retriever, chunks))
 
     def _book(self, step: Step, chunks: ChunkSet, seconds: float) -> None:
-        """Adds an index to the trace with its original cost; getting the index took `seconds` in this run."""
+        """Adds the step of an index to the trace, with the original cost of the index."""
         outer = self._open[-1]
         if "inner_seconds" in outer.facts:  # an index of an index: charged below its own name
             outer.facts["inner_seconds"] += seconds
@@ -254,7 +254,7 @@ class LiveRun:
 
 
 class CountingReader:
-    """A generator as a route sees it; equal requests are generated once, and each is charged to its answer."""
+    """Generates equal requests only once, and adds the full usage of each request to the current answer."""
 
     def __init__(self, run: LiveRun, generator: Generator, pool: EnginePool, memo: Memo, role: str) -> None:
         self._run = run

@@ -153,7 +153,7 @@ def _parts(classes: Mapping[str, type[Component]], models: _Models) -> dict[str,
 
 
 def _union(family: str, kinds: list[str], bare: list[str]) -> _Schema:
-    """Returns the schema of a family: the name of a component without required settings, or a mapping."""
+    """Returns the schema of a family's values: a mapping, or only a name if the component has no required settings."""
     outside = {"$ref": f"{HERE}Outside"}
     mapping: _Schema = {
         "type": "object",
@@ -168,7 +168,7 @@ def _union(family: str, kinds: list[str], bare: list[str]) -> _Schema:
 
 
 def _setting(part: type[Component], name: str, models: _Models, names: Mapping[type[Component], str]) -> _Schema:
-    """Returns the schema of a setting; for an inherited setting, a reference and the component's changes."""
+    """Returns the schema of a setting; an inherited setting refers to the ancestor's schema and lists only changes."""
     own: _Schema = models[part]["properties"][name]
     ancestor = next((cls for cls in part.__mro__[1:] if cls in models and name in models[cls]["properties"]), None)
     if ancestor is None:
@@ -220,7 +220,7 @@ def _references(value: object) -> set[str]:
 
 
 def _linked(value: Any, elsewhere: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
-    """Returns the value with family marks replaced by references, and shared definitions linked to their file."""
+    """Replaces family marks in a schema by references, and links shared definitions to the file that contains them."""
     if isinstance(value, list):
         return [_linked(item, elsewhere) for item in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The command-line application, the arguments that commands share, and the console for standard output."""
+"""Defines the command-line application, and the arguments and output console that all commands share."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 
 app = typer.Typer(
     name="ragvlc",
-    help="Full context, retrieval, or routing between the two: compare them on your documents, questions and model.",
+    help="Compare full context, retrieval and routing between the two on your documents, questions and model.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -29,7 +29,7 @@ def ask(
     allow_loss: Annotated[
         float,
         typer.Option(
-            "--allow-loss", min=0, max=1, help="Share of a file's text that may be missing; 1 leaves unread files out."
+            "--allow-loss", min=0, max=1, help="Share of a file's text that may be missing; 1 skips unreadable files."
         ),
     ] = 0.01,
     trace: Annotated[bool, typer.Option("--trace", help="Also show passages, steps, tokens and seconds.")] = False,
@@ -73,7 +73,7 @@ def check(
 
 
 def _documents(path: Path, allowed: float) -> tuple[Document, ...]:
-    """Returns the documents of a file or folder; says what of them was not read, or only guessed."""
+    """Returns the documents of a file or folder; prints a warning for missing text and for each guessed encoding."""
     from ragvlc.documents.sources import accounted_documents
 
     remedy = "Mend the files, take them out of the folder, or go on without what is missing: --allow-loss 1."

@@ -44,12 +44,12 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     runs: RunsOption = RUNS,
     everything: Annotated[bool, typer.Option("--all", help="Count all questions, not only the pending ones.")] = False,
     sample: Annotated[
-        int, typer.Option(min=0, help="Number of questions to count in each cell; 0 counts all.")
+        int, typer.Option(min=0, help="Number of questions per cell whose tokens are counted; 0 counts all.")
     ] = _SAMPLE,
     device: Annotated[
         str, typer.Option(help="Estimate seconds for this device, such as h200, ignoring measured seconds.")
     ] = "",
-    devices: Annotated[int, typer.Option(min=1, help="Number of devices of that type, in tensor parallel.")] = 1,
+    devices: Annotated[int, typer.Option(min=1, help="Number of such devices, used with tensor parallelism.")] = 1,
     context: Annotated[int | None, typer.Option(min=1, help="For a pipeline: document length in tokens.")] = None,
     questions: Annotated[
         int | None, typer.Option(min=1, help="For a pipeline: number of questions about the document.")
@@ -63,7 +63,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         list[str] | None,
         typer.Option(
             metavar="ROLE=NAME",
-            help="For speculative decoding: dimensions of a known model for a role, such as main=llama-3.1-8b.",
+            help="For speculative decoding: known model whose size a role assumes, such as main=llama-3.1-8b.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -283,7 +283,7 @@ def _row(cell: CellEstimate, *, money: bool) -> list[str]:
 
 
 def _sharing(total: CellEstimate) -> str:
-    """Returns a sentence on the requested work and the work that remains after caching."""
+    """Returns a sentence that compares the requested work with the work that remains after caching."""
     asked, stored = total["calls_asked"], total["calls_stored"]
     parts = [f"{asked:,.0f} prompts of {total['prompt_tokens_asked']:,.0f} tokens, {total['calls']:,.0f} to compute"]
     parts[0] += f" ({stored:,.0f} stored on disk)" if stored else ""

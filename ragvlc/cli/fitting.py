@@ -104,7 +104,7 @@ def fit_router(  # noqa: PLR0913, PLR0917 - the options of a command
 
 
 def _cells(given: list[str]) -> dict[str, str]:
-    """Returns the name of each route's cell, as given by `--route NAME=CELL`."""
+    """Returns the cell names given by `--route NAME=CELL`, keyed by route name."""
     found: dict[str, str] = {}
     for one in given:
         name, separator, cell = one.partition("=")
@@ -171,7 +171,7 @@ def _learned(pairs: Pairs, cells: Mapping[str, Cell], settings: FitSettings, ret
 
 
 def _planned(results: Results, cells: Mapping[str, str]) -> dict[str, Cell]:
-    """Returns the planned cell of each route. Raises `ConfigError` if the plan no longer contains that cell."""
+    """Returns each route's cell from the sweep's plan. Raises `ConfigError` if the plan no longer contains the cell."""
     from ragvlc.sweep.plan import plan
     from ragvlc.sweep.spec import Sweep
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def replay(
     answers: Annotated[
         str,
-        typer.Argument(help="A file of answers, a results folder, or a YAML file (or shipped replay) that names one."),
+        typer.Argument(help="A file of answers, a results folder, a YAML replay file, or a shipped replay."),
     ],
     questions: Annotated[
         Path | None,
@@ -59,7 +59,7 @@ def replay(
 def _spec(
     answers: str, questions: Path | None, names: str | None, settings: dict[str, Any], limit: int | None
 ) -> Replay:
-    """Returns the replay that a YAML file describes, or the default replay of an answers file or results folder."""
+    """Returns the replay in a YAML file, or a replay with default settings for an answers file or results folder."""
     from ragvlc import config
     from ragvlc.replay.spec import Replay, is_replay
 

@@ -94,13 +94,11 @@ def schema(
 def check_kind(
     kind: Annotated[
         str,
-        typer.Argument(help="A class as module:Class (also in this folder), or a shipped component as family.name."),
+        typer.Argument(help="A class as module:Class, or a shipped component as family.name."),
     ],
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="FIELD=VALUE", help="Set a field of the component, as NAME=VALUE; may be repeated."
-        ),
+        typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of the component; may be repeated."),
     ] = None,
 ) -> None:
     """Check a custom kind against the contract of its family, clause by clause, with advice for broken clauses."""

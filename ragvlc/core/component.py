@@ -169,7 +169,7 @@ class Component(BaseModel):
         return tuple(part for name in fields_of(type(self)) for part in _parts_in(getattr(self, name)))
 
     def roles(self) -> frozenset[tuple[str, str, str]]:
-        """Returns (table, role name, required protocol) for every model that this component and its inner ones use."""
+        """Returns (table, role name, required protocol) for every model that this component or an inner one uses."""
         return self._roles
 
     @cached_property
@@ -184,7 +184,7 @@ class Component(BaseModel):
         return frozenset(found)
 
     def spec(self) -> dict[str, Any]:
-        """Returns the component as JSON values with every default filled in; building them gives an equal component."""
+        """Returns the component as JSON values, with all defaults; building them gives an equal component."""
         fields = {name: _plain(getattr(self, name)) for name in type(self).model_fields}
         return {"kind": self.kind, **fields} if self.family else fields
 
@@ -206,7 +206,7 @@ class Component(BaseModel):
 
     @classmethod
     def wanting(cls) -> str:
-        """Returns which definitions this class lacks, as a phrase to follow its name; empty if none are missing."""
+        """Returns an error text that names the methods this class must still define; empty if complete."""
         missing = sorted(getattr(cls, "__abstractmethods__", ()))
         return f"is abstract. Define {' and '.join(signature(cls, name) for name in missing)}." if missing else ""
 

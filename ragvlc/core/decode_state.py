@@ -1,4 +1,4 @@
-"""Decode state: the protocol of a model that drafts, verifies and rewinds text token by token."""
+"""Protocol of a decode state, with which a model drafts, verifies and removes tokens of one text."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class DecodeState(Protocol):
 
     @property
     def width(self) -> int:
-        """The number of columns in each row of probabilities, one for each token id below this number."""
+        """The length of each probability distribution, which covers the token ids from 0 to `width` - 1."""
         ...
 
     @property
@@ -62,7 +62,7 @@ class DecodeState(Protocol):
         ...
 
     def peek(self) -> Probabilities:
-        """Returns the distribution of the next token as float32 [1, width]; appends no token."""
+        """Returns the distribution of the next token, a float32 array of shape [1, width]; appends no token."""
         ...
 
     def extend(self, tokens: Sequence[int]) -> None:
@@ -74,7 +74,7 @@ class DecodeState(Protocol):
         ...
 
     def text(self, tokens: Sequence[int]) -> str:
-        """Returns the text of generated token ids, without control tokens."""
+        """Decodes generated token ids to text, without control tokens."""
         ...
 
     def plain_seconds(self, n: int) -> float:

@@ -147,7 +147,7 @@ class Tokenizer(Protocol):
         ...
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns the token ids of the message in the model's chat template, ready for the answer to follow."""
+        """Returns the token ids of the message in the model's chat template, up to where the answer starts."""
         ...
 
 
@@ -218,7 +218,7 @@ class VectorEngine(Protocol):
 
 @runtime_checkable
 class SpanVectorEngine(VectorEngine, Protocol):
-    """An embedding model that returns vectors of the parts of a text, each in the context of the whole text."""
+    """An embedding model that returns a vector for each part of a text, computed in the context of the whole text."""
 
     def embed_spans(
         self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, side: str = "passage"
@@ -231,7 +231,7 @@ class SpanVectorEngine(VectorEngine, Protocol):
 
 
 class Reader(Protocol):
-    """A loaded generator as a route sees it; every call is charged to the current answer."""
+    """A loaded generator for use by a route; the usage of every call is added to the current answer."""
 
     @property
     def window(self) -> int:

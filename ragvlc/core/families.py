@@ -106,7 +106,7 @@ class Metric(Component):
 
     @classmethod
     def wanting(cls) -> str:
-        """Returns which definitions this metric class lacks, as a phrase to follow its name; empty if none."""
+        """Returns an error text that names the methods this metric class must still define; empty if complete."""
         if cls.assess is not Metric.assess:
             alone = cls.score is Metric.score and cls.applies is Metric.applies
             return f"defines assess without score. Define {signature(cls, 'applies')} too." if alone else ""

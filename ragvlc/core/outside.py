@@ -56,7 +56,7 @@ def imported(kind: str) -> object:
 
 
 def _module(name: str) -> ModuleType:
-    """Returns the named module; the current folder, which is not on a command's import path, is searched too."""
+    """Imports the named module; also searches the current folder, which is not on a command's import path."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Dotted paths into components and mappings: getting and setting values, and resolving the file paths among them.
+"""Gets and sets values of components and mappings by dotted path, and resolves file paths in such values.
 
 A part resolves the relative file paths of its YAML file as it is built. Values that come from elsewhere (a command
 line, an axis) belong to another folder, or to no field until a cell is planned: `Spot` finds the types of their fields,
@@ -55,7 +55,7 @@ class Base:
     other: Path | None = None
 
     def whole(self, value: str) -> str:
-        """Returns the absolute path. Raises `ValueError` if the path exists only relative to the other folder."""
+        """Returns the absolute path. Raises `ValueError` if the path exists relative to `other` but not to `folder`."""
         path = Path(value).expanduser()
         if path.is_absolute() or not value:
             return str(path) if value else value
@@ -72,7 +72,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A position in nested settings: the value there, and the type that its field expects.
+    """A position in nested settings, with its value and the type that its field expects.
 
     Attributes:
         value: what is there: a part, or plain values not built yet.
@@ -133,7 +133,7 @@ class Spot:
         return isinstance(origin, type) and issubclass(origin, Mapping) and len(get_args(self.expected)) == 2
 
     def placed(self, base: Base) -> Any:  # noqa: ANN401 - whatever stands here
-        """Returns the value with the relative file paths in it made absolute. Raises `ValueError`; see `Base`."""
+        """Returns the value with its relative file paths made absolute by `Base`, which may raise `ValueError`."""
         value: Any = self.value
         for one in self.branches():
             value = _placed_as_one(Spot(value, one.expected, one.marks), base)
@@ -141,7 +141,7 @@ class Spot:
 
 
 def _placed_as_one(spot: Spot, base: Base) -> Any:  # noqa: ANN401 - whatever stands there
-    """Returns the value of `Spot.placed` for a position with a single expected type."""
+    """Returns the value with its relative file paths made absolute, for a position with a single expected type."""
     value: Any = spot.value
     if isinstance(value, str):
         mark = next((mark for mark in spot.marks if isinstance(mark, PathMark)), None)
@@ -230,7 +230,7 @@ def placed_choices(
 def _spots(
     roots: Iterable[Spot], path: str, brought: Mapping[str, Sequence[object]], always: set[str]
 ) -> Iterator[Spot]:
-    """Yields every position that a dotted path may lead to, including positions in components set by other axes."""
+    """Yields every position that a dotted path can refer to, including those in components that other axes set."""
     *outer, last = str(path).split(".")  # in YAML, a number may stand where a path should: told when cells are planned
     for root in roots:
         here = [root]

@@ -1,4 +1,4 @@
-"""Prompt templates of components: their declared fields, the check of those fields, and the filled-in prompt."""
+"""Prompt templates of components: declares and checks their fields, and fills them in."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class Run(Protocol):
         ...
 
     def index(self, retriever: Retriever, chunks: ChunkSet) -> Index:
-        """Returns the retriever's index of `chunks`, built once; for retrievers that combine other retrievers."""
+        """Returns the retriever's index of `chunks`, built once. Called by retrievers that combine other retrievers."""
         ...
 
     def search(self, retriever: Retriever, query: Query, chunks: ChunkSet) -> tuple[Hit, ...]:

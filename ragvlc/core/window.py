@@ -34,7 +34,7 @@ def prompt_ids(
 
 
 def input_ids(request: Request, tokenizer: Tokenizer, window: int, *, model: str) -> list[int]:
-    """Returns `prompt_ids` for a model in this process. Raises `EngineError` if the prompt has no tokens."""
+    """Returns the token ids of a prompt that must fit the window. Raises `EngineError` if the prompt has no tokens."""
     found = prompt_ids(request, tokenizer, window, model=model)
     if not found:
         raise EngineError(f"The prompt is empty, and '{model}' has no start-of-sequence token.")

@@ -68,7 +68,7 @@ class Workers(Protocol):
     def work(
         self, jobs: Sequence[Job], *, wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
     ) -> Generator[ResultT]:
-        """Yields the result of `finish` for each job that is still `wanted` when it starts, in any order.
+        """Runs the jobs and yields `finish`'s result for each, in any order; skips jobs that are no longer `wanted`.
 
         `finish` is called in this process, from several threads. Closing the iterator, or an error, waits for what is
         in flight and does no more; whatever was in flight is finished too.

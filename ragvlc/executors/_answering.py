@@ -104,7 +104,7 @@ def counts_of(pool: EnginePool) -> Counts:
 
 
 def done_with(jobs: Sequence[Job], later: Sequence[Job]) -> set[str]:
-    """Returns the keys of generators that `jobs` use and `later` jobs do not, so that their models can be closed."""
+    """Returns the keys of generators that `jobs` use and `later` does not; their models can then be closed."""
     return _generators(jobs) - _generators(later)
 
 

@@ -70,7 +70,7 @@ class Dispatch(Generic[ResultT]):
     def results(
         self, jobs: Sequence[Job], wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
     ) -> Iterator[ResultT]:
-        """Yields the result of `finish` for each job; after the iterator ends or fails, no job is still running."""
+        """Runs the jobs and yields `finish`'s result for each; no job is still running after the last one."""
         thread = threading.Thread(target=self._run, args=(jobs, wanted, finish), name="ragvlc-ray", daemon=True)
         thread.start()
         try:
@@ -263,7 +263,7 @@ class Dispatch(Generic[ResultT]):
         return self._cells[job.cell]
 
     def _documents(self, job: Job) -> tuple[str, Any]:
-        """Returns a name and a reference for a job's documents; each group's documents are sent once."""
+        """Returns a key and an object-store reference for a job's documents, stored once for each group of jobs."""
         import ray
 
         documents = job.example.documents

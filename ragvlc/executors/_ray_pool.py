@@ -1,4 +1,4 @@
-"""The worker pool of the Ray executor, as seen by the dispatching process: start, loss, replacement, shutdown."""
+"""The worker pool of the Ray executor: the dispatching process starts, replaces and stops the workers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RELEASING_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class WorkerRequirements:
-    """The resources requested from a cluster.
+    """The resources that the executor requests from a cluster.
 
     Attributes:
         workers: the number of workers.
@@ -174,7 +174,7 @@ class WorkerPool:
             log.log(level, "%s (worker %s)", text, worker.location)
 
     def replace(self, worker: RemoteWorker, error: BaseException, *, blameless: bool) -> None:
-        """Replaces a lost worker with a new one; `blameless` means that its jobs may have caused the loss."""
+        """Replaces a lost worker with a new one; `blameless` means that a job may have caused the loss."""
         import ray
 
         self.ready.remove(worker)

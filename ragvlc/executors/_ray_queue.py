@@ -13,7 +13,7 @@ __all__ = ["JobQueue", "QueuedJob"]
 
 @dataclass(slots=True, eq=False)
 class QueuedJob:
-    """A job in the queue, with the number of times that it was lost with its worker."""
+    """A job in the queue, with the number of workers that were lost while running it."""
 
     job: Job
     losses: int = 0
@@ -54,7 +54,7 @@ class JobQueue:
         return queued.losses > 0 and queued.losses >= self._alone_from
 
     def take(self, worker: int, *, suspects: bool) -> QueuedJob | None:
-        """Returns the next job for a worker, or None; suspect jobs are returned only if `suspects` is true."""
+        """Returns the next job for a worker, or None; `suspects` allows jobs that may have killed an earlier worker."""
         if not self._reserved.get(worker):
             self._reserved[worker] = self._groups.popleft() if self._groups else self._split_largest()
         if reserved := self._reserved[worker]:
@@ -79,7 +79,7 @@ class JobQueue:
         self._started.pop(worker, None)
 
     def _split_largest(self) -> deque[QueuedJob]:
-        """Returns half of the longest reserved group, preferring questions that its worker has not started."""
+        """Takes half of the largest group reserved for a worker, preferring questions that it has not started."""
         worker, left = max(self._reserved.items(), key=lambda item: len(item[1]), default=(0, deque[QueuedJob]()))
         started = self._started.get(worker, set())
         sizes = Counter(queued.job.example.id for queued in left)

@@ -21,7 +21,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Local(Executor):
-    """Answers many questions concurrently, so that engines can batch; cold questions run one at a time."""
+    """Answers many questions concurrently, so that engines can batch; with `latency: cold`, answers one at a time."""
 
     @contextmanager
     def open(self, engines: Engines, *, concurrency: int) -> Iterator[_Threads]:
@@ -40,7 +40,7 @@ class _Threads:
     def work(
         self, jobs: Sequence[Job], *, wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
     ) -> Generator[ResultT]:
-        """Yields the result of `finish` for each job, called in the thread that ran the job."""
+        """Runs the jobs and yields `finish`'s result for each; `finish` is called in the thread that ran the job."""
         done = 0
         for _, group in groupby(jobs, key=lambda job: job.stage):
             stage = list(group)

@@ -142,7 +142,7 @@ class _RayWorkers:
     def work(
         self, jobs: Sequence[Job], *, wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
     ) -> Generator[ResultT]:
-        """Yields the result of `finish` for each job that is still `wanted` when it starts, in any order.
+        """Runs the jobs and yields `finish`'s result for each, in any order; skips jobs that are no longer `wanted`.
 
         Raises:
             EngineError: no cluster, too few resources, or workers that cannot be started.
@@ -226,7 +226,7 @@ def _nodes() -> list[Mapping[str, float]]:
 
 
 def _gpus_of(pipeline: Pipeline) -> int:
-    """Returns the number of GPUs of a pipeline's largest generator."""
+    """Returns the number of GPUs that a pipeline's largest generator needs."""
     sizes = [
         getattr(model, "tensor_parallel", 1) * getattr(model, "pipeline_parallel", 1)
         for model in pipeline.generators.values()
@@ -235,7 +235,7 @@ def _gpus_of(pipeline: Pipeline) -> int:
 
 
 def _variables(spec: object) -> Iterator[str]:
-    """Yields the names of environment variables in a spec: `api_key_env: NAME`, `{env: NAME}`."""
+    """Yields the environment variables that a spec names, as in `api_key_env: NAME` or `{env: NAME}`."""
     if isinstance(spec, Mapping):
         for name, value in spec.items():
             if isinstance(value, str) and (name == "env" or str(name).endswith("_env")):

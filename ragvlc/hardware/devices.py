@@ -1,4 +1,4 @@
-"""Devices by name, with figures from data sheets; and the device of this machine, detected or measured."""
+"""Known devices with figures from their data sheets, and detection of this machine's own device."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _CPU_LAUNCH = 0.3e-3
 
 
 def device_named(name: str) -> Device:
-    """Returns the device of this name, for engines that record all passes as CUDA graphs; `cpu`: this machine's CPU.
+    """Returns the device called `name`, assuming an engine that records every forward pass as a CUDA graph.
 
     Raises:
         ConfigError: if it is not known.
@@ -67,7 +67,7 @@ def device_named(name: str) -> Device:
 
 
 def eager(device: Device, *, recorded: bool = False) -> Device:
-    """Returns the device with the launch times of a library that launches every layer from Python.
+    """Returns the device with launch times added, for a library that launches every layer from Python.
 
     Args:
         device: as an engine uses it that records all passes.

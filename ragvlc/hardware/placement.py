@@ -56,7 +56,7 @@ def device_for(part: Generator | Embedder, machine: Machine) -> Device | None:
 
 
 def shape_for(generator: Generator, notes: list[str]) -> Shape | None:
-    """Returns the size of a generator's model; None if unknown, with the reason in `notes` for local models."""
+    """Returns the size of a generator's model, or None if unknown; for local models, adds the reason to `notes`."""
     spec = generator.spec()
     for name in _models(spec):
         if name != "server":
@@ -69,7 +69,7 @@ def shape_for(generator: Generator, notes: list[str]) -> Shape | None:
 
 
 def window_for(generator: Generator, notes: list[str]) -> int:
-    """Returns the maximum tokens of prompt and answer together; `UNBOUNDED`, with a note, if unknown."""
+    """Returns the context window in tokens; if it is unknown, returns `UNBOUNDED` and adds a note."""
     spec = generator.spec()
     if spec.get("window"):
         return int(spec["window"])

@@ -1,4 +1,4 @@
-"""Roofline model of forward passes: the time is the longer of arithmetic and memory traffic.
+"""Roofline model of forward passes: the time of a pass is the longer of its arithmetic time and its memory time.
 
 After Yuan et al. 2024 (LLM Inference Unveiled: Survey and Roofline Model Insights, arXiv 2402.16363). Prefill is bound
 by arithmetic, two operations a parameter and token and the quadratic part of attention; decoding by the bytes of the
@@ -147,7 +147,7 @@ def verify_seconds(shape: Shape, device: Device, context: float, rows: int) -> f
 
 
 def replayed(shape: Shape, device: Device) -> bool:
-    """Returns whether passes over few tokens replay CUDA graphs: in engines that record all, or for Llama's layers."""
+    """Returns whether passes over few tokens replay CUDA graphs; libraries may do so only for Llama's layers."""
     return device.recorded is not None and (shape.llama or not device.launch_seconds)
 
 
@@ -163,7 +163,7 @@ def _step(shape: Shape, device: Device, context: float, batch: int) -> float:
 def _seconds(
     shape: Shape, device: Device, flops: float, cache_bytes: float, tokens: int, weights_share: float = 1.0
 ) -> float:
-    """Returns the seconds of a pass without the time for launching its layers."""
+    """Returns the seconds of a pass, excluding the time for launching its layers."""
     peak = device.single_flops if shape.cache_bytes > 2 else device.half_flops
     computing = flops / (peak * device.compute_share)
     traffic = shape.read_parameters(tokens) * shape.weight_bytes / weights_share + cache_bytes

@@ -101,7 +101,7 @@ class Shape:
 
     @property
     def always_parameters(self) -> int:
-        """Parameters per layer that every token uses: attention, shared feed-forward and choice of experts."""
+        """Parameters per layer that every token uses: attention, shared feed-forward layer and expert router."""
         choice = self.hidden * self.experts if self.experts > 1 else 0
         return self.attention_parameters + self.matrices * self.hidden * self.shared + choice
 
@@ -117,7 +117,7 @@ class Shape:
         return self.layers * (self.always_parameters + self.active_experts * self.expert_parameters)
 
     def read_parameters(self, tokens: int) -> float:
-        """Returns the expected number of parameters read by a forward pass over `tokens`, without unused experts."""
+        """Returns the expected number of parameters that a pass over `tokens` tokens reads; unused experts are not."""
         met = self.experts * (1.0 - (1.0 - self.active_experts / self.experts) ** tokens)
         layers = self.layers * (self.always_parameters + met * self.expert_parameters)
         return layers + self.vocabulary * self.hidden
@@ -128,7 +128,7 @@ class Shape:
         return 2 * self.kv_heads * self.head_size * self.cache_bytes
 
     def held_bytes(self, tokens: int) -> float:
-        """Returns the bytes of the keys and values of `tokens` tokens, as if every layer stored all of them."""
+        """Returns the key-value cache size for `tokens` tokens in bytes, if every layer stores all of them."""
         return self.layers * tokens * self.token_bytes
 
     def seen_bytes(self, context: float) -> float:

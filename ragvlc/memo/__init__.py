@@ -1,1 +1,1 @@
-"""Memoised computation: the stages of an answer and their keys, the memo in memory, codecs, and the cache on disk."""
+"""Computes chunks, indexes, rankings and answers only once for equal inputs, with values in memory and on disk."""

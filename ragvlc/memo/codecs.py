@@ -104,7 +104,7 @@ def _order(chunk: Chunk) -> tuple[int, int]:
 
 
 def _around(unit: Chunk, chunks: Sequence[Chunk]) -> tuple[int, int]:
-    """Returns the range (start, end) of the chunks that lie within `unit`; start equals end if there are none."""
+    """Returns the index range (start, end) of the chunks that lie within `unit`; empty if there are none."""
     document = unit.document_index
     first = bisect_left(chunks, (document, unit.start), key=lambda one: (one.document_index, one.start))
     last = bisect_right(chunks, (document, unit.end), key=lambda one: (one.document_index, one.end))
@@ -112,7 +112,7 @@ def _around(unit: Chunk, chunks: Sequence[Chunk]) -> tuple[int, int]:
 
 
 def _joined(chunks: Sequence[Chunk], index: int) -> Chunk:
-    """Returns the text from the first chunk's start to the last end, as one chunk numbered `index`."""
+    """Joins chunks of one document to a single chunk with the number `index`; overlapping text appears once."""
     first, reached = chunks[0], chunks[0].start
     texts = []
     for chunk in chunks:

@@ -125,7 +125,7 @@ class Cache:
         return arrays
 
     def held(self, stage: str) -> Held:
-        """Returns the number and total size of a stage's entries."""
+        """Returns the number and total size of a stage's cache entries."""
         sizes = [path.stat().st_size for path in self._entries(stage)]
         return Held(len(sizes), sum(sizes))
 

@@ -25,7 +25,7 @@ class Memoised:
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """Conversion of a stage's values to JSON for the disk and back.
+    """Converts a stage's values to JSON for the disk, and back.
 
     Attributes:
         stage: their folder; one of `cache.STAGES`.
@@ -105,7 +105,7 @@ class Once:
         return [Memoised(future.result(), place not in own) for place, future in enumerate(futures)]
 
     def alone(self, stage: str, n: int = 1) -> None:
-        """Counts `n` computations that bypassed this memo, for example to measure time."""
+        """Counts `n` computations that were made without this memo, for example to measure their time."""
         with self._lock:
             self.asked[stage] += n
             self.computed[stage] += n

@@ -1,4 +1,4 @@
-"""The stages of an answer, each computed once for equal inputs: their keys, their storage and their original cost.
+"""The stages of an answer (chunks, index, rankings, generations), each computed only once for equal inputs.
 
 stage      computed for equal                                      stored for later runs
 chunk      chunker, tokenizer, documents                           always
@@ -35,10 +35,10 @@ ValueT = TypeVar("ValueT")
 
 
 class Keys(Protocol):
-    """Identifies components by their content and that of the models in their roles."""
+    """Computes keys of components from their content and the content of the models that they use."""
 
     def key_of(self, part: Component, *, leaving_out: str = "") -> str:
-        """Returns the hash of a component and the models of its roles, without the field `leaving_out`."""
+        """Returns the hash of a component and the models that it uses; the field named `leaving_out` is excluded."""
         ...
 
 
@@ -63,7 +63,7 @@ class Memo:
         self._cold = cold
 
     def chunks(self, chunker: Chunker, tokenizer: Tokenizer, documents: Sequence[Document]) -> ChunkSet:
-        """Returns the chunks of the documents in (document, start) order, with the seconds that cutting first took."""
+        """Returns the chunks of the documents in (document, start) order, with the seconds that the chunking took."""
         key = content_key([chunker.key, tokenizer.id, documents_key(documents)])
 
         def cut() -> ChunkSet:
@@ -88,7 +88,7 @@ class Memo:
         return found
 
     def arrays(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> tuple[Arrays, float]:
-        """Returns the arrays of an index, and the seconds to add to the time measured for this call.
+        """Returns the arrays of an index, and a correction in seconds for the time measured for this call.
 
         Stored arrays are charged what building them cost; the wait for others who build is not charged.
         """
@@ -148,7 +148,7 @@ class Memo:
         return [replace(one.value, reused=True) if one.reused else one.value for one in found]
 
     def unshared_generation(self) -> None:
-        """Counts the generation of a decode state, which is never shared."""
+        """Counts a generation by a decode state; such generations are never reused."""
         self._once.alone("generate")
 
 

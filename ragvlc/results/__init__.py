@@ -1,1 +1,1 @@
-"""Results on disk: writing and loading of rows and summaries, and the figures in summaries."""
+"""Results on disk: writes and loads rows and summaries, and computes the figures in summaries."""

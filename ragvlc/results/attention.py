@@ -1,4 +1,4 @@
-"""Attention cost of reading prompts, in pairs of tokens, and the numbers of agents and calls per answer.
+"""Attention cost of prompts, as the number of token pairs compared; also counts agents and calls per answer.
 
 Chain of Agents (Zhang et al. 2024, arXiv 2406.02818) compares reading costs by such pairs: n(n+1)/2 for a prompt of n
 tokens, so O(n^2) for full context and ceil(n/k) k(k+1)/2, O(nk), for a chain whose workers read k tokens each. That
@@ -42,7 +42,7 @@ def attention_pairs(lengths: Iterable[int]) -> int:
 
 
 def chain_pairs(tokens: int, window: int) -> int:
-    """Returns the number of token pairs for a text of `tokens` tokens, read in full prompts of `window` tokens each."""
+    """Returns the number of token pairs that attention compares if a text is read in pieces of `window` tokens."""
     return -(-tokens // window) * attention_pairs([window])
 
 

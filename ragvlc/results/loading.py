@@ -59,7 +59,7 @@ class CellResult:
 
     @property
     def control(self) -> bool:
-        """Whether the cell reads the gold, which makes it a bound for the other cells and never a candidate."""
+        """Whether the cell reads the gold; it is then a bound for other cells and is never recommended itself."""
         return bool(self.facts["control"])
 
     def scores(self, metric: str) -> dict[str, float | None]:
@@ -116,7 +116,7 @@ class Comparison:
 
     @property
     def unsettled(self) -> bool:
-        """Whether the interval excludes 0 although the difference is not settled."""
+        """Whether the interval excludes 0, but the difference is not significant after correction."""
         excluded = self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
         return excluded and not self.settled
 
@@ -169,7 +169,7 @@ class SweepResults:
             raise StoreError(f"{file}: cannot be read: {error}") from error
 
     def metric(self, label: str | None = None) -> str:
-        """Returns `label` if the sweep has this metric, or the first metric for None. Raises `ConfigError`."""
+        """Returns `label`, or the first metric's label for None. Raises `ConfigError` for an unknown label."""
         if label is None and self.metrics:
             return self.metrics[0]
         if label is None or label not in self.metrics:
@@ -178,7 +178,7 @@ class SweepResults:
         return label
 
     def cell(self, name: str) -> CellResult:
-        """Returns the cell called `name`, or the only cell of the pipeline called `name`. Raises `ConfigError`."""
+        """Returns the cell called `name`, or that pipeline's only cell. Raises `ConfigError` for others."""
         own = [cell for cell in self.cells if cell.name == name]
         found = own or [cell for cell in self.cells if name in cell.facts["pipelines"]]
         if len(found) == 1:

@@ -1,4 +1,4 @@
-"""Sums over speculatively decoded answers: rounds, acceptance by draft position, seconds.
+"""Statistics of speculatively decoded answers: rounds, acceptance by draft position, seconds.
 
 Figures of a cell are ratios of sums over its answers, so that a long answer counts for its length: tokens a second are
 all tokens over all seconds, acceptance at a position is accepted drafts over drafts that reached it. Seconds are

@@ -1,4 +1,4 @@
-"""Results on disk, the only state of a sweep: append-only rows, and summaries that are replaced whole.
+"""Stores the results of a sweep on disk: rows are only appended, and summaries are replaced as a whole.
 
 runs/<sweep>/sweep.yaml                  the sweep as it was last run, resolved
 runs/<sweep>/cells.json                  its cells in order: key, name, pipeline, settings

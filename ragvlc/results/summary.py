@@ -1,4 +1,4 @@
-"""Summaries of a cell's rows. Costs are those of the cell on its own; savings by sharing are listed separately."""
+"""Summarises a cell's rows. Costs are given as if the cell ran alone; savings from sharing are listed separately."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def _agents(answers: Sequence[Answer]) -> dict[str, Any]:
 
 
 def _shared_prefixes(rows: Sequence[tuple[str, Answer | None]]) -> dict[str, Any]:
-    """Returns cached tokens and engine seconds as if only this cell ran, and the seconds saved by shared prefixes.
+    """Returns the cached tokens and engine seconds of a cell as if it ran alone, and the seconds that sharing saved.
 
     Some question of a cell must compute the prefix that its prompts over the same documents share. If none has, another
     cell has: the longest such prefix is charged here, once. Answers of several calls are unchanged, because their sums

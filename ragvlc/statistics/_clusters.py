@@ -64,7 +64,7 @@ def members_of(names: Sequence[str]) -> list[int]:
 
 
 def by_cluster(values: Sequence[float], names: Sequence[str], weights: Sequence[float] | None = None) -> Sums:
-    """Returns the weighted sums of one data set's scores.
+    """Returns the weighted sums of one data set's scores, by cluster.
 
     Raises:
         ValueError: a score is not finite, or a weight is not above 0.
@@ -88,7 +88,7 @@ def by_cluster(values: Sequence[float], names: Sequence[str], weights: Sequence[
 
 
 def add_up(scores: Floats, weights: Floats, total: Callable[[Floats], Floats], questions: tuple[int, ...]) -> Sums:
-    """Returns the weighted sums of scores; `questions` names the axes of the questions, and `total` adds by cluster."""
+    """Returns the weighted sums of scores; the function `total` adds an array of questions by cluster."""
     import numpy as np
 
     square = weights * weights

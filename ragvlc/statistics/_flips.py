@@ -1,4 +1,4 @@
-"""Sign-flip permutation test by cluster, and the interval bound nearest to 0 that inverting the test gives.
+"""Sign-flip permutation test by cluster, and the bound of its confidence interval that is nearest to 0.
 
 A flip changes the sign of all differences of a cluster together. A mean supposed is rejected by the same test on the
 differences less that mean. Flipping the clusters S is as extreme exactly where the mean over S is beyond the mean
@@ -48,7 +48,7 @@ def flip_test(scores: Floats, flips: int, seed: int) -> Floats:
 
 
 def end_next_to_zero(scores: Floats, weights: Floats, flips: int, seed: int, alpha: float) -> float:
-    """Returns the mean closest to 0 that the test does not reject, for a data set whose p-value is at most `alpha`."""
+    """Returns the interval bound nearest to 0, by inverting the test, for scores whose p-value is at most `alpha`."""
     import numpy as np
 
     sign = 1.0 if scores.sum() > 0 else -1.0

@@ -74,7 +74,7 @@ def signed_bounds(sums: Sums, level: float) -> tuple[Floats, Floats]:
 
 
 def unseen(clusters: int, level: float) -> float:
-    """Returns the largest share of differing clusters that is compatible with `clusters` clusters that all agree."""
+    """Returns the upper bound of the share of differing clusters, if none of `clusters` sampled clusters differs."""
     return float(1 - ((1 - level) / 2) ** (1 / clusters))
 
 
@@ -83,7 +83,7 @@ def _scaled(spread: Spread, scale: Floats) -> Spread:
 
 
 def _tango(above: Floats, below: Floats, number: Floats, z: float) -> tuple[Floats, Floats]:
-    """Returns the smallest and the largest difference that are not rejected, found by bisection between -1 and 1."""
+    """Returns the smallest and the largest difference that the score test does not reject, found by bisection."""
     import numpy as np
 
     mean = above - below

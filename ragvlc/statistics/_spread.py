@@ -123,7 +123,7 @@ def _freedom(weight: Floats, expected: Floats) -> Floats:
 
 
 def variance(spread: Spread, level: float, cap: Floats | None = None) -> Floats:
-    """Returns the variance of the mean, enlarged so that normal quantiles may be used with it.
+    """Returns the variance of the mean, enlarged so that normal quantiles can be used instead of Student's t.
 
     Args:
         spread: its parts.
@@ -141,7 +141,7 @@ def variance(spread: Spread, level: float, cap: Floats | None = None) -> Floats:
 
 
 def effective_number(spread: Spread, single: Floats, rarer: Floats, level: float) -> Floats:
-    """Returns the number of independent questions, all scored at an end of the scale, whose mean has this variance.
+    """Returns the number of independent questions with all-or-nothing scores whose mean would have this variance.
 
     Args:
         spread: of the scores, on a scale of 1.

@@ -45,7 +45,7 @@ class MarginVerdict(Enum):
 
     @property
     def passed(self) -> bool:
-        """Whether the rival is shown to be not worse than the baseline by the margin or more."""
+        """Whether the rival is shown to be non-inferior: worse than the baseline by less than the margin, if at all."""
         return self in {MarginVerdict.BETTER, MarginVerdict.NOT_WORSE, MarginVerdict.LOWER}
 
 
@@ -130,7 +130,7 @@ def decide(
 
 
 def not_worse_p(pairs: PairedSample, margin: float) -> float | None:
-    """Returns the p-value of the hypothesis that the mean is at most minus the margin; None for fewer than 2 clusters.
+    """Returns the p-value of the non-inferiority test with this margin; None for fewer than two clusters.
 
     It is 1 - level of the widest interval that is above minus the margin, and so two-sided like that.
     """

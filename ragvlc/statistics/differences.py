@@ -166,7 +166,7 @@ def pairs_of(
 
 
 def ruled_bounds(sums: Sums, p: float | Floats, level: float, flips: int, seed: int) -> tuple[Floats, Floats]:
-    """Returns the score interval of a mean difference, adjusted to contain 0 exactly where `p` is above 1 - level."""
+    """Returns the score interval of a mean difference, adjusted to contain 0 exactly if `p` is not significant."""
     import numpy as np
 
     low, high = signed_bounds(sums, level)

@@ -40,7 +40,7 @@ class EffectiveLength:
 
     @property
     def failed(self) -> LengthStep | None:
-        """The first length that failed the test of being not worse; None if all lengths passed."""
+        """The first length that failed the non-inferiority test; None if all lengths passed."""
         return next((step for step in self.steps if not step.decision.verdict.passed), None)
 
 
@@ -52,7 +52,7 @@ def effective_length(
     metric: str = "",
     level: float = 0.95,
 ) -> EffectiveLength:
-    """Returns the longest context whose score is not worse, by the margin or more, than that of the shortest context.
+    """Returns the longest context that is non-inferior to the shortest context, by a fixed sequence of tests.
 
     Lengths are tested from the shortest on and testing stops at the first that fails; so ordered, tests need no
     correction for being several (a fixed sequence).

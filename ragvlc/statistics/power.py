@@ -122,7 +122,7 @@ def power(pilot: Pilot, size: float, clusters: int, *, tests: int = 1, level: fl
 
 
 def needed(pilot: Pilot, size: float, *, aim: float = 0.8, tests: int = 1, level: float = 0.95) -> Needed | None:
-    """Returns the smallest number of clusters that detects a true difference of `size` with probability `aim`.
+    """Returns the smallest number of clusters that detects a true difference of `size` with a power of `aim`.
 
     None where it would take ten million clusters or more.
 
@@ -148,7 +148,7 @@ def needed(pilot: Pilot, size: float, *, aim: float = 0.8, tests: int = 1, level
 
 
 def smallest(pilot: Pilot, clusters: int, *, aim: float = 0.8, tests: int = 1, level: float = 0.95) -> float | None:
-    """Returns the smallest true difference that `clusters` clusters detect with probability `aim`, or None.
+    """Returns the smallest true difference that `clusters` clusters detect with a power of `aim`, or None.
 
     None means that so few clusters detect no difference at all.
 
@@ -170,7 +170,7 @@ def smallest(pilot: Pilot, clusters: int, *, aim: float = 0.8, tests: int = 1, l
 
 
 def least_clusters(tests: int = 1, *, level: float = 0.95) -> int:
-    """Returns the smallest number of clusters with which any difference can be significant, given the number of tests.
+    """Returns the smallest number of clusters that can give a significant result after correction for `tests` tests.
 
     Of K clusters the sign-flip test has a p of 2 / 2^K at least; Holm multiplies the smallest by the number of tests.
 

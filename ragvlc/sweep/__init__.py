@@ -1,1 +1,1 @@
-"""Sweeps: planning, running and scoring of an experiment, whose only state is the results on disk."""
+"""Sweeps: plans, runs and scores an experiment; all its state is in the results on disk."""

@@ -12,7 +12,7 @@ __all__ = ["Pending"]
 
 
 class Pending:
-    """A cell with its pending questions; none are pending if its summary covers the same questions and metrics.
+    """A cell with its pending questions; there are none if its summary is complete and up to date.
 
     Args:
         cell: of a sweep.

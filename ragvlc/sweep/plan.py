@@ -175,7 +175,7 @@ def _repeats(
 
 
 def _named(cells: list[Cell]) -> list[Cell]:
-    """Returns the cells with unique names, made of the pipeline, the settings that vary, and the repeat."""
+    """Gives each cell a unique name, made of its pipeline, the settings that vary, and the number of the repeat."""
     labels = _labels({path for cell in cells for path in cell.settings})
     seen: dict[tuple[str, str], set[str]] = {}
     for cell in cells:

@@ -145,7 +145,7 @@ def run_sweep(
 def _rows(
     workers: Workers, runs: Mapping[str, _CellRun], asked: Mapping[str, QuestionSet]
 ) -> Generator[tuple[str, Prediction]]:
-    """Returns a generator of the cell and the row of each question, once the row is written."""
+    """Runs all pending questions; yields the cell's key and the row of each question once the row is written."""
     return workers.work(
         schedule([(run.one.cell, run.left) for run in runs.values()], asked),
         wanted=lambda job: not runs[job.cell].full,

@@ -52,7 +52,7 @@ class QuestionSet:
         return str(self._facts[example.id]["group"])
 
     def scored_by(self, example: Example) -> dict[str, str]:
-        """Returns, for each metric, the key of everything except the answer that its score depends on."""
+        """Returns, for each metric, the hash of everything that its score depends on, except the answer."""
         return self._scored_by[example.id]
 
 

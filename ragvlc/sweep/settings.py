@@ -31,7 +31,7 @@ class Changer(Generic[PartT]):
         self._places: dict[tuple[int, str], bool] = {}
 
     def change(self, part: PartT, settings: Mapping[str, Any]) -> tuple[PartT, set[str]]:
-        """Returns the component with the settings that apply to it, parents before children, and their paths.
+        """Returns a copy of the component with all settings that it has, and the paths of these settings.
 
         Raises:
             ConfigError: for a value that the part refuses.

@@ -26,7 +26,7 @@ AROUND = ("dataset", "latency")
 
 
 def choices(axis: str, values: Sequence[Any]) -> list[dict[str, Any]]:
-    """Returns the settings by path for each value of an axis; in a named axis, each value is such a mapping."""
+    """Returns, for each value of an axis, a mapping of paths to settings; values of a named axis are such mappings."""
     is_path = "." in axis or axis in AROUND or axis in Pipeline.model_fields
     if not is_path and all(isinstance(value, Mapping) for value in values):
         return [dict(value) for value in values]
@@ -171,7 +171,7 @@ class Sweep(Component):
 
 
 def _pipelines_from(value: object, base: Base, source: str) -> object:
-    """Returns the pipelines with their file names resolved to full paths, independent of the file's folder."""
+    """Returns the pipelines with their names and file names resolved to absolute paths."""
     if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
         value = {Path(name).stem: name for name in value}
     if not isinstance(value, Mapping):
@@ -193,7 +193,7 @@ def _pipelines_from(value: object, base: Base, source: str) -> object:
 
 
 def _file(given: str, base: Base) -> str:
-    """Returns the full path, or the path as given if there is no such file, for the error message."""
+    """Returns the absolute path; if there is no such file, returns the path as given, for the error message."""
     whole = base.whole(given)
     return whole if Path(whole).is_file() or Path(given).expanduser().is_file() else given
 

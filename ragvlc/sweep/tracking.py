@@ -1,4 +1,4 @@
-"""Records of a sweep: its plan on disk, its cells' summaries, and the tracker, whose errors never stop a sweep."""
+"""Writes a sweep's plan, summarises its cells and sends them to a tracker, whose errors never stop the sweep."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Finish = Callable[[Path], Mapping[str, Path]]
 
 
 def rescore(sweep: Sweep, runs: Path) -> Path:
-    """Scores stored answers again where metrics or gold changed, loading only models of metrics; returns the folder.
+    """Scores stored answers again if metrics or gold changed, and returns the results folder; loads only metric models.
 
     Raises:
         StoreError: if nothing is stored.
@@ -158,7 +158,7 @@ class Tracking:
                 self._tracked.cell(record)
 
     def finish(self, make: Finish | None) -> None:
-        """Creates the files about the sweep, even without a working tracker, and sends them."""
+        """Creates the files about the sweep and sends them; creates them even if the tracker does not work."""
         if make is None:
             return
         try:

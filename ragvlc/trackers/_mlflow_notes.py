@@ -1,4 +1,4 @@
-"""Notes on MLflow's pages about a sweep and its cells. Pure: nothing here imports MLflow."""
+"""Notes on MLflow's pages about a sweep and its cells. Does not import MLflow."""
 
 from __future__ import annotations
 

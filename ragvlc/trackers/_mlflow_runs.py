@@ -71,7 +71,7 @@ class Sending:
 
 @contextmanager
 def opened(how: Sending, sweep: SweepRecord) -> Iterator[TrackedSweep]:
-    """Yields the sweep with its parent run open; ends the run with the matching status. Raises `StoreError`."""
+    """Yields the open sweep, and afterwards ends its parent run as finished, failed or killed. Raises `StoreError`."""
     with talking(how.uri, patient=False):
         client = connect(how.uri)
         place = artifact_folder(how.uri, how.runs)
@@ -117,7 +117,7 @@ class _Sent:
         self._traces = known_traces(client, parent.info.experiment_id, equals(sweep.name))
 
     def _found(self, run: Any) -> None:  # noqa: ANN401
-        """Registers an earlier run of a cell; marks it as stale if the sweep no longer has the cell."""
+        """Registers an earlier run of a cell, or marks the run as stale if the sweep no longer has the cell."""
         key = run.data.tags.get(CELL_TAG, "")
         if self._order and key not in self._order:
             if run.data.tags.get(STALE_TAG) != "true":
@@ -243,7 +243,7 @@ class _Sent:
                 self._client.log_artifact(run.info.run_id, str(record.folder / file))
 
     def _log_machine(self, run: Any, record: CellRecord) -> None:  # noqa: ANN401
-        """Sends the samples since the previous cell if this cell was computed since then."""
+        """Sends the machine samples taken since the previous cell, if this cell was computed in that time."""
         if self.machine is None:
             return
         samples, since, self._since = self.machine.taken(), self._since, time.time()
@@ -321,7 +321,7 @@ def _with_table(tag: str) -> str:
 
 
 def _start(record: CellRecord) -> int:
-    """Returns the creation time of the cell's files, in milliseconds, for MLflow's duration of the run."""
+    """Returns the creation time of the cell's files in milliseconds, which MLflow uses as the start of the run."""
     begun = record.folder / "resolved.yaml"
     end = _end(record)
     return min(int(begun.stat().st_mtime * 1000), end) if begun.is_file() else end

@@ -1,4 +1,4 @@
-"""Steps of an answer as trace spans. Pure: nothing here imports MLflow.
+"""Converts the steps of an answer to trace spans. Does not import MLflow.
 
 A step says how long it took, not when it began, so steps are laid end to end: a span's length is measured, its place in
 time is not. Where an answer needed one call, that call's span lasts as long as the engine worked for it, as in every
@@ -60,7 +60,7 @@ class LaidSpan:
 
 
 def sample(records: Sequence[TraceRecord], count: int, keys: Mapping[str, str]) -> list[TraceRecord]:
-    """Returns `count` sampled records, and up to `count` further failed ones, in their original order.
+    """Returns `count` sampled records and up to `count` more records of failures, in their original order.
 
     Which ones depends on the questions' keys alone: every cell shows the same questions, and a larger count shows the
     same ones and more.
@@ -121,7 +121,7 @@ def usage_facts(usage: Usage) -> dict[str, int]:
 
 
 def _charged(answer: Answer) -> tuple[Step, ...]:
-    """Returns the steps of an answer; the duration of a single call is replaced by the engine's working time."""
+    """Returns the steps of an answer; if it made one call, that call's duration is the engine's working time."""
     if answer.usage.calls != 1:
         return answer.trace
     callers = [step for root in answer.trace for step in root.walk() if _own(step).calls]
@@ -150,7 +150,7 @@ def _own(step: Step) -> Usage:
 
 
 def _with_places(steps: tuple[Step, ...], answer: Answer) -> tuple[Step, ...]:
-    """Adds `retrieve` and `read` steps for passages that no step of the route shows."""
+    """Adds a `retrieve` or `read` step if the answer has passages but the route recorded no such step."""
     names = {step.name for root in steps for step in root.walk()}
     added = [Step("retrieve")] if answer.ranking and "retrieve" not in names else []
     added += [Step("read")] if answer.context and "read" not in names else []
@@ -162,7 +162,7 @@ def _length(step: Step) -> int:
 
 
 def _spans(steps: Sequence[Step], parent: int, start: int, place: int) -> Iterator[LaidSpan]:
-    """Yields the spans of sibling steps and of all steps below; the first has position `place` in the trace."""
+    """Yields the spans of sibling steps and all their inner steps, numbered from `place`."""
     for step in steps:
         own = _own(step)
         kind = _TYPES.get(step.name) or ("CHAT_MODEL" if own.calls else "TASK")

@@ -1,4 +1,4 @@
-"""Some of a cell's questions as MLflow traces of the cell's run.
+"""Writes a sample of a cell's questions as MLflow traces of the cell's run.
 
 A trace's id is the hash of its run and of all that it shows. So a trace that was sent before is found, and a trace
 that no longer matches the results on disk has another id: the old one is deleted. Scores are its feedback, the
@@ -60,7 +60,7 @@ def send_traces(
     count: int,
     known: Mapping[str, bool],
 ) -> dict[str, bool]:
-    """Updates the run's traces to those of `count` questions and of some failed ones; returns the traces.
+    """Updates the run's traces to show `count` questions and some failed questions; returns the traces.
 
     Args:
         client: of the store.

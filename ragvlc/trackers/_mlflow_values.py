@@ -1,4 +1,4 @@
-"""Names and values in the form that MLflow accepts. Pure: nothing here imports MLflow.
+"""Converts names and values to the form that MLflow accepts. Does not import MLflow.
 
 MLflow allows letters, digits, `_ - . /` and spaces in a name (colons too, but not on Windows), at most 250 characters,
 and no name that is an unusual spelling of a path (`a//b`, `../a`). The mapping:
