@@ -102,7 +102,7 @@ def _level(lengths: Sequence[float], cheap: Sequence[float] | None, dear: Sequen
 
 
 def _by_length(group: RoutingGroup, lengths: Sequence[float]) -> tuple[Interval, float | None]:
-    """Returns the change of the quality difference with each doubling of the length, and where its sign changes."""
+    """Returns how the quality difference changes per doubling of the length, and the length at which it is 0."""
     if len(set(lengths)) < 2 or not all(lengths):
         return Interval(None, None, None, 0, 0), None
     names = group.questions
@@ -117,7 +117,7 @@ def _by_length(group: RoutingGroup, lengths: Sequence[float]) -> tuple[Interval,
 
 
 def _questions(group: RoutingGroup, *, money: bool) -> Interval:
-    """Returns the break-even number of questions per document for the dearer route; the mean is None if unknown."""
+    """Returns the number of questions per document from which the dearer route costs less; the mean may be None."""
     names = group.questions
     first = {arm.name: (_money(arm, names) if money else _read(arm, names)) for arm in (group.cheap, group.dear)}
     saved = {arm.name: _saved(group, arm, money=money) for arm in (group.cheap, group.dear)}
@@ -155,7 +155,7 @@ def _saved(group: RoutingGroup, arm: Arm, *, money: bool) -> list[float] | None:
 
 
 def _shared_tokens(group: RoutingGroup, arm: Arm) -> list[float]:
-    """Returns, per question, the prompt tokens in the prefix cache if its documents were read before."""
+    """Returns how many prompt tokens of each question are in the prefix cache if its documents were read before."""
     names = group.questions
     cached = [arm.outcomes[name].cached_tokens for name in names]
     if any(cached):

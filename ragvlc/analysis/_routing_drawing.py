@@ -1,4 +1,4 @@
-"""Figures of the router report: quality against tokens for routes, routers and oracles; and deferral curves.
+"""Figures of the router report: quality against tokens, and deferral curves.
 
 routing_tokens     quality of fixed routes, routers and oracles against the tokens they need
 routing_deferral   quality over the share of questions sent to the dearer route
@@ -43,7 +43,7 @@ def routing_drawers(results: SweepResults, metric: str) -> dict[str, Callable[[]
 
 
 def draw_tokens(reports: Sequence[RoutingReport]) -> Figure:
-    """Returns a figure of quality against tokens: fixed routes as squares, routers as dots, oracles hollow."""
+    """Returns a figure of quality against tokens; fixed routes are squares, routers dots, and oracles hollow marks."""
     names = list(dict.fromkeys(row.arm.name for report in reports for row in report.rows))
     with _drawing(reports, "Routers: quality against tokens") as (drawn, places):
         for place, report in places:
@@ -64,7 +64,7 @@ def draw_tokens(reports: Sequence[RoutingReport]) -> Figure:
 
 
 def draw_deferral(reports: Sequence[RoutingReport]) -> Figure:
-    """Returns a figure of quality over the share sent to the more expensive route; grey: random choice."""
+    """Returns a figure of quality over the share sent to the more expensive route; random choice is grey."""
     names = list(dict.fromkeys(one.arm.name for report in reports for one in report.curves))
     with _drawing(reports, "Deferral curves") as (drawn, places):
         for place, report in places:
@@ -86,7 +86,7 @@ def draw_deferral(reports: Sequence[RoutingReport]) -> Figure:
 def _drawing(
     reports: Sequence[RoutingReport], title: str
 ) -> Iterator[tuple[Figure, Iterable[tuple[Axes, RoutingReport]]]]:
-    """Yields a figure and its panels, one per report, and afterwards adds a legend below the panels."""
+    """Yields a figure with one panel per report, and adds a legend below the panels on exit."""
     with look():
         drawn, places = panels([report.group.title for report in reports], title)
         for place, report in zip(places, reports, strict=True):

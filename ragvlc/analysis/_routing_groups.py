@@ -286,7 +286,7 @@ def _outcome(row: Prediction, quality: float | None, prices: Mapping[str, Price]
 
 
 def _place(answer: Answer) -> str:
-    """Returns the route of a wrapper that ran last, `first` or `then`; empty for an answer without a wrapper."""
+    """Returns which route of a wrapper ran last, `first` or `then`; empty for an answer without a wrapper."""
     names = [step.name for step in answer.trace]
     return next((place for place in ("then", "first") if place in names), "")
 
@@ -298,7 +298,7 @@ def _taken(answer: Answer) -> str:
 
 
 def _signals(answer: Answer) -> Mapping[str, Any]:
-    """Returns the signals recorded by the router or, for a wrapper, by the verdict on its first answer."""
+    """Returns the signals that the router recorded or, for a wrapper, those of its verdict on the first answer."""
     for step in answer.trace:
         if step.name == "first" and "score" in step.facts:
             return {"favours": "then", **step.facts}
@@ -307,7 +307,7 @@ def _signals(answer: Answer) -> Mapping[str, Any]:
 
 
 def _with_fixed_arms(router: Arm, fixed: Sequence[Arm]) -> Arm:
-    """Returns a copy of the router with the fixed arm that corresponds to each of its choices.
+    """Returns a copy of the router in which each choice is matched to a fixed arm.
 
     Routes match by name; of several fixed arms with the name, the one that read the same tokens. A wrapper's first
     route is taken for the cheapest and its second for the most expensive if their names match nothing.
@@ -365,7 +365,7 @@ def _scope(facts: Mapping[str, Any]) -> str | None:
 
 
 def _thirds(lengths: Mapping[str, int]) -> dict[str, str]:
-    """Returns each question's third by document length; empty with unknown or fewer than three distinct lengths."""
+    """Returns each question's third by document length; empty if a length is unknown or fewer than three differ."""
     distinct = sorted(set(lengths.values()))
     if len(distinct) < 3 or not distinct[0]:
         return {}

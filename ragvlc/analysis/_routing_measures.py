@@ -142,7 +142,7 @@ def _oracle(name: str, group: RoutingGroup, chosen: Mapping[str, Arm]) -> Arm:
 
 
 def accuracy(group: RoutingGroup, arm: Arm, margin: float = MARGIN) -> Interval:
-    """Returns the share of questions sent to a best route, where routes differ in quality by more than `margin`."""
+    """Returns the share sent to a best route among questions whose routes differ in quality by more than `margin`."""
     right, clusters = [], []
     for name in group.of(arm):
         found = {one.name: one.outcomes[name].quality or 0.0 for one in group.fixed}
@@ -184,7 +184,7 @@ def curve(group: RoutingGroup, arm: Arm) -> DeferralCurve | None:
 def _points(
     group: RoutingGroup, arm: Arm, names: Sequence[str], order: Mapping[str, float]
 ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-    """Returns shares, qualities and tokens of a deferral curve, with the highest scores deferred first."""
+    """Returns shares, qualities and tokens of a deferral curve that defers the highest scores first."""
     both = any(arm.outcomes[name].place for name in names)  # a wrapper is also charged for its first answer
     spent = {
         one.name: {name: one.outcomes[name].prompt_tokens + one.outcomes[name].completion_tokens for name in names}

@@ -99,7 +99,7 @@ class FailureGroup:
 
 @dataclass(frozen=True, slots=True)
 class Truncated:
-    """Truncation of a cell's prompts by the context window, with the mean scores of truncated and whole prompts."""
+    """A cell's prompts that were truncated to the context window, and its scores with and without truncation."""
 
     cell: str
     count: int
@@ -227,7 +227,7 @@ def truncations(results: SweepResults) -> list[Truncated]:
 
 
 def skipped(results: SweepResults) -> str:
-    """Returns the number of questions that data sets left out, by reason, as text."""
+    """Returns a text that says how many questions the data sets left out, by reason."""
     datasets = results.by_dataset()
     words = []
     for name, cells in datasets.items():
@@ -238,7 +238,7 @@ def skipped(results: SweepResults) -> str:
 
 
 def losses(results: SweepResults) -> list[str]:
-    """Returns a sentence for each file that was not read in full, or by a guess of its encoding."""
+    """Returns a sentence for each file that was read only in part or with a guessed encoding."""
     stored = (one for cells in results.by_dataset().values() for one in cells[0].facts.get("losses") or ())
     return list(dict.fromkeys(one["said"] for one in stored))
 

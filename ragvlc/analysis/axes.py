@@ -109,7 +109,7 @@ def axis(cells: Sequence[CellResult], path: str, metric: str) -> Axis | None:
 
 
 def series(cells: Sequence[CellResult], path: str) -> list[Series]:
-    """Returns the cells with a number at `path`, as one series for each combination of their other settings."""
+    """Returns a series for each combination of other settings, from the cells whose setting at `path` is a number."""
     found: list[Series] = []
     own = [(cell, flat) for cell in cells if path in (flat := _flat(cell.facts["settings"]))]
     for pipeline in dict.fromkeys(cell.facts["pipeline"] for cell, _ in own):
@@ -131,7 +131,7 @@ def series(cells: Sequence[CellResult], path: str) -> list[Series]:
 
 
 def pooled(cells: Sequence[CellResult], metric: str) -> Interval:
-    """Returns the mean score over the questions of cells that are repeats of each other."""
+    """Returns the mean score over the questions of repeated cells; repeats are averaged for each question first."""
     if len(cells) == 1:
         figures = cells[0].summary["metrics"][metric]
         return Interval(figures["mean"], figures["low"], figures["high"], figures["n"], figures["clusters"])
@@ -152,7 +152,7 @@ def _line(one: Series, metric: str) -> Line:
 
 
 def _followers(settings: Sequence[Mapping[str, Any]], path: str) -> dict[str, bool]:
-    """Returns the paths of settings that the value at `path` determines, and whether each of them varies."""
+    """Returns the settings whose values are determined by the setting at `path`, and whether each of them varies."""
     found = {}
     for name in {name for one in settings for name in one} - {path}:
         values: dict[str, set[str]] = {}

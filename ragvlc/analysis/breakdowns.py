@@ -77,7 +77,7 @@ def by_task(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[Breakdo
 
 
 def by_tag(cells: Sequence[CellResult], metric: str, tag: str) -> list[Breakdown]:
-    """Returns a list of one breakdown by the values of a tag; empty if fewer than two values have scores."""
+    """Returns a list with the breakdown by the values of a tag; empty if fewer than two values have scores."""
     return _by_fact(cells, metric, tag, lambda facts: facts["tags"].get(tag))
 
 
@@ -98,7 +98,7 @@ def by_position(
     where: Literal["document", "context"],
     texts: Mapping[str, str] | None = None,
 ) -> list[Breakdown]:
-    """Returns a list of at most one breakdown by position of the evidence, in thirds or, from 100 questions, tenths.
+    """Returns a list with the breakdown by evidence position: in tenths from 100 questions on, otherwise in thirds.
 
     Args:
         cells: over one data set.
@@ -221,7 +221,7 @@ def _natural(text: str) -> tuple[bool, float, str]:
 def _broken_down(
     cells: Sequence[CellResult], metric: str, by: str, parts: Sequence[str], groups: Sequence[Mapping[str, str]]
 ) -> list[Breakdown]:
-    """Returns a list of one breakdown; empty if no part has a score."""
+    """Returns a list with the breakdown of a metric by the given parts; empty if no part has a score."""
     rows = []
     for cell, own in zip(cells, groups, strict=True):
         scores = cell.scores(metric)

@@ -1,4 +1,4 @@
-"""Retrieval scores by document length, and averaged over several tasks as in LongEmbed.
+"""Retrieval scores by document length, with averages over several tasks as in LongEmbed.
 
 Zhu et al. 2024 (LongEmbed, arXiv 2404.12096): a question ranks documents of one length; a task with lengths scores the
 mean over its lengths of nDCG@1, a task without them nDCG@10; the benchmark's figure is the mean over its tasks.
@@ -68,7 +68,7 @@ class System:
         return {length: mean_interval(*_values(found)) for length, found in self._scores(metric).items()}
 
     def mean(self, metric: str, *, over_lengths: bool) -> Interval:
-        """Returns the mean score over the lengths, equally weighted, or over all questions."""
+        """Returns the mean score, in which either all lengths or all questions have equal weight."""
         found = self._scores(metric) if over_lengths else {0.0: self._all(metric)}
         found = {length: own for length, own in found.items() if own}
         values: list[float | None] = []
@@ -117,7 +117,7 @@ class Task:
 
 
 def tasks(results: SweepResults) -> list[Task]:
-    """Returns the data sets with their scored systems; cells over several lengths of one data set are combined."""
+    """Returns the data sets with their scored systems; cells that differ only in document length form one system."""
     names = [_named(cell.facts) for cell in results.cells]
     labels = _labels(results.cells)
     found = []
@@ -132,7 +132,7 @@ def tasks(results: SweepResults) -> list[Task]:
 
 
 def length_tables(results: SweepResults) -> list[Table]:
-    """Returns a table by length for each data set with several lengths, and one over all data sets if possible."""
+    """Returns tables of scores by length: one per data set with several lengths and, if possible, one over all."""
     found = tasks(results)
     metric = WITH_LENGTHS if WITH_LENGTHS in results.metrics else results.metric()
     tables = [_by_length(task, metric) for task in found if len(task.lengths) > 1]
@@ -235,7 +235,7 @@ def _lengths(cell: CellResult) -> dict[str, float]:
 
 
 def _pooled(cells: Sequence[tuple[CellResult, set[str]]], metric: str) -> dict[str, tuple[float, str]]:
-    """Returns score and cluster of each of these questions that has a score; repeats are averaged."""
+    """Returns the score and the cluster of each given question that has a score; repeats are averaged."""
     scores: dict[str, list[float]] = {}
     clusters: dict[str, str] = {}
     for cell, names in cells:

@@ -121,7 +121,7 @@ def cascade_pairs(pairs: Pairs) -> list[CascadePair]:
 
 
 def curve(rows: Sequence[CascadePair], quantile: float) -> list[ThresholdPoint]:
-    """Returns one point for each threshold that changes a decision, by increasing share of second answers.
+    """Returns one point for each threshold that changes a decision, sorted by increasing share of second answers.
 
     Args:
         rows: questions; at least one.
@@ -145,7 +145,7 @@ def curve(rows: Sequence[CascadePair], quantile: float) -> list[ThresholdPoint]:
 
 
 def area(points: Sequence[ThresholdPoint]) -> float:
-    """Returns the mean quality along the curve minus that of random replacement; 0 for an uninformative score.
+    """Returns the mean quality along the curve minus that of random replacement; 0 for uninformative confidence.
 
     Between two points the curve is linear; a curve that ends early has no area beyond.
     """
@@ -164,7 +164,7 @@ def chosen(
     budget: float | None = None,
     quantiles: Sequence[float] = QUANTILES,
 ) -> ThresholdPoint:
-    """Returns the point with the highest quality minus `weight` times cost; among equals, the fewest second answers.
+    """Returns the point with the highest quality minus `weight` times cost; ties go to the fewest second answers.
 
     Args:
         rows: questions of a development split.
@@ -230,7 +230,7 @@ def _estimate(
 
 
 def _thresholds(scores: Sequence[float]) -> list[float]:
-    """Returns ascending thresholds between neighbouring scores; at most 0, the log-probability of certainty."""
+    """Returns the thresholds to try, ascending: midpoints between neighbouring confidence scores, and both ends."""
     known = sorted({score for score in scores if score > float("-inf")})
     if not known:
         return [0.0]

@@ -28,7 +28,7 @@ COSTS = {"prompt tokens": 0, "new tokens": 0, "engine seconds": 2}
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Two cells, paired by question id.
+    """Two cells whose questions are paired by id.
 
     Attributes:
         a: the cell that is compared.
@@ -51,7 +51,7 @@ class Pairing:
     other_gold: int
 
     def difference(self, metric: str) -> Difference:
-        """Returns the paired difference of the scores, `a` minus `b`, with the clusters of `a`."""
+        """Returns the paired difference of the scores, `a` minus `b`; questions are clustered as in `a`."""
         clusters = {name: self.a.examples[name]["cluster"] for name in self.shared}
         scores = [{name: cell.rows[name].scores.get(metric) for name in self.shared} for cell in (self.a, self.b)]
         return paired_difference(scores[0], scores[1], clusters)
@@ -73,7 +73,7 @@ class Pairing:
 
 
 def paired(results: SweepResults, a: str, b: str, *, other: SweepResults | None = None) -> Pairing:
-    """Returns two cells, paired by question id.
+    """Returns the two named cells, with their questions paired by id.
 
     Args:
         results: where `a` is.

@@ -69,7 +69,7 @@ def panels(names: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
 
 
 def mark(place: int) -> tuple[str, str]:
-    """Returns colour and marker of the line with this number; there are 56 different combinations."""
+    """Returns the colour and the marker of the line with this number; combinations repeat after 56 lines."""
     return COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
 
 
@@ -84,7 +84,7 @@ def label(text: str) -> str:
 
 
 def legend(figure: Figure, axes: Sequence[Axes]) -> None:
-    """Draws one legend below all panels, with entries that name no cell at the end."""
+    """Draws one legend below all panels; the entry of the cost-quality frontier is last."""
     entries: dict[str, Any] = {}
     for one in axes:
         handles, labels = one.get_legend_handles_labels()
@@ -121,7 +121,7 @@ def numbers(axes: Axes, values: Sequence[float], *, few: bool) -> None:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """Returns a figure as an `svg` element for an HTML page, with real text, the page's ink colour and unique ids.
+    """Returns a figure as an `svg` element for an HTML page, with selectable text in the page's colour and unique ids.
 
     Args:
         figure: drawn in this look.

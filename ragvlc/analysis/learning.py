@@ -28,7 +28,7 @@ Unit = Literal["tokens", "seconds", "money"]
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """The weight of an answer's cost against its quality.
+    """The unit of an answer's cost, and the weight of cost against quality.
 
     Attributes:
         unit: thousands of tokens (prompts and replies), seconds of engine and search, or money at the cells' prices.

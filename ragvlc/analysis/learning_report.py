@@ -65,7 +65,7 @@ def learned_report(fitted: Fitted) -> Iterator[Table | str]:
 def cascade_report(
     rows: Sequence[CascadePair], charge: Charge, *, budget: float | None, seed: int
 ) -> Iterator[Table | str]:
-    """Yields the report on a cascade: areas of curves, points of the best curve, the estimate, and the setting."""
+    """Yields the report on a cascade: curve areas, points of the best curve, estimated gain, chosen threshold."""
     best = chosen(rows, weight=charge.weight, budget=budget)
     areas = _table("quantile", "area above random")
     for quantile in QUANTILES:

@@ -69,7 +69,7 @@ class FigureGroup:
 
 
 def write_html(results: SweepResults, baseline: str | None = None, texts: Mapping[str, str] | None = None) -> Path:
-    """Writes the HTML report into the results folder as one atomic operation, and returns its path.
+    """Writes the HTML report atomically into the results folder, and returns its path.
 
     Args:
         results: to report.

@@ -102,7 +102,7 @@ def _read(cell: CellResult, question: str, texts: Mapping[str, str] | None) -> l
 
 
 def _ranks(answer: Answer, span: Span) -> str:
-    """Returns the ranks of the retrieved chunks inside a passage, as text; adjoining chunks share a passage."""
+    """Returns the ranks of the retrieved chunks in a passage as text; a passage may consist of several chunks."""
     found = [
         (rank, hit.score)
         for rank, hit in enumerate(answer.ranking, 1)

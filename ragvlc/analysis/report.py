@@ -40,7 +40,7 @@ def terminal_report(results: SweepResults, baseline: str | None = None) -> list[
 
 
 def _missing(results: SweepResults) -> list[str]:
-    """Returns what of the files was not read, if anything."""
+    """Returns the section on files read only in part or by a guess; empty if there are none."""
     found = losses(results)
     return ["", "What was not read of the files, or read by a guess:", *(f"- {one}" for one in found)] if found else []
 

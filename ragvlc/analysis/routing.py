@@ -183,7 +183,7 @@ def routing_tables(reports: Sequence[RoutingReport]) -> list[Table]:
 
 
 def routing_frame(reports: Sequence[RoutingReport]) -> pd.DataFrame:
-    """Returns a data frame with one row per group and arm and every figure of the tables, for notebooks."""
+    """Returns the figures of all tables as a data frame for notebooks, with one row per group and arm."""
     import pandas as pd
 
     rows = []

@@ -199,7 +199,7 @@ def _last(found: Sequence[bool], wanted: bool) -> int:
 
 
 def _between(low: int, high: int, holds: Callable[[int], bool]) -> int:
-    """Returns the number from which on `holds` is true, by bisection from `low` (false) to `high` (true)."""
+    """Returns the smallest number for which `holds` is true, by bisection between `low` (false) and `high` (true)."""
     while high - low > 1:
         middle = (low + high) // 2
         if holds(middle):

@@ -1,4 +1,4 @@
-"""A heat map of the speed-up of speculative decoding over context length and acceptance, with break-even line."""
+"""A heat map of the speed-up of speculative decoding by context length and acceptance rate."""
 
 from __future__ import annotations
 

@@ -281,12 +281,12 @@ def plain(value: float, digits: int, sign: str = "") -> str:
 
 
 def bounds(low: float, high: float) -> str:
-    """Returns an interval of a difference."""
+    """Returns the interval of a difference as text."""
     return f"[{_bound(low, 3, '+')}, {_bound(high, 3, '+')}]"
 
 
 def _bound(value: float, digits: int, sign: str) -> str:
-    """Returns an end of an interval; of a difference, zero without a sign is 0 itself, `+0.00` lies above it."""
+    """Returns an interval bound as text; with `sign`, a nonzero bound shows its sign even if it rounds to 0."""
     text = plain(value, digits, sign)
     return f"{value:+.{digits}f}" if sign and value and not float(text.replace(",", "")) else text
 

@@ -67,7 +67,7 @@ class Duel:
 
     @property
     def alone(self) -> bool:
-        """Whether the interval, which is for this comparison alone, excludes 0."""
+        """Whether the interval excludes 0, without correction for multiple comparisons."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
@@ -106,7 +106,7 @@ def verdicts(
 
 
 def shown_cells(cells: Sequence[CellResult], metric: str, limit: int) -> list[CellResult]:
-    """Returns at most `limit` cells in the given order, chosen as the best of each pipeline and then the next best."""
+    """Returns at most `limit` cells, first the best of each pipeline, then the next best; keeps the given order."""
     ranked = sorted(cells, key=lambda cell: -math.inf if (merit := cell.merit(metric)) is None else merit, reverse=True)
     first = {cell.facts["pipeline"]: cell for cell in reversed(ranked)}
     chosen = [cell for cell in ranked if first[cell.facts["pipeline"]] is cell]
@@ -214,7 +214,7 @@ def _second(duel: Duel, metric: str) -> str:
 
 
 def _wanted(duel: Duel, metric: str) -> str:
-    """Returns how many questions would settle a difference."""
+    """Returns a sentence on how many questions would be needed to settle the difference."""
     if duel.alike:
         return "The cells score alike on every question: choose by cost."
     least = least_clusters(duel.tests)
@@ -273,7 +273,7 @@ def _cost(best: CellResult, other: CellResult | None) -> str:
 
 
 def _cheaper(best: CellResult, rivals: Sequence[CellResult], metric: str) -> str:
-    """Returns a sentence on the cell that reads the fewest tokens among those not shown to be worse than the best."""
+    """Returns a sentence on the cell that reads the fewest tokens and is not significantly worse than the best."""
     read = best.summary["prompt_tokens"]
     less = [cell for cell in rivals if cell is not best and (cell.summary["prompt_tokens"] or math.inf) < (read or 0)]
     if not less:

@@ -48,7 +48,7 @@ class Opened:
 
 @dataclass(slots=True)
 class Tally:
-    """The calls, computations and texts that one question requests in a dry run.
+    """The model calls, computations and embedded texts that one question requests in a dry run.
 
     Attributes:
         calls: keys of generations, in order, with repeats.
@@ -128,13 +128,13 @@ class CountingPool(EnginePool):
         return self.embedders[embedder.key]
 
     def opened(self, part: Component, open_it: Callable[[], OpenedT]) -> OpenedT:
-        """Opens the resources of a metric. Raises `EngineError` for other components that load a model of their own."""
+        """Opens the resources of a metric. Raises `EngineError` for any other component."""
         if isinstance(part, Metric):
             return super().opened(part, open_it)
         raise EngineError(f"an estimate does not open the model of {part.family} kind '{part.kind}'")
 
     def tokenizer(self, generator: Generator) -> Tokenizer:
-        """Returns the generator's tokenizer with a cache of prompts; a server's own tokenizer becomes an estimate."""
+        """Returns the generator's tokenizer, with cached prompts; for a server, a tokenizer that estimates counts."""
         found = self._tokenizers.get(generator.key)
         if found is None:
             own = generator.tokenizer()
@@ -165,7 +165,7 @@ class CountingPool(EnginePool):
 
 @dataclass(slots=True)
 class _Fillers:
-    """Replies of one generator: filler text of the expected answer length. Each call is counted."""
+    """Replies with filler text of the answer length expected from a generator, and counts each call."""
 
     pool: CountingPool
     generator: str
@@ -191,7 +191,7 @@ class _Fillers:
         return Call(self.generator, len(ids), cached, completion, request.max_tokens)
 
     def _key(self, asked: ScriptedCall) -> str:
-        """Returns a key that equal calls share; sessions and cold calls each get a key of their own."""
+        """Returns a key that equal calls share; every session and every cold call gets a unique key."""
         request = asked.request
         if asked.opens_state or request.cold:
             self.unshared += 1
@@ -227,7 +227,7 @@ class _ReadCache(Cache):
 
 
 class _NotingOnce(Once):
-    """Records every requested key, and the engine call that made each generation."""
+    """Records every requested key, and the engine call that produced each generation."""
 
     def __init__(self, pool: CountingPool, cache: Cache) -> None:
         super().__init__(cache)

@@ -1,4 +1,4 @@
-"""Cost of speculative decoding in a dry run: rounds that follow from the acceptance rate, not a pass per token.
+"""Cost of speculative decoding in a dry run: the acceptance rate determines the number of rounds.
 
 A dry run opens the sessions of a route that drafts with engines that count, so their prompts are those of a real run;
 what fillers accept of each other means nothing. The rounds are therefore those of `analysis.speculation_break_even`:
@@ -35,7 +35,7 @@ def speculating_in(part: Component) -> Iterator[Speculating]:
 
 @dataclass(slots=True)
 class Drafting:
-    """Replaces plain decoding in pairs of target and drafter sessions by speculative rounds.
+    """Replaces the plain decoding of paired target and drafter sessions by speculative rounds.
 
     Attributes:
         history: says what was accepted.
@@ -76,7 +76,7 @@ class Drafting:
 
 
 def _rounds(route: Speculating, acceptance: Taken, target: Call, draft: Call) -> tuple[Call, Call]:
-    """Returns the calls of target and drafter with their passes; the drafter's new tokens are its drafted tokens."""
+    """Returns the calls of target and drafter with the forward passes of their speculative rounds."""
     tokens, gamma = target.completion, route.gamma
     rounds = max(1.0, tokens / expected_tokens(gamma, acceptance.value)) if tokens else 0.0
     checks = [Passes(rounds, gamma + 1, target.prompt + tokens / 2)]

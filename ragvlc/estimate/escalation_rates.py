@@ -55,7 +55,7 @@ class EscalationRates:
         return found
 
     def _escalated(self, cell: Cell, place: Place, wrapper: Wrapper) -> Sequence[bool]:
-        """Returns whether each stored question escalated, in this cell or else in cells with the same wrapper."""
+        """Returns whether each stored question of this cell escalated; with too few, those of similar cells."""
         own = self._stored(cell).get(place, [])
         if len(own) >= _ENOUGH:
             return own
@@ -80,13 +80,13 @@ class EscalationRates:
 
 
 def wrappers_in(pipeline: Component) -> Iterator[tuple[Place, Wrapper]]:
-    """Yields every wrapper of a pipeline with its place, including wrappers inside other wrappers."""
+    """Yields every wrapper of a pipeline and its position among nested routes."""
     for name, route in getattr(pipeline, "routes", {}).items():
         yield from _wrappers((name,), route)
 
 
 def weights(answer: Answer, shares: Mapping[Place, float]) -> list[float]:
-    """Returns the weight of each call of an answer, in order: less than 1 for calls of second routes."""
+    """Returns the weight of each call of an answer: the escalation rate for calls of second routes, 1 for others."""
     return _weights((answer.route,), answer.trace, 1.0, shares)
 
 
@@ -112,7 +112,7 @@ def _models(cell: Cell) -> dict[str, str]:
 
 
 def _walk(place: Place, steps: Sequence[Step]) -> Iterator[tuple[Place, Step]]:
-    """Yields every step with the place of the route that it belongs to."""
+    """Yields every step and the position of its route among nested routes."""
     for step in steps:
         yield place, step
         side = _side(step)
@@ -130,5 +130,5 @@ def _weights(place: Place, steps: Sequence[Step], weight: float, shares: Mapping
 
 
 def _side(step: Step) -> str:
-    """Returns the side of a wrapper that a step represents, `first` or `then`; empty for other steps."""
+    """Returns which route of a wrapper a step ran, `first` or `then`; empty for other steps."""
     return step.name if step.name in {_FIRST, _THEN} and "route" in step.facts else ""

@@ -222,7 +222,7 @@ class Workings:
         return all(one.sample.whole for one in self.sampled)
 
     def among(self, ids: Mapping[str, set[str]]) -> dict[str, float]:
-        """Returns the total figures if only these examples are asked, given as ids by data set key."""
+        """Returns the total figures for these examples only, which are given as ids by data set key."""
         return added(one.figures for one in self.dry_run.figures(self.sampled, self.prices, ids).values())
 
     def _models(self, found: Iterable[CellFigures]) -> dict[str, dict[str, float]]:

@@ -40,7 +40,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Measurements of a stored cell, and the prediction for its contexts, draft length and acceptance rate.
+    """Measurements of a stored cell, and the prediction for the same contexts, draft length and acceptance rate.
 
     Attributes:
         name: of its sweep and cell.
@@ -114,7 +114,7 @@ def speculating_routes(pipeline: Pipeline) -> dict[str, Speculating]:
 
 
 def forecasts(pipeline: Pipeline, context: int, runs: str | Path = "runs", given: Given = Given()) -> list[Forecast]:
-    """Returns a forecast for each route of a pipeline that decodes speculatively. Loads no model.
+    """Returns a forecast for each speculatively decoding route of a pipeline, without loading a model.
 
     Args:
         pipeline: with at least one such route.

@@ -82,7 +82,7 @@ class Past:
         return Past(self.exact, lengths=self.lengths)
 
     def length(self, routes: frozenset[str]) -> float | None:
-        """Returns the mean new tokens per call in routes of these kinds, else in all routes; None if unknown."""
+        """Returns the mean new tokens per call in routes of these kinds or else in all routes; None if unknown."""
         own = [found for kind, found in self.lengths.items() if kind in routes] or list(self.lengths.values())
         calls = sum(count for _, count in own)
         return sum(tokens for tokens, _ in own) / calls if calls else None

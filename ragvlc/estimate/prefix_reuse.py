@@ -49,7 +49,7 @@ class _Prefix:
 
 
 class SharedPrefixes:
-    """The prefix cache of `kind: transformers`, for prompts one after another (see `ragvlc.engines.batching.packed`).
+    """The simulated prefix cache of `kind: transformers`; see `ragvlc.engines.batching.packed`.
 
     A prompt that shares most of its tokens with a cached one is a sequence of that prefix and is not cached itself.
 
@@ -89,7 +89,7 @@ class SharedPrefixes:
 
 
 class Blocks:
-    """The prefix cache of vLLM: whole blocks only, never a prompt's last token, and unlimited memory."""
+    """The simulated prefix cache of vLLM: it stores whole blocks, never a prompt's last token, without a size limit."""
 
     def __init__(self, size: int = LEAST) -> None:
         self._size = size

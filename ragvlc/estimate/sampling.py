@@ -1,4 +1,4 @@
-"""Samples of a cell's questions: several per group over the same documents, so that shared work is visible."""
+"""Samples of a cell's questions: several about the same documents, so that the estimate includes shared work."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Sample:
         return self.scale * self.weights[example_id]
 
     def spread(self, values: Mapping[str, float]) -> float:
-        """Returns half the width of the 95 % interval of the total of `values`, given by example id.
+        """Returns half the width of the 95 % interval of a total; `values` has the value of each sampled example.
 
         Two sources add up: which groups were drawn (ratio estimate of the total), and which questions within them.
         """
@@ -77,7 +77,7 @@ class Sample:
 
 
 def draw(examples: Sequence[Example], group_of: Callable[[Example], str], most: int | None, seed: int = 0) -> Sample:
-    """Returns all examples, or a sample of about `most` of them: several from each of some groups.
+    """Returns all examples or, if there are more than `most`, a sample of several from each of some groups.
 
     Cells with the same pending questions draw the same ones.
     """

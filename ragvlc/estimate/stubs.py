@@ -86,7 +86,7 @@ class StubWrapper(Wrapper):
     original: str
 
     def verdict(self, answer: Answer) -> Verdict:  # noqa: ARG002 - a filler says nothing
-        """Returns a verdict that always asks the second route."""
+        """Returns a verdict that always escalates to the second route."""
         return Verdict(True, "counted as if every question went on")
 
 
@@ -155,7 +155,7 @@ class CountedVectors:
     def embed_spans(
         self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], *, side: str = "passage"
     ) -> list[Vectors]:
-        """Returns one vector for each span; whole texts are counted, even beyond the window."""
+        """Returns one vector for each span; each text is counted at its full length, even beyond the window."""
         self._count(texts, side, sys.maxsize)
         return [_vectors([text[a:b] for a, b in parts]) for text, parts in zip(texts, spans, strict=True)]
 

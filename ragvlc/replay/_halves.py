@@ -88,7 +88,7 @@ def halves(
 
 
 def _dealt(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
-    """Returns the questions of one half of the documents, and those of the other half."""
+    """Returns the questions in two parts, one for each random half of the documents."""
     names = sorted({example.cluster or example.id for example in examples})
     if len(names) < 4:
         raise ConfigError(f"learned: two halves need at least 4 documents between them; there are {len(names)}.")

@@ -26,7 +26,7 @@ MadeT = TypeVar("MadeT")
 
 
 class TokenCounts(Generator):
-    """Counts tokens by estimate and generates nothing; used by replays that name no generator.
+    """A generator that only estimates token counts, for replays that name no generator.
 
     Attributes:
         tokens: of the window; None: not known.
@@ -57,7 +57,7 @@ def _refuse(call: ScriptedCall) -> ScriptedReply:  # noqa: ARG001 - none is answ
 
 
 class _Even(EstimatedTokenizer):
-    """Counts tokens by characters; texts are truncated with the estimated tokenizer."""
+    """Counts a fixed number of characters as one token; truncates texts with the estimated tokenizer."""
 
     def __init__(self, characters: float) -> None:
         self._characters = characters  # first: the parent counts

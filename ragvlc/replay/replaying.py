@@ -75,7 +75,7 @@ def replay_answers(
 
 
 class _Work:
-    """Turns one block of stored answers into cells."""
+    """Turns the stored answers on one data set into cells."""
 
     def __init__(self, replay: Replay, block: Block, pool: EnginePool, notes: list[str]) -> None:
         self.replay = replay
@@ -228,7 +228,7 @@ def _chosen(decided: Mapping[str, Decision], rows: Mapping[str, Rows]) -> Rows:
 
 
 def _wrapped(name: str, wrapped: Wrapped, rows: Mapping[str, Rows]) -> Rows:
-    """Returns each question's row of the first route, or of the second route with the costs of both."""
+    """Returns each question's row of the first route or, if it escalates, of the second with both routes' costs."""
     rule = wrapped.rule
     if not isinstance(rule, Wrapper):
         raise ConfigError(f"wrappers.{name}: {rule.kind} is no wrapper.")

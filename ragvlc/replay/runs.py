@@ -98,7 +98,7 @@ def _named(results: Results, answers: Answers) -> dict[str, str]:
 
 
 def _model(cell: CellResult) -> str:
-    """Returns the settings of a cell as text, except those of its reading method and its data."""
+    """Returns the settings of a cell as text, without data set, routes and router."""
     words = [model_of(cell), *([f"repeat {cell.facts['repeat'] + 1}"] if cell.facts["repeat"] else [])]
     return ", ".join(word for word in words if word)
 
@@ -122,7 +122,7 @@ def _rows(cells: Mapping[str, CellResult], dropped: Counter[str]) -> dict[str, d
 
 
 def _bare(row: Prediction) -> Prediction:
-    """Returns the row without the trace step that records the original choice of its route."""
+    """Returns the row without the trace step that recorded how its route was chosen."""
     answer = row.answer
     if answer is None:
         return row

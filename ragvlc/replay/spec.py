@@ -272,7 +272,7 @@ def usual(name: str, overrides: Mapping[str, Any]) -> Replay:
 
 
 def _made(cls: type[ReplayT], data: dict[str, Any], overrides: Mapping[str, Any], source: str, base: Base) -> ReplayT:
-    """Returns the replay described by `data` and the overrides, whose file paths resolve against `base`."""
+    """Returns the replay described by `data` and the overrides; relative paths resolve against `base`."""
     folder = base.other or base.folder
     config.override(cls, data, overrides, base, source)
     answers = data.get("answers")

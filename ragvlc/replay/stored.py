@@ -56,7 +56,7 @@ class Stored:
 
 
 def read_file(path: Path, answers: Answers, examples: Sequence[Example], dataset: str) -> Stored:
-    """Returns the answers in a predictions file, limited to these questions and to those that every route answered.
+    """Returns the answers in a predictions file to those of these questions that every route answered.
 
     A question may be paired for one model and not for another: it is dropped for the latter alone. The last of several
     answers of one model and route to a question counts.

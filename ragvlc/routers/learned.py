@@ -51,7 +51,7 @@ class Learned(Router):
         return found if self.threshold is None else found.model_copy(update={"threshold": self.threshold})
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the contents of the file that affect choices; training notes are not part of the identity."""
+        """Returns the contents of the rule's file that affect choices, without its training notes."""
         plain = self.rule.model_dump(mode="json", exclude={"chunker", "retriever", "made", "estimate"})
         return {"rule": plain, "chunker": self.rule.chunker.key, "retriever": self.rule.retriever.key}
 

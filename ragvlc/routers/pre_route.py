@@ -88,7 +88,7 @@ class PreRoute(Router):
     generator: Annotated[str, Role("generators")] = "main"
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the order of the routes, which affects the prompt but not a mapping's hash."""
+        """Returns the route names in order, because the prompt depends on the order but a mapping's hash does not."""
         return {"order": list(self.routes)}
 
     def targets(self, routes: Mapping[str, Route]) -> frozenset[str]:  # noqa: ARG002 - named here

@@ -1,4 +1,4 @@
-"""A table of rules: class of the question, length of the documents, strength of the model.
+"""A table of rules on the class of the question, the length of the documents and the strength of the model.
 
 Source of the default table: LaRA (Li et al. 2025, arXiv 2502.09977), read model by model from its published scores.
 Full context minus retrieval, mean of eleven models in points, at 32,000 and 128,000 tokens: comparison +15.2 and +14.3;
@@ -75,7 +75,7 @@ class Rules(Router):
         return self
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the question classes in order, which a mapping's hash ignores, with their regular expressions."""
+        """Returns the classes and their regular expressions in order, because a mapping's hash ignores the order."""
         return {"classes": [[name, list(patterns)] for name, patterns in self._words().items()]}
 
     def roles(self) -> frozenset[tuple[str, str, str]]:

@@ -49,7 +49,7 @@ class Speed(Component):
 
 
 class _PromptsOnly(Exception):
-    """Raised when a route uses a decode state, of which only the prompt is known in a dry run."""
+    """Raised when a route uses a decode state, because a dry run knows only its prompt."""
 
 
 def dry_run(

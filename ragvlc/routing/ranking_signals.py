@@ -30,7 +30,7 @@ def look(
 
 
 def metadata_numbers(documents: Sequence[Document], names: Sequence[str]) -> dict[str, float]:
-    """Returns the mean over the documents of each metadata field with numbers or booleans."""
+    """Returns, for each metadata field with numbers or booleans, its mean over the documents."""
     found: dict[str, float] = {}
     for name in names:
         values = [fact[name] for fact in declared(documents, (name,)) if name in fact]

@@ -97,7 +97,7 @@ class ContractBroken(AssertionError):
 
 
 def check(kind: str | type[Component], **settings: Any) -> Report:  # noqa: ANN401 - settings of any kind
-    """Returns the report on a component that fulfils the contract of its family.
+    """Returns the report on a component. Raises `ContractBroken` if it breaks the contract of its family.
 
     Args:
         kind: a class, `module:Class`, `family.kind`, or the name of a shipped kind.
@@ -114,13 +114,13 @@ def check(kind: str | type[Component], **settings: Any) -> Report:  # noqa: ANN4
 
 
 def report_on(kind: str | type[Component], **settings: Any) -> Report:  # noqa: ANN401 - settings of any kind
-    """Returns the report on a component, whether it fulfils its contract or not. Raises `ConfigError`; see `check`."""
+    """Returns the report on a component, even if it breaks its contract. Raises `ConfigError`; see `check`."""
     part = find(kind)
     return Report(kind_of(part), part.family, tuple(results(part, settings)))
 
 
 def results(part: type[Component], settings: dict[str, Any]) -> Iterator[Result]:
-    """Yields the result of each clause when it has been checked. Raises `ConfigError` for invalid settings."""
+    """Yields the result of each clause as soon as it is checked. Raises `ConfigError` for invalid settings."""
     config.build(part, settings, kind_of(part))
     for clause in clauses_of(part):
         with Trial(part, settings) as trial:
@@ -128,7 +128,7 @@ def results(part: type[Component], settings: dict[str, Any]) -> Iterator[Result]
 
 
 def clauses_of(part: type[Component], *, opened: bool = True) -> tuple[Clause, ...]:
-    """Returns the clauses for a component; those that open models, clusters or stores only if `opened`."""
+    """Returns the clauses for a component; without `opened`, only those that open no models, clusters or stores."""
     own = () if ":" in kind_of(part) else parts.SHIPPED_CLAUSES
     return (*own, *parts.CLAUSES, *_OF_FAMILY[part.family], *(_OPENED.get(part.family, ()) if opened else ()))
 

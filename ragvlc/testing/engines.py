@@ -76,7 +76,7 @@ class ScriptedPool(EnginePool):
 
 
 class Flaky(Generator):
-    """Answers with the last word of the prompt, and fails on prompts that match.
+    """Answers with the last word of the prompt, and fails on prompts that match a regular expression.
 
     Attributes:
         fails: regular expression; a prompt in which it is found fails.
@@ -104,7 +104,7 @@ class Flaky(Generator):
 
 
 def without_gold(example: Example) -> Example:
-    """Returns the example with only its question and documents, which a route may know."""
+    """Returns a copy of the example with only what a route may know: its question and documents."""
     return Example(example.query, example.documents)
 
 

@@ -47,7 +47,7 @@ def toy() -> tuple[Example, ...]:
 
 
 def reply(prompt: str) -> str:
-    """Returns a text that shows any difference between two prompts."""
+    """Returns a reply computed from the prompt, so that different prompts get different replies."""
     return f"reply {crc32(prompt.encode('utf-8', 'surrogatepass'))}"
 
 
@@ -85,7 +85,7 @@ class _Watched(LiveRun):
 
 @dataclass
 class Trial:
-    """One component, with the settings to test it with, and a folder of its own for files.
+    """One component, the settings for testing it, and a temporary folder for its files.
 
     Attributes:
         part: the class under test.

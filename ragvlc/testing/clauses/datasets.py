@@ -127,7 +127,7 @@ def it_can_be_asked_over_all_its_documents(trial: Trial) -> None:
 
 
 def it_can_be_asked_over_contexts_of_one_length(trial: Trial) -> None:
-    """With `pad_to_tokens`, contexts have that many tokens or up to 2 % fewer, with the own documents uncut."""
+    """With `pad_to_tokens`, contexts have up to 2 % fewer tokens than that, and the question's documents are uncut."""
     tokenizer = data_tokenizer(_word_tokenizer(trial.folder))
     plain = {example.id: example for example in trial.build().load()}
     owned = {name: own_documents(example) for name, example in plain.items()}

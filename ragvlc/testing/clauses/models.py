@@ -45,7 +45,7 @@ def sampling_is_random_and_greedy_decoding_is_not(trial: Trial) -> None:
 
 
 def its_tokenizer_counts_and_places_tokens(trial: Trial) -> None:
-    """The tokenizer counts tokens and gives their positions without gaps, without loading the model."""
+    """The tokenizer counts tokens and gives their positions, which have no gaps, before the model is loaded."""
     with _pool(trial) as pool:
         tokenizer: Tokenizer = pool.tokenizer(trial.build())
         require(isinstance(tokenizer.id, str) and tokenizer.id, "the tokenizer's id is no name. Name its vocabulary.")
@@ -69,7 +69,7 @@ def its_tokenizer_counts_and_places_tokens(trial: Trial) -> None:
 
 
 def every_request_gets_one_generation_in_order(trial: Trial) -> None:
-    """Every request gets one generation, in order, within its token limit, with its usage."""
+    """Every request gets one generation, in order, with its token usage and within its token limit."""
     with _engine(trial) as engine:
         require(
             isinstance(engine.window, int) and engine.window > 0,

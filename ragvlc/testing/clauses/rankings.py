@@ -53,7 +53,7 @@ def _are_pieces(hits: Sequence[Hit], chunks: ChunkSet, documents: Sequence[Docum
 
 
 def a_smaller_number_of_candidates_is_the_head_of_a_larger(trial: Trial) -> None:
-    """A smaller number of candidates is the start of a larger one's ranking; the largest ranks all chunks."""
+    """A ranking with fewer candidates is the start of one with more; the longest ranking contains all chunks."""
     for example in toy():
         all_hits, chunks = _search(trial, example.query, example.documents, candidates=_ALL)
         require(
@@ -126,7 +126,7 @@ def a_reranking_is_of_the_hits_best_first(trial: Trial) -> None:
 
 
 def a_reranking_is_the_same_twice(trial: Trial) -> None:
-    """Equal hits are reranked the same way each time; without hits, there are none in the result."""
+    """Equal hits are reranked the same way each time; an empty ranking stays empty."""
     for example in toy():
         hits = _hits(trial, example.documents)
         first, again = (_rerank(trial, example.query, hits) for _ in range(2))
