@@ -1,4 +1,4 @@
-"""Cut positions of a text and windows over them, shared by all chunkers with a size.
+"""Positions where a text may be cut, and windows of tokens between them: code for all chunkers with a token size.
 
 A text is tokenised once, as a whole. Sizes are counted in those tokens, so cutting never counts a text twice. A chunk
 tokenised again on its own may come out a token or two longer or shorter, because tokens at its edges can join or part.
@@ -22,7 +22,7 @@ __all__ = ["Cuts", "SizedChunker", "chunks_between", "token_cuts", "windows"]
 
 
 class SizedChunker(Chunker):
-    """A chunker with a size and an overlap.
+    """Base class of chunkers whose chunks have at most `size` tokens and may overlap.
 
     Attributes:
         size: the most tokens of a chunk, counted in the tokens of the whole text. Only a single character that takes
@@ -45,7 +45,7 @@ class SizedChunker(Chunker):
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """Positions where a text may be cut, including its start and end. Both sequences are strictly increasing.
+    """Positions where a text may be cut, including its start and end, each counted in characters and in tokens.
 
     Attributes:
         chars: number of characters before each position, from 0 to the length of the text.
@@ -60,7 +60,7 @@ class Cuts:
         return Cuts([self.chars[place] for place in places], [self.tokens[place] for place in places])
 
     def nearest(self, char: int, text: str) -> int:
-        """Returns the index of the cut position to use for a cut before the character `char`.
+        """Returns the index of the allowed cut position that is used for a wanted cut before the character `char`.
 
         A token that spans `char` goes to the text after the cut if it starts with white space before `char`, as in
         " The", and otherwise to the text before it. Two characters are inspected: a token can be very long.

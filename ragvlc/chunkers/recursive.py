@@ -61,7 +61,7 @@ class Recursive(SizedChunker):
         return depths
 
     def _ends(self, proxy: str) -> list[int]:
-        """Returns the positions at which LangChain's splitter divides the proxy text, from 0 to the last one."""
+        """Returns the positions at which LangChain's splitter divides the encoded document, with start and end."""
         from langchain_text_splitters import RecursiveCharacterTextSplitter
 
         splitter = RecursiveCharacterTextSplitter(
@@ -86,7 +86,7 @@ class Recursive(SizedChunker):
 
 
 def _proxy(cuts: Cuts, depths: Sequence[int]) -> str:
-    """Returns a text that represents the document: one character for each step between neighbouring cut positions.
+    """Returns an encoded form of the document, with one character for each stretch between neighbouring cut positions.
 
     A character encodes the separator before the step and the number of tokens of the step. LangChain's splitter, which
     only searches and measures, then divides tokens as it would divide text.
@@ -99,18 +99,18 @@ def _proxy(cuts: Cuts, depths: Sequence[int]) -> str:
 
 
 def _class(depth: int) -> str:
-    """Returns a regular expression for the characters of `_proxy` that follow the separator at index `depth`."""
+    """Returns a regular expression for characters made by `_proxy` that follow the separator at index `depth`."""
     first = _PRIVATE + depth * _WEIGHTS
     return f"[{chr(first)}-{chr(first + _WEIGHTS - 1)}]"
 
 
 def _tokens(part: str) -> int:
-    """Returns the number of tokens that a piece of `_proxy` represents."""
+    """Returns the number of tokens that a part of the encoded document (see `_proxy`) represents."""
     return sum(ord(step) % _WEIGHTS for step in part)
 
 
 def _overlapping(tokens: Sequence[int], ends: Sequence[int], size: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Yields (first, last) positions of the parts between `ends`, each extended backwards by up to `overlap` tokens.
+    """Yields the (first, last) positions of each part, after extending it backwards by up to `overlap` tokens.
 
     No part is made longer than `size`, nor begun where the one before it begins: it would contain that one.
     """

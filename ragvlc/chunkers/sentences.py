@@ -27,7 +27,7 @@ class Sentences(SizedChunker):
         return chunks_between(document, units, windows(units.tokens, self.size, self.overlap))
 
     def _places(self, text: str, cuts: Cuts) -> list[int]:
-        """Returns the indexes of the cut positions between sentences, and of all those inside overlong sentences."""
+        """Returns the indexes of the cut positions between sentences, and of those inside sentences over `size`."""
         places = [0]
         for end in sentence_ends(text):
             place = cuts.nearest(end, text)

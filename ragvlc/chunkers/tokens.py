@@ -1,4 +1,4 @@
-"""Fixed windows of tokens, regardless of sentences. OP-RAG uses 128, no overlap (Yu et al. 2024, arXiv 2409.01666)."""
+"""Fixed windows of tokens, regardless of sentences; OP-RAG uses 128 tokens without overlap (arXiv 2409.01666)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ __all__ = ["flat_texts", "names_in", "reach"]
 
 
 def reach(values: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - JSON
-    """Returns the value at a dotted path (through a list of objects: a list of values), or None if nothing is there."""
+    """Returns the value at a dotted path, or None; a list of objects on the path gives a list of values."""
     if path in values:
         return values[path]
     found: Any = values

@@ -80,7 +80,7 @@ class Surroundings:
     places: Sequence[int]
 
     def around(self, fact: str, depth: float, gap: str) -> tuple[str, int]:
-        """Returns the text with `fact` at the place nearest to `depth` (0 to 1), and the position of the fact."""
+        """Returns the text with `fact` inserted at the place nearest to `depth` (0 to 1), and the fact's position."""
         wanted = depth * len(self.text)
         after = bisect_right(self.places, wanted)
         near = [*self.places[max(0, after - 1) : after + 1], 0, len(self.text)]
@@ -91,7 +91,7 @@ class Surroundings:
 
 
 class HiddenFacts(Dataset):
-    """A collection with one fact hidden in each document; each question asks for the document with its answer.
+    """A collection with one fact hidden in each document; each question asks for the fact of one document.
 
     Attributes:
         length: tokens of each document, special tokens included, reached from below within a few words.

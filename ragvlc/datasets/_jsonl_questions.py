@@ -38,7 +38,7 @@ class QuestionReader:
     _corpora: dict[object, tuple[Document, ...]] = field(default_factory=dict)
 
     def example(self, row: Row) -> Example:
-        """Returns the example of a row; the example is unusable if the row is not `sound` afterwards."""
+        """Converts a row to an example, which is usable only if `row.sound` is true after the call."""
         task = row.text("task", default="qa")
         ids = self._document_ids(row)
         by_id = self.documents.by_id
@@ -84,7 +84,7 @@ class QuestionReader:
         return ids
 
     def _corpus(self, row: Row, ids: tuple[str, ...]) -> tuple[Document, ...]:
-        """Returns the documents that a retrieval query searches: the whole set, or those of the query's length."""
+        """Returns the documents that a retrieval query searches: all, or those whose length is the query's."""
         length = row.mapping("meta").get("length")
         key = length if isinstance(length, (str, int, float)) and self._has_lengths else None
         if key not in self._corpora:
@@ -111,7 +111,7 @@ class QuestionReader:
         return answers
 
     def _evidence(self, row: Row, documents: tuple[Document, ...]) -> tuple[tuple[Span, ...], str]:
-        """Returns the located evidence spans, and how well the evidence is known, such as `partly located`."""
+        """Returns the located evidence spans, and a label for how much was located, such as `partly located`."""
         given = row.mappings("evidence")
         texts = {document.id: document.text for document in documents}
         spans = [_span(row, number, one, texts) for number, one in enumerate(given) if one.get("start") is not None]

@@ -83,7 +83,7 @@ class Folder(Dataset):
         return files.documents
 
     def losses(self) -> list[dict[str, Any]]:
-        """Returns the balance sheets, as JSON values, of files not read in full or with a guessed encoding."""
+        """Returns an account, as JSON values, of each file that was not read in full or whose encoding was guessed."""
         sheets = self.files().balances
         return [one.record() for one in sheets if one.loss or (one.encoding and one.encoding.guessed)]
 

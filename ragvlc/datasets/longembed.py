@@ -153,7 +153,7 @@ class Longembed(Dataset):
 
 
 def _corpora(rows: Rows) -> dict[int | None, Collection]:
-    """Returns the documents by their stated length; all of them under None if lines state no length."""
+    """Returns the documents, grouped by their stated length; without stated lengths, one group under None."""
     found: dict[int | None, list[Document]] = {}
     for row in rows:
         length = row.get("context_length")

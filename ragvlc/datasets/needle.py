@@ -37,7 +37,7 @@ _BEGINNING = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'“])|\n\s*\n\s*")
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A template of a fact; `{person}`, `{place}` and `{answer}` are replaced by drawn values."""
+    """A template of a fact; `{person}`, `{place}` and `{answer}` are replaced by random values."""
 
     question: str
     text: str
@@ -111,7 +111,7 @@ class Needle(HiddenFacts):
 
     @classmethod
     def most(cls) -> int:
-        """Returns the number of invented places, which limits the facts: each fact has a place of its own."""
+        """Returns the number of invented places, which limits the facts because each fact uses a different place."""
         return len(PLACES)
 
     def facts(self) -> Sequence[Fact]:

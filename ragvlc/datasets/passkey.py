@@ -43,7 +43,7 @@ class Passkey(HiddenFacts):
 
     @property
     def gap(self) -> str:
-        """The separator around the key: a blank line, so that the key is a paragraph of its own."""
+        """The separator around the key: a blank line, so that the key is a separate paragraph."""
         return "\n\n"
 
     def facts(self) -> Sequence[Fact]:

@@ -50,7 +50,7 @@ class PythonReference(Dataset):
         }
 
     def collection(self) -> Sequence[Document]:
-        """Returns all topics of the reference, by name, even those without a question; copies count once."""
+        """Returns all topics of the reference in order of their names, without duplicates."""
         return _collection()
 
     def read(self) -> Sequence[Example]:
@@ -74,7 +74,7 @@ class PythonReference(Dataset):
 
 
 class _Question(BaseModel):
-    """One question of the file; each piece of evidence is a text, or a list of wordings of which one occurs."""
+    """One question of the file; each piece of evidence is a text, or a list of alternative wordings of it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,4 +1,4 @@
-"""A handful of questions over small texts written for ragvlc, one of each form, for dry runs and contract checks."""
+"""A few questions of different forms over small texts written for ragvlc, for dry runs and contract checks."""
 
 from __future__ import annotations
 

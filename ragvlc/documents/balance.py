@@ -97,7 +97,7 @@ class Balance:
 
 
 def balanced(file: str, kind: str, found: Found) -> Balance:
-    """Returns the balance sheet of a file from which text was read."""
+    """Returns how much of a file's content is in the text that was read from it."""
     held = sum((found.held if found.held is not None else visible(found.text)).values())
     lost = lost_characters(found.held, found.text) if found.held is not None else 0
     encoding = found.encoding if found.encoding and (found.encoding.guessed or found.encoding.broken) else None

@@ -60,7 +60,7 @@ class Examples(tuple[Example, ...]):
 
 
 class Dataset(Component):
-    """A source of examples whose contexts are their own documents, all documents of the set, or padded to one length.
+    """A source of examples; the context is the question's own documents, all documents, or is padded to one length.
 
     The order is: read, choose `limit` questions, change what they are asked over. So the same questions are asked at
     every length; those whose own documents are longer than `pad_to_tokens` are left out and counted, and may differ
@@ -131,7 +131,7 @@ class Dataset(Component):
         return self.kind
 
     def key_facts(self) -> dict[str, Any]:
-        """Returns the facts that `key` hashes, with the names of padding sources; texts are hashed by example."""
+        """Returns the facts that the data set's key hashes; document texts are hashed with each example instead."""
         facts = super().key_facts()
         names = {"pad_tokenizer": self.pad_tokenizer, "pad_from": self.pad_from} if self.pad_to_tokens else {}
         padded = {name: "/".join(Path(value).parts[-2:]) for name, value in names.items() if value}

@@ -46,7 +46,7 @@ _ALTERNATIVES = 2
 
 
 class NotText(Exception):
-    """Why bytes cannot be read as text."""
+    """The error raised for bytes that cannot be read as text; its message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Text extraction from files, by file name extension. A file that cannot be read gives a sentence about the reason."""
+"""Text extraction from files by file name extension; the error for an unreadable file gives the reason."""
 
 from __future__ import annotations
 

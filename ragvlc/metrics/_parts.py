@@ -16,7 +16,10 @@ def texts_of(answer: Answer, fact: str) -> tuple[str, ...]:
 
 
 def highest(scores: Sequence[Score]) -> Score:
-    """Returns the highest score and the total usage; missing if any score is missing, as it might be the highest."""
+    """Returns the highest score, with the total usage; the result is missing if any of the scores is missing.
+
+    A missing score might be the highest.
+    """
     usage = sum((score.usage for score in scores), Usage())
     if any(score.missing for score in scores):
         return Score(None, ("unjudged",), missing=True, usage=usage)

@@ -1,4 +1,4 @@
-"""Best path: the score of the best of several answers, as if an oracle had chosen it: an upper bound, not a result.
+"""Best path: the score of the best of several answers, as an upper bound that only an oracle could reach.
 
 The `oracle` of Chain of Agents' multi-path study (Zhang et al. 2024, arXiv 2406.02818): the gold answer picks among the
 answers of all reading orders or samples. Compared with the score of the answer given, it says what better voting or

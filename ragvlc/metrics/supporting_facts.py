@@ -28,7 +28,7 @@ from ragvlc.metrics._passages import evidence_of, holds
 
 
 class SupportingFacts(Metric):
-    """Score of the set of passages that were read against the set of evidence spans.
+    """Compares the set of passages that were read with the set of evidence spans, for example by F1.
 
     Attributes:
         measure: `f1`, `em`, `precision` or `recall`.

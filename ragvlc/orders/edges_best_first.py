@@ -1,6 +1,7 @@
-"""Best passage first, second best last, weakest in the middle: Jin et al. 2024, equation 1 (`_edges` has the source).
+"""Best passage first, second best last, weakest in the middle, as in equation 1 of Jin et al. 2024.
 
-Differences from the paper: none. Haystack's `LostInTheMiddleRanker` gives the same order; LangChain's and LlamaIndex's
+The module `_edges` names the source. Differences from the paper: none.
+Haystack's `LostInTheMiddleRanker` gives the same order; LangChain's and LlamaIndex's
 `LongContextReorder` only for an odd number of passages.
 """
 

@@ -32,7 +32,7 @@ Tail = Literal["paper", "code"]
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceRule:
-    """The acceptance rule of one speculative route. All tensors are float32 of shape [..., width].
+    """The acceptance rule of one speculative route; all tensors are float32 with the vocabulary as last dimension.
 
     Attributes:
         eta: how far the target moves towards the draft; 0 is lossless.
@@ -50,11 +50,11 @@ class AcceptanceRule:
 
     @property
     def follows_draft(self) -> bool:
-        """Whether the token after a fully accepted draft depends on the drafter's distribution there."""
+        """Whether the token after a fully accepted draft is sampled from a distribution that the drafter influences."""
         return self.eta > 0 and self.mode == "phat_exact"
 
     def moved(self, p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
-        """Returns p_hat, the target's probabilities moved towards the draft's."""
+        """Returns the target's probabilities `p` after moving them towards the draft's probabilities `q`."""
         if self.eta == 0:
             return p
         shift = self.eta * (q - p)

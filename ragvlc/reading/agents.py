@@ -131,7 +131,7 @@ class Agents(InPieces):
     whole_prompt: Annotated[str, Template({"notes"}, knows={"question"}, declines=True)] = WHOLE
 
     def of_the_whole(self, query: Query) -> bool:
-        """Returns whether the query needs a summary of the whole text, independent of the request's wording."""
+        """Returns whether the query is for a summary of the whole text, and not of what the request asks about."""
         return query.form == "summary" and (self.summaries == "whole" or not query.text.strip())
 
     def note_limit(self, reader: Reader) -> int:
@@ -173,7 +173,7 @@ class Agents(InPieces):
     def notes_on(
         self, query: Query, documents: Sequence[Document], run: Run, **fields: str
     ) -> tuple[list[str], list[Piece]]:
-        """Returns a note on every piece, and the pieces; the workers' independent requests run in one batch."""
+        """Returns the workers' notes, one for each piece, and the pieces; all workers run in one batch."""
         worker = run.generator(self.worker)
         limit = self.note_limit(worker)
 

@@ -110,7 +110,7 @@ class Wrapper(Route):
 
 
 def held(kind: str, **settings: Any) -> Any:  # noqa: ANN401 - a field default that pydantic builds
-    """Returns the default of a field that holds a route: the named route with these settings."""
+    """Returns a pydantic field whose default is the route `kind` with the given settings."""
     return Field(default={"kind": kind, **settings})
 
 

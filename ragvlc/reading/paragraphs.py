@@ -72,7 +72,7 @@ def numbers_in(reply: str, paragraphs: dict[int, Chunk]) -> list[int]:
 
 
 def _ends(chunks: dict[int, Chunk], documents: Sequence[Document], tokenizer: Tokenizer, room: int) -> dict[int, Chunk]:
-    """Returns about as many paragraphs as fit, taken from both ends inwards."""
+    """Returns about as many paragraphs as fit, chosen alternately from the start and the end of the documents."""
     numbers, chosen, used = list(chunks), set[int](), 0
     for place in range(len(numbers)):
         number = numbers[place // 2] if place % 2 == 0 else numbers[-1 - place // 2]

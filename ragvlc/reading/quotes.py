@@ -32,7 +32,7 @@ class LocatedQuote:
 
 
 def quotes_in(reply: str) -> list[str]:
-    """Returns the lines of a reply as quotes, without bullets, numbers and quotation marks; skips lines `NONE`."""
+    """Returns the lines of a reply as quotes, without bullets, numbers and quotation marks, except `NONE` lines."""
     quotes = []
     for line in reply.splitlines():
         quote = _BULLET.sub("", line).strip().strip(_MARKS).strip()

@@ -13,7 +13,7 @@ __all__ = ["Retrieving"]
 
 
 class Retrieving(Route):
-    """A route that ranks chunks of the documents. A subclass defines `answer`, using `find`; most are `Reading`, too.
+    """A route that ranks chunks of the documents. A subclass defines `answer`, which calls `find`.
 
         class BestAndNext(Retrieving, Reading):
             def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
@@ -39,7 +39,7 @@ class Retrieving(Route):
     def find(
         self, query: Query, documents: Sequence[Document], run: Run, *, role: str
     ) -> tuple[ChunkSet, tuple[Hit, ...]]:
-        """Returns the chunks, with sizes in tokens of generator `role`, and the ranking, best first."""
+        """Returns the chunks and their ranking, best first; chunk sizes are in tokens of the generator `role`."""
         chunks = run.chunks(self.chunker, documents, role)
         ranking = run.search(self.retriever, query, chunks)
         if self.reranker is not None:

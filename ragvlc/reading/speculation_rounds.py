@@ -103,7 +103,7 @@ def speculate(
 def _judged(
     draft: DecodeState, rule: AcceptanceRule, proposed: Draft, rows: torch.Tensor, thrown: torch.Tensor
 ) -> tuple[int, torch.Tensor]:
-    """Returns the number of accepted tokens, and the distribution [width] that the next token is sampled from."""
+    """Returns the number of accepted tokens, and the distribution over the vocabulary for sampling the next token."""
     import torch
 
     drafted = len(proposed.tokens)

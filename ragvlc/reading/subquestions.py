@@ -38,7 +38,7 @@ class Subquestion:
 def new_questions(
     reply: str, before: Sequence[Subquestion], most: int, barred: Sequence[str] = ()
 ) -> list[Subquestion]:
-    """Returns up to `most` sub-questions in a planner's reply that were not asked before and are not `barred`.
+    """Returns up to `most` new sub-questions in a planner's reply, without those already asked and those in `barred`.
 
     A JSON list anywhere in the reply counts: of texts, or of objects with `question`. Without one, lines that end with
     a question mark do.

@@ -145,7 +145,7 @@ def _loaded(loading: Loading) -> Any:  # noqa: ANN401 - the library's class
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides progress bars and the long load report of an embedding model, for which a one-line error is raised."""
+    """Hides the progress bars and warnings that Transformers shows while it loads a model."""
     from transformers.utils import logging
 
     shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()

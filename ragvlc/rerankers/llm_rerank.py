@@ -117,7 +117,7 @@ class LlmRerank(Reranker):
 
 
 def _starts(count: int, size: int) -> list[int]:
-    """Returns the starts of the windows, last window first; each shares half of its passages with the next."""
+    """Returns where the windows over the ranking start, last window first; neighbouring windows overlap by half."""
     starts = [count - size]
     while starts[-1] > 0:
         starts.append(max(0, starts[-1] - max(1, size // 2)))

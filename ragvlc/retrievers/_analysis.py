@@ -72,7 +72,7 @@ def _words(text: str) -> list[str]:
 
 @cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    r"""Returns the patterns of a run of one script and of a single letter, each with its combining marks.
+    r"""Returns two patterns, one for a run of letters and one for a single letter, both with combining marks.
 
     `\w` lacks vowel signs and accents that are characters of their own, and would cut Hindi words at each of them.
     """

@@ -30,7 +30,7 @@ def embedded(texts: Sequence[str], engine: VectorEngine) -> Arrays:
 
 
 def embedded_within(chunks: Sequence[Chunk], engine: SpanVectorEngine) -> Arrays:
-    """Returns vectors (float32, one row per chunk) of chunks embedded in their document's context, untruncated.
+    """Returns vectors (float32, one row per chunk) of chunks, each embedded in the context of its whole document.
 
     Equal documents with equal chunks are embedded once: in different batches they could differ in the last bits and no
     longer tie.

@@ -75,7 +75,7 @@ class CorpusPassages:
         }
 
     def __call__(self, document: Document) -> Chunk | None:
-        """Returns the passage as a chunk with its own bounds, or None if no document contains it."""
+        """Returns the passage as a chunk with its position in the document, or None if no document contains it."""
         text, metadata = document.page_content, document.metadata
         if not text.strip():
             return None

@@ -89,7 +89,7 @@ class Opening:
 
     @classmethod
     def of(cls, store: type[Any], method: str | None, *, existing: bool) -> Opening:
-        """Returns the opening by `method`, or the default one. Raises `ValueError` if the class has no such method."""
+        """Returns how to open a store: by `method`, or by default. Raises `ValueError` for an unknown method."""
         ways = sorted(name for name in dir(store) if not name.startswith("_") and _is_way(store, name))
         if method is None:
             usual = [CONSTRUCTOR] if existing else [name for name in ("from_texts", "from_documents") if name in ways]

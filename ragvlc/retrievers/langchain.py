@@ -1,4 +1,4 @@
-"""Any LangChain vector store or retriever, filled with the question's chunks or with an existing corpus of its own.
+"""Any LangChain vector store or retriever, either filled with the question's chunks or used with its existing corpus.
 
 `langchain_core` says what such a class can do; integrations (`langchain-qdrant`, `langchain-elasticsearch`,
 `langchain-postgres`, `langchain-chroma` ...) are packages of their own and are installed beside ragvlc.

@@ -134,7 +134,7 @@ def _sizes(chunks: Iterable[Chunk], count: Callable[[str], int]) -> tuple[list[i
 
 
 def _packed(items: Sequence[ItemT], alone: Sequence[int], added: Sequence[int], limit: int) -> list[list[ItemT]]:
-    """Groups neighbouring items that fit together; the first counts with its own size, others with what they add."""
+    """Groups neighbouring items into units of at most `limit` tokens; text shared by neighbours counts once."""
     found: list[list[ItemT]] = []
     free = 0
     for place, item in enumerate(items):

@@ -168,7 +168,7 @@ class Decompose(Retrieving, InPieces):
     def _found(
         self, level: Sequence[Subquestion], findings: list[Subquestion], documents: Sequence[Document], run: Run
     ) -> list[Span]:
-        """Adds the answers to one level of sub-questions to `findings`; returns the spans that were read for them."""
+        """Answers one group of sub-questions, adds the answers to `findings`, and returns the spans that were read."""
         worker = run.generator(self.worker)
         limit = self.limit(self.finding_tokens, worker, 4)
         asking = [resolved(one, findings) for one in level]
@@ -212,7 +212,7 @@ class Decompose(Retrieving, InPieces):
         return fit(passages.spans, documents, reader, make, budget)
 
     def _told(self, findings: Sequence[Subquestion], role: str, run: Run) -> str:
-        """Returns the findings as lines of text, cut to one eighth of the window in total."""
+        """Returns the answered sub-questions as lines of text, cut to one eighth of the window in total."""
         reader = run.generator(role)
         lines = [f"{one.number}. {one.question} {one.answer}" for one in findings]
         room = self.window_of(reader) // 8 - SEAMS * len(lines)

@@ -166,7 +166,10 @@ class SelfDemo(InPieces):
 
 
 def _split(reply: str) -> tuple[str, str, str]:
-    """Returns the text before the last `Answer:`, that word, and the text after it (the whole reply without it)."""
+    """Splits a reply at its last `Answer:` into the text before it, that word, and the text after it.
+
+    Without that word, or without text after it, the first and the last part are the whole reply.
+    """
     cues = list(_ANSWER.finditer(reply))
     if not cues or not reply[cues[-1].end() :].strip():
         return reply, "", reply

@@ -1,4 +1,4 @@
-"""Self-Route: answer from retrieved passages; if the model says that they do not answer, read everything.
+"""Self-Route: answer from retrieved passages; if the model says that they lack the answer, read everything.
 
 Paper: Li, Li, Zhang, Mei, Bendersky, "Retrieval Augmented Generation or Long-Context LLMs? A Comprehensive Study and
 Hybrid Approach", EMNLP 2024, arXiv 2407.16833. There is no code of its authors.
@@ -32,7 +32,7 @@ _WORD = "unanswerable"
 
 
 class SelfRoute(Wrapper):
-    """Uses the first route's answer unless that declines.
+    """Uses the first route's answer unless the model declined to answer.
 
     Attributes:
         first: must offer a way to decline: its `decline` is the word that the model is to reply with.

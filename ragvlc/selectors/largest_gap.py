@@ -30,7 +30,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class LargestGap(Selector):
-    """The hits before the largest drop between neighbouring scores, and a few more; of equal drops, the first counts.
+    """Selects the hits before the largest drop between neighbouring scores, and `buffer` hits after it.
+
+    Of equal drops, the first counts.
 
     Attributes:
         ignore_first: share of the drops, from the top, at which the ranking is not cut.

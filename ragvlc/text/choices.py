@@ -92,7 +92,7 @@ class _Reader:
         self.lone = re.compile(rf"^[ \t>•-]*(?=(?:{letter})[ \t.:)\]]*$)", re.MULTILINE)
 
     def read(self, reply: str) -> set[int]:
-        """Returns the indexes of the options named in a reply without emphasis and curly quotes."""
+        """Returns the indexes of the options that `reply` names; emphasis and curly quotes must already be removed."""
         if (place := self.places.get(_plain(reply))) is not None:
             return {place}
         return set(self._named(reply)) or self._alike(reply) or self._alike(reply.partition("\n")[0])
@@ -110,7 +110,7 @@ class _Reader:
                 yield from (_place(mark), _place(text))
 
     def _listed(self, item: re.Pattern[str], reply: str, start: int) -> set[int]:
-        """Returns the options in the longest list of items that starts at `start` and has a visible end."""
+        """Returns the options in the longest list that starts at `start` and whose last item is clearly complete."""
         named: set[int] = set()
         ended: set[int] = set()
         found = item.match(reply, start)

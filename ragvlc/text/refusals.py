@@ -176,7 +176,7 @@ def refuses(text: str, *, phrases: Sequence[str] = PHRASES, replies: Sequence[st
 
 
 def worded(phrase: str) -> bool:
-    """Returns whether a phrase has any word, and not only signs of the pattern syntax."""
+    """Returns whether a phrase has at least one word besides the signs of the pattern syntax."""
     return bool(_pattern(phrase, cjk=False) or _pattern(phrase, cjk=True))
 
 

@@ -17,7 +17,7 @@ Heading = tuple[int, int, int]
 
 
 class Unreadable(Exception):
-    """Why no text could be read from a file."""
+    """The error raised if no text can be read from a file; its message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)

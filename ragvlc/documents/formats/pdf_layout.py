@@ -59,7 +59,7 @@ class _Line:
 
 @dataclass(slots=True)
 class _Block:
-    """Lines below each other, read from top to bottom."""
+    """A block of lines that are read from top to bottom."""
 
     lines: list[_Line] = field(default_factory=list)
 

@@ -94,7 +94,7 @@ class Writer:
             self.headings.append((start, self._length, level))
 
     def table(self, rows: Sequence[Sequence[str]], *, head: bool) -> None:
-        """Adds a table on lines of its own, without empty rows and without empty columns at the right."""
+        """Adds a table on separate lines, without empty rows and without empty columns at the right."""
         filled = [[one_line(cell) for cell in row] for row in rows]
         filled = [row for row in filled if any(row)]
         wide = max((place + 1 for row in filled for place, cell in enumerate(row) if cell), default=0)
@@ -119,6 +119,6 @@ class Writer:
         self._edge, self._last = "", piece[-1]
 
     def _apart(self, first: str) -> bool:
-        """Returns whether browsers show a gap between two elements without a space, such as two links or a new word."""
+        """Returns whether to put a space between two inline elements, because browsers show a gap there."""
         both = (self._last.isalnum() or self._last in ":;,") and first.isalnum()
         return both and ("aa" in self._edge or self._last in ":;," or (self._last.islower() and first.isupper()))

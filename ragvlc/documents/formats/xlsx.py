@@ -95,7 +95,7 @@ def _shown(value: Any, form: str) -> str:  # noqa: ANN401 - whatever a cell hold
 
 
 def _held(archive: ZipFile) -> tuple[Counter[str], int, int]:
-    """Returns counts of the visible characters in text cells and drawings, of cells, and of empty formulas."""
+    """Returns the counts of visible characters, the number of cells, and the number of formulas without a value."""
     shared = [
         plain_texts(_PHONETIC.sub("", _PREFIX.sub(r"\1", item)), "t").replace("\n", "")
         for _, xml in members(archive, r"xl/sharedStrings\.xml")
