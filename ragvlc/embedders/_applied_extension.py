@@ -1,4 +1,4 @@
-"""Applies a window extension to a loaded embedding model by hooks and settings; the model's own code is not changed."""
+"""Applies a context-window extension to a loaded embedding model by hooks and settings, without changing its code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["AppliedExtension", "apply_extension"]
 
 @dataclass(frozen=True)
 class AppliedExtension:
-    """A window extension, and the parts of one model that it acts on.
+    """A context-window extension and the modules of the model that it modifies.
 
     Attributes:
         extension: the settings.
@@ -44,7 +44,7 @@ class AppliedExtension:
         return self.extension.strategy == "parallel_windows"
 
     def batch_of(self, lengths: Sequence[int], width: int, device: Any) -> ExtendedBatch | None:  # noqa: ANN401 - torch's
-        """Returns the extension's settings for a padded batch; None if the model can compute the batch unchanged."""
+        """Returns the extension's settings for a padded batch; None if the batch needs no extension."""
         if self.parallel or max(lengths, default=0) <= self.window:
             return None
         return self._batch(lengths, width, device)
@@ -96,7 +96,7 @@ class AppliedExtension:
 
 
 def apply_extension(model: Any, extension: Extension, limit: int | None, label: str) -> AppliedExtension:  # noqa: ANN401
-    """Applies a window extension to an embedding model.
+    """Applies a context-window extension to an embedding model.
 
     Args:
         model: a sentence-transformers model; changed.
@@ -151,7 +151,7 @@ def _check_strategy(extension: Extension, table: PositionTable | None, rotary: R
 
 
 def _window(model: Any, extension: Extension, table: PositionTable | None, label: str) -> int:  # noqa: ANN401
-    """Returns the training window in tokens: from the extension's settings, else from the model's configuration."""
+    """Returns the model's training window in tokens, from the extension's settings or the model's configuration."""
     config = model.transformers_model.config
     window = table.window if table is not None else getattr(config, "max_position_embeddings", None)
     sliding = None if getattr(config, "layer_types", None) else getattr(config, "sliding_window", None)

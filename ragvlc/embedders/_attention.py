@@ -1,4 +1,4 @@
-"""Attention over packed texts that also returns the scores' log-sum-exp, so that partial results merge exactly."""
+"""Attention over packed texts; also returns log-sum-exps of the scores, by which partial results are merged exactly."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PackedTexts:
 
     @classmethod
     def of(cls, sizes: Sequence[int], device: object) -> PackedTexts:
-        """Returns the packing of texts that have the given numbers of tokens."""
+        """Returns the layout of packed texts that have the given numbers of tokens."""
         import torch
 
         boundaries = torch.tensor([0, *sizes]).cumsum(0).to(device=device, dtype=torch.int32)  # type: ignore[call-overload]
@@ -151,7 +151,7 @@ def _flash_on_gpu(
 def _flash_operator_on_gpu(
     query: Tensor, key: Tensor, value: Tensor, packed: PackedTexts, left: int | None, right: int | None, scale: float
 ) -> WithLse:
-    """Computes the same as `_flash_on_gpu` by its operator, for torch versions whose public function has no window."""
+    """Calls PyTorch's internal flash-attention operator, for versions whose public function cannot limit the window."""
     import torch
 
     flash = torch.ops.aten._flash_attention_forward  # noqa: SLF001 - checked before use

@@ -1,4 +1,4 @@
-"""Attention function that applies the current batch's extension settings, registered with `transformers`."""
+"""Attention function, registered with Transformers, that applies the context-window extension of the current batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME = "ragvlc_long"
 
 
 def replace_attention(model: Any, label: str) -> None:  # noqa: ANN401 - the library's class
-    """Makes the model's layers call `_attention`, which is PyTorch's own attention unless an extended batch is active.
+    """Makes the model's layers call `_attention` instead of PyTorch's attention function.
 
     Raises:
         EngineError: the model computes its attention in code of its own.
@@ -48,7 +48,7 @@ def _attention(
     attention_mask: Tensor | None,
     **settings: Any,  # noqa: ANN401 - the library's contract
 ) -> tuple[Tensor, None]:
-    """Returns the attention output, [texts, width, heads, d], by the settings of the active extended batch, if any."""
+    """Returns the attention output [texts, tokens, heads, d], with a context-window extension if one is active."""
     from transformers import AttentionInterface
 
     batch = current_batch()

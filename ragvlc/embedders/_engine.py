@@ -52,7 +52,9 @@ class BatchLimits:
 
 
 class SentenceTransformerEngine:
-    """A loaded embedding model; a lock admits one thread at a time, because the tokenizer stores truncation settings.
+    """A loaded sentence-transformers model, which computes for one thread at a time.
+
+    A lock admits one thread at a time, because the tokenizer stores truncation settings.
 
     Texts are sorted by length and batched up to a number of tokens, not of texts; vectors are copied from the device at
     the end. Models that are not plain text transformers are left to sentence-transformers' own `encode`.
@@ -98,7 +100,7 @@ class SentenceTransformerEngine:
         return _unit(rows)
 
     def embed_spans(self, texts: Sequence[str], spans: Sequence[Spans], *, side: str = "passage") -> list[Vectors]:
-        """Returns unit vectors of parts of texts, each read within its whole text (late chunking).
+        """Returns unit vectors of parts of texts, each computed in the context of its whole text (late chunking).
 
         Günther, Mohr, Williams, Wang and Xiao 2024, "Late Chunking", arXiv 2409.04701. A part's vector is pooled, in
         the model's own way, from the tokens that share a character with it. A text beyond the window is read in
@@ -125,7 +127,7 @@ class SentenceTransformerEngine:
         return found
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Returns each text's number of tokens as a passage: untruncated, with prompt and special tokens."""
+        """Returns each text's number of tokens without truncation, including the passage prompt and special tokens."""
         if not texts:
             return []
         whole = [self._prompts["passage"] + text for text in texts]
@@ -145,7 +147,7 @@ class SentenceTransformerEngine:
             torch.cuda.empty_cache()
 
     def _own_features(self, prompt: str) -> dict[str, Any] | None:
-        """Returns the inputs that sentence-transformers adds to token ids; None if its input is not plain tokens."""
+        """Returns the inputs that sentence-transformers adds to token ids; None if the model takes other inputs."""
         from sentence_transformers.models import Transformer
 
         model = self._model
@@ -272,7 +274,7 @@ class SentenceTransformerEngine:
             raise EngineError(message)
 
     def _groups(self, texts: Sequence[str]) -> list[list[int]]:
-        """Returns groups of text indices; the token vectors of one group are in memory at the same time."""
+        """Returns the indices of texts in groups, so that each group's token vectors fit the batch limit."""
         found: list[list[int]] = []
         held = 0
         for place, length in enumerate(self.lengths(texts)):
@@ -304,7 +306,7 @@ class SentenceTransformerEngine:
         return found
 
     def _states(self, texts: Sequence[TokenizedText], width: int, side: str) -> list[Tensor]:
-        """Returns the vectors of each text's own tokens, [tokens, size]; for an empty text, of its special tokens."""
+        """Returns each text's token vectors [tokens, size], without special tokens unless the text is empty."""
         import torch
 
         windows = windows_of(texts, width, self._label)
@@ -327,7 +329,7 @@ class SentenceTransformerEngine:
         return [state for state in made if state is not None]
 
     def _pooled(self, state: Tensor, rows: Sequence[tuple[int, int]]) -> Tensor:
-        """Returns one vector per token range, pooled by the model's own modules after its transformer."""
+        """Returns one vector per token range, computed by the model's pooling and later modules."""
         import torch
 
         longest = max(end - start for start, end in rows)
@@ -353,12 +355,12 @@ class SentenceTransformerEngine:
 
 
 def _cutting(window: int) -> dict[str, Any]:
-    """Returns the tokenizer settings that truncate texts to `window`, or no truncation if the window is unlimited."""
+    """Returns the tokenizer settings that truncate texts to `window` tokens; an unlimited window truncates nothing."""
     return {"truncation": True, "max_length": window} if window < 2**31 else {"truncation": False}
 
 
 def _unit(vectors: Vectors) -> Vectors:
-    """Returns the rows scaled to length 1, in float32: in half precision, lengths would be off by up to 1 %."""
+    """Returns the rows scaled to length 1 in float32, because half precision would be off by up to 1 %."""
     import numpy as np
 
     unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
@@ -366,7 +368,7 @@ def _unit(vectors: Vectors) -> Vectors:
 
 
 def _means(rows: Vectors, texts: Sequence[int], count: int) -> Vectors:
-    """Returns one mean vector per text, over the rows of its windows."""
+    """Returns for each text the mean of the vectors of its windows."""
     import numpy as np
 
     sums = np.zeros((count, rows.shape[1]), dtype=np.float64)
@@ -386,7 +388,7 @@ def _cut(text: TokenizedText, limit: int) -> TokenizedText:
 
 
 def _tokens_in(text: TokenizedText, start: int, end: int) -> tuple[int, int]:
-    """Returns the range (first, end) of the text's own tokens that overlap a part; at least one token."""
+    """Returns the range (first, end) of the tokens that overlap a part of the text; at least one token."""
     import numpy as np
 
     if not text.own:

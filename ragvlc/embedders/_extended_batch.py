@@ -1,4 +1,4 @@
-"""The current batch and its extension settings, for the hooks that extend a model's window."""
+"""The batch being embedded, with the settings that the hooks of a context-window extension read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ __all__ = ["ExtendedBatch", "activate", "current_batch"]
 
 @dataclass
 class ExtendedBatch:
-    """A batch with texts longer than the window; settings are per text, so no vector depends on the rest of the batch.
+    """A batch with texts longer than the context window, and the extension's settings for each text.
+
+    Settings are per text, so no vector depends on the rest of the batch.
 
     Attributes:
         lengths: the number of tokens of each text.

@@ -35,7 +35,7 @@ _FACTORS = ((1, 1.0), (2, 3.0), (4, 5.0), (8, 10.0))  # the paper's, by scale
 
 
 class Extension(Component):
-    """Extension of an embedding model's window.
+    """Extension of an embedding model's context window.
 
     Texts up to `window` tokens are embedded as without an extension. For longer ones, with s the text's tokens divided
     by the window, rounded up: `parallel_windows` takes the mean of the vectors of adjacent windows; `grouped` gives s
@@ -91,7 +91,7 @@ class Extension(Component):
         return min(near, window), scale + 1 if self.group is None else self.group
 
     def reach(self, window: int) -> int:
-        """Returns the default length, in tokens, of the longest text that is read without truncation."""
+        """Returns the number of tokens that extended texts are truncated to by default."""
         return REACH * window
 
     def attention_factor(self, tokens: int, window: int) -> float:

@@ -24,7 +24,7 @@ _NAMES = ("position_embeddings", "position_embedding", "wpe", "embed_positions")
 
 
 def window_spans(tokens: int, width: int) -> list[tuple[int, int]]:
-    """Returns adjacent windows (start, end) of `width` tokens over a text; the last one ends with the text.
+    """Divides a text into windows (start, end) of `width` tokens; the last one ends where the text ends.
 
     A text that fits is one window, an empty one too. The last of several is moved left so that it is as long as the
     others, and overlaps the one before.
@@ -36,7 +36,7 @@ def window_spans(tokens: int, width: int) -> list[tuple[int, int]]:
 
 
 def extended_positions(strategy: str, lengths: Tensor, width: int, window: int) -> Tensor:
-    """Returns the token positions of the strategy `grouped`, `recurrent` or `interpolated`: float, [texts, width].
+    """Returns token positions, float [texts, width], by the strategy `grouped`, `recurrent` or `interpolated`.
 
     Args:
         strategy: the name of the extension's strategy.
@@ -55,7 +55,7 @@ def extended_positions(strategy: str, lengths: Tensor, width: int, window: int) 
 
 
 def interpolated_rows(rows: Tensor, positions: Tensor) -> Tensor:
-    """Returns table rows at positions that may be fractional; positions beyond the last row take the last row.
+    """Returns the table's rows at fractional positions by interpolation; positions beyond the table get its last row.
 
     Args:
         rows: [positions, size].
@@ -76,7 +76,7 @@ def interpolated_rows(rows: Tensor, positions: Tensor) -> Tensor:
 
 @dataclass
 class PositionTable:
-    """A model's table of absolute positions, with hooks that look up the positions of the current batch.
+    """A model's absolute position embedding, with hooks that look up the positions of the current batch.
 
     Attributes:
         name: its name in the model.
@@ -93,7 +93,7 @@ class PositionTable:
 
     @property
     def window(self) -> int:
-        """The number of token positions that the table has rows for."""
+        """The number of token positions that the table covers."""
         return int(self.embedding.num_embeddings) - self.first
 
     def hook(self) -> None:
@@ -130,7 +130,7 @@ def position_table_of(model: Any) -> PositionTable | None:  # noqa: ANN401 - the
 
 
 def enlarge_buffers(model: Any, table: PositionTable, tokens: int, label: str) -> None:  # noqa: ANN401 - the library's class
-    """Lengthens the buffers that a model takes its positions and token types from.
+    """Enlarges a model's buffers of position ids and token type ids to hold `tokens` tokens.
 
     Raises:
         EngineError: such a buffer has other content than expected.

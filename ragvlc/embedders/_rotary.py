@@ -24,7 +24,7 @@ _LENGTH_DEPENDENT = ("dynamic", "longrope")
 
 
 def ntk_frequency_factors(factors: Tensor, frequencies: int) -> Tensor:
-    """Returns the factors that rotary frequencies change by when the rotary base is multiplied by `factors`.
+    """Returns the factors to multiply rotary frequencies by if the rotary base is multiplied by `factors`.
 
     Rotation j of d/2 has the frequency base ** (-2j/d): the first stays, and later ones are slowed down the more.
 
@@ -116,7 +116,10 @@ class RotaryHook:
         return output
 
     def _turned(self, positions: Tensor, frequencies: Tensor, dtype: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401
-        """Returns the rotations' cosines and sines at `positions`, [texts, width, d]; both halves of d are equal."""
+        """Returns the rotary cosines and sines at `positions`, each [texts, tokens, d].
+
+        Both halves of d are equal.
+        """
         import torch
 
         angles = positions[..., None] * frequencies[..., None, :]

@@ -37,7 +37,7 @@ def distances(tokens: int, near: int, group: int) -> Tensor:
 
 @dataclass
 class _FarRegion:
-    """Far tokens on one side: the packed indices of their queries and keys, and the positions of the queries."""
+    """Indices of packed queries and of the far keys before or after them, with the queries' grouped positions."""
 
     queries: Tensor
     keys: Tensor

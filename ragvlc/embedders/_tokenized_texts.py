@@ -129,7 +129,7 @@ def _needs_offsets(tokenizer: Any, label: str) -> None:  # noqa: ANN401 - any to
 
 
 def _start_of_tail(special: NDArray[np.bool_]) -> int:
-    """Returns the index of the first trailing special token, which is where an empty text would be."""
+    """Returns the index of the first trailing special token; an empty text would be inserted there."""
     count, least = len(special), _number_leading(special.tolist())
     while count > least and special[count - 1]:
         count -= 1

@@ -1,4 +1,4 @@
-"""Local embedding models in the sentence-transformers format, for texts within or beyond their window."""
+"""Local sentence-transformers embedding models, with an optional extension of their context window."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Engines that compute answers with language models, one folder per subject; generators configure them in YAML."""
+"""Engines that compute answers with language models; the generators in YAML configure them."""

@@ -1,4 +1,4 @@
-"""Scripted replies by pattern, for tests and examples: no model and no files, but with token counts."""
+"""Scripted replies for tests and examples, chosen by patterns in the prompt, without a model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ __all__ = ["Scripted"]
 
 
 class Scripted(Generator):
-    r"""Answers with the first reply whose pattern is found in the prompt; a decode state gives it word by word.
+    r"""Answers with the first scripted reply whose pattern is found in the prompt.
+
+    A decode state gives the reply word by word.
 
     Attributes:
         replies: reply by regular expression, tried in order; `\1` or `\g<name>` is a group of the match. In a sampled

@@ -214,7 +214,7 @@ class _TransformersEngine:
 
 
 def _prefix_cache(spec: TransformersGenerator, model: PreTrainedModel) -> PrefixCache | None:
-    """Switches the model to packed attention and returns its prefix cache; None if the model is not switched."""
+    """Switches the model to packed attention, where possible and needed; returns its prefix cache or None."""
     if spec.batch_size > 1:
         problem = why_not_batched(model.config) or switch_to_packed_attention(model, spec.attention)
         if not problem:

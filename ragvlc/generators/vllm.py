@@ -1,4 +1,4 @@
-"""Causal language models in vLLM, on GPUs or a CPU, in a process group of its own (see `engines.vllm.engine`).
+"""Causal language models in vLLM, on GPUs or a CPU, in a separate process group (see `engines.vllm.engine`).
 
 Requests of all threads join the running batch and leave it when they are done (continuous batching), and prompts with a
 common prefix compute it once (automatic prefix caching). Prompts are those of `kind: transformers`, token by token;
@@ -41,7 +41,7 @@ _SEEDS = 2**63
 
 
 class VllmGenerator(Generator):
-    """A causal language model from a folder, the hub or a wheel, in vLLM.
+    """A causal language model in vLLM, from a folder, the hub or a wheel.
 
     Its log is stored for the causes of errors and not shown, unless the environment sets VLLM_LOGGING_LEVEL: then it
     goes to the logger `ragvlc`. Usage reports to vLLM's authors are off unless VLLM_NO_USAGE_STATS=0 is set.

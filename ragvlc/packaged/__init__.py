@@ -80,7 +80,7 @@ class PackagedModel:
 
     @property
     def folder(self) -> Path:
-        """Folder of the fetched model; created by one rename, so that it is complete if it exists."""
+        """Folder of the fetched model; complete if it exists, because one rename creates it."""
         return cache_folder() / "models" / f"{self.name}-{self.conversion}"
 
 
@@ -94,7 +94,7 @@ def cache_folder() -> Path:
 
 
 def find(model: str) -> PackagedModel | None:
-    """Returns the packaged model that `model` names, None for a folder or hub id. Raises `ConfigError` if unknown."""
+    """Returns the model of `packaged:NAME`, or None for a folder or hub id. Raises `ConfigError` if NAME is unknown."""
     if not model.startswith(PREFIX):
         return None
     name = model.removeprefix(PREFIX)

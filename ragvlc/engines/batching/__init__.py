@@ -1,1 +1,1 @@
-"""Local batching: packed batches over shared prefixes, a continuous-batching scheduler, a padded fallback."""
+"""Local batching: packed batches with shared prefixes, padded batches, and a continuous-batching scheduler."""

@@ -29,7 +29,7 @@ Spans = tuple[tuple[int, int], ...]
 
 
 class SpanCache:
-    """Cache of the token spans of recent texts: routes count and cut the same documents many times.
+    """Cache of the token spans of recent texts, because routes tokenize the same documents many times.
 
     Args:
         characters: capacity, as the total length of the texts.
@@ -109,7 +109,7 @@ class ChatTokenizer:
 
     @cached_property
     def vocabulary(self) -> str:
-        """Identifier of the vocabulary without the template: models with equal identifiers may exchange token ids."""
+        """Identifier of the vocabulary, without the chat template; models with equal identifiers share token ids."""
         return content_key(self._control_aware.get_vocab(with_added_tokens=True))[:32]
 
     def count(self, text: str) -> int:
@@ -159,7 +159,7 @@ class ChatTokenizer:
         )
 
     def _encode_apart(self, text: str, places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Encodes text whose ordinary pieces would merge into control tokens: cuts the text inside each of these."""
+        """Encodes text in parts, split inside each control string so that none is encoded as a control token."""
         if any(end - start < 2 for start, end in places):
             start, end = next(place for place in places if place[1] - place[0] < 2)
             raise EngineError(f"The text {text[start:end]!r} is a control token of this model and cannot be data.")

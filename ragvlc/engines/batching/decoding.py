@@ -82,7 +82,7 @@ class RequestState:
         return self._generator
 
     def restart(self) -> None:
-        """Discards the generated tokens, but not the seconds recorded for them."""
+        """Discards the generated tokens; the seconds recorded for them remain."""
         self.tokens.clear()
         self.logprobs.clear()
         # The generator goes too: a request that starts over must sample the same tokens again.
@@ -119,7 +119,7 @@ class Batch(Protocol):
         ...
 
     def step(self) -> None:
-        """Computes the next token of every running request; on failure, each request has its token or is unchanged."""
+        """Computes the next token of every running request; a failure leaves no request in an intermediate state."""
         ...
 
     def remove(self, requests: Sequence[RequestState]) -> None:
@@ -132,7 +132,7 @@ class Batch(Protocol):
 
 
 def attention_kernels(device: torch.device) -> AbstractContextManager[object]:
-    """Returns a context that disables cuDNN's attention kernel, which makes a new plan for every length.
+    """Returns a context manager that disables cuDNN's attention, which is slow because it plans anew for every length.
 
     On an H200 such a plan takes 40 to 60 ms, for every new token; the other kernels take 9 ms for the whole model.
     """
@@ -157,7 +157,7 @@ def sample_tokens(logits: torch.Tensor, requests: Sequence[RequestState]) -> lis
 
 
 def _record_logprobs(logits: torch.Tensor, requests: Sequence[RequestState], chosen: Sequence[int]) -> None:
-    """Records the log-probabilities of chosen ids for requests that want them, with a single copy from the device."""
+    """Records the log-probabilities of the chosen tokens for requests that want them."""
     wanting = [i for i, request in enumerate(requests) if request.wants_logprobs and request.finish is None]
     if not wanting:
         return
@@ -184,7 +184,7 @@ def sample_token(logits: torch.Tensor, request: RequestState) -> int:
 
 
 def append_tokens(requests: Sequence[RequestState], chosen: Sequence[int], detokenizer: Detokenizer) -> None:
-    """Appends one token to every unfinished request, and finishes the requests that end with their token."""
+    """Appends one token to every unfinished request, and finishes requests whose answers are now complete."""
     for request, token in zip(requests, chosen, strict=True):
         if request.finish is not None:
             continue

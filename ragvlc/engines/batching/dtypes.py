@@ -24,7 +24,7 @@ _INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def resolve_dtype(dtype: str, model: str, device: str) -> str:
-    """Returns `dtype`; `auto` becomes the model's published dtype if the device computes that fast, else float32.
+    """Returns `dtype`, where `auto` becomes the model's published dtype if that is fast on the device, else float32.
 
     16-bit dtypes are slow on CPUs without instructions for them; there `auto` is float32. A model whose configuration
     cannot be read, such as one on a hub that was never downloaded, stays `auto`.

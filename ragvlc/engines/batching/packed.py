@@ -175,7 +175,7 @@ class PackedBatch:
         self.remove([sequence.request for sequence in self._sequences if sequence.request.finish is not None])
 
     def _place(self, request: RequestState) -> tuple[PackedSequence, SharedPrefix | None]:
-        """Returns the request's sequence, on a cached or a new prefix, and the cached prefix that it reuses, if any."""
+        """Creates a request's sequence; returns it with the cached prefix that it shares or copies, or None."""
         tokens: NDArray[np.int64] = np.array(request.prompt)
         match, common = (None, 0) if request.cold else self._prefixes.longest_match(tokens)
         shared = min(common, len(tokens) - 1)  # the last token is always computed: its logits give the first new one
@@ -213,7 +213,7 @@ class PackedBatch:
 
 
 def _shares(request: RequestState, shared: int) -> bool:
-    """Whether a request shares a cached prefix in place, rather than copying it.
+    """Whether a request uses a cached prefix in place instead of copying it.
 
     What it computes after a shared prefix is gone when it ends. A prompt with much of its own gets a new prefix
     instead, which later prompts can match as a whole.
@@ -222,7 +222,7 @@ def _shares(request: RequestState, shared: int) -> bool:
 
 
 def _passes(begun: Sequence[PackedSequence], device: str) -> list[list[NewTokens]]:
-    """Returns the new tokens by forward pass: a prefix's own tokens come before those of sequences that share it."""
+    """Divides new tokens into forward passes, in which a prefix is computed before the sequences that share it."""
     longest = max(len(sequence.request.prompt) + sequence.prefix.used for sequence in begun)
     limit = _PASS_TOKENS if device == "cuda" else min(_PASS_TOKENS, max(256, _MASK_ENTRIES // longest))
     order = {id(sequence.prefix): i for i, sequence in reversed(list(enumerate(begun)))}
@@ -242,7 +242,9 @@ def _passes(begun: Sequence[PackedSequence], device: str) -> list[list[NewTokens
 
 
 def forward(model: PreTrainedModel, parts: Sequence[NewTokens]) -> torch.Tensor:
-    """Runs a forward pass over `parts`, ordered by prefix; returns float32 logits of sequences that need a next token.
+    """Runs a forward pass over `parts`; returns float32 logits of the sequences that need a next token.
+
+    The parts must be ordered by prefix.
 
     Returns:
         [sequences, vocabulary], in the order of the parts that end a prompt or are one sampled token.
@@ -283,7 +285,7 @@ def forward(model: PreTrainedModel, parts: Sequence[NewTokens]) -> torch.Tensor:
 
 
 def _segments(parts: Sequence[NewTokens], dtype: torch.dtype, device: torch.device) -> list[PackedSegment]:
-    """Returns one segment per run of parts on the same prefix, and reserves the slots that the parts will fill."""
+    """Returns one segment for consecutive parts with the same prefix, and reserves slots for their keys and values."""
     segments, start = [], 0
     for (_, of_prefix), group in groupby(parts, key=lambda part: (id(part.sequence.prefix), part.of_prefix)):
         members = list(group)

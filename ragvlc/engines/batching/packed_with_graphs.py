@@ -1,4 +1,4 @@
-"""Packed batch that decodes few sequences with CUDA graphs, one after the other, as long as that is faster.
+"""Packed batch that decodes sequences one by one with CUDA graphs while so few are running that this is faster.
 
 A forward pass of the library reads the weights once for all its rows, but launches some thirty kernels a layer, each
 from Python: on an H200 25 to 30 ms for a model of 30 layers, whatever its size. A step of `engines.cuda_graphs.graphs`
@@ -64,7 +64,7 @@ class PackedBatchWithGraphs(PackedBatch):
         request.decode_seconds += time.perf_counter() - started
 
     def _split_up(self, decoder: FastDecoder) -> bool:
-        """Moves every sequence to a prefix that CUDA graphs support, if memory allows; returns whether all have one."""
+        """Copies shared prefixes, one copy per sequence; returns whether CUDA graphs can then decode all sequences."""
         sharing = [sequence for sequence in self._sequences if not sequence.owns_prefix]
         if sharing:
             copies = sum(

@@ -43,7 +43,7 @@ class PaddedBatch:
 
     @property
     def running(self) -> Sequence[RequestState]:
-        """No requests: `start` finishes all requests that it starts."""
+        """Always empty, because `start` finishes all requests that it starts."""
         return ()
 
     def select(self, waiting: Sequence[RequestState], limit: int) -> list[int]:
@@ -84,13 +84,13 @@ class PaddedBatch:
         _share_seconds(requests, first - started, time.perf_counter() - first)
 
     def step(self) -> None:
-        """Does nothing: no request is running."""
+        """Does nothing, because no request is ever running."""
 
     def remove(self, requests: Sequence[RequestState]) -> None:
-        """Does nothing: no request is running."""
+        """Does nothing, because no request is ever running."""
 
     def free_cache(self) -> bool:
-        """Returns False: there is no prefix cache."""
+        """Returns False, because there is no prefix cache."""
         return False
 
 
@@ -121,7 +121,10 @@ def _padded(
 
 
 def _prefill(model: PreTrainedModel, cache: Cache, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Computes the prompts and returns the logits after their last tokens; without padding, attention needs no mask."""
+    """Computes the prompts and returns the logits after their last tokens.
+
+    Without padding, attention needs no mask.
+    """
     import torch
 
     columns = ids.shape[1]

@@ -36,7 +36,7 @@ class PrefixCache:
         return sum(prefix.bytes for prefix in self._entries.values())
 
     def longest_match(self, tokens: NDArray[np.int64]) -> tuple[SharedPrefix | None, int]:
-        """Returns the cached prefix with the most leading tokens in common with `tokens`, and the number of these."""
+        """Returns the cached prefix that shares the most leading tokens with `tokens`, and their number."""
         match, longest = None, 0
         # Most recent first, and `>` below: of equally long matches the most recent one wins.
         for prefix in reversed(self._entries.values()):
@@ -46,7 +46,10 @@ class PrefixCache:
         return match, longest
 
     def add(self, prefix: SharedPrefix) -> None:
-        """Stores `prefix` as the most recently used entry, without eviction: its buffers may not be allocated yet."""
+        """Stores `prefix` as the most recently used entry; evicts nothing.
+
+        Its buffers may not be allocated yet.
+        """
         if self._capacity:
             self._entries[id(prefix)] = prefix
             self._entries.move_to_end(id(prefix))
@@ -56,7 +59,7 @@ class PrefixCache:
         self._entries.pop(id(prefix), None)
 
     def evict(self, extra: int = 0) -> bool:
-        """Evicts idle entries until the rest and `extra` bytes fit the capacity; returns whether `extra` can fit.
+        """Evicts entries not in use until `extra` more bytes fit the capacity; returns whether they can fit.
 
         Nothing is evicted for extra bytes that cannot fit.
         """

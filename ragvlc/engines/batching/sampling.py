@@ -57,7 +57,7 @@ def token_probabilities(logits: torch.Tensor, temperature: float, top_p: float) 
 
 
 def sample_at(row: torch.Tensor, point: float | torch.Tensor) -> torch.Tensor:
-    """Returns the token [1] at which the cumulative share of `row` [width] exceeds `point`, a number from 0 to below 1.
+    """Returns the token [1] at which the cumulative probability of `row` [width] exceeds `point`, a number in [0, 1).
 
     The point may be on the device, float64 [1]. A token without probability is never sampled.
     """

@@ -167,7 +167,7 @@ class Scheduler:
                     self._finish()
 
     def _next(self) -> list[QueuedRequest]:
-        """Removes the requests to start now from the queue, and returns them."""
+        """Removes from the queue the requests to start now, and returns them."""
         with self._lock:
             free = self._max_requests - len(self._batch.running)
             if not self._queue or free <= 0:
@@ -209,7 +209,10 @@ class Scheduler:
     def _shrink_batch(
         self, tried: Sequence[QueuedRequest], back: Sequence[QueuedRequest], limit: int, error: Exception
     ) -> None:
-        """Frees the prefix cache and puts requests back into the queue; a single request gets one retry, then fails."""
+        """Frees memory after an out-of-memory error, and puts requests back into the queue for smaller batches.
+
+        Frees the prefix cache. A single request gets one retry, then fails.
+        """
         self._batch.remove([entry.request for entry in back])
         dropped = self._batch.free_cache()
         self._free_memory()

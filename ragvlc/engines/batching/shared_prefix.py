@@ -82,15 +82,15 @@ class SharedPrefix:
         return not self.sequences
 
     def add_cost(self, tokens: int, seconds: float) -> None:
-        """Records the seconds that computing the next `tokens` tokens of the prompt took."""
+        """Records the seconds spent computing the next `tokens` tokens of the prompt."""
         self._costs.append((tokens, seconds))
 
     def add_copied_cost(self, tokens: int, seconds: float) -> None:
-        """Records the seconds that computing the first `tokens` tokens took in the prefix they were copied from."""
+        """Records the seconds once spent computing the first `tokens` tokens, which were copied from another prefix."""
         self._costs.insert(0, (tokens, seconds))
 
     def cost(self, tokens: int) -> float:
-        """Returns the seconds that computing the first `tokens` tokens of the prompt took."""
+        """Returns the seconds spent computing the first `tokens` tokens of the prompt."""
         seconds = 0.0
         for n, spent in self._costs:
             if tokens <= 0:
@@ -140,11 +140,13 @@ class SharedPrefix:
         return own_keys[:, :, :stop], own_values[:, :, :stop]
 
     def drop_source(self) -> None:
-        """Releases the source prefix, whose keys and values every layer has copied after one complete forward pass."""
+        """Releases the source prefix; called after every layer has copied its keys and values."""
         self._source = None
 
     def visible(self, like: torch.Tensor) -> torch.Tensor:
-        """Returns the additive mask [sequences, slots], 0 where a sequence sees a slot; cached until sequences change.
+        """Returns the additive attention mask [sequences, slots], which is 0 where a sequence attends to a slot.
+
+        The mask is cached until sequences change.
 
         The caller unmasks the new slot of each sequence in place, token by token, so the mask is not built anew.
         """
@@ -174,7 +176,7 @@ class SharedPrefix:
         self._visible = None
 
     def split_off(self, sequence: PackedSequence) -> None:
-        """Moves a running sequence to a prefix of its own, with a copy of all keys and values that it attends to."""
+        """Moves a running sequence to a new prefix, with a copy of all keys and values that it attends to."""
         import numpy as np
         import torch
 
@@ -228,7 +230,7 @@ class PackedSequence:
 
     @property
     def owns_prefix(self) -> bool:
-        """Whether the prefix is this request's own prompt, so that the whole prompt is written to the prefix itself."""
+        """Whether the prefix consists of this request's whole prompt."""
         return self.shared == len(self.request.prompt)
 
     @property
@@ -239,11 +241,11 @@ class PackedSequence:
 
     @property
     def slots_alone(self) -> int:
-        """The number of slots that the sequence needs in a prefix of its own (see `SharedPrefix.split_off`)."""
+        """The number of slots that the sequence needs if it is moved to a new prefix (`SharedPrefix.split_off`)."""
         return self.shared + len(self.slots) + self.reserved
 
     def unmask_slots(self, mask: torch.Tensor) -> None:
-        """Sets to 0 in `mask` [queries, slots] the slots that every token of this sequence attends to."""
+        """Sets `mask` [queries, slots] to 0 at the slots that every token of this sequence attends to."""
         import torch
 
         mask[:, : self.shared] = 0
@@ -252,7 +254,7 @@ class PackedSequence:
 
 
 def mask_value(dtype: torch.dtype) -> float:
-    """Returns the large negative but finite number that masks a slot when it is added to an attention score.
+    """Returns the large negative number that masks a slot when added to its attention score.
 
     With -inf, a block of slots of which a query sees none would give NaN.
     """
@@ -345,4 +347,4 @@ def packed_attention(
 
 
 def no_attention_mask(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the library's signature differs by version
-    """Replaces the library's function that builds a mask; returns None, because each segment has its own mask."""
+    """Replaces the function of Transformers that builds a mask; returns None, because each segment has its own mask."""

@@ -1,4 +1,4 @@
-"""Self-test of packed attention: a model is accepted by its configuration first, then by comparing logits.
+"""Tests whether a model works with packed attention, by its configuration and by comparing logits.
 
 The trial decides: two prompts with a common prefix and a token after each, packed and plain. A model that does
 something of its own in attention gives other logits, or an error, and is computed in padded batches.
@@ -90,7 +90,7 @@ def _prompts(model: PreTrainedModel) -> tuple[list[int], list[int], list[int]]:
 
 
 def _plain_logits(model: PreTrainedModel) -> torch.Tensor:
-    """Returns the logits after each prompt and after its following token, computed by the library's attention."""
+    """Returns the logits after each prompt and after the token that follows it, computed by Transformers' attention."""
     import torch
 
     found = []
@@ -101,7 +101,9 @@ def _plain_logits(model: PreTrainedModel) -> torch.Tensor:
 
 
 def _packed_logits(model: PreTrainedModel) -> torch.Tensor:
-    """Returns the same logits as `_plain_logits`, by packed attention: both prompts in one pass, then both tokens.
+    """Returns the same logits as `_plain_logits`, computed by packed attention.
+
+    Both prompts are computed in one pass, then both tokens.
 
     The second prompt sees only a part of the first one's prefix, and the last pass goes through the cached block mask.
     """

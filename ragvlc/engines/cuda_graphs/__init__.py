@@ -1,1 +1,1 @@
-"""CUDA-graph decoding for Llama-shaped models, with a self-test against the model of the `transformers` library."""
+"""CUDA-graph decoding for models with Llama's architecture, tested against their Transformers implementation."""

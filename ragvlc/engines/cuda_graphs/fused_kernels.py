@@ -1,4 +1,4 @@
-"""Triton kernels for small passes of a Llama-shaped model: norms, rotary embedding, attention and one-row products.
+"""Triton kernels for Llama's architecture and few tokens: norms, rotary embedding, attention, one-row products.
 
 Attention splits the keys over the whole device and merges the partial outputs by their log-sum-exps (as in
 flash-decoding); the query heads of a group and all rows are in one tile, so a key is read once for all of them.
@@ -39,7 +39,7 @@ def _rms_norm(
     K: tl.constexpr,
     WIDE: tl.constexpr,
 ) -> None:
-    """Writes one row of `out` [n, K]: the input row after RMS norm."""
+    """Writes the RMS norm of one input row to `out` [n, K]."""
     k = tl.arange(0, WIDE)
     x = tl.load(rows + tl.program_id(0) * K + k, mask=k < K, other=0.0).to(tl.float32)
     x = (x * tl.rsqrt(tl.sum(x * x, 0) / K + eps)).to(out.dtype.element_ty)
@@ -76,7 +76,7 @@ def _gemv(
     BN: tl.constexpr,
     BK: tl.constexpr,
 ) -> None:
-    """Writes `out` [N] = row [K] times weight [N, K]; flags norm the row, add a bias, or add the result to `out`.
+    """Multiplies a row [K] by a weight matrix [N, K], optionally with a norm before it and a bias or sum after it.
 
     GATED: silu(g) u for the halves g and u of a weight [2 N, K].
     """
@@ -179,7 +179,7 @@ def _split_attention(
     BLOCK: tl.constexpr,
     FIRST: tl.constexpr,
 ) -> None:
-    """Writes all rows' attention over one split of a key head's slots to `partial`, and base-2 log-sum-exps to `sums`.
+    """Computes all rows' attention over one part of a key head's slots, with the base-2 log-sum-exps for merging parts.
 
     queries [n, HEADS, D]; partial [KV_HEADS, SPLITS, n HEADS / KV_HEADS, D] and sums without D, float32.
     """
@@ -236,7 +236,7 @@ def _merge_splits(
     SPLITS: tl.constexpr,
     WIDE: tl.constexpr,
 ) -> None:
-    """Merges the splits of one head of one row into `out` [n, HEADS, D], weighted by their log-sum-exps."""
+    """Merges the partial attention of one head of one row into `out` [n, HEADS, D], weighted by log-sum-exps."""
     GROUP: tl.constexpr = HEADS // KV_HEADS
     row, head = tl.program_id(0), tl.program_id(1)
     split = tl.arange(0, WIDE)

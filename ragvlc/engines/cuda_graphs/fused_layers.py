@@ -1,4 +1,4 @@
-"""Llama layers with few kernel launches, over the KV cache that a state tensor on the device points to.
+"""Llama layers computed by few kernel launches, with the KV cache's addresses in a tensor on the device.
 
 Measured on an H200 (bfloat16, 1B and 8B shapes): cuBLAS reads the weights of two rows and more at 80 to 99 % of the
 memory bandwidth, and adds to the rows itself. The other operations are Triton kernels (see
@@ -30,7 +30,7 @@ _MIN_TILE = 16
 
 
 class FusedLayers:
-    """Layer operations by fused kernels, over the KV cache that `state` points to (see `llama_layers.LayerOps`).
+    """Layer operations by fused kernels, with the KV cache's addresses in `state` (see `llama_layers.LayerOps`).
 
     Args:
         llama: the model, on a device that Triton knows.
@@ -180,7 +180,7 @@ def why_not_fused(device: torch.device) -> str:
 
 
 def _tile(inputs: int, *, gated: bool) -> dict[str, int]:
-    """Returns the tile of one Triton program: its outputs, the inputs that it reads per step, and its warps.
+    """Returns the launch settings of the kernel of matrix products: outputs, inputs per step, and warps.
 
     The best of twenty settings, or within 4 % of it, for every product of the 1B and the 8B shape.
     """
@@ -189,7 +189,7 @@ def _tile(inputs: int, *, gated: bool) -> dict[str, int]:
 
 
 def _attention_tile(stacked: int, size: int, itemsize: int) -> dict[str, int]:
-    """Returns the tile of the attention kernel: rows, slots per step, warps and pipeline stages."""
+    """Returns the launch settings of the attention kernel: rows, slots per step, warps and pipeline stages."""
     tile = max(_MIN_TILE, _next_power_of_two(stacked))
     small = size <= 128 and tile <= 128
     return {

@@ -49,26 +49,29 @@ class SampledTokens:
 
 
 class FastDecoder(Protocol):
-    """Computes a few tokens of a text whose KV cache is in a `SharedPrefix`. The caller advances `prefix.used`."""
+    """Runs a model on the next few tokens of a text whose KV cache is in a `SharedPrefix`.
+
+    The caller advances `prefix.used`.
+    """
 
     def supports(self, prefix: SharedPrefix, n: int) -> bool:
         """Whether this decoder can compute the next `n` tokens of the text."""
         ...
 
     def logits(self, prefix: SharedPrefix, ids: Sequence[int], keep: int) -> torch.Tensor:
-        """Computes the tokens `ids`; returns float32 logits [keep, vocabulary] of the last `keep` of them."""
+        """Runs the model on `ids`; returns float32 logits at the last `keep` positions, [keep, vocabulary]."""
         ...
 
     def probabilities(
         self, prefix: SharedPrefix, ids: Sequence[int], keep: int, distribution: SamplingDistribution
     ) -> torch.Tensor:
-        """Computes `ids`; returns the next-token distributions after the last `keep` of them, float32 [keep, width]."""
+        """Runs the model on `ids`; returns the next-token distributions at the last `keep` positions, [keep, width]."""
         ...
 
     def sample(
         self, prefix: SharedPrefix, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution
     ) -> SampledTokens:
-        """Runs the model on `ids`, then samples tokens one by one, one for each random number in [0, 1)."""
+        """Runs the model on `ids`, then samples one token for each random number in `points`."""
         ...
 
 
@@ -87,19 +90,19 @@ class EagerDecoder:
         return _fits(self._llama, prefix, n)
 
     def logits(self, prefix: SharedPrefix, ids: Sequence[int], keep: int) -> torch.Tensor:
-        """Computes the tokens `ids`; returns float32 logits [keep, vocabulary] of the last `keep` of them."""
+        """Runs the model on `ids`; returns float32 logits at the last `keep` positions, [keep, vocabulary]."""
         return self._logits(prefix, ids, prefix.used, keep)
 
     def probabilities(
         self, prefix: SharedPrefix, ids: Sequence[int], keep: int, distribution: SamplingDistribution
     ) -> torch.Tensor:
-        """Computes `ids`; returns the next-token distributions after the last `keep` of them, float32 [keep, width]."""
+        """Runs the model on `ids`; returns the next-token distributions at the last `keep` positions, [keep, width]."""
         return distribution.probabilities(self.logits(prefix, ids, keep))
 
     def sample(
         self, prefix: SharedPrefix, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution
     ) -> SampledTokens:
-        """Runs the model on `ids`, then samples tokens one by one, one for each random number in [0, 1)."""
+        """Runs the model on `ids`, then samples one token for each random number in `points`."""
         import torch
 
         rows, tokens, start = [], [], prefix.used
@@ -150,7 +153,7 @@ class GraphDecoder:
         return _fits(self._llama, prefix, n)
 
     def logits(self, prefix: SharedPrefix, ids: Sequence[int], keep: int) -> torch.Tensor:
-        """Computes the tokens `ids`; returns float32 logits [keep, vocabulary] of the last `keep` of them."""
+        """Runs the model on `ids`; returns float32 logits at the last `keep` positions, [keep, vocabulary]."""
         import torch
 
         with torch.cuda.device(self._inputs.device):  # Triton launches kernels on the current device
@@ -160,7 +163,7 @@ class GraphDecoder:
     def probabilities(
         self, prefix: SharedPrefix, ids: Sequence[int], keep: int, distribution: SamplingDistribution
     ) -> torch.Tensor:
-        """Computes `ids`; returns the next-token distributions after the last `keep` of them, float32 [keep, width]."""
+        """Runs the model on `ids`; returns the next-token distributions at the last `keep` positions, [keep, width]."""
         import torch
 
         with torch.cuda.device(self._inputs.device):
@@ -170,7 +173,7 @@ class GraphDecoder:
     def sample(
         self, prefix: SharedPrefix, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution
     ) -> SampledTokens:
-        """Runs the model on `ids`, then samples tokens one by one, one for each random number in [0, 1)."""
+        """Runs the model on `ids`, then samples one token for each random number in `points`."""
         import torch
 
         parts, at = [], prefix.used
@@ -185,7 +188,7 @@ class GraphDecoder:
         return SampledTokens(torch.cat([one.tokens for one in parts]), torch.cat([one.probabilities for one in parts]))
 
     def _sampled(self, inputs: torch.Tensor, n: int, samples: int, distribution: SamplingDistribution) -> SampledTokens:
-        """Samples `samples` tokens one after the other, the first of them after the `n` input tokens."""
+        """Runs the model on the `n` input tokens, then samples `samples` tokens one by one."""
         import torch
 
         if distribution.width not in self._probabilities:
@@ -209,7 +212,7 @@ class GraphDecoder:
         return SampledTokens(self._tokens[:samples].clone(), self._probabilities[distribution.width][:samples].clone())
 
     def _computed(self, inputs: torch.Tensor, n: int) -> torch.Tensor:
-        """Returns logits of `n` tokens and of padding rows, in the graph's output tensor, which a replay overwrites."""
+        """Returns the logits of `n` tokens and padding rows, in a tensor that the graph's next replay overwrites."""
         rows = _padded_rows(n)
         captured = self._captured(("logits", rows), lambda: self._forward(rows), inputs)
         self._inputs.copy_(inputs, non_blocking=True)
@@ -219,7 +222,10 @@ class GraphDecoder:
     def _captured(
         self, key: tuple[object, ...], body: Callable[[], torch.Tensor], inputs: torch.Tensor
     ) -> _CapturedGraph:
-        """Returns the CUDA graph of `body`, captured at its first use; capturing leaves the KV cache correct."""
+        """Returns the CUDA graph of `body`, captured at its first use.
+
+        Capturing leaves the KV cache correct.
+        """
         import torch
 
         if key not in self._graphs:
@@ -280,7 +286,7 @@ class _CapturedGraph:
 
 
 def _fits(llama: LlamaWeights, prefix: SharedPrefix, n: int) -> bool:
-    """Whether `n` tokens and their padding rows fit the kernels and the buffer, and the prompt has been computed."""
+    """Whether the prompt has been computed, and `n` tokens with their padding rows fit the kernels and the buffer."""
     if not 0 < n <= MAX_ROWS or len(prefix.layers) != len(llama.layers):
         return False
     rows = _padded_rows(n)

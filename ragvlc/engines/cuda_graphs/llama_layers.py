@@ -1,4 +1,4 @@
-"""Llama-shaped models as a list of weights, and their forward pass with few kernel launches.
+"""Weights and forward pass of models with Llama's architecture, for few kernel launches.
 
 A model is accepted by its structure, module by module; `engines.cuda_graphs.self_test` then checks that it does nothing
 else. Weights that are multiplied with the same rows are stacked into one matrix: the library's modules keep views of
@@ -80,7 +80,7 @@ class LlamaWeights:
 
 
 class LayerOps(Protocol):
-    """Operations that a layer is computed with, on rows [n, width]."""
+    """The operations of a Llama layer, on rows of hidden states [n, width]."""
 
     def norm_linear(
         self, rows: torch.Tensor, norm: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
@@ -104,7 +104,7 @@ class LayerOps(Protocol):
 def llama_logits(
     llama: LlamaWeights, ops: LayerOps, ids: torch.Tensor, positions: torch.Tensor, keep: int
 ) -> torch.Tensor:
-    """Returns float32 logits [keep, vocabulary] of the last `keep` of the consecutive tokens `ids` [n]."""
+    """Runs the model on the consecutive tokens `ids`; returns float32 logits at the last `keep`, [keep, vocabulary]."""
     from torch.nn.functional import embedding
 
     rows = embedding(ids, llama.embedding)

@@ -1,4 +1,4 @@
-"""Self-test of CUDA-graph decoding: a decoder is used only if its logits match those of the library's model."""
+"""Self-test of CUDA-graph decoding: a decoder is used only if its logits match those of the Transformers model."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class SelfTestedDecoder:
         return _EXACT if self.model.dtype == torch.float32 else _ROUNDED
 
     def _distance(self, decoder: FastDecoder) -> float:
-        """Returns the distance between the decoder's and the model's logits, in passes of 1 to 16 rows and in sampling.
+        """Returns the distance of the decoder's logits from the model's, for passes of 1 to 16 tokens and for sampling.
 
         The graphs of these passes are captured on the way.
         """
@@ -108,7 +108,7 @@ class SelfTestedDecoder:
         return max(of_sampling, _distance(expected, torch.cat(found)))
 
     def _break_even_rows(self, decoder: FastDecoder) -> int:
-        """Returns the number of one-row passes of the decoder that take as long as one pass of the library's model."""
+        """Returns how many one-token passes of the decoder take as long as one pass of the Transformers model."""
         import torch
 
         ids = torch.ones(_PROMPT, dtype=torch.int64, device=self.model.device)

@@ -54,7 +54,7 @@ class KVCache(Protocol):
         ...
 
     def forward(self, ids: torch.Tensor, keep: int) -> torch.Tensor:
-        """Computes the next tokens `ids` [n]; returns float32 logits [keep, vocabulary] of the last `keep` of them."""
+        """Runs the model on `ids` [n]; returns float32 logits at the last `keep` positions, [keep, vocabulary]."""
         ...
 
     def rewind(self, n: int) -> None:
@@ -68,7 +68,7 @@ class KVCache(Protocol):
     def sample(
         self, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution, stop: StopDraft | None
     ) -> SampledTokens:
-        """Runs the model on `ids`, then samples tokens one by one, one for each random number in [0, 1).
+        """Runs the model on `ids`, then samples one token for each random number in `points`.
 
         It ends early with a token for which `stop` is true. None looks at no token before the end.
         """
@@ -76,7 +76,7 @@ class KVCache(Protocol):
 
 
 class _TokenByToken:
-    """Base class of KV caches that run one `forward` per sampled token."""
+    """Base class of KV caches that run one forward pass for each sampled token."""
 
     _model: PreTrainedModel
 
@@ -93,7 +93,7 @@ class _TokenByToken:
     def sample(
         self, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution, stop: StopDraft | None
     ) -> SampledTokens:
-        """Runs the model on `ids`, then samples tokens one by one, one for each random number in [0, 1)."""
+        """Runs the model on `ids`, then samples one token for each random number in `points`."""
         import torch
 
         tokens: list[torch.Tensor] = []
@@ -110,7 +110,9 @@ class _TokenByToken:
 
 
 class PreallocatedKVCache(_TokenByToken):
-    """KV cache in a preallocated buffer, which is never copied to grow; for models switched to packed attention.
+    """KV cache in a preallocated buffer, for models switched to packed attention.
+
+    The buffer is never copied to grow.
 
     Args:
         model: switched to the attention `ragvlc_packed`.
@@ -132,7 +134,7 @@ class PreallocatedKVCache(_TokenByToken):
         return self._prefix.bytes
 
     def forward(self, ids: torch.Tensor, keep: int) -> torch.Tensor:
-        """Computes the next tokens `ids` [n]; returns float32 logits [keep, vocabulary] of the last `keep` of them."""
+        """Runs the model on `ids` [n]; returns float32 logits at the last `keep` positions, [keep, vocabulary]."""
         prefix, n, start = self._prefix, len(ids), self._prefix.used
         prefix.used = start + n
         try:
@@ -156,7 +158,9 @@ class PreallocatedKVCache(_TokenByToken):
 
 
 class GraphKVCache(PreallocatedKVCache):
-    """KV cache in a preallocated buffer whose small passes run as CUDA graphs, other passes on the library's model.
+    """KV cache in a preallocated buffer that runs small forward passes as CUDA graphs.
+
+    Other passes run on the model of `transformers`.
 
     Args:
         model: switched to the attention `ragvlc_packed`.
@@ -179,7 +183,7 @@ class GraphKVCache(PreallocatedKVCache):
     def sample(
         self, ids: Sequence[int], points: Sequence[float], distribution: SamplingDistribution, stop: StopDraft | None
     ) -> SampledTokens:
-        """Runs the model on `ids`, then samples tokens one by one, one for each random number in [0, 1)."""
+        """Runs the model on `ids`, then samples one token for each random number in `points`."""
         import torch
 
         if not self._decoder.supports(self._prefix, len(ids)):
@@ -226,7 +230,7 @@ class LibraryKVCache(_TokenByToken):
         return sum(one.numel() * one.element_size() for one in tensors)
 
     def forward(self, ids: torch.Tensor, keep: int) -> torch.Tensor:
-        """Computes the next tokens `ids` [n]; returns float32 logits [keep, vocabulary] of the last `keep` of them."""
+        """Runs the model on `ids` [n]; returns float32 logits at the last `keep` positions, [keep, vocabulary]."""
         logits = _logits(self._model, ids, self._length, keep, use_cache=True, past_key_values=self._cache)
         self._length += len(ids)
         return logits

@@ -35,7 +35,7 @@ class MemoryBudget:
         self._budget = 0.0
 
     def acquire(self, needed: int) -> int:
-        """Waits until a state of `needed` bytes is admitted; returns the thread id that `release` takes."""
+        """Waits until a decode state of `needed` bytes is admitted; returns the thread id to pass to `release`."""
         me = threading.get_ident()
         with self._changed:
             self._changed.wait_for(lambda: self._admits(me, needed))
@@ -46,7 +46,7 @@ class MemoryBudget:
         return me
 
     def release(self, thread: int, needed: int) -> None:
-        """Returns a state's memory to the budget; another thread than the one that acquired it may call this."""
+        """Returns a state's memory to the budget; any thread may call this, not only the one that acquired it."""
         with self._changed:
             self._held[thread].remove(needed)
             if not self._held[thread]:

@@ -112,7 +112,7 @@ class ModelDecodeState:
 
     @property
     def width(self) -> int:
-        """The number of token ids that every row of probabilities covers."""
+        """The number of token ids in each row of probabilities."""
         # The rows of the output embedding, which may be more than the tokenizer's vocabulary: it is often padded.
         return self.wanted_width or int(self.host.model.get_output_embeddings().weight.shape[0])
 
@@ -136,7 +136,7 @@ class ModelDecodeState:
                 self._prefill(prompt, device)
 
     def propose(self, n: int, *, min_probability: float = 0.0) -> Draft:
-        """Samples and appends up to `n` tokens; ends after an end token or one less probable than `min_probability`."""
+        """Samples and appends up to `n` tokens; stops at an end token or one less probable than `min_probability`."""
         import torch
 
         with self._holding_model("draft"):
@@ -179,7 +179,7 @@ class ModelDecodeState:
             return rows
 
     def extend(self, tokens: Sequence[int]) -> None:
-        """Appends tokens that were chosen elsewhere; the next call computes them."""
+        """Appends tokens that the caller has chosen; the next call runs the model on them."""
         self._check_limit(len(tokens))
         self.request.tokens += tokens
 
@@ -215,7 +215,7 @@ class ModelDecodeState:
 
     @property
     def usage(self) -> Usage:
-        """Token usage so far: the tokens of the text if the state verifies, the sampled tokens if it only proposes."""
+        """Token usage so far; a verifying state counts the tokens of its text, a drafting state all sampled tokens."""
         counts = self._counts
         written = len(self.request.tokens) if counts.verified else counts.drafted
         accepted = counts.drafted - counts.removed if counts.drafted else 0
@@ -271,7 +271,7 @@ class ModelDecodeState:
         return SamplingDistribution(self.request.temperature, self.request.top_p, self.width)
 
     def _rewind_cache(self, recompute: int = 0) -> None:
-        """Removes tokens beyond the text from the KV cache, and `recompute` more tokens whose logits are needed."""
+        """Removes from the KV cache the tokens beyond the text, and `recompute` more whose logits are needed again."""
         beyond = self._open_cache.length - len(self.request.prompt) - len(self.request.tokens) + recompute
         if beyond > 0:
             self._open_cache.rewind(beyond)

@@ -146,7 +146,7 @@ class DecodeStates:
         self.prefixes.evict()
 
     def _test_once(self) -> None:
-        """Raises `EngineError` if the model cannot rewind text, which is tested once, before the first state."""
+        """Raises `EngineError` if the model cannot rewind text; the test runs once, before the first state."""
         with self._lock:
             if self._problem is None:
                 self._problem = why_not_rewindable(self.model) or self._tested()

@@ -1,4 +1,4 @@
-"""Remote servers: retries, concurrency limits, streaming, error reading, tokenizers, control strings.
+"""Clients of remote servers: retries, concurrency limits, streaming, API errors, tokenizers and control strings.
 
 For a generator of your own behind a server: `server.Server` calls with retries and hides keys, `concurrency` bounds the
 calls of all threads, `tokenizers.tokenizer_for` counts tokens, `streaming.read` times an answer as it comes in.

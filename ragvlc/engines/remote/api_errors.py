@@ -43,7 +43,7 @@ class Secrets:
         return f"Secrets({len(self._values)})"
 
     def hide(self, text: str) -> str:
-        """Returns `text` with stars in place of the keys."""
+        """Returns `text` with API keys replaced by stars."""
         for value in self._values:
             text = text.replace(value, "***")
         return text
@@ -113,7 +113,7 @@ def _error_object(body: object) -> Mapping[str, object]:
 
 
 def _status(error: BaseException, body: Mapping[str, object]) -> int | None:
-    """Returns the HTTP status of the response, or the status named by an error inside a stream; None without either."""
+    """Returns the HTTP status of the response or of an error inside a stream; None if there is neither."""
     for one in _chain(error):
         response = getattr(one, "response", None)
         for found in (getattr(one, "status_code", None), getattr(response, "status_code", None)):
@@ -133,7 +133,7 @@ def _message(error: BaseException, body: Mapping[str, object]) -> str:
 
 
 def is_transport_error(error: BaseException) -> bool:
-    """Returns whether an error is a broken connection: by its class, or because a transport package defines it."""
+    """Returns whether an error means a broken connection, by its class or the package that defines it."""
     root = type(error).__module__.partition(".")[0]
     return isinstance(error, ConnectionError | TimeoutError) or root in _TRANSPORT_PACKAGES
 
@@ -148,7 +148,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Returns the seconds to wait by a Retry-After header, which holds a number or a date; None if it holds neither."""
+    """Returns the seconds to wait that a Retry-After header gives as a number or a date; None if it gives neither."""
     if not retry_after:
         return None
     if re.fullmatch(r"\s*[0-9]+(\.[0-9]+)?\s*", retry_after):

@@ -80,7 +80,7 @@ class ControlStrings:
         return self.neutralize(Prompt("{text}", {"text": text}))
 
     def _places(self, text: str, origin: str) -> list[int]:
-        """Returns the positions at which to insert spaces: inside control strings that contain data.
+        """Returns the positions, inside control strings that contain data, at which spaces must be inserted.
 
         The template's own control strings are left unchanged.
         """

@@ -65,7 +65,7 @@ class RemoteTokenizer(Protocol):
 
 
 class FileTokenizer:
-    """Tokenizer of the `transformers` library that renders messages as sent, with control strings neutralized."""
+    """Transformers tokenizer that renders messages as they are sent, with control strings neutralized."""
 
     estimated = False
 
@@ -83,7 +83,7 @@ class FileTokenizer:
         return self._tokenizer.spans(text)
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns the token ids of the message as the server will tokenise it."""
+        """Returns the token ids of the message as the server will tokenize it."""
         return self._tokenizer.render(Prompt("{message}", {"message": self.control.neutralize(prompt).text}))
 
 
@@ -160,7 +160,9 @@ def messages(text: str, system: str | None) -> list[dict[str, str]]:
 def tokenizer_for(
     source: str | None, system: str | None, options: Mapping[str, Any], address: Address | None = None
 ) -> RemoteTokenizer:
-    """Returns the tokenizer that `source` names; a tokenizer from files is shared by equal settings. Uses no network.
+    """Returns the tokenizer that `source` names. Uses no network.
+
+    Equal settings share one tokenizer from files.
 
     Args:
         source: folder, hub id, `packaged:NAME`, `server`, or None for an estimate.
@@ -200,7 +202,7 @@ def tokenizer_from_files(source: str, fingerprint: str, system: str | None, opti
 
 
 def _spans_of(text: str, pieces: Sequence[str]) -> Spans | None:
-    """Returns the character span of each token, given the tokens' strings; None if these do not add up to `text`."""
+    """Returns the character span of each token of `text`; None if the tokens' strings do not spell `text`."""
     whole = text.encode()
     for spell in (_byte_level, _sentence_piece):
         spelled = [spell(piece) for piece in pieces]

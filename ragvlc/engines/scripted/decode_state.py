@@ -60,7 +60,7 @@ class ScriptedDecodeState:
 
     @property
     def width(self) -> int:
-        """The number of token ids that every row of probabilities covers."""
+        """The number of token ids in each row of probabilities."""
         return self._width
 
     @property
@@ -95,7 +95,7 @@ class ScriptedDecodeState:
         return self._row(len(self._tokens)).unsqueeze(0)
 
     def extend(self, tokens: Sequence[int]) -> None:
-        """Appends tokens that were chosen elsewhere."""
+        """Appends tokens that the caller has chosen."""
         if len(self._tokens) + len(tokens) > self._max_tokens:
             message = f"{len(tokens)} more tokens exceed the {self._max_tokens} that this decode state was opened for"
             raise ValueError(message)
@@ -111,23 +111,23 @@ class ScriptedDecodeState:
         return "".join(_TEXTS[token] for token in tokens)
 
     def plain_seconds(self, n: int) -> float:  # noqa: ARG002 - takes no time
-        """Returns 0: scripted decoding takes no time."""
+        """Returns 0, because scripted decoding takes no time."""
         return 0.0
 
     @property
     def usage(self) -> Usage:
-        """Token usage so far: the tokens of the text if the state verifies, the sampled tokens if it only proposes."""
+        """Token usage so far; a verifying state counts the tokens of its text, a drafting state all sampled tokens."""
         written = len(self._tokens) if self._verified else self._drafted
         accepted = self._drafted - self._removed if self._drafted else 0
         return Usage(self._prompt_tokens, 0, written, 1, self._drafted, accepted)
 
     @property
     def timing(self) -> Timing:
-        """Zero seconds: scripted decoding takes no time."""
+        """Zero seconds, because scripted decoding takes no time."""
         return Timing(engine_seconds=0.0)
 
     def close(self) -> None:
-        """Does nothing: there is no memory to free."""
+        """Does nothing, because there is no memory to free."""
 
     def _next(self, place: int) -> int:
         return self._script[place] if place < len(self._script) else END

@@ -1,4 +1,4 @@
-"""Text engine without a model: a function of the request gives the reply, and a tokenizer counts its tokens.
+"""Text engine without a model, whose replies are given by a function of the request.
 
 `generators/scripted.py` answers with it by patterns, tests by a function of the prompt, dry runs with fillers as long
 as answers are expected to be, and a replay whose routers need no model with a refusal.
@@ -92,7 +92,7 @@ class ScriptedEngine:
 
     @property
     def vocabulary(self) -> str:
-        """Identifier of the vocabulary: words, with the same ids in all decode states of a process."""
+        """Identifier of the vocabulary of words, which have the same ids in all decode states of a process."""
         return WordTokenizer.id
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
@@ -107,7 +107,7 @@ class ScriptedEngine:
         return ScriptedDecodeState(reply.text, len(ids), max_tokens=request.max_tokens, width=width)
 
     def close(self) -> None:
-        """Does nothing: there is no memory to free."""
+        """Does nothing, because there is no memory to free."""
 
     def _render(self, request: Request) -> Sequence[int]:
         window = self.window if self._checks_window else sys.maxsize
@@ -136,7 +136,7 @@ class ScriptedEngine:
 
 
 class FunctionEngine(ScriptedEngine):
-    """A text engine that replies by a function of the prompt text; it records every request and counts words as tokens.
+    """A text engine whose replies are a function of the prompt text; it counts words as tokens.
 
     Where log-probabilities are asked for, every token of a reply has the one that `sure` gives for the reply: -0.1 by
     default.

@@ -42,7 +42,7 @@ class WordVectors:
 
     @property
     def window(self) -> int:
-        """The number of tokens that texts are truncated to: `sys.maxsize`, as no text is truncated."""
+        """Always `sys.maxsize`, because no text is truncated."""
         return sys.maxsize
 
     def embed(self, texts: Sequence[str], *, side: str = "passage") -> Vectors:
@@ -61,4 +61,4 @@ class WordVectors:
         return [WordTokenizer().count(text) for text in texts]
 
     def close(self) -> None:
-        """Does nothing: there is no memory to free."""
+        """Does nothing, because there is no memory to free."""

@@ -1,1 +1,1 @@
-"""The vLLM engine, run in a process group of its own."""
+"""The vLLM engine, which runs in a separate process group."""

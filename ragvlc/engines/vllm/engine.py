@@ -1,4 +1,4 @@
-"""Client of a vLLM engine in a process group of its own, to which all threads of this process send requests.
+"""Client of a vLLM engine in a separate process group, shared by all threads of this process.
 
 In this process, vLLM would fork a process full of threads, or import the caller's script a second time. Apart from it,
 its log, its environment variables and its event loop do not mix with the caller's; its Python code does not compete
@@ -176,7 +176,7 @@ class EngineProcess:
         self._ready.set_exception(error)
 
     def _refuse(self, error: EngineError) -> bool:
-        """Raises `error` in waiting threads and in later calls; returns whether it is the engine's first such error."""
+        """Raises `error` in waiting threads and in later calls; returns False if the engine had already failed."""
         with self._lock:
             if self._error is not None:
                 return False
@@ -243,7 +243,7 @@ def _start_process() -> tuple[subprocess.Popen[str], Connection, Connection]:
 
 
 def cause_in(lines: Iterable[str]) -> str:
-    """Returns the last error message in a log that does not refer to another error; empty if there is none."""
+    """Returns a log's last error message that does not refer to another error; empty if there is none."""
     found = ""
     for line in lines:
         match = _RAISED.search(line)
