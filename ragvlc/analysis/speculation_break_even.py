@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ragvlc.hardware.model_sizes import Shape
 from ragvlc.hardware.roofline import Device, decode_seconds, verify_seconds
-from ragvlc.hardware.shapes import Shape
 
 __all__ = [
     "LONGEST",

@@ -14,7 +14,7 @@ from ragvlc.core.errors import ConfigError
 from ragvlc.core.texts import printable
 
 if TYPE_CHECKING:
-    from ragvlc.core.work import Counts
+    from ragvlc.core.jobs import Counts
 
 
 @app.command()

@@ -15,11 +15,11 @@ from typing import Any, ClassVar, Protocol
 from ragvlc.core.answer import Answer, Usage
 from ragvlc.core.component import Component
 from ragvlc.core.data import Document, Example, Query
+from ragvlc.core.jobs import Workers
 from ragvlc.core.outside import signature
 from ragvlc.core.parts import Chunker, Embedder, Generator, Order, Price, Selector
 from ragvlc.core.records import CellRecord, SweepRecord
 from ragvlc.core.run import Engines, Reranker, Retriever, Run
-from ragvlc.core.work import Workers
 
 __all__ = [
     "Choice",

@@ -117,7 +117,7 @@ def balanced(file: str, kind: str, found: Found) -> Balance:
 
 
 def refusal(where: str, sheets: Iterable[Balance], allowed: float, *, without_unread: bool, remedy: str = "") -> str:
-    """Returns an error message that names files with too much loss and a remedy; empty if all files are acceptable.
+    """Returns an error message about files from which too much text was lost; empty if all are acceptable.
 
     Args:
         where: they lie.

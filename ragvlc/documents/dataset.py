@@ -131,7 +131,7 @@ class Dataset(Component):
         return self.kind
 
     def key_facts(self) -> dict[str, Any]:
-        """Returns the facts that the data set's key hashes; document texts are hashed with each example instead."""
+        """Returns the settings that enter the data set's key; document texts are hashed with each example instead."""
         facts = super().key_facts()
         names = {"pad_tokenizer": self.pad_tokenizer, "pad_from": self.pad_from} if self.pad_to_tokens else {}
         padded = {name: "/".join(Path(value).parts[-2:]) for name, value in names.items() if value}

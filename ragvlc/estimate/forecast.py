@@ -13,9 +13,9 @@ from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Generator
 from ragvlc.estimate.drafting import speculating_in
 from ragvlc.estimate.history import History
+from ragvlc.hardware.model_sizes import KNOWN, Shape, UnknownShape, config_of, shape_of
 from ragvlc.hardware.placement import Machine, device_for, shape_for, window_for
 from ragvlc.hardware.roofline import Device, replayed
-from ragvlc.hardware.shapes import KNOWN, Shape, UnknownShape, config_of, shape_of
 from ragvlc.pipeline import Pipeline
 from ragvlc.reading.speculation import Speculating
 from ragvlc.results.speculation import Speculated, Speculation

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ragvlc.core.families import Generator
+from ragvlc.hardware.model_sizes import Shape
 from ragvlc.hardware.roofline import Device
-from ragvlc.hardware.shapes import Shape
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from ragvlc.core.answer import Usage
 from ragvlc.core.families import Embedder, Generator
 from ragvlc.estimate.rates import Call, EngineFacts
+from ragvlc.hardware.model_sizes import Shape, UnknownShape, config_of, shape_of
 from ragvlc.hardware.placement import Machine, device_for
 from ragvlc.hardware.roofline import Device, prefill_seconds
-from ragvlc.hardware.shapes import Shape, UnknownShape, config_of, shape_of
 
 __all__ = ["Prices"]
 

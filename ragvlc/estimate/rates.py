@@ -10,9 +10,9 @@ from ragvlc.core.engines import Request
 from ragvlc.core.families import Generator
 from ragvlc.estimate.history import Past
 from ragvlc.estimate.prefix_reuse import Reuse, reuse_of
+from ragvlc.hardware.model_sizes import Shape
 from ragvlc.hardware.placement import LOCAL_KINDS, Machine, device_for, shape_for, window_for
 from ragvlc.hardware.roofline import Device, Passes, decode_seconds, prefill_seconds
-from ragvlc.hardware.shapes import Shape
 
 __all__ = ["SHARE", "Call", "Clock", "EngineFacts", "facts_of"]
 

@@ -77,7 +77,7 @@ class Sample:
 
 
 def draw(examples: Sequence[Example], group_of: Callable[[Example], str], most: int | None, seed: int = 0) -> Sample:
-    """Returns all examples or, if there are more than `most`, a sample of several from each of some groups.
+    """Returns all examples or, if there are more than `most`, a cluster sample: some from each drawn group.
 
     Cells with the same pending questions draw the same ones.
     """

@@ -10,7 +10,7 @@ from typing import Self, cast
 
 from ragvlc.core.answer import Failure
 from ragvlc.core.errors import EngineError
-from ragvlc.core.work import Counts, Done, Job
+from ragvlc.core.jobs import Counts, Done, Job
 from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
 from ragvlc.resources import Processes, Sampler, device_memory

@@ -16,7 +16,7 @@ from ragvlc.core.answer import Failure
 from ragvlc.core.component import Component
 from ragvlc.core.data import documents_key
 from ragvlc.core.errors import ConfigError, EngineError
-from ragvlc.core.work import Done, Job
+from ragvlc.core.jobs import Done, Job
 from ragvlc.executors._answering import done_with
 from ragvlc.executors._ray_pool import JobAnswered, RemoteWorker, ResultHandled, WorkerPool, WorkerStarted
 from ragvlc.executors._ray_queue import JobQueue, QueuedJob

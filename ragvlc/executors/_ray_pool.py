@@ -13,7 +13,7 @@ from importlib import metadata
 from typing import Any
 
 from ragvlc.core.errors import EngineError
-from ragvlc.core.work import Counts
+from ragvlc.core.jobs import Counts
 from ragvlc.executors._ray_queue import QueuedJob
 from ragvlc.executors._ray_worker import JobMessage, JobReply, Worker, WorkerInfo, WorkerSetup
 

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ragvlc.core.work import Job
+from ragvlc.core.jobs import Job
 
 __all__ = ["JobQueue", "QueuedJob"]
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from ragvlc.core.answer import Answer, Failure
 from ragvlc.core.component import Component
 from ragvlc.core.data import Document, Example
-from ragvlc.core.work import Counts, Job
+from ragvlc.core.jobs import Counts, Job
 from ragvlc.executors._answering import JobRunner, MemoryMeter, counts_of
 from ragvlc.pool import EnginePool
 

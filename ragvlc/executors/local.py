@@ -12,8 +12,8 @@ from queue import SimpleQueue
 from typing import NoReturn, TypeVar, cast
 
 from ragvlc.core.families import Executor
+from ragvlc.core.jobs import Counts, Done, Job
 from ragvlc.core.run import Engines
-from ragvlc.core.work import Counts, Done, Job
 from ragvlc.executors._answering import JobRunner, MemoryMeter, counts_of, done_with
 from ragvlc.pool import EnginePool
 

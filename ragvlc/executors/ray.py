@@ -21,8 +21,8 @@ from ragvlc import packaged
 from ragvlc.core.component import Component
 from ragvlc.core.errors import EngineError, missing_extra
 from ragvlc.core.families import Executor
+from ragvlc.core.jobs import Counts, Done, Job
 from ragvlc.core.run import Engines
-from ragvlc.core.work import Counts, Done, Job
 from ragvlc.executors._ray_dispatch import Dispatch
 from ragvlc.executors._ray_pool import WorkerPool, WorkerRequirements
 from ragvlc.executors._ray_worker import WorkerSetup

@@ -9,8 +9,8 @@ from typing import Any
 
 from ragvlc.core.families import Embedder, Generator
 from ragvlc.hardware.devices import CPU, device_named, eager, this_machine
+from ragvlc.hardware.model_sizes import Shape, UnknownShape, config_of, shape_of
 from ragvlc.hardware.roofline import Device, together
-from ragvlc.hardware.shapes import Shape, UnknownShape, config_of, shape_of
 
 __all__ = ["LOCAL_KINDS", "UNBOUNDED", "Machine", "device_for", "shape_for", "window_for"]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ragvlc.hardware.shapes import Shape
+from ragvlc.hardware.model_sizes import Shape
 
 __all__ = [
     "Device",

@@ -128,7 +128,7 @@ class Clarify(InPieces):
         return window, turn, min(self.answer_limit(query, reader, 4) for reader in readers)
 
     def _paragraphs(self, query: Query, documents: Sequence[Document], run: Run) -> Numbered:
-        """Returns the numbered paragraphs that fit the prompt of every turn."""
+        """Returns as many numbered paragraphs as fit into the prompt of every turn."""
         window, turn, limit = self._limits(query, run)
         reader = run.generator(self.worker)
         templates = (self.clarify_prompt, self.ground_prompt, self.resolve_prompt, self.check_prompt)

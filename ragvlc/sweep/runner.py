@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from ragvlc import config
 from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Failure, Prediction
+from ragvlc.core.jobs import Counts, Done, Workers
 from ragvlc.core.run import Engines
-from ragvlc.core.work import Counts, Done, Workers
 from ragvlc.pool import EnginePool
 from ragvlc.results.store import SweepStore
 from ragvlc.sweep.pending import Pending

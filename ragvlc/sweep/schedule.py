@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ragvlc.core.data import Example
-from ragvlc.core.work import Job
+from ragvlc.core.jobs import Job
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.scoring import QuestionSet
 

@@ -29,7 +29,7 @@ from typing import Any
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 from ragvlc.core.data import Collection, Document, Example, Query
-from ragvlc.core.work import Done, Job, Workers
+from ragvlc.core.jobs import Done, Job, Workers
 from ragvlc.executors.ray import Ray
 from ragvlc.memo.disk import Cache
 from ragvlc.pipeline import Pipeline

@@ -11,9 +11,9 @@ from ragvlc.analysis.speculation_break_even import Speculator
 from ragvlc.core.families import Generator
 from ragvlc.estimate.forecast import Given, forecasts
 from ragvlc.hardware.devices import CPU, DEVICES, device_named, eager
+from ragvlc.hardware.model_sizes import KNOWN, Shape, shape_of
 from ragvlc.hardware.placement import Machine, device_for
 from ragvlc.hardware.roofline import Device, Recorded, decode_seconds, prefill_seconds, replayed, verify_seconds
-from ragvlc.hardware.shapes import KNOWN, Shape, shape_of
 from ragvlc.pipeline import Pipeline
 
 H200 = eager(DEVICES["h200"], recorded=True)

@@ -13,6 +13,7 @@ from ragvlc.analysis.speculation_break_even import speculative_seconds
 from ragvlc.core.errors import ConfigError
 from ragvlc.estimate.estimate import Options, estimate
 from ragvlc.hardware.devices import CPU, DEVICES, device_named, this_machine
+from ragvlc.hardware.model_sizes import Shape, UnknownShape, config_of, shape_of
 from ragvlc.hardware.placement import Machine
 from ragvlc.hardware.roofline import (
     Device,
@@ -21,7 +22,6 @@ from ragvlc.hardware.roofline import (
     together,
     verify_seconds,
 )
-from ragvlc.hardware.shapes import Shape, UnknownShape, config_of, shape_of
 
 LLAMA_8B = {
     "model_type": "llama",

@@ -20,9 +20,9 @@ from ragvlc.core.component import Component
 from ragvlc.core.errors import ConfigError
 from ragvlc.estimate.forecast import Given, forecasts, speculating_routes
 from ragvlc.hardware.devices import DEVICES
+from ragvlc.hardware.model_sizes import KNOWN, Shape, shape_of
 from ragvlc.hardware.placement import Machine
 from ragvlc.hardware.roofline import Device, decode_seconds, verify_seconds
-from ragvlc.hardware.shapes import KNOWN, Shape, shape_of
 from ragvlc.pipeline import Pipeline
 from ragvlc.routes.rapid import Rapid
 from ragvlc.routes.speculative import Speculative

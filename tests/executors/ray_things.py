@@ -15,7 +15,7 @@ from ragvlc.core.component import Execution
 from ragvlc.core.data import Collection, Document, Example, Query
 from ragvlc.core.engines import Generation, Request
 from ragvlc.core.families import Generator
-from ragvlc.core.work import Job
+from ragvlc.core.jobs import Job
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.pipeline import Pipeline
 from ragvlc.testing import FunctionEngine

@@ -15,7 +15,7 @@ import pytest
 from ray_things import Noting, always, jobs_of, notes, pipeline_of, until
 
 from ragvlc.core.errors import EngineError, MissingExtra
-from ragvlc.core.work import Done, Job
+from ragvlc.core.jobs import Done, Job
 from ragvlc.executors.ray import Ray
 from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragvlc.core.data import Example, Query
-from ragvlc.core.work import Job
+from ragvlc.core.jobs import Job
 from ragvlc.executors._ray_queue import JobQueue, QueuedJob
 from ragvlc.executors.ray import Ray
 from ragvlc.pipeline import Pipeline

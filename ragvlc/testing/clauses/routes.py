@@ -235,7 +235,7 @@ def it_names_its_source_and_how_it_differs(trial: Trial) -> None:
 
 
 def a_router_takes_one_of_its_targets(trial: Trial) -> None:
-    """A router chooses one of its targets, gives a reason, chooses the same twice, and does not read the gold.
+    """A router chooses one of its targets with a reason, repeats its choice, and does not read the gold answer.
 
     It is tried beside the routes `closed` (closed_book) and `full` (full_context).
     """

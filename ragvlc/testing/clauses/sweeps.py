@@ -7,8 +7,8 @@ from collections import Counter
 from typing import Any
 
 from ragvlc.core.families import Executor, Tracker
+from ragvlc.core.jobs import Counts, Done, Job
 from ragvlc.core.records import CellRecord, SweepRecord, score_name
-from ragvlc.core.work import Counts, Done, Job
 from ragvlc.memo.disk import Cache
 from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
