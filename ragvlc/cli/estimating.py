@@ -43,9 +43,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     limit: LimitOption = None,
     runs: RunsOption = RUNS,
     everything: Annotated[bool, typer.Option("--all", help="Count all questions, not only the pending ones.")] = False,
-    sample: Annotated[
-        int, typer.Option(min=0, help="Number of questions per cell whose tokens are counted; 0 counts all.")
-    ] = _SAMPLE,
+    sample: Annotated[int, typer.Option(min=0, help="Number of questions counted per cell; 0 counts all.")] = _SAMPLE,
     device: Annotated[
         str, typer.Option(help="Estimate seconds for this device, such as h200, ignoring measured seconds.")
     ] = "",
@@ -61,10 +59,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     ] = None,
     shape: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="ROLE=NAME",
-            help="For speculative decoding: known model whose size a role assumes, such as main=llama-3.1-8b.",
-        ),
+        typer.Option(metavar="ROLE=NAME", help="For speculative decoding: model size, such as main=llama-3.1-8b."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

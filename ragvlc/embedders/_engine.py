@@ -239,8 +239,7 @@ class SentenceTransformerEngine:
         extension = self._extension
         batch = None if extension is None else extension.batch_of(lengths, max(lengths), self._model.device)
         with activate(batch):
-            made: dict[str, Any] = self._model(features)
-        return made
+            return dict(self._model(features))
 
     def _features(self, ids: Sequence[Any], side: str) -> dict[str, Any]:
         import numpy as np
