@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ragvlc.statistics._clusters import Sums, by_cluster
 from ragvlc.statistics._flips import end_next_to_zero, flip_test
 from ragvlc.statistics._scores import signed_bounds
-from ragvlc.statistics.few_clusters import FEW_CLUSTERS, warning
+from ragvlc.statistics.few_clusters import FromClusters
 from ragvlc.statistics.intervals import check_level
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ FLIPS = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(FromClusters):
     """Comparison of the scores `a` and `b`, on the questions that have both scores.
 
     Attributes:
@@ -55,16 +55,6 @@ class Difference:
     better: float
     worse: float
     equal: float
-
-    @property
-    def few(self) -> bool:
-        """Whether there are too few clusters to rely on the bounds."""
-        return self.clusters < FEW_CLUSTERS
-
-    @property
-    def warning(self) -> str:
-        """A warning about too few clusters; empty if there are enough."""
-        return warning(self.clusters)
 
 
 @dataclass(frozen=True)

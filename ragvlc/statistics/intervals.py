@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from ragvlc.statistics._clusters import by_cluster
 from ragvlc.statistics._scores import mean_bounds
-from ragvlc.statistics.few_clusters import FEW_CLUSTERS, warning
+from ragvlc.statistics.few_clusters import FromClusters
 
 __all__ = ["Interval", "check_level", "mean_interval"]
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(FromClusters):
     """A mean over questions, with the lower and upper bound of its interval.
 
     Attributes:
@@ -29,16 +29,6 @@ class Interval:
     high: float | None
     n: int
     clusters: int
-
-    @property
-    def few(self) -> bool:
-        """Whether there are too few clusters to rely on the bounds."""
-        return self.clusters < FEW_CLUSTERS
-
-    @property
-    def warning(self) -> str:
-        """A warning about too few clusters; empty if there are enough."""
-        return warning(self.clusters)
 
 
 def mean_interval(
