@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["one_line", "printable"]
+__all__ = ["first_line", "one_line", "printable"]
 
 _SEQUENCES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
@@ -26,3 +26,8 @@ def one_line(text: str, longest: int) -> str:
     """Returns the text in printable characters on one line, shortened if it has more than `longest` characters."""
     text = " ".join(printable(text).split())
     return text if len(text) <= longest else f"{text[:longest].rstrip()} ..."
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, or the name of its type if it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -25,6 +25,7 @@ from pydantic import Field, model_validator
 from ragvlc.core.component import Execution, FilePath, ModelName
 from ragvlc.core.data import Document, Example, content_key
 from ragvlc.core.errors import DatasetError, missing_extra, nearest
+from ragvlc.core.texts import first_line
 from ragvlc.datasets._cells import flat_texts, names_in, reach
 from ragvlc.datasets._jsonl_questions import QuestionReader
 from ragvlc.datasets._tables import evidence_in, right_place, said_yes
@@ -165,7 +166,7 @@ class Huggingface(Dataset):
                 self.path, self.config or None, split=self.split or None, revision=self.revision or None, **files
             )
         except Exception as error:  # each builder raises what it likes
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = first_line(error)
             raise DatasetError(f"{self.source}: the library `datasets` cannot load it: {reason}") from error
         finally:
             if not bars:

@@ -25,6 +25,7 @@ from pydantic import Field
 from ragvlc.core.component import Execution, ModelName
 from ragvlc.core.data import Collection, Document, Example, Query
 from ragvlc.core.errors import DatasetError, missing_extra
+from ragvlc.core.texts import first_line
 from ragvlc.documents.dataset import Dataset, Examples
 
 Task = Literal["narrativeqa", "qmsum", "2wikimqa", "summ_screen_fd", "needle", "passkey"]
@@ -131,7 +132,7 @@ class Longembed(Dataset):
                 name: datasets.load_dataset("json", data_files=file, split="train") for name, file in files.items()
             }
         except Exception as error:  # each builder raises what it likes
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = first_line(error)
             raise DatasetError(f"{self._where()}: the library `datasets` cannot load it: {reason}") from error
         finally:
             if not bars:

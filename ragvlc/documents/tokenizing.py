@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ragvlc import packaged
 from ragvlc.core.data import Document, content_key
 from ragvlc.core.errors import DatasetError, RagvlcError
+from ragvlc.core.texts import first_line
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -146,7 +147,7 @@ def model_file(model: str, name: str) -> Path:
     except RagvlcError:
         raise
     except (OSError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise DatasetError(
             f"'{model}' is no folder with a {name}, and the model hub does not give one either: {reason}"
         ) from error

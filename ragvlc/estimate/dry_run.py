@@ -10,6 +10,7 @@ from ragvlc.core.component import Component
 from ragvlc.core.data import Example
 from ragvlc.core.errors import ConfigError, MissingExtra
 from ragvlc.core.families import Embedder, Generator
+from ragvlc.core.texts import first_line
 from ragvlc.estimate.counting import CountingPool, Tally
 from ragvlc.estimate.drafting import Drafting
 from ragvlc.estimate.escalation_rates import EscalationRates, Place, weights
@@ -152,7 +153,7 @@ class DryRun:
             except (ConfigError, MissingExtra):  # of the machine, not of the question: the run itself would not start
                 raise
             except Exception as error:  # noqa: BLE001 - a bad example is a row
-                problem = (str(error).strip() or type(error).__name__).splitlines()[0]
+                problem = first_line(error)
         return Record(cell.key, example.id, tally, embedded, counts, problem)
 
 

@@ -28,6 +28,7 @@ from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Generator
+from ragvlc.core.texts import first_line
 from ragvlc.core.window import input_ids
 from ragvlc.engines.batching.chat_template import ChatTokenizer
 from ragvlc.engines.batching.decoding import Batch, Detokenizer, RequestState
@@ -121,12 +122,8 @@ def _tokenizer(model: str, fingerprint: str, system: str | None, options: str) -
     try:
         tokenizer = AutoTokenizer.from_pretrained(packaged.resolve(model))
     except (OSError, ValueError, ImportError, KeyError) as error:
-        raise EngineError(f"The tokenizer of '{model}' cannot be loaded: {_first_line(error)}") from error
+        raise EngineError(f"The tokenizer of '{model}' cannot be loaded: {first_line(error)}") from error
     return ChatTokenizer(tokenizer, system=system, options=json.loads(options))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 class _TransformersEngine:
@@ -274,7 +271,7 @@ def _load(spec: TransformersGenerator) -> PreTrainedModel:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation=spec.attention)
         return model.to(_device(spec.device)).eval()
     except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
-        raise EngineError(f"'{spec.model}' cannot be loaded as {dtype}: {_first_line(error)}") from error
+        raise EngineError(f"'{spec.model}' cannot be loaded as {dtype}: {first_line(error)}") from error
     finally:
         if bars:
             library_logging.enable_progress_bar()

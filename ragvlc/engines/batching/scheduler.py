@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ragvlc.core.errors import EngineError
+from ragvlc.core.texts import first_line
 from ragvlc.engines.batching.decoding import Batch, RequestState
 from ragvlc.engines.batching.fair_lock import FairLock
 
@@ -281,7 +282,7 @@ class Scheduler:
         return EngineError(f"The engine of '{self._model_name}' is closed.")
 
     def _failed(self, cause: Exception) -> EngineError:
-        line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        line = first_line(cause)
         error = EngineError(f"'{self._model_name}' failed: {line}")
         error.__cause__ = cause
         return error

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ragvlc.core.texts import first_line
 from ragvlc.engines.batching.sampling import SamplingDistribution
 from ragvlc.engines.cuda_graphs.graphs import SPARE_SLOTS, FastDecoder, build_decoder
-from ragvlc.engines.decode_state.kv_cache import PreallocatedKVCache, first_line, new_prefix, prefill
+from ragvlc.engines.decode_state.kv_cache import PreallocatedKVCache, new_prefix, prefill
 
 if TYPE_CHECKING:
     import torch

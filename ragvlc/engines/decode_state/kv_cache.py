@@ -26,7 +26,6 @@ __all__ = [
     "KVCache",
     "LibraryKVCache",
     "PreallocatedKVCache",
-    "first_line",
     "new_prefix",
     "prefill",
     "why_not_rewindable",
@@ -295,8 +294,3 @@ def _logits(model: PreTrainedModel, ids: torch.Tensor, start: int, keep: int, **
 def new_prefix(tokens: list[int], capacity: int, source: tuple[SharedPrefix, int] | None = None) -> SharedPrefix:
     """Returns a buffer for a decode state, with `capacity` slots for its prompt and all tokens after it."""
     return SharedPrefix(np.array(tokens, np.int64), capacity, source)
-
-
-def first_line(error: Exception) -> str:
-    """Returns the first line of an error's message, or the name of its class."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

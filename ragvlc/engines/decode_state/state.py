@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Protocol
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.decode_state import Draft
 from ragvlc.core.errors import EngineError
+from ragvlc.core.texts import first_line
 from ragvlc.engines.batching.decoding import Detokenizer, RequestState
 from ragvlc.engines.batching.fair_lock import FairLock
 from ragvlc.engines.batching.prefix_cache import PrefixCache
 from ragvlc.engines.batching.sampling import SamplingDistribution
 from ragvlc.engines.batching.scheduler import is_out_of_memory
-from ragvlc.engines.decode_state.kv_cache import KVCache, first_line, prefill
+from ragvlc.engines.decode_state.kv_cache import KVCache, prefill
 
 if TYPE_CHECKING:
     import torch

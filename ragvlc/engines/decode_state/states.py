@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragvlc.core.errors import EngineError
+from ragvlc.core.texts import first_line
 from ragvlc.engines.batching.decoding import Detokenizer, RequestState
 from ragvlc.engines.batching.fair_lock import FairLock
 from ragvlc.engines.batching.packed import MIN_SHARED
@@ -36,7 +37,6 @@ from ragvlc.engines.decode_state.kv_cache import (
     KVCache,
     LibraryKVCache,
     PreallocatedKVCache,
-    first_line,
     new_prefix,
     prefill,
     why_not_rewindable,

@@ -14,6 +14,7 @@ from ragvlc import packaged
 from ragvlc.core.data import content_key
 from ragvlc.core.engines import Prompt
 from ragvlc.core.errors import EngineError
+from ragvlc.core.texts import first_line
 from ragvlc.engines.batching.chat_template import ChatTokenizer, SpanCache, Spans
 from ragvlc.engines.remote.control_strings import ControlStrings
 from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
@@ -192,7 +193,7 @@ def tokenizer_from_files(source: str, fingerprint: str, system: str | None, opti
     try:
         found = AutoTokenizer.from_pretrained(packaged.resolve(source))
     except (OSError, ValueError, ImportError, KeyError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise EngineError(f"The tokenizer of '{source}' cannot be loaded: {reason}") from error
     template = found.get_chat_template() if found.chat_template else ""
     added = found.added_tokens_decoder.values()
