@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -13,47 +13,12 @@ from pydantic import ValidationError
 from ragvlc.core.component import Component
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.paths import Base, place_field, put_field
+from ragvlc.core.yaml_text import parse_mapping as parse_yaml
+from ragvlc.core.yaml_text import read_mapping as read_yaml
 
-__all__ = ["build", "find_file", "override", "read_yaml", "shipped", "shipped_folder", "to_yaml"]
+__all__ = ["build", "find_file", "override", "parse_yaml", "read_yaml", "shipped", "shipped_folder", "to_yaml"]
 
 ComponentT = TypeVar("ComponentT", bound=Component)
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """A YAML loader that rejects duplicate keys, where PyYAML would silently use the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                raise yaml.constructor.ConstructorError(None, None, f"{key} cannot be a name", key_node.start_mark)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"'{key}' is given twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Returns the mapping in a YAML file. Raises `ConfigError`, with line and column, if the file cannot be read."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    return parse_yaml(text, str(path))
-
-
-def parse_yaml(text: str, source: str) -> dict[str, Any]:
-    """Returns the mapping in a YAML text; `source` names the text in errors."""
-    try:
-        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
-        raise ConfigError(f"{source}:{place} {getattr(error, 'problem', None) or error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{source}: needs a mapping of names to values, not {type(data).__name__}.")
-    return data
 
 
 def to_yaml(value: Mapping[str, Any]) -> str:

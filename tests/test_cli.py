@@ -444,7 +444,7 @@ BAD_WORDS: dict[str, tuple[tuple[str, ...], str]] = {
     "a slip in its name": (("run", "quickstrat"), "Nearest: quickstart."),
     "a folder without results": (("run", "."), "neither a file nor"),
     "a setting without a value": (("run", "sweep.yaml", "--set", "repeats"), "needs PATH=VALUE"),
-    "a setting that is no YAML": (("run", "sweep.yaml", "--set", "repeats=[1"), "the value is not YAML"),
+    "a setting that is no YAML": (("run", "sweep.yaml", "--set", "repeats=[1"), "--set repeats=[1: line 1"),
     "a setting with a slip": (("plan", "sweep.yaml", "--set", "routes.rag.ordr=x"), "Nearest: routes.rag.order."),
     "a setting that is refused": (("plan", "sweep.yaml", "--set", "routes.rag.order=5"), "routes.rag.order: "),
     "a field that is refused": (("plan", "sweep.yaml", "--set", "concurrency=0"), "concurrency: "),

@@ -21,7 +21,8 @@ from ragvlc.analysis.by_length import CAPTION as LENGTHS
 from ragvlc.analysis.reading import CAPTION as READING
 from ragvlc.analysis.speculation import CAPTION as SPECULATION
 from ragvlc.analysis.verdict import verdicts
-from ragvlc.core.errors import StoreError
+from ragvlc.core.errors import ConfigError, StoreError
+from ragvlc.core.yaml_text import parse_mapping
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -161,13 +162,10 @@ def _verbs(resolved: str) -> tuple[str, ...]:
 
 
 def _description(resolved: str) -> str:
-    import yaml
-
     try:
-        spec = yaml.safe_load(resolved)
-    except yaml.YAMLError:  # edited by hand since: the page shows it as it is
+        return str(parse_mapping(resolved, "sweep.yaml").get("description") or "")
+    except ConfigError:  # edited by hand since: the page shows it as it is
         return ""
-    return str(spec.get("description") or "") if isinstance(spec, dict) else ""
 
 
 def _settings(facts: Mapping[str, Any]) -> str:

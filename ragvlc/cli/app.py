@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
 from ragvlc.core.errors import ConfigError
+from ragvlc.core.yaml_text import parse_value
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,11 +66,7 @@ def settings_of(settings: list[str] | None) -> dict[str, Any]:
         path, separator, text = setting.partition("=")
         if not separator:
             raise ConfigError(f"--set {setting}: needs PATH=VALUE.")
-        try:
-            found[path.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            problem = getattr(error, "problem", None) or error
-            raise ConfigError(f"--set {setting}: the value is not YAML: {problem}.") from error
+        found[path.strip()] = parse_value(text, f"--set {setting}")
     return found
 
 

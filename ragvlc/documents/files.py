@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from ragvlc.core.data import Document
 from ragvlc.core.errors import DatasetError
 from ragvlc.documents.balance import ALLOWED, Balance, balanced, refusal
+from ragvlc.documents.bounded import file_bytes
 from ragvlc.documents.extraction import KINDS, Found, Settings, Unreadable, extract
 from ragvlc.documents.listing import NEVER_TEXT, is_page_of_ours, listed, why_unread
 
@@ -161,7 +162,7 @@ def _changed(file: Path) -> tuple[int, int]:
 
 def _bytes_of(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return file_bytes(file)
     except FileNotFoundError as error:
         raise DatasetError(f"{file}: no such file") from error
     except OSError as error:

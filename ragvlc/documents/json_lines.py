@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ragvlc.core.errors import DatasetError
+from ragvlc.documents.bounded import file_lines
 
 __all__ = ["Problems", "Row", "rows_of"]
 
@@ -122,13 +121,11 @@ def rows_of(path: Path, problems: Problems) -> Iterator[Row]:
 
     Lines end at line feeds only: texts may contain other line separators of Unicode.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip() and (values := _object(line, number, problems)) is not None:
-                    yield Row(values, number, problems)
-    except (OSError, EOFError, zlib.error) as error:  # a torn gzip file is an EOFError or an OSError
+        for number, line in enumerate(file_lines(path), start=1):
+            if line.strip() and (values := _object(line, number, problems)) is not None:
+                yield Row(values, number, problems)
+    except OSError as error:
         problems.add(f"cannot be read: {error}")
 
 

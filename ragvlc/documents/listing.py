@@ -135,7 +135,12 @@ def _walked(folder: Path, found: Listing) -> Iterator[str]:
             found.results += [(here / one).relative_to(folder).as_posix() for one in folders if one in tracked]
             folders[:] = [one for one in folders if one not in tracked]
         folders.sort()
-        yield from ((here / file).relative_to(folder).as_posix() for file in files if (here / file).is_file())
+        for file in files:
+            path = here / file
+            if path.is_file():
+                yield path.relative_to(folder).as_posix()
+            elif path.exists():  # a pipe or a device; a link to nothing is nothing
+                found.unread[path.relative_to(folder).as_posix()] = "is no regular file"
 
 
 def _is_hidden(name: str) -> bool:

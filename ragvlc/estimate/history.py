@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic_core import PydanticCustomError
 
 from ragvlc.core.answer import Answer
-from ragvlc.core.errors import RagvlcError
+from ragvlc.core.errors import ConfigError, RagvlcError
 from ragvlc.core.families import Generator
+from ragvlc.core.yaml_text import read_mapping
 from ragvlc.hardware.roofline import Passes
 from ragvlc.results.speculation import Speculated, speculation_of
 from ragvlc.results.store import CellStore
@@ -149,12 +149,12 @@ class History:
 def _cell(path: Path) -> _Cell | None:
     """Returns the configuration stored in a cell's folder; None if unreadable, e.g. written by another version."""
     try:
-        whole = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+        whole = read_mapping(path)
         pipeline = whole["pipeline"]
         generators = {role: Generator.build(spec) for role, spec in pipeline["generators"].items()}
         routes = {name: {**route, "kind": str(route["kind"])} for name, route in pipeline["routes"].items()}
         name = f"{path.parent.parent.name}: {whole.get('name', '')}"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, PydanticCustomError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError, PydanticCustomError):
         return None
     return _Cell(path.parent, name, generators, routes)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 from collections import Counter
@@ -15,6 +14,7 @@ from typing import Any, cast, get_args
 from ragvlc.core.answer import Answer, Finish, Prediction, Timing, Usage
 from ragvlc.core.data import Example
 from ragvlc.core.errors import DatasetError, nearest
+from ragvlc.documents.bounded import file_bytes
 from ragvlc.documents.json_lines import Problems, rows_of
 from ragvlc.replay.spec import Answers, Columns
 
@@ -190,14 +190,13 @@ def _records(path: Path, problems: Problems) -> Iterator[tuple[int, Mapping[str,
     if kind not in (".json", ".csv", ".tsv"):
         raise DatasetError(f"{path}: not a file of answers. Known: .jsonl, .json, .csv, .tsv, each also with .gz.")
     try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
+        text = file_bytes(path).decode("utf-8-sig")
         if kind == ".json":
             found = json.loads(text)
             if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
                 raise DatasetError(f"{path}: needs a list of objects.")
         else:
             found = list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if kind == ".tsv" else ","))
-    except (OSError, EOFError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
     yield from enumerate(found, start=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -70,8 +71,10 @@ def plan(sweep: Sweep) -> list[Cell]:
     runs once regardless of `repeats`.
 
     Raises:
-        ConfigError: for a path that no pipeline has, and for values that a pipeline refuses.
+        ConfigError: for more combinations than `max_cells`, for a path that no pipeline has, and for values that a
+            pipeline refuses.
     """
+    _check_size(sweep)
     axes = [choices(axis, values) for axis, values in sweep.axes.items()]
     data_changer, original = Changer[_Around](sweep.name), _Around(dataset=sweep.dataset, latency=sweep.latency)
     cells: dict[str, Cell] = {}
@@ -104,6 +107,20 @@ def plan(sweep: Sweep) -> list[Cell]:
     if wrong:
         raise ConfigError(list(dict.fromkeys(wrong)))
     return _named([replace(cell, pipelines=tuple(dict.fromkeys(names[key]))) for key, cell in cells.items()])
+
+
+def _check_size(sweep: Sweep) -> None:
+    """Raises `ConfigError` if the sweep has more combinations than it allows; builds none of them."""
+    factors = {"pipelines": len(sweep.pipelines)} | {axis: len(values) for axis, values in sweep.axes.items()}
+    if any(pipeline.random for pipeline in sweep.pipelines.values()):
+        factors["repeats"] = sweep.repeats
+    combinations = math.prod(factors.values())
+    if combinations > sweep.max_cells:
+        sizes = " x ".join(f"{size:,} ({name})" for name, size in factors.items() if size > 1)
+        raise ConfigError(
+            f"{sweep.name}: {sizes} make {combinations:,} combinations, more than max_cells ({sweep.max_cells:,}). "
+            f"Leave out values, or set max_cells to a larger number."
+        )
 
 
 class _Around(Component):

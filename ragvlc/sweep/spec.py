@@ -96,6 +96,8 @@ class Sweep(Component):
         metrics: that score the answers.
         baseline: the pipeline that the others are compared with; the first by default.
         repeats: number of runs of cells with random parts, each with its own seed.
+        max_cells: a sweep of more combinations (pipelines times values of every axis times repeats) is refused before
+            any is built.
         seed: from which every seed is derived.
         max_failures: a cell stops when more than this share of its questions failed.
         concurrency: number of questions that each process with models answers at the same time.
@@ -118,6 +120,7 @@ class Sweep(Component):
     metrics: Annotated[tuple[Metric, ...], AfterValidator(_labelled)]
     baseline: str = ""
     repeats: Annotated[int, Field(ge=1)] = 1
+    max_cells: Annotated[int, Field(ge=1), Execution] = 100_000
     seed: int = 0
     max_failures: Annotated[float, Field(ge=0, le=1)] = 0.1
     concurrency: Annotated[int, Field(ge=1), Execution] = 16

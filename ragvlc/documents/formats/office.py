@@ -8,6 +8,8 @@ import re
 import zipfile
 from collections.abc import Iterator
 
+from ragvlc.core.errors import DatasetError
+from ragvlc.documents.bounded import check_members
 from ragvlc.documents.formats.found import Unreadable
 
 __all__ = ["drawn_paragraphs", "members", "opened", "plain_texts"]
@@ -28,9 +30,13 @@ def opened(data: bytes, what: str) -> zipfile.ZipFile:
     if data.startswith(_OLE):
         raise Unreadable(f"needs a password, or is {what} of before 2007: save it without one in today's format")
     try:
-        return zipfile.ZipFile(io.BytesIO(data))
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        check_members(archive.infolist(), len(data), what)
+    except DatasetError as error:
+        raise Unreadable(str(error)) from error
     except (zipfile.BadZipFile, ValueError) as error:
         raise Unreadable(f"cannot be read as {what}: {error}") from error
+    return archive
 
 
 def members(archive: zipfile.ZipFile, pattern: str) -> Iterator[tuple[str, str]]:
