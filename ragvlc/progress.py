@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from ragvlc.core.answer import Prediction
+from ragvlc.core.texts import visible
 from ragvlc.sweep.plan import Cell
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Progress:
         """Advances the bar and shows the name of the answer's cell."""
         self._failed += prediction.failure is not None
         if self._all is not None:
-            self._bars.update(self._all, advance=1, description=cell.name)
+            self._bars.update(self._all, advance=1, description=visible(cell.name))
 
     def done(self, cell: Cell, status: str, summary: Mapping[str, Any]) -> None:
         """Prints the status of the cell and the mean of its first metric."""
@@ -69,6 +70,7 @@ class Progress:
         self._say(f"{cell.name}: {status}, {label} {mean}{failed}")
 
     def _say(self, text: str) -> None:
+        text = visible(text)
         if self._live:
             self._bars.console.print(text, markup=False, highlight=False)
         else:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ragvlc.core.errors import ConfigError
+from ragvlc.core.texts import visible
 from ragvlc.core.yaml_text import parse_value
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+    from rich.text import Text
 
     from ragvlc.sweep.spec import Sweep
 
@@ -108,6 +112,17 @@ def results_folder(results: str, runs: Path) -> Path:
 def out() -> Console:
     """Returns a console for standard output, as wide as the terminal; without a terminal, no text is wrapped."""
     from rich.console import Console
+    from rich.segment import Segment
+
+    class SafeConsole(Console):
+        """A console on which texts of documents, models and files are shown, not obeyed."""
+
+        def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - as they are
+            return super().render_str(visible(text), **options)
+
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
     free = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(width=160 if free else None, soft_wrap=free, markup=False, highlight=False, emoji=False)
+    return SafeConsole(width=160 if free else None, soft_wrap=free, markup=False, highlight=False, emoji=False)

@@ -99,7 +99,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
 def _print_json(found: Estimate, foretold: Sequence[Forecast], unknown: str) -> None:
     values = found.to_json() | ({"speculation": [one.to_json() for one in foretold]} if foretold else {})
     values["notes"] += [unknown] if unknown else []
-    out().print(json.dumps(values, indent=1, ensure_ascii=False), soft_wrap=True)
+    out().print(json.dumps(values, indent=1), soft_wrap=True)
 
 
 def _print_all(found: Estimate, foretold: Sequence[Forecast], unknown: str) -> None:

@@ -13,14 +13,23 @@ from io import TextIOWrapper
 from ragvlc.cli import asking, estimating, fitting, reading, replaying, running, tools  # they add their commands
 from ragvlc.cli.app import app
 from ragvlc.core.errors import ConfigError, RagvlcError
-from ragvlc.core.texts import printable
+from ragvlc.core.texts import printable, visible
 
 __all__ = ["asking", "estimating", "fitting", "main", "reading", "replaying", "running", "tools"]
+
+
+class _Visible(logging.Formatter):
+    """Formats log messages so that a terminal obeys nothing in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
 
 
 def main() -> None:
     """Runs the command-line interface."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_Visible("%(message)s"))
     logging.getLogger("ragvlc").setLevel(logging.INFO)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # half a surrogate pair in a text must not end the program

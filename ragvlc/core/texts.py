@@ -4,13 +4,39 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["first_line", "one_line", "printable"]
+__all__ = ["first_line", "one_line", "printable", "visible"]
 
 _SEQUENCES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles, links, device strings; only where they end
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+_HIDDEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\U000e0000-\U000e007f]"
+    r"|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"  # joiners belong between letters and pictures
+)
+
+
+def visible(text: str) -> str:
+    """Returns the text with each character that a terminal would obey, or show as nothing, as a visible sign.
+
+    Control characters become their Unicode pictures (an escape is U+241B), others their code point in angle brackets:
+    bidirectional and zero-width controls, line separators, tags. Tabs and line ends stay. Joiners stay between
+    characters of scripts and pictures that need them.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _HIDDEN.sub(_sign, text.replace("\r\n", "\n"))
+
+
+def _sign(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else f"<U+{code:04X}>"
 
 
 def printable(text: str) -> str:

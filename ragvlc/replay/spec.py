@@ -13,6 +13,7 @@ from ragvlc import config
 from ragvlc.core.component import Component, Execution, FilePath, part
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Chunker, Embedder, Generator, Metric, Price, Retriever, Route, Router, Tracker
+from ragvlc.core.names import FolderName
 from ragvlc.core.paths import Base, Spot, placed_choices
 from ragvlc.reading.escalation import Wrapper
 from ragvlc.routing.declared_metadata import Declared
@@ -191,7 +192,7 @@ class Replay(Component):
 
     spec_folder: ClassVar[str] = "experiments"
 
-    name: Annotated[str, Field(pattern=r"^[\w][\w .+-]*$")]
+    name: FolderName
     description: Annotated[str, Execution] = ""
     answers: Answers = Field(default_factory=Answers)
     questions: FilePath = ""

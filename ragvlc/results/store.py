@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ __all__ = ["CellStore", "SweepStore"]
 log = logging.getLogger("ragvlc")
 
 _ROW = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_PLAIN_NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
 
 
 class CellStore:
@@ -126,7 +128,7 @@ class SweepStore:
 
     def cell(self, key: str) -> CellStore:
         """Returns the store of the cell with this key."""
-        return CellStore(self.folder / key)
+        return CellStore(self.folder / self._inside(key))
 
     def write_examples(self, key: str, examples: Sequence[Mapping[str, Any]]) -> str:
         """Writes the questions of one data set and returns the file's name."""
@@ -138,9 +140,19 @@ class SweepStore:
     def examples(self, name: str) -> list[dict[str, Any]]:
         """Returns the questions written by `write_examples`."""
         try:
-            return [json.loads(line) for line in (self.folder / name).read_text(encoding="utf-8").splitlines()]
+            file = self.folder / self._inside(name)
+            return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         except (OSError, ValueError) as error:
             raise StoreError(f"{self.folder / name}: cannot be read: {error}") from error
+
+    def _inside(self, name: object) -> str:
+        """Returns a name that cells.json gives. Raises `StoreError` if it would lead out of the folder."""
+        if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) and not name.startswith("."):
+            return name
+        raise StoreError(
+            f"{self.folder / 'cells.json'}: {name!r} is no name of a file in this folder: cells.json was changed by "
+            "hand. Run the experiment again."
+        )
 
     def write_cells(self, resolved: str, cells: Sequence[Mapping[str, Any]]) -> None:
         """Writes the resolved sweep and its cells."""

@@ -14,6 +14,7 @@ from ragvlc.core.budget import Budget
 from ragvlc.core.component import Component, Execution, part
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Executor, Metric, Tracker
+from ragvlc.core.names import FolderName
 from ragvlc.core.paths import Base, Spot, placed_choices
 from ragvlc.documents.dataset import Dataset
 from ragvlc.pipeline import Pipeline
@@ -112,7 +113,7 @@ class Sweep(Component):
 
     spec_folder: ClassVar[str] = "experiments"
 
-    name: Annotated[str, Field(pattern=r"^[\w][\w .+-]*$")]
+    name: FolderName
     description: Annotated[str, Execution] = ""
     dataset: Dataset
     pipelines: Annotated[dict[str, Pipeline], BeforeValidator(_load_pipelines), Field(min_length=1)]
