@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -219,7 +219,7 @@ class _ReadCache(Cache):
     def put(self, stage: str, key: str, value: Any) -> None:  # noqa: ANN401 - JSON
         """Does nothing, since a dry run stores no results."""
 
-    def arrays(self, key: str, build: Callable[[], Arrays]) -> Arrays:
+    def arrays(self, key: str, build: Callable[[], Arrays], needed: Collection[str] = ()) -> Arrays:  # noqa: ARG002
         """Returns newly built stub arrays; texts whose vectors are stored on disk are not counted."""
         stored = self._reads and (self.folder / "indexes" / key[:2] / f"{key}.npz").exists()
         with self._pool.counting_texts(not stored):

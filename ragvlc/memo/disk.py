@@ -15,15 +15,17 @@ import itertools
 import json
 import logging
 import os
+import stat
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragvlc import packaged
+from ragvlc.core.errors import StoreError
 
 if TYPE_CHECKING:
     from ragvlc.core.engines import Arrays
@@ -38,6 +40,7 @@ STAGES = ("chunkings", "indexes", "rankings", "rerankings", "answers")
 _JSON_ENDING = "v1.json"  # counted up when the form of a stage's values changes: those of before are not found then
 _PROCESS = uuid.uuid4().hex[:12]  # processes of several machines may write into one folder
 _PARTS = itertools.count()
+_GROUPS_SAID: set[str] = set()
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -76,6 +79,9 @@ class Cache:
 
     Args:
         folder: where they are; by default `$RAGVLC_STORE`, or else `store` in the folder of downloaded models.
+
+    Raises:
+        StoreError: everyone may write into the folder, or it is another user's: what it holds cannot be trusted.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -83,6 +89,7 @@ class Cache:
         default = Path(chosen).expanduser().absolute() if chosen else packaged.cache_folder() / "store"
         self.folder = folder or default
         self._folder = str(self.folder)
+        _check_owner(self.folder)
 
     def get(self, stage: str, key: str) -> Any:  # noqa: ANN401 - JSON
         """Returns the JSON value stored under `key`, or None if there is none or it is damaged."""
@@ -98,15 +105,25 @@ class Cache:
         if not _whole(data):
             log.warning("%s is damaged; it is computed again", path)
             return None
-        return json.loads(data[65:].decode("utf-8", "surrogatepass"))
+        try:
+            return json.loads(data[65:].decode("utf-8", "surrogatepass"))
+        except ValueError:
+            log.warning("%s is not JSON; it is computed again", path)
+            return None
 
     def put(self, stage: str, key: str, value: Any) -> None:  # noqa: ANN401 - JSON
         """Stores a JSON value. A full or read-only disk causes a warning, not an error."""
         data = _JSON.encode(value).encode("utf-8", "surrogatepass")
         self._write(self._path(stage, key, _JSON_ENDING), hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
 
-    def arrays(self, key: str, build: Callable[[], Arrays]) -> Arrays:
-        """Returns the index arrays stored under `key`; builds and stores them if they are missing or damaged."""
+    def arrays(self, key: str, build: Callable[[], Arrays], needed: Collection[str] = ()) -> Arrays:
+        """Returns the index arrays stored under `key`; builds and stores them if they are missing or damaged.
+
+        Args:
+            key: of the index.
+            build: computes the arrays.
+            needed: names without which a stored entry is no entry.
+        """
         import io
 
         import numpy as np
@@ -115,7 +132,12 @@ class Cache:
         if os.path.exists(path):  # noqa: PTH110
             try:
                 with np.load(path, allow_pickle=False) as stored:
-                    return {name: stored[name] for name in stored.files}
+                    found = {name: stored[name] for name in stored.files}
+                if found.keys() >= set(needed):
+                    return found
+                log.warning(
+                    "%s holds no %s; it is built again", path, " and no ".join(sorted({*needed} - found.keys()))
+                )
             except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
                 log.warning("%s is damaged (%s); it is built again", path, error)
         arrays = build()
@@ -155,6 +177,27 @@ class Cache:
             write_whole(path, data)
         except OSError as error:
             log.warning("%s cannot be written (%s): later runs will compute it again", path, error)
+
+
+def _check_owner(folder: Path) -> None:
+    """Raises `StoreError` if others can replace entries; logs a line if the members of a group can."""
+    try:
+        facts = folder.stat()
+    except OSError:  # not there yet: it will be the user's own
+        return
+    if os.name == "nt":
+        return
+    remedy = "choose a folder of your own with RAGVLC_STORE"
+    if facts.st_mode & stat.S_IWOTH:
+        raise StoreError(f"{folder}: everyone may write into this cache. Run: chmod o-w '{folder}'. Or: {remedy}.")
+    if facts.st_uid != os.geteuid() and not facts.st_mode & stat.S_ISVTX:
+        raise StoreError(
+            f"{folder}: this cache belongs to another user, who could replace its entries: {remedy}; for a cache that "
+            f"a team shares, its owner runs: chmod +t '{folder}'."
+        )
+    if facts.st_mode & stat.S_IWGRP and str(folder) not in _GROUPS_SAID:
+        _GROUPS_SAID.add(str(folder))
+        log.info("%s: the members of its group may write into this cache, and are trusted", folder)
 
 
 def _whole(data: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,8 @@ from typing import Any
 from ragvlc.memo.disk import Cache
 
 __all__ = ["Codec", "Memoised", "Once"]
+
+log = logging.getLogger("ragvlc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +121,26 @@ class Once:
             return mine
         left = []
         for place in mine:
-            stored = self._cache.get(codec.stage, keys[place])
-            if stored is None:
+            found = self._stored(codec, keys[place])
+            if found is None:
                 left.append(place)
             else:
-                futures[place].set_result(codec.read(stored))
+                futures[place].set_result(found)
         with self._lock:
             self.stored[stage] += len(mine) - len(left)
             self.computed[stage] -= len(mine) - len(left)
         return left
+
+    def _stored(self, codec: Codec, key: str) -> Any:  # noqa: ANN401 - whatever a stage computes
+        """Returns the value stored on disk; None if there is none, or if it has not the form that its codec writes."""
+        stored = None if self._cache is None else self._cache.get(codec.stage, key)
+        if stored is None:
+            return None
+        try:
+            return codec.read(stored)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            log.warning("%s %s: a stored entry has another form (%r); it is computed again", codec.stage, key, error)
+            return None
 
     def _keep(self, key: str, value: Any, codec: Codec | None) -> None:  # noqa: ANN401 - whatever a stage computes
         if codec is not None and self._cache is not None:

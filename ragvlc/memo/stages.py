@@ -106,7 +106,7 @@ class Memo:
             waited = start - begun
             return arrays | {"build_seconds": np.array([seconds])}
 
-        arrays = dict(self._cache.arrays(self.index_key(retriever, chunks), timed))
+        arrays = dict(self._cache.arrays(self.index_key(retriever, chunks), timed, {"build_seconds"}))
         seconds = float(arrays.pop("build_seconds")[0])
         return arrays, seconds if stored else -waited
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -16,6 +17,7 @@ from ragvlc.cli.main import app
 from ragvlc.core.answer import Step, Timing, Usage
 from ragvlc.core.data import Chunk, ChunkSet, Document, Hit
 from ragvlc.core.engines import Generation
+from ragvlc.core.errors import StoreError
 from ragvlc.memo.codecs import ANSWERS, Ranked, chunking, ranking
 from ragvlc.memo.disk import STAGES, Cache
 from ragvlc.memo.once import Codec, Once
@@ -224,3 +226,48 @@ def test_unknown_words_are_told(words, problem):
 
     with pytest.raises(ConfigError, match=problem):
         CliRunner().invoke(app, ["cache", *words], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("value", [[], {}, {"text": "x"}, "text", 5, {"text": "x", "token_ids": 1}], ids=repr)
+def test_a_sound_entry_of_another_form_is_computed_again(tmp_path, value, caplog):
+    cache = Cache(tmp_path)
+    cache.put("answers", "k", value)
+    once = Once(cache)
+    found = once.get("generate", "k", lambda: Generation("Rome"), ANSWERS)
+    assert found.value.text == "Rome"
+    assert not found.reused
+    assert "another form" in caplog.text
+    assert Once(cache).get("generate", "k", lambda: Generation("never"), ANSWERS).value.text == "Rome"
+
+
+def test_arrays_without_a_needed_name_are_built_again(tmp_path, caplog):
+    cache = Cache(tmp_path)
+    cache.arrays("k", lambda: {"other": np.zeros(1)})
+    found = cache.arrays("k", lambda: {"build_seconds": np.ones(1)}, {"build_seconds"})
+    assert set(found) == {"build_seconds"}
+    assert "holds no build_seconds" in caplog.text
+    assert set(cache.arrays("k", dict, {"build_seconds"})) == {"build_seconds"}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions of POSIX")
+def test_a_cache_that_others_may_write_is_refused(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", logger="ragvlc")
+    folder = tmp_path / "store"
+    folder.mkdir(mode=0o755)
+    Cache(folder)
+    folder.chmod(0o777)
+    with pytest.raises(StoreError, match=r"everyone may write into this cache. Run: chmod o-w"):
+        Cache(folder)
+    folder.chmod(0o1777)
+    with pytest.raises(StoreError, match="everyone may write"):
+        Cache(folder)
+    folder.chmod(0o775)
+    Cache(folder)
+    Cache(folder)
+    assert caplog.text.count("members of its group may write") == 1
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+    with pytest.raises(StoreError, match="belongs to another user"):
+        Cache(folder)
+    folder.chmod(0o1755)
+    Cache(folder)
+    Cache(tmp_path / "not there yet")
