@@ -18,11 +18,13 @@ from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span
 from ragvlc.core.engines import Generation, Request, TokenEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Chunker, Generator, Reranker, Retriever
+from ragvlc.core.replies import Reply
 from ragvlc.core.run import Index
 from ragvlc.memo.codecs import Ranked
 from ragvlc.memo.stages import Memo
 from ragvlc.pool import EnginePool
 from ragvlc.roles import Models
+from ragvlc.text.generations import read_generation, with_thinking_tokens
 
 if TYPE_CHECKING:
     from ragvlc.core.decode_state import DecodeState
@@ -228,6 +230,8 @@ class LiveRun:
         """Returns the answer with all usage, timing and steps of this run."""
         return Answer(
             text=generation.text.strip(),
+            thought=generation.thought,
+            reply=generation.reply,
             ranking=tuple(ranking),
             context=tuple(context),
             usage=sum(self._bills.values(), Usage()),
@@ -270,8 +274,19 @@ class CountingReader:
 
     @property
     def window(self) -> int:
-        """Largest number of tokens in prompt and answer together."""
-        return self._engine.window
+        """Largest number of tokens in prompt and answer together; those for a thought are left free."""
+        return self._engine.window - self._generator.thinking_tokens
+
+    def read(self, text: str, finish: Finish) -> Generation:
+        """Returns what a decode state's text says: the answer and, apart, its thought."""
+        opened = str(getattr(self.tokenizer, "opened", ""))
+        reply = Reply(text, reason=finish, opened=opened)
+        return read_generation(Generation(text, reply=reply), self._generator.thinking, lambda: self.tokenizer)
+
+    def _read(self, reply: Generation, request: Request) -> Generation:
+        own = self._generator
+        limit = request.max_tokens if own.thinking_tokens else None
+        return read_generation(reply, own.thinking, lambda: self.tokenizer, limit=limit)
 
     @property
     def _engine(self) -> TextEngine:
@@ -280,7 +295,8 @@ class CountingReader:
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Returns one generation for each request, in order."""
         decided = [self._decide(request) for request in requests]
-        generations = self._memo.generations(self._generator, decided, lambda: self._engine)
+        replies = self._memo.generations(self._generator, decided, lambda: self._engine)
+        generations = [self._read(reply, request) for reply, request in zip(replies, requests, strict=True)]
         for generation in generations:
             self._run._charge(self._role, generation)  # noqa: SLF001 - one unit
         return generations
@@ -309,7 +325,7 @@ class CountingReader:
         temperature = own.temperature if request.temperature is None else request.temperature
         top_p = own.top_p if request.top_p is None else request.top_p
         return replace(
-            request,
+            with_thinking_tokens(request, own.thinking_tokens),
             temperature=temperature,
             top_p=top_p,
             seed=request.seed if temperature > 0 else 0,

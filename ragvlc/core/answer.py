@@ -9,18 +9,25 @@ from typing import Any, Literal
 
 from ragvlc.core.data import Hit, Span
 from ragvlc.core.errors import RagvlcError
+from ragvlc.core.replies import Reply
 
 __all__ = ["Answer", "Failure", "Finish", "Prediction", "Step", "Timing", "Usage"]
 
 log = logging.getLogger("ragvlc")
 
-Finish = Literal["stop", "length", "declined"]
+Finish = Literal["stop", "length", "declined", "filtered", "tool_call", "refused", "none"]
+"""Why a generation ended: `stop` by itself, `length` at its token limit, `declined` with the route's decline word,
+`filtered` by a content filter, `tool_call` with a tool call, `refused` by the sender's refusal field or reason, `none`
+without a reason that is known."""
 Stage = Literal["dataset", "retrieve", "generate", "score", "route"]
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Numbers of tokens and calls, as counted by the engine. `cached_tokens` are part of `prompt_tokens`."""
+    """Numbers of tokens and calls, as counted by the engine.
+
+    `cached_tokens` are part of `prompt_tokens`, and `thought_tokens` of `completion_tokens`.
+    """
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -28,6 +35,7 @@ class Usage:
     calls: int = 0
     drafted: int = 0
     accepted: int = 0
+    thought_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -37,6 +45,7 @@ class Usage:
             self.calls + other.calls,
             self.drafted + other.drafted,
             self.accepted + other.accepted,
+            self.thought_tokens + other.thought_tokens,
         )
 
 
@@ -103,6 +112,8 @@ class Answer:
         bills: usage by the generator's role, for prices.
         memory: bytes that `process` and `device` held at most while this question was in work, everything else that
             was in work with it included.
+        thought: what was read as thought in the last reply, or sent apart as thought; no part of the answer.
+        reply: the last reply as it came; None if it was the text and nothing else, or is not known.
     """
 
     text: str
@@ -116,6 +127,13 @@ class Answer:
     reused: bool = False
     bills: Mapping[str, Usage] = field(default_factory=dict)
     memory: Mapping[str, int] = field(default_factory=dict)
+    thought: str = ""
+    reply: Reply | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an answer: no answer is no refusal, and a decline word is an answer."""
+        return self.finish == "declined" or (bool(self.text) and self.finish not in {"tool_call", "refused"})
 
     def facts(self, name: str) -> Iterator[Any]:
         """Yields the value of the fact `name` from every step that has this fact."""

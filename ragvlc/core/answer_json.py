@@ -12,8 +12,12 @@ __all__ = ["fields_json", "read_steps", "step_json", "timing_json"]
 
 
 def fields_json(value: Usage | Failure) -> dict[str, Any]:
-    """Returns the fields of a flat dataclass by name; `dataclasses.asdict` copies deeply and is much slower."""
-    return {name: getattr(value, name) for name in (_USAGE if isinstance(value, Usage) else _FAILURE)}
+    """Returns the fields of a flat dataclass by name; `dataclasses.asdict` copies deeply and is much slower.
+
+    Numbers that came later than rows of today are left out where they are 0.
+    """
+    found = {name: getattr(value, name) for name in (_USAGE if isinstance(value, Usage) else _FAILURE)}
+    return found if found.get("thought_tokens", True) else {k: v for k, v in found.items() if k != "thought_tokens"}
 
 
 _USAGE = tuple(field.name for field in fields(Usage))

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from ragvlc.core.answer import Finish, Timing, Usage
+from ragvlc.core.replies import Reply
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,6 +101,9 @@ class Request:
 class Generation:
     """The text generated for one request, with its usage and timing.
 
+    An engine returns it as the model sent it: `text` with all that is in it, and `reply` where more was sent than a
+    text. Whoever asks through a run gets it read: `text` is the answer alone, and `reply` is what came.
+
     Attributes:
         text: the answer.
         token_ids: of the answer, where the engine knows them.
@@ -109,6 +113,8 @@ class Generation:
         logprobs: one for each token, if asked for.
         reused: found, not computed; usage and timing are those of the first time.
         notes: further facts for the trace, such as `control_strings_broken`.
+        reply: what was sent, as it came; None if it was `text` and nothing else.
+        thought: what was read as thought, and is no part of the answer.
     """
 
     text: str
@@ -119,6 +125,8 @@ class Generation:
     logprobs: tuple[float, ...] | None = None
     reused: bool = False
     notes: Mapping[str, Any] = field(default_factory=dict)
+    reply: Reply | None = None
+    thought: str = ""
 
 
 class Closable(Protocol):
@@ -254,6 +262,10 @@ class Reader(Protocol):
 
     def start(self, request: Request, *, width: int | None = None) -> AbstractContextManager[DecodeState]:
         """Opens a decode state of a `TokenEngine`; closing the state adds its usage and timing to the answer."""
+        ...
+
+    def read(self, text: str, finish: Finish) -> Generation:
+        """Returns what the text of a decode state says: the answer and, apart from it, its thought."""
         ...
 
 

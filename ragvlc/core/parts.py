@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ragvlc.core.answer import Usage
 from ragvlc.core.component import Component, Execution
-from ragvlc.core.data import Chunk, Document, Hit
+from ragvlc.core.data import Chunk, Document, Hit, content_key
 from ragvlc.core.engines import TextEngine, Tokenizer, VectorEngine
+from ragvlc.core.errors import nearest
+from ragvlc.core.replies import THINKING
 
 __all__ = ["Chunker", "Embedder", "Generator", "Order", "Price", "Selector"]
 
@@ -81,6 +84,15 @@ class Price(Component):
         return (fresh * self.prompt + usage.cached_tokens * cached + usage.completion_tokens * self.completion) / 1e6
 
 
+def _format_of_thoughts(name: str) -> str:
+    if name in THINKING or len(name.split()) == 2:
+        return name
+    raise ValueError(
+        f"'{name}' is no format of thoughts. Known: {', '.join(THINKING)}, or an opening and a closing mark such as "
+        f"'<plan> </plan>'.{nearest(name, THINKING)}"
+    )
+
+
 class Generator(Component):
     """Specifies a language model and its decoding settings.
 
@@ -88,19 +100,34 @@ class Generator(Component):
         temperature: 0 is greedy; a request may ask for another.
         top_p: nucleus sampling, for temperatures above 0.
         price: money per million tokens, for the costs in reports.
+        thinking: how thoughts are marked in the text of a reply: `auto` for every known format, `none` for a model that
+            never thinks, `opened` where the chat template is known to open a thought, the name of a format (`think`,
+            `brackets`, `harmony`...), or an opening and a closing mark of your own (`<plan> </plan>`). Replies are
+            stored as they came, so another setting asks nothing again.
+        thinking_tokens: new tokens allowed for a thought, in addition to those of the answer.
     """
 
     family: ClassVar[str] = "generators"
+    later_fields: ClassVar[frozenset[str]] = frozenset({"thinking", "thinking_tokens"})
     offers: ClassVar[frozenset[str]] = frozenset({"TextEngine"})
     """Engine protocols that `open` returns."""
     temperature: Temperature = 0.0
     top_p: Probability = 1.0
     price: Annotated[Price | None, Execution] = None
+    thinking: Annotated[str, AfterValidator(_format_of_thoughts)] = "auto"
+    thinking_tokens: Annotated[int, Field(ge=0)] = 0
 
     @property
     def random(self) -> bool:
         """Whether answers are sampled at a temperature above 0; greedy decoding is not random."""
         return self.temperature > 0
+
+    @cached_property
+    def reply_key(self) -> str:
+        """Hash of everything that can change the replies as they came: the key without the reading of thoughts."""
+        facts = self.key_facts()
+        facts["fields"].pop("thinking", None)
+        return content_key(facts)
 
     @abstractmethod
     def tokenizer(self) -> Tokenizer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from ragvlc.engines.remote.control_strings import NeutralizedMessage
 from ragvlc.engines.remote.server import Address, Server
 from ragvlc.engines.remote.streaming import StreamedReply, cut_at_stop, read_stream
 from ragvlc.engines.remote.tokenizers import RemoteTokenizer, messages, tokenizer_for, tokenizer_identity
+from ragvlc.text.replies import finish_of
 
 __all__ = ["OpenAICompatible"]
 
@@ -45,8 +47,6 @@ _OWN_FIELDS = frozenset(
         "top_p",
     }
 )
-_LENGTH = frozenset({"length", "max_tokens"})
-_STOP = frozenset({"stop", "eos_token", "end_turn", "stop_sequence"})
 _MAX_STOPS = 4  # OpenAI's and similar servers refuse more; text is cut here at the others
 
 
@@ -175,7 +175,7 @@ class _ServerEngine:
             return self._streamed(sent.text, body, group)
 
         result = self._server.with_retries(attempt, group.cancelled)
-        if request.logprobs and result.value.logprobs is None and result.value.text:
+        if request.logprobs and result.value.logprobs is None and result.value.parts.text:
             raise EngineError(f"{self._spec.address} gives no log-probabilities, which were requested.")
         return self._generation(request, group, sent, result.value, result.failures)
 
@@ -216,7 +216,11 @@ class _ServerEngine:
     def _generation(
         self, request: Request, group: CallGroup, sent: NeutralizedMessage, reply: StreamedReply, failures: int
     ) -> Generation:
-        text, stopped = cut_at_stop(reply.text, request.stop)
+        found = reply.reply
+        text, stopped = cut_at_stop(found.text, request.stop)
+        finish = "stop" if stopped else finish_of(found.reason)
+        # Only for a reply that was cut: a server that takes thoughts out of the text opens and closes them itself.
+        opened = "" if found.thought or finish != "length" else str(getattr(self._tokenizer, "opened", ""))
         first = reply.first if reply.first is not None else reply.last
         notes = _notes(reply, self._spec.model)
         if sent.count:
@@ -231,7 +235,7 @@ class _ServerEngine:
             notes["usage_from"] = "estimate" if self._tokenizer.estimated else "tokenizer"
         return Generation(
             text=text,
-            finish="length" if reply.reason in _LENGTH and not stopped else "stop",
+            finish=finish,
             usage=usage,
             timing=Timing(
                 queue_seconds=reply.started - group.queued_at,  # includes failed attempts and the waits after them
@@ -241,11 +245,12 @@ class _ServerEngine:
             ),
             logprobs=tuple(reply.logprobs or ()) if request.logprobs else None,
             notes=notes,
+            reply=replace(found, text=text, reason="stop" if stopped else found.reason, opened=opened),
         )
 
     def _counted(self, request: Request, reply: StreamedReply) -> Usage:
         """Returns the token usage counted by our tokenizer, for servers that report no usage."""
-        return Usage(len(self._tokenizer.render(request.prompt)), 0, self._tokenizer.count(reply.text), 1)
+        return Usage(len(self._tokenizer.render(request.prompt)), 0, self._tokenizer.count(reply.parts.text), 1)
 
 
 def _notes(reply: StreamedReply, asked: str) -> dict[str, Any]:
@@ -255,8 +260,6 @@ def _notes(reply: StreamedReply, asked: str) -> dict[str, Any]:
         notes["served_model"] = reply.model
     if reply.fingerprint:
         notes["system_fingerprint"] = reply.fingerprint
-    if reply.reasoning:
-        notes["reasoning_characters"] = reply.reasoning
-    if reply.reason not in _LENGTH | _STOP:
-        notes["finish_reason"] = reply.reason
+    if finish_of(reply.parts.reason) not in {"stop", "length"}:
+        notes["finish_reason"] = reply.parts.reason
     return notes

@@ -28,6 +28,7 @@ from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Generator
+from ragvlc.core.replies import Reply
 from ragvlc.core.texts import first_line
 from ragvlc.core.window import input_ids
 from ragvlc.engines.batching.chat_template import ChatTokenizer
@@ -176,7 +177,7 @@ class _TransformersEngine:
         if scheduler is None:
             raise EngineError(f"The engine of '{self._spec.model}' is closed.")
         waits = scheduler.run(states)
-        return [_generation(state, waited) for state, waited in zip(states, waits, strict=True)]
+        return [_generation(state, waited, self._tokenizer.opened) for state, waited in zip(states, waits, strict=True)]
 
     def start(self, request: Request, *, width: int | None = None) -> ModelDecodeState:
         """Returns a decode state for the prompt; see `ragvlc.core.engines.TokenEngine`."""
@@ -242,7 +243,7 @@ def _free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _generation(state: RequestState, waited: float) -> Generation:
+def _generation(state: RequestState, waited: float, opened: str) -> Generation:
     return Generation(
         text=state.text,
         token_ids=tuple(state.tokens),
@@ -257,6 +258,7 @@ def _generation(state: RequestState, waited: float) -> Generation:
             phases={"prefill": state.prefill_seconds, "decode": state.decode_seconds, "saved": state.saved_seconds},
         ),
         logprobs=tuple(state.logprobs) if state.wants_logprobs else None,
+        reply=Reply(state.text, reason=state.finish or "length", opened=opened) if opened else None,
     )
 
 

@@ -22,11 +22,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from ragvlc import packaged
-from ragvlc.core.answer import Timing, Usage
+from ragvlc.core.answer import Finish, Timing, Usage
 from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError, missing_extra
 from ragvlc.core.families import Generator
+from ragvlc.core.replies import Reply
 from ragvlc.core.window import input_ids
 from ragvlc.engines.batching.chat_template import ChatTokenizer
 from ragvlc.engines.batching.dtypes import resolve_dtype
@@ -195,11 +196,14 @@ class _VllmEngine:
         ended = reply.reason == "stop" and not reply.stop_text
         text = self._tokenizer.decode(reply.tokens[:-1] if ended else reply.tokens)
         places = [place for stop in request.stop if (place := text.find(stop)) >= 0]
+        text = text[: min(places)] if places else text
+        finish: Finish = "stop" if ended or places else "length"
         prefill, decode = reply.first - reply.scheduled, reply.last - reply.first
+        opened = self._tokenizer.opened
         return Generation(
-            text=text[: min(places)] if places else text,
+            text=text,
             token_ids=tuple(reply.tokens),
-            finish="stop" if ended or places else "length",
+            finish=finish,
             usage=Usage(prompt_tokens, reply.cached, len(reply.tokens), 1),
             timing=Timing(
                 queue_seconds=max(0.0, reply.scheduled - asked),
@@ -208,4 +212,5 @@ class _VllmEngine:
                 phases={"prefill": prefill, "decode": decode},
             ),
             logprobs=tuple(reply.logprobs or ()) if request.logprobs else None,
+            reply=Reply(text, reason=finish, opened=opened) if opened else None,
         )

@@ -11,6 +11,7 @@ from ragvlc.core.answer import Step, Timing, Usage
 from ragvlc.core.answer_json import fields_json, read_steps, step_json, timing_json
 from ragvlc.core.data import Chunk, ChunkSet, Document, Hit
 from ragvlc.core.engines import Generation
+from ragvlc.core.replies import read_reply_json, reply_json
 from ragvlc.memo.once import Codec
 
 __all__ = ["ANSWERS", "Ranked", "chunking", "ranking"]
@@ -130,6 +131,7 @@ def _write_answer(generation: Generation) -> dict[str, Any]:
         "timing": timing_json(generation.timing),
         "logprobs": None if generation.logprobs is None else list(generation.logprobs),
         "notes": dict(generation.notes),
+        **({} if generation.reply is None else {"reply": reply_json(generation.reply)}),
     }
 
 
@@ -142,6 +144,7 @@ def _read_answer(stored: Mapping[str, Any]) -> Generation:
         timing=Timing(**stored["timing"]),
         logprobs=None if stored["logprobs"] is None else tuple(stored["logprobs"]),
         notes=stored["notes"],
+        reply=None if stored.get("reply") is None else read_reply_json(stored["reply"]),
     )
 
 

@@ -134,7 +134,10 @@ class Memo:
     def generations(
         self, generator: Generator, requests: Sequence[Request], engine: Callable[[], TextEngine]
     ) -> list[Generation]:
-        """Returns one generation for each request, marked `reused` if the engine did not generate it for this call."""
+        """Returns one generation for each request, marked `reused` if the engine did not generate it for this call.
+
+        They are as the engine returned them: another setting of `thinking` finds the same ones.
+        """
         if self._cold:
             self._once.alone("generate", len(requests))
             return engine().generate(requests)
@@ -155,4 +158,4 @@ class Memo:
 def _generation_key(generator: Generator, request: Request) -> str:
     text = hashlib.sha256(request.prompt.text().encode("utf-8", "surrogatepass")).hexdigest()
     settings = [request.max_tokens, request.temperature, request.top_p, list(request.stop), request.seed]
-    return content_key([generator.key, text, settings, request.logprobs])
+    return content_key([generator.reply_key, text, settings, request.logprobs])

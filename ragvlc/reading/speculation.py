@@ -13,7 +13,7 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Hit, Query
 from ragvlc.core.decode_state import DecodeState
-from ragvlc.core.engines import Generation, Reader, Request
+from ragvlc.core.engines import Reader, Request
 from ragvlc.core.errors import EngineError
 from ragvlc.core.run import Run
 from ragvlc.reading.acceptance_rules import AcceptanceRule
@@ -113,13 +113,13 @@ class Speculating(Reading):
                     noted.update(_against_plain(found, checks, noted))
                 tokens = found.tokens[:-1] if found.ended else found.tokens
                 text = checks.text(tokens)
-            finish = noted["finish"] = "stop" if found.ended else "length"
-        generation = Generation(text, tuple(found.tokens), "stop" if finish == "stop" else "length")
+            generation = target.read(text, "stop" if found.ended else "length")
+            noted.update(generation.notes, finish=generation.finish)
         return run.answer(
             generation,
             ranking=read.ranking,
             context=read.target.context,
-            finish="declined" if self.declines(text) else None,
+            finish="declined" if self.declines(generation.text) else None,
         )
 
     def _request(self, fitted: FittedPrompt, query: Query, run: Run, step: str) -> Request:

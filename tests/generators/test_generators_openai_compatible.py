@@ -125,7 +125,7 @@ def test_waiting_for_a_lane_is_queue_time(server: ChatServer) -> None:
 
 @pytest.mark.parametrize(
     ("reason", "finish", "noted"),
-    [("stop", "stop", None), ("length", "length", None), ("content_filter", "stop", "content_filter")],
+    [("stop", "stop", None), ("length", "length", None), ("content_filter", "filtered", "content_filter")],
 )
 def test_reasons_become_ours(server: ChatServer, reason: str, finish: str, noted: str | None) -> None:
     server.default = answer("x", finish=reason)
@@ -178,7 +178,7 @@ def test_thinking_is_not_the_answer_but_is_the_first_token(server: ChatServer) -
     server.default = stream(chunk(reasoning_content="Hmm."), chunk("Paris"), chunk(finish="stop"), usage(3, 2))
     [generation] = generate(server)
     assert generation.text == "Paris"
-    assert generation.notes["reasoning_characters"] == 4
+    assert generation.reply is not None and generation.reply.thought == "Hmm."
     assert generation.timing.first_token_seconds < generation.timing.engine_seconds
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ragvlc.core.data import content_key
 from ragvlc.core.engines import Prompt
 from ragvlc.core.errors import EngineError
+from ragvlc.text.thoughts import opened_mark
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as FastTokenizer
@@ -72,6 +73,9 @@ class ChatTokenizer:
         system: a system message; without a chat template it is put before the message.
         options: variables for the chat template.
 
+    Attributes:
+        opened: the mark of a thought that the template opens before the answer; empty if it opens none.
+
     Raises:
         EngineError: no fast tokenizer, or a template that cannot be used this way.
     """
@@ -101,6 +105,7 @@ class ChatTokenizer:
         self._tail: list[int] = []
         self._plain_before = self._plain_after = ""
         self._strips = False
+        self.opened = ""
         if template is not None:
             self._read_template(tokenizer, system, options or {})
         else:
@@ -184,6 +189,7 @@ class ChatTokenizer:
             raise EngineError(f"The chat template of {tokenizer.name_or_path} does not show the user's message once.")
         self._head, self._plain_before = self._until_last_control(before)
         self._plain_after, self._tail = self._from_first_control(after)
+        self.opened = opened_mark(after)
 
     def _until_last_control(self, text: str) -> tuple[list[int], str]:
         """Returns the token ids up to the last control token in `text`, and the text after that token."""

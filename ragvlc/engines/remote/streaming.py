@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ragvlc.core.answer import Usage
+from ragvlc.core.replies import Reply
+from ragvlc.engines.remote.reply_parts import ReplyParts
 from ragvlc.engines.remote.server import StreamBroken
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from openai.types.chat.chat_completion_chunk import Choice
     from openai.types.completion_usage import CompletionUsage
 
-__all__ = ["StreamedReply", "cut_at_stop", "read_stream"]
+__all__ = ["StreamedReply", "cut_at_stop", "message_fields", "read_stream"]
 
 
 @dataclass(slots=True)
@@ -23,29 +25,29 @@ class StreamedReply:
     """A streamed answer, with its times, usage and finish reason.
 
     Attributes:
-        text: the answer.
-        reason: why it ended, in the server's word.
+        parts: text, thought, refusal and tool calls so far, and why the reply ended, in the server's word.
         usage: as the server counted; None if it sent none.
         logprobs: one for each token; None if there were none.
-        reasoning: the number of characters of thinking, which is not part of the answer.
         model: the model that answered, in the server's word.
         fingerprint: of the server's configuration, if it sends one.
         started: when the request was sent, on the clock of `time.perf_counter`.
-        first: when the first token was received.
+        first: when the first token was received, of the thought or of the text.
         last: when the last was received.
     """
 
     started: float
-    text: str = ""
-    reason: str = ""
+    parts: ReplyParts = field(default_factory=ReplyParts)
     usage: Usage | None = None
     logprobs: list[float] | None = None
-    reasoning: int = 0
     model: str = ""
     fingerprint: str = ""
     first: float | None = None
     last: float = 0.0
-    _pieces: list[str] = field(default_factory=list)
+
+    @property
+    def reply(self) -> Reply:
+        """The reply as it came."""
+        return self.parts.reply(thought_tokens=(self.usage.thought_tokens or None) if self.usage else None)
 
     def take(self, chunk: ChatCompletionChunk, now: float) -> None:
         """Adds the content of a stream's chunk to the answer."""
@@ -60,25 +62,29 @@ class StreamedReply:
 
     def _take_choice(self, choice: Choice) -> bool:
         """Adds one choice of a chunk to the answer; returns whether the choice had any content or ended the answer."""
-        delta = choice.delta
-        text = (delta.content if delta else None) or ""
-        thought = next((getattr(delta, name, None) for name in ("reasoning_content", "reasoning")), None) or ""
-        self._pieces.append(text)
-        self.reasoning += len(thought)
-        self.reason = choice.finish_reason or self.reason
+        before = self.parts.characters
+        found = self.parts.take(message_fields(choice.delta))
+        self.parts.reason = choice.finish_reason or self.parts.reason
         listed = (choice.logprobs.content if choice.logprobs else None) or ()
-        if listed:
+        if listed and (self.parts.characters > before or not found):  # a thought sent apart has its own
             self.logprobs = [*(self.logprobs or ()), *(token.logprob for token in listed)]
-        return bool(text or thought or choice.finish_reason)
+        return bool(found or choice.finish_reason)
 
     def finish(self) -> StreamedReply:
         """Returns the complete reply. Raises `StreamBroken` if the stream ended without a finish reason."""
         # A connection that is cut looks like the end of a stream: only a finish reason tells a whole answer from a
         # part.
-        if not self.reason or self.first is None:
+        if not self.parts.reason or self.first is None:
             raise StreamBroken("the stream ended before the answer did")
-        self.text = "".join(self._pieces)
         return self
+
+
+def message_fields(message: object) -> dict[str, Any]:
+    """Returns the fields of a client's message or delta, those that the client does not know included."""
+    if message is None:
+        return {}
+    known = {name: getattr(message, name, None) for name in ("content", "refusal", "tool_calls", "function_call")}
+    return {**(getattr(message, "model_extra", None) or {}), **known}
 
 
 def read_stream(stream: Iterable[ChatCompletionChunk], started: float, check: Callable[[], None]) -> StreamedReply:
@@ -97,6 +103,7 @@ def cut_at_stop(text: str, stops: Iterable[str]) -> tuple[str, bool]:
 
 
 def _usage(counted: CompletionUsage) -> Usage:
-    details = counted.prompt_tokens_details
-    cached = (details.cached_tokens if details else None) or 0
-    return Usage(counted.prompt_tokens or 0, cached, counted.completion_tokens or 0, 1)
+    prompt, completion = counted.prompt_tokens_details, counted.completion_tokens_details
+    cached = (prompt.cached_tokens if prompt else None) or 0
+    thought = (completion.reasoning_tokens if completion else None) or 0
+    return Usage(counted.prompt_tokens or 0, cached, counted.completion_tokens or 0, 1, thought_tokens=thought)

@@ -66,7 +66,11 @@ class RemoteTokenizer(Protocol):
 
 
 class FileTokenizer:
-    """Transformers tokenizer that renders messages as they are sent, with control strings neutralized."""
+    """Transformers tokenizer that renders messages as they are sent, with control strings neutralized.
+
+    Attributes:
+        opened: the mark of a thought that the chat template opens before the answer; empty if it opens none.
+    """
 
     estimated = False
 
@@ -74,6 +78,7 @@ class FileTokenizer:
         self._tokenizer = tokenizer
         self.control = control
         self.id = f"sent:{tokenizer.id}"
+        self.opened = tokenizer.opened
 
     def count(self, text: str) -> int:
         """Returns the number of tokens of `text`, encoded as plain text."""

@@ -1,0 +1,290 @@
+"""Thoughts that a model writes into its reply, by the marks around them: the answer is what is left.
+
+Known marks: `<think>` and its relatives (`<thinking>`, `<thought>`, `<reasoning>`, `<reflection>`, `<seed:think>`...),
+`[THINK]`, `◁think▷`, `<|begin_of_thought|>` and the like, Gemma's and Cohere's control tokens, Granite's headings,
+`<details type="reasoning">`, and gpt-oss's channels, with their control tokens or without. A thought may be closed,
+unclosed (the reply ended in it), or open with its closing mark alone (the chat template had written the opening one).
+
+A mark counts where a model writes one: at the start of the reply or of a line. One in the middle of a sentence, in
+backticks or in a block of code is part of the answer, as in "HTML has no `<think>` element".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ragvlc.text.channels import channels
+
+__all__ = ["FORMATS", "ReadText", "opened_mark", "read_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """The marks of one way to write a thought, as regular expressions.
+
+    `common` formats also count in the middle of a reply, and by their closing mark alone; the others, whose marks an
+    answer may well have, only at the start of the reply.
+    """
+
+    opening: str
+    closing: str
+    common: bool = True
+
+
+def _tag(name: str, *, common: bool) -> _Format:
+    return _Format(rf"<{name}(?:\s[^<>\n]*)?>", rf"</{name}\s*>", common)
+
+
+_COMMON_TAGS = ("think", "thinking", "thought", "thoughts", "reasoning", "seed:think", "antthinking", "antml:thinking")
+_OTHER_TAGS = (
+    "analysis",
+    "chain_of_thought",
+    "cot",
+    "inner_monologue",
+    "internal_monologue",
+    "reasoning_process",
+    "reflect",
+    "reflection",
+    "scratchpad",
+)
+_OF = r"[_▁ ]?of[_▁ ]?(?:thoughts?|thinking|think|reasoning)[|｜]>"
+_FORMATS: dict[str, _Format] = {
+    **{name: _tag(name, common=True) for name in _COMMON_TAGS},
+    **{name: _tag(name, common=False) for name in _OTHER_TAGS},
+    "brackets": _Format(r"\[THINK(?:ING)?\]", r"\[/THINK(?:ING)?\]"),
+    "kimi": _Format("◁think▷", "◁/think▷"),
+    "begin_of_thought": _Format(rf"<[|｜](?:begin|start){_OF}", rf"<[|｜]end{_OF}"),
+    "start_thinking": _Format(
+        r"<\|(?:START_THINKING|thinking_start|think_start|start_think|think|inner_prefix)\|>",
+        r"<\|(?:END_THINKING|thinking_end|think_end|end_think|/think|inner_suffix)\|>",
+    ),
+    "gemma": _Format(r"<\|channel>\s*thought\b|<unused94>(?:\s*thought\b)?", r"<channel\|>|<unused95>"),
+    "granite": _Format(
+        r"Here(?:'s| is) my (?:thought|thinking) process:", r"Here(?:'s| is) my response:", common=False
+    ),
+    "details": _Format(r"<details\s[^<>]*type=[\"']?reasoning[\"']?[^<>]*>", r"</details\s*>", common=False),
+}
+FORMATS = (*_FORMATS, "harmony")
+"""Names of the known formats."""
+
+_WRAPPED = re.compile(
+    r"\A(?:<(answer|response|output|solution|final|final_answer|final_response)>(?P<tagged>.*?)(?:</\1>|\Z)"
+    r"|<\|begin_of_(?:solution|answer|response)\|>(?P<begun>.*?)(?:<\|end_of_(?:solution|answer|response)\|>|\Z)"
+    r"|<\|START_(?:RESPONSE|TEXT)\|>(?P<started>.*?)(?:<\|END_(?:RESPONSE|TEXT)\|>|\Z))\s*\Z",
+    re.DOTALL | re.IGNORECASE,
+)
+_FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)
+_INLINE = re.compile(r"(`+)[^`\n](?:[^\n]*?[^`\n])?\1(?!`)")
+_SENTENCE_ENDS = frozenset(".!?:;…。！？)]}\"'”*")
+_BEFORE_MARK = " \t*_>#\u200b\ufeff"  # what may come before a mark on its line
+
+
+@dataclass(frozen=True, slots=True)
+class ReadText:
+    """A reply's text, separated.
+
+    Attributes:
+        answer: what is left without thoughts; the text itself if there is none.
+        thought: the thoughts, with a blank line between them.
+        marked: marks of a thought were found, and read.
+        unclosed: the reply ended within a thought.
+        tool_call: a tool call was written in place of an answer.
+        start: where the answer begins in the text; None if it is in several pieces.
+    """
+
+    answer: str
+    thought: str = ""
+    marked: bool = False
+    unclosed: bool = False
+    tool_call: bool = False
+    start: int | None = 0
+
+
+def read_text(text: str, thinking: str = "auto", *, opened: bool = False) -> ReadText:
+    """Returns the answer and the thoughts in the text of a reply.
+
+    Args:
+        text: as the model wrote it.
+        thinking: `auto` for every known format, `none` for no reading at all, the name of a format for that one alone,
+            `opened` for `auto` where the template is known to open a thought, or an opening and a closing mark.
+        opened: whether the prompt had opened a thought.
+    """
+    if thinking == "none":
+        return ReadText(text)
+    if thinking in {"auto", "opened", "harmony"} and (found := channels(text)) is not None:
+        return ReadText(found.answer, found.thought, True, found.unclosed, found.tool_call, found.start)
+    if thinking == "harmony":
+        return ReadText(text)
+    opened = opened or thinking == "opened"
+    if not opened and not any(hint in text for hint in _hints(thinking)):
+        return ReadText(text)
+    return _read_marks(text, _patterns(thinking), opened=opened)
+
+
+def opened_mark(text: str) -> str:
+    """Returns the mark of a thought that the end of a rendered chat template leaves open; empty if there is none."""
+    patterns = _patterns("auto")
+    found = list(patterns.common_opening.finditer(text))
+    if not found or _closing(text, found[-1].end(), found[-1][0], patterns) or text[found[-1].end() :].strip():
+        return ""
+    return found[-1][0]
+
+
+def _hints(thinking: str) -> Sequence[str]:
+    pair = thinking.split()
+    return pair if len(pair) == 2 else ("<", "[", "◁", "Here")
+
+
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    opening: re.Pattern[str]
+    closing: re.Pattern[str]
+    common_opening: re.Pattern[str]
+    common_closing: re.Pattern[str]
+
+
+@lru_cache(maxsize=64)
+def _patterns(thinking: str) -> _Patterns:
+    pair = thinking.split()
+    if len(pair) == 2:
+        chosen = [_Format(re.escape(pair[0]), re.escape(pair[1]))]
+    elif thinking in _FORMATS:
+        chosen = [_Format(_FORMATS[thinking].opening, _FORMATS[thinking].closing)]  # named, so it counts anywhere
+    else:
+        chosen = list(_FORMATS.values())
+    common = [one for one in chosen if one.common]
+    return _Patterns(
+        _any(one.opening for one in chosen),
+        _any(one.closing for one in chosen),
+        _any(one.opening for one in common),
+        _any(one.closing for one in common),
+    )
+
+
+def _any(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(rf"(?:{one})" for one in patterns), re.IGNORECASE)
+
+
+def _read_marks(text: str, patterns: _Patterns, *, opened: bool) -> ReadText:
+    thoughts: list[str] = []
+    answers: list[str] = []
+    place, unclosed = 0, False
+    if _leading(text, 0, patterns) is None:
+        end = _closing(text, 0, "", patterns) if opened else _orphan(text, patterns)
+        if end is None and opened:
+            return ReadText("", text.strip(), marked=True, unclosed=True)
+        if end is not None:
+            thoughts.append(text[: end.start()])
+            place = end.end()
+    while opening := _leading(text, place, patterns) or _later(text, place, patterns):
+        answers.append(text[place : opening.start()])
+        end = _closing(text, opening.end(), opening[0], patterns)
+        thoughts.append(text[opening.end() : end.start() if end else len(text)])
+        place, unclosed = (end.end(), False) if end else (len(text), True)
+    if not thoughts:
+        return ReadText(text)
+    in_pieces = bool("".join(answers).strip())
+    answer = _unwrapped("".join((*answers, text[place:])), patterns)
+    thought = "\n\n".join(stripped for one in thoughts if (stripped := one.strip()))
+    return ReadText(answer, thought, marked=True, unclosed=unclosed, start=None if in_pieces else place)
+
+
+def _leading(text: str, place: int, patterns: _Patterns) -> re.Match[str] | None:
+    """Returns the opening mark with which the text from `place` on begins."""
+    found = patterns.opening.search(text, place)
+    return found if found and not text[place : found.start()].strip(_BEFORE_MARK + "\r\n") else None
+
+
+def _later(text: str, place: int, patterns: _Patterns) -> re.Match[str] | None:
+    """Returns the next opening mark that begins a line, and whose thought fills whole lines."""
+    code = _code(text, place)
+    for found in patterns.common_opening.finditer(text, place):
+        start = found.start()
+        line = text[max(place, text.rfind("\n", 0, start) + 1) : start]
+        if _within(start, code) or line.strip(_BEFORE_MARK):
+            continue
+        end = _closing(text, found.end(), found[0], patterns)
+        alone = not text[found.end() :].partition("\n")[0].strip()
+        if alone or (end is not None and not text[end.end() :].partition("\n")[0].strip()):
+            return found
+    return None
+
+
+def _closing(text: str, place: int, opening: str, patterns: _Patterns) -> re.Match[str] | None:
+    """Returns the mark that closes a thought: of the opening's name if possible, and not in backticks if possible."""
+    found = list(patterns.closing.finditer(text, place))
+    if opening and any(_name(mark[0]) == _name(opening) for mark in found):
+        found = [mark for mark in found if _name(mark[0]) == _name(opening)]
+    spoken = [one.span() for one in _INLINE.finditer(text, place)]
+    return next((mark for mark in found if not _within(mark.start(), spoken)), found[0] if found else None)
+
+
+def _orphan(text: str, patterns: _Patterns) -> re.Match[str] | None:
+    """Returns the closing mark that ends a thought whose opening mark is missing; the last one, if there are more."""
+    found: re.Match[str] | None = None
+    code = _code(text, 0)
+    for mark in patterns.common_closing.finditer(text):
+        spoken_of = _within(mark.start(), code) or not _ends_thought(text, mark, patterns)
+        if spoken_of or (found is not None and not text[mark.end() :].strip()):
+            continue
+        found = mark
+    return found
+
+
+def _ends_thought(text: str, mark: re.Match[str], patterns: _Patterns) -> bool:
+    """Returns whether a closing mark without an opening one ends a thought, rather than being spoken of."""
+    before, after = text[: mark.start()], text[mark.end() :]
+    if any(_name(one[0]) == _name(mark[0]) for one in patterns.opening.finditer(before)):
+        return False  # the opening one is there, in the middle of a sentence: both are spoken of
+    if not before.strip() or before.endswith("\n") or after.startswith("\n"):
+        return True
+    last, following = before[-1], after[:1]
+    if last in "`\"'“‘(" or following in "`\"'”’),;":
+        return False  # also where nothing follows on the same line
+    if last.isspace() and following.isspace():
+        return before.rstrip()[-1] in _SENTENCE_ENDS and not after.lstrip()[:1].islower()
+    return not (last.isspace() and following in ".:?!")
+
+
+def _name(mark: str) -> str:
+    """Returns what an opening and a closing mark have in common."""
+    return re.sub(r"(?i)\b(?:begin|start|end)_|[^a-z:]|\s.*", "", mark.strip("<>/[]").lower())
+
+
+def _unwrapped(answer: str, patterns: _Patterns) -> str:
+    """Returns an answer after a thought without stray closing marks, and without marks around the whole of it."""
+    stripped = answer.strip()
+    while stripped.endswith((">", "]", "▷")) and (
+        trailing := next((one for one in patterns.closing.finditer(stripped) if one.end() == len(stripped)), None)
+    ):
+        stripped = stripped[: trailing.start()].rstrip()
+    if found := _WRAPPED.match(stripped):
+        return next(part for part in found.groupdict().values() if part is not None).strip()
+    return stripped
+
+
+def _code(text: str, place: int) -> list[tuple[int, int]]:
+    """Returns the ranges of `text` from `place` on that are code: fenced blocks and what is between backticks."""
+    if "`" not in text and "~~~" not in text:
+        return []
+    ranges = list(_fenced(text, place))
+    return ranges + [one.span() for one in _INLINE.finditer(text, place) if not _within(one.start(), ranges)]
+
+
+def _fenced(text: str, place: int) -> Iterator[tuple[int, int]]:
+    start, fence = None, ""
+    for mark in _FENCE.finditer(text, place):
+        if start is None:
+            start, fence = mark.start(), mark[1]
+        elif mark[1] == fence:
+            yield start, mark.end()
+            start = None
+    if start is not None:
+        yield start, len(text)
+
+
+def _within(place: int, ranges: Sequence[tuple[int, int]]) -> bool:
+    return any(start <= place < end for start, end in ranges)
