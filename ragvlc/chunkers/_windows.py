@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from ragvlc.core.data import Chunk, Document
 from ragvlc.core.engines import Tokenizer
 from ragvlc.core.families import Chunker
+from ragvlc.core.token_spans import numbers
 
 __all__ = ["Cuts", "SizedChunker", "chunks_between", "token_cuts", "windows"]
 
@@ -57,7 +58,7 @@ class Cuts:
 
     def only(self, places: Sequence[int]) -> Cuts:
         """Returns the cut positions at the given indexes, which must be in ascending order."""
-        return Cuts([self.chars[place] for place in places], [self.tokens[place] for place in places])
+        return Cuts(numbers(self.chars[place] for place in places), numbers(self.tokens[place] for place in places))
 
     def nearest(self, char: int, text: str) -> int:
         """Returns the index of the allowed cut position that is used for a wanted cut before the character `char`.
@@ -80,7 +81,7 @@ def token_cuts(text: str, tokenizer: Tokenizer) -> Cuts:
     """
     if not text:
         return Cuts((0,), (0,))
-    chars, tokens, reach, count = [0], [0], 0, 0
+    chars, tokens, reach, count = numbers([0]), numbers([0]), 0, 0
     for start, end in tokenizer.spans(text):
         if count and max(reach, chars[-1] + 1) <= start < len(text):
             chars.append(start)

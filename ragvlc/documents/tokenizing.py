@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import accumulate, pairwise, takewhile
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from ragvlc import packaged
 from ragvlc.core.data import Document, content_key
 from ragvlc.core.errors import DatasetError, RagvlcError
 from ragvlc.core.texts import first_line
+from ragvlc.core.token_spans import TokenSpans
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -75,7 +76,7 @@ class DataTokenizer:
         ends = self._ends(text)
         if ends:
             ends[-1] = len(text)
-        return tuple(pairwise([0, *ends]))
+        return TokenSpans(ends)
 
     def head(self, text: str, most: int, least: int) -> str:
         """Returns a prefix of `text` that has `least` to `most` tokens and ends at the end of a sentence if possible.

@@ -27,10 +27,14 @@ def test_windows_over_longer_steps():
     assert list(windows(tokens, 10, 3)) == [(0, 3), (3, 5), (4, 6)]
 
 
+def listed(cuts):
+    return Cuts(list(cuts.chars), list(cuts.tokens))
+
+
 def test_a_character_of_several_tokens_is_one_step(bpe):
     text = "a👩b"
     assert [span for span in bpe.spans(text) if span == (1, 2)] == [(1, 2)] * 4
-    assert token_cuts(text, bpe) == Cuts([0, 1, 2, 3], [0, 1, 5, 6])
+    assert listed(token_cuts(text, bpe)) == Cuts([0, 1, 2, 3], [0, 1, 5, 6])
 
 
 def test_windows_keep_a_character_of_several_tokens_together(bpe, cut):
@@ -59,7 +63,7 @@ def test_awkward_spans(spans, places):
         def spans(self, text):
             return spans
 
-    assert token_cuts("abcd", Fixed()) == places
+    assert listed(token_cuts("abcd", Fixed())) == places
 
 
 def test_empty_text_has_one_place(words):

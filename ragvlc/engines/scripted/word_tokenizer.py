@@ -7,6 +7,7 @@ from functools import lru_cache
 from zlib import crc32
 
 from ragvlc.core.engines import Prompt
+from ragvlc.core.token_spans import TokenSpans
 
 __all__ = ["WordTokenizer"]
 
@@ -15,8 +16,8 @@ _TOKEN = re.compile(rf"\s*(?:[{_UNSEGMENTED}]|[^\W{_UNSEGMENTED}]+|[^\w\s]|\Z)|\
 
 
 @lru_cache(maxsize=256)
-def _spans(text: str) -> tuple[tuple[int, int], ...]:
-    return tuple(match.span() for match in _TOKEN.finditer(text) if match.end() > match.start())
+def _spans(text: str) -> TokenSpans:
+    return TokenSpans(match.end() for match in _TOKEN.finditer(text) if match.end() > match.start())
 
 
 @lru_cache(maxsize=256)
@@ -33,7 +34,7 @@ class WordTokenizer:
         """Returns the number of tokens of `text`."""
         return len(_spans(text))
 
-    def spans(self, text: str) -> tuple[tuple[int, int], ...]:
+    def spans(self, text: str) -> TokenSpans:
         """Returns the character span of each token; together they cover `text`."""
         return _spans(text)
 
