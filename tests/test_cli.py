@@ -140,6 +140,29 @@ def test_report_takes_another_baseline(ragvlc: Cli) -> None:
     assert "Difference to rag size=64" in ragvlc("report", "sweep.yaml", "--baseline", "rag size=64").out
 
 
+def test_report_decides_with_a_margin_from_the_file_or_the_command_line(ragvlc: Cli) -> None:
+    decide = {"metric": "contains", "margin": 0.9}
+    said = ragvlc("run", write("sweep.yaml", SWEEP | {"decide": decide}))
+    assert said.code == 0
+    assert "Decision against full" in said.out
+    assert "\nDecision: " in said.out
+    assert "The margin was given after the run" not in said.out
+    given = ragvlc("report", "sweep.yaml", "--decide", "contains=0.2", "--cost", "seconds")
+    assert "margin 0.2" in given.out
+    assert "The margin was given after the run" in given.out
+    assert "margin 0.2" in Path("runs/sweep/report.html").read_text()
+    for options, problem in (
+        (("--decide", "contains"), "The margin has no default"),
+        (("--decide", "contains=3%"), "needs METRIC=MARGIN"),
+        (("--decide", "contain=.1"), "has no metric 'contain'"),
+        (("--cost", "money"), "--cost money: needs --decide"),
+    ):
+        refused = ragvlc("report", "sweep.yaml", *options)
+        assert refused.code == 2
+        assert problem in refused.err
+        assert len(refused.err.splitlines()) == 1
+
+
 def test_track_says_that_it_sent(ragvlc: Cli) -> None:
     ragvlc("run", write("sweep.yaml", SWEEP))
     said = ragvlc("track", "sweep.yaml")

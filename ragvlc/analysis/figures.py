@@ -24,25 +24,31 @@ from ragvlc.analysis.breakdowns import Breakdown, by_position
 from ragvlc.analysis.by_length import draw as draw_lengths
 from ragvlc.analysis.by_length import long_tasks
 from ragvlc.analysis.drawing import FRONTIER, INK, label, legend, look, mark, numbers, panels, svg
+from ragvlc.analysis.front import FrontCell, front, mean_cost
 from ragvlc.analysis.reading import curves, draw
 from ragvlc.analysis.speculation import draw as draw_speculation
 from ragvlc.analysis.speculation import speculating
 from ragvlc.analysis.verdict import shown_cells
 from ragvlc.core.errors import ConfigError, nearest
+from ragvlc.results.costs import question_costs
+from ragvlc.statistics.intervals import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ragvlc.core.decision import Cost
     from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["drawers", "figure", "figures", "svg"]
 
-COSTS = {
-    "quality_tokens": ("prompt_tokens", 1.0, "prompt tokens of a question (mean)", "prompt tokens"),
-    "quality_seconds": ("engine_seconds", 1.0, "seconds in the model for a question (mean)", "seconds"),
-    "quality_money": ("cost", 1000.0, "money for 1,000 questions", "money"),
+COSTS: dict[str, tuple[Cost, float, str]] = {
+    "quality_tokens": ("tokens", 1.0, "tokens of a question, read and written (mean)"),
+    "quality_seconds": ("seconds", 1.0, "seconds of search and models for a question (mean)"),
+    "quality_money": ("money", 1000.0, "money for 1,000 questions"),
 }
+DOMINATED = 0.35
+"""Opacity of cells that another cell dominates with confidence."""
 POSITIONS = ("document", "context")
 MOST_PANELS = 6
 MOST_LINES = 8
@@ -80,7 +86,7 @@ def drawers(
     shown = dict(list(datasets.items())[:MOST_PANELS])
     found: dict[str, Callable[[], Figure]] = {}
     for name, (cost, *_) in COSTS.items():
-        if len(scored) > 1 and any(cell.summary[cost] for cell in scored):
+        if len(scored) > 1 and any(value for cell in scored for value in question_costs(cell, cost).values()):
             found[name] = partial(_quality, name, shown, chosen)
     for one in axes(scored, chosen):
         found[f"over_{one.name}"] = partial(_over, one.path, scored, chosen)
@@ -112,23 +118,27 @@ def _positions(
 
 
 def _quality(name: str, datasets: Mapping[str, Sequence[CellResult]], metric: str) -> Figure:
-    cost, times, words, short = COSTS[name]
+    cost, times, words = COSTS[name]
     pipelines = list(dict.fromkeys(cell.facts["pipeline"] for cells in datasets.values() for cell in cells))
     names = list(dict.fromkeys(cell.name for cells in datasets.values() for cell in cells))
     single = len(datasets) == 1 and len(names) <= NAMED_CELLS
     with look():
-        drawn, places = panels(list(datasets), f"{metric} against {short}")
+        drawn, places = panels(list(datasets), f"{metric} against {cost}")
         for place, cells in zip(places, datasets.values(), strict=True):
-            paid = [cell for cell in cells if cell.summary[cost] is not None]
+            spent = {cell.name: mean_cost(cell, question_costs(cell, cost)) for cell in cells}
+            paid = [cell for cell in cells if spent[cell.name].mean is not None]
+            placed = front(paid, metric, cost)
+            dominated = {one.cell.name for one in placed if one.dominated_by}
             for cell in paid:
                 of = names.index(cell.name) if single else pipelines.index(cell.facts["pipeline"])
                 title = cell.name if single else cell.facts["pipeline"]
-                _point(place, cell, metric, cell.summary[cost] * times, of, title)
-            numbers(place, [cell.summary[cost] * times for cell in paid], few=False)
+                opacity = DOMINATED if cell.name in dominated else 0.9
+                _point(place, cell, metric, _times(spent[cell.name], times), (of, title, opacity))
+            numbers(place, [(spent[cell.name].mean or 0.0) * times for cell in paid], few=False)
             place.set_ylabel(label(metric))
             place.set_xlabel(words)
             _within(place)
-            _frontier(place, paid, metric, cost, times)
+            _frontier(place, [one for one in placed if one.on_front], metric, times)
         legend(drawn, places)
     return drawn
 
@@ -187,30 +197,37 @@ def _position(where: str, broken: Mapping[str, Breakdown], metric: str, names: S
     return drawn
 
 
-def _point(place: Axes, cell: CellResult, metric: str, cost: float, of: int, title: str) -> None:
+def _point(place: Axes, cell: CellResult, metric: str, cost: Interval, drawn: tuple[int, str, float]) -> None:
+    """Draws a cell with the intervals of its score and cost; `drawn` is its place in the legend, title and opacity."""
     figures = cell.summary["metrics"][metric]
-    mean, low, high = figures["mean"], figures["low"], figures["high"]
+    score = Interval(figures["mean"], figures["low"], figures["high"], figures["n"], figures["clusters"])
+    of, title, opacity = drawn
     colour, marker = mark(of)
     place.errorbar(
-        [cost], [mean],
-        yerr=None if low is None or high is None else [[max(0.0, mean - low)], [max(0.0, high - mean)]],
-        color=colour, marker=marker, markersize=7, linestyle="none", elinewidth=1, alpha=0.9,
+        [cost.mean or 0.0], [score.mean or 0.0], xerr=_bars(cost), yerr=_bars(score),
+        color=colour, marker=marker, markersize=7, linestyle="none", elinewidth=1, alpha=opacity,
         markerfacecolor="none" if cell.control else colour,
         label=label(title + (" (control)" if cell.control else "")),
     )  # fmt: skip
 
 
-def _frontier(place: Axes, cells: Sequence[CellResult], metric: str, cost: str, times: float) -> None:
+def _bars(one: Interval) -> list[list[float]] | None:
+    """Returns the distances from the mean to the bounds, as error bars; None without bounds."""
+    if one.mean is None or one.low is None or one.high is None:
+        return None
+    return [[max(0.0, one.mean - one.low)], [max(0.0, one.high - one.mean)]]
+
+
+def _times(one: Interval, factor: float) -> Interval:
+    mean, low, high = (None if value is None else value * factor for value in (one.mean, one.low, one.high))
+    return Interval(mean, low, high, one.n, one.clusters)
+
+
+def _frontier(place: Axes, kept: Sequence[FrontCell], metric: str, times: float) -> None:
     """Draws the cost-quality frontier: the cells that no cheaper cell beats."""
-    rivals = [cell for cell in cells if not cell.control]
-    rivals.sort(key=lambda cell: (cell.summary[cost], -(cell.merit(metric) or 0.0)))
-    kept: list[CellResult] = []
-    for cell in rivals:
-        if not kept or (cell.merit(metric) or 0.0) > (kept[-1].merit(metric) or 0.0):
-            kept.append(cell)
     if len(kept) > 1:
         place.plot(
-            [cell.summary[cost] * times for cell in kept], [cell.mean(metric) or 0.0 for cell in kept],
+            [(one.cost.mean or 0.0) * times for one in kept], [one.cell.mean(metric) or 0.0 for one in kept],
             color=INK, linestyle=(0, (4, 3)), linewidth=1, zorder=1, label=FRONTIER,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Files of a finished sweep: the HTML report and its figures, next to the results."""
+"""Files of a finished sweep: the HTML report, its figures, and the decision, next to the results."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragvlc.analysis.decision_words import decision_lines
+from ragvlc.analysis.decisions import stored_decisions
 from ragvlc.analysis.drawing import look
 from ragvlc.analysis.figures import figures
 from ragvlc.analysis.page import write_html
+from ragvlc.core.records import DECISION_FILE
 
 if TYPE_CHECKING:
     from ragvlc.results.loading import SweepResults
@@ -17,8 +20,17 @@ __all__ = ["report_files"]
 
 
 def report_files(results: SweepResults, texts: Mapping[str, str] | None = None) -> dict[str, Path]:
-    """Writes `report.html` and `figures/NAME.png` into the results folder; returns their paths by name."""
-    found = {"report.html": write_html(results, None, texts)}
+    """Writes `report.html`, `figures/NAME.png` and `decision.txt` into the results folder; returns paths by name.
+
+    There is no `decision.txt` without a `decide` in the experiment.
+    """
+    decisions = stored_decisions(results)
+    found = {"report.html": write_html(results, None, texts, decisions)}
+    note = results.folder / DECISION_FILE
+    note.unlink(missing_ok=True)
+    if decisions:
+        note.write_text("\n\n".join(decision_lines(decisions)) + "\n", encoding="utf-8", errors="replace")
+        found[DECISION_FILE] = note
     folder = results.folder / "figures"
     folder.mkdir(exist_ok=True)
     for name, figure in figures(results).items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,9 +18,11 @@ from ragvlc.analysis import _sections as sections
 from ragvlc.analysis import tables
 from ragvlc.analysis._routing_drawing import CAPTIONS as ROUTING
 from ragvlc.analysis.by_length import CAPTION as LENGTHS
+from ragvlc.analysis.decision_words import decision_tables, sentences
+from ragvlc.analysis.decisions import CellDecision, stored_decisions
 from ragvlc.analysis.reading import CAPTION as READING
 from ragvlc.analysis.speculation import CAPTION as SPECULATION
-from ragvlc.analysis.verdict import verdicts
+from ragvlc.analysis.verdict import DatasetVerdict, verdicts
 from ragvlc.core.errors import ConfigError, StoreError
 from ragvlc.core.yaml_text import parse_mapping
 
@@ -38,7 +40,10 @@ REPLAY = ("replay",)
 OTHER_METRICS = 4
 """The most further metrics with figures of their own."""
 
-COSTS = "Each point is a cell, its bar the 95 % interval; the broken line joins the cells that no cheaper cell beats."
+COSTS = (
+    "Each point is a cell, its bars the 95 % intervals; the broken line joins the cells that no cheaper cell beats. "
+    "Pale: another cell scores higher and costs less, with 95 % confidence."
+)
 CAPTIONS = {
     "quality_tokens": f"{COSTS} Hollow: controls.",
     "quality_seconds": f"{COSTS} Seconds depend on the machine and its load.",
@@ -69,19 +74,25 @@ class FigureGroup:
     figures: tuple[PageFigure, ...]
 
 
-def write_html(results: SweepResults, baseline: str | None = None, texts: Mapping[str, str] | None = None) -> Path:
+def write_html(
+    results: SweepResults,
+    baseline: str | None = None,
+    texts: Mapping[str, str] | None = None,
+    decisions: Sequence[CellDecision] | None = None,
+) -> Path:
     """Writes the HTML report atomically into the results folder, and returns its path.
 
     Args:
         results: to report.
         baseline: a pipeline's or a cell's name; the sweep's own by default.
         texts: documents by id, if the data set can be loaded; without them, passages are shown by their positions.
+        decisions: to begin with; by default that of the sweep's `decide`.
 
     Raises:
         ConfigError: nothing has the name `baseline`.
         StoreError: the folder cannot be written.
     """
-    text = html_page(results, baseline, texts)
+    text = html_page(results, baseline, texts, decisions)
     path = results.folder / PAGE
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -93,16 +104,24 @@ def write_html(results: SweepResults, baseline: str | None = None, texts: Mappin
     return path
 
 
-def html_page(results: SweepResults, baseline: str | None = None, texts: Mapping[str, str] | None = None) -> str:
+def html_page(
+    results: SweepResults,
+    baseline: str | None = None,
+    texts: Mapping[str, str] | None = None,
+    decisions: Sequence[CellDecision] | None = None,
+) -> str:
     """Returns the HTML report as text; see `write_html`."""
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(page=_page(results, baseline, texts or {}))
+    made = stored_decisions(results) if decisions is None else decisions
+    return template.render(page=_page(results, baseline, texts or {}, made))
 
 
-def _page(results: SweepResults, baseline: str | None, texts: Mapping[str, str]) -> dict[str, Any]:
+def _page(
+    results: SweepResults, baseline: str | None, texts: Mapping[str, str], decisions: Sequence[CellDecision]
+) -> dict[str, Any]:
     comparisons = results.comparisons(baseline)
     shown = [tables.scores(results)]
     shown += [tables.differences(results, comparisons)] if comparisons else []
@@ -114,9 +133,10 @@ def _page(results: SweepResults, baseline: str | None, texts: Mapping[str, str])
         "description": _description(results.resolved),
         "compared": sections.compared(results),
         "incomplete": sections.incomplete(results),
+        "decisions": [DatasetVerdict(one.dataset, one.ship, sentences(one)) for one in decisions],
         "verdicts": sections.routing_verdicts(results) if replayed else verdicts(results, comparisons),
         "controls": ", ".join(cell.name for cell in results.cells if cell.control),
-        "tables": [*special, *shown] if replayed else [*shown, *special],
+        "tables": decision_tables(results, decisions) + ([*special, *shown] if replayed else [*shown, *special]),
         "breakdowns": sections.breakdowns(results, texts),
         "figures": _figures(results, texts),
         "metrics": results.metrics,

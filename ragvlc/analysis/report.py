@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis import tables
 from ragvlc.analysis._sections import losses, special_tables
+from ragvlc.analysis.decision_words import decision_tables, sentences
+from ragvlc.analysis.decisions import CellDecision, stored_decisions
 from ragvlc.analysis.tables import Entry, Table
 from ragvlc.analysis.verdict import answer_sentence
 
@@ -26,17 +29,37 @@ HEAD_WIDTH = 11
 GAP = 2
 
 
-def terminal_report(results: SweepResults, baseline: str | None = None) -> list[RenderableType]:
-    """Returns the contents of `ragvlc report`: scores, differences, costs, and the conclusion in a sentence."""
+def terminal_report(
+    results: SweepResults, baseline: str | None = None, decisions: Sequence[CellDecision] | None = None
+) -> list[RenderableType]:
+    """Returns the contents of `ragvlc report`: scores, differences, costs, the conclusion, and the decision.
+
+    Args:
+        results: to report.
+        baseline: a pipeline's or a cell's name; the sweep's own by default.
+        decisions: to end with; by default that of the sweep's `decide`.
+    """
+    made = stored_decisions(results) if decisions is None else decisions
     comparisons = results.comparisons(baseline)
     shown = [tables.scores(results)]
     shown += [tables.differences(results, comparisons)] if comparisons else []
     shown += [tables.costs(results)]
     shown += special_tables(results)
+    shown += decision_tables(results, made)
     parts: list[RenderableType] = []
     for table in shown:
         parts += [_Grid(table), table.note, ""]
-    return [*parts, answer_sentence(results, comparisons), *_missing(results), ""]
+    return [*parts, answer_sentence(results, comparisons), *_missing(results), *_decided(made), ""]
+
+
+def _decided(decisions: Sequence[CellDecision]) -> list[str]:
+    """Returns the decisions in sentences, after an empty line."""
+    lines = []
+    for one in decisions:
+        first, *rest = sentences(one)
+        of = f" on {one.dataset}" if len(decisions) > 1 else ""
+        lines += ["", f"Decision{of}: {first}", *rest]
+    return lines
 
 
 def _missing(results: SweepResults) -> list[str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis import figures as drawing
+from ragvlc.analysis.decisions import CellDecision, decided, made_decide, stored_decide
+from ragvlc.core.decision import Cost
+from ragvlc.core.errors import ConfigError
 from ragvlc.results.loading import SweepResults
 
 if TYPE_CHECKING:
@@ -28,3 +32,30 @@ class Results(SweepResults):
     def figure(self, name: str, metric: str | None = None) -> Figure:
         """Returns one figure, e.g. `quality_tokens`. Raises `ConfigError` for an unknown figure or metric."""
         return drawing.figure(self, name, metric)
+
+    def decide(
+        self,
+        metric: str | Sequence[str] | Mapping[str, float] | None = None,
+        margin: float | None = None,
+        cost: Cost = "tokens",
+        baseline: str = "",
+    ) -> list[CellDecision]:
+        """Returns the decision on each data set: which cell may replace the baseline, how sure, at what cost.
+
+        Without arguments it is that of the experiment's `decide`.
+
+        Args:
+            metric: label, labels, or a mapping of labels to margins.
+            margin: mean score that one would give up for a lower cost; it has no default.
+            cost: `tokens`, `money`, `seconds` or `first_token`.
+            baseline: pipeline or cell that may be replaced; see `Decide`.
+
+        Raises:
+            ConfigError: no margin, no such metric, cost or baseline.
+        """
+        if metric is None:
+            stored = stored_decide(self)
+            if stored is None:
+                raise ConfigError("decide: needs a metric and a margin, such as decide('contains', 0.03).")
+            return decided(self, stored)
+        return decided(self, made_decide(metric, margin, cost, baseline), afterwards=True)

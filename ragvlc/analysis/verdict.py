@@ -288,5 +288,6 @@ def _cheaper(best: CellResult, rivals: Sequence[CellResult], metric: str) -> str
         interval = "" if one.low is None or one.high is None else f" {bounds(one.low, one.high)}"
         tokens = cell.summary["prompt_tokens"]
         figures = f"{plain(one.mean, 3, '+')}{interval}"
-        return f"{cell.name} reads {tokens:,.0f} and these questions do not show it to be worse ({figures})."
+        margin = f" Whether it may replace {best.name} is a matter of the margin: see `decide`."
+        return f"{cell.name} reads {tokens:,.0f}, with {figures} in {metric}.{margin}"
     return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from ragvlc.cli.app import RUNS, ResultsArg, RunsOption, app, out, results_folde
 from ragvlc.core.errors import ConfigError, RagvlcError, StoreError
 
 if TYPE_CHECKING:
+    from ragvlc.analysis.decisions import CellDecision
     from ragvlc.analysis.results import Results
 
 __all__ = ["files_of", "print_failures", "print_report"]
@@ -26,14 +27,26 @@ def report(
     results: ResultsArg,
     baseline: Annotated[str | None, typer.Option(help="Pipeline or cell to compare with.")] = None,
     runs: RunsOption = RUNS,
+    decide: Annotated[
+        list[str] | None,
+        typer.Option("--decide", metavar="METRIC=MARGIN", help="Decide with this margin, such as contains=0.03."),
+    ] = None,
+    cost: Annotated[
+        str, typer.Option(help="Cost that a decision rests on: tokens, money, seconds or first_token.")
+    ] = "",
 ) -> None:
-    """Print the comparison of the cells, and write it as an HTML page with figures."""
+    """Print the comparison of the cells, and write it as an HTML page with figures.
+
+    With --decide also which cell may replace the baseline, how sure that is, and at what cost.
+    """
     from ragvlc.analysis.page import write_html
     from ragvlc.analysis.results import Results
 
     loaded = Results.load(results_folder(results, runs))
-    print_report(loaded, baseline)
-    out().print(f"The same with figures and answers side by side: {write_html(loaded, baseline, texts_of(loaded))}")
+    decisions = _decisions(loaded, decide, cost, baseline)
+    print_report(loaded, baseline, decisions)
+    page = write_html(loaded, baseline, texts_of(loaded), decisions)
+    out().print(f"The same with figures and answers side by side: {page}")
     print_failures(loaded)
 
 
@@ -111,11 +124,32 @@ def ui(
         sys.exit(130)
 
 
-def print_report(results: Results, baseline: str | None) -> None:
-    """Prints the comparison of a sweep's cells."""
+def _decisions(
+    results: Results, margins: list[str] | None, cost: str, baseline: str | None
+) -> list[CellDecision] | None:
+    """Returns the decisions that the options of `report` ask for; None for that of the experiment."""
+    from ragvlc.analysis.decisions import decided, made_decide
+
+    if not margins:
+        if cost:
+            raise ConfigError(f"--cost {cost}: needs --decide METRIC=MARGIN.")
+        return None
+    metric = {}
+    for given in margins:
+        label, separator, text = given.partition("=")
+        try:
+            metric[label.strip()] = float(text)
+        except ValueError:
+            problem = "" if separator else " The margin has no default."
+            raise ConfigError(f"--decide {given}: needs METRIC=MARGIN, such as contains=0.03.{problem}") from None
+    return decided(results, made_decide(metric, None, cost or "tokens", baseline or ""), afterwards=True)
+
+
+def print_report(results: Results, baseline: str | None, decisions: Sequence[CellDecision] | None = None) -> None:
+    """Prints the comparison of a sweep's cells, and the decision; by default that of the experiment."""
     from ragvlc.analysis.report import terminal_report
 
-    for part in terminal_report(results, baseline):
+    for part in terminal_report(results, baseline, decisions):
         out().print(part)
 
 

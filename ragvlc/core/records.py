@@ -10,7 +10,10 @@ from typing import Any
 from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example
 
-__all__ = ["CellRecord", "SweepRecord", "TraceRecord", "bound_name", "score_name"]
+__all__ = ["DECISION_FILE", "CellRecord", "SweepRecord", "TraceRecord", "bound_name", "score_name"]
+
+DECISION_FILE = "decision.txt"
+"""Name of the file with the decision in sentences, among the files about a sweep."""
 
 
 def score_name(label: str) -> str:

@@ -13,7 +13,7 @@ from ragvlc.core.errors import ConfigError, StoreError, nearest
 from ragvlc.results.store import SweepStore
 from ragvlc.results.summary import stored_row_key, summarise
 from ragvlc.statistics.corrections import SETTLED, holm
-from ragvlc.statistics.differences import Difference, paired_difference
+from ragvlc.statistics.differences import Difference, flips_for, paired_difference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -243,6 +243,11 @@ class SweepResults:
         Raises:
             ConfigError: if nothing has that name.
         """
+        pairs = self.pairs(baseline)
+        return [one for metric in self.metrics for one in _compared(metric, pairs)]
+
+    def pairs(self, baseline: str | None = None) -> list[tuple[CellResult, CellResult]]:
+        """Returns every other cell with the baseline's cell that it is compared with; see `comparisons`."""
         wanted = baseline or self._baseline
         bases = [cell for cell in self.cells if wanted in (*cell.facts["pipelines"], cell.name)]
         if not bases:
@@ -250,8 +255,7 @@ class SweepResults:
             raise ConfigError(f"no cell of {self.name} is called '{wanted}'. Known: {known}.{nearest(wanted, known)}")
         others = [cell for cell in self.cells if cell not in bases]
         pairs = [(cell, _agreeing(bases, cell)) for cell in others] or [(cell, _first(bases, cell)) for cell in bases]
-        pairs = [(cell, base) for cell, base in pairs if cell is not base]
-        return [one for metric in self.metrics for one in _compared(metric, pairs)]
+        return [(cell, base) for cell, base in pairs if cell is not base]
 
 
 def _by_id(examples: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -304,7 +308,8 @@ def _compared(metric: str, pairs: Sequence[tuple[CellResult, CellResult]]) -> li
     differences = []
     for cell, base in pairs:
         clusters = {name: facts["cluster"] for name, facts in cell.examples.items()}
-        differences.append(paired_difference(cell.scores(metric), base.scores(metric), clusters))
+        flips = flips_for(len(pairs))
+        differences.append(paired_difference(cell.scores(metric), base.scores(metric), clusters, flips=flips))
     corrected = holm([difference.p for difference in differences])
     return [
         Comparison(

@@ -17,7 +17,7 @@ from ragvlc.statistics.intervals import mean_interval
 
 MANY = 100
 
-__all__ = ["example_facts", "metric_values", "stored_row_key", "summarise"]
+__all__ = ["charged_prefixes", "example_facts", "metric_values", "stored_row_key", "summarise"]
 
 
 def example_facts(example: Example) -> dict[str, Any]:
@@ -156,15 +156,7 @@ def _shared_prefixes(rows: Sequence[tuple[str, Answer | None]]) -> dict[str, Any
     do not show which calls hit the prefix cache.
     """
     answers = [answer for _, answer in rows if answer is not None]
-    by_group: dict[str, list[Answer]] = {}
-    for group, answer in rows:
-        if answer is not None and answer.usage.calls == 1:
-            by_group.setdefault(group, []).append(answer)
-    charged = [
-        max(group, key=lambda answer: answer.usage.cached_tokens)
-        for group in by_group.values()
-        if all(answer.usage.cached_tokens for answer in group)
-    ]
+    charged = charged_prefixes(rows)
     tokens = sum(answer.usage.cached_tokens for answer in charged)
     seconds = sum(answer.timing.phases.get("saved", 0.0) for answer in charged)
     saved = sum(answer.timing.phases.get("saved", 0.0) for answer in answers)
@@ -175,6 +167,19 @@ def _shared_prefixes(rows: Sequence[tuple[str, Answer | None]]) -> dict[str, Any
         "prefix_seconds_saved": saved - seconds,
         "prefix_seconds_owed": seconds,
     }
+
+
+def charged_prefixes(rows: Sequence[tuple[str, Answer | None]]) -> list[Answer]:
+    """Returns, for each group of questions whose shared prefix another cell computed, the answer that is charged it."""
+    by_group: dict[str, list[Answer]] = {}
+    for group, answer in rows:
+        if answer is not None and answer.usage.calls == 1:
+            by_group.setdefault(group, []).append(answer)
+    return [
+        max(group, key=lambda answer: answer.usage.cached_tokens)
+        for group in by_group.values()
+        if all(answer.usage.cached_tokens for answer in group)
+    ]
 
 
 def _latency(answers: Sequence[Answer]) -> dict[str, float]:

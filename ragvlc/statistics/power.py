@@ -17,9 +17,21 @@ from dataclasses import dataclass
 
 from ragvlc.statistics._spread import spread_of
 from ragvlc.statistics.differences import PairedSample
+from ragvlc.statistics.few_clusters import FEW_CLUSTERS
 from ragvlc.statistics.intervals import check_level
 
-__all__ = ["Needed", "Pilot", "assumed", "least_clusters", "needed", "pilot_of", "power", "smallest"]
+__all__ = [
+    "Needed",
+    "Pilot",
+    "assumed",
+    "assumed_deviation",
+    "least_clusters",
+    "needed",
+    "needed_for_margin",
+    "pilot_of",
+    "power",
+    "smallest",
+]
 
 MOST_CLUSTERS = 10_000_000
 
@@ -90,6 +102,26 @@ def assumed(moved: float, size: float, *, questions: float = 1.0, correlation: f
     return Pilot((moved - size * size) * (1 + (questions - 1) * correlation) / questions, questions, step=1.0)
 
 
+def assumed_deviation(deviation: float, *, questions: float = 1.0, correlation: float = 0.0) -> Pilot:
+    """Returns an assumed pilot for any scores, from the standard deviation of a question's difference.
+
+    Args:
+        deviation: of the paired differences.
+        questions: of a cluster.
+        correlation: of the differences within a cluster, from 0 to 1.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+    if not (0 < deviation < math.inf and 1 <= questions < math.inf and 0 <= correlation <= 1):
+        message = (
+            "assume a standard deviation above 0, at least one question a cluster and a correlation from 0 to 1; got "
+            f"{deviation=}, {questions=}, {correlation=}."
+        )
+        raise ValueError(message)
+    return Pilot(deviation**2 * (1 + (questions - 1) * correlation) / questions, questions)
+
+
 def power(pilot: Pilot, size: float, clusters: int, *, tests: int = 1, level: float = 0.95) -> float:
     """Returns the probability that a test over `clusters` clusters detects a true difference of `size`.
 
@@ -145,6 +177,35 @@ def needed(pilot: Pilot, size: float, *, aim: float = 0.8, tests: int = 1, level
         else:
             high = middle
     return Needed(high, math.ceil(high * pilot.questions))
+
+
+def needed_for_margin(
+    pairs: PairedSample, margin: float, *, aim: float = 0.8, tests: int = 1, level: float = 0.95
+) -> Needed | None:
+    """Returns the smallest numbers that show a level rival to be not worse by `margin`, with a power of `aim`.
+
+    Where all differences so far are equal, the number of clusters whose being alike excludes the margin. None for fewer
+    than two clusters, and where it would take ten million clusters or more.
+
+    Raises:
+        ValueError: the aim, the level or the number of tests is out of range.
+    """
+    if pairs.p is None:
+        return None
+    clusters = pairs.sums.clusters
+    pilot = pilot_of(pairs)
+    if pilot is None:
+        if margin >= 1:
+            return None
+        count = math.ceil(math.log((1 - level) / tests / 2) / math.log(1 - margin))
+        found = Needed(count, math.ceil(count * len(pairs.differences) / clusters))
+    else:
+        asked = needed(pilot, margin, aim=aim, tests=tests, level=level)
+        if asked is None:
+            return None
+        found = asked
+    count = max(found.clusters, FEW_CLUSTERS)
+    return Needed(count, max(found.questions, math.ceil(count * len(pairs.differences) / clusters)))
 
 
 def smallest(pilot: Pilot, clusters: int, *, aim: float = 0.8, tests: int = 1, level: float = 0.95) -> float | None:

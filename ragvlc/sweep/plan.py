@@ -106,7 +106,12 @@ def plan(sweep: Sweep) -> list[Cell]:
     wrong += _objections(sweep, list(cells.values()))
     if wrong:
         raise ConfigError(list(dict.fromkeys(wrong)))
-    return _named([replace(cell, pipelines=tuple(dict.fromkeys(names[key]))) for key, cell in cells.items()])
+    named = _named([replace(cell, pipelines=tuple(dict.fromkeys(names[key]))) for key, cell in cells.items()])
+    if sweep.decide is not None and (wanted := sweep.decide.baseline):
+        known = list(dict.fromkeys([*sweep.pipelines, *(cell.name for cell in named)]))
+        if wanted not in known:
+            raise ConfigError(f"{sweep.name}: decide.baseline: '{wanted}' is none of {known}.{nearest(wanted, known)}")
+    return named
 
 
 def _check_size(sweep: Sweep) -> None:
@@ -171,8 +176,16 @@ def _unplaced(sweep: Sweep, axes: Sequence[Sequence[Mapping[str, Any]]], placed:
 
 
 def _objections(sweep: Sweep, cells: Sequence[Cell]) -> list[str]:
-    """Returns one sentence for each metric that must not score the answers of a cell."""
-    return [
+    """Returns one sentence for each metric that must not score the answers of a cell, and for a cost without prices."""
+    unpriced = [cell for cell in cells if all(one.price is None for one in cell.pipeline.generators.values())]
+    wrong = []
+    if sweep.decide is not None and sweep.decide.cost == "money" and unpriced:
+        names = ", ".join(dict.fromkeys(cell.pipeline_name for cell in unpriced))
+        wrong.append(
+            f"{sweep.name}: decide.cost: money needs prices, and no generator of {names} has one. Add `price: "
+            "{prompt: ..., completion: ...}` (money per million tokens), or take `cost: tokens`."
+        )
+    return wrong + [
         f"{sweep.name}: metrics.{metric.label} and pipelines.{cell.pipeline_name}: {objection}"
         for cell in cells
         for metric in sweep.metrics

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from ragvlc import config
 from ragvlc.core.budget import Budget
 from ragvlc.core.component import Component, Execution, part
+from ragvlc.core.decision import Decide
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Executor, Metric, Tracker
 from ragvlc.core.names import FolderName
@@ -74,6 +75,10 @@ def _placed_axes(axes: dict[str, list[Any]], info: ValidationInfo) -> dict[str, 
     }
 
 
+def _reads_all(pipeline: Pipeline) -> bool:
+    return all(route.kind == "full_context" for route in pipeline.routes.values())
+
+
 def _labelled(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
     labels = [metric.label for metric in metrics]
     if not labels:  # not a minimum length of the field, which would also be reported for misspelt metrics
@@ -102,6 +107,7 @@ class Sweep(Component):
         seed: from which every seed is derived.
         max_failures: a cell stops when more than this share of its questions failed.
         concurrency: number of questions that each process with models answers at the same time.
+        decide: metrics with margins and a cost, for a decision which cell may replace the baseline.
         budget: limits on the pending work; `ragvlc run` does not start beyond them.
         latency: `cold` asks one question at a time, ranks and generates anew, and uses no prefix cache: the seconds
             of such a cell are those of a single question, with models loaded and indexes built. Latency tables have
@@ -125,6 +131,7 @@ class Sweep(Component):
     seed: int = 0
     max_failures: Annotated[float, Field(ge=0, le=1)] = 0.1
     concurrency: Annotated[int, Field(ge=1), Execution] = 16
+    decide: Annotated[Decide | None, Execution] = None
     budget: Annotated[Budget | None, Execution] = None
     latency: Latency = "warm"
     cache: Annotated[bool, Execution] = True
@@ -140,7 +147,25 @@ class Sweep(Component):
         for axis, values in self.axes.items():
             if not values:
                 raise ValueError(f"axes['{axis}'] has no values")
+        if self.decide is not None and (problem := self._undecidable(self.decide)):
+            raise ValueError(f"decide.{problem}")
         return self
+
+    def _undecidable(self, decide: Decide) -> str:
+        """Returns what in `decide` does not fit the metrics and pipelines; empty if all does."""
+        kinds = {metric.label: metric.kind for metric in self.metrics}
+        for label, margin in decide.margins.items():
+            if label not in kinds:
+                return f"metric: '{label}' is no metric of this sweep. Known: {list(kinds)}.{nearest(label, kinds)}"
+            if margin >= 1 and ":" not in kinds[label]:
+                return f"margin: {margin:g} is all of {label}, which is from 0 to 1. Three hundredths are 0.03."
+        return ""
+
+    @property
+    def replaceable(self) -> str:
+        """Name of the pipeline or cell that a decision is about by default: see `Decide.baseline`."""
+        reads_all = (name for name, one in self.pipelines.items() if _reads_all(one))
+        return self.baseline or next(reads_all, next(iter(self.pipelines)))
 
     @classmethod
     def load(
@@ -212,7 +237,7 @@ def _is_axis(cls: type[Component], axes: object, place: str) -> bool:
     return first not in cls.model_fields or bool(rest)
 
 
-_PARTS = ("dataset", "executor", "tracker", "budget")
+_PARTS = ("dataset", "executor", "tracker", "budget", "decide")
 
 
 def _replaces_dataset(axes: object) -> bool:

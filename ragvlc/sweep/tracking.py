@@ -101,6 +101,8 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
             "examples": files[cell.dataset.key],
             "metrics": [metric.label for metric in sweep.metrics],
             "baseline": sweep.baseline or next(iter(sweep.pipelines)),
+            "replaceable": sweep.replaceable,
+            **({"decide": sweep.decide.spec()} if sweep.decide else {}),
             "skipped": asked[cell.dataset.key].skipped,
             **({"losses": losses[cell.dataset.key]} if losses[cell.dataset.key] else {}),
             "smaller_is_better": [metric.label for metric in sweep.metrics if metric.smaller_is_better],

@@ -92,9 +92,10 @@ def cell_note(record: CellRecord, labels: Sequence[str], wins: Sequence[Best] = 
     return "\n\n".join(lines)
 
 
-def sweep_note(sweep: SweepRecord, found: Sequence[Best]) -> str:
-    """Returns the note on a sweep: its question and its best cells."""
-    lines = [sweep.description] if sweep.description else []
+def sweep_note(sweep: SweepRecord, found: Sequence[Best], decision: str = "") -> str:
+    """Returns the note on a sweep: its decision, its question and its best cells."""
+    lines = [f"**Decision.** {decision}"] if decision else []
+    lines += [sweep.description] if sweep.description else []
     for one in found:
         over = f" over {one.dataset}" if one.dataset else ""
         lines.append(

@@ -15,7 +15,7 @@ from typing import Any
 
 from ragvlc.core.errors import StoreError
 from ragvlc.core.families import TrackedSweep
-from ragvlc.core.records import CellRecord, SweepRecord, score_name
+from ragvlc.core.records import DECISION_FILE, CellRecord, SweepRecord, score_name
 from ragvlc.trackers._mlflow_calls import artifact_folder, talking
 from ragvlc.trackers._mlflow_calls import client as connect
 from ragvlc.trackers._mlflow_experiment import (
@@ -39,6 +39,7 @@ __all__ = ["ORDER_TAG", "STALE_TAG", "Sending", "opened"]
 ORDER_TAG = "ragvlc.order"
 STALE_TAG = "ragvlc.stale"
 BEST_TAG = "ragvlc.best"
+DECISION_TAG = "ragvlc.decision"
 TABLE = "questions.json"
 CELL_FILES = ("resolved.yaml", "summary.json")
 
@@ -108,6 +109,7 @@ class _Sent:
         self._runs: dict[str, Any] = {}
         self._records: dict[str, CellRecord] = {}
         self._lost: StoreError | None = None
+        self._decision = ""
         self._peaks: dict[str, float] = {}
         self._since = time.time()
         self.machine: MachineMetrics | None = None
@@ -145,6 +147,8 @@ class _Sent:
 
     def files(self, paths: Mapping[str, Path]) -> None:
         """Sends files to the sweep's run and deletes earlier ones that are not among them. Raises `StoreError`."""
+        decided = paths.get(DECISION_FILE)
+        self._decision = "" if decided is None else decided.read_text(encoding="utf-8").strip()
         with self._lock, self._sending(), tempfile.TemporaryDirectory() as folder:
             for place, path in paths.items():
                 local = Path(folder) / PurePosixPath(place)
@@ -276,7 +280,8 @@ class _Sent:
         first = [win for win in wins if win.metric == self._sweep.metrics[0]]
         tags = {"ragvlc.metric": self._sweep.metrics[0]} if self._sweep.metrics else {}
         tags |= {BEST_TAG: tag_text("; ".join(win.words for win in first))}
-        note = sweep_note(self._sweep, wins)
+        tags |= {DECISION_TAG: tag_text(self._decision)} if self._decision or DECISION_TAG in run.data.tags else {}
+        note = sweep_note(self._sweep, wins, self._decision)
         self._retag(run, tags | note_tags(note, run.data.tags, earlier=self._sweep.description))
         self._log_peaks(run)
 

@@ -89,18 +89,18 @@ def test_no_two_cells_that_differ_in_one_number_are_no_axis(tmp_path: Path) -> N
 def test_each_data_set_has_its_panel_of_costs(tmp_path: Path) -> None:
     figure = things.long_and_short(tmp_path / "lengths").figure("quality_tokens")
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
-        "m against prompt tokens: toy pad_to_tokens=2000",
-        "m against prompt tokens: toy pad_to_tokens=8000",
+        "m against tokens: toy pad_to_tokens=2000",
+        "m against tokens: toy pad_to_tokens=8000",
     ]
     points = [
         tuple(map(float, line.get_xydata()[0])) for line in figure.axes[1].get_lines() if len(line.get_xydata()) == 1
     ]
-    assert sorted(points) == [(800.0, pytest.approx(7 / 12)), (8000.0, pytest.approx(3 / 12))]
+    assert sorted(points) == [(810.0, pytest.approx(7 / 12)), (8010.0, pytest.approx(3 / 12))]
 
 
 def test_the_frontier_leaves_out_controls_and_what_is_beaten(results: Results) -> None:
     found = lines(results.figure("quality_tokens"))["cost-quality frontier"]
-    assert found == [(84.0, pytest.approx(4 / 12)), (104.0, pytest.approx(6 / 12)), (124.0, pytest.approx(8 / 12))]
+    assert found == [(94.0, pytest.approx(4 / 12)), (114.0, pytest.approx(6 / 12)), (134.0, pytest.approx(8 / 12))]
 
 
 def test_names_are_drawn_as_they_are(tmp_path: Path) -> None:

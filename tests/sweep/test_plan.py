@@ -350,3 +350,49 @@ def test_an_entry_of_a_plain_mapping_can_be_set() -> None:
     found, used = Changer[Holder]("s").change(Holder(), {"values.a": 5, "values.c": 6})
     assert found.values == {"a": 5, "b": 2}
     assert used == {"values.a"}
+
+
+DECIDE = {"metric": "contains", "margin": 0.03}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"margin": None}, "decide: needs `margin`: how much of contains may be lost"),
+        (
+            {"metric": "contain"},
+            "decide.metric: 'contain' is no metric of this sweep. Known: ['contains']. Nearest: con",
+        ),
+        ({"margin": 3}, "decide.margin: 3 is all of contains, which is from 0 to 1. Three hundredths are 0.03."),
+        ({"margin": "3%"}, "decide: margin: '3%' is not a number. Three hundredths are 0.03."),
+        ({"margin": True}, "decide: margin: True is not a number."),
+        ({"margin": 0}, "decide: margin: must be above 0"),
+        ({"metric": {"contains": 0.1}}, "decide: has margins in `metric` and a `margin`"),
+        ({"metric": [1, 2]}, "decide: metric: must name metrics by their labels"),
+        ({"metric": ["contains", "contains"]}, "decide: metric names one twice"),
+        ({"cost": "dollars"}, "decide.cost: 'dollars' is not known. Known: tokens, money, seconds, first_token."),
+        ({"cost": "money"}, "decide.cost: money needs prices, and no generator of closed, rag has one."),
+        ({"baseline": "close"}, "decide.baseline: 'close' is none of ['closed', 'rag'"),
+        ({"costs": "money"}, "decide.costs: decide has no field 'costs'. Known: metric, margin, cost, baseline."),
+    ],
+)
+def test_a_decision_that_cannot_be_made_is_refused_before_anything_runs(changes, expected) -> None:
+    [found] = problems(lambda: plan(swept(decide=DECIDE | changes)))
+    assert expected in found
+
+
+def test_a_decision_is_no_part_of_a_key_and_may_name_a_cell() -> None:
+    axes = of_rag(chunker__size=[64, 128])
+    plain = plan(swept(axes=axes))
+    assert [cell.key for cell in plan(swept(axes=axes, decide=DECIDE | {"baseline": "rag size=64"}))] == [
+        cell.key for cell in plain
+    ]
+    assert [problem for problem in problems(lambda: swept(decide="contains")) if "needs a mapping such as" in problem]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"), [({}, "full"), ({"baseline": "rag"}, "rag"), ({"pipelines": PIPELINES}, "closed")]
+)
+def test_a_decision_is_about_full_context_unless_the_sweep_names_its_baseline(fields, expected) -> None:
+    full = {"full": {"generators": GENERATORS, "routes": {"all": "full_context"}}}
+    assert swept(**({"pipelines": PIPELINES | full} | fields)).replaceable == expected

@@ -1,0 +1,155 @@
+"""The cost-quality front with its uncertainty: cells that no cheaper cell beats, and cells that are dominated.
+
+A cell is on the front where no cheaper cell has a higher mean. It is dominated with confidence where a cell of the
+front scores higher, by a settled difference (Holm over all such comparisons), and costs less: the 95 % interval of the
+ratio of their costs is below 1, or no question costs more. Controls take no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ragvlc.analysis.tables import Entry, Table, title
+from ragvlc.results.costs import question_costs
+from ragvlc.statistics.corrections import SETTLED, holm
+from ragvlc.statistics.decisions import cost_ratio
+from ragvlc.statistics.differences import flips_for, paired_difference
+from ragvlc.statistics.intervals import Interval
+from ragvlc.statistics.ratios import ratio_interval
+
+if TYPE_CHECKING:
+    from ragvlc.core.decision import Cost
+    from ragvlc.results.loading import CellResult, SweepResults
+
+__all__ = ["COST_WORDS", "FrontCell", "clusters_of", "front", "front_tables", "mean_cost"]
+
+COST_WORDS = {
+    "tokens": ("tokens", 0, 1.0),
+    "money": ("money for 1,000", 2, 1000.0),
+    "seconds": ("seconds", 2, 1.0),
+    "first_token": ("seconds to the first token", 3, 1.0),
+}
+"""Column title, digits and factor of each cost of a question."""
+NOTE = (
+    "Cheapest first. On the front: no cheaper cell has a higher mean. Dominated: a cell of the front scores higher, "
+    "which is settled, and costs less, both with 95 % confidence. Not settled: neither can be said. Brackets: 95 % "
+    "intervals."
+)
+ON_FRONT = "on the front"
+UNSETTLED = "not settled"
+
+
+@dataclass(frozen=True, slots=True)
+class FrontCell:
+    """A cell's cost and its place relative to the cost-quality front.
+
+    Attributes:
+        cell: that is placed.
+        cost: of a question, mean.
+        on_front: whether no cheaper cell has a higher mean score.
+        dominated_by: name of a cell that scores higher and costs less with confidence; empty if there is none.
+    """
+
+    cell: CellResult
+    cost: Interval
+    on_front: bool
+    dominated_by: str
+
+    @property
+    def words(self) -> str:
+        """The place in words."""
+        if self.on_front:
+            return ON_FRONT
+        return f"dominated by {self.dominated_by}" if self.dominated_by else UNSETTLED
+
+
+def front(cells: Sequence[CellResult], metric: str, cost: Cost) -> list[FrontCell]:
+    """Returns the cells of one data set that have a score and a cost, cheapest first; without controls."""
+    spent = {cell.name: question_costs(cell, cost) for cell in cells if not cell.control}
+    found = {
+        cell.name: (cell, interval)
+        for cell in cells
+        if cell.name in spent and cell.merit(metric) is not None
+        if (interval := mean_cost(cell, spent[cell.name])).mean is not None
+    }
+    ordered = sorted(found.values(), key=lambda pair: (pair[1].mean or 0.0, -(pair[0].merit(metric) or 0.0)))
+    kept: list[CellResult] = []
+    for cell, _ in ordered:
+        if not kept or (cell.merit(metric) or 0.0) > (kept[-1].merit(metric) or 0.0):
+            kept.append(cell)
+    others = [cell for cell, _ in ordered if cell not in kept]
+    dominated = _dominated(others, kept, spent, metric)
+    return [FrontCell(cell, own, cell in kept, dominated.get(cell.name, "")) for cell, own in ordered]
+
+
+def front_tables(results: SweepResults, cost: Cost) -> list[Table]:
+    """Returns the table of the cost-quality front of each data set with two cells or more to compare."""
+    metric = results.metric()
+    found = []
+    datasets = results.by_dataset()
+    words, digits, times = COST_WORDS[cost]
+    for name, cells in datasets.items():
+        placed = front(cells, metric, cost)
+        if len(placed) < 2:
+            continue
+        rows = []
+        for one in placed:
+            figures = one.cell.summary["metrics"][metric]
+            score = Entry(figures["mean"], figures["low"], figures["high"], 2, score=True, best=one.on_front)
+            rows.append((title(one.cell), (score, scaled(one.cost, times, digits), Entry(word=one.words))))
+        of = f", {name}" if len(datasets) > 1 else ""
+        found.append(Table(f"Cost and quality{of}", (metric, words, "place"), tuple(rows), NOTE))
+    return found
+
+
+def clusters_of(cell: CellResult) -> dict[str, str]:
+    """Returns the cluster of each question, by id."""
+    return {name: str(facts["cluster"]) for name, facts in cell.examples.items()}
+
+
+def scaled(interval: Interval, times: float, digits: int) -> Entry:
+    """Returns the entry of a cost with its interval, with more digits where it is small."""
+    mean, low, high = (None if one is None else one * times for one in (interval.mean, interval.low, interval.high))
+    while digits < 6 and mean and abs(mean) < 10.0 ** (1 - digits):
+        digits += 1
+    return Entry(mean, low, high, digits)
+
+
+def mean_cost(cell: CellResult, costs: Mapping[str, float | None]) -> Interval:
+    """Returns the mean cost of a question with its interval, over the questions whose cost is known."""
+    clusters = clusters_of(cell)
+    known = {name: cost for name, cost in costs.items() if cost is not None}
+    return ratio_interval(list(known.values()), [1.0] * len(known), [clusters[name] for name in known])
+
+
+def _dominated(
+    others: Sequence[CellResult],
+    kept: Sequence[CellResult],
+    spent: Mapping[str, Mapping[str, float | None]],
+    metric: str,
+) -> dict[str, str]:
+    """Returns, by name of a dominated cell, the name of the cheapest cell of the front that dominates it."""
+    pairs = []
+    for cell in others:
+        for rival in kept:
+            ratio = cost_ratio(spent[rival.name], spent[cell.name], clusters_of(cell))
+            both = [
+                (own, theirs)
+                for name, own in spent[cell.name].items()
+                if own is not None and (theirs := spent[rival.name].get(name)) is not None
+            ]
+            no_dearer = bool(both) and all(theirs <= own for own, theirs in both)
+            if (ratio.high is not None and ratio.high < 1) or no_dearer:
+                pairs.append((cell, rival))
+    found = [
+        paired_difference(rival.scores(metric), cell.scores(metric), clusters_of(cell), flips=flips_for(len(pairs)))
+        for cell, rival in pairs
+    ]
+    settled: dict[str, str] = {}
+    for (cell, rival), one, p in zip(pairs, found, holm([one.p for one in found]), strict=True):
+        sign = -1 if metric in cell.facts.get("smaller_is_better", ()) else 1
+        if p is not None and p < SETTLED and sign * (one.mean or 0.0) > 0 and not one.few:
+            settled.setdefault(cell.name, rival.name)
+    return settled
