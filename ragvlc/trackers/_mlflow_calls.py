@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ragvlc.core.errors import StoreError
+from ragvlc.trackers._mlflow_database import locked
 
 __all__ = ["artifact_folder", "client", "shown", "sqlite_file", "sqlite_uri", "talking"]
 
@@ -49,13 +50,16 @@ def shown(uri: str) -> str:
 
 @contextmanager
 def talking(uri: str, *, patient: bool = True) -> Iterator[None]:
-    """Silences MLflow, shortens its timeouts, and raises its failures as `StoreError` (transient if unreachable)."""
+    """Silences MLflow, shortens its timeouts, locks a SQLite file, and raises failures as `StoreError`.
+
+    The error is transient if a server cannot be reached.
+    """
     # Before the first import, which is when MLflow decides; a user's own setting is kept.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    with _quiet(), _environment(patient=patient):
+    with locked(sqlite_file(uri)), _quiet(), _environment(patient=patient):
         try:
             yield
         except (MlflowException, SQLAlchemyError, OSError) as error:

@@ -16,8 +16,9 @@ from typing import Any
 from ragvlc.core.errors import StoreError
 from ragvlc.core.families import TrackedSweep
 from ragvlc.core.records import DECISION_FILE, CellRecord, SweepRecord, score_name
-from ragvlc.trackers._mlflow_calls import artifact_folder, talking
+from ragvlc.trackers._mlflow_calls import artifact_folder, sqlite_file, talking
 from ragvlc.trackers._mlflow_calls import client as connect
+from ragvlc.trackers._mlflow_database import make_if_missing
 from ragvlc.trackers._mlflow_experiment import (
     SOURCE,
     dataset_of,
@@ -74,8 +75,11 @@ class Sending:
 def opened(how: Sending, sweep: SweepRecord) -> Iterator[TrackedSweep]:
     """Yields the open sweep, and afterwards ends its parent run as finished, failed or killed. Raises `StoreError`."""
     with talking(how.uri, patient=False):
-        client = connect(how.uri)
         place = artifact_folder(how.uri, how.runs)
+        database = sqlite_file(how.uri)
+        if database is not None and place is not None:
+            make_if_missing(database, place)
+        client = connect(how.uri)
         parent = parent_run(client, experiment_id(client, how.experiment, sweep, place), sweep)
     with ExitStack() as stack:
         with talking(how.uri):

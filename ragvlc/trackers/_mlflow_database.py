@@ -1,0 +1,85 @@
+"""MLflow's SQLite file: made whole or not at all, written by one process at a time.
+
+MLflow makes the tables of a new file in dozens of steps, and cannot use a file in which that was interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ragvlc.core.errors import StoreError
+
+__all__ = ["locked", "make_if_missing"]
+
+_LONGEST_WAIT = 300.0
+_NEEDED = frozenset({"alembic_version", "experiments", "metrics", "params", "runs", "tags"})
+
+
+@contextmanager
+def locked(database: Path | None) -> Iterator[None]:
+    """Holds the lock of a SQLite file, so that processes write one after another; for None there is none.
+
+    A thread may take the lock again inside. Raises `StoreError` if another process does not release it.
+    """
+    if database is None or not database.parent.is_dir():
+        yield
+        return
+    lock = FileLock(f"{database}.lock", timeout=_LONGEST_WAIT, is_singleton=True)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise StoreError(
+            f"{database}: another process has been writing for {_LONGEST_WAIT:.0f} s. Send later: ragvlc track"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def make_if_missing(database: Path, artifacts: Path) -> None:
+    """Makes the file with MLflow's tables if there is none; call it with the lock held.
+
+    Raises `StoreError`, with the way out, for a file that an interrupted program left half made.
+    """
+    for part in database.parent.glob(f"{database.name}.*.part*"):  # of makers that were killed: the lock is ours
+        part.unlink(missing_ok=True)
+    if database.exists():
+        _check_whole(database)
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    part = database.with_name(f"{database.name}.{os.getpid()}.part")
+    database.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        made = SqlAlchemyStore(f"sqlite:///{part.as_posix()}", artifacts.as_uri())
+        made.engine.dispose()
+        os.replace(part, database)  # noqa: PTH105
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _check_whole(database: Path) -> None:
+    try:
+        # A file that is locked by a reader is still read; a missing one is not made.
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as opened:
+            tables = {name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            version = (
+                opened.execute("SELECT version_num FROM alembic_version").fetchone() if tables >= _NEEDED else None
+            )
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{database}: is damaged ({error}). {_way_out(database)}") from error
+    if version is None:
+        raise StoreError(f"{database}: is half made: a program was interrupted while it made it. {_way_out(database)}")
+
+
+def _way_out(database: Path) -> str:
+    away = database.with_suffix(".broken")
+    return f"Nothing is lost with it: run `mv {database} {away}`, then `ragvlc track` for each folder of results."
