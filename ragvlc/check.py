@@ -20,6 +20,7 @@ from ragvlc.documents.dataset import Dataset, Examples
 from ragvlc.documents.duplicates import equal_texts, near_texts
 from ragvlc.documents.files import FolderFiles, read_file
 from ragvlc.documents.sources import jsonl_file
+from ragvlc.documents.tables.files import ENDINGS
 from ragvlc.documents.tokenizing import data_tokenizer, window_of
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.text.matching import has_cjk, normalise
@@ -32,7 +33,7 @@ __all__ = ["WINDOWS", "Check", "Lengths", "check", "checked"]
 
 WINDOWS: Mapping[str, int] = {"4k": 4096, "8k": 8192, "16k": 16384, "32k": 32768, "128k": 131072}
 ESTIMATE = "words and marks (an estimate: name a tokenizer)"
-QUESTIONS = ("questions.jsonl", "questions.csv", "questions.jsonl.gz")
+QUESTIONS = tuple(f"questions{ending}" for ending in ENDINGS)
 SHOWN = 5
 MOST_FILES = 30
 MANY_WORDS = 20_000_000
@@ -81,6 +82,7 @@ class Check:
         problems: a sentence each: to be mended before a comparison means anything.
         remarks: a sentence each: to be known.
         balances: sheets of the files.
+        notes: a sentence each about how the questions were read.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Check:
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     balances: list[Balance] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, balances: Iterable[Balance]) -> None:
         """Adds reports on the reading of files: lost text becomes a problem, a guessed encoding a remark."""
@@ -107,7 +110,8 @@ class Check:
             parts += [_table("What files hold and what was not read", *as_rows(self.balances, MOST_FILES)), ""]
         if self.lengths:
             parts += [_lengths_table(self), ""]
-        for title, sentences in (("To mend", self.problems), ("To know", self.remarks)):
+        sections = {"How the questions were read": self.notes, "To mend": self.problems, "To know": self.remarks}
+        for title, sentences in sections.items():
             if sentences:
                 parts += [f"{title}:", *(f"- {sentence}" for sentence in sentences), ""]
         return [*parts, "Nothing to mend." if not self.problems else f"To mend: {len(self.problems)}."]
@@ -165,6 +169,7 @@ def checked(
     except DatasetError as error:
         found.problems += [line.strip() for line in str(error).splitlines()]
         examples = Examples()
+    found.notes += examples.notes
     if not _holds_all(dataset):
         documents = list({one.id: one for example in examples for one in example.documents}.values())
     sizes = _look_at_documents(found, documents, counter, windows)

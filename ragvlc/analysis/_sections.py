@@ -31,6 +31,7 @@ __all__ = [
     "failures",
     "incomplete",
     "losses",
+    "notes",
     "routing_verdicts",
     "skipped",
     "special_tables",
@@ -241,6 +242,12 @@ def losses(results: SweepResults) -> list[str]:
     """Returns a sentence for each file that was read only in part or with a guessed encoding."""
     stored = (one for cells in results.by_dataset().values() for one in cells[0].facts.get("losses") or ())
     return list(dict.fromkeys(one["said"] for one in stored))
+
+
+def notes(results: SweepResults) -> list[str]:
+    """Returns a sentence for each column of a table of questions, and for what was found in it."""
+    stored = (one for cells in results.by_dataset().values() for one in cells[0].facts.get("notes") or ())
+    return list(dict.fromkeys(map(str, stored)))
 
 
 def _table(one: Breakdown) -> Table:

@@ -147,6 +147,7 @@ def _page(
         "truncations": sections.truncations(results),
         "skipped": sections.skipped(results),
         "losses": sections.losses(results),
+        "notes": sections.notes(results),
         "command": "\n".join(f"ragvlc {verb} {results.name}.yaml" for verb in _verbs(results.resolved)),
         "versions": _versions(),
         "resolved": results.resolved,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis import tables
-from ragvlc.analysis._sections import losses, special_tables
+from ragvlc.analysis._sections import losses, notes, special_tables
 from ragvlc.analysis.decision_words import decision_tables, sentences
 from ragvlc.analysis.decisions import CellDecision, stored_decisions
 from ragvlc.analysis.tables import Entry, Table
@@ -63,9 +63,12 @@ def _decided(decisions: Sequence[CellDecision]) -> list[str]:
 
 
 def _missing(results: SweepResults) -> list[str]:
-    """Returns the section on files read only in part or by a guess; empty if there are none."""
-    found = losses(results)
-    return ["", "What was not read of the files, or read by a guess:", *(f"- {one}" for one in found)] if found else []
+    """Returns the sections on files read only in part or by a guess, and on how the tables of questions were read."""
+    sections = (
+        ("What was not read of the files, or read by a guess:", losses(results)),
+        ("How the questions were read:", notes(results)),
+    )
+    return [line for title, found in sections if found for line in ("", title, *(f"- {one}" for one in found))]
 
 
 def routing_parts(results: SweepResults, metric: str | None = None) -> list[RenderableType]:

@@ -189,6 +189,8 @@ def _right_options(row: Row, choices: tuple[str, ...], answers: tuple[str, ...])
     index = row.values.get("answer_index")
     if index is None:
         return tuple(choices[place] for place in dict.fromkeys(named) if place is not None)
+    if isinstance(index, float) and index.is_integer():
+        index = int(index)
     if type(index) is not int or not 0 <= index < len(choices):
         row.complain(f"'answer_index' must be a whole number from 0 to {len(choices) - 1}, not {index!r}.")
         return ()

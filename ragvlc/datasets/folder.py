@@ -6,31 +6,35 @@ are left alone. An id is the path inside the folder. The title is what the file 
 else the file's name. Each file has a balance sheet of what it holds and what was read: a run stops at files that lost
 text, and at files of which nothing could be read. `ragvlc check` shows it.
 
-Questions are the lines of a CSV or JSON Lines file: `question`; optional `answers` (several between `|`, or a JSON
-list; without any, no score applies), `documents` (paths inside the folder, or file names; all documents without),
-`id`, `choices` (with `answer_index` from 0, or the right letter or text in `answers`), `evidence` (the text that
-answers, word for word: its place is looked for, and the tag `evidence` says if it was found), `unanswerable`,
-`answer_mode`, `task`. Other columns become tags.
+Questions are the rows of a CSV, TSV, JSON, JSON Lines, Excel or Parquet table: `question`; optional `answers` (a list
+as JSON, pandas or numpy write it, or one text; without any, no score applies), `documents` (paths inside the folder,
+file names or titles; all documents without), `id`, `choices` (with `answer_index` from 0, or the right letter or text
+in `answers`), `evidence` (the text that answers, word for word: its place is looked for, and the tag `evidence` says if
+it was found), `unanswerable`, `answer_mode`, `task`. The names that other tools use (`ground_truth`, `user_input`,
+`expected_output`, `Source document`) are known, in any case; `columns` says it for others. How each column was read is
+shown by `check` and `run`. Other columns become tags.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from ragvlc.core.component import Execution, FilePath
-from ragvlc.core.data import Document, Example
+from ragvlc.core.data import Document
 from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.datasets._jsonl_questions import QuestionReader, examples_of
-from ragvlc.datasets._tables import question_rows
 from ragvlc.documents.balance import ALLOWED
-from ragvlc.documents.dataset import Dataset
+from ragvlc.documents.dataset import Dataset, Examples
 from ragvlc.documents.files import FolderFiles, read_folder
 from ragvlc.documents.json_lines import Problems
 from ragvlc.documents.jsonl import Documents
+from ragvlc.documents.tables.columns import Column
+from ragvlc.documents.tables.questions import TableSettings, question_rows, tables_among
 
 
 class Folder(Dataset):
@@ -38,8 +42,12 @@ class Folder(Dataset):
 
     Attributes:
         path: the folder.
-        questions: a CSV or JSON Lines file, seen from `path`. Without one the documents can be looked at
+        questions: a table of questions, seen from `path`. Without one the documents can be looked at
             (`ragvlc check`), and nothing is asked.
+        columns: which column of the table is what, where its name does not say so: `{answers: "Soll-Antwort"}`; several
+            for the options (`{choices: [X, Y, Z]}`), and `tags` for columns that only look like something else.
+        separator: between several answers, documents, options or quotes in one cell, such as `|`; none by default.
+        answer_index_from: the index of the first option in the table, 0 or 1.
         encoding: of text, Markdown and HTML files; found out file by file if empty.
         exclude: patterns of paths to leave alone, such as `drafts/*`.
         unreadable: `refuse` stops at files of which nothing can be read and names them all; `skip` goes on without
@@ -50,9 +58,12 @@ class Folder(Dataset):
     """
 
     version: ClassVar[int] = 1
-    later_fields: ClassVar[frozenset[str]] = frozenset({"boilerplate"})
+    later_fields: ClassVar[frozenset[str]] = frozenset({"boilerplate", "columns", "separator", "answer_index_from"})
     path: Annotated[FilePath, Execution] = "."
     questions: str = ""
+    columns: Mapping[Column, str | tuple[str, ...]] = Field(default={})
+    separator: str = ""
+    answer_index_from: Literal[0, 1] = 0
     encoding: str = ""
     exclude: tuple[str, ...] = ()
     unreadable: Literal["refuse", "skip"] = "refuse"
@@ -87,19 +98,26 @@ class Folder(Dataset):
         sheets = self.files().balances
         return [one.record() for one in sheets if one.loss or (one.encoding and one.encoding.guessed)]
 
-    def read(self) -> Sequence[Example]:
+    def read(self) -> Examples:
         """Returns the questions, in the file's order. Raises `DatasetError` that lists every problem of the file."""
         if not self.questions:
             raise DatasetError(
                 f"{self._folder()}: a folder without questions can be looked at (ragvlc check) and asked by hand "
-                "(ragvlc ask). To compare answers, name a CSV or JSON Lines file of questions in `questions`."
+                "(ragvlc ask). To compare answers, name a table of questions (CSV, Excel, JSON Lines) in `questions`."
             )
         file = self._questions_file()
         by_id = {document.id: document for document in self.collection()}
         words = {name: len(document.text.split()) for name, document in by_id.items()}
         reader = QuestionReader(Documents(by_id, words), lenient=True)
         problems = Problems(file)
-        return examples_of(question_rows(file, by_id, problems), reader, problems)
+        settings = TableSettings(
+            {str(held): names for held, names in self.columns.items()}, self.separator, self.answer_index_from
+        )
+        found = question_rows(file, by_id, problems, settings)
+        examples = examples_of(found.rows, reader, problems)
+        return Examples(
+            examples, found.skipped, [*(f"{file.name}: {note}" for note in found.notes), *tables_among(by_id)]
+        )
 
     def _folder(self) -> Path:
         return Path(self.path).expanduser().absolute()
@@ -115,4 +133,9 @@ class Folder(Dataset):
 
     def left_alone(self) -> tuple[str, ...]:
         """Returns the path patterns of files that are not documents: the excluded ones and the questions file."""
-        return (*self.exclude, self.questions) if self.questions else self.exclude
+        if not self.questions:
+            return self.exclude
+        file = (self._folder() / Path(self.questions).expanduser()).resolve()
+        inside = file.is_relative_to(self._folder().resolve())
+        name = file.relative_to(self._folder().resolve()).as_posix() if inside else self.questions
+        return (*self.exclude, escape(name))

@@ -26,12 +26,14 @@ from ragvlc.core.component import Execution, FilePath, ModelName
 from ragvlc.core.data import Document, Example, content_key
 from ragvlc.core.errors import DatasetError, missing_extra, nearest
 from ragvlc.core.texts import first_line
-from ragvlc.datasets._cells import flat_texts, names_in, reach
 from ragvlc.datasets._jsonl_questions import QuestionReader
-from ragvlc.datasets._tables import evidence_in, right_place, said_yes
 from ragvlc.documents.dataset import Dataset, Examples
 from ragvlc.documents.json_lines import Problems, Row
 from ragvlc.documents.jsonl import Documents
+from ragvlc.documents.tables.account import Account
+from ragvlc.documents.tables.cells import Cells, flat_texts, names_in, reach
+from ragvlc.documents.tables.indexes import Indexes
+from ragvlc.documents.tables.values import evidence_in, said_yes
 
 if TYPE_CHECKING:
     from datasets import Dataset as Table
@@ -71,10 +73,11 @@ class Huggingface(Dataset):
         where: keep rows whose column has this value, or one of these.
         cluster: what counts together in intervals and tests: questions over the same `document`, or each `question`
             alone.
+        answer_index_from: the index of the first option in `answer_index`, 0 or 1.
     """
 
     version: ClassVar[int] = 1
-    later_fields: ClassVar[frozenset[str]] = frozenset()
+    later_fields: ClassVar[frozenset[str]] = frozenset({"answer_index_from"})
     path: Annotated[ModelName, Execution]
     data_files: Annotated[tuple[FilePath, ...], Execution] = ()
     config: str = ""
@@ -84,6 +87,7 @@ class Huggingface(Dataset):
     no_answer: Literal["unknown", "unanswerable"] = "unknown"
     where: Mapping[str, Scalar | tuple[Scalar, ...]] = Field(default_factory=dict)
     cluster: Annotated[Literal["document", "question"], Execution] = "document"
+    answer_index_from: Literal[0, 1] = 0
 
     @model_validator(mode="after")
     def _columns_suffice(self) -> Self:
@@ -122,6 +126,7 @@ class Huggingface(Dataset):
         skipped: Counter[str] = Counter()
         examples: list[Example] = []
         ids: Counter[str] = Counter()
+        indexes, cells = Indexes(self.answer_index_from, str(self.columns.get("answer_index", ""))), Cells()
         for number, values in enumerate(rows, start=1):
             if not self._wants(values):
                 continue
@@ -130,15 +135,19 @@ class Huggingface(Dataset):
             if not question or not documents:
                 skipped["row without a question" if documents else "row without a document"] += 1
                 continue
-            row = Row(self._in_schema(values, number, question, documents), number, problems)
+            raw = Row(values, number, problems)
+            row = raw.remade(self._in_schema(raw, question, documents, cells, indexes))
             ids[row.values["question_id"]] += 1
             if ids[row.values["question_id"]] > 1:
                 row.complain(f"the id '{row.values['question_id']}' stands in a row above. Leave out columns.id.")
             examples.append(reader.example(row))
+        if wrong := indexes.objection():
+            problems.sentences[:] = [wrong]
         problems.raise_any()
         if not examples:
             raise DatasetError(f"{self.source}: no row has a question, a document and what `where` asks for.")
-        return Examples(examples, skipped)
+        account = Account("row", cells)
+        return Examples(examples, skipped, (*indexes.notes(), *account.notes((), {}, answered=True)))
 
     def _table(self) -> Table:
         """Returns the split, checked to have every column that the settings name."""
@@ -203,9 +212,10 @@ class Huggingface(Dataset):
         return known
 
     def _in_schema(
-        self, values: Mapping[str, Any], number: int, question: str, documents: Sequence[Document]
+        self, row: Row, question: str, documents: Sequence[Document], cells: Cells, indexes: Indexes
     ) -> dict[str, Any]:
-        answers, choices = flat_texts(self._cell(values, "answers")), flat_texts(self._cell(values, "choices"))
+        values, number = row.values, row.line
+        answers, choices = self._listed(row, "answers", cells), self._listed(row, "choices", cells)
         named = {str(name).partition(".")[0] for names in self.columns.values() for name in _listed(names)}
         given: dict[str, Any] = {
             "question_id": str(_first(self._cell(values, "id"), f"row-{number}")),
@@ -223,9 +233,16 @@ class Huggingface(Dataset):
             given["task"] = task
         right = _first(self._cell(values, "answer_index"), None)
         if choices and right is not None:
-            place = right_place(right, len(choices))
+            place = indexes.place(row, right, len(choices))
             given.update({"answers": [str(right)]} if place is None else {"answer_index": place})
         return given
+
+    def _listed(self, row: Row, column: Column, cells: Cells) -> list[str]:
+        """Returns the texts of a column; those of a list that a table holds as text, one by one."""
+        cell = self._cell(row.values, column)
+        if isinstance(cell, str) and cell.strip():
+            return [str(one) for one in cells.items(row, str(self.columns[column]), cell, column)]
+        return flat_texts(cell)
 
     def _evidence(self, values: Mapping[str, Any], documents: Sequence[Document]) -> list[dict[str, Any]]:
         quoted = flat_texts(self._cell(values, "evidence"))

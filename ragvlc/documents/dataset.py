@@ -48,14 +48,18 @@ class Examples(tuple[Example, ...]):
 
     Attributes:
         skipped: counts by reason.
+        notes: a sentence each about how the questions were read, such as what each column of a table holds.
     """
 
     skipped: Mapping[str, int]
+    notes: tuple[str, ...]
 
-    def __new__(cls, examples: Iterable[Example] = (), skipped: Mapping[str, int] | None = None) -> Self:
-        """Returns the examples together with the counts of those left out."""
+    def __new__(
+        cls, examples: Iterable[Example] = (), skipped: Mapping[str, int] | None = None, notes: Iterable[str] = ()
+    ) -> Self:
+        """Returns the examples together with the counts of those left out, and notes."""
         found = super().__new__(cls, examples)
-        found.skipped = dict(skipped or {})
+        found.skipped, found.notes = dict(skipped or {}), tuple(notes)
         return found
 
 
@@ -169,7 +173,7 @@ class Dataset(Component):
             examples = self._padded(chosen, self._padding(self.pad_to_tokens, found), skipped)
         else:
             examples = [one for one, _ in chosen]
-        return Examples(examples, skipped)
+        return Examples(examples, skipped, found.notes if isinstance(found, Examples) else ())
 
     def _read(self) -> Sequence[Example]:
         """Returns the examples of `read`, after checking that they are a sequence of examples with unique ids."""

@@ -69,6 +69,10 @@ class Row:
             self._told.append(sentence)
             self.problems.add(sentence, self.line)
 
+    def remade(self, values: Mapping[str, Any]) -> Row:
+        """Returns a row with other values that takes over the problems of this one, so that each is noted once."""
+        return Row(values, self.line, self.problems, self._told)
+
     def text(self, name: str, *, default: str | None = None) -> str:
         """Returns a field's text, which must not be blank. An absent or empty field gives `default` if set."""
         value = self.values.get(name)

@@ -23,6 +23,7 @@ class QuestionSet:
     Attributes:
         examples: in the order of the data set.
         skipped: examples that the data set left out, by reason.
+        notes: a sentence each about how the questions were read.
         metrics: in the order of their columns.
         facts: stored facts of each example.
         data_key: hash of the questions and their gold.
@@ -32,6 +33,7 @@ class QuestionSet:
     def __init__(self, examples: Sequence[Example], metrics: Sequence[Metric]) -> None:
         self.examples = tuple(examples)
         self.skipped = dict(examples.skipped) if isinstance(examples, Examples) else {}
+        self.notes = examples.notes if isinstance(examples, Examples) else ()
         self.metrics = tuple(metrics)
         self.facts = tuple(example_facts(example) for example in examples)
         keys = {metric.label: metric.key for metric in metrics}

@@ -105,6 +105,7 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
             **({"decide": sweep.decide.spec()} if sweep.decide else {}),
             "skipped": asked[cell.dataset.key].skipped,
             **({"losses": losses[cell.dataset.key]} if losses[cell.dataset.key] else {}),
+            **({"notes": list(asked[cell.dataset.key].notes)} if asked[cell.dataset.key].notes else {}),
             "smaller_is_better": [metric.label for metric in sweep.metrics if metric.smaller_is_better],
             "prices": _prices(cell),
         }

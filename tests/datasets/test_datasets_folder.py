@@ -152,7 +152,7 @@ f,And so?,,,cannot be found,,,
 
 
 def test_questions_from_a_table(folder):
-    a, b, c, d, e, f = asked(folder, CSV).load()
+    a, b, c, d, e, f = asked(folder, CSV, separator="|").load()
     assert (a.id, a.references, [one.id for one in a.documents]) == ("a", ("forty", "40"), ["pond.txt"])
     assert a.evidence == (Span("pond.txt", 15, 25),)  # across the line break
     assert (a.tags["theme"], a.tags["evidence"], a.cluster, a.relevant) == ("water", "located", "pond.txt", {})
@@ -201,9 +201,9 @@ def test_questions_from_json_lines(folder):
         ("qestion,answers\nx,y\n", "the head line has no column 'question': qestion, answers. Nearest: qestion."),
         ("question,awnsers\nx,y\n", "line 2: 'awnsers' is no known column. Nearest: answers. Rename it"),
         ("question,documents\nx,pnod.txt\n", "line 2: no document has the id 'pnod.txt'. Nearest: pond.txt."),
-        ("question,answers\n,y\n", "line 2: 'question' must be a text that is not blank"),
+        ("question,answers\n,y\n", "none of its 1 rows has a question in 'question'"),
         ("question,unanswerable\nx,perhaps\n", "'unanswerable' must be true or false"),
-        ("question,answers,choices\nx,C,a|b\n", "the answer 'C' is no letter from A to B"),
+        ("question,answers,choices\nx,C,\"['a', 'b']\"\n", "the answer 'C' is no letter from A to B"),
         ("question,id\nx,1\ny,1\n", "line 3: question '1' stands in line 2 already"),
         ("question\nx,y\n", "line 2: has 2 cells, the head line 1"),
         ('question\n"x\n', "is not CSV"),
@@ -226,11 +226,11 @@ def test_what_is_not_there(folder, tmp_path):
 
 
 def test_the_key_stands_while_the_folder_changes(folder):
-    data = asked(folder, CSV)
+    data = asked(folder, CSV, separator="|")
     key, rows = data.key, [example.key for example in data.load()]
     (folder / "weir.HTML").write_text("<p>Gone is the stone.</p>", encoding="utf-8")
-    assert asked(folder, CSV).key == key
-    after = [example.key for example in asked(folder, CSV).load()]
+    assert asked(folder, CSV, separator="|").key == key
+    after = [example.key for example in asked(folder, CSV, separator="|").load()]
     assert [before == now for before, now in zip(rows, after, strict=True)] == [True, True, True, False, False, False]
     assert Dataset.build(data.spec()) == data
 
