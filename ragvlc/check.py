@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -16,9 +16,10 @@ from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.datasets.folder import Folder
 from ragvlc.datasets.jsonl import Jsonl
 from ragvlc.documents.balance import Balance, as_rows
-from ragvlc.documents.dataset import Dataset, Examples
+from ragvlc.documents.dataset import Dataset, Examples, loaded
 from ragvlc.documents.duplicates import equal_texts, near_texts
 from ragvlc.documents.files import FolderFiles, read_file
+from ragvlc.documents.lengths import Lengths, lengths_of
 from ragvlc.documents.sources import jsonl_file
 from ragvlc.documents.tables.files import ENDINGS
 from ragvlc.documents.tokenizing import data_tokenizer, window_of
@@ -49,25 +50,6 @@ class TokenCounter(Protocol):
     def count(self, text: str) -> int:
         """Returns the number of tokens of a text."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Lengths:
-    """Token counts of a group of texts, such as all documents, or the documents given with each question.
-
-    Attributes:
-        what: is measured.
-        sizes: in ascending order.
-        over: how many do not fit, by the name of a window.
-    """
-
-    what: str
-    sizes: tuple[int, ...]
-    over: Mapping[str, int]
-
-    def quantile(self, share: float) -> int:
-        """Returns the quantile of the sizes for `share`; for example, 0.5 gives the median."""
-        return self.sizes[max(0, math.ceil(round(len(self.sizes) * share, 9)) - 1)]
 
 
 @dataclass
@@ -149,7 +131,12 @@ def check(target: str | Path | Dataset, tokenizer: str = "", window: int | None 
 
 
 def checked(
-    dataset: Dataset, counter: TokenCounter | None = None, counted_by: str = ESTIMATE, *, window: int | None = None
+    dataset: Dataset,
+    counter: TokenCounter | None = None,
+    counted_by: str = ESTIMATE,
+    *,
+    window: int | None = None,
+    examples: Examples | None = None,
 ) -> Check:
     """Checks one data set; a file or table that cannot be read is reported as a problem.
 
@@ -158,14 +145,15 @@ def checked(
         counter: counts tokens; words and marks without one.
         counted_by: whose tokens, for the table.
         window: of the reader, in tokens.
+        examples: of the data set, if they are loaded already.
     """
     found = Check(dataset.name, counted_by)
     windows = _windows(window)
     counter = counter or WordTokenizer()
     documents = _documents(dataset, found)
     try:
-        whole = dataset.model_copy(update={"unreadable": "skip", "allow_loss": 1.0})
-        examples = (whole if isinstance(dataset, Folder) else dataset).load() if _asks(dataset) else Examples()
+        if examples is None:
+            examples = _lossy(dataset).load() if _asks(dataset) else Examples()
     except DatasetError as error:
         found.problems += [line.strip() for line in str(error).splitlines()]
         examples = Examples()
@@ -223,6 +211,12 @@ def _holds_all(dataset: Dataset) -> bool:
     return whole or isinstance(dataset, (Folder, Jsonl))
 
 
+def _lossy(dataset: Dataset) -> Dataset:
+    """Returns the data set without its refusal of files that lost text, which are listed apart."""
+    lossy = dataset.model_copy(update={"unreadable": "skip", "allow_loss": 1.0})
+    return lossy if isinstance(dataset, Folder) else dataset
+
+
 def _asks(dataset: Dataset) -> bool:
     if isinstance(dataset, Folder):
         return bool(dataset.questions)
@@ -244,7 +238,7 @@ def _look_at_documents(
         found.problems.append(f"without text: {_listing(blank)}.")
     sizes = {document.key: counter.count(document.text) for document in documents}
     if documents:
-        found.lengths.append(_lengths("a document", sorted(sizes[one.key] for one in documents), windows))
+        found.lengths.append(lengths_of("a document", sorted(sizes[one.key] for one in documents), windows))
         found.facts.append(("tokens", f"{sum(sizes[one.key] for one in documents):,}"))
     for group in equal_texts(documents):
         found.problems.append(f"the same text {len(group)} times: {_listing(group)}. Keep one.")
@@ -271,9 +265,8 @@ def _look_at_questions(found: Check, examples: Examples, sizes: _Sizes, windows:
     if len(tasks) > 1:
         found.facts.append(("by task", ", ".join(f"{task} {count}" for task, count in tasks.most_common())))
     found.facts += [(f"left out: {reason}", f"{count:,}") for reason, count in examples.skipped.items()]
-    found.lengths.append(
-        _lengths("what a question is asked over", sorted(sizes.of(example.documents) for example in examples), windows)
-    )
+    asked_over = sorted(sizes.of(example.documents) for example in examples)
+    found.lengths.append(lengths_of("what a question is asked over", asked_over, windows))
     standing = Counter(str(example.tags.get("evidence", "")) for example in examples)
     located = sum(bool(example.evidence) for example in examples)
     found.facts.append(("with located evidence", f"{located:,}"))
@@ -339,7 +332,12 @@ def _experiment(name: str, tokenizer: str, window: int | None) -> list[Check]:
         counter, counted_by = generator.tokenizer(), str(getattr(generator, "model", generator.kind))
     own = window or getattr(generator, "window", None) or window_of(tokenizer or str(getattr(generator, "model", "")))
     datasets = {cell.dataset.key: cell.dataset for cell in cells}
-    return [checked(dataset, counter, counted_by, window=own) for dataset in datasets.values()]
+    asked: dict[str, Examples] = {}
+    with suppress(DatasetError):  # each data set says below what is wrong with it
+        asked = loaded({key: _lossy(dataset) for key, dataset in datasets.items() if _asks(dataset)})
+    return [
+        checked(dataset, counter, counted_by, window=own, examples=asked.get(key)) for key, dataset in datasets.items()
+    ]
 
 
 def _dataset_in(folder: Path) -> Dataset:
@@ -356,10 +354,6 @@ def _reader(tokenizer: str) -> tuple[TokenCounter, str]:
 def _windows(own: int | None) -> dict[str, int]:
     named = {f"{name} (the reader's)" if most == own else name: most for name, most in WINDOWS.items()}
     return named if own is None or own in WINDOWS.values() else {**named, f"{own:,} (the reader's)": own}
-
-
-def _lengths(what: str, sizes: Sequence[int], windows: Mapping[str, int]) -> Lengths:
-    return Lengths(what, tuple(sizes), {name: sum(size > most for size in sizes) for name, most in windows.items()})
 
 
 def _control_strings(text: str, counter: TokenCounter) -> set[str]:

@@ -157,13 +157,15 @@ def _declared(metadata: list[str] | None) -> tuple[str, ...]:
 
 def _learned(pairs: Pairs, cells: Mapping[str, Cell], settings: FitSettings, retrieval: Mapping[str, Any]) -> Fitted:
     from ragvlc.analysis.learning import FeatureExtractor, learned
+    from ragvlc.documents.dataset import loaded
     from ragvlc.pool import EnginePool
     from ragvlc.roles import Models
 
     retrieving = _retrieving(cells)
     pipeline = cells[retrieving.name].pipeline
     models = Models(pipeline.generators, pipeline.embedders)
-    examples = cells[retrieving.name].dataset.load()
+    datasets = {cell.dataset.key: cell.dataset for cell in cells.values()}
+    examples = loaded(datasets)[cells[retrieving.name].dataset.key]
     with EnginePool() as pool:
         extractor = FeatureExtractor(models, pool, role=retrieving.role, **{**retrieving.parts, **retrieval})
         with _progress() as seen:

@@ -22,12 +22,14 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
     """Show the cells of an experiment and the work they share. Loads no model."""
     from rich.table import Table
 
+    from ragvlc.documents.dataset import loaded
     from ragvlc.sweep import plan as planning
 
     sweep = load_sweep(experiment, settings, limit)
     cells = planning.plan(sweep)
     datasets = {cell.dataset.key: cell.dataset for cell in cells}
-    questions = {key: len(dataset.load()) for key, dataset in datasets.items()}
+    asked = loaded(datasets)
+    questions = {key: len(examples) for key, examples in asked.items()}
     table = Table("cell", "key", "questions", title=sweep.name, title_justify="left", box=None, pad_edge=False)
     for cell in cells:
         table.add_row(cell.name, cell.key, str(questions[cell.dataset.key]))
@@ -40,6 +42,12 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
     )
     if sweep.repeats > 1 and not all(cell.pipeline.random for cell in cells):
         out().print("Cells without random parts run once, regardless of `repeats`.")
+    for key, dataset in datasets.items():
+        reasons = "; ".join(f"{count} {reason}" for reason, count in asked[key].skipped.items())
+        if reasons:
+            out().print(f"Left out of {dataset.name}: {reasons}.", soft_wrap=True)
+    for note in dict.fromkeys(note for examples in asked.values() for note in examples.notes):
+        out().print(f"- {note}", soft_wrap=True)
 
 
 @app.command()

@@ -19,7 +19,7 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -28,17 +28,21 @@ from pydantic import Field, model_validator
 
 from ragvlc import packaged
 from ragvlc.core.component import Component, Execution, FilePath
-from ragvlc.core.data import Document, Example
+from ragvlc.core.data import Document, Example, content_key
 from ragvlc.core.errors import DatasetError, RagvlcError, nearest, raised_at
 from ragvlc.core.outside import file_of
 from ragvlc.documents.grouping import Groups, counted
-from ragvlc.documents.padding import Padding, own_documents
+from ragvlc.documents.padding import Impossible, Padding, own_documents
 from ragvlc.documents.sources import documents_at
 from ragvlc.documents.tokenizing import data_tokenizer
 
-__all__ = ["Dataset", "Examples"]
+__all__ = ["Dataset", "Examples", "loaded"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Shape = Callable[[Example, int], Example | Impossible]
+_CONTEXT = frozenset({"scope", "group_by", "pad_to_tokens", "pad_tokenizer", "pad_depth", "pad_from"})
+_CONTEXT |= {"pad_document_tokens", "pad_seed"}
+"""Settings that change what a question is asked over, and not which questions there are."""
 _SHOWN = 5
 """Repeated ids that an error names."""
 
@@ -66,16 +70,16 @@ class Examples(tuple[Example, ...]):
 class Dataset(Component):
     """A source of examples; the context is the question's own documents, all documents, or is padded to one length.
 
-    The order is: read, choose `limit` questions, change what they are asked over. So the same questions are asked at
-    every length; those whose own documents are longer than `pad_to_tokens` are left out and counted, and may differ
-    from length to length: compare lengths question by question, as reports do.
+    The order is: read, choose `limit` questions, change what they are asked over. Questions that cannot be asked so, as
+    their own documents are longer than `pad_to_tokens`, do not count and are counted. A sweep over several lengths asks
+    the questions that are possible at each of them.
 
     A kind defines `read`. Where its documents are more than those of its questions, it defines `collection` too, and
     `source` where a table should say more than its kind. Errors of its code become a `DatasetError` that says where.
 
     Attributes:
-        limit: number of questions to ask: the first of a permutation seeded by `seed`, so that smaller limits nest in
-            larger ones; the chosen examples keep the data set's order. None asks all.
+        limit: number of questions to ask: the first possible ones of a permutation seeded by `seed`, so that smaller
+            limits nest in larger ones; the chosen examples keep the data set's order. None asks all.
         seed: of that permutation.
         scope: `example` asks over the question's own documents, `corpus` over all documents of the set, in its order.
             The own documents are then the relevant ones. A question that the own documents leave unanswered may be
@@ -160,20 +164,7 @@ class Dataset(Component):
 
     def load(self) -> Examples:
         """Returns the examples to ask, with counts of those left out, by reason. Raises `DatasetError`."""
-        found = self._read()
-        skipped = Counter(found.skipped if isinstance(found, Examples) else {})
-        places = list(range(len(found)))
-        random.Random(self.seed).shuffle(places)  # noqa: S311 - a repeatable permutation, not a secret
-        ranks = {place: rank for rank, place in enumerate(places[: self.limit])}
-        chosen = [(found[place], ranks[place]) for place in sorted(ranks)]
-        if self.scope == "corpus":
-            groups = Groups(self._collection(found), self.group_by)
-            examples = [one if one.relevant else groups.asked_over(one) for one, _ in chosen]
-        elif self.pad_to_tokens:
-            examples = self._padded(chosen, self._padding(self.pad_to_tokens, found), skipped)
-        else:
-            examples = [one for one, _ in chosen]
-        return Examples(examples, skipped, found.notes if isinstance(found, Examples) else ())
+        return _together([self])[0]
 
     def _read(self) -> Sequence[Example]:
         """Returns the examples of `read`, after checking that they are a sequence of examples with unique ids."""
@@ -229,6 +220,22 @@ class Dataset(Component):
                 raise DatasetError(f"{self.source}: two documents have the id '{document.id}'. Give each its own id.")
         return tuple(found.values())
 
+    def _shape(self, found: Sequence[Example]) -> Shape:
+        """Returns what turns an example and its rank in the permutation into the example that is asked."""
+        if self.scope == "corpus":
+            groups = Groups(self._collection(found), self.group_by)
+            return lambda one, _: one if one.relevant else groups.asked_over(one)
+        if not self.pad_to_tokens:
+            return lambda one, _: one
+        padding = self._padding(self.pad_to_tokens, found)
+        members = Groups(padding.pool, self.group_by)
+
+        def padded(one: Example, rank: int) -> Example | Impossible:
+            made = padding.padded(one, rank, members.members(own_documents(one)) if self.group_by else None)
+            return made if isinstance(made, Impossible) else counted(made)
+
+        return padded
+
     def _padding(self, tokens: int, found: Sequence[Example]) -> Padding:
         if not self.pad_tokenizer:
             raise DatasetError(
@@ -240,24 +247,80 @@ class Dataset(Component):
         tokenizer = data_tokenizer(self.pad_tokenizer)
         return Padding(tokens, tokenizer, whole, self.pad_depth, self.pad_seed, self.pad_document_tokens)
 
-    def _padded(self, chosen: Sequence[tuple[Example, int]], padding: Padding, skipped: Counter[str]) -> list[Example]:
-        groups = Groups(padding.pool, self.group_by)
-        reason = f"own documents longer than {padding.tokens} tokens"
-        found = []
-        for example, rank in chosen:
-            allowed = groups.members(own_documents(example)) if self.group_by else None
-            padded = padding.padded(example, rank, allowed)
-            if padded is None:
-                skipped[reason] += 1
-            else:
-                found.append(counted(padded))
-        if chosen and not found:
-            least = min(sum(map(padding.tokenizer.size, own_documents(example))) for example, _ in chosen)
-            raise DatasetError(
-                f"{self.name}: the documents of each of the {len(chosen)} questions are longer than that; the shortest "
-                f"have {least:,} tokens. Raise pad_to_tokens."
-            )
-        return found
+
+def loaded(datasets: Mapping[str, Dataset]) -> dict[str, Examples]:
+    """Returns the examples of each data set; data sets that differ only in their contexts ask the same questions.
+
+    So a sweep over `pad_to_tokens` asks, at every length, the first `limit` questions that are possible at each of its
+    lengths. Those left out are counted by reason. Raises `DatasetError`.
+    """
+    groups: dict[str, list[str]] = {}
+    for key, dataset in datasets.items():
+        spec = {name: value for name, value in dataset.spec().items() if name not in _CONTEXT}
+        own = key if type(dataset).load is not Dataset.load else content_key(spec)
+        groups.setdefault(own, []).append(key)
+    found: dict[str, Examples] = {}
+    for keys in groups.values():
+        members = [datasets[key] for key in keys]
+        found |= zip(keys, _together(members) if len(members) > 1 else [members[0].load()], strict=True)
+    return {key: found[key] for key in datasets}
+
+
+def _together(datasets: Sequence[Dataset]) -> list[Examples]:
+    """Returns the examples of data sets with the same questions: those that are possible in each of their contexts."""
+    first = datasets[0]
+    found = first._read()  # noqa: SLF001 - one unit
+    places = list(range(len(found)))
+    random.Random(first.seed).shuffle(places)  # noqa: S311 - a repeatable permutation, not a secret
+    shapes = [dataset._shape(found) for dataset in datasets]  # noqa: SLF001 - one unit
+    chosen: list[tuple[int, list[Example]]] = []
+    refused: list[tuple[int, list[Example | Impossible]]] = []
+    for rank, place in enumerate(places):
+        if len(chosen) == first.limit:
+            break
+        made = [shape(found[place], rank) for shape in shapes]
+        possible = [one for one in made if isinstance(one, Example)]
+        if len(possible) == len(shapes):
+            chosen.append((place, possible))
+        else:
+            refused.append((place, made))
+    if refused and not chosen:
+        raise DatasetError(_none_possible(datasets, [made for _, made in sorted(refused, key=lambda one: one[0])]))
+    chosen.sort(key=lambda one: one[0])
+    read = found if isinstance(found, Examples) else Examples(found)
+    notes = list(read.notes)
+    if refused and len(chosen) < (first.limit or 0):
+        notes.append(f"only {len(chosen)} of the {first.limit} questions asked for are possible over these contexts.")
+    return [
+        Examples((made[i] for _, made in chosen), Counter(read.skipped) + _reasons(refused, i), notes)
+        for i in range(len(datasets))
+    ]
+
+
+def _reasons(refused: Sequence[tuple[int, Sequence[Example | Impossible]]], i: int) -> Counter[str]:
+    """Returns counts of the questions left out of a data set: by its own reason, else by that of another length."""
+    reasons: Counter[str] = Counter()
+    for _, made in refused:
+        own = made[i]
+        why = own if isinstance(own, Impossible) else next(one for one in made if isinstance(one, Impossible))
+        reasons[why.reason] += 1
+    return reasons
+
+
+def _none_possible(datasets: Sequence[Dataset], refused: Sequence[Sequence[Example | Impossible]]) -> str:
+    """Returns an error message for contexts over which no question can be asked."""
+    for i, dataset in enumerate(datasets):
+        whys = [one for made in refused if isinstance(one := made[i], Impossible)]
+        if len(whys) < len(refused):
+            continue
+        sentence = next((one.why for one in whys if one.why), "")
+        return sentence or (
+            f"{dataset.name}: the documents of each of the {len(whys)} questions are longer than that; the shortest "
+            f"have {min(one.size for one in whys):,} tokens. Raise pad_to_tokens."
+        )
+    counts = Counter(one.reason for made in refused for one in made if isinstance(one, Impossible))
+    listing = "; ".join(f"{count} {reason}" for reason, count in counts.items())
+    return f"{datasets[0].source}: no question is possible at every length: {listing}. Compare fewer lengths."
 
 
 def _brief(example: Example) -> str:

@@ -19,15 +19,29 @@ from itertools import accumulate
 from typing import Literal
 
 from ragvlc.core.data import Document, Example
-from ragvlc.core.errors import DatasetError
 from ragvlc.documents.tokenizing import DataTokenizer
 from ragvlc.text.matching import distinctive, has_cjk, normalise
 
-__all__ = ["TOLERANCE", "Depth", "Padding", "own_documents"]
+__all__ = ["TOLERANCE", "Depth", "Impossible", "Padding", "own_documents"]
 
 Depth = float | Literal["spread", "scatter"]
 TOLERANCE = 0.02
 _KEPT_TEXTS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """Says that a question cannot be asked over a context of the wanted length.
+
+    Attributes:
+        reason: to count by.
+        why: a sentence with the sizes of this question.
+        size: tokens of its own documents, if these are too long; else 0.
+    """
+
+    reason: str
+    why: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +84,23 @@ class Padding:
     def __post_init__(self) -> None:
         self._words = lru_cache(maxsize=_KEPT_TEXTS)(self._words_of)  # its own, so that it goes with the padding
 
-    def padded(self, example: Example, place: int, allowed: Sequence[bool] | None = None) -> Example | None:
-        """Returns the example over a context of the wanted length, or None if its own documents are already longer.
+    def padded(self, example: Example, place: int, allowed: Sequence[bool] | None = None) -> Example | Impossible:
+        """Returns the example over a context of the wanted length, or why there is none.
 
         Args:
             example: whose documents to put among others.
             place: of the question in the order that `spread` counts by.
             allowed: which documents of the pool may be used; all by default.
-
-        Raises:
-            DatasetError: if the pool does not hold enough.
         """
         own = own_documents(example)
         size = sum(map(self.tokenizer.size, own))
         if size > self.tokens:
-            return None
+            return Impossible(f"own documents longer than {self.tokens} tokens", size=size)
         filling = self._filling(example, own, self.tokens - size, allowed)
         total = size + sum(filling.sizes)
         if total < self.tokens * (1 - TOLERANCE):
-            raise DatasetError(self._too_few(example, size, filling))
+            reason = f"too little other text for {self.tokens} tokens"
+            return Impossible(reason, self._too_few(example, size, filling))
         documents, depth = self._arranged(example, own, filling, place)
         tags = {
             **example.tags,

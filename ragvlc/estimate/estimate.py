@@ -14,7 +14,7 @@ from ragvlc.core.component import Component
 from ragvlc.core.data import Document, Example, Query, content_key
 from ragvlc.core.engines import Tokenizer
 from ragvlc.core.families import Embedder, Generator
-from ragvlc.documents.dataset import Dataset
+from ragvlc.documents.dataset import Dataset, loaded
 from ragvlc.engines.scripted.filler import filler
 from ragvlc.estimate.counting import CountingPool
 from ragvlc.estimate.drafting import Drafting
@@ -79,7 +79,7 @@ def workings(sweep: Sweep, runs: str | Path = "runs", options: Options = Options
     """Returns the estimate of a sweep together with its sample and dry run."""
     cells = plan(sweep)
     datasets = {cell.dataset.key: cell.dataset for cell in cells}
-    asked = {key: QuestionSet(dataset.load(), sweep.metrics) for key, dataset in datasets.items()}
+    asked = {key: QuestionSet(examples, sweep.metrics) for key, examples in loaded(datasets).items()}
     store = SweepStore(Path(runs) / sweep.name)
 
     def pending(cell: Cell) -> Sequence[Example]:

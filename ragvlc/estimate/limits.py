@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ragvlc.core.budget import Budget
+from ragvlc.documents.dataset import loaded
 from ragvlc.estimate.estimate import Workings, workings
 from ragvlc.estimate.figures import Estimate, known
 from ragvlc.sweep.spec import Sweep
@@ -75,7 +76,7 @@ def _exactly(work: Workings, budget: Budget, most: int) -> int:
 
     def fits(limit: int) -> bool:
         limited = {key: dataset.model_copy(update={"limit": limit}) for key, dataset in datasets.items()}
-        ids = {key: {example.id for example in dataset.load()} for key, dataset in limited.items()}
+        ids = {key: {example.id for example in examples} for key, examples in loaded(limited).items()}
         return _within(work.among(ids), budget)
 
     low, high = 0, most

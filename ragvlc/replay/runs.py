@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from ragvlc.analysis.routing import model_of, only_route
 from ragvlc.core.answer import Answer, Prediction, Step
 from ragvlc.core.data import Example
 from ragvlc.core.errors import ConfigError, nearest
+from ragvlc.documents.dataset import Dataset, loaded
 from ragvlc.replay.spec import Answers
 from ragvlc.replay.stored import Block, Stored
 from ragvlc.results.loading import CellResult
@@ -50,7 +51,7 @@ def read_runs(folder: Path, answers: Answers) -> Stored:
         source = planned.get(cells[0].name)
         if source is None:
             raise ConfigError(f"{folder}: cells.json and sweep.yaml do not agree. Run the sweep again.")
-        examples = tuple(source.load())
+        examples = _examples(source, planned.values())
         rows = {model: _rows(own, dropped) for model, own in grouped.items()}
         kept = {name for own in rows.values() for one in own.values() for name in one}
         blocks.append(
@@ -67,6 +68,14 @@ def read_runs(folder: Path, answers: Answers) -> Stored:
         known = [cell.name for cell in results.cells]
         raise ConfigError(f"{folder}: no two cells with different routes can be chosen between. Cells: {known}.")
     return Stored(tuple(blocks), {reason: count for reason, count in dropped.items() if count})
+
+
+def _examples(source: Dataset, planned: Iterable[Dataset]) -> tuple[Example, ...]:
+    """Returns the examples of a data set: its own, and those that it has in a sweep over several lengths."""
+    found = {one.id: one for one in source.load()}
+    if source.pad_to_tokens:
+        found |= {one.id: one for one in loaded({one.key: one for one in planned})[source.key]}
+    return tuple(found.values())
 
 
 def _known(examples: Sequence[Example], kept: set[str]) -> list[Example]:

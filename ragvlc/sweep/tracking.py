@@ -13,6 +13,7 @@ from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example, content_key
 from ragvlc.core.families import TrackedSweep
 from ragvlc.core.records import CellRecord, SweepRecord, TraceRecord
+from ragvlc.documents.dataset import loaded
 from ragvlc.pool import EnginePool
 from ragvlc.results.store import SweepStore
 from ragvlc.results.summary import metric_values, summarise
@@ -78,7 +79,7 @@ def send(sweep: Sweep, runs: Path, *, finish: Finish | None = None) -> str | Non
 def _asked(sweep: Sweep, cells: Sequence[Cell]) -> dict[str, QuestionSet]:
     """Loads each data set once; returns the questions, keyed by data set key."""
     datasets = {cell.dataset.key: cell.dataset for cell in cells}
-    return {key: QuestionSet(dataset.load(), sweep.metrics) for key, dataset in datasets.items()}
+    return {key: QuestionSet(examples, sweep.metrics) for key, examples in loaded(datasets).items()}
 
 
 def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[str, QuestionSet]:
