@@ -1,6 +1,6 @@
 """Entry point of the command-line interface. Invalid input causes one clear error and exit status 2, not a traceback.
 
-Exit status: 0 complete, 1 a cell stopped or still owes answers, 2 bad input, 130 interrupted.
+Exit status: 0 complete, 1 a cell stopped or answers are pending, 2 bad input, 130 interrupted (143 by SIGTERM).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from io import TextIOWrapper
 
 from ragvlc.cli import asking, estimating, fitting, reading, replaying, running, tools  # they add their commands
 from ragvlc.cli.app import app
+from ragvlc.cli.interrupting import handled_signals
 from ragvlc.core.errors import ConfigError, RagvlcError
 from ragvlc.core.texts import printable, visible
 
@@ -34,15 +35,22 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # half a surrogate pair in a text must not end the program
             stream.reconfigure(errors="backslashreplace")
-    try:
-        app(prog_name="ragvlc")
-    except ConfigError as error:
-        for problem in error.problems:
-            sys.stderr.write(f"error: {printable(problem)}\n")
-        sys.exit(2)
-    except RagvlcError as error:
-        sys.stderr.write(f"error: {printable(str(error))}\n")
-        sys.exit(2)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    with handled_signals() as signals:
+        try:
+            app(prog_name="ragvlc")
+        except ConfigError as error:
+            for problem in error.problems:
+                sys.stderr.write(f"error: {printable(problem)}\n")
+            sys.exit(2)
+        except RagvlcError as error:
+            sys.stderr.write(f"error: {printable(str(error))}\n")
+            sys.exit(2)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except KeyboardInterrupt:
+            signals.leave()
+        except SystemExit:
+            if signals.first:  # the library of the command line has turned the signal into an exit
+                signals.leave()
+            raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragvlc.cli.app import RUNS, ExperimentArg, LimitOption, RunsOption, SetOption, app, load_sweep, out, runs_folder
+from ragvlc.cli.interrupting import received
 from ragvlc.cli.reading import files_of, print_failures, print_report
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.texts import printable
@@ -62,7 +63,7 @@ def run(
     """Run the pending questions of an experiment and print the comparison. Stop with Ctrl-C; run again to continue."""
     from ragvlc.analysis.results import Results
     from ragvlc.progress import Progress
-    from ragvlc.sweep.runner import run_sweep
+    from ragvlc.sweep.runner import SweepInterrupted, run_sweep
 
     if retry not in (None, "failed"):
         raise ConfigError(f"--retry {retry}: not known. Known: failed.")
@@ -82,9 +83,11 @@ def run(
                 watcher=watcher,
                 finish=lambda folder: files_of(load(folder)),
             )
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; every finished answer is stored. Run the same command again to continue.\n")
-        sys.exit(130)
+    except SweepInterrupted as stopped:
+        left = stopped.total - stopped.stored
+        rest = f"the other {left}" if left else "the report"
+        received.tell(f"{printable(str(stopped))}. Run the same command again for {rest}.")
+        raise
     print_report(load(outcome.folder), None)
     out().print(f"The same with figures and answers side by side: {outcome.folder / 'report.html'}")
     _print_sharing(outcome.counts)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ragvlc.core import interruption
 from ragvlc.core.errors import EngineError
 from ragvlc.embedders._extended_batch import activate
 from ragvlc.embedders._tokenized_texts import (
@@ -141,8 +142,7 @@ class SentenceTransformerEngine:
         """Frees the model's memory."""
         import torch
 
-        self._model = None
-        self._extension = None
+        self._model = self._extension = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -167,8 +167,7 @@ class SentenceTransformerEngine:
         import torch
 
         if any(extras is None for extras in self._extras.values()):
-            message = f"embedder '{self._label}': texts reach it in a way that is not known; it cannot be extended."
-            raise EngineError(message)
+            raise EngineError(f"embedder '{self._label}': texts reach it in an unknown way; it cannot be extended.")
         if extension.parallel:
             return
         ids = [self._model.tokenizer(["a b c"], verbose=False)["input_ids"][0]]
@@ -234,6 +233,7 @@ class SentenceTransformerEngine:
 
     def _passed(self, ids: Sequence[Any], side: str) -> dict[str, Any]:
         """Returns the model's outputs for a batch of token ids."""
+        interruption.check()
         features = self._features(ids, side)
         lengths = [len(row) for row in ids]
         extension = self._extension

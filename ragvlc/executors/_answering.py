@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Self, cast
 
+from ragvlc.core import interruption
 from ragvlc.core.answer import Failure
 from ragvlc.core.errors import EngineError
 from ragvlc.core.jobs import Counts, Done, Job
@@ -84,7 +85,7 @@ class JobRunner:
         self._warmed: set[str] = set()
 
     def run(self, job: Job) -> Done:
-        """Returns the result of a job; an exception becomes a failure."""
+        """Returns the result of a job; an exception becomes a failure. Raises `Interrupted` after an interruption."""
         pipeline = cast("Pipeline", job.pipeline)
         try:
             if job.cold and job.cell not in self._warmed:
@@ -93,6 +94,7 @@ class JobRunner:
             with self._meter.peak() as memory:
                 answer = pipeline.answer_example(job.example, seed=job.seed, pool=self._pool, cold=job.cold)
         except Exception as error:  # noqa: BLE001 - a failed example is a row
+            interruption.check()  # what fails because it was interrupted has no result
             stage = "generate" if isinstance(error, EngineError) else "route"
             return Done(job, failure=Failure.of(stage, error))
         return Done(job, answer=replace(answer, memory=memory))

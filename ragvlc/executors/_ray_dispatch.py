@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +13,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any, Generic, TypeVar, cast
 
+from ragvlc.core import interruption
 from ragvlc.core.answer import Failure
 from ragvlc.core.component import Component
 from ragvlc.core.data import documents_key
@@ -27,6 +29,7 @@ __all__ = ["Dispatch"]
 ResultT = TypeVar("ResultT")
 
 _TICK_SECONDS = 0.5
+_INTERRUPTED_SECONDS = 1.0
 
 
 class Dispatch(Generic[ResultT]):
@@ -63,6 +66,7 @@ class Dispatch(Generic[ResultT]):
         self._error: BaseException | None = None
         self._running = 0
         self._finishing = 0
+        self._ends_at = 0.0
         self._cells: dict[str, Any] = {}
         self._shared: dict[str, tuple[Sequence[Any], Any]] = {}
         self._left: Counter[str] = Counter()
@@ -73,12 +77,15 @@ class Dispatch(Generic[ResultT]):
         """Runs the jobs and yields `finish`'s result for each; no job is still running after the last one."""
         thread = threading.Thread(target=self._run, args=(jobs, wanted, finish), name="ragvlc-ray", daemon=True)
         thread.start()
-        try:
-            while (found := self._results.get()) is not None:
-                yield from found
-        finally:
-            self._stop.set()
-            thread.join()
+        with interruption.scope():
+            try:
+                with interruption.scope():  # Ctrl-C reaches the workers before they are waited for
+                    while (found := self._results.get()) is not None:
+                        yield from found
+                    interruption.check()
+            finally:
+                self._stop.set()
+                thread.join()
         if self._error is not None:
             raise self._error
 
@@ -114,9 +121,13 @@ class Dispatch(Generic[ResultT]):
                     self._assign(waiting, wanted, cold=cold)
                 except Exception as error:  # noqa: BLE001 - raised once the running jobs have ended
                     self._fail(error)
+            if interruption.requested():
+                self._stop.set()
             if self._stop.is_set() and not ended:
                 ended = True
                 self._pool.cancel(self._number)
+            if interruption.requested() and self._interrupted():
+                return
             if not self._running and not self._finishing and (self._stop.is_set() or not len(waiting)):
                 return
             try:
@@ -127,6 +138,13 @@ class Dispatch(Generic[ResultT]):
                 self._handle(event, waiting, hand_over)
             except Exception as error:  # noqa: BLE001 - raised once the running jobs have ended
                 self._fail(error)
+
+    def _interrupted(self) -> bool:
+        """Interrupts the workers; returns whether they have had their time to end: what still runs is lost."""
+        if not self._ends_at:
+            self._ends_at = time.monotonic() + _INTERRUPTED_SECONDS
+            self._pool.interrupt()
+        return time.monotonic() > self._ends_at
 
     def _fail(self, error: BaseException) -> None:
         self._error = self._error or error

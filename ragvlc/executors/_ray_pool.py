@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
+from ragvlc.core import interruption
 from ragvlc.core.errors import EngineError
 from ragvlc.core.jobs import Counts
 from ragvlc.executors._ray_queue import QueuedJob
@@ -218,6 +219,11 @@ class WorkerPool:
         for worker in self.ready:
             _control(worker, "cancel", number)
 
+    def interrupt(self) -> None:
+        """Makes workers end the jobs that they run."""
+        for worker in self.ready:
+            _control(worker, "interrupt")
+
     def release(self, only: Collection[str]) -> None:
         """Closes the models with these keys in every worker, and waits until they are closed."""
         import ray
@@ -243,7 +249,7 @@ class WorkerPool:
         self._closed = True
         idle = [_control(worker, "close") for worker in self.ready if not worker.running]
         try:
-            if idle:
+            if idle and not interruption.requested():
                 ray.wait(idle, num_returns=len(idle), timeout=_CLOSING_SECONDS)
         finally:
             for worker in (*self.ready, *self._starting):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any, TypeVar
 
+from ragvlc.core import interruption
 from ragvlc.core.answer import Answer, Failure
 from ragvlc.core.component import Component
 from ragvlc.core.data import Document, Example
@@ -127,7 +128,7 @@ class Worker:
         return WorkerInfo(metadata.version("ragvlc"), socket.gethostname(), os.getpid())
 
     def answer(self, message: JobMessage) -> JobReply | None:
-        """Returns the reply to a job, or None if its call of `work` was cancelled."""
+        """Returns the reply to a job, or None if its call of `work` was cancelled or interrupted."""
         if message.number <= self._cancelled:
             return None
         try:
@@ -137,12 +138,19 @@ class Worker:
             return self._reply(load_error=text)
         documents = self._cached(self._documents, message.group, lambda: _fetched(message.documents), _GROUPS_CACHED)
         example = replace(message.example, documents=documents)
-        done = self._runner.run(Job(message.key, cell.pipeline, example, message.seed, message.cold))
+        try:
+            done = self._runner.run(Job(message.key, cell.pipeline, example, message.seed, message.cold))
+        except interruption.Interrupted:
+            return None
         return self._reply(done.answer, done.failure)
 
     def cancel(self, number: int) -> None:
         """Skips the jobs of this and earlier calls of `work` that have not started."""
         self._cancelled = max(self._cancelled, number)
+
+    def interrupt(self) -> None:
+        """Ends all running jobs, which then have no result: waits for servers at once, models after their next step."""
+        interruption.request()
 
     def release(self, only: Container[str]) -> None:
         """Closes the models of the components with these keys."""

@@ -11,6 +11,7 @@ from itertools import groupby
 from queue import SimpleQueue
 from typing import NoReturn, TypeVar, cast
 
+from ragvlc.core import interruption
 from ragvlc.core.families import Executor
 from ragvlc.core.jobs import Counts, Done, Job
 from ragvlc.core.run import Engines
@@ -55,7 +56,7 @@ class _Threads:
         waiting, finished, stop = deque(jobs), SimpleQueue[Callable[[], ResultT] | None](), threading.Event()
 
         def run_jobs() -> None:
-            while not stop.is_set():
+            while not (stop.is_set() or interruption.requested()):
                 try:
                     job = waiting.popleft()
                 except IndexError:
@@ -74,17 +75,20 @@ class _Threads:
         for worker in workers:
             worker.start()
         left = len(workers)
-        try:
-            while left:
-                result = finished.get()
-                if result is None:
-                    left -= 1
-                else:
-                    yield result()
-        finally:
-            stop.set()
-            for worker in workers:
-                worker.join()
+        with interruption.scope():
+            try:
+                with interruption.scope():  # Ctrl-C reaches the workers before they are waited for
+                    while left:
+                        result = finished.get()
+                        if result is None:
+                            left -= 1
+                        else:
+                            yield result()
+                    interruption.check()
+            finally:
+                stop.set()
+                for worker in workers:
+                    worker.join()
 
     def counts(self) -> Counts:
         """Returns the counts of requests, computations and cache hits."""

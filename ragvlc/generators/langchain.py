@@ -25,7 +25,7 @@ from ragvlc.core.window import prompt_ids
 from ragvlc.engines.remote.api_errors import read_failure
 from ragvlc.engines.remote.concurrency import CallGroup, ConcurrencyLimit
 from ragvlc.engines.remote.langchain_models import NAMES, ChatModels, is_reference
-from ragvlc.engines.remote.streaming import cut_at_stop
+from ragvlc.engines.remote.streaming import CHARACTERS_PER_TOKEN, cut_at_stop
 from ragvlc.engines.remote.tokenizers import SERVER, RemoteTokenizer, messages, tokenizer_for, tokenizer_identity
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ class LangChainGenerator(Generator):
         window: the largest number of tokens of prompt and answer together; None takes the model's profile.
         system: a system message.
         concurrency: the largest number of calls at a time, over all threads.
+        deadline_seconds: the longest time of a call as a whole; timeouts of its parts are the model's own settings.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -106,6 +107,7 @@ class LangChainGenerator(Generator):
     window: Annotated[int, Field(ge=2)] | None = None
     system: str | None = None
     concurrency: Annotated[int, Field(ge=1), Execution] = 8
+    deadline_seconds: Annotated[float, Field(gt=0), Execution] = 6000.0
 
     @model_validator(mode="after")
     def _has_no_server(self) -> Self:
@@ -128,14 +130,22 @@ class LangChainGenerator(Generator):
 
 @dataclass(slots=True)
 class _StreamedMessages:
-    """The answer collected from a stream of messages, with its times and usage."""
+    """The answer collected from a stream of messages, with its times and usage.
+
+    Attributes:
+        most: characters at which reading ends, because the model ignores its limit of tokens.
+        cut_here: whether it has ended there.
+    """
 
     started: float
+    most: int
     pieces: list[str] = field(default_factory=list)
     first: float | None = None
     last: float = 0.0
     usage: Usage | None = None
     reason: str = ""
+    characters: int = 0
+    cut_here: bool = False
 
 
 class _LangChainEngine:
@@ -146,7 +156,7 @@ class _LangChainEngine:
         self._tokenizer = spec.tokenizer()
         self._models = ChatModels(spec.chat_model, spec.arguments, spec.names)
         self._window = spec.window or _own_window(spec, self._models.get({}))
-        self._limit = ConcurrencyLimit(spec.concurrency, f"'{spec.chat_model}'")
+        self._limit = ConcurrencyLimit(spec.concurrency, f"'{spec.chat_model}'", spec.deadline_seconds)
 
     @property
     def window(self) -> int:
@@ -180,7 +190,7 @@ class _LangChainEngine:
         sent = self._tokenizer.control.neutralize(request.prompt)
         model = self._models.get(self._settings(request))
         conversation = _conversation(sent.text, self._spec.system)
-        streamed = _StreamedMessages(time.perf_counter())
+        streamed = _StreamedMessages(time.perf_counter(), CHARACTERS_PER_TOKEN * request.max_tokens)
         failure = None
         try:
             self._read_stream(model, conversation, list(request.stop) or None, streamed, group)
@@ -220,11 +230,15 @@ class _LangChainEngine:
             streamed.usage = _added(streamed.usage, getattr(chunk, "usage_metadata", None))
             reasons = (chunk.response_metadata.get(name) for name in _REASONS)
             streamed.reason = next((str(reason) for reason in reasons if reason), streamed.reason)
+            streamed.characters += len(text)
+            if streamed.characters > streamed.most:
+                streamed.reason, streamed.cut_here = "length", True
+                break
 
     def _generation(
         self, request: Request, group: CallGroup, streamed: _StreamedMessages, streams: bool, broken: int
     ) -> Generation:
-        text, stopped = cut_at_stop("".join(streamed.pieces), request.stop)
+        text, stopped = cut_at_stop("".join(streamed.pieces)[: streamed.most], request.stop)
         length = streamed.reason.lower() in _LENGTH and not stopped
         notes: dict[str, Any] = {"control_strings_broken": broken} if broken else {}
         if self._tokenizer.estimated:
@@ -236,6 +250,8 @@ class _LangChainEngine:
             notes["usage_from"] = "estimate" if self._tokenizer.estimated else "tokenizer"
         if not self._models.limits and len(spans := self._tokenizer.spans(text)) > request.max_tokens:
             text, length = text[: spans[request.max_tokens - 1][1]], True
+            streamed.cut_here = True
+        if streamed.cut_here:
             notes["cut_here"] = True
         seconds = streamed.last - streamed.started
         first = streamed.first - streamed.started if streams and streamed.first is not None else None

@@ -95,6 +95,8 @@ class OpenAICompatible(Generator):
         concurrency: the largest number of requests at a time, over all threads.
         timeout_seconds: the longest time without data from the server before an attempt fails.
         retries: the number of further attempts after 429, 5xx, timeouts and broken connections.
+        deadline_seconds: the longest time of a call as a whole, with all attempts, whatever signs of life the server
+            sends; None takes ten times `timeout_seconds`.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -111,6 +113,7 @@ class OpenAICompatible(Generator):
     concurrency: Annotated[int, Field(ge=1), Execution] = 16
     timeout_seconds: Annotated[float, Field(gt=0), Execution] = 600.0
     retries: Annotated[int, Field(ge=0), Execution] = 5
+    deadline_seconds: Annotated[float | None, Field(gt=0), Execution] = None
 
     def identity(self) -> Mapping[str, Any]:
         """Returns the hash of the tokenizer's files. Connects to no server."""
@@ -119,7 +122,9 @@ class OpenAICompatible(Generator):
     @property
     def address(self) -> Address:
         """The address of the model, with timeout and retries."""
-        return Address(self.url, self.model, self.api_key_env, self.timeout_seconds, self.retries)
+        return Address(
+            self.url, self.model, self.api_key_env, self.timeout_seconds, self.retries, self.deadline_seconds
+        )
 
     def tokenizer(self) -> RemoteTokenizer:
         """Returns the tokenizer; the server's own tokenizer (`tokenizer_from: server`) connects at its first call."""
@@ -141,7 +146,7 @@ class _ServerEngine:
         self._server = Server(spec.address)
         self._tokenizer = spec.tokenizer()
         self._window = spec.window or self._server.window()
-        self._limit = ConcurrencyLimit(spec.concurrency, str(spec.address))
+        self._limit = ConcurrencyLimit(spec.concurrency, str(spec.address), spec.address.deadline)
         self._requests_usage = True
 
     @property
@@ -208,10 +213,13 @@ class _ServerEngine:
     def _send(self, text: str, body: Mapping[str, Any], group: CallGroup) -> StreamedReply:
         conversation: Any = messages(text, self._spec.system)
         started = time.perf_counter()
-        with self._server.client.chat.completions.create(
-            model=self._spec.model, messages=conversation, stream=True, extra_body=dict(body)
-        ) as stream:
-            return read_stream(stream, started, group.check)
+        with (
+            self._server.client.chat.completions.create(
+                model=self._spec.model, messages=conversation, stream=True, extra_body=dict(body)
+            ) as stream,
+            group.reading(stream.response),
+        ):
+            return read_stream(stream, started, group.check, max_tokens=body[self._spec.limit_name])
 
     def _generation(
         self, request: Request, group: CallGroup, sent: NeutralizedMessage, reply: StreamedReply, failures: int
@@ -260,6 +268,8 @@ def _notes(reply: StreamedReply, asked: str) -> dict[str, Any]:
         notes["served_model"] = reply.model
     if reply.fingerprint:
         notes["system_fingerprint"] = reply.fingerprint
+    if reply.cut_here:
+        notes["cut_here"] = True
     if finish_of(reply.parts.reason) not in {"stop", "length"}:
         notes["finish_reason"] = reply.parts.reason
     return notes

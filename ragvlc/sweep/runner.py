@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ragvlc import config
 from ragvlc.analysis.results import Results
+from ragvlc.core import interruption
 from ragvlc.core.answer import Failure, Prediction
 from ragvlc.core.jobs import Counts, Done, Workers
 from ragvlc.core.run import Engines
@@ -26,7 +27,7 @@ from ragvlc.sweep.scoring import QuestionSet, score, scored
 from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.tracking import Finish, Tracking, cell_record, cell_summary, write_plan
 
-__all__ = ["Outcome", "Watcher", "run_sweep"]
+__all__ = ["Outcome", "SweepInterrupted", "Watcher", "run_sweep"]
 
 
 class Watcher(Protocol):
@@ -82,6 +83,16 @@ class Outcome:
         return Results.load(self.folder)
 
 
+class SweepInterrupted(interruption.Interrupted):
+    """A sweep that was interrupted, with the number of questions whose rows are stored, of all questions."""
+
+    def __init__(self, stored: int, total: int, folder: Path) -> None:
+        super().__init__(f"interrupted: {stored} of {total} questions have a row in {folder}")
+        self.stored = stored
+        self.total = total
+        self.folder = folder
+
+
 def run_sweep(
     sweep: Sweep,
     runs: str | Path = "runs",
@@ -104,42 +115,76 @@ def run_sweep(
 
     Raises:
         ConfigError, DatasetError, StoreError: before anything is computed.
+        SweepInterrupted: after Ctrl-C; all finished answers are stored.
     """
     cells = plan(sweep)
-    listener = watcher or _Silent()
-    with SweepStore(Path(runs) / sweep.name) as store, _pool(pool, sweep) as open_pool:
+    with interruption.scope(), SweepStore(Path(runs) / sweep.name) as store, _pool(pool, sweep) as open_pool:
         asked = write_plan(sweep, cells, store)
         pending = [
             Pending(cell, asked[cell.dataset.key], store.cell(cell.key), retry_failed=retry_failed) for cell in cells
         ]
-        left, total = sum(len(one.questions) for one in pending), sum(len(one.asked.examples) for one in pending)
-        listener.planned(cells, left, total)
-        opened = sweep.executor.open(open_pool, concurrency=sweep.concurrency)
-        with opened as workers, Tracking(sweep, store, asked) as tracking:
-            by_key = {one.cell.key: _CellRun(one, sweep, open_pool) for one in pending}
+        running = _SweepRun(sweep, store, open_pool, pending, watcher or _Silent())
+        try:
+            return running.run(finish)
+        except KeyboardInterrupt as error:
+            raise SweepInterrupted(running.stored, running.total, store.folder) from error
 
-            def end(run: _CellRun) -> None:
-                run.close()
-                one = run.one
-                tracking.cell(cell_record(one.cell, run.summary, one.store.folder, one.asked, run.rows))
-                listener.done(one.cell, run.status, run.summary)
 
-            for run in by_key.values():
+class _SweepRun:
+    """One run of a sweep.
+
+    Attributes:
+        total: number of questions of all cells.
+    """
+
+    def __init__(
+        self, sweep: Sweep, store: SweepStore, pool: EnginePool, pending: Sequence[Pending], watcher: Watcher
+    ) -> None:
+        self._sweep = sweep
+        self._store = store
+        self._pool = pool
+        self._pending = pending
+        self._watcher = watcher
+        self._asked = {one.cell.dataset.key: one.asked for one in pending}
+        self._cells: dict[str, _CellRun] = {}
+        self._left = sum(len(one.questions) for one in pending)
+        self.total = sum(len(one.asked.examples) for one in pending)
+
+    @property
+    def stored(self) -> int:
+        """Number of questions with a stored row."""
+        return self.total - self._left + sum(run.written for run in self._cells.values())
+
+    def run(self, finish: Finish | None) -> Outcome:
+        """Asks the pending questions and returns the outcome."""
+        sweep = self._sweep
+        self._watcher.planned([one.cell for one in self._pending], self._left, self.total)
+        opened = sweep.executor.open(self._pool, concurrency=sweep.concurrency)
+        with opened as workers, Tracking(sweep, self._store, self._asked) as tracking:
+            self._cells = {one.cell.key: _CellRun(one, sweep, self._pool) for one in self._pending}
+            for run in self._cells.values():
                 if not run.left:
-                    end(run)
+                    self._end(run, tracking)
             # Closed here, not at garbage collection: after an error the work must end before the folder is unlocked.
-            with closing(_rows(workers, by_key, asked)) as rows:
+            # The scope is the inner one: Ctrl-C must reach the workers before they are waited for.
+            with closing(_rows(workers, self._cells, self._asked)) as rows, interruption.scope():
                 for cell, prediction in rows:
-                    run = by_key[cell]
-                    listener.row(run.one.cell, prediction)
+                    run = self._cells[cell]
+                    self._watcher.row(run.one.cell, prediction)
                     if run.add(prediction):
-                        end(run)
-            for run in by_key.values():
+                        self._end(run, tracking)
+            for run in self._cells.values():
                 if not run.closed:  # stopped: the remaining questions are not asked
-                    end(run)
+                    self._end(run, tracking)
             tracking.finish(finish)
-        status = {key: run.status for key, run in by_key.items()}
-        return Outcome(store.folder, status, workers.counts(), tracking.problem)
+        status = {key: run.status for key, run in self._cells.items()}
+        return Outcome(self._store.folder, status, workers.counts(), tracking.problem)
+
+    def _end(self, run: _CellRun, tracking: Tracking) -> None:
+        run.close()
+        one = run.one
+        tracking.cell(cell_record(one.cell, run.summary, one.store.folder, one.asked, run.rows))
+        self._watcher.done(one.cell, run.status, run.summary)
 
 
 def _rows(
@@ -159,6 +204,7 @@ class _CellRun:
     Attributes:
         left: pending questions.
         rows: by example id, in the order of their arrival.
+        written: the number of rows written in this run.
         closed: whether no more rows are expected, and `status` and `summary` are final.
     """
 
@@ -166,6 +212,7 @@ class _CellRun:
         self.one = one
         self.left = list(one.questions)
         self.closed = False
+        self.written = 0
         self.status = "complete"
         self.summary: Mapping[str, Any] = one.summary
         self._engines = engines
@@ -191,12 +238,19 @@ class _CellRun:
         """Scores the result of a job and appends its row; called from many threads."""
         one, example = self.one, done.job.example
         blank = Prediction(example.id, one.asked.row_key(example, control=one.cell.control))
-        row = score(replace(blank, answer=done.answer, failure=done.failure), example, one.asked, self._engines)
+        unscored = replace(blank, answer=done.answer, failure=done.failure)
+        try:
+            row = score(unscored, example, one.asked, self._engines)
+        except interruption.Interrupted:
+            one.store.append(unscored)  # the next run scores it
+            self.written += 1
+            raise
         try:
             one.store.append(row)
         except (TypeError, ValueError) as error:  # a fact of the trace is not JSON
             row = score(replace(blank, failure=Failure.of("route", error)), example, one.asked, self._engines)
             one.store.append(row)
+        self.written += 1
         if row.failure is not None:
             self._failed.append(row.example_id)
         return row

@@ -438,7 +438,9 @@ def test_an_interrupted_run_ends_its_work_and_frees_its_folder(data: Path, runs:
     rows = len(Results.load(runs / "things").cells[0].rows)
     time.sleep(0.3)
     assert len(Results.load(runs / "things").cells[0].rows) == rows < 12
-    assert caught.type is KeyboardInterrupt
+    assert issubclass(caught.type, KeyboardInterrupt)
+    assert caught.value.stored == rows
+    assert caught.value.total == 12
     assert ran(sweep, runs)[0].complete
 
 

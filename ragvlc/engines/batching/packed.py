@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ragvlc.core import interruption
 from ragvlc.engines.batching.decoding import (
     Detokenizer,
     RequestState,
@@ -251,6 +252,7 @@ def forward(model: PreTrainedModel, parts: Sequence[NewTokens]) -> torch.Tensor:
     """
     import torch
 
+    interruption.check()
     device = model.device
     ids = [token for part in parts for token in part.tokens]
     positions = [part.position + i for part in parts for i in range(len(part.tokens))]

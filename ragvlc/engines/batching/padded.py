@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ragvlc.core import interruption
 from ragvlc.engines.batching.decoding import (
     Detokenizer,
     RequestState,
@@ -147,6 +148,7 @@ def _forward(
     positions: torch.Tensor,
 ) -> torch.Tensor:
     """Returns float32 logits [rows, vocabulary] of the last column of `ids`; `cache` grows by all columns of `ids`."""
+    interruption.check()
     with attention_kernels(model.device):
         out = model(
             input_ids=ids,

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ragvlc.core import interruption
 from ragvlc.core.errors import EngineError
 from ragvlc.core.texts import first_line
 from ragvlc.engines.batching.decoding import Batch, RequestState
@@ -134,7 +135,8 @@ class Scheduler:
         """Waits until this call becomes the leader or its requests are done; returns whether it became the leader."""
         with self._lock:
             self._waiting.append(call)
-            call.wake.wait_for(lambda: call.unfinished == 0 or not self._busy)
+            while not call.wake.wait_for(lambda: call.unfinished == 0 or not self._busy, interruption.POLL_SECONDS):
+                interruption.check()
             self._waiting.remove(call)
             if call.unfinished == 0:
                 self._wake_one()  # the wake-up may have been the offer to lead, which this call no longer needs
@@ -158,6 +160,7 @@ class Scheduler:
 
         with torch.inference_mode():
             while call.unfinished:
+                interruption.check()
                 # Released after every step, so that a decode state waits for one token and not for the whole batch.
                 with self._model_lock:
                     started = self._next()

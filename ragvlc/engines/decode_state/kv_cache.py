@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ragvlc.core import interruption
 from ragvlc.engines.batching.decoding import attention_kernels
 from ragvlc.engines.batching.sampling import SamplingDistribution, sample_at
 from ragvlc.engines.batching.shared_prefix import PackedSegment, SharedPrefix, mask_value
@@ -251,6 +252,7 @@ def prefill(cache: KVCache, tokens: list[int], device: torch.device) -> None:
         else min(_PASS_TOKENS, max(256, _MASK_ENTRIES // max(1, cache.length + len(tokens))))
     )
     for start in range(0, len(tokens), limit):
+        interruption.check()
         cache.forward(torch.tensor(tokens[start : start + limit], device=device), 1)
 
 

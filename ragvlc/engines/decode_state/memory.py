@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ragvlc.core import interruption
+
 if TYPE_CHECKING:
     import torch
 
@@ -38,7 +40,8 @@ class MemoryBudget:
         """Waits until a decode state of `needed` bytes is admitted; returns the thread id to pass to `release`."""
         me = threading.get_ident()
         with self._changed:
-            self._changed.wait_for(lambda: self._admits(me, needed))
+            while not self._changed.wait_for(lambda: self._admits(me, needed), interruption.POLL_SECONDS):
+                interruption.check()
             # Measured only while nothing is held: open states would count against the budget twice.
             if not self._held:
                 self._budget = self._free() * _FREE_SHARE

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from ragvlc.core import interruption
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.decode_state import Draft
 from ragvlc.core.errors import EngineError
@@ -294,6 +295,7 @@ class ModelDecodeState:
         """Holds the model's lock, adds the elapsed seconds to `phase`, and turns a failure into an `EngineError`."""
         import torch
 
+        interruption.check()
         asked, name = time.perf_counter(), self.host.model_name
         with self.host.lock, torch.inference_mode():
             started = time.perf_counter()

@@ -74,12 +74,14 @@ class ReplyParts:
     _unread: dict[str, None] = field(default_factory=dict)
     _tool_call: bool = False
     _characters: int = 0
+    _sent: int = 0
 
     def take(self, message: Mapping[str, Any]) -> bool:
         """Adds the content of a message or delta; returns whether it had any."""
         found = False
         for piece in _pieces(message):
             found = found or bool(piece.text) or piece.kind == "tool"
+            self._sent += len(piece.text)
             if piece.kind == "text":
                 self._texts.append(piece.text)
                 self._characters += len(piece.text)
@@ -102,6 +104,17 @@ class ReplyParts:
     def characters(self) -> int:
         """Number of characters of the visible text so far."""
         return self._characters
+
+    @property
+    def sent(self) -> int:
+        """Number of characters of everything sent so far, thoughts and refusals included."""
+        return self._sent
+
+    def cut(self, most: int) -> None:
+        """Cuts text and thought to `most` characters each: the reply has ended because it became too long."""
+        self._texts = [self.text[:most]]
+        self._thoughts = ["".join(self._thoughts)[:most]]
+        self.reason = "length"
 
     @property
     def empty(self) -> bool:

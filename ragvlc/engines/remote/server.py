@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ragvlc.core.errors import EngineError, missing_extra, nearest
 from ragvlc.engines.remote.api_errors import ApiFailure, Secrets, is_transport_error, read_failure
+from ragvlc.engines.remote.concurrency import CallGroup, ConcurrencyLimit
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -26,6 +27,7 @@ ResultT = TypeVar("ResultT")
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
 _CONNECT_SECONDS = 10.0
+_MOST_CALLS = 32  # at a time, of those that generate nothing
 _WINDOW_NAMES = ("max_model_len", "context_length", "context_window", "max_context_length")
 """Servers' names for the window in their list of models: vLLM and SGLang, OpenRouter and Together, Groq, Mistral."""
 
@@ -40,6 +42,7 @@ class Address:
         api_key_env: environment variable with the API key; None sends none.
         timeout_seconds: the longest time without data from the server.
         retries: the number of further attempts after a transient failure.
+        deadline_seconds: the longest time of a call, with all attempts; None takes ten times `timeout_seconds`.
     """
 
     url: str
@@ -47,6 +50,12 @@ class Address:
     api_key_env: str | None = None
     timeout_seconds: float = 600.0
     retries: int = 5
+    deadline_seconds: float | None = None
+
+    @property
+    def deadline(self) -> float:
+        """The longest time of a call in seconds."""
+        return 10 * self.timeout_seconds if self.deadline_seconds is None else self.deadline_seconds
 
     def __str__(self) -> str:
         return f"'{self.model}' at {self.url}"
@@ -86,15 +95,17 @@ class Server:
         self.address = address
         self.secrets = Secrets([key])
         self.client = _client(address, key)
+        self._calls = ConcurrencyLimit(_MOST_CALLS, str(address), address.deadline)
 
     def close(self) -> None:
         """Closes the connections."""
+        self._calls.close()
         self.client.close()
 
     def window(self) -> int:
         """Returns the model's window in tokens, from the server's list of models. Raises `EngineError`."""
         model = self.address.model
-        listed = {one.id: one for one in self.with_retries(lambda: list(self.client.models.list())).value}
+        listed = {one.id: one for one in self._bounded(lambda: list(self.client.models.list()))}
         if model not in listed:
             raise EngineError(
                 f"The server at {self.address.url} lists no model '{model}'. It serves: {', '.join(listed) or 'none'}."
@@ -112,10 +123,18 @@ class Server:
     def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Posts to a path under the server's root, outside `/v1`; returns the JSON object of the response."""
         root = self.address.url.removesuffix("/v1")
-        found = self.with_retries(lambda: self.client.post(root + path, cast_to=object, body=dict(body))).value
+        found = self._bounded(lambda: self.client.post(root + path, cast_to=object, body=dict(body)))
         if not isinstance(found, Mapping):
             raise EngineError(f"{self.address}: {path} did not answer with a JSON object.")
         return found
+
+    def _bounded(self, attempt: Callable[[], ResultT]) -> ResultT:
+        """Returns the result of `attempt`, retried, within the deadline; ends early if the program is interrupted."""
+
+        def call(one: Callable[[], ResultT], group: CallGroup) -> ResultT:
+            return self.with_retries(one, group.cancelled).value
+
+        return self._calls.run(call, [attempt])[0]
 
     def with_retries(
         self, attempt: Callable[[], ResultT], cancelled: threading.Event | None = None, *, what: str = ""

@@ -23,6 +23,7 @@ from concurrent.futures import Future
 from multiprocessing.connection import Connection
 from typing import Any
 
+from ragvlc.core import interruption
 from ragvlc.core.errors import EngineError
 from ragvlc.engines.vllm.messages import (
     AbortGeneration,
@@ -40,6 +41,7 @@ log = logging.getLogger("ragvlc")
 
 _POLL_SECONDS = 0.5
 _CLOSE_TIMEOUT = 30.0
+_INTERRUPTED_TIMEOUT = 1.0
 _LOG_LINES = 1000
 _RAISED = re.compile(r"(?:^|[\s\]])((?:\w+\.)*\w*(?:Error|Exception|Interrupt))(?:: (.*))?$")
 _REFERS_TO_LOG = re.compile(
@@ -76,7 +78,7 @@ class EngineProcess:
         self._reader.start()
         try:
             self._send(OpenEngine(dict(arguments)))
-            self.window = self._ready.result().window
+            self.window = interruption.result(self._ready).window
         except BaseException:
             self._clean_up()
             raise
@@ -100,7 +102,7 @@ class EngineProcess:
         try:
             for message in messages:
                 self._send(message)
-            return [future.result() for future in futures]
+            return [interruption.result(future) for future in futures]
         except BaseException:
             self._abort([message.number for message in messages])
             raise
@@ -110,7 +112,7 @@ class EngineProcess:
         if self._refuse(EngineError(f"The engine of '{self._model_name}' is closed.")):
             self._send(CloseEngine())
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_CLOSE_TIMEOUT)
+                self._process.wait(_INTERRUPTED_TIMEOUT if interruption.requested() else _CLOSE_TIMEOUT)
         self._clean_up()
 
     def _send(self, message: object) -> None:
