@@ -12,6 +12,8 @@ import yaml
 from command_line import Cli, Said
 
 from ragvlc.analysis.results import Results
+from ragvlc.core.answer import Answer, Failure, Prediction
+from ragvlc.results.summary import metric_values, summarise
 
 OUTSIDE = '''
 from pathlib import Path
@@ -192,3 +194,40 @@ def test_a_narrow_terminal_breaks_no_command(ragvlc: Cli, monkeypatch: pytest.Mo
     monkeypatch.setenv("COLUMNS", "40")
     said = ragvlc("run", experiment({"full": raising()}, max_failures=1))
     assert why(said, "full")[-1].endswith(IN_FULL.replace("height", "price"))
+
+
+def test_a_cell_in_which_every_question_failed_has_no_score_and_is_never_the_best(ragvlc: Cli) -> None:
+    """A server that was down is no evidence against full context: the other cell scores 0 and is still the best."""
+    down = {"generators": {"main": {"kind": "ragvlc.testing:Flaky", "fails": "."}}, "routes": {"full": "full_context"}}
+    said = ragvlc("run", experiment({"down": down, "wrong": FULL}, max_failures=1, baseline="wrong"))
+    assert re.search(r"^ down +-", said.out, re.MULTILINE), said.out
+    assert "Best contains: wrong, 0.000." in said.out
+    assert "down: complete, contains -, 9 failed" in said.err or "down: pending, contains -, 9 failed" in said.err
+    results = Results.load("runs/sweep")
+    assert [cell.mean("contains") for cell in results.cells] == [None, 0.0]
+    assert results.table()["contains"].isna().tolist() == [True, False]
+    frame = results.frame()
+    assert frame[frame.cell == "down"]["contains"].isna().all()
+    assert [one.difference for one in results.comparisons()] == [None]
+    assert "score/contains" not in metric_values(results.cells[0].summary)
+    report = ragvlc("report", "sweep.yaml")
+    assert "Best contains: wrong, 0.000." in report.out
+    assert "down" in ragvlc("compare", "sweep.yaml", "down", "wrong").out
+
+
+def test_a_sweep_in_which_every_question_failed_has_no_best_cell(ragvlc: Cli) -> None:
+    down = {"generators": {"main": {"kind": "ragvlc.testing:Flaky", "fails": "."}}, "routes": {"full": "full_context"}}
+    said = ragvlc("run", experiment({"down": down}, max_failures=1))
+    assert "Best" not in said.out
+    assert "No cell has a score for contains yet." in said.out
+
+
+def test_one_answer_makes_failures_count_as_zeros(ragvlc: Cli) -> None:
+    """Failing never pays: as soon as a cell was asked in earnest, a failed question is a wrong one."""
+    rows = {
+        "a": Prediction("a", answer=Answer("red"), scores={"contains": 1.0}),
+        "b": Prediction("b", failure=Failure("generate", "EngineError", "down"), scores={"contains": 0.0}),
+    }
+    facts = [{"id": name, "cluster": name, "group": name} for name in rows]
+    assert summarise(facts, rows, ["contains"])["metrics"]["contains"]["mean"] == 0.5
+    assert summarise(facts, {"b": rows["b"]}, ["contains"])["metrics"]["contains"]["mean"] is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean, median, quantiles
 from typing import Any
 
@@ -17,7 +18,7 @@ from ragvlc.statistics.intervals import mean_interval
 
 MANY = 100
 
-__all__ = ["charged_prefixes", "example_facts", "metric_values", "stored_row_key", "summarise"]
+__all__ = ["charged_prefixes", "example_facts", "metric_values", "scored_rows", "stored_row_key", "summarise"]
 
 
 def example_facts(example: Example) -> dict[str, Any]:
@@ -53,6 +54,17 @@ def stored_row_key(facts: Mapping[str, Any], *, control: bool) -> str:
     return content_key([facts["key"], facts["gold_key"]]) if control else str(facts["key"])
 
 
+def scored_rows(rows: Mapping[str, Prediction]) -> Mapping[str, Prediction]:
+    """Returns the rows, without scores if no question was answered.
+
+    A failed question counts as the worst score, so that failing never pays. Where all of them failed, the server was
+    down or the settings were wrong: zeros would be scores of something that was never measured.
+    """
+    if any(row.answer is not None for row in rows.values()):
+        return rows
+    return {name: replace(row, scores=dict.fromkeys(row.scores)) for name, row in rows.items()}
+
+
 def summarise(
     examples: Sequence[Mapping[str, Any]],
     rows: Mapping[str, Prediction],
@@ -73,7 +85,7 @@ def summarise(
         cold: whether the seconds are those of single questions: then their percentiles are included.
     """
     here = [one for one in examples if one["id"] in rows]
-    found = {one["id"]: rows[one["id"]] for one in here}
+    found = scored_rows({one["id"]: rows[one["id"]] for one in here})
     clusters = [one["cluster"] for one in here]
     answers = [row.answer for row in found.values() if row.answer is not None]
     metrics = {}

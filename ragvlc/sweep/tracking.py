@@ -16,7 +16,7 @@ from ragvlc.core.records import CellRecord, SweepRecord, TraceRecord
 from ragvlc.documents.dataset import loaded
 from ragvlc.pool import EnginePool
 from ragvlc.results.store import SweepStore
-from ragvlc.results.summary import metric_values, summarise
+from ragvlc.results.summary import metric_values, scored_rows, summarise
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.scoring import QuestionSet, current_rows, scored
 from ragvlc.sweep.spec import Sweep
@@ -219,6 +219,7 @@ def cell_record(
 ) -> CellRecord:
     """Returns the record of a cell for a tracker."""
     params = {"pipeline": cell.pipeline_name, "dataset": cell.dataset.name, "seed": cell.seed, **cell.settings}
+    rows = scored_rows(rows)
     return CellRecord(
         key=cell.key,
         name=cell.name,
