@@ -138,13 +138,15 @@ def model_file(model: str, name: str) -> Path:
     """
     from huggingface_hub import hf_hub_download
 
+    if (cached := packaged.local_file(model, name)) is not None:
+        return cached
     try:
         folder = Path(packaged.resolve(model))
         if folder.is_dir():
             if (folder / name).is_file():
                 return folder / name
             raise DatasetError(f"{folder}: holds no {name}.")
-        return packaged.hub_file(model, name) or Path(hf_hub_download(model, name))
+        return Path(hf_hub_download(model, name))
     except RagvlcError:
         raise
     except (OSError, ValueError) as error:

@@ -118,10 +118,11 @@ class TransformersGenerator(Generator):
 
 @lru_cache(maxsize=8)
 def _tokenizer(model: str, fingerprint: str, system: str | None, options: str) -> ChatTokenizer:  # noqa: ARG001
+    folder = packaged.resolve(model)  # before the import, which takes seconds
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(packaged.resolve(model))
+        tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise EngineError(f"The tokenizer of '{model}' cannot be loaded: {first_line(error)}") from error
     return ChatTokenizer(tokenizer, system=system, options=json.loads(options))

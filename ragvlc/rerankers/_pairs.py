@@ -68,8 +68,9 @@ class LoadedPairs:
     @classmethod
     def load(cls, loading: Loading, *, batch_size: int) -> Self:
         """Returns the loaded model. Raises `EngineError` if it cannot be loaded or does not score pairs."""
+        folder = packaged.resolve(loading.model)
         try:
-            model = _loaded(loading)
+            model = _loaded(loading, folder)
         except Exception as error:
             reason = str(error).rstrip(".")
             message = (
@@ -130,13 +131,13 @@ class LoadedPairs:
             torch.cuda.empty_cache()
 
 
-def _loaded(loading: Loading) -> Any:  # noqa: ANN401 - the library's class
+def _loaded(loading: Loading, folder: str) -> Any:  # noqa: ANN401 - the library's class
     import torch
     from sentence_transformers import CrossEncoder
 
     with _quiet():
         return CrossEncoder(
-            packaged.resolve(loading.model),
+            folder,
             device=None if loading.device == "auto" else loading.device,
             max_length=loading.max_length,
             model_kwargs={"dtype": getattr(torch, loading.dtype)},

