@@ -73,6 +73,7 @@ bench: $(VENV)/.installed-tools models
 	$(BIN)/python tests/benchmarks/embedding_throughput.py --quick
 	$(BIN)/python tests/benchmarks/ray_workers.py
 	$(BIN)/python tests/benchmarks/reading_files.py
+	$(BIN)/python tests/benchmarks/choices.py
 
 # One GPU and vLLM, or two GPUs: see the head of each file for its options.
 bench-gpu: $(VENV)/.installed-tools

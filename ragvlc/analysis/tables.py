@@ -43,8 +43,12 @@ COSTS = (
     "Tokens and engine seconds: mean of a question; index seconds: total of the cell. Each cell is charged as if it "
     "ran alone. Truncated: some text did not fit the window. Unparsed: no option found in the answer."
 )
+UNPARSED = (
+    "Unparsed answers score 0 in `choice_accuracy`: read some (`ragvlc show`), ask for the letter in `choice_prompt`, or "
+    "raise `answer_tokens` if they end too early."
+)
 FLAGS = {
-    "ambiguous": "Ambiguous: the answer names several options.",
+    "ambiguous": "Ambiguous: the answer names several options and scores 0; ask for one in `choice_prompt`.",
     "unjudged": "Unjudged: the judge gave no verdict; left out of its mean.",
     "ranking_cut": "Ranking cut: fewer candidates were ranked than the metric uses.",
     "embedding_cut": "Embedding cut: a text was longer than the embedder's window.",
@@ -244,6 +248,7 @@ def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
         asked = Entry(word=f"{len(cell.rows)}/{summary['questions']}")
         rows.append((title(cell), (asked, *(column.entry(summary) for column in shown))))
     note, names = COSTS, {column.name for column in shown}
+    note += f" {UNPARSED}" if any(summary["unparsed"] for summary in summaries) else ""
     saving = ("engine_seconds_reused", "prefix_seconds_saved", "prefix_seconds_owed")
     saved = sum(summary[name] for summary in summaries for name in saving)
     note += f" {SAVED.format(seconds=saved)}" if saved >= 1 else ""

@@ -8,6 +8,8 @@ where the model declined: `It is not known` may be an option.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
 from ragvlc.core.families import Metric
@@ -16,6 +18,8 @@ from ragvlc.text.choices import parse_choice
 
 class ChoiceAccuracy(Metric):
     """1 if the reply names a right option and no wrong one, else 0."""
+
+    version: ClassVar[int] = 2
 
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns 0 or 1, or None if there are no options or the right option is not known."""
