@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ragvlc.results.unanswered import advice
 from ragvlc.statistics.few_clusters import warning
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ LATENCY = (
     "loaded and indexes built. p95: 95 of 100 questions took less."
 )
 SKIPPED = "Skipped: left out by the data set in all cells."
+EMPTY_REPLIES = "Empty replies: calls of agents, rerankers, routers and the like that brought no answer."
+THOUGHTS = (
+    "Thoughts are no part of an answer; their tokens are part of the new tokens. If one was an answer, set thinking: "
+    "none in the generator: nothing is asked again."
+)
 MONEY = "Money: for 1,000 questions at the prices given, without indexing and scoring."
 JUDGES = "Models that scored answers used {tokens:,} tokens beyond those of the table."
 
@@ -159,10 +165,13 @@ class Column:
 COLUMNS = (
     Column("failed", "failed", always=True),
     Column("skipped", "skipped"),
+    Column("no\nanswer", "no_answer"),
+    Column("empty\nreplies", "empty_replies"),
     Column("truncated", "truncated", always=True),
     Column("unparsed", "unparsed", always=True),
     Column("prompt\ntokens", "prompt_tokens", 0, always=True),
     Column("new\ntokens", "completion_tokens", 0, always=True),
+    Column("thought\ntokens", "thought_tokens", 0),
     Column("engine\nseconds", "engine_seconds", 2, always=True),
     Column("index\nseconds", "index_seconds", 2),
     Column("money\nper 1000", "cost", 2, times=1000),
@@ -170,14 +179,14 @@ COLUMNS = (
 """The columns for a terminal."""
 
 MORE_COLUMNS = (
-    *COLUMNS[:4],
+    *COLUMNS[:6],
     Column("declined", "declined"),
     Column("cut short", "cut_short"),
+    Column("thoughts\nread", "thoughts_read"),
     Column("calls", "calls", 1),
-    COLUMNS[4],
+    COLUMNS[6],
     Column("cached\ntokens", "cached_tokens", 0),
-    COLUMNS[5],
-    *COLUMNS[6:],
+    *COLUMNS[7:],
     Column("memory\nGB", "process_bytes", 2, times=1e-9),
     Column("GPU\nGB", "device_bytes", 2, times=1e-9),
 )
@@ -254,6 +263,9 @@ def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
     note += f" {SAVED.format(seconds=saved)}" if saved >= 1 else ""
     note += f" {MEMORY}" if "process_bytes" in names else ""
     note += f" {SKIPPED}" if "skipped" in names else ""
+    note += "".join(f" {one}" for one in advice([summary["no_answer_causes"] for summary in summaries]))
+    note += f" {EMPTY_REPLIES}" if "empty_replies" in names else ""
+    note += f" {THOUGHTS}" if "thoughts_read" in names or "thought_tokens" in names else ""
     note += "".join(f" {FLAGS[flag]}" for flag in flags if flag in FLAGS)
     note += f" {MONEY}" if "cost" in names else ""
     if judged := sum(summary["scoring_tokens"] for summary in summaries):

@@ -133,7 +133,7 @@ class Answer:
     @property
     def answered(self) -> bool:
         """Whether there is an answer: no answer is no refusal, and a decline word is an answer."""
-        return self.finish == "declined" or (bool(self.text) and self.finish not in {"tool_call", "refused"})
+        return self.finish == "declined" or (bool(self.text.strip()) and self.finish not in {"tool_call", "refused"})
 
     def facts(self, name: str) -> Iterator[Any]:
         """Yields the value of the fact `name` from every step that has this fact."""
@@ -178,6 +178,8 @@ class Prediction:
         flags: remarks of metrics, such as `unparsed`.
         scored_by: key of the metric behind each score, so that an edited metric is noticed.
         scoring: tokens and calls of models that scored it.
+        version: of the format in which the row was stored.
+        unknown: fields of other versions, at the places where they were stored; written again with the row.
     """
 
     example_id: str
@@ -188,3 +190,5 @@ class Prediction:
     flags: tuple[str, ...] = ()
     scored_by: Mapping[str, str] = field(default_factory=dict)
     scoring: Usage = Usage()
+    version: int = 2
+    unknown: Mapping[str, Any] = field(default_factory=dict)

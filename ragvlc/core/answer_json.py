@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 from ragvlc.core.answer import Failure, Step, Timing, Usage
 
-__all__ = ["fields_json", "read_steps", "step_json", "timing_json"]
+__all__ = ["FAILURE", "STEP", "TIMING", "USAGE", "fields_json", "made", "read_steps", "step_json", "timing_json"]
+
+MadeT = TypeVar("MadeT")
 
 
 def fields_json(value: Usage | Failure) -> dict[str, Any]:
@@ -22,10 +24,23 @@ def fields_json(value: Usage | Failure) -> dict[str, Any]:
 
 _USAGE = tuple(field.name for field in fields(Usage))
 _FAILURE = tuple(field.name for field in fields(Failure))
+USAGE, FAILURE, TIMING = (dict.fromkeys(field.name for field in fields(one)) for one in (Usage, Failure, Timing))
+STEP: dict[str, Any] = {"name": None, "facts": None, "seconds": None, "usage": USAGE}
+STEP["steps"] = [STEP]
+"""The fields that this version knows: see `ragvlc.results.rows`."""
+
+
+def made(cls: type[MadeT], stored: Mapping[str, Any]) -> MadeT:
+    """Returns a flat dataclass made of JSON values; fields of later versions are ignored."""
+    try:
+        return cls(**stored)
+    except TypeError:
+        known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+        return cls(**{name: value for name, value in stored.items() if name in known})
 
 
 def timing_json(timing: Timing) -> dict[str, Any]:
-    """Returns a timing as JSON values; `Timing(**json)` converts them back."""
+    """Returns a timing as JSON values; `made(Timing, json)` converts them back."""
     return {
         "queue_seconds": timing.queue_seconds,
         "first_token_seconds": timing.first_token_seconds,
@@ -47,6 +62,12 @@ def step_json(step: Step) -> dict[str, Any]:
 def read_steps(rows: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
     """Returns the steps described by JSON values from `step_json`."""
     return tuple(
-        Step(row["name"], row["facts"], Usage(**row.get("usage", {})), row["seconds"], read_steps(row.get("steps", ())))
+        Step(
+            row["name"],
+            row["facts"],
+            made(Usage, row.get("usage", {})),
+            row["seconds"],
+            read_steps(row.get("steps", ())),
+        )
         for row in rows
     )

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from ragvlc.core.surrogates import joined, joined_within
+
 __all__ = [
     "Chunk",
     "ChunkSet",
@@ -35,6 +37,14 @@ def content_key(value: object) -> str:
     return hashlib.sha256(_CANONICAL.encode(value).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def _mend(data: Any, *names: str) -> None:  # noqa: ANN401 - frozen data
+    """Joins or replaces surrogates in fields of frozen data: this is where text of files and ids enters."""
+    for name in names:
+        value = getattr(data, name)
+        if value and (mended := joined_within(value)) is not value:
+            object.__setattr__(data, name, mended)
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A text with an id, a title and metadata. `metadata` holds JSON values only."""
@@ -44,6 +54,9 @@ class Document:
     title: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     _key: list[str] = field(default_factory=list, init=False, repr=False, compare=False, hash=False)
+
+    def __post_init__(self) -> None:
+        _mend(self, "id", "text", "title", "metadata")
 
     @property
     def key(self) -> str:
@@ -150,6 +163,9 @@ class Query:
     choices: tuple[str, ...] = ()
     form: Form = "question"
 
+    def __post_init__(self) -> None:
+        _mend(self, "id", "text", "choices")
+
     @property
     def search_text(self) -> str:
         """The text that retrieval searches for: the question with its answer options."""
@@ -185,6 +201,12 @@ class Example:
     cluster: str = ""
     task: str = "qa"
     tags: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _mend(self, "references", "relevant", "cluster", "task", "tags")
+        if any(joined(span.document_id) != span.document_id for span in self.evidence):
+            mended = tuple(Span(joined(span.document_id), span.start, span.end) for span in self.evidence)
+            object.__setattr__(self, "evidence", mended)
 
     @property
     def id(self) -> str:

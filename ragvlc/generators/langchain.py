@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
 from ragvlc import packaged
-from ragvlc.core.answer import Timing, Usage
+from ragvlc.core.answer import Finish, Timing, Usage
 from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError, nearest
@@ -25,8 +25,10 @@ from ragvlc.core.window import prompt_ids
 from ragvlc.engines.remote.api_errors import read_failure
 from ragvlc.engines.remote.concurrency import CallGroup, ConcurrencyLimit
 from ragvlc.engines.remote.langchain_models import NAMES, ChatModels, is_reference
+from ragvlc.engines.remote.reply_parts import ReplyParts
 from ragvlc.engines.remote.streaming import CHARACTERS_PER_TOKEN, cut_at_stop
 from ragvlc.engines.remote.tokenizers import SERVER, RemoteTokenizer, messages, tokenizer_for, tokenizer_identity
+from ragvlc.text.replies import finish_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LangChainGenerator"]
 
-_LENGTH = frozenset({"length", "max_tokens", "model_length"})
 _REASONS = ("finish_reason", "stop_reason", "done_reason", "stopReason")
 _SECRET = re.compile(r"(?i)(^|[_-])(key|token|secret|password|authorization|credentials?)$")
 
@@ -139,12 +140,10 @@ class _StreamedMessages:
 
     started: float
     most: int
-    pieces: list[str] = field(default_factory=list)
+    parts: ReplyParts = field(default_factory=ReplyParts)
     first: float | None = None
     last: float = 0.0
     usage: Usage | None = None
-    reason: str = ""
-    characters: int = 0
     cut_here: bool = False
 
 
@@ -222,34 +221,34 @@ class _LangChainEngine:
         for chunk in model.stream(conversation, stop=stop):
             group.check()
             now = time.perf_counter()
-            text = str(chunk.text)
-            streamed.pieces.append(text)
+            found = streamed.parts.take(_fields(chunk))
             streamed.last = now
-            if text and streamed.first is None:
+            if found and streamed.first is None:
                 streamed.first = now
             streamed.usage = _added(streamed.usage, getattr(chunk, "usage_metadata", None))
             reasons = (chunk.response_metadata.get(name) for name in _REASONS)
-            streamed.reason = next((str(reason) for reason in reasons if reason), streamed.reason)
-            streamed.characters += len(text)
-            if streamed.characters > streamed.most:
-                streamed.reason, streamed.cut_here = "length", True
+            streamed.parts.reason = next((str(reason) for reason in reasons if reason), streamed.parts.reason)
+            if streamed.parts.sent > streamed.most:
+                streamed.cut_here = True
+                streamed.parts.cut(streamed.most)
                 break
 
     def _generation(
         self, request: Request, group: CallGroup, streamed: _StreamedMessages, streams: bool, broken: int
     ) -> Generation:
-        text, stopped = cut_at_stop("".join(streamed.pieces)[: streamed.most], request.stop)
-        length = streamed.reason.lower() in _LENGTH and not stopped
+        usage = streamed.usage
+        sent = streamed.parts.reply(thought_tokens=(usage.thought_tokens or None) if usage else None)
+        text, stopped = cut_at_stop(sent.text, request.stop)
+        finish: Finish = "stop" if stopped else finish_of(sent.reason)
         notes: dict[str, Any] = {"control_strings_broken": broken} if broken else {}
         if self._tokenizer.estimated:
             notes["token_counts"] = "estimated"  # noqa: S105 - not that kind of token
-        usage = streamed.usage
         if usage is None:
-            answer = "".join(streamed.pieces)
-            usage = Usage(len(self._tokenizer.render(request.prompt)), 0, self._tokenizer.count(answer), 1)
+            written = self._tokenizer.count(sent.text) + self._tokenizer.count(sent.thought)
+            usage = Usage(len(self._tokenizer.render(request.prompt)), 0, written, 1)
             notes["usage_from"] = "estimate" if self._tokenizer.estimated else "tokenizer"
         if not self._models.limits and len(spans := self._tokenizer.spans(text)) > request.max_tokens:
-            text, length = text[: spans[request.max_tokens - 1][1]], True
+            text, finish = text[: spans[request.max_tokens - 1][1]], "length"
             streamed.cut_here = True
         if streamed.cut_here:
             notes["cut_here"] = True
@@ -257,7 +256,7 @@ class _LangChainEngine:
         first = streamed.first - streamed.started if streams and streamed.first is not None else None
         return Generation(
             text=text,
-            finish="length" if length else "stop",
+            finish=finish,
             usage=usage,
             timing=Timing(
                 queue_seconds=streamed.started - group.queued_at,
@@ -266,7 +265,18 @@ class _LangChainEngine:
                 phases={"decode": seconds} if first is None else {"prefill": first, "decode": seconds - first},
             ),
             notes=notes,
+            reply=replace(sent, text=text, reason=sent.reason if finish_of(sent.reason) == finish else finish),
         )
+
+
+def _fields(message: BaseMessage) -> dict[str, Any]:
+    """Returns the content of a message, and what some models put beside it: thoughts, refusals and tool calls."""
+    calls = [
+        *(getattr(message, "tool_calls", None) or ()),
+        *(getattr(message, "tool_call_chunks", None) or ()),
+        *(getattr(message, "invalid_tool_calls", None) or ()),
+    ]
+    return {**message.additional_kwargs, "content": message.content, **({"tool_calls": calls} if calls else {})}
 
 
 def _own_window(spec: LangChainGenerator, model: BaseChatModel) -> int:
@@ -295,5 +305,8 @@ def _added(before: Usage | None, counted: Mapping[str, Any] | None) -> Usage | N
     if not counted:
         return before
     details = counted.get("input_token_details") or {}
-    one = Usage(counted["input_tokens"], details.get("cache_read") or 0, counted["output_tokens"], 0)
+    thought = (counted.get("output_token_details") or {}).get("reasoning") or 0
+    one = Usage(
+        counted["input_tokens"], details.get("cache_read") or 0, counted["output_tokens"], 0, thought_tokens=thought
+    )
     return (before or Usage(calls=1)) + one

@@ -258,7 +258,9 @@ class _ServerEngine:
 
     def _counted(self, request: Request, reply: StreamedReply) -> Usage:
         """Returns the token usage counted by our tokenizer, for servers that report no usage."""
-        return Usage(len(self._tokenizer.render(request.prompt)), 0, self._tokenizer.count(reply.parts.text), 1)
+        sent = reply.reply
+        written = self._tokenizer.count(sent.text) + self._tokenizer.count(sent.thought)
+        return Usage(len(self._tokenizer.render(request.prompt)), 0, written, 1)
 
 
 def _notes(reply: StreamedReply, asked: str) -> dict[str, Any]:

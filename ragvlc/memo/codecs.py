@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragvlc.core.answer import Step, Timing, Usage
-from ragvlc.core.answer_json import fields_json, read_steps, step_json, timing_json
+from ragvlc.core.answer_json import fields_json, made, read_steps, step_json, timing_json
 from ragvlc.core.data import Chunk, ChunkSet, Document, Hit
 from ragvlc.core.engines import Generation
 from ragvlc.core.replies import read_reply_json, reply_json
@@ -140,8 +140,8 @@ def _read_answer(stored: Mapping[str, Any]) -> Generation:
         text=stored["text"],
         token_ids=tuple(stored["token_ids"]),
         finish=stored["finish"],
-        usage=Usage(**stored["usage"]),
-        timing=Timing(**stored["timing"]),
+        usage=made(Usage, stored["usage"]),
+        timing=made(Timing, stored["timing"]),
         logprobs=None if stored["logprobs"] is None else tuple(stored["logprobs"]),
         notes=stored["notes"],
         reply=None if stored.get("reply") is None else read_reply_json(stored["reply"]),

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
 from ragvlc.text.normalising import has_cjk, normalise
 
-__all__ = ["NormalisedReply", "compare", "reply_text", "share_found", "wanted"]
+__all__ = ["Empty", "NormalisedReply", "as_counted", "compare", "reply_text", "share_found", "wanted"]
+
+
+Empty = Literal["no_answer", "refusal"]
+"""What a reply without an answer counts as: `no_answer`, which is wrong everywhere, or `refusal`, SQuAD's rule."""
+
+
+def as_counted(answer: Answer, empty: Empty) -> Answer:
+    """Returns the answer; where there is none and that counts as a refusal, one that declines."""
+    return replace(answer, finish="declined") if empty == "refusal" and not answer.answered else answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +40,14 @@ def compare(answer: Answer, example: Example) -> NormalisedReply | None:
 
     References that are empty after normalisation are dropped; if none is left, only an empty reply is right. The
     same goes for unanswerable examples, whatever sentence their references hold. Where all references are required,
-    they are joined into one, as Qasper does with the spans of an answer.
+    they are joined into one, as Qasper does with the spans of an answer. Where there is no answer, no reference is
+    right.
     """
     if not example.references and not example.unanswerable:
         return None
     reply = reply_text(answer)
+    if not answer.answered:
+        return NormalisedReply("", ())
     gold = () if example.unanswerable else example.references
     cjk = has_cjk(reply, *gold)
     references = wanted(example, cjk=cjk)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import content_key
 from ragvlc.core.families import Metric
+from ragvlc.metrics._references import Empty, as_counted
 from ragvlc.text.refusals import PHRASES, REPLIES, Phrases, refused
 
 __all__ = ["RefusalRate"]
@@ -20,10 +21,13 @@ class RefusalRate(Metric):
         phrases: patterns of a refusal's first sentence, in the syntax of `text.refusals`; None takes the
             lists there, in English, German, French, Spanish, Italian, Portuguese, Russian, Chinese and Japanese.
         replies: patterns of whole replies that are refusals, in the same syntax; None takes the lists there.
+        empty: what a reply without an answer counts as: `no_answer`, no refusal, or `refusal`.
     """
 
+    later_fields: ClassVar[frozenset[str]] = frozenset({"empty"})
     phrases: Phrases = None
     replies: Phrases = None
+    empty: Empty = "no_answer"
 
     def identity(self) -> Mapping[str, Any]:
         """Returns a hash of the default pattern lists if the metric uses them."""
@@ -33,4 +37,4 @@ class RefusalRate(Metric):
         """Returns 1 if the answer is a refusal, else 0."""
         phrases = PHRASES if self.phrases is None else self.phrases
         replies = REPLIES if self.replies is None else self.replies
-        return float(refused(answer, phrases=phrases, replies=replies))
+        return float(refused(as_counted(answer, self.empty), phrases=phrases, replies=replies))

@@ -1,7 +1,10 @@
 """Exact match: 1 if the reply equals a reference, after normalisation.
 
 SQuAD 2.0's definition (Rajpurkar, Jia and Liang 2018), maximum over the references; see `normalising` for what is
-normalised and `_references` for empty references. Unanswerable examples score 1 for a declined or empty reply only.
+normalised and `_references` for empty references. Unanswerable examples score 1 for a declined reply only.
+
+A reply without an answer (its tokens went into a thought, a content filter, a tool call, nothing at all) is wrong on
+every question; `empty: refusal` is SQuAD's own rule, under which it is a refusal.
 
 Differences: Chinese and Japanese as `normalising` says. Where all references are required, the reply must hold the same
 words as all of them together, in any order; the word `and` does not count on either side.
@@ -9,18 +12,27 @@ words as all of them together, in any order; the word `and` does not count on ei
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
 from ragvlc.core.families import Metric
-from ragvlc.metrics._references import compare
+from ragvlc.metrics._references import Empty, as_counted, compare
 
 
 class ExactMatch(Metric):
-    """1 if the normalised reply equals a normalised reference, else 0."""
+    """1 if the normalised reply equals a normalised reference, else 0.
+
+    Attributes:
+        empty: what a reply without an answer counts as: `no_answer` or, as in SQuAD's own script, `refusal`.
+    """
+
+    later_fields: ClassVar[frozenset[str]] = frozenset({"empty"})
+    empty: Empty = "no_answer"
 
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns 0 or 1, or None if the example has no references."""
-        sides = compare(answer, example)
+        sides = compare(as_counted(answer, self.empty), example)
         if sides is None:
             return None
         if example.answer_mode == "all":

@@ -1,7 +1,8 @@
 """False refusals: the share of answerable questions that are refused (lower is better).
 
-1 if the model declined (`decline` of a route), said nothing, or its reply is a refusal by the rules of `text.refusals`.
-An answer that never came (a failed row) counts as 1: it is no better than a refusal. A question whose reference or
+1 if the model declined (`decline` of a route), or its reply is a refusal by the rules of `text.refusals`. A reply
+without an answer is no refusal, unless `empty: refusal` says so: its count is a column of its own. A question that
+failed counts as 1: it is no better than a refusal. A question whose reference or
 option is itself a refusal (`It is not known`) is left out: there a refusal may be right.
 """
 
@@ -23,6 +24,10 @@ class FalseRefusal(RefusalRate):
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns 0 or 1, or None if the question is unanswerable or a refusal might be right."""
         right = (*example.references, *example.query.choices)
-        if example.unanswerable or not example.references or any(self.refused(Answer(text)) for text in right):
+        if (
+            example.unanswerable
+            or not example.references
+            or any(self.refused(Answer(text, finish="stop" if text.strip() else "declined")) for text in right)
+        ):
             return None
         return self.refused(answer)

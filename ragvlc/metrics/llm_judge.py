@@ -4,11 +4,12 @@ The protocol of LaRA (Li et al. 2025, arXiv 2502.09977): the judge reads questio
 False; for questions that the text does not answer a second prompt asks whether the reply says so. Agreement with people
 has to be checked for every judge: keep a sample that was read by hand.
 
-Differences: the prompts are our own. The first word True or False decides, in either case, thoughts in `<think>` marks
-left out; LaRA counts whatever contains `true`, so `untrue` too. A reply of the judge without either word, or a call
+Differences: the prompts are our own. The first word True or False decides, in either case, thoughts left
+out; LaRA counts whatever contains `true`, so `untrue` too. A reply of the judge without either word, or a call
 that fails, is no verdict: the row has no score, is flagged `unjudged`, and is asked again when it is scored again. (A
 judge that cannot be opened at all makes the row fail.) LaRA drops failed calls, but takes a verdict it cannot read for
-False. An empty or declined reply is not sent: it is wrong, and right where the text does not answer. The second prompt
+False. A declined reply is not sent: it is wrong, and right where the text does not answer. A reply without an answer is
+not sent either, and always wrong; `empty: refusal` treats it as declined. The second prompt
 shows no reference, since many data sets have none there. Options of a multiple-choice question are shown with letters.
 LaRA's script lets the evaluated model judge itself; here a sweep refuses that by default, since models
 favour their own answers (Panickssery et al. 2024, arXiv 2404.13076).
@@ -19,19 +20,21 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Execution
 from ragvlc.core.data import Example
-from ragvlc.core.engines import Generation, Prompt, Request, TextEngine
+from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Generator, Metric, Score
 from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Engines
-from ragvlc.metrics._references import reply_text
+from ragvlc.metrics._references import Empty, as_counted, reply_text
+from ragvlc.text.generations import read_generation, with_thinking_tokens
+from ragvlc.text.thoughts import read_text
 
 log = logging.getLogger("ragvlc")
 
@@ -67,7 +70,6 @@ question takes for granted is not in the text. It is wrong if it answers the que
 Reply with one word: True if the answer is right, False if it is wrong."""
 
 _ANY, _ALL = "any one of these lines will do", "all of these lines are required"
-_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)|\A.*</think>", re.DOTALL)
 _VERDICT = re.compile(r"(?<![a-z])(?:(true)|false)(?![a-z])", re.IGNORECASE)
 
 
@@ -81,7 +83,10 @@ class LlmJudge(Metric):
         judge_tokens: the most tokens of a verdict; reasoning judges need hundreds.
         allow_same_model: let a model judge its own answers.
         name: added to the label, for sweeps with several judges.
+        empty: what a reply without an answer counts as: `no_answer`, wrong on every question, or `refusal`.
     """
+
+    later_fields: ClassVar[frozenset[str]] = frozenset({"empty"})
 
     judge: Generator
     prompt: Annotated[str, Template({"question", "answer", "reference"}, knows={"rule"})] = JUDGE
@@ -89,6 +94,7 @@ class LlmJudge(Metric):
     judge_tokens: Annotated[int, Field(ge=1)] = 16
     allow_same_model: Annotated[bool, Execution] = False
     name: Annotated[str, Field(pattern=r"^[\w-]*$"), Execution] = ""
+    empty: Empty = "no_answer"
 
     @property
     def label(self) -> str:
@@ -99,17 +105,20 @@ class LlmJudge(Metric):
         """Returns 0 or 1; no value if the right answer is not known; a missing score if the judge gave no verdict."""
         if not self.applies(example):
             return Score(None)
+        answer = as_counted(answer, self.empty)
+        if not answer.answered:
+            return Score(0.0)
         reply = answer.text if example.query.choices else reply_text(answer)
         if not reply.strip():
             return Score(float(example.unanswerable))
-        caching_judge = engines.opened(self, lambda: _CachingJudge(engines.text(self.judge)))
+        caching_judge = engines.opened(self, lambda: _CachingJudge(self.judge, engines))
         request = Request(self.prompt_for(reply, example), max_tokens=self.judge_tokens, temperature=0.0, top_p=1.0)
         try:
             generation = caching_judge.ask(request)
         except EngineError as error:
             log.debug("the judge failed on %s: %s", example.id, error)
             return Score(None, ("unjudged",), missing=True)
-        verdict = verdict_of(generation.text)
+        verdict = verdict_of(generation.text, self.judge.thinking)
         if verdict is None:
             return Score(None, ("unjudged",), missing=True, usage=generation.usage)
         return Score(float(verdict), usage=generation.usage)
@@ -140,9 +149,9 @@ class LlmJudge(Metric):
         return filled(template, fields)
 
 
-def verdict_of(reply: str) -> bool | None:
+def verdict_of(reply: str, thinking: str = "auto") -> bool | None:
     """Returns the verdict in a judge's reply, or None if the reply has no True or False outside its thoughts."""
-    found = _VERDICT.search(_THOUGHT.sub("", reply))
+    found = _VERDICT.search(read_text(reply, thinking).answer)
     return found and bool(found[1])
 
 
@@ -159,8 +168,10 @@ def _models(generator: Generator) -> set[str]:
 class _CachingJudge:
     """A loaded judge with a cache of its verdicts, because cells of a sweep often give equal answers."""
 
-    def __init__(self, engine: TextEngine) -> None:
-        self._engine = engine
+    def __init__(self, judge: Generator, engines: Engines) -> None:
+        self._judge = judge
+        self._engine = engines.text(judge)
+        self._tokenizer = lambda: engines.tokenizer(judge)
         self._ruled: dict[str, Generation] = {}
 
     def ask(self, request: Request) -> Generation:
@@ -168,8 +179,10 @@ class _CachingJudge:
         text = request.prompt.text()
         found = self._ruled.get(text)
         if found is None:
-            [found] = self._engine.generate([request])
-            if verdict_of(found.text) is not None:
+            judge = self._judge
+            [sent] = self._engine.generate([with_thinking_tokens(request, judge.thinking_tokens)])
+            found = read_generation(sent, judge.thinking, self._tokenizer)
+            if verdict_of(found.text, judge.thinking) is not None:
                 self._ruled[text] = found
         return found
 

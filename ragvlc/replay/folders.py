@@ -10,6 +10,7 @@ from typing import Any
 from ragvlc import config
 from ragvlc.analysis.results import Results
 from ragvlc.core.errors import ConfigError, StoreError
+from ragvlc.core.surrogates import joined
 from ragvlc.datasets.jsonl import Jsonl
 from ragvlc.memo.disk import write_whole
 from ragvlc.replay.replaying import Replayed
@@ -75,7 +76,7 @@ def write_replayed(replayed: Replayed, replay: Replay, folder: Path) -> Results:
             own.reopen(config.to_yaml({"name": cell.name, "replay": replay.spec()}))
             lines = [json.dumps(to_row(row), ensure_ascii=False, separators=(",", ":")) for row in cell.rows.values()]
             text = "".join(f"{line}\n" for line in lines)
-            write_whole(own.folder / "predictions.jsonl", text.encode("utf-8", "surrogatepass"))
+            write_whole(own.folder / "predictions.jsonl", joined(text).encode())
             about = {"key": cell.facts["key"], "name": cell.name, "status": "complete"}
             own.write_summary({**about, **cell.summary, "left_out": len(facts_of[name]) - len(cell.rows)})
             rows.append({**cell.facts, "examples": files[name]})

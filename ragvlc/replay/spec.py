@@ -66,6 +66,8 @@ class Answers(Component):
         characters_per_token: how long a token is taken to be where tokens are worked out; None: they are counted by
             the tokenizer of generator `main`, or else by an estimate that is rather too high.
         frame: tokens of the instructions around documents and question, where prompt tokens are worked out.
+        empty: what an empty text in a file counts as: `refusal`, as in SQuAD's script, or `no_answer`. Answers of a
+            results folder know it themselves.
     """
 
     file: str = ""
@@ -75,6 +77,7 @@ class Answers(Component):
     reads: Mapping[str, Literal["document"] | Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     characters_per_token: Annotated[float, Field(gt=0)] | None = None
     frame: Annotated[int, Field(ge=0)] = 80
+    empty: Literal["no_answer", "refusal"] = "refusal"
 
     @model_validator(mode="after")
     def _routes_differ(self) -> Self:

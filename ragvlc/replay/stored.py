@@ -16,7 +16,7 @@ from ragvlc.core.data import Example
 from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.documents.bounded import file_bytes
 from ragvlc.documents.json_lines import Problems, rows_of
-from ragvlc.replay.spec import Answers, Columns
+from ragvlc.replay.spec import Answers
 
 __all__ = ["Block", "Stored", "read_file"]
 
@@ -64,14 +64,14 @@ def read_file(path: Path, answers: Answers, examples: Sequence[Example], dataset
     Raises:
         DatasetError: with every problem of the file, or if nothing in it fits the questions.
     """
-    columns, known = answers.columns, {example.id for example in examples}
+    known = {example.id for example in examples}
     problems = Problems(path)
     found: dict[str, dict[str, dict[str, Prediction]]] = {}
     dropped: Counter[str] = Counter()
     routes: Counter[str] = Counter()
     seen: set[str] = set()
     for number, values in _records(path, problems):
-        row = _read(values, columns, problems, number)
+        row = _read(values, answers, problems, number)
         if row is None:
             continue
         routes[row.route] += 1
@@ -141,10 +141,10 @@ class _Record:
     answer: Answer
 
 
-def _read(values: Mapping[str, Any], columns: Columns, problems: Problems, number: int) -> _Record | None:
+def _read(values: Mapping[str, Any], answers: Answers, problems: Problems, number: int) -> _Record | None:
     """Returns one answer; None for an invalid record, whose problems are noted."""
     start = len(problems.sentences)
-    named = {name: column for name, column in columns.spec().items() if column}
+    named = {name: column for name, column in answers.columns.spec().items() if column}
     for name in ("question", "route", "text", "model"):
         if name in named and named[name] not in values:
             known = list(values)
@@ -167,8 +167,11 @@ def _read(values: Mapping[str, Any], columns: Columns, problems: Problems, numbe
     seconds, text = count("seconds"), values[named["text"]]
     if len(problems.sentences) > start:
         return None
+    said = str(text or "").strip()
+    if not said and answers.empty == "refusal":
+        finish = "declined"
     answer = Answer(
-        text=str(text or "").strip(),
+        text=said,
         route=str(values[named["route"]]),
         usage=usage,
         timing=Timing(engine_seconds=seconds),

@@ -348,6 +348,8 @@ def _row(cell: CellResult, name: str, row: Prediction) -> dict[str, Any]:
         "answer": answer.text if answer else None,
         "route": answer.route if answer else None,
         "finish": answer.finish if answer else None,
+        "answered": answer.answered if answer else None,
+        "thought": answer.thought if answer else None,
         "failure": row.failure.message if row.failure else None,
         **{label: row.scores.get(label) for label in cell.metrics},
         "flags": row.flags,
@@ -356,6 +358,7 @@ def _row(cell: CellResult, name: str, row: Prediction) -> dict[str, Any]:
         found |= {
             "prompt_tokens": answer.usage.prompt_tokens,
             "completion_tokens": answer.usage.completion_tokens,
+            "thought_tokens": answer.usage.thought_tokens,
             "dropped_tokens": answer.dropped_tokens,
             "engine_seconds": answer.timing.engine_seconds,
             "search_seconds": answer.timing.phases.get("search", 0.0),

@@ -1,21 +1,44 @@
-"""Conversion between predictions and the JSON lines of `predictions.jsonl`."""
+"""Conversion between predictions and the JSON lines of `predictions.jsonl`.
+
+Version 1 has no field `version`, and of a reply only its text. Version 2 also has the reply as it came, where it is not
+the text alone, and the thought. A field that this version does not know, at any level, is kept and written again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any
 
 from ragvlc.core.answer import Answer, Failure, Prediction, Timing, Usage
-from ragvlc.core.answer_json import fields_json, read_steps, step_json, timing_json
+from ragvlc.core.answer_json import FAILURE, STEP, TIMING, USAGE, fields_json, made, read_steps, step_json, timing_json
 from ragvlc.core.data import Chunk, Hit, Span
+from ragvlc.core.replies import Reply, bounded, read_reply_json, reply_json
 
-__all__ = ["from_row", "to_row"]
+__all__ = ["VERSION", "from_row", "to_row"]
+
+VERSION = 2
+
+_KNOWN: dict[str, Any] = {
+    **dict.fromkeys(("version", "id", "example_key", "scores", "scored_by", "flags")),
+    "answer": {
+        **dict.fromkeys(("text", "route", "finish", "reused", "ranking", "context", "memory", "thought")),
+        "usage": USAGE,
+        "timing": TIMING,
+        "trace": [STEP],
+        "bills": {"*": USAGE},
+        "reply": dict.fromkeys(field.name for field in fields(Reply)),
+    },
+    "failure": FAILURE,
+    "scoring": USAGE,
+}
+"""The fields of a row: None for a value without fields of its own, `*` for any name, a list for a list of such."""
 
 
 def to_row(prediction: Prediction) -> dict[str, Any]:
     """Returns a prediction as JSON values. Hits contain the position of their chunk, not its text."""
-    row: dict[str, Any] = {"id": prediction.example_id, "example_key": prediction.example_key}
+    row: dict[str, Any] = {"version": VERSION, "id": prediction.example_id, "example_key": prediction.example_key}
     if prediction.answer is not None:
         row["answer"] = _answer(prediction.answer)
     if prediction.failure is not None:
@@ -23,6 +46,7 @@ def to_row(prediction: Prediction) -> dict[str, Any]:
     row |= {"scores": dict(prediction.scores), "scored_by": dict(prediction.scored_by), "flags": list(prediction.flags)}
     if prediction.scoring != Usage():
         row["scoring"] = fields_json(prediction.scoring)
+    _add_unknown(row, prediction.unknown, _KNOWN)
     return row
 
 
@@ -33,11 +57,13 @@ def from_row(row: Mapping[str, Any]) -> Prediction:
         example_id=row["id"],
         example_key=row["example_key"],
         answer=None if answer is None else _read_answer(answer),
-        failure=None if failure is None else Failure(**failure),
+        failure=None if failure is None else made(Failure, failure),
         scores=row.get("scores", {}),
         flags=tuple(row.get("flags", ())),
         scored_by=row.get("scored_by", {}),
-        scoring=Usage(**row.get("scoring", {})),
+        scoring=made(Usage, row.get("scoring", {})),
+        version=row.get("version", 1),
+        unknown=_unknown(row, _KNOWN),
     )
 
 
@@ -58,7 +84,22 @@ def _answer(answer: Answer) -> dict[str, Any]:
         "trace": [step_json(step) for step in answer.trace],
         "bills": {role: fields_json(usage) for role, usage in answer.bills.items()},
         **({"memory": dict(answer.memory)} if answer.memory else {}),
+        **({"thought": bounded(answer.thought)} if answer.thought else {}),
+        **_sent(answer),
     }
+
+
+def _sent(answer: Answer) -> dict[str, Any]:
+    """Returns the reply as it came, without what the row has anyway; nothing if it was the answer's text alone."""
+    reply = answer.reply
+    if reply is None:
+        return {}
+    text = "" if reply.text.strip() == answer.text else bounded(reply.text)
+    # A thought that was sent apart, and no other, is the row's `thought`.
+    thought = "" if reply.thought.strip() == answer.thought else bounded(reply.thought)
+    reason = "" if reply.reason == answer.finish else reply.reason
+    found = reply_json(replace(reply, text=text, thought=thought, reason=reason))
+    return {"reply": found} if found else {}
 
 
 def _read_answer(row: Mapping[str, Any]) -> Answer:
@@ -71,14 +112,52 @@ def _read_answer(row: Mapping[str, Any]) -> Answer:
         route=row["route"],
         ranking=ranking,
         context=tuple(Span(*span) for span in row["context"]),
-        usage=Usage(**row["usage"]),
-        timing=Timing(**row["timing"]),
+        usage=made(Usage, row["usage"]),
+        timing=made(Timing, row["timing"]),
         trace=read_steps(row["trace"]),
         finish=row["finish"],
         reused=row["reused"],
-        bills={role: Usage(**usage) for role, usage in row.get("bills", {}).items()},
+        bills={role: made(Usage, usage) for role, usage in row.get("bills", {}).items()},
         memory=row.get("memory", {}),
+        thought=row.get("thought", ""),
+        reply=_read_reply(row),
     )
+
+
+def _read_reply(row: Mapping[str, Any]) -> Reply | None:
+    if "reply" not in row and "thought" not in row:
+        return None
+    sent = read_reply_json(row.get("reply", {}))
+    apart = "" if sent.text else row.get("thought", "")
+    return replace(
+        sent, text=sent.text or row["text"], thought=sent.thought or apart, reason=sent.reason or row["finish"]
+    )
+
+
+def _unknown(value: Any, known: Any) -> dict[Any, Any]:  # noqa: ANN401 - JSON
+    """Returns the fields of a JSON value that are not known, at their places; empty if there are none."""
+    found: dict[Any, Any] = {}
+    if isinstance(known, list) and isinstance(value, list):
+        found = {place: inner for place, one in enumerate(value) if (inner := _unknown(one, known[0]))}
+    elif isinstance(known, Mapping) and isinstance(value, Mapping):
+        for name, item in value.items():
+            if name not in known and "*" not in known:
+                found[name] = item
+            elif inner := _unknown(item, known.get(name, known.get("*"))):
+                found[name] = inner
+    return found
+
+
+def _add_unknown(value: Any, unknown: Mapping[Any, Any], known: Any) -> None:  # noqa: ANN401 - JSON
+    """Puts fields that are not known back to their places, where these still exist."""
+    for name, item in unknown.items():
+        if isinstance(value, list):
+            if name < len(value):
+                _add_unknown(value[name], item, known[0])
+        elif name not in known and "*" not in known:
+            value.setdefault(name, item)
+        elif name in value:
+            _add_unknown(value[name], item, known.get(name, known.get("*")))
 
 
 @lru_cache(maxsize=65536)

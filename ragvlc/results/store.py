@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import StoreError
+from ragvlc.core.surrogates import joined, joined_within
 from ragvlc.memo.disk import write_whole
 from ragvlc.results.rows import from_row, to_row
 
@@ -53,7 +54,7 @@ class CellStore:
                 if not line.endswith(b"\n"):
                     break
                 try:
-                    prediction = from_row(json.loads(line.decode("utf-8", "surrogatepass")))
+                    prediction = from_row(json.loads(_text(line)))
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
                     raise StoreError(
                         f"{self._rows} line {number}: not a row of this version: {error!r}. "
@@ -83,7 +84,7 @@ class CellStore:
 
     def append(self, prediction: Prediction) -> None:
         """Appends a row to the file, without buffering."""
-        line = _ROW.encode(to_row(prediction)).encode("utf-8", "surrogatepass") + b"\n"
+        line = joined(_ROW.encode(to_row(prediction))).encode() + b"\n"
         with self._lock, open(self._name, "ab", buffering=0) as file:  # noqa: PTH123 - for every row
             file.write(line)
 
@@ -140,8 +141,8 @@ class SweepStore:
     def examples(self, name: str) -> list[dict[str, Any]]:
         """Returns the questions written by `write_examples`."""
         try:
-            file = self.folder / self._inside(name)
-            return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+            lines = (self.folder / self._inside(name)).read_text(encoding="utf-8").splitlines()
+            return [joined_within(json.loads(line)) for line in lines]
         except (OSError, ValueError) as error:
             raise StoreError(f"{self.folder / name}: cannot be read: {error}") from error
 
@@ -165,6 +166,14 @@ class SweepStore:
         if not isinstance(found, list):
             raise StoreError(f"{self.folder}: no results here (cells.json is missing). Run: ragvlc run EXPERIMENT")
         return found
+
+
+def _text(line: bytes) -> str:
+    """Returns a row's text; rows of version 1 may have halves of characters, which are no UTF-8."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return joined(line.decode("utf-8", "surrogatepass"))
 
 
 def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON

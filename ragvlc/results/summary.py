@@ -14,6 +14,7 @@ from ragvlc.core.families import Price
 from ragvlc.core.records import bound_name, score_name
 from ragvlc.results.attention import telemetry
 from ragvlc.results.speculation import figures_of, speculation_of
+from ragvlc.results.unanswered import cause, unanswered
 from ragvlc.statistics.intervals import mean_interval
 
 MANY = 100
@@ -102,7 +103,8 @@ def summarise(
         "unparsed": flags.count("unparsed"),
         "flags": dict(Counter(flags)),
         "declined": sum(answer.finish == "declined" for answer in answers),
-        "cut_short": sum(answer.finish == "length" for answer in answers),
+        "cut_short": sum(answer.finish == "length" and answer.answered for answer in answers),
+        **_without_answer(answers),
         "reused": sum(answer.reused for answer in answers),
         "clusters": len({name or place for place, name in enumerate(clusters)}),
         "skipped": sum((skipped or {}).values()),
@@ -119,6 +121,18 @@ def summarise(
     }
 
 
+def _without_answer(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Returns the numbers of rows without an answer, by cause, of inner calls without one, and of thoughts read."""
+    causes = Counter(cause(answer) for answer in answers if unanswered(answer))
+    empty = sum(max(0, sum(answer.facts("no_answer")) - unanswered(answer)) for answer in answers)
+    return {
+        "no_answer": causes.total(),
+        "no_answer_causes": dict(causes),
+        "empty_replies": empty,
+        "thoughts_read": sum(any(answer.facts("thoughts_read")) for answer in answers),
+    }
+
+
 def _costs(answers: Sequence[Answer]) -> dict[str, Any]:
     first = [found for answer in answers if (found := answer.timing.first_token_seconds) is not None]
     indexes = {
@@ -131,6 +145,7 @@ def _costs(answers: Sequence[Answer]) -> dict[str, Any]:
     return {
         "prompt_tokens": _mean([answer.usage.prompt_tokens for answer in answers]),
         "completion_tokens": _mean([answer.usage.completion_tokens for answer in answers]),
+        "thought_tokens": _mean([answer.usage.thought_tokens for answer in answers]),
         "calls": _mean([answer.usage.calls for answer in answers]),
         "dropped_tokens": _mean([answer.dropped_tokens for answer in answers]),
         "queue_seconds": _mean([answer.timing.queue_seconds for answer in answers]),

@@ -221,7 +221,7 @@ class _CellRun:
             self.rows = one.store.load()
             return
         one.store.reopen(config.to_yaml(_resolved_cell(one.cell)))
-        self.rows = scored(one.store, one.asked, engines, control=one.cell.control)
+        self.rows = scored(one.store, one.asked, engines, pipeline=one.cell.pipeline, control=one.cell.control)
         asked = {example.id for example in one.questions}
         self._failed = [name for name, row in self.rows.items() if row.failure is not None and name not in asked]
         self._allowed = sweep.max_failures * len(one.asked.examples)

@@ -9,12 +9,16 @@ from dataclasses import replace
 from ragvlc.core.answer import Failure, Prediction, Usage
 from ragvlc.core.data import Example, content_key
 from ragvlc.core.families import Metric, Score
+from ragvlc.core.replies import Reply
 from ragvlc.core.run import Engines
 from ragvlc.documents.dataset import Examples
+from ragvlc.pipeline import Pipeline
+from ragvlc.results.rows import VERSION
 from ragvlc.results.store import CellStore
 from ragvlc.results.summary import example_facts, stored_row_key
+from ragvlc.text.replies import read_reply
 
-__all__ = ["QuestionSet", "current_rows", "score", "scored"]
+__all__ = ["QuestionSet", "current_rows", "read_again", "score", "scored"]
 
 
 class QuestionSet:
@@ -90,6 +94,34 @@ def score(row: Prediction, example: Example, asked: QuestionSet, engines: Engine
     )
 
 
+def read_again(row: Prediction, pipeline: Pipeline) -> Prediction:
+    """Returns a row of version 1, whose text is the reply as it came, with its answer read.
+
+    Where that changes the answer, or there is none, the scores are stale, and none is taken for current.
+    """
+    answer = row.answer
+    if answer is None:
+        return row
+    reply = Reply(answer.text, reason=answer.finish)
+    read = read_reply(reply, _thinking(pipeline, answer.route))
+    plain = read.answer == answer.text
+    if plain and answer.answered:
+        return row
+    finish = read.finish if not plain and answer.finish != "declined" else answer.finish
+    text = read.answer.strip()
+    return replace(
+        row, answer=replace(answer, text=text, thought=read.thought, finish=finish, reply=reply), scored_by={}
+    )
+
+
+def _thinking(pipeline: Pipeline, route: str) -> str:
+    """Returns how the thoughts of the model that answers are marked."""
+    role = getattr(pipeline.routes.get(route), "generator", "main")
+    generators = pipeline.generators
+    own = generators.get(role) or generators.get("main") or next(iter(generators.values()), None)
+    return own.thinking if own is not None else "auto"
+
+
 def _failure(metric: Metric, error: Exception) -> Failure:
     """Returns a failure whose message contains the metric's name in addition to the error."""
     failure = Failure.of("score", error)
@@ -113,11 +145,15 @@ def current_rows(rows: Mapping[str, Prediction], asked: QuestionSet, *, control:
     }
 
 
-def scored(store: CellStore, asked: QuestionSet, engines: Engines, *, control: bool) -> dict[str, Prediction]:
+def scored(
+    store: CellStore, asked: QuestionSet, engines: Engines, *, pipeline: Pipeline, control: bool
+) -> dict[str, Prediction]:
     """Returns the stored rows with up-to-date scores; rows that changed are appended to the store."""
     found = current_rows(store.load(), asked, control=control)
     for example in asked.examples:
         row = found.get(example.id)
+        if row is not None and row.version < VERSION:
+            row = found[example.id] = read_again(row, pipeline)
         if row is not None and dict(row.scored_by) != asked.scored_by(example):
             found[example.id] = score(row, example, asked, engines)
             if found[example.id] != row:

@@ -13,6 +13,7 @@ from typing import Any
 from ragvlc.core.answer import Usage
 from ragvlc.core.engines import Generation, Request, Tokenizer
 from ragvlc.core.replies import Reply
+from ragvlc.core.surrogates import joined
 from ragvlc.text.replies import ReadReply, read_reply
 
 __all__ = ["read_generation", "with_thinking_tokens"]
@@ -34,7 +35,7 @@ def read_generation(
         tokenizer: returns the generator's tokenizer, which is asked for where tokens of a thought must be counted.
         limit: tokens that the answer may have, where the reply was given more for its thought; None for no check.
     """
-    reply = generation.reply or Reply(generation.text, reason=generation.finish)
+    reply = generation.reply or Reply(joined(generation.text), reason=generation.finish)
     read = read_reply(reply, thinking)
     answer, finish = read.answer, read.finish
     if limit is not None and answer and len(spans := tokenizer().spans(answer)) > limit:

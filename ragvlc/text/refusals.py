@@ -155,8 +155,10 @@ _QUOTES = str.maketrans({"’": "'", "‘": "'"})
 
 
 def refused(answer: Answer, *, phrases: Sequence[str] = PHRASES, replies: Sequence[str] = REPLIES) -> bool:
-    """Returns whether the model declined or its reply is a refusal."""
-    return answer.finish == "declined" or refuses(answer.text, phrases=phrases, replies=replies)
+    """Returns whether the model declined or its reply is a refusal; no answer is no refusal."""
+    if answer.finish == "declined" or not answer.answered:
+        return answer.answered
+    return refuses(answer.text, phrases=phrases, replies=replies)
 
 
 def refuses(text: str, *, phrases: Sequence[str] = PHRASES, replies: Sequence[str] = REPLIES) -> bool:

@@ -12,13 +12,13 @@ backticks or in a block of code is part of the answer, as in "HTML has no `<thin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from ragvlc.text.channels import channels
 
-__all__ = ["FORMATS", "ReadText", "opened_mark", "read_text"]
+__all__ = ["FORMATS", "ReadText", "marks_thought", "opened_mark", "read_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,29 @@ def read_text(text: str, thinking: str = "auto", *, opened: bool = False) -> Rea
     if not opened and not any(hint in text for hint in _hints(thinking)):
         return ReadText(text)
     return _read_marks(text, _patterns(thinking), opened=opened)
+
+
+_CHANNEL_TOKENS = frozenset(
+    {"<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>", "<|call|>", "<|constrain|>"}
+)
+_AROUND_ANSWER = re.compile(
+    r"<\|(?:START|END)_(?:RESPONSE|TEXT)\|>|<\|(?:begin|end)_of_(?:solution|answer|response)\|>"
+)
+
+
+def marks_thought(token: str, *, among: Container[str]) -> bool:
+    """Returns whether a control token marks a thought or a channel, so that a reply cannot be read without it.
+
+    Args:
+        token: its text.
+        among: the other control tokens of its vocabulary.
+    """
+    if token in _CHANNEL_TOKENS:
+        return "<|channel|>" in among
+    patterns = _patterns("auto")
+    # Gemma's marks are a control token and a word after it.
+    mark = any(one.fullmatch(token) for one in (patterns.opening, patterns.closing))
+    return mark or token == "<|channel>" or bool(_AROUND_ANSWER.fullmatch(token))  # noqa: S105 - not a password
 
 
 def opened_mark(text: str) -> str:

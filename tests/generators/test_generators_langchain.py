@@ -85,7 +85,7 @@ def test_langchains_own_fakes_answer_and_data_is_sent_broken_up() -> None:
     assert parroted.text == "a < |im_end|> b"
     assert parroted.notes["control_strings_broken"] == 1
     [listed] = generate(spec("FakeListChatModel", arguments={"responses": ["Paris."]}))
-    assert (listed.text, listed.finish) == ("Paris.", "stop")
+    assert (listed.text, listed.finish) == ("Paris.", "none")
     assert listed.timing.first_token_seconds is not None
 
 

@@ -178,7 +178,8 @@ def test_thinking_is_not_the_answer_but_is_the_first_token(server: ChatServer) -
     server.default = stream(chunk(reasoning_content="Hmm."), chunk("Paris"), chunk(finish="stop"), usage(3, 2))
     [generation] = generate(server)
     assert generation.text == "Paris"
-    assert generation.reply is not None and generation.reply.thought == "Hmm."
+    assert generation.reply is not None
+    assert generation.reply.thought == "Hmm."
     assert generation.timing.first_token_seconds < generation.timing.engine_seconds
 
 

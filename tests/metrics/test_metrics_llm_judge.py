@@ -103,10 +103,10 @@ def test_unanswerable_questions_have_a_prompt_of_their_own(judged):
         assert "does not say" not in text
 
 
-@pytest.mark.parametrize("reply", ["", " \n", Answer("NONE", finish="declined")])
-def test_nothing_said_needs_no_judge(judged, reply):
+@pytest.mark.parametrize(("reply", "unanswerable"), [("", 0), (" \n", 0), (Answer("NONE", finish="declined"), 1)])
+def test_nothing_said_needs_no_judge(judged, reply, unanswerable):
     assert judged("True", reply, HEIGHT).value == 0
-    assert judged("False", reply, PRICE).value == 1
+    assert judged("False", reply, PRICE).value == unanswerable
     assert judged.engine.requests == []
 
 

@@ -130,7 +130,7 @@ def test_where_a_refusal_may_be_right_it_is_not_false():
 def test_a_list_of_ones_own_replaces_the_given_one():
     metric = RefusalRecall(phrases=("ask the captain",), replies=())
     case = example(unanswerable=True)
-    assert [metric.score(Answer(text), case) for text in ("Ask the captain.", "Unknown.", "")] == [1, 0, 1]
+    assert [metric.score(Answer(text), case) for text in ("Ask the captain.", "Unknown.", "")] == [1, 0, 0]
     assert metric.key != RefusalRecall().key != RefusalRecall(replies=()).key
 
 

@@ -46,7 +46,7 @@ def scores(reply: str, *references: str, mode="any") -> list[float | None]:
         # Empty references are filtered; if none is left, only an empty reply is right.
         ("", ["A", "cat"], 0, 0, 0),
         ("cat", ["A", "cat"], 1, 1, 1),
-        ("", ["A"], 1, 1, None),
+        ("", ["A"], 0, 0, None),  # no answer is wrong everywhere
         ("the", ["A."], 1, 1, None),
         ("B", ["A"], 0, 0, None),
         ("", ["cat"], 0, 0, 0),
@@ -86,7 +86,8 @@ def test_all_references_are_required(reply, exact, f1, contains):
 @pytest.mark.parametrize(
     ("answer", "exact", "f1"),
     [
-        (Answer(""), 1, 1),
+        (Answer(""), 0, 0),
+        (Answer("Paris", finish="tool_call"), 0, 0),
         (Answer("The."), 1, 1),
         (Answer("The text does not say.", finish="declined"), 1, 1),
         (Answer("The text does not say."), 0, 0),
@@ -98,6 +99,13 @@ def test_all_references_are_required(reply, exact, f1, contains):
 def test_unanswerable(answer, exact, f1, references, mode):
     case = example(*references, unanswerable=True, mode=mode)
     assert [metric.score(answer, case) for metric in METRICS] == [exact, f1, None]
+
+
+def test_a_setting_has_squads_own_rule_for_no_answer():
+    none, case = Answer(""), example(unanswerable=True)
+    assert [metric(empty="refusal").score(none, case) for metric in (ExactMatch, TokenF1)] == [1, 1]
+    assert [metric(empty="refusal").score(none, example("cat")) for metric in (ExactMatch, TokenF1)] == [0, 0]
+    assert ExactMatch(empty="no_answer").key == ExactMatch().key != ExactMatch(empty="refusal").key
 
 
 def test_declining_an_answerable_question_is_wrong():

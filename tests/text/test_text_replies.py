@@ -7,10 +7,10 @@ import pytest
 from ragvlc.core.answer import Finish
 from ragvlc.core.engines import Generation
 from ragvlc.core.replies import Reply, bounded, read_reply_json, reply_json
+from ragvlc.core.surrogates import joined, joined_within
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.text.generations import read_generation
 from ragvlc.text.replies import finish_of, read_reply
-from ragvlc.text.surrogates import joined, joined_within
 
 
 @pytest.mark.parametrize(

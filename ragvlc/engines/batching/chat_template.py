@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ragvlc.core.data import content_key
 from ragvlc.core.engines import Prompt
 from ragvlc.core.errors import EngineError
-from ragvlc.text.thoughts import opened_mark
+from ragvlc.text.thoughts import marks_thought, opened_mark
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as FastTokenizer
@@ -98,6 +98,10 @@ class ChatTokenizer:
         self.id = content_key([state, template, system, dict(options or {})])[:32]
         self.end_ids = frozenset[int](() if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,))
         self._control = frozenset(control.values())
+        special = {str(one["content"]): int(one["id"]) for one in state["added_tokens"] if one["special"]}
+        self._special = frozenset(special.values())
+        marks = {name for name in special if marks_thought(name, among=special)}
+        self._marks = frozenset(special[name] for name in marks)
         self._control_aware = FastTokenizer.from_str(json.dumps(state))
         self._data = _without_control(state, control)
         self._cache = SpanCache()
@@ -146,8 +150,11 @@ class ChatTokenizer:
         return [*self._head, *(token for token, _ in body), *self._tail]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of generated token ids, without control tokens."""
-        return self._control_aware.decode(list(ids), skip_special_tokens=True)
+        """Returns the text of generated token ids; of control tokens, only those that mark a thought or a channel."""
+        if self._marks.isdisjoint(ids):
+            return self._control_aware.decode(list(ids), skip_special_tokens=True)
+        shown = [token for token in ids if token in self._marks or token not in self._special]
+        return self._control_aware.decode(shown, skip_special_tokens=False)
 
     def _encode(self, text: str) -> list[tuple[int, int]]:
         """Returns (token id, end of its characters) for each token of `text`, encoded as plain text."""

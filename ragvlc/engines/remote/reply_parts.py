@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ragvlc.core.replies import Reply
-from ragvlc.text.surrogates import joined
+from ragvlc.core.surrogates import joined
 
 __all__ = ["ReplyParts"]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
-from ragvlc.core.answer import Answer, Usage
+from ragvlc.core.answer import Answer, Finish, Usage
 from ragvlc.core.errors import WindowExceeded
 from ragvlc.core.families import Route, Router
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
@@ -39,8 +40,8 @@ def it_answers_questions_of_every_form(trial: Trial) -> None:
             require(answer.text, f"'{example.id}' gets no text. Return run.answer(generation) of what the model said.")
         require(answer.route == "it", "its answers name another route. Leave `route` to the pipeline.")
         require(
-            answer.finish in {"stop", "length", "declined"},
-            f"'{example.id}' ends with {answer.finish!r}. Known: stop, length, declined.",
+            answer.finish in get_args(Finish),
+            f"'{example.id}' ends with {answer.finish!r}. Known: {', '.join(get_args(Finish))}.",
         )
 
 

@@ -6,7 +6,9 @@ other one becomes U+FFFD. Every other character remains as it is.
 
 from __future__ import annotations
 
+import operator
 import re
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = ["joined", "joined_within"]
@@ -23,13 +25,17 @@ def joined(text: str) -> str:
 
 
 def joined_within(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Returns a JSON value with the surrogates in all its texts and names joined or replaced."""
+    """Returns a JSON value with the surrogates in all its texts and names joined or replaced; itself without any."""
     if isinstance(value, str):
         return joined(value)
-    if isinstance(value, dict):
-        return {joined_within(name): joined_within(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [joined_within(item) for item in value]
+    if isinstance(value, Mapping):
+        names = {name: joined_within(name) for name in value}
+        items = {names[name]: joined_within(item) for name, item in value.items()}
+        same = all(names[name] is name and items[name] is item for name, item in value.items())
+        return value if same else items
+    if isinstance(value, list | tuple):
+        found = [joined_within(item) for item in value]
+        return value if all(map(operator.is_, found, value)) else type(value)(found)
     return value
 
 
