@@ -134,6 +134,12 @@ def chunk(text: str | None = None, finish: str | None = None, **fields: object) 
     return {"id": "x", "object": "chat.completion.chunk", "model": "tiny", "choices": [choice], **fields}
 
 
+def part(finish: str | None = None, **delta: Any) -> dict[str, Any]:
+    """One chunk of a stream with any delta, such as a content of parts or a thought in a field of its own."""
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return {"id": "x", "object": "chat.completion.chunk", "model": "tiny", "choices": [choice]}
+
+
 def usage(prompt: int, completion: int, cached: int | None = None) -> dict[str, Any]:
     """The last chunk, with the usage."""
     counted: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": 0}
