@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field, SecretStr
 
-__all__ = ["FakeListChatModel", "Keyed", "NoModel", "Parrot", "Service", "Whole"]
+__all__ = ["Chunks", "FakeListChatModel", "Keyed", "NoModel", "Parrot", "Service", "Whole"]
 
 Parrot = ParrotFakeChatModel
 MADE: list[Service] = []
@@ -60,6 +60,28 @@ class Service(BaseChatModel):
         for letter in word:
             yield _piece(letter)
         yield _piece("", usage_metadata=_counted(0, len(word), 0), response_metadata={"stop_reason": self.reason})
+
+
+class Chunks(BaseChatModel):
+    """Streams messages with these fields, then the reason."""
+
+    chunks: list[dict[str, Any]]
+    reason: str = "end_turn"
+    max_tokens: int | None = None
+
+    @property
+    def _llm_type(self) -> str:
+        return "chunks"
+
+    def _generate(self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
+    def _stream(
+        self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> Iterator[ChatGenerationChunk]:
+        for fields in self.chunks:
+            yield ChatGenerationChunk(message=AIMessageChunk(**fields))
+        yield _piece("", response_metadata={"finish_reason": self.reason})
 
 
 class Whole(BaseChatModel):

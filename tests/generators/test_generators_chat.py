@@ -15,6 +15,7 @@ from tiny_chat import CHAT_TEMPLATE, make_tokenizer
 from ragvlc.core.engines import Prompt, Tokenizer
 from ragvlc.core.errors import EngineError
 from ragvlc.engines.batching.chat_template import ChatTokenizer, SpanCache
+from ragvlc.text.thoughts import read_text
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 
@@ -219,3 +220,39 @@ def test_real_control_strings_stay_text(smollm2) -> None:
     assert len(ids) == len(frame) + ours.count(text)
     assert text in library.decode(ids)
     assert ids.count(1) == 3  # one beginning for each of system, user and assistant; none doubled
+
+
+MARKS = ["[THINK]", "[/THINK]", "<|channel|>", "<|message|>", "<|start|>", "<|return|>"]
+
+
+def marked(*ids_of: str) -> tuple[ChatTokenizer, list[int]]:
+    """A tokenizer with control tokens of thoughts and channels, and the ids of a reply of texts and marks."""
+    library = make_tokenizer()
+    library.add_special_tokens({"additional_special_tokens": MARKS})
+    ids = [
+        token
+        for text in ids_of
+        for token in ([library.convert_tokens_to_ids(text)] if text in MARKS else library.encode(text))
+    ]
+    return ChatTokenizer(library), ids
+
+
+def test_control_tokens_of_thoughts_and_channels_stay_in_a_reply() -> None:
+    ours, ids = marked("[THINK]", "the cat", "[/THINK]", "sat", "<|pad|>")
+    assert read_text(ours.decode(ids)).answer == "sat"
+    assert "<|pad|>" not in ours.decode(ids)
+    parts = ["<|channel|>", "analysis", "<|message|>", "the cat", "<|start|>", "assistant"]
+    ours, ids = marked(*parts, "<|channel|>", "final", "<|message|>", "sat", "<|return|>")
+    assert read_text(ours.decode(ids)).answer == "sat"
+
+
+def test_a_reply_without_them_is_decoded_as_before() -> None:
+    ours, ids = marked("the cat sat")
+    assert ours.decode(ids) == "the cat sat"
+
+
+def test_a_template_that_opens_a_thought_is_known() -> None:
+    library = make_tokenizer(CHAT_TEMPLATE + "{{ '<think>\\n' }}{% if done %}{{ '\\n</think>\\n' }}{% endif %}")
+    assert ChatTokenizer(library).opened == "<think>"
+    assert ChatTokenizer(library, options={"done": True}).opened == ""
+    assert ChatTokenizer(make_tokenizer()).opened == ""

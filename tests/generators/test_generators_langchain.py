@@ -12,7 +12,9 @@ from ragvlc.core.answer import Usage
 from ragvlc.core.engines import Generation, Prompt, Request, TextEngine
 from ragvlc.core.errors import EngineError, MissingExtra, WindowExceeded
 from ragvlc.core.families import Generator
+from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
 from ragvlc.generators.langchain import LangChainGenerator
+from ragvlc.text.generations import read_generation
 
 KEY = "sk-hunter2-and-some-more"
 
@@ -198,3 +200,37 @@ def test_its_spec_builds_it_again_and_its_key_holds_what_changes_answers() -> No
     keys = {spec("Service").key, spec("Whole").key, part.key, spec("Service", system="x").key}
     assert len(keys) == 4
     assert spec("Service", concurrency=1).key == spec("Service").key
+
+
+THOUGHT = {"type": "reasoning", "reasoning": "Paris"}
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [{"content": [THOUGHT]}, {"content": [{"type": "text", "text": "Rome"}]}],
+        [{"content": [{"type": "thinking", "thinking": "Paris", "signature": "x"}, {"type": "text", "text": "Rome"}]}],
+        [{"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Paris"}]}, "Rome"]}],
+        [{"content": "", "additional_kwargs": {"reasoning_content": "Paris"}}, {"content": "Rome"}],
+        [{"content": "<think>Paris</th"}, {"content": "ink>Rome"}],
+    ],
+)
+def test_thoughts_are_read_in_every_form(chunks: list[dict]) -> None:
+    generation = read_generation(*generate(spec("Chunks", arguments={"chunks": chunks})), "auto", EstimatedTokenizer)
+    assert (generation.text, generation.thought, generation.finish) == ("Rome", "Paris", "stop")
+    assert generation.usage.thought_tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("chunks", "reason", "finish"),
+    [
+        ([{"content": ""}], "content_filter", "filtered"),
+        ([{"content": [{"type": "tool_use", "id": "1", "name": "f", "input": {}}]}], "tool_use", "tool_call"),
+        ([{"content": "I", "additional_kwargs": {"refusal": "I cannot."}}], "stop", "refused"),
+        ([{"content": [THOUGHT]}], "MAX_TOKENS", "length"),
+    ],
+)
+def test_what_is_no_answer_is_known(chunks: list[dict], reason: str, finish: str) -> None:
+    sent = generate(spec("Chunks", arguments={"chunks": chunks, "reason": reason}))
+    generation = read_generation(*sent, "auto", EstimatedTokenizer)
+    assert (generation.text, generation.finish, generation.notes["no_answer"]) == ("", finish, 1)

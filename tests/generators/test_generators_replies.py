@@ -1,4 +1,4 @@
-"""What servers send, from the reply to the report: thoughts, parts, refusals, tool calls, filters and nothing at all."""
+"""What servers send, from the reply to the report: thoughts, parts, refusals, tool calls, filters, and nothing."""
 
 from __future__ import annotations
 

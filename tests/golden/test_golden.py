@@ -10,9 +10,11 @@ import pytest
 
 from ragvlc.analysis.report import terminal_report
 from ragvlc.analysis.results import Results
+from ragvlc.results.loading import CellResult
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.spec import Sweep
+from ragvlc.sweep.tracking import rescore
 
 HERE = Path(__file__).parent
 VERSIONS = sorted(path.name for path in HERE.iterdir() if (path / "golden.yaml").is_file())
@@ -31,12 +33,12 @@ def stored_lines(runs: Path) -> dict[str, bytes]:
 
 
 def test_there_are_old_runs() -> None:
-    assert "rows_1" in VERSIONS
+    assert {"rows_1", "rows_2"} <= set(VERSIONS)
 
 
 def test_an_old_run_loads_with_its_figures(runs: Path) -> None:
     results = Results.load(runs / "golden")
-    assert [cell.name for cell in results.cells] == ["full", "rag", "chain", "flaky"]
+    assert [cell.name for cell in results.cells] == list(Sweep.load(runs.parent / "golden.yaml").pipelines)
     assert all(cell.complete for cell in results.cells)
     for cell in results.cells:
         stored = json.loads((runs / "golden" / cell.facts["key"] / "summary.json").read_text("utf-8"))
@@ -45,7 +47,7 @@ def test_an_old_run_loads_with_its_figures(runs: Path) -> None:
         assert {label: one["mean"] for label, one in cell.summary["metrics"].items()} == {
             label: one["mean"] for label, one in stored["metrics"].items()
         }
-    assert len(results.frame()) == 36
+    assert len(results.frame()) == 9 * len(results.cells)
     assert terminal_report(results)
 
 
@@ -70,3 +72,33 @@ def test_a_row_taken_from_an_old_run_is_asked_again(runs: Path) -> None:
     assert outcome.complete
     assert outcome.counts.asked["generate"] > 0
     assert len(file.read_bytes().splitlines()) == len(lines)
+
+
+def test_scoring_an_old_run_again_leaves_its_scores(runs: Path) -> None:
+    sweep = Sweep.load(runs.parent / "golden.yaml")
+    before = {cell.name: {metric: cell.scores(metric) for metric in sweep_labels(sweep)} for cell in cells_of(runs)}
+    for file in runs.glob("golden/*/predictions.jsonl"):
+        stale = [{**json.loads(line), "scored_by": {}} for line in file.read_text("utf-8").splitlines()]
+        file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in stale), "utf-8")
+    rescore(sweep, runs)
+    after = {cell.name: {metric: cell.scores(metric) for metric in sweep_labels(sweep)} for cell in cells_of(runs)}
+    assert after == before
+    lines = [
+        json.loads(line) for file in runs.glob("golden/*/predictions.jsonl") for line in file.open(encoding="utf-8")
+    ]
+    assert {row["version"] for row in lines if row["scored_by"]} == {2}
+
+
+def sweep_labels(sweep: Sweep) -> list[str]:
+    return [metric.label for metric in sweep.metrics]
+
+
+def cells_of(runs: Path) -> tuple[CellResult, ...]:
+    return Results.load(runs / "golden").cells
+
+
+def test_a_run_of_format_2_has_its_thoughts() -> None:
+    [cell] = [one for one in Results.load(HERE / "rows_2" / "run").cells if one.name == "thinks"]
+    assert cell.summary["no_answer_causes"] == {"thinking_only": 1, "empty": 1}
+    thoughts = {row.answer.thought for row in cell.rows.values()}
+    assert {"30 or 31 metres", "It does not say, so I", "hm, A?"} <= thoughts

@@ -15,24 +15,36 @@ from hypothesis import strategies as st
 from ragvlc.core.answer import Answer, Failure, Prediction, Step, Timing, Usage
 from ragvlc.core.data import Chunk, Hit, Span
 from ragvlc.core.errors import StoreError
+from ragvlc.core.replies import Reply
+from ragvlc.core.surrogates import joined
 from ragvlc.results.rows import from_row, to_row
 from ragvlc.results.store import CellStore, SweepStore
 
 ANSWER = Answer(
-    text="茉莉花茶, naïve \ud83d\n\u2028 \x00",
+    text="茉莉花茶, naïve \U0001f600\n\u2028 \x00",
     route="rag",
-    ranking=(Hit(Chunk("d\ud800", 3, 10, 20, "", 1), 0.1 + 0.2), Hit(Chunk("d", 0, 0, 10, "", 0), -1e-300)),
-    context=(Span("d", 0, 10), Span("d\ud800", 10, 20)),
-    usage=Usage(10, 2, 3, 4, 5, 6),
+    ranking=(Hit(Chunk("d\U00010000", 3, 10, 20, "", 1), 0.1 + 0.2), Hit(Chunk("d", 0, 0, 10, "", 0), -1e-300)),
+    context=(Span("d", 0, 10), Span("d\U00010000", 10, 20)),
+    usage=Usage(10, 2, 3, 4, 5, 6, 1),
     timing=Timing(0.1, 0.2, 0.3, {"search": 1e-9}),
-    trace=(Step("a", {"n": 1, "text": "\udfff", "none": None}, Usage(1), 0.5, (Step("b"),)),),
+    trace=(Step("a", {"n": 1, "text": "\ufffd", "none": None}, Usage(1), 0.5, (Step("b"),)),),
     finish="length",
     reused=True,
     bills={"main": Usage(8, 2, 3, 3, 0, 0), "judge": Usage(2, 0, 0, 1, 5, 6)},
     memory={"process": 7},
+    thought="hm",
+    reply=Reply("<think>hm</think>茉莉花茶", reason="max_tokens"),
 )
 ROW = Prediction(
-    "q\ud83d", "key", ANSWER, None, {"m": 0.5, "none": None}, ("unparsed",), {"m": "abc"}, Usage(7, 0, 1, 1)
+    "q\U0001f600",
+    "key",
+    ANSWER,
+    None,
+    {"m": 0.5, "none": None},
+    ("unparsed",),
+    {"m": "abc"},
+    Usage(7, 0, 1, 1),
+    unknown={"later": 1},
 )
 FAILED = Prediction("f", "key", None, Failure("generate", "EngineError", "it\nfailed", True), {"m": 0.0})
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
@@ -56,7 +68,7 @@ def test_a_row_keeps_every_field() -> None:
     for thing in (ANSWER, ANSWER.usage, ANSWER.timing, ROW):
         for one in fields(thing):
             default = one.default if one.default_factory is MISSING else one.default_factory()
-            assert getattr(thing, one.name) != default or one.name == "failure", one.name
+            assert getattr(thing, one.name) != default or one.name in {"failure", "version"}, one.name
     assert from_row(json.loads(json.dumps(to_row(ROW)))) == ROW
 
 
@@ -72,9 +84,9 @@ def test_any_text_and_score_come_back(
     tmp_path_factory: pytest.TempPathFactory, text: str, name: str, score: float
 ) -> None:
     cell = store(tmp_path_factory.mktemp("rows"))
-    row = Prediction(name, "key", Answer(text), scores={"m": score})
-    cell.append(row)
-    assert cell.load()[name] == row
+    cell.append(Prediction(name, "key", Answer(text), scores={"m": score}))
+    row = Prediction(joined(name), "key", Answer(joined(text)), scores={"m": score})
+    assert cell.load()[joined(name)] == row
 
 
 def test_the_last_row_of_an_id_wins(tmp_path: Path) -> None:
@@ -177,7 +189,8 @@ def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> Non
 def test_examples_with_half_a_character_come_back(tmp_path: Path) -> None:
     kept = SweepStore(tmp_path)
     example = {"id": "q\ud83d", "question": "茶\u2028?", "choices": []}
-    assert kept.examples(kept.write_examples("0123456789abcdef99", [example, example])) == [example, example]
+    mended = {**example, "id": "q\ufffd"}
+    assert kept.examples(kept.write_examples("0123456789abcdef99", [example, example])) == [mended, mended]
 
 
 def test_a_second_run_in_this_process_or_another_is_refused(tmp_path: Path) -> None:
