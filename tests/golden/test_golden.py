@@ -58,7 +58,9 @@ def test_an_old_run_keeps_its_keys_and_is_not_asked_again(runs: Path) -> None:
     outcome = run_sweep(sweep, runs)
     assert outcome.complete
     assert outcome.counts.asked.get("generate", 0) == 0
-    assert stored_lines(runs) == before
+    after = stored_lines(runs)  # rows follow where a metric has a new version: scored again, not asked
+    assert all(after[key].startswith(lines) for key, lines in before.items())
+    assert set(after) == set(before)
 
 
 def test_a_row_taken_from_an_old_run_is_asked_again(runs: Path) -> None:
@@ -71,7 +73,7 @@ def test_a_row_taken_from_an_old_run_is_asked_again(runs: Path) -> None:
     outcome = run_sweep(Sweep.load(runs.parent / "golden.yaml"), runs)
     assert outcome.complete
     assert outcome.counts.asked["generate"] > 0
-    assert len(file.read_bytes().splitlines()) == len(lines)
+    assert {json.loads(line)["id"] for line in file.open("rb")} == {json.loads(line)["id"] for line in lines}
 
 
 def test_scoring_an_old_run_again_leaves_its_scores(runs: Path) -> None:
