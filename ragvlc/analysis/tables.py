@@ -45,8 +45,8 @@ COSTS = (
     "ran alone. Truncated: some text did not fit the window. Unparsed: no option found in the answer."
 )
 UNPARSED = (
-    "Unparsed answers score 0 in `choice_accuracy`: read some (`ragvlc show`), ask for the letter in `choice_prompt`, or "
-    "raise `answer_tokens` if they end too early."
+    "Unparsed answers score 0 in `choice_accuracy`: read some (`ragvlc show`), ask for the letter in `choice_prompt`, "
+    "or raise `answer_tokens` if they end too early."
 )
 FLAGS = {
     "ambiguous": "Ambiguous: the answer names several options and scores 0; ask for one in `choice_prompt`.",

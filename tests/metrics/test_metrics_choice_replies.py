@@ -355,7 +355,7 @@ UNITS = (
     ), "A, B, ", "the answer is ", "the answer is B. ", "the fog came over the hull ", "(", "\\boxed{", "~", "<answer ",
     (
         "\"answer\""
-    ), '{"a b c d e f g h i ', "is not ", "I would ", "the captain was ill and ", "是", "答案", "A. x\n", 
+    ), '{"a b c d e f g h i ', "is not ", "I would ", "the captain was ill and ", "是", "答案", "A. x\n",
 )  # fmt: skip
 
 
