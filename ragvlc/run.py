@@ -328,6 +328,6 @@ class CountingReader:
             with_thinking_tokens(request, own.thinking_tokens),
             temperature=temperature,
             top_p=top_p,
-            seed=request.seed if temperature > 0 else 0,
+            seed=request.seed if temperature > 0 or not own.greedy else 0,
             cold=self._run.cold,
         )

@@ -19,6 +19,7 @@ __all__ = ["FailedCells", "Reason", "failed_cells", "failure_lines", "reasons", 
 MOST_REASONS = 3
 MOST_NAMES = 4
 LONGEST = 160
+LONGEST_ANSWERING = 480  # a server's sentence, and the line of YAML that mends it
 
 _QUOTED = re.compile(r"""(?<!\w)(?:'[^'\n]*'|"[^"\n]*"|`[^`\n]*`)(?!\w)""")
 _WORD = re.compile(r"\w+(?:[.,:-]\w+)*")
@@ -41,9 +42,10 @@ class Reason:
     example: str
     count: int
 
-    def text(self, longest: int = LONGEST) -> str:
-        """Returns type, stage and message of the failure as one line."""
-        return one_line(_words(self.failure), longest)
+    def text(self, longest: int | None = None) -> str:
+        """Returns type, stage and message of the failure as one line, shortened to `longest` characters."""
+        most = LONGEST_ANSWERING if self.failure.stage == "generate" else LONGEST
+        return one_line(_words(self.failure), longest or most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,15 @@ FLAGS = {
     "ambiguous": "Ambiguous: the answer names several options and scores 0; ask for one in `choice_prompt`.",
     "unjudged": "Unjudged: the judge gave no verdict; left out of its mean.",
     "ranking_cut": "Ranking cut: fewer candidates were ranked than the metric uses.",
+    "prompt_cut": "Prompt cut: the server counted fewer prompt tokens than were sent, so it left out some of the text "
+    "(or tokenizer_from is not its model's); evidence metrics leave these answers out. Start it with a larger window "
+    "(Ollama: num_ctx) and set window: to that.",
     "embedding_cut": "Embedding cut: a text was longer than the embedder's window.",
 }
+SAMPLED = (
+    "Sampled: {answers:,} answers came from a server to which no temperature is sent. Greedy decoding cannot be had "
+    "there: another run answers otherwise; repeats: 3 shows how much."
+)
 SAVED = "Saved by the cache, over all cells: {seconds:,.0f} s of engine time."
 MEMORY = (
     "Memory: peak of the process, and of its GPUs, while a question of the cell was running, other questions included; "
@@ -267,6 +274,8 @@ def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
     note += f" {EMPTY_REPLIES}" if "empty_replies" in names else ""
     note += f" {THOUGHTS}" if "thoughts_read" in names or "thought_tokens" in names else ""
     note += "".join(f" {FLAGS[flag]}" for flag in flags if flag in FLAGS)
+    if sampled := sum(summary["sampled_by_server"] for summary in summaries):
+        note += f" {SAMPLED.format(answers=sampled)}"
     note += f" {MONEY}" if "cost" in names else ""
     if judged := sum(summary["scoring_tokens"] for summary in summaries):
         note += f" {JUDGES.format(tokens=judged)}"

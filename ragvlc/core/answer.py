@@ -11,7 +11,18 @@ from ragvlc.core.data import Hit, Span
 from ragvlc.core.errors import RagvlcError
 from ragvlc.core.replies import Reply
 
-__all__ = ["Answer", "Failure", "Finish", "Prediction", "Step", "Timing", "Usage"]
+__all__ = [
+    "PROMPT_CUT",
+    "UNREAD",
+    "UNSENT_TEMPERATURE",
+    "Answer",
+    "Failure",
+    "Finish",
+    "Prediction",
+    "Step",
+    "Timing",
+    "Usage",
+]
 
 log = logging.getLogger("ragvlc")
 
@@ -20,6 +31,13 @@ Finish = Literal["stop", "length", "declined", "filtered", "tool_call", "refused
 `filtered` by a content filter, `tool_call` with a tool call, `refused` by the sender's refusal field or reason, `none`
 without a reason that is known."""
 Stage = Literal["dataset", "retrieve", "generate", "score", "route"]
+
+UNREAD = "unread_tokens"
+"""Name of the fact that a server counted so many fewer prompt tokens than were sent: it cut the prompt somewhere."""
+PROMPT_CUT = "prompt_cut"
+"""Flag of such an answer: what was in its context is not known."""
+UNSENT_TEMPERATURE = "temperature_unsent"
+"""Name of the fact that no temperature was sent, so that the server sampled at its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +164,21 @@ class Answer:
     def dropped_tokens(self) -> int:
         """Number of document tokens left out by truncation; 0 if all documents fitted."""
         return sum(self.facts("dropped_tokens"))
+
+    @property
+    def unread_tokens(self) -> int:
+        """Number of prompt tokens that servers did not read, at unknown places; 0 if none is known."""
+        return sum(self.facts(UNREAD))
+
+    @property
+    def sampled_by_server(self) -> bool:
+        """Whether a server sampled at a temperature of its own, because none could be sent."""
+        return any(self.facts(UNSENT_TEMPERATURE))
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Remarks for the row, whatever the metrics say."""
+        return (PROMPT_CUT,) if self.unread_tokens else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ class Generation:
         finish: why it ended.
         usage: tokens, counted by the engine.
         timing: seconds, measured by the engine.
-        logprobs: one for each token, if asked for.
+        logprobs: one for each token, if asked for; None for a token whose own is not known.
         reused: found, not computed; usage and timing are those of the first time.
         notes: further facts for the trace, such as `control_strings_broken`.
         reply: what was sent, as it came; None if it was `text` and nothing else.
@@ -122,7 +122,7 @@ class Generation:
     finish: Finish = "stop"
     usage: Usage = Usage()
     timing: Timing = Timing()
-    logprobs: tuple[float, ...] | None = None
+    logprobs: tuple[float | None, ...] | None = None
     reused: bool = False
     notes: Mapping[str, Any] = field(default_factory=dict)
     reply: Reply | None = None

@@ -119,8 +119,18 @@ class Generator(Component):
 
     @property
     def random(self) -> bool:
-        """Whether answers are sampled at a temperature above 0; greedy decoding is not random."""
-        return self.temperature > 0
+        """Whether answers are sampled: at a temperature above 0, or where the model cannot decode greedily."""
+        return self.temperature > 0 or not self.greedy
+
+    @property
+    def greedy(self) -> bool:
+        """Whether a request at temperature 0 is decoded greedily. False where no temperature is sent to a server."""
+        return True
+
+    @property
+    def lasting(self) -> bool:
+        """Whether equal requests at temperature 0 get equal answers in later runs."""
+        return super().lasting and self.greedy
 
     @cached_property
     def reply_key(self) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
 from ragvlc import packaged
-from ragvlc.core.answer import Finish, Timing, Usage
+from ragvlc.core.answer import UNSENT_TEMPERATURE, Finish, Timing, Usage
 from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError, nearest
@@ -25,7 +25,9 @@ from ragvlc.core.window import prompt_ids
 from ragvlc.engines.remote.api_errors import read_failure
 from ragvlc.engines.remote.concurrency import CallGroup, ConcurrencyLimit
 from ragvlc.engines.remote.langchain_models import NAMES, ChatModels, is_reference
+from ragvlc.engines.remote.prompt_counts import PromptCounts, counted
 from ragvlc.engines.remote.reply_parts import ReplyParts
+from ragvlc.engines.remote.sent_fields import advice_on
 from ragvlc.engines.remote.streaming import CHARACTERS_PER_TOKEN, cut_at_stop
 from ragvlc.engines.remote.tokenizers import SERVER, RemoteTokenizer, messages, tokenizer_for, tokenizer_identity
 from ragvlc.text.replies import finish_of
@@ -114,7 +116,17 @@ class LangChainGenerator(Generator):
     def _has_no_server(self) -> Self:
         if self.tokenizer_from == SERVER:
             raise ValueError("tokenizer_from: 'server' needs kind: openai_compatible. Name a folder or hub id here.")
+        for name, unset in (("temperature", self.temperature == 0), ("top_p", self.top_p == 1)):
+            if name in self.names and self.names[name] is None and not unset:
+                raise ValueError(
+                    f"{name}: {getattr(self, name):g} would not be sent: names leaves {name} out. Take out one of them."
+                )
         return self
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the temperature is set; without it the service samples at its own."""
+        return self.names.get("temperature", "temperature") is not None
 
     def identity(self) -> Mapping[str, Any]:
         """Returns the hash of the tokenizer's files. Imports no model and uses no network."""
@@ -156,6 +168,7 @@ class _LangChainEngine:
         self._models = ChatModels(spec.chat_model, spec.arguments, spec.names)
         self._window = spec.window or _own_window(spec, self._models.get({}))
         self._limit = ConcurrencyLimit(spec.concurrency, f"'{spec.chat_model}'", spec.deadline_seconds)
+        self._counts = None if self._tokenizer.estimated else PromptCounts(self._tokenizer, spec.system)
 
     @property
     def window(self) -> int:
@@ -168,24 +181,27 @@ class _LangChainEngine:
         Raises `WindowExceeded` before any is sent, and `EngineError` for what the model raises: transient for 429, 5xx,
         timeouts and broken connections.
         """
-        for request in requests:
-            self._check(request)
-        return self._limit.run(self._one, requests)
+        return self._limit.run(self._one, [(request, self._prompt_ids(request)) for request in requests])
 
     def close(self) -> None:
         """Finishes running calls and refuses later ones."""
         self._limit.close()
 
-    def _check(self, request: Request) -> None:
+    def _prompt_ids(self, request: Request) -> list[int]:
+        """Returns the ids of a prompt, after checking that it fits and can be asked for."""
         if request.logprobs:
             raise EngineError(
                 f"{self._spec.chat_model}: LangChain's chat models share no setting for log-probabilities. Use "
                 f"kind: openai_compatible or transformers."
             )
         model, about = self._spec.chat_model, self._tokenizer.estimated
-        prompt_ids(request, self._tokenizer, self._window, model=model, estimated=about)
+        return prompt_ids(request, self._tokenizer, self._window, model=model, estimated=about)
 
-    def _one(self, request: Request, group: CallGroup) -> Generation:
+    def _one(self, asked: tuple[Request, list[int]], group: CallGroup) -> Generation:
+        request, ids = asked
+        return counted(self._counts, ids, lambda: self._answered(request, group), group.check)
+
+    def _answered(self, request: Request, group: CallGroup) -> Generation:
         sent = self._tokenizer.control.neutralize(request.prompt)
         model = self._models.get(self._settings(request))
         conversation = _conversation(sent.text, self._spec.system)
@@ -198,7 +214,9 @@ class _LangChainEngine:
                 raise
             failure = read_failure(error, self._models.secrets)
         if failure is not None:  # outside the handler, or it would be chained to the model's error, with its key
-            raise failure.exception(self._spec.chat_model)
+            names = self._models.names
+            known = {name: None for name in names.values() if name is not None}
+            raise failure.exception(self._spec.chat_model, advice_on(failure, known, names, setting="names"))
         return self._generation(request, group, streamed, _streams(model), sent.count)
 
     def _settings(self, request: Request) -> dict[str, Any]:
@@ -207,6 +225,7 @@ class _LangChainEngine:
         settings: dict[str, Any] = {"max_tokens": request.max_tokens, "temperature": temperature}
         if temperature > 0:
             settings["top_p"] = spec.top_p if request.top_p is None else request.top_p
+        if temperature > 0 or not spec.greedy:
             settings["seed"] = request.seed
         return settings
 
@@ -247,9 +266,11 @@ class _LangChainEngine:
             written = self._tokenizer.count(sent.text) + self._tokenizer.count(sent.thought)
             usage = Usage(len(self._tokenizer.render(request.prompt)), 0, written, 1)
             notes["usage_from"] = "estimate" if self._tokenizer.estimated else "tokenizer"
-        if not self._models.limits and len(spans := self._tokenizer.spans(text)) > request.max_tokens:
+        if not self._models.names["max_tokens"] and len(spans := self._tokenizer.spans(text)) > request.max_tokens:
             text, finish = text[: spans[request.max_tokens - 1][1]], "length"
             streamed.cut_here = True
+        if self._models.names["temperature"] is None:
+            notes[UNSENT_TEMPERATURE] = True
         if streamed.cut_here:
             notes["cut_here"] = True
         seconds = streamed.last - streamed.started

@@ -7,46 +7,39 @@ step in the trace has their number.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from ragvlc import packaged
-from ragvlc.core.answer import Timing, Usage
+from ragvlc.core.answer import UNSENT_TEMPERATURE, Timing, Usage
 from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Generator
 from ragvlc.core.window import prompt_ids
+from ragvlc.engines.remote.api_errors import ApiFailure
 from ragvlc.engines.remote.concurrency import CallGroup, ConcurrencyLimit
 from ragvlc.engines.remote.control_strings import NeutralizedMessage
+from ragvlc.engines.remote.prompt_counts import PromptCounts, counted
+from ragvlc.engines.remote.reply_events import ReplyChunks
+from ragvlc.engines.remote.sent_fields import FIELDS, advice_on, checked_names, checked_preset, named, sent_names
 from ragvlc.engines.remote.server import Address, Server
 from ragvlc.engines.remote.streaming import StreamedReply, cut_at_stop, read_stream
-from ragvlc.engines.remote.tokenizers import RemoteTokenizer, messages, tokenizer_for, tokenizer_identity
+from ragvlc.engines.remote.tokenizers import SERVER, RemoteTokenizer, messages, tokenizer_for, tokenizer_identity
 from ragvlc.text.replies import finish_of
 
 __all__ = ["OpenAICompatible"]
 
-_OWN_FIELDS = frozenset(
-    {
-        "logprobs",
-        "max_completion_tokens",
-        "max_tokens",
-        "messages",
-        "model",
-        "n",
-        "seed",
-        "stop",
-        "stream",
-        "stream_options",
-        "temperature",
-        "top_p",
-    }
-)
+_OWN_FIELDS = frozenset({*FIELDS, "max_completion_tokens", "messages", "model", "n"})
+_DECIDING = ("max_tokens", "temperature", "top_p", "seed")
+"""Fields without which a server answers otherwise."""
 _MAX_STOPS = 4  # OpenAI's and similar servers refuse more; text is cut here at the others
 
 
@@ -69,7 +62,10 @@ def _variable(name: str | None) -> str | None:
 def _check_extra(fields: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     taken = sorted(_OWN_FIELDS & set(fields))
     if taken:
-        raise ValueError(f"{', '.join(taken)} cannot be set here: requests and the generator's own settings set them.")
+        raise ValueError(
+            f"{', '.join(taken)} cannot be set here: requests and the generator's own settings set them, and send: "
+            f"leaves them out or renames them."
+        )
     return fields
 
 
@@ -90,8 +86,15 @@ class OpenAICompatible(Generator):
         window: the largest number of tokens of prompt and answer together; None takes the server's answer, which vLLM
             and some others give.
         system: a system message.
+        server: a known server, whose differences from OpenAI's protocol are set: `openai_reasoning`, `anthropic`,
+            `gemini`, `mistral`, `ollama` and others, listed in `docs/servers.md`. What the file sets itself wins.
+        send: the server's names for fields of a request, or null to leave one out: `{temperature: null, seed:
+            random_seed}`. Fields: max_tokens, temperature, top_p, seed, stop, logprobs, stream, stream_options.
         limit_name: the server's name for the limit of new tokens; OpenAI's newer models need the second.
-        extra: further fields of the request's body, such as `top_k: 20` or `chat_template_kwargs: {...}`.
+        extra: further fields of the request's body, such as `top_k: 20`, `reasoning_effort: low` or
+            `chat_template_kwargs: {...}`.
+        missing_finish: whether a whole stream without a finish reason is an answer (`accept`) or an error (`refuse`).
+            A stream that breaks off is never one.
         concurrency: the largest number of requests at a time, over all threads.
         timeout_seconds: the longest time without data from the server before an attempt fails.
         retries: the number of further attempts after 429, 5xx, timeouts and broken connections.
@@ -108,16 +111,48 @@ class OpenAICompatible(Generator):
     tokenizer_from: Annotated[packaged.Model | None, Execution] = None
     window: Annotated[int, Field(ge=2)] | None = None
     system: str | None = None
+    server: Annotated[str | None, AfterValidator(checked_preset), Execution] = None
+    send: Annotated[Mapping[str, str | None], BeforeValidator(checked_names), Execution] = Field(default_factory=dict)
     limit_name: Annotated[Literal["max_tokens", "max_completion_tokens"], Execution] = "max_tokens"
     extra: Annotated[Mapping[str, JsonValue], AfterValidator(_check_extra)] = Field(default_factory=dict)
+    missing_finish: Annotated[Literal["refuse", "accept"], Execution] = "refuse"
     concurrency: Annotated[int, Field(ge=1), Execution] = 16
     timeout_seconds: Annotated[float, Field(gt=0), Execution] = 600.0
     retries: Annotated[int, Field(ge=0), Execution] = 5
     deadline_seconds: Annotated[float | None, Field(gt=0), Execution] = None
 
+    @model_validator(mode="after")
+    def _sends_what_is_set(self) -> Self:
+        names = self.names
+        for name, unset in (("temperature", self.temperature == 0), ("top_p", self.top_p == 1)):
+            by = "send" if name in self.send else f"server: {self.server}"
+            if names[name] is None and not unset:
+                raise ValueError(
+                    f"{name}: {getattr(self, name):g} would not be sent: {by} leaves {name} out. Take it out, or write "
+                    f"send: {{{name}: true}}."
+                )
+        taken = [f"{name} ({field})" for field, name in names.items() if name in self.extra]
+        if taken:
+            raise ValueError(f"extra: {', '.join(taken)} is sent already, under this name.")
+        return self
+
+    @cached_property
+    def names(self) -> Mapping[str, str | None]:
+        """The server's name for each field of a request; None for a field that is left out."""
+        return sent_names(self.server, self.send, self.limit_name)
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the temperature is sent; without it the server samples at its own."""
+        return self.names["temperature"] is not None
+
     def identity(self) -> Mapping[str, Any]:
-        """Returns the hash of the tokenizer's files. Connects to no server."""
-        return tokenizer_identity(self.tokenizer_from)
+        """Returns the hash of the tokenizer's files, and the left-out fields that decide the answer.
+
+        Connects to no server.
+        """
+        unsent = [field for field in _DECIDING if self.names[field] is None]
+        return {**tokenizer_identity(self.tokenizer_from), **({"unsent": unsent} if unsent else {})}
 
     @property
     def address(self) -> Address:
@@ -148,6 +183,8 @@ class _ServerEngine:
         self._window = spec.window or self._server.window()
         self._limit = ConcurrencyLimit(spec.concurrency, str(spec.address), spec.address.deadline)
         self._requests_usage = True
+        exact = not self._tokenizer.estimated and spec.tokenizer_from != SERVER
+        self._counts = PromptCounts(self._tokenizer, spec.system) if exact else None
 
     @property
     def window(self) -> int:
@@ -160,18 +197,25 @@ class _ServerEngine:
         Raises `WindowExceeded` before any is sent, if the tokens can be counted here; a transient `EngineError` if all
         attempts failed with transient errors.
         """
-        if self._spec.tokenizer_from != "server":  # the server counts, and vLLM refuses what does not fit
-            estimated = self._tokenizer.estimated
-            for request in requests:
-                prompt_ids(request, self._tokenizer, self._window, model=self._spec.model, estimated=estimated)
-        return self._limit.run(self._one, requests)
+        return self._limit.run(self._one, [(request, self._prompt_ids(request)) for request in requests])
+
+    def _prompt_ids(self, request: Request) -> list[int]:
+        """Returns the ids of a prompt that fits; none where the server counts, and refuses what does not fit."""
+        if self._spec.tokenizer_from == SERVER:
+            return []
+        model, about = self._spec.model, self._tokenizer.estimated
+        return prompt_ids(request, self._tokenizer, self._window, model=model, estimated=about)
 
     def close(self) -> None:
         """Finishes running requests, then closes the connections."""
         self._limit.close()
         self._server.close()
 
-    def _one(self, request: Request, group: CallGroup) -> Generation:
+    def _one(self, asked: tuple[Request, list[int]], group: CallGroup) -> Generation:
+        request, ids = asked
+        return counted(self._counts, ids, lambda: self._answered(request, group), group.check)
+
+    def _answered(self, request: Request, group: CallGroup) -> Generation:
         sent = self._tokenizer.control.neutralize(request.prompt)
         body = self._body(request)
 
@@ -179,29 +223,41 @@ class _ServerEngine:
             group.check()
             return self._streamed(sent.text, body, group)
 
-        result = self._server.with_retries(attempt, group.cancelled)
-        if request.logprobs and result.value.logprobs is None and result.value.parts.text:
+        def advise(failure: ApiFailure) -> str:
+            return advice_on(failure, body, self._spec.names, urlsplit(self._spec.url).hostname or "")
+
+        if request.logprobs and self._spec.names["logprobs"] is None:
+            raise EngineError(
+                f"{self._spec.address}: log-probabilities were requested, and logprobs is not sent. Write "
+                f"send: {{logprobs: true}} in the generator if the server has them."
+            )
+        result = self._server.with_retries(attempt, group.cancelled, advise=advise)
+        known = [one for one in result.value.logprobs or () if one is not None]
+        if request.logprobs and not known and result.value.parts.text:
             raise EngineError(f"{self._spec.address} gives no log-probabilities, which were requested.")
         return self._generation(request, group, sent, result.value, result.failures)
 
     def _body(self, request: Request) -> dict[str, Any]:
         spec = self._spec
         temperature = spec.temperature if request.temperature is None else request.temperature
-        body: dict[str, Any] = {**spec.extra, spec.limit_name: request.max_tokens, "temperature": temperature}
-        if temperature > 0:
-            body["top_p"] = spec.top_p if request.top_p is None else request.top_p
+        top_p = spec.top_p if request.top_p is None else request.top_p
+        body: dict[str, Any] = {"max_tokens": request.max_tokens, "temperature": temperature}
+        if temperature > 0 or not spec.greedy:
             body["seed"] = request.seed
+        if temperature > 0 and (spec.greedy or top_p < 1):
+            body["top_p"] = top_p
         if request.stop:
             body["stop"] = list(request.stop[:_MAX_STOPS])
         if request.logprobs:
             body["logprobs"] = True
-        return body
+        body["stream"] = True
+        return {**spec.extra, **named(body, spec.names)}
 
     def _streamed(self, text: str, body: Mapping[str, Any], group: CallGroup) -> StreamedReply:
         """Returns the reply to one attempt, repeated without `stream_options` if the server refuses that option."""
         import openai
 
-        with_usage = self._requests_usage
+        with_usage = self._requests_usage and self._spec.names["stream_options"] is not None and "stream" in body
         try:
             return self._send(text, {**body, "stream_options": {"include_usage": True}} if with_usage else body, group)
         except openai.APIStatusError as error:
@@ -211,15 +267,33 @@ class _ServerEngine:
         return self._send(text, body, group)
 
     def _send(self, text: str, body: Mapping[str, Any], group: CallGroup) -> StreamedReply:
-        conversation: Any = messages(text, self._spec.system)
+        from openai import Stream
+        from openai.types.chat import ChatCompletionChunk
+
+        conversation = {"model": self._spec.model, "messages": messages(text, self._spec.system)}
+        limit = self._spec.names["max_tokens"]
         started = time.perf_counter()
         with (
-            self._server.client.chat.completions.create(
-                model=self._spec.model, messages=conversation, stream=True, extra_body=dict(body)
+            self._server.client.post(
+                "/chat/completions",
+                body={**conversation, **body},
+                cast_to=ChatCompletionChunk,
+                stream=True,  # of bytes: what the server sends is read here, whether it streams or not
+                stream_cls=Stream[ChatCompletionChunk],
             ) as stream,
             group.reading(stream.response),
         ):
-            return read_stream(stream, started, group.check, max_tokens=body[self._spec.limit_name])
+            chunks = ReplyChunks(stream.response.iter_bytes(), group.check)
+            reply = read_stream(
+                chunks,
+                started,
+                group.check,
+                max_tokens=sys.maxsize if limit is None else body[limit],
+                ended=lambda: chunks.done,
+                accept_unfinished=self._spec.missing_finish == "accept",
+            )
+        reply.streamed = not chunks.whole
+        return reply
 
     def _generation(
         self, request: Request, group: CallGroup, sent: NeutralizedMessage, reply: StreamedReply, failures: int
@@ -229,7 +303,6 @@ class _ServerEngine:
         finish = "stop" if stopped else finish_of(found.reason)
         # Only for a reply that was cut: a server that takes thoughts out of the text opens and closes them itself.
         opened = "" if found.thought or finish != "length" else str(getattr(self._tokenizer, "opened", ""))
-        first = reply.first if reply.first is not None else reply.last
         notes = _notes(reply, self._spec.model)
         if sent.count:
             notes["control_strings_broken"] = sent.count
@@ -237,6 +310,8 @@ class _ServerEngine:
             notes["token_counts"] = "estimated"  # noqa: S105 - not that kind of token
         if failures:
             notes["failed_attempts"] = failures
+        if not self._spec.greedy:
+            notes[UNSENT_TEMPERATURE] = True
         usage = reply.usage
         if usage is None:
             usage = self._counted(request, reply)
@@ -245,12 +320,7 @@ class _ServerEngine:
             text=text,
             finish=finish,
             usage=usage,
-            timing=Timing(
-                queue_seconds=reply.started - group.queued_at,  # includes failed attempts and the waits after them
-                first_token_seconds=first - reply.started,
-                engine_seconds=reply.last - reply.started,
-                phases={"prefill": first - reply.started, "decode": reply.last - first},
-            ),
+            timing=_timing(reply, group),
             logprobs=tuple(reply.logprobs or ()) if request.logprobs else None,
             notes=notes,
             reply=replace(found, text=text, reason="stop" if stopped else found.reason, opened=opened),
@@ -261,6 +331,18 @@ class _ServerEngine:
         sent = reply.reply
         written = self._tokenizer.count(sent.text) + self._tokenizer.count(sent.thought)
         return Usage(len(self._tokenizer.render(request.prompt)), 0, written, 1)
+
+
+def _timing(reply: StreamedReply, group: CallGroup) -> Timing:
+    """Returns the times of a reply; one that came whole has no time of its first token."""
+    seconds = reply.last - reply.started
+    first = reply.first - reply.started if reply.streamed and reply.first is not None else None
+    return Timing(
+        queue_seconds=reply.started - group.queued_at,  # includes failed attempts and the waits after them
+        first_token_seconds=first,
+        engine_seconds=seconds,
+        phases={"decode": seconds} if first is None else {"prefill": first, "decode": seconds - first},
+    )
 
 
 def _notes(reply: StreamedReply, asked: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragvlc.core.answer import Step, Timing, Usage
+from ragvlc.core.answer import UNREAD, Step, Timing, Usage
 from ragvlc.core.answer_json import fields_json, made, read_steps, step_json, timing_json
 from ragvlc.core.data import Chunk, ChunkSet, Document, Hit
 from ragvlc.core.engines import Generation
@@ -122,7 +122,9 @@ def _joined(chunks: Sequence[Chunk], index: int) -> Chunk:
     return Chunk(first.document_id, index, first.start, reached, "".join(texts), first.document_index)
 
 
-def _write_answer(generation: Generation) -> dict[str, Any]:
+def _write_answer(generation: Generation) -> dict[str, Any] | None:
+    if generation.notes.get(UNREAD):  # a server with a larger window will answer otherwise
+        return None
     return {
         "text": generation.text,
         "token_ids": list(generation.token_ids),

@@ -32,7 +32,7 @@ class Codec:
 
     Attributes:
         stage: their folder; one of `cache.STAGES`.
-        write: makes JSON of a value.
+        write: makes JSON of a value; None for a value that must not be found again in a later run.
         read: makes the value of that JSON.
     """
 
@@ -143,8 +143,8 @@ class Once:
             return None
 
     def _keep(self, key: str, value: Any, codec: Codec | None) -> None:  # noqa: ANN401 - whatever a stage computes
-        if codec is not None and self._cache is not None:
-            self._cache.put(codec.stage, key, codec.write(value))
+        if codec is not None and self._cache is not None and (written := codec.write(value)) is not None:
+            self._cache.put(codec.stage, key, written)
 
     def _claim(self, stage: str, keys: Sequence[str]) -> tuple[list[Future[Any]], list[int]]:
         futures, mine = [], []

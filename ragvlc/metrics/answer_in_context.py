@@ -22,10 +22,10 @@ class AnswerInContext(Metric):
     """1 if any reference occurs in the context, else 0; the share that occurs if all references are required."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None for unanswerable examples and references without words."""
+        """Returns a score from 0 to 1; None for unanswerable examples, references without words, and cut prompts."""
         cjk = has_cjk(*example.references)
         references = wanted(example, cjk=cjk)
-        if not references:
+        if not references or answer.unread_tokens:  # cut by the server, nobody knows where
             return None
         documents = {document.id: document.text for document in example.documents}
         texts = [

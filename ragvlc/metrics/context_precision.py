@@ -17,9 +17,9 @@ class ContextPrecision(Metric):
     """Share of the context's characters that are evidence."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None if the evidence is not located."""
+        """Returns a score from 0 to 1, or None if the evidence is not located or a server cut the prompt."""
         evidence = covered(example.evidence)
-        if not evidence:
+        if not evidence or answer.unread_tokens:
             return None
         context = covered(answer.context)
         return overlap(evidence, context) / characters(context) if context else 0.0

@@ -17,9 +17,9 @@ class EvidenceHit(Metric):
     """The share of evidence spans of which every character is in the context."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None if the evidence is not located."""
+        """Returns a score from 0 to 1, or None if the evidence is not located or a server cut the prompt."""
         evidence = {span for span in example.evidence if len(span) > 0}
-        if not evidence:
+        if not evidence or answer.unread_tokens:
             return None
         context = covered(answer.context)
         return sum(contains_span(context, span) for span in evidence) / len(evidence)

@@ -18,8 +18,8 @@ class EvidenceRecall(Metric):
     """Share of the evidence's characters that are in the context."""
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None if the evidence is not located."""
+        """Returns a score from 0 to 1, or None if the evidence is not located or a server cut the prompt."""
         evidence = covered(example.evidence)
-        if not evidence:
+        if not evidence or answer.unread_tokens:
             return None
         return overlap(evidence, covered(answer.context)) / characters(evidence)

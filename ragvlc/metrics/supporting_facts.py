@@ -47,7 +47,9 @@ class SupportingFacts(Metric):
         return f"{self.kind}_{self.measure}" + (f"_{self.min_overlap:g}" if self.min_overlap else "")
 
     def score(self, answer: Answer, example: Example) -> float | None:
-        """Returns a score from 0 to 1, or None if the evidence is not located."""
+        """Returns a score from 0 to 1, or None if the evidence is not located or a server cut the prompt."""
+        if answer.unread_tokens:
+            return None
         passages = {span for span in answer.context if len(span) > 0}
         evidence = evidence_of(example)
         if not evidence:

@@ -42,7 +42,12 @@ class Confiding(Asking):
         """Returns the facts about the reply that the trace records, with deciles of the log-probabilities if wanted."""
         facts = super().noted(generation)
         if self.logprobs and generation.logprobs is not None:
-            facts[FACT] = deciles(generation.logprobs)
+            known = [value for value in generation.logprobs if value is not None]
+            missing = len(generation.logprobs) - len(known)
+            if missing:
+                facts["logprobs_missing"] = missing
+            if known or not missing:  # none of many tokens is no confidence at all, not that of an empty answer
+                facts[FACT] = deciles(known)
         return facts
 
 

@@ -104,6 +104,7 @@ def summarise(
         "flags": dict(Counter(flags)),
         "declined": sum(answer.finish == "declined" for answer in answers),
         "cut_short": sum(answer.finish == "length" and answer.answered for answer in answers),
+        "sampled_by_server": sum(answer.sampled_by_server for answer in answers),
         **_without_answer(answers),
         "reused": sum(answer.reused for answer in answers),
         "clusters": len({name or place for place, name in enumerate(clusters)}),

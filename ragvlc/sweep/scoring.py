@@ -89,7 +89,7 @@ def score(row: Prediction, example: Example, asked: QuestionSet, engines: Engine
         failure=None,
         scores=scores,
         scored_by={label: key for label, key in scored_by.items() if not found[label].missing},
-        flags=tuple(dict.fromkeys(flag for one in found.values() for flag in one.flags)),
+        flags=tuple(dict.fromkeys([*row.answer.flags, *(flag for one in found.values() for flag in one.flags)])),
         scoring=sum((one.usage for one in found.values()), Usage()),
     )
 

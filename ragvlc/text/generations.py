@@ -63,7 +63,7 @@ def _counted(usage: Usage, reply: Reply, read: ReadReply, tokenizer: Callable[[]
 
 def _of_answer(
     generation: Generation, reply: Reply, read: ReadReply, tokenizer: Callable[[], Tokenizer]
-) -> tuple[float, ...] | None:
+) -> tuple[float | None, ...] | None:
     """Returns the log-probabilities of the answer's tokens; None where they cannot be told from the thought's."""
     if generation.logprobs is None or not read.text.marked:
         return generation.logprobs

@@ -1,21 +1,35 @@
-"""Writes what is made from the code: the README's table of kinds and the JSON Schemas. `make generate` runs it."""
+"""Writes what is made from the code: tables of kinds and of servers, and the JSON Schemas. `make generate` runs it."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from ragvlc.engines.remote.server_presets import PRESETS
 from ragvlc.schema import kinds_table, schemas, text_of
 
 ROOT = Path(__file__).parents[2]
 TABLE = re.compile(r"\| family \| kinds \|\n(?:\|.*\n)+")
 
+PRESET_TABLE = re.compile(r"(?<=<!-- presets -->\n)(?:\|.*\n)+")
+
+
+def presets_table() -> str:
+    """Returns the table of servers with presets."""
+    rows = ["| server | sent otherwise | to know | source |", "| --- | --- | --- | --- |"]
+    for name, preset in PRESETS.items():
+        sent = ", ".join(f"`{field}: {other or 'null'}`" for field, other in preset.send.items()) or "-"
+        source = ", ".join(f"[{place}](<{url}>)" for place, url in enumerate(preset.source.split(", "), 1))
+        rows.append(f"| `{name}` | {sent} | {preset.note or '-'} | {source}, read {preset.read} |")
+    return "\n".join(rows) + "\n"
+
 
 def generated() -> dict[Path, str]:
     """Returns the files and what they should hold."""
-    readme = ROOT / "README.md"
+    readme, servers = ROOT / "README.md", ROOT / "docs" / "servers.md"
     return {
         readme: TABLE.sub(lambda _: kinds_table() + "\n", readme.read_text(encoding="utf-8")),
+        servers: PRESET_TABLE.sub(lambda _: presets_table(), servers.read_text(encoding="utf-8")),
         **{ROOT / "schema" / name: text_of(schema) for name, schema in schemas().items()},
     }
 

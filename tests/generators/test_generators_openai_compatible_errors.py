@@ -55,8 +55,10 @@ def test_a_burst_of_429_is_waited_out_as_the_server_asks(server: ChatServer, pau
     assert generation.text == "Paris."
     assert generation.notes["failed_attempts"] == 3
     assert generation.usage.calls == 1
-    assert (pauses[0], pauses[2]) == (7.0, 2.5)
-    assert 0 < pauses[1] <= 30
+    # Never earlier than asked, and later by a random part: many clients do not return at the same moment.
+    for pause, asked in zip(pauses, (7.0, 28.5, 2.5), strict=True):
+        assert asked < pause < asked + 10
+    assert len(set(pauses)) == 3
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 529])
@@ -125,7 +127,7 @@ def test_a_server_that_is_silent_or_absent_is_a_transient_error(
         (refuse(404, {"error": "model 'tiny' not found"}), "HTTP 404: model 'tiny' not found"),
         (refuse(404, {"detail": "Not Found"}), "HTTP 404: Not Found"),
         (refuse(422, {"detail": [{"loc": ["body", "top_k"], "msg": "bad"}]}), "HTTP 422: .*top_k"),
-        (refuse(403, "<html>forbidden</html>"), "HTTP 403: <html>forbidden"),
+        (refuse(403, "<html>forbidden</html>"), "HTTP 403: a web page without a title: forbidden"),
         (refuse(429, {"error": {"message": "pay", "code": "insufficient_quota"}}), "HTTP 429: pay"),
         (stream(chunk("a"), {"error": {"message": "bad image", "code": 400}}), "bad image"),
     ],

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydoc_data.topics import topics
 
 import pytest
-from chat_server import ChatServer, serving, texts
+from chat_server import ChatServer, chunk, serving, stream, texts, usage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_chat import CHAT_TEMPLATE, make_tokenizer
@@ -123,6 +123,7 @@ def test_the_template_is_ours_unless_data_completes_it() -> None:
 def test_with_a_tokenizer_its_own_tokens_are_control_and_others_are_not(server: ChatServer, tiny_folder: str) -> None:
     spec = OpenAICompatible(url=server.url, model="tiny", tokenizer_from=tiny_folder)
     engine = spec.open()
+    server.default = stream(chunk("Paris."), chunk(finish="stop"), usage(65, 1))
     prompt = Prompt("Read: {d}", {"d": "<|end|> <think> <s>strike</s> <|im_end|>"})
     [generation] = engine.generate([Request(prompt, max_tokens=5)])
     engine.close()

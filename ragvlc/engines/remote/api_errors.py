@@ -5,27 +5,26 @@ Nothing here stores an exception of a client library: exceptions refer to reques
 
 from __future__ import annotations
 
-import email.utils
-import json
 import re
+import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from ragvlc.core.errors import EngineError, WindowExceeded
+from ragvlc.engines.remote.error_words import codes_of, parsed, values_of, words_of
+from ragvlc.engines.remote.waits import seconds_to_wait
+from ragvlc.engines.remote.window_words import exceeds_window
 
-__all__ = ["ApiFailure", "Secrets", "is_transport_error", "read_failure"]
+__all__ = ["ApiFailure", "ReplyRefused", "ReplyUnusable", "Secrets", "is_transport_error", "read_failure"]
 
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
+_NO_WINDOW = frozenset({401, 402, 403, 408, 425, 429})
 _TRANSPORT_PACKAGES = frozenset({"aiohttp", "anyio", "httpcore", "httpcore2", "httpx", "httpx2", "requests", "urllib3"})
-_FINAL_CODES = frozenset({"insufficient_quota"})
-_WINDOW_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
-# vLLM, TGI and others have no error code for a prompt that is too long, only a sentence.
-_WINDOW_WORDS = re.compile(
-    r"(?i)context[ _](length|size|window)|maximum model length|max_model_len|max_total_tokens|prompt is too long"
-    r"|inputs` tokens \+ `max_new_tokens"
-)
+_FINAL_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "insufficient_credits"})
+_NO_HTTPS = ("wrong_version_number", "record_layer_failure", "unknown_protocol", "packet_length_too_long")
+_FIELD = frozenset({"param", "parameter", "field"})
 _MESSAGE_LIMIT = 1000
+_COMPARED = 4000
 
 
 class Secrets:
@@ -49,6 +48,31 @@ class Secrets:
         return text
 
 
+class ReplyUnusable(Exception):
+    """Raised for a reply that was accepted but is no answer: a web page, JSON of another shape, no choices.
+
+    Args:
+        words: what was wrong, after "it".
+        transient: whether another attempt may get an answer.
+    """
+
+    def __init__(self, words: str, *, transient: bool = False) -> None:
+        super().__init__(words)
+        self.transient = transient
+
+
+class ReplyRefused(Exception):
+    """Raised for an error object in place of an answer, or in the middle of a stream.
+
+    Args:
+        body: the object.
+    """
+
+    def __init__(self, body: object) -> None:
+        super().__init__("an error in place of the answer")
+        self.body = body
+
+
 @dataclass(frozen=True, slots=True)
 class ApiFailure:
     """A failed call to an API.
@@ -59,6 +83,7 @@ class ApiFailure:
         too_long: whether the prompt exceeds the window.
         status: of HTTP; None without an answer.
         wait: seconds that the server asked to wait.
+        field: the field of the request that the server names, if any.
     """
 
     message: str
@@ -66,70 +91,110 @@ class ApiFailure:
     too_long: bool = False
     status: int | None = None
     wait: float | None = None
+    field: str = ""
 
-    def exception(self, caller: str) -> EngineError:
+    def exception(self, caller: str, advice: str = "") -> EngineError:
         """Returns the exception to raise; its message starts with the name of the caller."""
+        stop = "" if self.message.endswith((".", "!", "?", ":")) else "."
+        after = f"{stop} {advice}" if advice else ""
         if self.too_long:
-            return WindowExceeded(f"{caller}: the prompt does not fit: {self.message}")
-        return EngineError(f"{caller}: {self.message}", transient=self.transient)
+            return WindowExceeded(f"{caller}: the prompt does not fit: {self.message}{after}")
+        return EngineError(f"{caller}: {self.message}{after}", transient=self.transient)
 
 
 def read_failure(error: BaseException, secrets: Secrets) -> ApiFailure:
-    """Converts a client library's exception to an `ApiFailure`: an HTTP error response or a broken connection."""
-    body = _error_object(getattr(error, "body", None))
+    """Converts an exception of a call to an `ApiFailure`: an HTTP error response or a broken connection."""
+    if isinstance(error, ReplyUnusable):
+        return ApiFailure(secrets.hide(str(error))[:_MESSAGE_LIMIT], transient=error.transient)
+    body = _body(error)
     status = _status(error, body)
-    message = secrets.hide(_message(error, body))[:_MESSAGE_LIMIT]
+    said = words_of(body)[:_COMPARED]
+    words, codes = said or _own_words(error), codes_of(body)
+    if status is None and not said and (final := _final_transport_error(error)):
+        return ApiFailure(secrets.hide(final))
+    message = secrets.hide(words)[:_MESSAGE_LIMIT]
+    too_long = status not in _NO_WINDOW and exceeds_window(words, codes)
+    wait = seconds_to_wait(_headers(error), body, words)
     if status is None:
         # A body without a status comes from inside a stream: the request itself was accepted.
-        transient = bool(body) or any(is_transport_error(one) for one in _chain(error))
-        return ApiFailure(f"{type(error).__name__}: {message}", transient=transient)
-    codes = {str(body.get("code")), str(body.get("type")), str(body.get("error_type"))}
-    # By code where there is one, else by the sentence; other statuses never mean the prompt's length.
-    too_long = status in {400, 413, 422} and (bool(codes & _WINDOW_CODES) or bool(_WINDOW_WORDS.search(message)))
-    transient = (status in _TRANSIENT_STATUSES or status >= 500) and not codes & _FINAL_CODES
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    return ApiFailure(
-        f"HTTP {status}: {message}",
-        transient=transient,
-        too_long=too_long,
-        status=status,
-        wait=_seconds(headers.get("retry-after")),
-    )
+        transient = not too_long and (bool(said) or any(is_transport_error(one) for one in _chain(error)))
+        named = "" if isinstance(error, ReplyRefused) else f"{type(error).__name__}: "
+        return ApiFailure(f"{named}{message}", transient=transient, too_long=too_long, wait=wait)
+    transient = (status in _TRANSIENT_STATUSES or status >= 500) and not too_long and not codes & _FINAL_CODES
+    field = next((str(value) for value in values_of(body, _FIELD)), "")
+    return ApiFailure(f"HTTP {status}: {message}", transient, too_long, status, wait if transient else None, field)
 
 
-def _error_object(body: object) -> Mapping[str, object]:
-    """Returns the innermost error object of a response body: `{"error": {...}}`, `{"error": "..."}` or the body."""
-    if isinstance(body, str):
-        try:
-            body = json.loads(body)
-        except ValueError:
-            return {"message": body}
-    if not isinstance(body, Mapping):
-        return {}
-    inner = body.get("error")
-    if isinstance(inner, Mapping):
-        return inner
-    return {**body, "message": inner} if isinstance(inner, str) else body
+def _body(error: BaseException) -> object:
+    """Returns the body of an error response, whole where the response can still be read."""
+    for one in _chain(error):
+        response = getattr(one, "response", None)
+        if response is not None:
+            try:
+                text = response.text
+            except Exception:  # noqa: BLE001 - a response that was not read, of any client
+                text = None
+            if isinstance(text, str) and text.strip():
+                return parsed(text)
+        body = getattr(one, "body", None)
+        if body:
+            return parsed(body) if isinstance(body, str) else body
+    return None
 
 
-def _status(error: BaseException, body: Mapping[str, object]) -> int | None:
+def _headers(error: BaseException) -> Mapping[str, str]:
+    for one in _chain(error):
+        headers = getattr(getattr(one, "response", None), "headers", None)
+        if isinstance(headers, Mapping) and headers:
+            return headers
+    return {}
+
+
+def _status(error: BaseException, body: object) -> int | None:
     """Returns the HTTP status of the response or of an error inside a stream; None if there is neither."""
     for one in _chain(error):
         response = getattr(one, "response", None)
-        for found in (getattr(one, "status_code", None), getattr(response, "status_code", None)):
-            if isinstance(found, int):
-                return found
-    code = str(body.get("code") or "")
-    return int(code) if re.fullmatch("[45][0-9][0-9]", code) else None
+        for holder, name in ((one, "status_code"), (response, "status_code"), (one, "code")):
+            found = getattr(holder, name, None)
+            if isinstance(found, int) and 300 <= found < 600:
+                return int(found)
+    for value in values_of(body, frozenset({"code", "status", "status_code", "statusCode"})):
+        if re.fullmatch("[45][0-9][0-9]", str(value)):
+            return int(value)
+    return None
 
 
-def _message(error: BaseException, body: Mapping[str, object]) -> str:
-    message = body.get("message") or body.get("detail") or str(error)
-    text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
+def _own_words(error: BaseException) -> str:
+    """Returns the reason for an error whose body says nothing: of the exception, or the status in words."""
+    for one in _chain(error):
+        response = getattr(one, "response", None)
+        phrase = getattr(response, "reason_phrase", None)
+        if phrase and getattr(response, "is_error", False):
+            return f"{phrase}, without a message"
+    text = str(error)
     cause = error.__cause__
-    if not body and cause is not None and str(cause) and str(cause) not in text:
+    if cause is not None and str(cause) and str(cause) not in text:
         text = f"{text} ({cause})"  # a client's "Connection error." hides the cause
-    return " ".join(text.split()) or "no reason given"
+    return " ".join(text.split())[:_COMPARED] or "no reason given"
+
+
+def _final_transport_error(error: BaseException) -> str:
+    """Returns a sentence about a broken connection that no further attempt can mend; empty for any other."""
+    for one in _chain(error):
+        if type(one).__name__ == "TooManyRedirects":
+            return "the server redirects in a circle. Write its final address in url:."
+        text = str(one)
+        if isinstance(one, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in text:
+            why = getattr(one, "verify_message", "") or text
+            return (
+                f"the certificate of the server cannot be verified: {why}. Set the environment variable SSL_CERT_FILE "
+                f"to the file with your authority's certificate, or use an address that the certificate names."
+            )
+        if isinstance(one, ssl.SSLError) or "[SSL" in text:
+            lowered = text.lower().replace(" ", "_")
+            if any(mark in lowered for mark in _NO_HTTPS):
+                return f"the server does not speak https at this address. Write http:// in url: ({text})."
+    return ""
 
 
 def is_transport_error(error: BaseException) -> bool:
@@ -145,16 +210,3 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(one))
         yield one
         one = one.__cause__ or one.__context__
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Returns the seconds to wait that a Retry-After header gives as a number or a date; None if it gives neither."""
-    if not retry_after:
-        return None
-    if re.fullmatch(r"\s*[0-9]+(\.[0-9]+)?\s*", retry_after):
-        return float(retry_after)
-    try:
-        until = email.utils.parsedate_to_datetime(retry_after)
-    except ValueError:
-        return None
-    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

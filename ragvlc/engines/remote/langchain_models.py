@@ -39,6 +39,10 @@ class ChatModels:
         arguments: for the class, as JSON, with references to environment variables.
         names: the class's names for some settings of a request; None never sets one.
 
+    Attributes:
+        names: the class's names for all of them; None for a setting that it does not have.
+        secrets: values of environment variables.
+
     Raises:
         EngineError: no such class, or a variable that is not set.
         MissingExtra: the class's package is not installed.
@@ -50,18 +54,13 @@ class ChatModels:
         self.secrets = Secrets(found)
         self._class = _imported(name)
         self._name = name
-        self._names = {ours: self._field(ours, names) for ours in NAMES}
+        self.names: Mapping[str, str | None] = {ours: self._field(ours, names) for ours in NAMES}
         self._cached: OrderedDict[str, BaseChatModel] = OrderedDict()
         self._lock = threading.Lock()
 
-    @property
-    def limits(self) -> bool:
-        """Whether the class has a setting for the largest number of new tokens."""
-        return self._names["max_tokens"] is not None
-
     def get(self, settings: Mapping[str, Any]) -> BaseChatModel:
         """Returns the chat model with `settings`, passed under the class's own parameter names."""
-        named = {name: value for ours, value in settings.items() if (name := self._names[ours]) is not None}
+        named = {name: value for ours, value in settings.items() if (name := self.names[ours]) is not None}
         key = json.dumps(named, sort_keys=True)
         with self._lock:
             if key not in self._cached:

@@ -15,19 +15,31 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ragvlc.core.errors import EngineError, missing_extra, nearest
-from ragvlc.engines.remote.api_errors import ApiFailure, Secrets, is_transport_error, read_failure
+from ragvlc.engines.remote.api_errors import (
+    ApiFailure,
+    ReplyRefused,
+    ReplyUnusable,
+    Secrets,
+    is_transport_error,
+    read_failure,
+)
 from ragvlc.engines.remote.concurrency import CallGroup, ConcurrencyLimit
+from ragvlc.engines.remote.error_words import is_web_page, parsed, web_page_words, words_of
+from ragvlc.engines.remote.redirects import RedirectRefused, refuse_redirect
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
-__all__ = ["Address", "RetryResult", "Server", "StreamBroken"]
+__all__ = ["Address", "RetryResult", "Server", "StreamBroken", "not_an_answer"]
 
 ResultT = TypeVar("ResultT")
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
+_JITTER, _LONGEST_JITTER = 0.25, 10.0  # of the wait that a server asks for, and in seconds
+_MAX_REDIRECTS = 5
 _CONNECT_SECONDS = 10.0
 _MOST_CALLS = 32  # at a time, of those that generate nothing
+_SHOWN = 300
 _WINDOW_NAMES = ("max_model_len", "context_length", "context_window", "max_context_length")
 """Servers' names for the window in their list of models: vLLM and SGLang, OpenRouter and Together, Groq, Mistral."""
 
@@ -105,13 +117,13 @@ class Server:
     def window(self) -> int:
         """Returns the model's window in tokens, from the server's list of models. Raises `EngineError`."""
         model = self.address.model
-        listed = {one.id: one for one in self._bounded(lambda: list(self.client.models.list()))}
+        listed = {str(one["id"]): one for one in self._bounded(self._listed)}
         if model not in listed:
             raise EngineError(
                 f"The server at {self.address.url} lists no model '{model}'. It serves: {', '.join(listed) or 'none'}."
                 f"{nearest(model, listed)} If it answers to this name all the same, set window: in the generator."
             )
-        facts = listed[model].model_extra or {}
+        facts = listed[model]
         for name in _WINDOW_NAMES:
             if isinstance(facts.get(name), int) and facts[name] > 1:
                 return int(facts[name])
@@ -119,6 +131,16 @@ class Server:
             f"The server at {self.address.url} does not say how long the window of '{model}' is. "
             f"Set window: in the generator."
         )
+
+    def _listed(self) -> list[Mapping[str, Any]]:
+        """Returns the entries of the server's list of models; one attempt."""
+        body = parsed(self.client.models.with_raw_response.list().text)
+        entries = body.get("data", body.get("models")) if isinstance(body, Mapping) else body
+        if not isinstance(entries, list):
+            raise ReplyUnusable(
+                f"its list of models is none: {not_an_answer(body)} Set window: if it has no such list."
+            )
+        return [one for one in entries if isinstance(one, Mapping) and "id" in one]
 
     def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Posts to a path under the server's root, outside `/v1`; returns the JSON object of the response."""
@@ -137,16 +159,23 @@ class Server:
         return self._calls.run(call, [attempt])[0]
 
     def with_retries(
-        self, attempt: Callable[[], ResultT], cancelled: threading.Event | None = None, *, what: str = ""
+        self,
+        attempt: Callable[[], ResultT],
+        cancelled: threading.Event | None = None,
+        *,
+        what: str = "",
+        advise: Callable[[ApiFailure], str] = lambda failure: "",  # noqa: ARG005 - most know no more than the server
     ) -> RetryResult[ResultT]:
         """Returns the result of `attempt`, retried after transient failures.
 
-        Waits as long as the server asks (`Retry-After`), else twice as long each time, less a random part.
+        Waits as long as the server asks (`Retry-After` and its relatives) and a random part longer, else twice as long
+        each time, less a random part: many clients do not return at the same moment.
 
         Args:
             attempt: one call to the server.
             cancelled: ends a wait early.
             what: the caller's name in errors; empty for the address.
+            advise: returns what to do about a failure, as a sentence to add to its error.
 
         Raises:
             EngineError: with the server's own message; transient if every attempt has failed with a transient error.
@@ -162,37 +191,57 @@ class Server:
                 failure = _read_failure(error, self.secrets)
             # Outside the handler: an error raised inside would be chained to the client's, with its request and the
             # key.
-            self._raise_if_final(failure, failures, what or str(self.address))
+            self._raise_if_final(failure, failures, what or str(self.address), advise)
             _wait(_seconds_to_wait(failure, failures), stop)
         raise AssertionError
 
-    def _raise_if_final(self, failure: ApiFailure, failures: int, what: str) -> None:
+    def _raise_if_final(
+        self, failure: ApiFailure, failures: int, what: str, advise: Callable[[ApiFailure], str]
+    ) -> None:
         if not failure.transient:
-            raise failure.exception(what)
+            raise failure.exception(what, advise(failure))
         if failures >= self.address.retries:
-            raise failure.exception(f"{what}, after {failures + 1} attempts")
+            tried = f", after {failures + 1} attempts" if failures else ""
+            raise failure.exception(f"{what}{tried}", advise(failure))
         if (failure.wait or 0.0) > self.address.timeout_seconds:
             raise failure.exception(f"{what} (asks to wait {failure.wait:.0f} s, longer than timeout_seconds)")
 
 
 def _seconds_to_wait(failure: ApiFailure, failures: int) -> float:
-    if failure.wait is not None:
-        return failure.wait
     longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(failures, 16))
     share: float = random.uniform(0.5, 1.0)  # noqa: S311 - so that many clients do not retry at the same moment
-    return longest * share
+    if failure.wait is None:
+        return longest * share
+    later: float = random.uniform(0.0, min(_LONGEST_JITTER, _FIRST_WAIT + _JITTER * failure.wait))  # noqa: S311
+    return max(failure.wait + later, longest * share)  # a server that asks for no wait at all gets one
 
 
 def _is_client_error(error: Exception) -> bool:
     from openai import OpenAIError
 
-    return isinstance(error, OpenAIError | StreamBroken | json.JSONDecodeError) or is_transport_error(error)
+    own = (OpenAIError, StreamBroken, ReplyRefused, ReplyUnusable, RedirectRefused, json.JSONDecodeError)
+    return isinstance(error, own) or is_transport_error(error)
 
 
 def _read_failure(error: Exception, secrets: Secrets) -> ApiFailure:
-    if isinstance(error, StreamBroken | json.JSONDecodeError):
+    if isinstance(error, StreamBroken):
         return ApiFailure(f"broken off: {secrets.hide(str(error))}", transient=True)
+    if isinstance(error, json.JSONDecodeError):
+        return ApiFailure("broken off: the reply is cut in the middle of its JSON", transient=True)
+    refused = error if isinstance(error, RedirectRefused) else error.__cause__
+    if isinstance(refused, RedirectRefused):
+        return ApiFailure(secrets.hide(str(refused)))
     return read_failure(error, secrets)
+
+
+def not_an_answer(body: object) -> str:
+    """Returns what came in place of JSON of the wanted shape, as a sentence: a web page, other JSON, text, nothing."""
+    if isinstance(body, str):
+        if is_web_page(body):
+            return f"it sent {web_page_words(body)}. Is url: its address up to and including /v1?"
+        return f"it sent text that is no JSON: '{body[:_SHOWN]}'." if body.strip() else "it sent nothing."
+    words = words_of(body)
+    return f"it sent other JSON: {words[:_SHOWN]}." if words else "it sent JSON without a message."
 
 
 def _api_key(address: Address) -> str:
@@ -208,7 +257,7 @@ def _api_key(address: Address) -> str:
 
 def _client(address: Address, key: str) -> OpenAI:
     try:
-        from openai import OpenAI, Timeout
+        from openai import DefaultHttpxClient, OpenAI, Timeout
     except ImportError as error:
         missing_extra("openai", "servers", error)
     seconds = address.timeout_seconds
@@ -217,4 +266,7 @@ def _client(address: Address, key: str) -> OpenAI:
         base_url=address.url,
         timeout=Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS)),
         max_retries=0,
+        http_client=DefaultHttpxClient(
+            base_url=address.url, max_redirects=_MAX_REDIRECTS, event_hooks={"response": [refuse_redirect]}
+        ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragvlc.core.answer import Usage
 from ragvlc.core.replies import Reply
+from ragvlc.engines.remote.api_errors import ReplyUnusable
 from ragvlc.engines.remote.reply_parts import ReplyParts
 from ragvlc.engines.remote.server import StreamBroken
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CHARACTERS_PER_TOKEN", "StreamedReply", "cut_at_stop", "message_fields", "read_stream"]
 
+_MISSING = -9999.0
+
 
 @dataclass(slots=True)
 class StreamedReply:
@@ -28,9 +32,11 @@ class StreamedReply:
     Attributes:
         parts: text, thought, refusal and tool calls so far, and why the reply ended, in the server's word.
         usage: as the server counted; None if it sent none.
-        logprobs: one for each token; None if there were none.
+        logprobs: one for each token, None for a token without one; None if there were none at all.
+        counted_last: whether the usage came in a chunk of its own, as it does at the end of a whole stream.
         model: the model that answered, in the server's word.
         fingerprint: of the server's configuration, if it sends one.
+        streamed: whether it came in parts, so that its first token has a time of its own.
         started: when the request was sent, on the clock of `time.perf_counter`.
         first: when the first token was received, of the thought or of the text.
         last: when the last was received.
@@ -40,9 +46,11 @@ class StreamedReply:
     started: float
     parts: ReplyParts = field(default_factory=ReplyParts)
     usage: Usage | None = None
-    logprobs: list[float] | None = None
+    logprobs: list[float | None] | None = None
+    counted_last: bool = False
     model: str = ""
     fingerprint: str = ""
+    streamed: bool = True
     first: float | None = None
     last: float = 0.0
     cut_here: bool = False
@@ -58,6 +66,7 @@ class StreamedReply:
         self.fingerprint = getattr(chunk, "system_fingerprint", None) or self.fingerprint
         if chunk.usage is not None:
             self.usage = _usage(chunk.usage)
+            self.counted_last = not chunk.choices
         for choice in chunk.choices or ():
             if self._take_choice(choice):
                 self.last = now
@@ -68,17 +77,32 @@ class StreamedReply:
         before = self.parts.characters
         found = self.parts.take(message_fields(choice.delta))
         self.parts.reason = choice.finish_reason or self.parts.reason
-        listed = (choice.logprobs.content if choice.logprobs else None) or ()
+        listed = _logprobs(choice.logprobs)
         if listed and (self.parts.characters > before or not found):  # a thought sent apart has its own
-            self.logprobs = [*(self.logprobs or ()), *(token.logprob for token in listed)]
+            self.logprobs = [*(self.logprobs or ()), *listed]
         return bool(found or choice.finish_reason)
 
-    def finish(self) -> StreamedReply:
-        """Returns the complete reply. Raises `StreamBroken` if the stream ended without a finish reason."""
-        # A connection that is cut looks like the end of a stream: only a finish reason tells a whole answer from a
-        # part.
-        if not self.parts.reason or self.first is None:
+    def finish(self, *, ended: bool = False, accept_unfinished: bool = False) -> StreamedReply:
+        """Returns the complete reply.
+
+        Args:
+            ended: whether the server marked the end of the stream.
+            accept_unfinished: whether a stream that ended without a finish reason is an answer.
+
+        Raises:
+            StreamBroken: the stream broke off. A connection that is cut looks like the end of a stream: only a finish
+                reason, or another mark of the end, tells a whole answer from a part.
+            ReplyUnusable: the stream ended, and has no finish reason.
+        """
+        if not self.parts.reason and not (ended or self.counted_last):
             raise StreamBroken("the stream ended before the answer did")
+        if not self.parts.reason and not accept_unfinished:
+            raise ReplyUnusable(
+                "the server ended its stream without a finish reason, so that a whole answer cannot be told from a "
+                "part. If it always does, set missing_finish: accept in the generator."
+            )
+        if self.first is None:
+            self.first = self.last = time.perf_counter()
         return self
 
 
@@ -95,12 +119,26 @@ CHARACTERS_PER_TOKEN = 16
 
 
 def read_stream(
-    stream: Iterable[ChatCompletionChunk], started: float, check: Callable[[], None], *, max_tokens: int = sys.maxsize
+    stream: Iterable[ChatCompletionChunk],
+    started: float,
+    check: Callable[[], None],
+    *,
+    max_tokens: int = sys.maxsize,
+    ended: Callable[[], bool] = lambda: False,
+    accept_unfinished: bool = False,
 ) -> StreamedReply:
-    """Returns the answer read from `stream`; `check` is called at each chunk and may raise to stop reading.
+    """Returns the answer read from `stream`.
 
     Servers may ignore the limit of tokens and send without end: reading ends at 16 characters for each token of it,
     thoughts included, with the finish reason `length`.
+
+    Args:
+        stream: its chunks.
+        started: when the request was sent.
+        check: called at each chunk; may raise to stop reading.
+        max_tokens: the limit of tokens that was sent.
+        ended: called at the end; whether the server marked it.
+        accept_unfinished: whether a stream that ended without a finish reason is an answer.
     """
     reply = StreamedReply(started)
     most = CHARACTERS_PER_TOKEN * max_tokens
@@ -111,7 +149,7 @@ def read_stream(
             reply.cut_here = True
             reply.parts.cut(most)
             break
-    return reply.finish()
+    return reply.finish(ended=ended(), accept_unfinished=accept_unfinished)
 
 
 def cut_at_stop(text: str, stops: Iterable[str]) -> tuple[str, bool]:
@@ -121,7 +159,15 @@ def cut_at_stop(text: str, stops: Iterable[str]) -> tuple[str, bool]:
 
 
 def _usage(counted: CompletionUsage) -> Usage:
-    prompt, completion = counted.prompt_tokens_details, counted.completion_tokens_details
-    cached = (prompt.cached_tokens if prompt else None) or 0
-    thought = (completion.reasoning_tokens if completion else None) or 0
+    prompt = getattr(counted, "prompt_tokens_details", None)
+    completion = getattr(counted, "completion_tokens_details", None)
+    cached = getattr(prompt, "cached_tokens", None) or 0
+    thought = getattr(completion, "reasoning_tokens", None) or 0
     return Usage(counted.prompt_tokens or 0, cached, counted.completion_tokens or 0, 1, thought_tokens=thought)
+
+
+def _logprobs(sent: object) -> list[float | None]:
+    """Returns the log-probabilities of a chunk's tokens; a null, an infinity or OpenAI's -9999 is a missing one."""
+    listed = getattr(sent, "content", None)
+    values = [getattr(token, "logprob", None) for token in listed] if isinstance(listed, list) else []
+    return [float(one) if isinstance(one, int | float) and _MISSING < one < math.inf else None for one in values]

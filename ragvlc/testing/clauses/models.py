@@ -124,7 +124,7 @@ def stops_end_an_answer(trial: Trial) -> None:
 
 
 def log_probabilities_are_given_where_asked(trial: Trial) -> None:
-    """If log-probabilities are requested, there is one for each new token, none above 0."""
+    """If log-probabilities are requested, there is one for each new token, none above 0; None where unknown."""
     with _engine(trial) as engine:
         request = Request(_PROMPTS[0], _LIMIT, temperature=0, logprobs=True)
         try:
@@ -136,7 +136,7 @@ def log_probabilities_are_given_where_asked(trial: Trial) -> None:
             trial.notes.append("it gives no log-probabilities: routes that decide by them, such as cascade, cannot.")
             return
         require(
-            all(value <= 0 for value in one.logprobs),
+            all(value <= 0 for value in one.logprobs if value is not None),
             f"asked for log-probabilities it gives {one.logprobs}. Give one for each new token, none above 0.",
         )
 
