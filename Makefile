@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_FLAGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tools quickstart models test check format generate coverage bench bench-gpu clean
+.PHONY: help install install-tools quickstart models test check format generate coverage bench bench-gpu failing-server clean
 
 help:
 	@echo "make quickstart   install, fetch two small models, compare full context with retrieval (CPU, minutes)"
@@ -22,6 +22,7 @@ help:
 	@echo "make coverage     how often intervals contain the true mean, and decisions are wrong (docs/statistics.md)"
 	@echo "make bench        the measurements behind the figures on speed"
 	@echo "make bench-gpu    those that need a GPU and vLLM in the environment"
+	@echo "make failing-server   2,000 questions against a server that fails 30 % of the time"
 	@echo "make clean        remove the environment, caches and builds; results in runs/ stay"
 
 $(BIN)/python:
@@ -80,6 +81,10 @@ bench-gpu: $(VENV)/.installed-tools
 	$(BIN)/python tests/benchmarks/vllm_throughput.py
 	$(BIN)/python tests/benchmarks/embedding_throughput.py
 	$(BIN)/python tests/benchmarks/rapid_round.py
+
+# 2,000 questions against a server that fails 30 % of the time: nothing lost, nothing twice, no key anywhere.
+failing-server: $(VENV)/.installed-tools
+	$(BIN)/python tests/generators/failing_server.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field, SecretStr
 
-__all__ = ["Chunks", "FakeListChatModel", "Keyed", "NoModel", "Parrot", "Service", "Whole"]
+__all__ = ["Chunks", "FakeListChatModel", "Keyed", "NoModel", "Parrot", "Refusing", "Service", "Whole"]
 
 Parrot = ParrotFakeChatModel
 MADE: list[Service] = []
@@ -114,6 +114,22 @@ class Keyed(BaseChatModel):
         if not self.status:
             raise ConnectionResetError("reset by peer")
         raise Refused(self.status, f"bad key {self.api_key.get_secret_value()}")
+
+
+class Refusing(BaseChatModel):
+    """Fails with these words."""
+
+    words: str
+    status: int = 400
+    temperature: float | None = None
+    top_p: float | None = None
+
+    @property
+    def _llm_type(self) -> str:
+        return "refusing"
+
+    def _generate(self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any) -> Any:
+        raise Refused(self.status, self.words)
 
 
 class Calls:

@@ -7,6 +7,7 @@ import traceback
 
 import chat_models
 import pytest
+from pydantic import ValidationError
 
 from ragvlc.core.answer import Usage
 from ragvlc.core.engines import Generation, Prompt, Request, TextEngine
@@ -234,3 +235,26 @@ def test_what_is_no_answer_is_known(chunks: list[dict], reason: str, finish: str
     sent = generate(spec("Chunks", arguments={"chunks": chunks, "reason": reason}))
     generation = read_generation(*sent, "auto", EstimatedTokenizer)
     assert (generation.text, generation.finish, generation.notes["no_answer"]) == ("", finish, 1)
+
+
+# ---------------------------------------------------------------- what a service refuses
+
+
+def test_a_refused_setting_is_named_with_the_line_that_leaves_it_out() -> None:
+    words = "temperature is deprecated for this model"
+    with pytest.raises(EngineError, match=r"HTTP 400: temperature is.*`names: \{temperature: null\}`") as caught:
+        generate(spec("Refusing", arguments={"words": words}))
+    assert "server:" not in str(caught.value)
+    with pytest.raises(WindowExceeded, match="Input is too long"):
+        generate(spec("Refusing", arguments={"words": "Input is too long for requested model."}))
+    with pytest.raises(ValidationError, match="temperature: 0.7 would not be sent: names leaves temperature out"):
+        spec("Service", names={"temperature": None}, temperature=0.7)
+
+
+def test_without_a_temperature_answers_are_samples() -> None:
+    chat_models.MADE.clear()
+    part = spec("Service", names={"temperature": None})
+    [found] = generate(part, request(seed=4))
+    assert found.notes["temperature_unsent"] is True
+    assert (chat_models.MADE[-1].temperature, chat_models.MADE[-1].random_seed) == (None, 4)
+    assert (part.random, part.lasting) == (True, False)
