@@ -10,13 +10,14 @@ import os
 import sys
 from io import TextIOWrapper
 
-from ragvlc.cli import asking, estimating, fitting, reading, replaying, running, tools  # they add their commands
+# Each module adds its commands.
+from ragvlc.cli import asking, estimating, fitting, reading, replaying, running, starting, tools
 from ragvlc.cli.app import app
 from ragvlc.cli.interrupting import handled_signals
 from ragvlc.core.errors import ConfigError, RagvlcError
 from ragvlc.core.texts import printable, visible
 
-__all__ = ["asking", "estimating", "fitting", "main", "reading", "replaying", "running", "tools"]
+__all__ = ["asking", "estimating", "fitting", "main", "reading", "replaying", "running", "starting", "tools"]
 
 
 class _Visible(logging.Formatter):

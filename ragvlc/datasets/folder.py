@@ -17,6 +17,7 @@ shown by `check` and `run`. Other columns become tags.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from glob import escape
 from pathlib import Path
@@ -125,7 +126,7 @@ class Folder(Dataset):
     def _questions_file(self) -> Path:
         if not self._folder().is_dir():
             raise DatasetError(f"{self._folder()}: no such folder.")
-        file = self._folder() / Path(self.questions).expanduser()
+        file = Path(os.path.normpath(self._folder() / Path(self.questions).expanduser()))
         if not file.is_file():
             around = [other.name for other in file.parent.glob("*")]
             raise DatasetError(f"{file}: no such file.{nearest(file.name, around)}")

@@ -142,7 +142,7 @@ def heads_of(text: str, known: Known) -> list[str]:
 
 def _delimiter(text: str, known: Known) -> str:
     """Returns the delimiter by which the head line has the most known columns, then the most columns."""
-    lines = [line for line in text.splitlines()[:20] if line.strip() and not line.startswith("# ")]
+    lines = [line for line in text.splitlines()[:20] if line.strip() and not line.lstrip('"').startswith("# ")]
 
     def columns(delimiter: str) -> tuple[int, int]:
         cells = next(csv.reader(lines[:1], delimiter=delimiter), [])
