@@ -49,10 +49,16 @@ class Route(Component):
     """True for controls that read the right answer's place; their rows are marked."""
     ranks_only: ClassVar[bool] = False
     """True for routes that give a ranking and no text."""
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context", "ranking", "notes", "quotes"})
+    """What its answers have for metrics to score; everything, unless a route says less."""
 
     @abstractmethod
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
         """Returns the answer to the query, created with `run.answer`."""
+
+    def provides(self) -> frozenset[str]:
+        """Returns what the answers have for metrics to score: `gives`, or that of the routes it holds."""
+        return self.gives
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,8 @@ class Metric(Component):
     smaller_is_better: ClassVar[bool] = False
     worst: ClassVar[float] = 0.0
     """What a question that failed counts as, so that failing never pays."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """What it scores, in the words of `Route.gives`: it does not apply to routes without that."""
 
     @classmethod
     def wanting(cls) -> str:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -61,6 +61,7 @@ class RankingMetric(Metric):
             character.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"ranking"})
     k: Annotated[int, Field(ge=1)] = 10
     unit: Literal["document", "span"] = "document"
     min_overlap: Annotated[float, Field(ge=0, le=1)] = 0.0

@@ -25,6 +25,7 @@ class RefusalRate(Metric):
     """
 
     later_fields: ClassVar[frozenset[str]] = frozenset({"empty"})
+    needs: ClassVar[frozenset[str]] = frozenset({"answer"})
     phrases: Phrases = None
     replies: Phrases = None
     empty: Empty = "no_answer"

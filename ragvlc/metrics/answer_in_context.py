@@ -11,6 +11,8 @@ sent, so numbers are comparable across chunk sizes. References without a word af
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example, covered
 from ragvlc.core.families import Metric
@@ -20,6 +22,8 @@ from ragvlc.text.normalising import has_cjk, normalise
 
 class AnswerInContext(Metric):
     """1 if any reference occurs in the context, else 0; the share that occurs if all references are required."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"context"})
 
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns a score from 0 to 1; None for unanswerable examples, references without words, and cut prompts."""

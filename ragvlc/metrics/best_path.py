@@ -28,6 +28,7 @@ class BestPath(Metric):
         of: the metric that scores each answer.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"answer"})
     version: ClassVar[int] = 1
 
     of: Metric = part("token_f1")

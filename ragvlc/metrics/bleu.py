@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -43,6 +43,7 @@ class Bleu(Metric):
         lowercase: compare in lower case.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"answer"})
     max_order: Annotated[int, Field(ge=1, le=8)] = 4
     smoothing: Smoothing = "exp"
     tokenizer: Literal["auto", "13a", "intl", "zh", "char", "none"] = "auto"

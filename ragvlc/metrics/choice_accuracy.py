@@ -20,6 +20,7 @@ class ChoiceAccuracy(Metric):
     """1 if the reply names a right option and no wrong one, else 0."""
 
     version: ClassVar[int] = 2
+    needs: ClassVar[frozenset[str]] = frozenset({"answer"})
 
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns 0 or 1, or None if there are no options or the right option is not known."""

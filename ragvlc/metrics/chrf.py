@@ -12,7 +12,7 @@ scores 0. Where all references are required, they are joined in their order. Doe
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -33,6 +33,7 @@ class Chrf(Metric):
         lowercase: compare in lower case.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"answer"})
     char_order: Annotated[int, Field(ge=1, le=12)] = 6
     word_order: Annotated[int, Field(ge=0, le=8)] = 0
     beta: Annotated[int, Field(ge=1)] = 2

@@ -11,6 +11,8 @@ contains nothing. Does not apply to unanswerable examples: no reply could contai
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
 from ragvlc.core.families import Metric
@@ -20,6 +22,8 @@ from ragvlc.text.normalising import has_cjk, normalise
 
 class Contains(Metric):
     """1 if the normalised reply contains any reference, else 0; the share contained if all are required."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"answer"})
 
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns a score from 0 to 1, or None for unanswerable examples and references without words."""

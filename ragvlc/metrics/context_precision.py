@@ -7,6 +7,8 @@ that of ragas, which judges chunks with a model and weights them by rank.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example, covered
 from ragvlc.core.families import Metric
@@ -15,6 +17,8 @@ from ragvlc.metrics._spans import characters, overlap
 
 class ContextPrecision(Metric):
     """Share of the context's characters that are evidence."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"context"})
 
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns a score from 0 to 1, or None if the evidence is not located or a server cut the prompt."""

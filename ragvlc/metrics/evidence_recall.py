@@ -8,6 +8,8 @@ recall of the literature depends on how passages are cut.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example, covered
 from ragvlc.core.families import Metric
@@ -16,6 +18,8 @@ from ragvlc.metrics._spans import characters, overlap
 
 class EvidenceRecall(Metric):
     """Share of the evidence's characters that are in the context."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"context"})
 
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns a score from 0 to 1, or None if the evidence is not located or a server cut the prompt."""

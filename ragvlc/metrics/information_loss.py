@@ -27,6 +27,7 @@ class InformationLoss(Metric):
         of: the metric that scores notes and answer.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"answer", "notes"})
     version: ClassVar[int] = 1
     smaller_is_better: ClassVar[bool] = True
     worst: ClassVar[float] = 1.0

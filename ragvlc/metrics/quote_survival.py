@@ -16,6 +16,7 @@ from ragvlc.core.families import Metric
 class QuoteSurvival(Metric):
     """The share of the model's quotes that were found in the documents."""
 
+    needs: ClassVar[frozenset[str]] = frozenset({"quotes"})
     version: ClassVar[int] = 1
 
     def score(self, answer: Answer, example: Example) -> float | None:  # noqa: ARG002 - needs no gold

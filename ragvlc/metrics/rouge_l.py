@@ -13,7 +13,7 @@ their order. Does not apply to unanswerable examples.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
@@ -24,6 +24,8 @@ from ragvlc.text.normalising import has_cjk, words
 
 class RougeL(Metric):
     """ROUGE-L F-measure against the best reference."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"answer"})
 
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns a score from 0 to 1, or None for unanswerable examples and those without references."""

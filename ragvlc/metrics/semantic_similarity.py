@@ -11,6 +11,8 @@ or a `not` hardly lowers it. Texts longer than the model's window are cut by it;
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import part
 from ragvlc.core.data import Example
@@ -27,6 +29,7 @@ class SemanticSimilarity(Metric):
         embedder: the model that embeds both.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"answer"})
     embedder: Embedder = part("sentence_transformer")
 
     def assess(self, answer: Answer, example: Example, engines: Engines) -> Score:

@@ -17,7 +17,7 @@ An unanswerable question has no evidence, and the scripts differ on two empty se
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -37,6 +37,7 @@ class SupportingFacts(Metric):
             else 0 (Trivedi et al. 2022); `hotpotqa`, the same for `em`, and 0 in any case for the other measures.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"context"})
     measure: Literal["f1", "em", "precision", "recall"] = "f1"
     min_overlap: Annotated[float, Field(ge=0, le=1)] = 0.0
     empty: Literal["skip", "musique", "hotpotqa"] = "skip"

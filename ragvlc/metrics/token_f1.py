@@ -34,6 +34,8 @@ class TokenF1(Metric):
     later_fields: ClassVar[frozenset[str]] = frozenset({"empty"})
     empty: Empty = "no_answer"
 
+    needs: ClassVar[frozenset[str]] = frozenset({"answer"})
+
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns a score from 0 to 1, or None if the example has no references."""
         sides = compare(as_counted(answer, self.empty), example)

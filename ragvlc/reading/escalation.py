@@ -79,6 +79,10 @@ class Wrapper(Route):
         """Returns a sentence for each reason why these two routes cannot be combined."""
         return []
 
+    def provides(self) -> frozenset[str]:
+        """Returns what the answers of either route have for metrics to score."""
+        return self.first.provides() | self.then.provides()
+
     @abstractmethod
     def verdict(self, answer: Answer) -> Verdict:
         """Returns the verdict on the first answer. Raises `EngineError` if the answer lacks the facts to decide."""

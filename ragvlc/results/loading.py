@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import ConfigError, StoreError, nearest
+from ragvlc.results.applicable import applicable
 from ragvlc.results.store import SweepStore
 from ragvlc.results.summary import scored_rows, stored_row_key, summarise
 from ragvlc.statistics.corrections import SETTLED, holm
@@ -265,6 +266,7 @@ def _by_id(examples: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]
 def _cell(store: SweepStore, facts: Mapping[str, Any], examples: Mapping[str, Mapping[str, Any]]) -> CellResult:
     cell = store.cell(facts["key"])
     rows = scored_rows(_current(cell.load(), examples, control=facts["control"]))
+    rows = applicable(rows, facts.get("inapplicable") or {})
     summary = cell.summary()
     complete = summary is not None and len(rows) == len(examples) - summary.get("left_out", 0)  # by a replay
     return CellResult(facts, examples, rows, complete, tuple(facts["metrics"]))

@@ -96,6 +96,7 @@ class ChainOfAgents(Agents):
         judge_summary_prompt: for the judge where a summary is asked for.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context", "notes"})
     version: ClassVar[int] = 1
     worker_fields: ClassVar[frozenset[str]] = frozenset({"document", "note"})
 

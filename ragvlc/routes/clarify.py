@@ -83,6 +83,7 @@ class Clarify(InPieces):
         check_prompt: asks whether the answer is right.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context"})
     version: ClassVar[int] = 1
     answer_fields: ClassVar[frozenset[str]] = frozenset({"question", "document", "turns"})
 

@@ -31,6 +31,7 @@ SUMMARY = """Write a short summary that answers this request.{decline}
 class ClosedBook(Confiding):
     """Asks the question without any document."""
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer"})
     answer_fields: ClassVar[frozenset[str]] = frozenset({"question"})
 
     question_prompt: str = QUESTION

@@ -106,6 +106,7 @@ class Decompose(Retrieving, InPieces):
         question_prompt: for open questions; `{findings}` are sub-questions and their answers.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context", "ranking"})
     version: ClassVar[int] = 1
     answer_fields: ClassVar[frozenset[str]] = frozenset({"question", "document", "findings"})
 

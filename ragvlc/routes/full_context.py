@@ -9,7 +9,7 @@ rendered prompt with the answer always fits the window.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -27,6 +27,7 @@ class FullContext(Confiding, Reading):
         max_context_tokens: at most so many document tokens, whatever the window allows; None for all that fit.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context"})
     max_context_tokens: Annotated[int | None, Field(ge=1)] = None
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:

@@ -37,6 +37,7 @@ and does not see this part. If nothing matters, reply with the single word NONE.
 class HierarchicalAgents(Agents):
     """Reads all pieces in parallel, and answers from the useful notes."""
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context", "notes"})
     version: ClassVar[int] = 1
 
     worker_prompt: str = WORKER

@@ -55,6 +55,7 @@ class MapReduce(Agents):
         merge_whole_prompt: for merging summaries of the whole text.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context", "notes"})
     version: ClassVar[int] = 1
 
     fan_in: Annotated[int, Field(ge=2)] = 8

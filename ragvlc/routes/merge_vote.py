@@ -28,6 +28,7 @@ class MergeVote(InPieces):
         generator: as `worker`; not asked.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context"})
     version: ClassVar[int] = 1
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:

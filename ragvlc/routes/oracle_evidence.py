@@ -26,6 +26,7 @@ class OracleEvidence(Reading):
         margin_tokens: read on each side of an evidence span.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context"})
     uses_gold: ClassVar[bool] = True
 
     margin_tokens: Annotated[int, Field(ge=0)] = 64

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -62,6 +62,7 @@ class Rapid(Retrieving, Speculating):
         draft_wording: words of the prompts that are others for the drafter.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context", "ranking"})
     chunker: Chunker = Field(default=_CHUNKS)
     retriever: Retriever = part("dense")
     eta: Annotated[float, Field(ge=0)] = 10.0

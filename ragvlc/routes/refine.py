@@ -73,6 +73,7 @@ class Refine(InPieces):
         compress_prompt: for a running answer that is too long; `{words}` is the limit.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context", "notes"})
     version: ClassVar[int] = 1
     answer_fields: ClassVar[frozenset[str]] = frozenset({"question", "document", "draft"})
 

@@ -12,6 +12,7 @@ and a title line only when the question has several documents.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import part
@@ -31,6 +32,7 @@ class Retrieve(Retrieving, Confiding, Reading):
         order: decides in which order.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context", "ranking"})
     selector: Selector = part("top_k")
     order: Order = part("document")
 

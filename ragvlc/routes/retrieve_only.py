@@ -24,6 +24,7 @@ class RetrieveOnly(Retrieving):
         generator: role of the model whose tokens measure chunks; it is not opened.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset({"ranking"})
     ranks_only: ClassVar[bool] = True
     generator: Annotated[str, Role("generators")] = "main"
 

@@ -48,6 +48,7 @@ class RetrieveThenReason(InPieces, Reading):
         quote_prompt: asks for quotes; `{quotes}` is how many.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context", "notes", "quotes"})
     version: ClassVar[int] = 1
 
     quotes: Annotated[int, Field(ge=1)] = 8

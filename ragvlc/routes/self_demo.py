@@ -88,6 +88,7 @@ class SelfDemo(InPieces):
         question_prompt: for open questions; `{demonstrations}` are the examples.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context"})
     version: ClassVar[int] = 1
     answer_fields: ClassVar[frozenset[str]] = frozenset({"question", "document", "demonstrations"})
 

@@ -17,7 +17,7 @@ Differences from the papers:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -37,6 +37,7 @@ class Speculative(Speculating):
         draft_context_tokens: at most so many document tokens for the drafter; None for all that fit its window.
     """
 
+    gives: ClassVar[frozenset[str]] = frozenset({"answer", "context"})
     draft_context_tokens: Annotated[int | None, Field(ge=1)] = None
 
     def draft_reads(self, tokens: int) -> int:

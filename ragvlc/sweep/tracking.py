@@ -15,6 +15,7 @@ from ragvlc.core.families import TrackedSweep
 from ragvlc.core.records import CellRecord, SweepRecord, TraceRecord
 from ragvlc.documents.dataset import loaded
 from ragvlc.pool import EnginePool
+from ragvlc.results.applicable import applicable, inapplicable
 from ragvlc.results.store import SweepStore
 from ragvlc.results.summary import metric_values, scored_rows, summarise
 from ragvlc.sweep.plan import Cell, plan
@@ -103,6 +104,7 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
             "metrics": [metric.label for metric in sweep.metrics],
             "baseline": sweep.baseline or next(iter(sweep.pipelines)),
             "replaceable": sweep.replaceable,
+            **_inapplicable(cell, sweep),
             **({"decide": sweep.decide.spec()} if sweep.decide else {}),
             "skipped": asked[cell.dataset.key].skipped,
             **({"losses": losses[cell.dataset.key]} if losses[cell.dataset.key] else {}),
@@ -116,6 +118,11 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
     return asked
 
 
+def _inapplicable(cell: Cell, sweep: Sweep) -> dict[str, Any]:
+    found = inapplicable(cell.pipeline.routes, sweep.metrics)
+    return {"inapplicable": found} if found else {}
+
+
 def _prices(cell: Cell) -> dict[str, Any]:
     models = cell.pipeline.generators.items()
     return {role: model.price.spec() for role, model in models if model.price is not None}
@@ -124,6 +131,7 @@ def _prices(cell: Cell) -> dict[str, Any]:
 def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked: QuestionSet) -> dict[str, Any]:
     """Returns a cell's summary, with the key of its questions and metrics."""
     labels = [metric.label for metric in asked.metrics]
+    rows = applicable(rows, inapplicable(cell.pipeline.routes, asked.metrics))
     figures = summarise(asked.facts, rows, labels, prices=_prices(cell), skipped=asked.skipped, cold=cell.cold)
     return {"key": cell.key, "name": cell.name, "status": status, "asked": asked.key, **figures}
 
@@ -218,6 +226,7 @@ def cell_record(
     rows: Mapping[str, Prediction],
 ) -> CellRecord:
     """Returns the record of a cell for a tracker."""
+    rows = applicable(rows, inapplicable(cell.pipeline.routes, asked.metrics))
     params = {"pipeline": cell.pipeline_name, "dataset": cell.dataset.name, "seed": cell.seed, **cell.settings}
     rows = scored_rows(rows)
     return CellRecord(

@@ -94,7 +94,7 @@ def test_sections_come_in_their_order(page: str) -> None:
 def test_figures_are_drawings_with_text_as_text(page: str) -> None:
     drawings = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
     assert len(drawings) >= 7
-    for words in ("m against prompt tokens", "m against money", "m over passages read", "m over chunk size"):
+    for words in ("m against tokens", "m against money", "m over passages read", "m over chunk size"):
         assert any(f">{words}</text>" in one for one in drawings), words
     assert all("currentColor" in one for one in drawings)
     assert all(re.match(r'<svg [^>]*viewBox="', one) and not re.match(r"<svg [^>]*width=", one) for one in drawings)

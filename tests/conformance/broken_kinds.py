@@ -380,6 +380,15 @@ class Misplaced(Plain):
         return replace(super().answer(query, documents, run), ranking=ranking)
 
 
+class Withholding(Plain):
+    """Says that its answers have no context.
+
+    Source: none. Differences: none.
+    """
+
+    gives: ClassVar[frozenset[str]] = frozenset({"answer"})
+
+
 class Sourceless(Plain):
     """Reads everything. Differences: none."""
 

@@ -11,15 +11,18 @@ import pytest
 
 from ragvlc.core.component import find_kind, known_kinds
 from ragvlc.core.engines import Prompt, TextEngine, Tokenizer, VectorEngine
+from ragvlc.core.families import Route
 from ragvlc.engines.batching import dtypes
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.families import FAMILIES
 from ragvlc.generators.scripted import Scripted
+from ragvlc.reading.escalation import Wrapper
 from ragvlc.testing import FunctionEngine, ScriptedPool
 from ragvlc.testing.clauses import parts
 from ragvlc.testing.clauses.metrics import scores_of
+from ragvlc.testing.clauses.routes import given
 from ragvlc.testing.contract import clauses_of, tried
-from ragvlc.testing.trial import Trial
+from ragvlc.testing.trial import Trial, pipeline_of, toy
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,6 +69,18 @@ def test_no_two_kinds_have_the_same_key(build):
 def test_shipped_metrics_have_a_worst_and_a_best_answer(metric_kind, settings_of):
     with Trial(find_kind(FAMILIES["metrics"], metric_kind), settings_of("metrics", metric_kind)) as trial:
         assert {0.0, 1.0} <= scores_of(trial)
+
+
+def test_shipped_routes_give_all_that_they_say_and_metrics_say_what_they_need(build, settings_of):
+    words = Route.gives
+    for kind in known_kinds("routes"):
+        with Trial(find_kind(FAMILIES["routes"], kind), settings_of("routes", kind)) as trial:
+            pipeline = pipeline_of({"it": trial.build()})
+            found = [given(trial.ask(pipeline, example).answer) for example in toy()]
+            wrapped = issubclass(trial.part, Wrapper)  # which may need its second route for nothing here
+            assert frozenset().union(*found) == pipeline.routes["it"].provides() or wrapped, kind
+    needs = {kind: build("metrics", kind).needs for kind in known_kinds("metrics")}
+    assert all(own and own <= words for own in needs.values()), needs
 
 
 def test_metrics_have_labels_of_their_own(build):

@@ -41,6 +41,7 @@ BROKEN = {
     "Claiming": "which is in no prompt. Name the spans that were sent after cutting",
     "Verbose": "the fact 'documents' in its trace is",
     "Misplaced": "has passages that are not in its documents. Pass on what run.search found.",
+    "Withholding": "has context, which `gives` leaves out. Add it there.",
     "Sourceless": "Give the paper's arXiv number or DOI; for a control, write `Source: none`.",
     "Raising": "it raises KeyError: 'toy-height' (",
     "Elsewhere": "choose() takes 'closed' for 'toy-height', which targets() does not name.",

@@ -16,11 +16,23 @@ from ragvlc.testing.clauses.parts import module_text
 from ragvlc.testing.engines import without_gold
 from ragvlc.testing.trial import Broken, Trial, TrialAnswer, pipeline_of, reply, require, said, toy
 
-__all__ = ["ROUTER_CLAUSES", "ROUTE_CLAUSES"]
+__all__ = ["ROUTER_CLAUSES", "ROUTE_CLAUSES", "given"]
 
 WORDS = WordTokenizer()
 WINDOWS = (8192, 300, 110, 40)
 _LONGEST_FACT = 200
+
+
+def given(answer: Answer) -> frozenset[str]:
+    """Returns what an answer has for metrics to score, in the words of `Route.gives`."""
+    parts = {
+        "answer": answer.text,
+        "context": answer.context,
+        "ranking": answer.ranking,
+        "notes": list(answer.facts("unit")),
+        "quotes": list(answer.facts("quotes")),
+    }
+    return frozenset(name for name, found in parts.items() if found)
 
 
 def _pipeline(trial: Trial) -> Pipeline:
@@ -193,6 +205,18 @@ def the_ranking_is_of_the_documents(trial: Trial) -> None:
         )
 
 
+def it_gives_what_it_says(trial: Trial) -> None:
+    """Its answers have nothing that `gives` leaves out: metrics that need it would not be shown."""
+    pipeline = _pipeline(trial)
+    said_to_give = pipeline.routes["it"].provides()
+    for example in toy():
+        extra = given(trial.ask(pipeline, example).answer) - said_to_give
+        require(
+            not extra,
+            f"the answer to '{example.id}' has {', '.join(sorted(extra))}, which `gives` leaves out. Add it there.",
+        )
+
+
 def only_controls_read_the_gold(trial: Trial) -> None:
     """Only a control (`uses_gold`) reads the right answer, and every control does read it."""
     pipeline = _pipeline(trial)
@@ -276,6 +300,7 @@ ROUTE_CLAUSES = (
     no_prompt_exceeds_the_window,
     the_context_is_what_was_sent,
     the_ranking_is_of_the_documents,
+    it_gives_what_it_says,
     only_controls_read_the_gold,
     its_pipeline_is_its_spec,
     it_names_its_source_and_how_it_differs,
