@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import pvariance
 from typing import TYPE_CHECKING, Any, Literal
 
+from ragvlc.analysis.bins import binned
 from ragvlc.core.data import Span, covered
 from ragvlc.statistics.intervals import Interval, mean_interval
 
@@ -82,14 +83,22 @@ def by_tag(cells: Sequence[CellResult], metric: str, tag: str) -> list[Breakdown
 
 
 def tags(cells: Sequence[CellResult]) -> list[str]:
-    """Returns the tags suitable for grouping questions: 2 to 12 values, and fewer values than tagged questions."""
-    values: dict[str, dict[str, str]] = {}
+    """Returns the tags suitable for grouping questions: numbers, and words with 2 to 12 values that repeat."""
+    values: dict[str, dict[str, object]] = {}
     for cell in cells:
         for name, facts in cell.examples.items():
             for tag, value in facts["tags"].items():
                 if isinstance(value, (str, int, float, bool)):
-                    values.setdefault(tag, {})[name] = str(value)
-    return [tag for tag, own in values.items() if 2 <= len(set(own.values())) <= min(MOST_VALUES, len(own) - 1)]
+                    values.setdefault(tag, {})[name] = value
+    return [tag for tag, own in values.items() if binned(own) or 2 <= len(set(_words(own))) <= _most(own)]
+
+
+def _most(own: Mapping[str, object]) -> int:
+    return min(MOST_VALUES, len(own) - 1)
+
+
+def _words(own: Mapping[str, object]) -> list[str]:
+    return [str(value) for value in own.values()]
 
 
 def by_position(
@@ -202,11 +211,14 @@ def disagreements(cells: Sequence[CellResult], metrics: Sequence[str], limit: in
 def _by_fact(
     cells: Sequence[CellResult], metric: str, by: str, value: Callable[[Mapping[str, Any]], object]
 ) -> list[Breakdown]:
-    groups = []
-    for cell in cells:
-        found = {name: value(facts) for name, facts in cell.examples.items()}
-        groups.append({name: str(one) for name, one in found.items() if one is not None})
-    parts = sorted({part for own in groups for part in own.values()}, key=_natural)
+    found = [{name: value(facts) for name, facts in cell.examples.items()} for cell in cells]
+    known = [{name: one for name, one in own.items() if one is not None} for own in found]
+    if bins := binned({name: one for own in known for name, one in own.items()}):
+        groups = [{name: bins.label(one) for name, one in own.items()} for own in known]
+        parts = [label for label in bins.labels if any(label in own.values() for own in groups)]
+    else:
+        groups = [{name: str(one) for name, one in own.items()} for own in known]
+        parts = sorted({part for own in groups for part in own.values()}, key=_natural)
     return _broken_down(cells, metric, by, parts, groups) if len(parts) > 1 else []
 
 

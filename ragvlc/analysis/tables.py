@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ragvlc.analysis.counts import counted, fewness, hopeless, questions_of
 from ragvlc.results.unanswered import advice
-from ragvlc.statistics.few_clusters import warning
 
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, Comparison, SweepResults
@@ -225,10 +225,13 @@ def scores(results: SweepResults) -> Table:
         rows.append((title(cell), tuple(found)))
     smaller = [label for label in results.metrics if any(label in _smaller(cell) for cell in results.cells)]
     note = f"{SCORES} {SMALLER.format(labels=', '.join(smaller))}" if smaller else SCORES
-    note += _few(
-        (label, figures["clusters"]) for cell in results.cells for label, figures in cell.summary["metrics"].items()
+    heads = {label: counted(results.cells, label) for label in results.metrics}
+    note = " ".join([questions_of(results.cells), *(text for _, text in heads.values() if text), note]).strip()
+    note += fewness(
+        [(label, figures["clusters"]) for cell in results.cells for label, figures in cell.summary["metrics"].items()]
     )
-    return Table("Scores", results.metrics, tuple(rows), note)
+    shown = tuple(f"{label}\n{count}" if count else label for label, (count, _) in heads.items())
+    return Table("Scores", shown, tuple(rows), note)
 
 
 def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Table:
@@ -249,7 +252,7 @@ def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Tab
         rows.append((name, (*figures, Entry(own[0].p_holm, digits=3))))
     head = f"Difference to {next(iter(bases.values()))}" if same else "Differences"
     note = DIFFERENCES + (f" {UNSETTLED}" if any(one.unsettled for one in comparisons) else "")
-    note += _few((one.metric, one.clusters) for one in comparisons)
+    note += fewness([(one.metric, one.clusters) for one in comparisons]) + hopeless(comparisons)
     return Table(head, (*results.metrics, f"p of\n{results.metrics[0]}"), tuple(rows), note)
 
 
@@ -315,19 +318,6 @@ def _bound(value: float, digits: int, sign: str) -> str:
     """Returns an interval bound as text; with `sign`, a nonzero bound shows its sign even if it rounds to 0."""
     text = plain(value, digits, sign)
     return f"{value:+.{digits}f}" if sign and value and not float(text.replace(",", "")) else text
-
-
-def _few(counts: Iterable[tuple[str, int]]) -> str:
-    """Returns a warning that names the metrics with few clusters; empty if every metric has enough."""
-    fewest: dict[str, int] = {}
-    for metric, clusters in counts:
-        if clusters:
-            fewest[metric] = min(clusters, fewest.get(metric, clusters))
-    few = [metric for metric, clusters in fewest.items() if warning(clusters)]
-    if not few:
-        return ""
-    words = warning(min(fewest[metric] for metric in few))
-    return f" {words}" if len(few) == len(fewest) else f" {', '.join(few)}: {words}"
 
 
 def _best(cells: Sequence[CellResult], metric: str) -> list[CellResult]:

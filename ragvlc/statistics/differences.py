@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["FLIPS", "Difference", "PairedSample", "flips_for", "paired_difference", "pairs_of", "ruled_bounds"]
+__all__ = [
+    "FLIPS",
+    "Difference",
+    "PairedSample",
+    "flips_for",
+    "paired_difference",
+    "pairs_of",
+    "ruled_bounds",
+    "smallest_p",
+]
 
 FLIPS = 2000
 MOST_FLIPS = 20_000
@@ -144,6 +153,18 @@ def flips_for(tests: int) -> int:
     The smallest p-value is 1 / (1 + flips): with 2,000 flips Holm could settle nothing among more than a hundred tests.
     """
     return min(MOST_FLIPS, max(FLIPS, 200 * tests))
+
+
+def smallest_p(clusters: int, tests: int = 1) -> float:
+    """Returns the smallest p-value that the sign-flip test can give; 1 for fewer than two clusters.
+
+    Of K clusters all flips are 2^K, of which two are as extreme as what was seen; of random flips there may be none.
+
+    Args:
+        clusters: number.
+        tests: that Holm corrects for, which decides how many flips are drawn.
+    """
+    return 1.0 if clusters < 2 else max(2.0 ** (1 - clusters), 1 / (1 + flips_for(tests)))
 
 
 def pairs_of(

@@ -7,8 +7,11 @@ from typing import Any
 
 import analysis_things as things
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sweep_folders import as_control, cell, example, row, write
 
+from ragvlc.analysis.bins import binned
 from ragvlc.analysis.breakdowns import (
     by_position,
     by_tag,
@@ -154,3 +157,54 @@ def test_passages_are_joined_marked_and_shortened() -> None:
     assert "".join(piece.text for piece in found[1].pieces) == text[2500:2600]
     assert found[2].pieces == (), "a document shorter than its passage is another document"
     assert passages(facts, Answer("x", context=sent))[0].pieces == ()
+
+
+def test_a_breakdown_by_a_number_has_bins_of_about_equal_size_with_the_values_that_they_hold() -> None:
+    values = [3, 3, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987]
+    lengths = {f"q{place}": value for place, value in enumerate(values)}
+    found = binned(lengths)
+    assert found is not None
+    assert found.labels == ("3 to 8", "13 to 89", "144 to 987")
+    assert [found.label(value) for value in (3, 8, 13, 987)] == ["3 to 8", "3 to 8", "13 to 89", "144 to 987"]
+
+
+@given(st.lists(st.integers(-50, 50) | st.floats(-1e6, 1e6), min_size=8, max_size=80))
+def test_every_value_is_in_the_bin_that_its_label_says(values) -> None:
+    bins = binned({str(place): value for place, value in enumerate(values)})
+    if bins is None:
+        return
+    assert len(set(bins.labels)) == len(bins.labels) == len(bins.starts) <= 4
+    held: dict[str, list[float]] = {}
+    for value in values:
+        held.setdefault(bins.label(value), []).append(value)
+    assert set(held) == set(bins.labels)
+    ordered = [held[label] for label in bins.labels]
+    assert all(max(low) < min(high) for low, high in zip(ordered, ordered[1:], strict=False))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        list(range(40)),  # running numbers
+        [1, 2, 3, 4, 5, 6] * 5,  # few values
+        [1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5],  # few questions
+        ["a", *range(5, 40, 3)],
+        [True, False] * 20,
+        ["nan", *map(str, range(5, 40, 3))],
+    ],
+)
+def test_what_is_no_number_or_a_few_of_them_is_not_binned(values) -> None:
+    assert binned({str(place): value for place, value in enumerate(values)}) is None
+
+
+def test_a_tag_with_many_numbers_or_numbers_as_text_is_broken_down_in_bins(tmp_path) -> None:
+    names = [f"q{place:02d}" for place in range(20)]
+    numbers = {name: {"tokens": place * place, "year": str(1900 + 3 * place)} for place, name in enumerate(names)}
+    asked = [example(name, tags=numbers[name]) for name in names]
+    loaded = write(tmp_path, asked, [cell("full", [row(name, {"m": float(name < "q10")}) for name in names])])
+    assert tags(loaded.cells) == ["tokens", "year"]
+    [found] = by_tag(loaded.cells, "m", "tokens")
+    assert found.parts == ("0 to 25", "36 to 144", "169 to 361")
+    assert [interval.n for interval in found.rows[0][1]] == [6, 7, 7]
+    [found] = by_tag(loaded.cells, "m", "year")
+    assert found.parts == ("1900 to 1915", "1918 to 1936", "1939 to 1957")

@@ -13,6 +13,7 @@ from rich.console import Console
 from sweep_folders import cell, example, failed, row, write
 
 from ragvlc.analysis import tables
+from ragvlc.analysis.counts import fewness, hopeless
 from ragvlc.analysis.questions import one_question, question_list
 from ragvlc.analysis.report import terminal_report
 from ragvlc.analysis.results import Results
@@ -161,10 +162,43 @@ def test_few_clusters_are_warned_of(tmp_path: Path) -> None:
 
 
 def test_few_clusters_of_one_metric_name_the_metric() -> None:
-    assert tables._few([("contains", 17), ("choice_accuracy", 7), ("choice_accuracy", 9)]) == (
+    assert fewness([("contains", 20), ("choice_accuracy", 7), ("choice_accuracy", 9), ("f1", 19)]) == (
         " choice_accuracy: 7 clusters: fewer than 8 are too few to rely on an interval."
+        " f1: 19 clusters are few: intervals are wide. Ask over more documents, not more about the same."
     )
-    assert tables._few([("contains", 17), ("choice_accuracy", 0)]) == ""
+    assert fewness([("contains", 20)]) == ""
+
+
+def test_a_metric_that_applies_to_few_questions_says_to_how_many(tmp_path: Path) -> None:
+    asked = [example(name, f"c{place % 4}") for place, name in enumerate(NAMES)]
+    some = [row(name, {"m": 1.0, "other": 0.5 if name in "ab" else None}) for name in NAMES]
+    none = [row(name, {"m": 1.0, "other": 0.5 if name == "a" else None}) for name in NAMES]
+    loaded = write(tmp_path, asked, [cell("full", some), cell("rag", none)], metrics=("m", "other"))
+    table = tables.scores(loaded)
+    assert table.heads == ("m", "other\nn = 1 to 2")
+    assert table.note.startswith(
+        "8 questions in 4 clusters. other: of 1 to 2 of 8 questions, in 1 to 2 of 4 clusters (fewer: rag 1). Mean"
+    )
+
+
+def test_what_holm_cannot_settle_with_so_few_clusters_is_said_exactly(tmp_path: Path) -> None:
+    def said_of(clusters: int, rivals: int) -> str:
+        asked = [example(name, f"c{place % clusters}") for place, name in enumerate(NAMES)]
+        better = [cell(f"rag{place}", rows(GOOD)) for place in range(rivals)]
+        loaded = write(tmp_path / f"{clusters}-{rivals}", asked, [cell("full", rows(NONE)), *better])
+        comparisons = loaded.comparisons()
+        assert hopeless(comparisons) == "" or not any(one.settled for one in comparisons)
+        return hopeless(comparisons)
+
+    assert said_of(8, 5) == said_of(6, 1) == said_of(8, 6) == ""
+    assert said_of(7, 5) == (
+        " 5 rows and 7 clusters can settle no difference after Holm, whatever the scores: it takes 8 clusters, or "
+        "fewer rows."
+    )
+    assert said_of(5, 1) == (
+        " 1 row and 5 clusters can settle no difference after Holm, whatever the scores: it takes 6 clusters."
+    )
+    assert "it takes 9 clusters" in said_of(8, 7)
 
 
 def test_rows_against_different_baselines_name_theirs(tmp_path: Path) -> None:
