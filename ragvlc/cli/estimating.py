@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ragvlc.cli.amounts import money_text, seconds_text
 from ragvlc.cli.app import (
     RUNS,
     LimitOption,
@@ -20,6 +21,17 @@ from ragvlc.cli.app import (
     runs_folder,
     settings_of,
 )
+from ragvlc.cli.power import (
+    CorrelationOption,
+    DeviationOption,
+    DifferenceOption,
+    MetricOption,
+    PerClusterOption,
+    PilotOption,
+    PowerOptions,
+    power_plans,
+    print_power,
+)
 from ragvlc.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,6 +43,7 @@ if TYPE_CHECKING:
     from ragvlc.estimate.estimate import Options
     from ragvlc.estimate.figures import CellEstimate, Estimate
     from ragvlc.estimate.forecast import Compared, Forecast
+    from ragvlc.estimate.power import PowerPlan
     from ragvlc.pipeline import Pipeline
 
 _SAMPLE = 50
@@ -61,11 +74,19 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         list[str] | None,
         typer.Option(metavar="ROLE=NAME", help="For speculative decoding: model size, such as main=llama-3.1-8b."),
     ] = None,
+    difference: DifferenceOption = None,
+    pilot: PilotOption = None,
+    metric: MetricOption = None,
+    deviation: DeviationOption = None,
+    correlation: CorrelationOption = None,
+    per_cluster: PerClusterOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Estimate calls, tokens, seconds and money of the pending questions, without loading weights or calling a server.
 
-    For a pipeline with speculative decoding (rapid), also the context length from which it pays, and the best drafts.
+    With --difference, or with `decide` in an experiment that was run: the number of questions that would settle it, and
+    their cost. For a pipeline with speculative decoding (rapid), also the context length from which it pays, and the
+    best drafts.
     """
     from ragvlc.estimate.estimate import Options
     from ragvlc.hardware.placement import Machine
@@ -75,9 +96,13 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         from ragvlc.hardware.devices import device_named
 
         device_named(device)  # reports a misspelt one at once
+    asked = PowerOptions(difference, pilot, metric, deviation, correlation, per_cluster)
     foretold: list[Forecast] = []
+    plans: list[PowerPlan] = []
     unknown = ""
     if _is_pipeline(target, asked=context is not None or questions is not None):
+        if asked.given:
+            raise ConfigError(f"'{target}' is a pipeline: --difference and its options are for experiments.")
         if limit is not None:
             raise ConfigError("--limit is for experiments. Give a pipeline --questions.")
         if context is None:
@@ -92,22 +117,27 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     else:
         from ragvlc.estimate.estimate import estimate as estimated
 
-        found = estimated(load_sweep(target, settings, limit), runs_folder(target, runs), options)
-    (_print_json if as_json else _print_all)(found, foretold, unknown)
+        sweep = load_sweep(target, settings, limit)
+        found = estimated(sweep, runs_folder(target, runs), options)
+        plans = power_plans(sweep, target, runs, options, asked)
+    (_print_json if as_json else _print_all)(found, foretold, unknown, plans)
 
 
-def _print_json(found: Estimate, foretold: Sequence[Forecast], unknown: str) -> None:
+def _print_json(found: Estimate, foretold: Sequence[Forecast], unknown: str, plans: Sequence[PowerPlan]) -> None:
     values = found.to_json() | ({"speculation": [one.to_json() for one in foretold]} if foretold else {})
+    values |= {"power": [one.to_json() for one in plans]} if plans else {}
     values["notes"] += [unknown] if unknown else []
     out().print(json.dumps(values, indent=1), soft_wrap=True)
 
 
-def _print_all(found: Estimate, foretold: Sequence[Forecast], unknown: str) -> None:
+def _print_all(found: Estimate, foretold: Sequence[Forecast], unknown: str, plans: Sequence[PowerPlan]) -> None:
     _print(found)
     for one in foretold:
         _print_forecast(one)
     if unknown:
         out().print(unknown)
+    for plan in plans:
+        print_power(plan)
 
 
 def _is_pipeline(target: str, *, asked: bool) -> bool:
@@ -204,7 +234,7 @@ def _print(found: Estimate) -> None:
     if len(found.models) > 1:
         for name, figures in found.models.items():
             tokens = f"{figures['prompt_tokens']:,.0f} prompt and {figures['completion_tokens']:,.0f} new tokens"
-            screen.print(f"{name}: {figures['calls']:,.0f} calls, {tokens}, {_seconds(figures['seconds'])}")
+            screen.print(f"{name}: {figures['calls']:,.0f} calls, {tokens}, {seconds_text(figures['seconds'])}")
     for sentence in (*found.notes, *found.problems):
         screen.print(sentence)
 
@@ -273,8 +303,8 @@ def _each(seconds: float) -> str:
 def _row(cell: CellEstimate, *, money: bool) -> list[str]:
     counts = ("questions", "calls", "prompt_tokens", "cached_tokens", "completion_tokens", "completion_tokens_most")
     row = [f"{cell[name]:,.0f}" for name in counts]
-    row.append(_seconds(cell["seconds"]))
-    return row + ([_money(cell["money"]), _money(cell["money_most"])] if money else [])
+    row.append(seconds_text(cell["seconds"]))
+    return row + ([money_text(cell["money"]), money_text(cell["money_most"])] if money else [])
 
 
 def _sharing(total: CellEstimate) -> str:
@@ -292,18 +322,3 @@ def _sharing(total: CellEstimate) -> str:
         embedded = f"{total['texts_embedded']:,.0f} to compute ({total['tokens_embedded']:,.0f} tokens)"
         parts.append(f"{total['texts_embedded_asked']:,.0f} texts to embed, {embedded}")
     return "Requested: " + "; ".join(parts) + "."
-
-
-def _seconds(value: float) -> str:
-    if value != value:  # noqa: PLR0124 - NaN, which is not known
-        return "unknown"
-    if value < 100:
-        return f"{value:.2g} s" if 0 < value < 1 else f"{value:.1f} s"
-    hours, minutes = divmod(round(value / 60), 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
-
-
-def _money(value: float) -> str:
-    if value != value:  # noqa: PLR0124 - NaN, which is not known
-        return "unknown"
-    return f"{value:,.2f}" if value >= 0.01 or value == 0 else f"{value:.2g}"

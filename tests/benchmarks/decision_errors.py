@@ -5,7 +5,8 @@
 First table: how often a rival is called not worse (or better) by a margin of .1 although its mean is lower by exactly
 that, which must be at most 5 %, and behind the stroke how often if it is level. Second: `ragvlc.statistics.power` says
 how many clusters settle a difference four times in five; the share of simulated data sets of that size that do. Third:
-how often the intervals of ratios and slopes contain the true value.
+the same for showing that a level rival is not worse. Fourth: the number that a pilot of few clusters leads to, as in
+the verdict's "would take about N". Fifth: how often the intervals of ratios and slopes contain the true value.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from interval_coverage import BLOCK, DESIGNS, LEVEL, bounds
 
 from ragvlc.statistics import ratio_interval, slope_interval
 from ragvlc.statistics._flips import flip_test
+from ragvlc.statistics._spread import spread_of
 from ragvlc.statistics.differences import FLIPS
-from ragvlc.statistics.power import Pilot, assumed, needed
+from ragvlc.statistics.power import Pilot, assumed, needed, power
 
 MARGIN = 0.1
 CLUSTERS = (8, 10, 17, 30, 100)
@@ -97,6 +99,43 @@ def _powered(pilot: Pilot, moved: float, size: float, sizes: str, correlation: f
     return f"| {moved} | {size} | {sizes} | {correlation} | {tests} | {asked.clusters} | {settled / sets:.2f} |"
 
 
+def margin_table(sets: int) -> Iterator[str]:
+    """Yields the clusters that are to show a level rival to be not worse, and the share of data sets that show it."""
+    yield "| moved | margin | sizes | ICC | clusters needed | not worse |"
+    yield "|---" * 6 + "|"
+    for moved, margin in ((0.2, 0.1), (0.4, 0.1), (0.4, 0.2)):
+        for sizes, questions, correlation in (("single", 1, 0.0), ("equal", 4, 0.2), ("equal", 4, 0.6)):
+            pilot = assumed(moved, 0.0, questions=questions, correlation=correlation)
+            asked = needed(pilot, margin)
+            kind, shown = differences(1 - moved, 0.5), 0
+            for start in range(0, sets, BLOCK if asked else sets):
+                count = min(BLOCK, sets - start)
+                low, _ = bounds(draw(kind, asked.clusters, sizes, correlation, count, seed=start), kind)
+                shown += int((low > -margin).sum())
+            yield f"| {moved} | {margin} | {sizes} | {correlation} | {asked.clusters} | {shown / sets:.2f} |"
+
+
+def pilot_table(sets: int) -> Iterator[str]:
+    """Yields what pilots say is needed to settle a difference of .1, and the power of that: the verdict's `about N`."""
+    moved, size = 0.4, 0.1
+    yield "| pilot | sizes | ICC | clusters needed | said: median (middle half) | power of it: median (middle half) |"
+    yield "|---" * 6 + "|"
+    kind = differences(1 - moved, (1 + size / moved) / 2)
+    for sizes, questions, correlation in (("single", 1, 0.0), ("equal", 4, 0.2), ("equal", 4, 0.6)):
+        true = assumed(moved, size, questions=questions, correlation=correlation)
+        wanted = needed(true, size)
+        for count in (10, 17, 30, 100):
+            sums = draw(kind, count, sizes, correlation, sets).sums()
+            spread = spread_of(sums)
+            variances = np.asarray(spread.floor + spread.excess)[~np.asarray(spread.alike)] * count
+            said = [needed(Pilot(float(one), questions, step=1.0), size) for one in variances]
+            clusters = np.percentile([one.clusters for one in said], (25, 50, 75))
+            reached = np.percentile([power(true, size, one.clusters) for one in said], (25, 50, 75))
+            told = f"{clusters[1]:.0f} ({clusters[0]:.0f} to {clusters[2]:.0f})"
+            power_of_it = f"{reached[1]:.2f} ({reached[0]:.2f} to {reached[2]:.2f})"
+            yield f"| {count} clusters | {sizes} | {correlation} | {wanted.clusters} | {told} | {power_of_it} |"
+
+
 def ratio_table(sets: int) -> Iterator[str]:
     """Yields coverage of ratios (of costs, of gains by what could be gained) and of slopes."""
     yield "| what | " + " | ".join(f"{count} clusters" for count in CLUSTERS) + " |"
@@ -149,6 +188,8 @@ def main() -> None:
     for title, lines in (
         (f"Wrongly not worse by {MARGIN} / rightly, if level", decision_tables(sets)),
         ("Power", power_table(sets)),
+        ("Power of decisions", margin_table(sets)),
+        ("Power by a pilot", pilot_table(min(sets, 500))),
         ("Ratios and slopes", ratio_table(min(sets, 2000))),
     ):
         print(f"## {title}\n")
