@@ -35,7 +35,7 @@ from ragvlc.cli.power import (
 from ragvlc.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.table import Table as RichTable
 
@@ -47,6 +47,13 @@ if TYPE_CHECKING:
     from ragvlc.pipeline import Pipeline
 
 _SAMPLE = 50
+_AcceptanceOption = Annotated[
+    float | None, typer.Option(min=0, max=1, help="For speculative decoding: acceptance rate of drafted tokens.")
+]
+_ShapeOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ROLE=NAME", help="For speculative decoding: model size, such as main=llama-3.1-8b."),
+]
 
 
 @app.command()
@@ -66,14 +73,8 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         int | None, typer.Option(min=1, help="For a pipeline: number of questions about the document.")
     ] = None,
     new_tokens: Annotated[int | None, typer.Option(min=1, help="Number of generated tokens per answer.")] = None,
-    acceptance: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="For speculative decoding: acceptance rate of drafted tokens."),
-    ] = None,
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ROLE=NAME", help="For speculative decoding: model size, such as main=llama-3.1-8b."),
-    ] = None,
+    acceptance: _AcceptanceOption = None,
+    shape: _ShapeOption = None,
     difference: DifferenceOption = None,
     pilot: PilotOption = None,
     metric: MetricOption = None,
@@ -97,29 +98,42 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
 
         device_named(device)  # reports a misspelt one at once
     asked = PowerOptions(difference, pilot, metric, deviation, correlation, per_cluster)
-    foretold: list[Forecast] = []
-    plans: list[PowerPlan] = []
-    unknown = ""
-    if _is_pipeline(target, asked=context is not None or questions is not None):
-        if asked.given:
-            raise ConfigError(f"'{target}' is a pipeline: --difference and its options are for experiments.")
-        if limit is not None:
-            raise ConfigError("--limit is for experiments. Give a pipeline --questions.")
-        if context is None:
-            raise ConfigError(f"'{target}' is a pipeline: give --context TOKENS, the length of the document.")
-        pipeline = _pipeline(target, settings)
-        foretold, unknown = _foretold(pipeline, context, runs, options, (acceptance, shape))
-        found = _of_pipeline(target, pipeline, runs, (context, questions or 1), options)
-    elif context is not None or questions is not None:
-        raise ConfigError(f"--context and --questions are for pipelines; '{target}' is an experiment. Use --limit.")
-    elif shape:
-        raise ConfigError(f"--shape is for pipelines; '{target}' is an experiment.")
-    else:
+    if not _is_pipeline(target, asked=context is not None or questions is not None):
+        _refuse(target, {"--context": context, "--questions": questions, "--shape": shape})
         from ragvlc.estimate.estimate import estimate as estimated
 
         sweep = load_sweep(target, settings, limit)
         found = estimated(sweep, runs_folder(target, runs), options)
-        plans = power_plans(sweep, target, runs, options, asked)
+        _print(found, plans=power_plans(sweep, target, runs, options, asked), as_json=as_json)
+        return
+    if asked.given:
+        raise ConfigError(f"'{target}' is a pipeline: --difference and its options are for experiments.")
+    if limit is not None:
+        raise ConfigError("--limit is for experiments. Give a pipeline --questions.")
+    if context is None:
+        raise ConfigError(f"'{target}' is a pipeline: give --context TOKENS, the length of the document.")
+    pipeline = _pipeline(target, settings)
+    foretold, unknown = _foretold(pipeline, context, runs, options, (acceptance, shape))
+    found = _of_pipeline(target, pipeline, runs, (context, questions or 1), options)
+    _print(found, foretold=foretold, unknown=unknown, as_json=as_json)
+
+
+def _refuse(target: str, given: Mapping[str, object]) -> None:
+    """Raises `ConfigError` for options of pipelines that were given for an experiment."""
+    if given["--context"] is not None or given["--questions"] is not None:
+        raise ConfigError(f"--context and --questions are for pipelines; '{target}' is an experiment. Use --limit.")
+    if given["--shape"]:
+        raise ConfigError(f"--shape is for pipelines; '{target}' is an experiment.")
+
+
+def _print(
+    found: Estimate,
+    *,
+    foretold: Sequence[Forecast] = (),
+    unknown: str = "",
+    plans: Sequence[PowerPlan] = (),
+    as_json: bool,
+) -> None:
     (_print_json if as_json else _print_all)(found, foretold, unknown, plans)
 
 
@@ -131,7 +145,7 @@ def _print_json(found: Estimate, foretold: Sequence[Forecast], unknown: str, pla
 
 
 def _print_all(found: Estimate, foretold: Sequence[Forecast], unknown: str, plans: Sequence[PowerPlan]) -> None:
-    _print(found)
+    _print_table(found)
     for one in foretold:
         _print_forecast(one)
     if unknown:
@@ -206,7 +220,7 @@ def _by_role(shapes: list[str] | None) -> dict[str, str]:
     return found
 
 
-def _print(found: Estimate) -> None:
+def _print_table(found: Estimate) -> None:
     from rich.table import Table
 
     screen, total = out(), found.total
