@@ -20,11 +20,13 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ragvlc.analysis._routing_groups import Arm, RoutingGroup
+from ragvlc.analysis.tables import bounds, plain
 from ragvlc.core.families import Price
+from ragvlc.statistics.differences import Difference
 from ragvlc.statistics.intervals import Interval
 from ragvlc.statistics.ratios import ratio_interval, slope_interval
 
-__all__ = ["RouteBreakEven", "break_even"]
+__all__ = ["RouteBreakEven", "bracketed", "break_even", "break_even_sentences", "excludes_zero"]
 
 SAME = 0.05
 """A route whose prompts over one document differ by less than this share reads the same text for every question."""
@@ -188,3 +190,55 @@ def _questions_by_seconds(group: RoutingGroup) -> float | None:
     if more <= 0:
         return 1.0
     return 1 + more / (later_c - later_d) if later_c > later_d else None
+
+
+def break_even_sentences(group: RoutingGroup, level: RouteBreakEven) -> list[str]:
+    """Returns sentences on the break-even points between the cheapest and the most expensive route."""
+    cheap, dear = group.cheap.name, group.dear.name
+    found = []
+    lengths = [("tokens", level.tokens_length), ("money", level.money_length)]
+    summary = [f"{_length(value, level)} in {unit}" for unit, value in lengths if value is not None]
+    if summary:
+        found.append(
+            f"{dear} costs as much as {cheap} for documents of {', and '.join(summary)}; beyond, {cheap} costs less."
+        )
+    if level.doubling.mean is not None:
+        one = level.doubling
+        change = f"{plain(one.mean or 0.0, 3, '+')}{bracketed(one)}"
+        said = f"With each doubling of the document length, the quality of {dear} minus {cheap} changes by {change}"
+        if excludes_zero(one) and level.crossing is not None:
+            said += f"; by the fitted line they are equal at about {_length(level.crossing, level)}"
+        found.append(f"{said}.")
+    questions = [
+        ("uncached tokens", level.questions_tokens.mean, level.questions_tokens),
+        ("money", level.questions_money.mean, level.questions_money),
+        ("seconds", level.questions_seconds, None),
+    ]
+    several = [_from(unit, mean, interval) for unit, mean, interval in questions if mean is not None and mean > 1]
+    if several:
+        found.append(
+            f"With a prefix cache, {dear} costs no more than {cheap} from {'; from '.join(several)} on; "
+            f"here there were {level.asked:.1f} questions per document."
+        )
+    return found
+
+
+def _from(unit: str, mean: float, interval: Interval | None) -> str:
+    ends = ""
+    if interval is not None and interval.low is not None and interval.high is not None:
+        ends = f" [{interval.low:.1f}, {interval.high:.1f}]"
+    return f"{mean:.1f}{ends} questions per document in {unit}"
+
+
+def _length(characters: float, level: RouteBreakEven) -> str:
+    return f"{characters:,.0f} characters ({characters * level.tokens_per_character:,.0f} tokens)"
+
+
+def excludes_zero(one: Interval | Difference) -> bool:
+    """Returns whether there are bounds, and 0 is outside of them."""
+    return one.low is not None and one.high is not None and (one.low > 0 or one.high < 0)
+
+
+def bracketed(one: Interval | Difference) -> str:
+    """Returns the bounds of a difference in brackets after a blank; empty without bounds."""
+    return "" if one.low is None or one.high is None else f" {bounds(one.low, one.high)}"

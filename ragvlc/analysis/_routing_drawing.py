@@ -1,7 +1,7 @@
 """Figures of the router report: quality against tokens, and deferral curves.
 
 routing_tokens     quality of fixed routes, routers and oracles against the tokens they need
-routing_deferral   quality over the share of questions sent to the dearer route
+routing_deferral   cost-quality curves: quality over tokens, as more questions go to the dearer route
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ragvlc.analysis._routing_measures import SINGLE
 from ragvlc.analysis.drawing import INK, label, legend, look, mark, numbers, panels
 from ragvlc.analysis.routing import RoutingReport, routing_reports
 
@@ -27,7 +28,8 @@ CAPTIONS = {
     "routing_tokens": "Squares: fixed routes; dots: routers; hollow: oracles, which know the right answers. Bars: 95 % "
     "intervals; the intervals of differences, in the tables, are narrower.",
     "routing_deferral": "From the cheapest route only (left) to the most expensive only (right), in the order of each "
-    "router's score; a router without scores is a single point in between.",
+    "router's score; the mark is where the router is; one without scores has straight lines through its mark. Broken "
+    "line: sending questions at random, at the same tokens. The area between, with its interval, is in the table.",
 }
 
 
@@ -44,10 +46,12 @@ def routing_drawers(results: SweepResults, metric: str) -> dict[str, Callable[[]
 
 def draw_tokens(reports: Sequence[RoutingReport]) -> Figure:
     """Returns a figure of quality against tokens; fixed routes are squares, routers dots, and oracles hollow marks."""
-    names = list(dict.fromkeys(row.arm.name for report in reports for row in report.rows))
+    names = list(dict.fromkeys(row.arm.name for report in reports for row in report.rows if row.arm.name != SINGLE))
     with _drawing(reports, "Routers: quality against tokens") as (drawn, places):
         for place, report in places:
             for row in report.rows:
+                if row.arm.name == SINGLE:  # hardly ever apart from the best route
+                    continue
                 colour, _ = mark(names.index(row.arm.name))
                 low, high, mean = row.quality.low, row.quality.high, row.quality.mean or 0.0
                 oracle = row.arm not in (*report.group.fixed, *report.group.routers)
@@ -64,21 +68,26 @@ def draw_tokens(reports: Sequence[RoutingReport]) -> Figure:
 
 
 def draw_deferral(reports: Sequence[RoutingReport]) -> Figure:
-    """Returns a figure of quality over the share sent to the more expensive route; random choice is grey."""
+    """Returns a figure of quality over tokens, as more questions go to the dearer route; random choice is grey."""
     names = list(dict.fromkeys(one.arm.name for report in reports for one in report.curves))
     with _drawing(reports, "Deferral curves") as (drawn, places):
         for place, report in places:
+            at = {row.arm.name: (row.tokens or 0.0, row.quality.mean or 0.0) for row in report.rows}
             for one in report.curves:
                 colour, marker = mark(names.index(one.arm.name))
-                dots = "" if len(one.shares) > 12 else marker
+                place.plot(one.tokens, one.qualities, color=colour, linewidth=1.4, alpha=0.9 if one.scored else 0.5)
+                tokens, quality = at[one.arm.name]
                 place.plot(
-                    one.shares, one.qualities,
-                    color=colour, marker=dots, markersize=5, linewidth=1.4, label=label(one.arm.name),
+                    [tokens], [quality], color=colour, marker=marker, markersize=7, linewidth=1.4,
+                    label=label(one.arm.name),
                 )  # fmt: skip
-            group = report.group
-            ends = [arm.mean("quality", group.questions) or 0.0 for arm in (group.cheap, group.dear)]
-            place.plot([0, 1], ends, color=INK, linestyle=(0, (4, 3)), linewidth=1, label="at random")
-            place.set_xlabel(label(f"share of the questions sent to {group.dear.name}"))
+            ends = [at[arm.name] for arm in (report.group.cheap, report.group.dear)]
+            place.plot(
+                [tokens for tokens, _ in ends], [quality for _, quality in ends],
+                color=INK, linestyle=(0, (4, 3)), marker="s", markersize=5, linewidth=1, label="at random",
+            )  # fmt: skip
+            numbers(place, [tokens for one in report.curves for tokens in one.tokens], few=False)
+            place.set_xlabel("tokens of a question, read and written (mean)")
     return drawn
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis.breakdowns import THIRDS, document_lengths, document_position
 from ragvlc.core.families import Price
+from ragvlc.statistics.cross_fitting import best_on_other_folds
 
 if TYPE_CHECKING:
     from ragvlc.core.answer import Answer, Prediction
@@ -131,6 +133,13 @@ class RoutingGroup:
     def best(self) -> Arm:
         """The best single route: the fixed arm with the highest mean quality, the cheapest one among equals."""
         return max(self.fixed, key=lambda arm: arm.mean("quality", self.questions) or 0.0)
+
+    @cached_property
+    def chosen(self) -> Mapping[str, Mapping[str, float]]:
+        """How often each fixed arm is the best on the other folds of clusters, by question and name of the arm."""
+        scores = {arm.name: [arm.outcomes[name].quality or 0.0 for name in self.questions] for arm in self.fixed}
+        shares = best_on_other_folds(scores, [self.clusters[name] for name in self.questions])
+        return {name: {arm: own[place] for arm, own in shares.items()} for place, name in enumerate(self.questions)}
 
     def of(self, arm: Arm) -> tuple[str, ...]:
         """Returns the questions of the group for which this arm has a quality score."""

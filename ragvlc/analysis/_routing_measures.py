@@ -1,20 +1,18 @@
-"""Measures of routers: gain, regret, accuracy and deferral curves, with oracles as bounds.
+"""Measures of routers: gain, regret and accuracy, with oracles as bounds.
 
 Definitions, over the questions that every fixed route has a quality for:
 
-- best single route: the fixed route with the highest mean. Chosen on the questions it is measured by, so that a
-  router's gain over it is, if anything, too small.
+- best single route: the fixed route with the highest mean. The gain of a router is measured against the one that is
+  best on the other folds of documents (cross-fitted, `ragvlc.statistics.cross_fitting`), so that neither profits from
+  having been chosen by the questions that judge it; its interval allows for that choice. The gain of a fixed route is
+  measured against the best single route on the same questions.
 - task oracle: for each task class the fixed route that is best there. Question oracle: for each question the best
   answer, the cheapest one among equals. Both know the right answers: they are bounds, never candidates.
-- regret: question oracle minus router. Normalised gain: (router - best single) / (question oracle - best single).
+- regret: question oracle minus router. Normalised gain: (router - single) / (question oracle - single).
 - route accuracy: among questions where the route taken and another differ by more than a margin, how often the router
   took the best one.
-- deferral curve: questions go to the dearer route in the order of the router's score; quality over the share sent.
-  Its area is compared with the straight line between the two routes, which is what sending questions at random gives.
-  A router without scores has the curve through its one point. The curve of a wrapper starts where nothing is sent on.
 
-Intervals are those of `ragvlc.statistics`: by cluster, paired. Ranks, oracles and the best single route are taken as
-given.
+Intervals are those of `ragvlc.statistics`: by cluster, paired. Oracles are taken as given.
 """
 
 from __future__ import annotations
@@ -23,23 +21,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from ragvlc.analysis._routing_groups import Arm, RoutingGroup
+from ragvlc.analysis._routing_groups import Arm, ArmOutcome, RoutingGroup
+from ragvlc.statistics.cross_fitting import joined, joined_ratio
 from ragvlc.statistics.differences import Difference, paired_difference
 from ragvlc.statistics.intervals import Interval, mean_interval
 from ragvlc.statistics.ratios import ratio_interval
 
 __all__ = [
-    "DeferralCurve",
+    "SINGLE",
     "Measures",
     "accuracy",
-    "curve",
     "measures",
+    "qualities",
     "question_oracle",
+    "single_route",
     "task_oracle",
 ]
 
 MARGIN = 0.05
 """Qualities that differ by less count as equal when routes are judged right or wrong."""
+SINGLE = "single, other folds"
+"""Name of the best single route chosen on other folds."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Measures:
     Attributes:
         arm: that is measured.
         quality: mean.
-        gain: against the best single route, paired.
+        gain: against the best single route, chosen on the other folds of documents; paired. Of a fixed route, against
+            the best single route on the same questions.
         regret: question oracle minus the arm.
         normalised: share of the possible gain that was achieved; None if no gain was possible.
         right: route accuracy; None for fixed arms and oracles.
@@ -71,50 +74,47 @@ class Measures:
     seconds: float | None
 
 
-@dataclass(frozen=True)
-class DeferralCurve:
-    """A deferral curve: quality over the share of questions sent to the more expensive route.
-
-    Attributes:
-        arm: the router.
-        shares: sent to the dearer route, rising from 0 to 1.
-        qualities: at those shares.
-        tokens: read and written at those shares, mean.
-        area: under the curve.
-        over_line: area above the straight line between the two routes.
-        possible: the same for questions sent in the best possible order.
-        scored: whether the router gave scores; else the curve is a single point.
-    """
-
-    arm: Arm
-    shares: tuple[float, ...]
-    qualities: tuple[float, ...]
-    tokens: tuple[float, ...]
-    area: float
-    over_line: Interval
-    possible: float
-    scored: bool
-
-
 def measures(group: RoutingGroup, arm: Arm) -> Measures:
     """Returns the measures of an arm over the questions of the group for which it has a quality score."""
     names = group.of(arm)
     clusters = [group.clusters[name] for name in names]
-    own, best, oracle = (_qualities(one, names) for one in (arm, group.best, question_oracle(group)))
-    gains = [own[name] - best[name] for name in names]
-    headroom = [oracle[name] - best[name] for name in names]
+    own, oracle = qualities(arm, names), qualities(question_oracle(group), names)
+    single = group.best if arm.fixed else single_route(group)
+    chosen = [one for one in group.fixed if any(group.chosen[name][one.name] for name in names)]
+    rivals = [qualities(one, names) for one in (single, *([] if arm.fixed else chosen))]
+    gain, *gains = [paired_difference(own, one, group.clusters) for one in rivals]
+    share, *shares = [
+        ratio_interval([own[n] - one[n] for n in names], [oracle[n] - one[n] for n in names], clusters)
+        for one in rivals
+    ]
     return Measures(
         arm,
         mean_interval([own[name] for name in names], clusters),
-        paired_difference(own, best, group.clusters),
+        joined(gain, gains),
         mean_interval([oracle[name] - own[name] for name in names], clusters),
-        ratio_interval(gains, headroom, clusters),
+        joined_ratio(share, shares),
         accuracy(group, arm) if arm.sent is not None and not arm.fixed else None,
-        _shares(arm, names),
+        _shares(group, arm, names),
         _tokens(arm, names),
         arm.mean("money", names),
         arm.mean("seconds", names),
     )
+
+
+def single_route(group: RoutingGroup) -> Arm:
+    """Returns the best single route of the other folds, as an arm: a question has its mean over the divisions."""
+
+    def outcome(name: str) -> ArmOutcome:
+        parts = [(share, arm.outcomes[name]) for arm in group.fixed if (share := group.chosen[name][arm.name])]
+
+        def mean(field: str) -> float | None:
+            values = [(share, getattr(one, field)) for share, one in parts]
+            return None if any(one is None for _, one in values) else sum(share * one for share, one in values)
+
+        tokens = (mean("prompt_tokens") or 0.0, 0.0, mean("completion_tokens") or 0.0)
+        return ArmOutcome(mean("quality"), *tokens, mean("money"), mean("seconds"))
+
+    return Arm(SINGLE, {name: outcome(name) for name in group.questions})
 
 
 def task_oracle(group: RoutingGroup) -> Arm:
@@ -153,81 +153,16 @@ def accuracy(group: RoutingGroup, arm: Arm, margin: float = MARGIN) -> Interval:
     return mean_interval(right, clusters)
 
 
-def curve(group: RoutingGroup, arm: Arm) -> DeferralCurve | None:
-    """Returns a router's deferral curve between the cheapest and the most expensive fixed route.
-
-    None for a router that took a third route or an unknown one.
-    """
-    names = [name for name in group.of(arm) if name in (arm.sent or {})]
-    cheap, dear = group.cheap, group.dear
-    if not names or not {(arm.sent or {})[name] for name in names} <= {cheap.name, dear.name}:
-        return None
-    scores = {name: arm.outcomes[name].score for name in names}
-    scored = arm.favours in (cheap.name, dear.name) and all(score is not None for score in scores.values())
-    sign = -1.0 if arm.favours == cheap.name else 1.0
-    order = {
-        name: sign * (score or 0.0) if scored else float((arm.sent or {})[name] == dear.name)
-        for name, score in scores.items()
-    }
-    low, high = _qualities(cheap, names), _qualities(dear, names)
-    gains = {name: high[name] - low[name] for name in names}
-    ranks = _ranks(order)
-    over = [gains[name] * (0.5 - ranks[name]) for name in names]
-    ideal = _ranks(gains)
-    over_line = mean_interval(over, [group.clusters[name] for name in names])
-    line = fmean((low[name] + high[name]) / 2 for name in names)
-    shares, qualities, tokens = _points(group, arm, names, order)
-    possible = fmean(gains[name] * (0.5 - ideal[name]) for name in names)
-    return DeferralCurve(arm, shares, qualities, tokens, line + (over_line.mean or 0.0), over_line, possible, scored)
-
-
-def _points(
-    group: RoutingGroup, arm: Arm, names: Sequence[str], order: Mapping[str, float]
-) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-    """Returns shares, qualities and tokens of a deferral curve that defers the highest scores first."""
-    both = any(arm.outcomes[name].place for name in names)  # a wrapper is also charged for its first answer
-    spent = {
-        one.name: {name: one.outcomes[name].prompt_tokens + one.outcomes[name].completion_tokens for name in names}
-        for one in (group.cheap, group.dear)
-    }
-    used = sum(spent[group.cheap.name].values())
-    quality = sum(group.cheap.outcomes[name].quality or 0.0 for name in names)
-    shares, qualities, tokens, sent = [0.0], [quality / len(names)], [used / len(names)], 0
-    levels: dict[float, list[str]] = {}
-    for name in names:
-        levels.setdefault(order[name], []).append(name)
-    for level in sorted(levels, reverse=True):
-        for name in levels[level]:
-            quality += (group.dear.outcomes[name].quality or 0.0) - (group.cheap.outcomes[name].quality or 0.0)
-            used += spent[group.dear.name][name] - (0.0 if both else spent[group.cheap.name][name])
-        sent += len(levels[level])
-        shares.append(sent / len(names))
-        qualities.append(quality / len(names))
-        tokens.append(used / len(names))
-    return tuple(shares), tuple(qualities), tuple(tokens)
-
-
-def _ranks(order: Mapping[str, float]) -> dict[str, float]:
-    """Returns each question's rank from 0 (highest value) to 1 (lowest value); equal values share a rank."""
-    levels: dict[float, list[str]] = {}
-    for name, value in order.items():
-        levels.setdefault(value, []).append(name)
-    ranks: dict[str, float] = {}
-    before = 0
-    for level in sorted(levels, reverse=True):
-        members = levels[level]
-        ranks |= dict.fromkeys(members, (before + len(members) / 2) / len(order))
-        before += len(members)
-    return ranks
-
-
-def _qualities(arm: Arm, names: Sequence[str]) -> dict[str, float]:
+def qualities(arm: Arm, names: Sequence[str]) -> dict[str, float]:
+    """Returns the quality of the arm by question; 0 where it has none."""
     return {name: arm.outcomes[name].quality or 0.0 for name in names}
 
 
-def _shares(arm: Arm, names: Sequence[str]) -> dict[str, float]:
+def _shares(group: RoutingGroup, arm: Arm, names: Sequence[str]) -> dict[str, float]:
     if arm.fixed:
         return {arm.name: 1.0}
+    if arm.name == SINGLE:
+        return {one.name: fmean(group.chosen[name][one.name] for name in names) for one in group.fixed}
     taken = [(arm.sent or {}).get(name, "") for name in names]
     return {one: taken.count(one) / len(names) for one in dict.fromkeys(taken) if one}
 

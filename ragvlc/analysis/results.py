@@ -9,16 +9,18 @@ from ragvlc.analysis import figures as drawing
 from ragvlc.analysis.decisions import CellDecision, decided, made_decide, stored_decide
 from ragvlc.core.decision import Cost
 from ragvlc.core.errors import ConfigError
+from ragvlc.analysis.routing import routing_frame, routing_reports
 from ragvlc.results.loading import SweepResults
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 __all__ = ["Results"]
 
 
 class Results(SweepResults):
-    """A sweep's results, with methods that draw figures.
+    """A sweep's results, with methods that draw figures and return the figures of special reports.
 
     Attributes:
         folder: where they are.
@@ -59,3 +61,13 @@ class Results(SweepResults):
                 raise ConfigError("decide: needs a metric and a margin, such as decide('contains', 0.03).")
             return decided(self, stored)
         return decided(self, made_decide(metric, margin, cost, baseline), afterwards=True)
+
+    def routing(self, metric: str | None = None) -> pd.DataFrame:
+        """Returns what each route, router and oracle is worth, with one row per group and arm; see `routing_frame`.
+
+        Columns: `group`, `arm`, `kind`, `n`, `clusters`, `quality`, `gain` over the best single route of the other
+        folds (with bounds, `p` and `p_holm`), `regret`, `of_possible`, `right`, `tokens`, `money`, `seconds`, the share
+        sent `to` each route, and of routers the quality over random mixing of two routes at equal cost. Empty if fewer
+        than two routes have scores. Raises `ConfigError` for an unknown metric.
+        """
+        return routing_frame(routing_reports(self, metric))

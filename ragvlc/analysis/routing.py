@@ -8,24 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis._routing_break_even import RouteBreakEven, break_even
+from ragvlc.analysis._routing_break_even import (
+    RouteBreakEven,
+    bracketed,
+    break_even,
+    break_even_sentences,
+    excludes_zero,
+)
+from ragvlc.analysis._routing_curves import COSTS, DeferralCurve, Mixing, mixing
 from ragvlc.analysis._routing_groups import Arm, RoutingGroup, model_of, only_route, routing_groups
 from ragvlc.analysis._routing_measures import (
-    DeferralCurve,
+    SINGLE,
     Measures,
-    curve,
     measures,
     question_oracle,
+    single_route,
     task_oracle,
 )
 from ragvlc.analysis.breakdowns import THIRDS
-from ragvlc.analysis.tables import Entry, Table, bounds, plain
+from ragvlc.analysis.tables import UNSETTLED, Entry, Table, plain
 from ragvlc.statistics.corrections import SETTLED, holm
+from ragvlc.statistics.cross_fitting import DIVISIONS, FOLDS
 from ragvlc.statistics.differences import Difference
+from ragvlc.statistics.few_clusters import warning
 from ragvlc.statistics.intervals import Interval, mean_interval
 
 if TYPE_CHECKING:
@@ -44,17 +53,25 @@ __all__ = [
 ]
 
 NOTE = (
-    "Quality: {metric}{refusals}, with its 95 % interval. Gain: against the best single route (*), question by "
-    "question. Regret: by how much the question oracle, which knows the best route of each question, is better. Of "
-    "possible: the share of the question oracle's gain that was achieved. Right: how often the best route was taken, "
-    "where routes differ. Oracles know the right answers: bounds, not candidates. Tokens: read and written."
+    "Quality: {metric}{refusals}, with its 95 % interval. *: the best single route on these questions; the gain of the "
+    "other one is against it. Single, other folds: for each fold of documents the route that is best on the other "
+    f"folds ({FOLDS} folds, {DIVISIONS} divisions); where routes are level it may lie below each. The gain of routers "
+    "and oracles is against that, question by question, so that no route profits from having been chosen by the "
+    "questions that judge it; its interval allows for the choice. Regret: by how much the question oracle, which knows "
+    "the best route of each question, is better. "
+    "Of possible: the share of the question oracle's gain that was achieved. Right: how often the best route was "
+    "taken, where routes differ. Oracles know the right answers: bounds, not candidates. Tokens: read and written."
 )
 REFUSALS = " (of unanswerable questions: refusal_recall)"
 CURVES = (
-    "Questions are sent to the most expensive route in the order of the router's score. Area: mean quality over all "
-    "shares sent. Over the line: gain in area over sending questions at random; possible: the same for the best order. "
-    "Point: a router without a score, whose curve is drawn through its single point."
+    "Quality over that of sending questions to the cheapest and to the dearest route at random, at the same cost. At "
+    "its tokens: for what the router spends. Area: over all shares sent, in the order of the router's score, between "
+    "its curve of quality over cost and the straight line of random mixing (cost: 0 is the cheapest route alone, 1 the "
+    "dearest alone); possible: the same for the best order. By share: cost is the share of questions sent. Point: a "
+    "router without a score, whose curve is drawn through its single point."
 )
+UNCURVED = "No curve of {names}: for one, a router needs to choose between {cheap} and {dear} alone."
+SAME_MONEY = "At equal money the same to three digits."
 PARTS = "Quality by {by}, with 95 % intervals in brackets; few questions make them wide."
 SENT = "Share of the questions sent to {dear}, in per cent."
 
@@ -65,15 +82,34 @@ class RoutingReport:
 
     Attributes:
         group: that is reported.
-        rows: measures of the fixed routes, the routers and the two oracles.
-        curves: deferral curves of the routers that have one.
+        rows: measures of the fixed routes, the routers, the single route of the other folds, and the two oracles.
+        mixings: the routers beside random mixing, with their curves.
         level: break-even points of the routes.
     """
 
     group: RoutingGroup
     rows: tuple[Measures, ...]
-    curves: tuple[DeferralCurve, ...]
+    mixings: tuple[Mixing, ...]
     level: RouteBreakEven
+
+    @property
+    def curves(self) -> tuple[DeferralCurve, ...]:
+        """The deferral curves of the routers that have one."""
+        return tuple(one.curve for one in self.mixings if one.curve is not None)
+
+    @cached_property
+    def corrected(self) -> dict[str, float | None]:
+        """The p of each gain by name, corrected by Holm for the routers, or for the fixed routes; oracles have none."""
+        found: dict[str, float | None] = {}
+        for arms in (self.group.routers, self.group.fixed):
+            own = [row for row in self.rows if row.arm in arms and row.arm.name != self.group.best.name]
+            found |= dict(zip([row.arm.name for row in own], holm([row.gain.p for row in own]), strict=True))
+        return found
+
+    def unsettled(self, row: Measures) -> bool:
+        """Whether the interval of a gain excludes 0 although the gain is not settled after correction by Holm."""
+        p = self.corrected.get(row.arm.name)
+        return excludes_zero(row.gain) and p is not None and p >= SETTLED
 
     @property
     def table(self) -> Table:
@@ -89,27 +125,42 @@ class RoutingReport:
             shares = (
                 [Entry(100 * row.shares.get(arm.name, 0.0)) for arm in group.fixed] if len(group.fixed) <= 4 else []
             )
-            figures = [*shares, *_figures(row, group)]
+            figures = [*shares, *_figures(row, self)]
             figures += [Entry(None if row.money is None else 1000 * row.money, digits=2)] * money
             figures += [Entry(row.seconds, digits=2)] * seconds
             rows.append((_title(row.arm, group), tuple(figures)))
         refusals = REFUSALS if "unanswerable" not in group.metric and _has_refusals(group) else ""
         note = NOTE.format(metric=group.metric, refusals=refusals)
+        note += f" {UNSETTLED}" if any(map(self.unsettled, self.rows)) else ""
         return Table(f"Routing: {group.title} ({len(group.questions)} questions)", tuple(heads), tuple(rows), note)
 
     @property
     def curve_table(self) -> Table | None:
-        """The table of areas under the deferral curves; None if there are no curves."""
-        if not self.curves:
+        """The table of routers against random mixing of two routes; None if there are no routers."""
+        if not self.mixings:
             return None
-        rows = []
-        for one in self.curves:
-            over = one.over_line
-            line = Entry(over.mean, over.low, over.high, 3, "+", score=True)
-            entries = (Entry(one.area, digits=3, score=True), line, Entry(one.possible, digits=3, sign="+", score=True))
-            rows.append((one.arm.name + ("" if one.scored else " (point)"), entries))
-        heads = ("area", "over the line", "possible")
-        return Table(f"Deferral curves: {self.group.title}", heads, tuple(rows), CURVES)
+        curves = [one.curve for one in self.mixings]
+        columns: dict[str, list[Entry]] = {}
+        for unit in COSTS:
+            columns[f"at its\n{unit}"] = _compared([one.gains.get(unit) for one in self.mixings])
+            found = [None if one is None else one.costs.get(unit) for one in curves]
+            columns[f"area at\nequal {unit}"] = _compared([None if one is None else one.over_random for one in found])
+            possible = [None if one is None else one.possible for one in found]
+            columns[f"possible,\n{unit}"] = [Entry(one, digits=3, sign="+", score=True) for one in possible]
+        columns["area by\nshare sent"] = _compared([None if one is None else one.over_line for one in curves])
+        note = [] if all(curves) else [self._uncurved()]
+        money = [head for head in columns if head.endswith("money")]
+        if _texts(columns, money) == _texts(columns, [head.replace("money", "tokens") for head in money]):
+            columns = {head: own for head, own in columns.items() if head not in money}
+            note.append(SAME_MONEY)
+        shown = {head: own for head, own in columns.items() if any(entry.value is not None for entry in own)}
+        titles = [one.arm.name + (" (point)" if one.curve and not one.curve.scored else "") for one in self.mixings]
+        rows = tuple(zip(titles, zip(*shown.values(), strict=True), strict=True)) if shown else ()
+        return Table(f"Against random mixing: {self.group.title}", tuple(shown), rows, " ".join(note)) if rows else None
+
+    def _uncurved(self) -> str:
+        names = ", ".join(one.arm.name for one in self.mixings if one.curve is None)
+        return UNCURVED.format(names=names, cheap=self.group.cheap.name, dear=self.group.dear.name)
 
     @property
     def parts(self) -> tuple[Table, ...]:
@@ -140,7 +191,7 @@ class RoutingReport:
     @property
     def sentences(self) -> tuple[str, ...]:
         """The findings as sentences, including the break-even points of the routes."""
-        return (_gain_sentence(self), *_break_even_sentences(self.group, self.level))
+        return (_gain_sentence(self), *break_even_sentences(self.group, self.level))
 
 
 def routing_reports(
@@ -167,9 +218,10 @@ def _reports(results: SweepResults, metric: str, *, chosen: bool) -> tuple[Routi
 
 def routing_report(group: RoutingGroup) -> RoutingReport:
     """Returns the router report on one group."""
-    arms = [*group.fixed, *(arm for arm in group.routers if group.of(arm)), task_oracle(group), question_oracle(group)]
-    curves = [found for arm in group.routers if (found := curve(group, arm)) is not None]
-    return RoutingReport(group, tuple(measures(group, arm) for arm in arms), tuple(curves), break_even(group))
+    routers = [arm for arm in group.routers if group.of(arm)]
+    arms = [*group.fixed, *routers, single_route(group), task_oracle(group), question_oracle(group)]
+    mixings = tuple(mixing(group, arm) for arm in routers)
+    return RoutingReport(group, tuple(measures(group, arm) for arm in arms), mixings, break_even(group))
 
 
 def routing_tables(reports: Sequence[RoutingReport]) -> list[Table]:
@@ -179,25 +231,41 @@ def routing_tables(reports: Sequence[RoutingReport]) -> list[Table]:
         how = f" {report.table.note}" if report is reports[-1] else ""
         found.append(replace(report.table, note=" ".join(report.sentences) + how))
     curves = [table for report in reports if (table := report.curve_table) is not None]
-    return found + [replace(table, note="") for table in curves[:-1]] + curves[-1:]
+    if curves:
+        marked = any(entry.unsettled for table in curves for _, entries in table.rows for entry in entries)
+        words = [curves[-1].note, CURVES, UNSETTLED if marked else ""]
+        curves[-1] = replace(curves[-1], note=" ".join(filter(None, words)))
+    return found + curves
 
 
 def routing_frame(reports: Sequence[RoutingReport]) -> pd.DataFrame:
-    """Returns the figures of all tables as a data frame for notebooks, with one row per group and arm."""
+    """Returns the figures of all tables as a data frame for notebooks, with one row per group and arm.
+
+    Columns: `group`, `arm`, `kind` (fixed, router, single: the best single route of the other folds, oracle), `n`
+    questions in `clusters`; `quality` with `low` and `high`; `gain` over the single route with `gain_low`, `gain_high`,
+    `p` and `p_holm`; `regret`; `of_possible`, the share of the oracle's gain that was achieved, with `of_possible_low`
+    and `of_possible_high`; `right`; `tokens`, `money` and `seconds` of a question; the share `to` each fixed route. Of
+    routers, for tokens and money: `over_random_at_its_tokens` and `area_over_random_tokens` with `_low`, `_high`, `_p`.
+    """
     import pandas as pd
 
     rows = []
     for report in reports:
+        mixings = {one.arm.name: one for one in report.mixings}
         for row in report.rows:
+            kind = {**dict.fromkeys(_ORACLES, "oracle"), SINGLE: "single"}.get(row.arm.name, "router")
             figures: dict[str, object] = {"group": report.group.title, "arm": row.arm.name, "n": row.quality.n}
-            figures["kind"] = "fixed" if row.arm.fixed else "oracle" if row.arm.name in _ORACLES else "router"
+            figures |= {"clusters": row.quality.clusters, "kind": "fixed" if row.arm.fixed else kind}
             figures |= {"quality": row.quality.mean, "low": row.quality.low, "high": row.quality.high}
             figures |= {"gain": row.gain.mean, "gain_low": row.gain.low, "gain_high": row.gain.high, "p": row.gain.p}
-            figures |= {"regret": row.regret.mean, "of_possible": row.normalised.mean}
+            figures |= {"p_holm": report.corrected.get(row.arm.name), "regret": row.regret.mean}
+            figures |= {"of_possible": row.normalised.mean, "of_possible_low": row.normalised.low}
+            figures |= {"of_possible_high": row.normalised.high}
             figures |= {"right": row.right.mean if row.right else None, "tokens": row.tokens}
             figures |= {"money": row.money, "seconds": row.seconds}
             figures |= {f"to {arm.name}": row.shares.get(arm.name, 0.0) for arm in report.group.fixed}
-            rows.append(figures)
+            mixed = mixings.get(row.arm.name)
+            rows.append(figures | (mixed.figures if mixed is not None else {}))
     return pd.DataFrame(rows)
 
 
@@ -214,19 +282,39 @@ def _has_refusals(group: RoutingGroup) -> bool:
     return "nothing" in group.parts.get("evidence scope", {}).values()
 
 
-def _figures(row: Measures, group: RoutingGroup) -> list[Entry]:
+def _figures(row: Measures, report: RoutingReport) -> list[Entry]:
     quality, gain, possible = row.quality, row.gain, row.normalised
-    same = row.arm.name == group.best.name
-    normalised = Entry() if row.arm.fixed or row.arm.name in _ORACLES[1:] else _bounded(possible, 2)
+    nothing = row.arm.name in (report.group.best.name, SINGLE)
+    bounded = not (row.arm.fixed or row.arm.name in (SINGLE, _ORACLES[1]))
     right = row.right.mean if row.right is not None and row.arm.name not in _ORACLES else None
+    best = row.arm.name == report.group.best.name
+    gained = Entry(gain.mean, gain.low, gain.high, 3, "+", score=True, unsettled=report.unsettled(row))
     return [
-        Entry(quality.mean, quality.low, quality.high, 3, best=same, score=True),
-        Entry() if same else Entry(gain.mean, gain.low, gain.high, 3, "+", score=True),
+        Entry(quality.mean, quality.low, quality.high, 3, best=best, score=True),
+        Entry() if nothing else gained,
         Entry(row.regret.mean, digits=3, score=True),
-        normalised,
+        _bounded(possible, 2) if bounded else Entry(),
         Entry(None if right is None else 100 * right),
         Entry(row.tokens),
     ]
+
+
+def _texts(columns: Mapping[str, Sequence[Entry]], heads: Sequence[str]) -> list[tuple[str, str]]:
+    return [(entry.text, entry.interval) for head in heads for entry in columns[head]]
+
+
+def _compared(found: Sequence[Difference | None]) -> list[Entry]:
+    """Returns a column of differences; those whose intervals exclude 0 without being settled by Holm are marked."""
+    corrected = holm([None if one is None else one.p for one in found])
+    return [
+        Entry()
+        if one is None
+        else Entry(
+            one.mean, one.low, one.high, 3, "+", score=True,
+            unsettled=excludes_zero(one) and p is not None and p >= SETTLED,
+        )
+        for one, p in zip(found, corrected, strict=True)
+    ]  # fmt: skip
 
 
 def _bounded(interval: Interval, digits: int) -> Entry:
@@ -257,69 +345,44 @@ def _sent(group: RoutingGroup, arm: Arm, members: Sequence[str]) -> Entry:
 def _gain_sentence(report: RoutingReport) -> str:
     """Returns a sentence on whether any router beats the best single route, and on the largest possible gain."""
     group = report.group
-    oracle = report.rows[-1]
-    possible = f"knowing the best route of each question would gain {plain(oracle.gain.mean or 0.0, 3, '+')}"
+    best_row = next(row for row in report.rows if row.arm.name == group.best.name)
+    possible = f"knowing the best route of each question would gain {plain(best_row.regret.mean or 0.0, 3, '+')}"
     routers = [row for row in report.rows if row.arm in group.routers and row.gain.mean is not None]
     best = max(routers, key=lambda row: row.gain.mean or 0.0, default=None)
     start = f"The best single route is {group.best.name}; {possible}."
+    few = warning(best_row.quality.clusters)
+    start += f" {few}" if few else ""
     if best is None:
         return start
     gain = best.gain
-    over = f"{plain(gain.mean or 0.0, 3, '+')}{_interval(gain)} over it"
+    over = f"{plain(gain.mean or 0.0, 3, '+')}{bracketed(gain)} over {_rival(best, group)}{_closed(best)}"
     summary = f"{start} The best router, {best.arm.name}, gains {over}."
-    p_values = dict(zip([row.arm.name for row in routers], holm([row.gain.p for row in routers]), strict=True))
-    if (p_values[best.arm.name] or 0.0) >= SETTLED or gain.p is None:
+    if (report.corrected[best.arm.name] or 0.0) >= SETTLED or gain.p is None:
         return f"{summary} These questions do not settle it."
     if len(routers) > 1 and (gain.mean or 0.0) > 0:
         return f"{summary} The best of several is overestimated: test it on other questions."
     return summary
 
 
-def _excludes_zero(one: Interval) -> bool:
-    return one.low is not None and one.high is not None and (one.low > 0 or one.high < 0)
+def _rival(row: Measures, group: RoutingGroup) -> str:
+    """Returns what a gain is over, in words; where other folds choose another route, also the gain over the best."""
+    if len({group.clusters[name] or name for name in group.questions}) == 1:
+        return "it (chosen by the same questions, as all are of one cluster)"
+    share = fmean(own[group.best.name] for own in group.chosen.values())
+    if share == 1:
+        return "it"
+    best = (group.best.mean("quality", group.of(row.arm)) or 0.0, group.best.name)
+    more = plain((row.quality.mean or 0.0) - best[0], 3, "+")
+    return (
+        f"the route that is best on other documents ({best[1]} for {100 * share:.0f} % of the questions; {more} over "
+        f"{best[1]} throughout)"
+    )
 
 
-def _interval(one: Interval | Difference) -> str:
-    return "" if one.low is None or one.high is None else f" {bounds(one.low, one.high)}"
-
-
-def _break_even_sentences(group: RoutingGroup, level: RouteBreakEven) -> list[str]:
-    """Returns sentences on the break-even points between the cheapest and the most expensive route."""
-    cheap, dear = group.cheap.name, group.dear.name
-    found = []
-    lengths = [("tokens", level.tokens_length), ("money", level.money_length)]
-    summary = [f"{_length(value, level)} in {unit}" for unit, value in lengths if value is not None]
-    if summary:
-        found.append(
-            f"{dear} costs as much as {cheap} for documents of {', and '.join(summary)}; beyond, {cheap} costs less."
-        )
-    if level.doubling.mean is not None:
-        one = level.doubling
-        change = f"{plain(one.mean or 0.0, 3, '+')}{_interval(one)}"
-        said = f"With each doubling of the document length, the quality of {dear} minus {cheap} changes by {change}"
-        if _excludes_zero(one) and level.crossing is not None:
-            said += f"; by the fitted line they are equal at about {_length(level.crossing, level)}"
-        found.append(f"{said}.")
-    questions = [
-        ("uncached tokens", level.questions_tokens.mean, level.questions_tokens),
-        ("money", level.questions_money.mean, level.questions_money),
-        ("seconds", level.questions_seconds, None),
-    ]
-    several = [_from(unit, mean, interval) for unit, mean, interval in questions if mean is not None and mean > 1]
-    if several:
-        found.append(
-            f"With a prefix cache, {dear} costs no more than {cheap} from {'; from '.join(several)} on; "
-            f"here there were {level.asked:.1f} questions per document."
-        )
-    return found
-
-
-def _from(unit: str, mean: float, interval: Interval | None) -> str:
-    bounds = ""
-    if interval is not None and interval.low is not None and interval.high is not None:
-        bounds = f" [{interval.low:.1f}, {interval.high:.1f}]"
-    return f"{mean:.1f}{bounds} questions per document in {unit}"
-
-
-def _length(characters: float, level: RouteBreakEven) -> str:
-    return f"{characters:,.0f} characters ({characters * level.tokens_per_character:,.0f} tokens)"
+def _closed(row: Measures) -> str:
+    """Returns a router's share of the oracle's gain in words; empty for a router that gains nothing."""
+    one = row.normalised
+    if one.mean is None or one.mean <= 0:
+        return ""
+    ends = "" if one.low is None or one.high is None else f" [{100 * one.low:.0f}, {100 * one.high:.0f}]"
+    return f" and closes {100 * one.mean:.0f} %{ends} of the oracle's gap"

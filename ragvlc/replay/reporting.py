@@ -57,9 +57,13 @@ def _worth(reports: tuple[RoutingReport, ...]) -> dict[tuple[str, str], dict[str
     """Returns the figures of the router report, by group title and arm name."""
     found = {}
     for report in reports:
+        mixings = {one.arm.name: one.figures for one in report.mixings}
         for row in report.rows:
             figures: dict[str, float | None] = {"gain": row.gain.mean, "gain_low": row.gain.low}
-            figures |= {"gain_high": row.gain.high, "regret": row.regret.mean, "of_possible": row.normalised.mean}
+            figures |= {"gain_high": row.gain.high, "gain_p": report.corrected.get(row.arm.name)}
+            figures |= {"regret": row.regret.mean, "of_possible": row.normalised.mean}
+            figures |= {"of_possible_low": row.normalised.low, "of_possible_high": row.normalised.high}
+            figures |= mixings.get(row.arm.name, {})
             figures |= {"right": row.right.mean if row.right else None}
             figures |= {f"to_{name}": share for name, share in row.shares.items()}
             known = {f"routing/{name}": value for name, value in figures.items() if value is not None}

@@ -13,12 +13,22 @@ from rich.console import Console
 from sweep_folders import cell, example, write
 
 from ragvlc.analysis._routing_break_even import break_even
-from ragvlc.analysis._routing_measures import curve, measures, question_oracle, task_oracle
+from ragvlc.analysis._routing_curves import curve
+from ragvlc.analysis._routing_groups import RoutingGroup
+from ragvlc.analysis._routing_measures import (
+    Measures,
+    measures,
+    qualities,
+    question_oracle,
+    single_route,
+    task_oracle,
+)
 from ragvlc.analysis.page import html_page
 from ragvlc.analysis.report import terminal_report
 from ragvlc.analysis.results import Results
 from ragvlc.analysis.routing import routing_frame, routing_groups, routing_reports
 from ragvlc.core.answer import Prediction, Step, Timing, Usage
+from ragvlc.statistics.differences import paired_difference
 
 NAMES = ("a", "b", "c", "d")
 RAG = {"a": 1.0, "b": 0.0, "c": 0.5, "d": 0.0}
@@ -90,6 +100,14 @@ RIGHT = {"a": "rag", "b": "full", "c": "rag", "d": "full"}
 HALF = {"a": "rag", "b": "full", "c": "full", "d": "rag"}
 
 
+def joined_bounds(group: RoutingGroup, row: Measures) -> tuple[float | None, float | None]:
+    """The outermost bounds of the comparisons with the single route, and with either route, as both are chosen."""
+    arms = [single_route(group), *group.fixed]
+    own = qualities(row.arm, NAMES)
+    found = [paired_difference(own, qualities(arm, NAMES), group.clusters) for arm in arms]
+    return min(one.low or 0 for one in found), max(one.high or 0 for one in found)
+
+
 def test_gain_regret_and_accuracy_are_what_the_definitions_say(tmp_path: Path) -> None:
     found = routing_groups(results(tmp_path, half=router(HALF), wrong=router(WRONG)))
     assert len(found) == 1
@@ -98,16 +116,26 @@ def test_gain_regret_and_accuracy_are_what_the_definitions_say(tmp_path: Path) -
     assert group.best.name == "full", "0.475 against 0.375"
     half, wrong = (measures(group, arm) for arm in group.routers)
     assert half.quality.mean == pytest.approx(2.5 / 4)
-    assert half.gain.mean == pytest.approx((2.5 - 1.9) / 4)
+    # Without a, full is best and scores 0 on a; without b rag, 0; without c full, 0.5; without d both are level: rag.
+    assert group.chosen == {
+        "a": {"rag": 0.0, "full": 1.0},
+        "b": {"rag": 1.0, "full": 0.0},
+        "c": {"rag": 0.0, "full": 1.0},
+        "d": {"rag": 1.0, "full": 0.0},
+    }
+    assert half.gain.mean == pytest.approx((2.5 - 0.5) / 4)
+    assert (half.gain.low, half.gain.high) == joined_bounds(group, half)
     assert half.regret.mean == pytest.approx((2.9 - 2.5) / 4)
-    assert half.normalised.mean == pytest.approx((2.5 - 1.9) / (2.9 - 1.9))
+    assert half.normalised.mean == pytest.approx((2.5 - 0.5) / (2.9 - 0.5))
     assert half.right is not None
     assert (half.right.mean, half.right.n) == (pytest.approx(2 / 3), 3), "c is a tie"
     assert half.shares == {"rag": 0.5, "full": 0.5}
     assert half.tokens == pytest.approx((1000 + 2000 + 4000 + 1000) / 4)
     assert half.money == pytest.approx(half.tokens * 2 / 1e6)
     assert half.seconds is None, "nothing was timed"
-    assert wrong.gain.mean == pytest.approx((0.5 - 1.9) / 4), "worse than either route, and said"
+    assert wrong.gain.mean == pytest.approx(0)
+    rag = measures(group, group.fixed[0])
+    assert rag.gain.mean == pytest.approx((1.5 - 1.9) / 4), "of a fixed route: against the best one"
     assert wrong.right is not None
     assert wrong.right.mean == 0
 
@@ -227,7 +255,10 @@ def test_groups_are_of_one_model_and_data_set(tmp_path: Path) -> None:
     frame = routing_frame(reports)
     assert set(frame["group"]) == {one.group.title for one in reports}
     assert list(frame[frame["group"] == reports[0].group.title]["arm"])[-2:] == ["task oracle", "question oracle"]
-    assert set(frame["kind"]) == {"fixed", "router", "oracle"}
+    assert set(frame["kind"]) == {"fixed", "router", "single", "oracle"}
+    router_row = frame[frame["arm"] == "half model=small"].iloc[0]
+    assert router_row["p_holm"] >= router_row["p"]
+    assert router_row["area_over_random_tokens_low"] <= router_row["area_over_random_tokens"]
 
 
 def test_refusals_score_questions_without_an_answer_and_smaller_may_be_better(tmp_path: Path) -> None:
@@ -259,7 +290,8 @@ def test_the_report_shows_routers_in_the_terminal_and_on_the_page(tmp_path: Path
     assert "Routing: toy (4 questions)" in text
     assert "knowing the best route of each question would gain +0.250" in text
     assert "from 3.8" in text, "questions a document in fresh tokens"
-    assert "Deferral curves: toy" in text
+    assert "Against random mixing: toy" in text
+    assert "At equal money the same to three digits." in text, "money is two a million tokens"
     assert {"routing_tokens", "routing_deferral"} <= set(loaded.figures())
     page = html_page(loaded)
     for words in ("Routing by task class: toy", "Sent by task class: toy", "Routing by length: toy", "question oracle"):
@@ -271,3 +303,22 @@ def test_results_without_routes_have_no_router_report(tmp_path: Path) -> None:
     loaded = write(tmp_path, questions(), plain, metrics=("m",))
     assert routing_groups(loaded) == []
     assert not any(name.startswith("routing") for name in loaded.figures())
+
+
+def test_a_router_that_takes_a_third_route_has_no_curve_and_that_is_said(tmp_path: Path) -> None:
+    third = [answered(name, 0.5, "third", 2000) for name in NAMES]
+    mixed = [
+        answered(name, (FULL, RAG)[place % 2][name], ("full", "rag")[place % 2], 1000, chosen=True)
+        for place, name in enumerate(NAMES)
+    ]
+    mixed[3] = answered("d", 0.5, "third", 2000, chosen=True)
+    made_of = [*cells(), cell("third", third, prices=PRICES), cell("mixed", mixed, prices=PRICES)]
+    loaded = write(tmp_path, questions(), made_of, metrics=("m",))
+    [report] = routing_reports(loaded)
+    assert report.curves == ()
+    table = report.curve_table
+    assert table is not None
+    assert table.heads == ("at its\ntokens",), "its own cost can still be compared"
+    assert "No curve of mixed: for one, a router needs to choose between rag and full alone." in table.note
+    frame = loaded.routing()
+    assert list(frame[frame["arm"] == "mixed"]["over_random_at_its_tokens"].notna()) == [True]

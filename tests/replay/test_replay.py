@@ -11,6 +11,7 @@ import pytest
 import replay_things as things
 from replay_things import RECORDS, folder_with, replayed, spec
 
+from ragvlc.analysis._routing_measures import SINGLE
 from ragvlc.analysis.results import Results
 from ragvlc.analysis.routing import routing_reports
 from ragvlc.core.errors import ConfigError, DatasetError, EngineError, StoreError
@@ -336,7 +337,11 @@ def test_a_learned_router_that_could_look_would_do_better_than_it_may(tmp_path: 
     learned = next(row for row in report.rows if row.arm.name == "learned")
     assert learned.quality.mean == 0
     assert report.rows[-1].quality.mean == 1
-    assert learned.gain.mean == -0.5, "said, though it is worse than none"
+    assert learned.quality.mean == 0
+    single = next(row for row in report.rows if row.arm.name == SINGLE)
+    assert learned.gain.mean == pytest.approx(-(single.quality.mean or 0)), "said, though it is worse than none"
+    assert learned.gain.high is not None
+    assert learned.gain.high < 0
     assert learned.right is not None
     assert learned.right.mean == 0
 
@@ -361,4 +366,9 @@ def test_a_tracker_is_told_what_each_way_of_choosing_was_worth(folder: Path, tmp
     report = next(one for one in routing_reports(loaded) if one.group.title == "small, set size=long")
     random = next(row for row in report.rows if row.arm.name == "random")
     assert own.data.metrics["routing/gain"] == random.gain.mean
+    area = report.curves[0].costs["tokens"].over_random
+    assert report.curves[0].arm.name == "random"
+    assert own.data.metrics["routing/area_over_random_tokens"] == area.mean
+    assert own.data.metrics["routing/area_over_random_tokens_low"] == area.low
+    assert own.data.metrics.get("routing/of_possible") == random.normalised.mean
     assert own.data.metrics["routing/to_full"] == random.shares["full"]
