@@ -65,6 +65,7 @@ generate: $(VENV)/.installed-tools
 coverage: $(VENV)/.installed-tools
 	$(BIN)/python tests/benchmarks/interval_coverage.py
 	$(BIN)/python tests/benchmarks/decision_errors.py
+	$(BIN)/python tests/benchmarks/routing_and_length.py
 
 bench: $(VENV)/.installed-tools models
 	$(BIN)/python tests/benchmarks/run.py

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+
+from routing_and_length import LOSSES, area_coverage, effective, gains
 
 from ragvlc.statistics.cross_fitting import best_on_other_folds, joined, joined_ratio
 from ragvlc.statistics.deferral import area_over_random, best_order, over_random_at_own_cost
@@ -128,3 +134,21 @@ def test_an_interval_that_allows_for_the_choice_reaches_over_all_comparisons():
     none = Interval(0.2, None, None, 40, 40)
     assert joined_ratio(Interval(0.2, 0.1, 0.3, 40, 40), [Interval(0.4, 0.3, 0.5, 40, 40)]).high == 0.5
     assert joined_ratio(Interval(0.2, 0.1, 0.3, 40, 40), [none]).low is None
+
+
+def test_a_gain_by_chance_is_not_claimed_and_its_interval_covers():
+    found = gains(30, 0.0, 300)
+    assert found["same"] < -0.01, "chosen by the same questions, the route looks too good"
+    assert abs(found["other"]) < 4 * found["error"]
+    assert found["joined"] >= 0.93 > found["given"], "the choice is uncertain, too"
+    assert found["claimed"] <= 0.03
+
+
+@pytest.mark.parametrize("skill", [0.0, 1.0])
+def test_the_interval_of_an_area_covers(skill):
+    assert area_coverage(30, skill, 200) >= 0.9
+
+
+@pytest.mark.parametrize("losses", LOSSES.values(), ids=LOSSES)
+def test_an_effective_length_is_too_long_in_at_most_5_percent(losses):
+    assert max(effective(losses, 30, "mixed", 500)) <= 0.05

@@ -86,7 +86,7 @@ def draw_deferral(reports: Sequence[RoutingReport]) -> Figure:
                 [tokens for tokens, _ in ends], [quality for _, quality in ends],
                 color=INK, linestyle=(0, (4, 3)), marker="s", markersize=5, linewidth=1, label="at random",
             )  # fmt: skip
-            numbers(place, [tokens for one in report.curves for tokens in one.tokens], few=False)
+            numbers(place, [tokens for one in report.curves for tokens in one.tokens], few=False, linear=True)
             place.set_xlabel("tokens of a question, read and written (mean)")
     return drawn
 

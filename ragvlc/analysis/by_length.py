@@ -65,11 +65,11 @@ class System:
 
     def points(self, metric: str) -> dict[float, Interval]:
         """Returns the mean score over the questions of each length; repeats of a question are averaged."""
-        return {length: mean_interval(*_values(found)) for length, found in self._scores(metric).items()}
+        return {length: mean_interval(*_values(found)) for length, found in self.scores(metric).items()}
 
     def mean(self, metric: str, *, over_lengths: bool) -> Interval:
         """Returns the mean score, in which either all lengths or all questions have equal weight."""
-        found = self._scores(metric) if over_lengths else {0.0: self._all(metric)}
+        found = self.scores(metric) if over_lengths else {0.0: self._all(metric)}
         found = {length: own for length, own in found.items() if own}
         values: list[float | None] = []
         clusters: list[str] = []
@@ -81,7 +81,8 @@ class System:
             clusters += [cluster for _, cluster in own.values()]
         return mean_interval(values, clusters, weights=weights)
 
-    def _scores(self, metric: str) -> dict[float, dict[str, tuple[float, str]]]:
+    def scores(self, metric: str) -> dict[float, dict[str, tuple[float, str]]]:
+        """Returns the score and the cluster of each question, by length; repeats of a question are averaged."""
         found: dict[float, dict[str, tuple[float, str]]] = {}
         for length in sorted({length for cell in self.cells for length in _lengths(cell).values()}):
             names = [{name for name, own in _lengths(cell).items() if own == length} for cell in self.cells]

@@ -97,18 +97,19 @@ def legend(figure: Figure, axes: Sequence[Axes]) -> None:
     figure.legend(entries.values(), entries.keys(), loc="outside lower left", ncols=columns, frameon=False)
 
 
-def numbers(axes: Axes, values: Sequence[float], *, few: bool) -> None:
+def numbers(axes: Axes, values: Sequence[float], *, few: bool, linear: bool = False) -> None:
     """Sets the scale and ticks of the horizontal axis for these values; wide ranges are logarithmic.
 
     Args:
         axes: to set.
         values: that are drawn.
         few: whether they are settings, with a tick for each unless there are too many.
+        linear: whether straight lines must stay straight, so that the scale is never logarithmic.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
     distinct = sorted(set(values))
-    wide = bool(distinct) and distinct[0] > 0 and distinct[-1] / distinct[0] >= 8
+    wide = not linear and bool(distinct) and distinct[0] > 0 and distinct[-1] / distinct[0] >= 8
     if wide:
         axes.set_xscale("log")
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -4,6 +4,7 @@ quality_tokens, quality_seconds, quality_money    score against what a question 
 over_<setting>                                    score over a setting that takes several numbers
 speculation                                       acceptance by place in the draft, speed-up
 reading_cost                                      attention pairs, calls and seconds over the length of contexts
+effective_length                                  score by length, with the margin of `effective_length`
 by_length                                         score by the length of documents
 routing_tokens, routing_deferral                  routers and oracles against tokens, and by the share deferred
 position_document, position_context               score by position of the evidence
@@ -25,6 +26,8 @@ from ragvlc.analysis.by_length import draw as draw_lengths
 from ragvlc.analysis.by_length import long_tasks
 from ragvlc.analysis.drawing import FRONTIER, INK, label, legend, look, mark, numbers, panels, svg
 from ragvlc.analysis.front import FrontCell, front, mean_cost
+from ragvlc.analysis.length_words import draw_lengths as draw_effective
+from ragvlc.analysis.length_words import lengths_to_draw
 from ragvlc.analysis.reading import curves, draw
 from ragvlc.analysis.speculation import draw as draw_speculation
 from ragvlc.analysis.speculation import speculating
@@ -94,6 +97,8 @@ def drawers(
         found["speculation"] = partial(draw_speculation, drafts)
     if lengths := curves(results.cells):
         found["reading_cost"] = partial(draw, lengths)
+    if held := lengths_to_draw(results, chosen):
+        found["effective_length"] = partial(draw_effective, held)
     if long := long_tasks(results):
         found["by_length"] = partial(draw_lengths, long, chosen)
         found.pop("over_length", None)  # the same, less well

@@ -20,6 +20,8 @@ from ragvlc.analysis._routing_drawing import CAPTIONS as ROUTING
 from ragvlc.analysis.by_length import CAPTION as LENGTHS
 from ragvlc.analysis.decision_words import decision_tables, sentences
 from ragvlc.analysis.decisions import CellDecision, stored_decisions
+from ragvlc.analysis.length_words import CAPTION as EFFECTIVE
+from ragvlc.analysis.length_words import length_verdicts
 from ragvlc.analysis.reading import CAPTION as READING
 from ragvlc.analysis.speculation import CAPTION as SPECULATION
 from ragvlc.analysis.verdict import DatasetVerdict, verdicts
@@ -48,6 +50,7 @@ CAPTIONS = {
     "quality_tokens": f"{COSTS} Hollow: controls.",
     "quality_seconds": f"{COSTS} Seconds depend on the machine and its load.",
     "quality_money": f"{COSTS} At the prices given, without indexing and scoring.",
+    "effective_length": EFFECTIVE,
     "by_length": LENGTHS,
     "reading_cost": READING,
     **ROUTING,
@@ -134,7 +137,8 @@ def _page(
         "compared": sections.compared(results),
         "incomplete": sections.incomplete(results),
         "decisions": [DatasetVerdict(one.dataset, one.ship, sentences(one)) for one in decisions],
-        "verdicts": sections.routing_verdicts(results) if replayed else verdicts(results, comparisons),
+        "verdicts": length_verdicts(results)
+        + (sections.routing_verdicts(results) if replayed else verdicts(results, comparisons)),
         "controls": ", ".join(cell.name for cell in results.cells if cell.control),
         "tables": decision_tables(results, decisions) + ([*special, *shown] if replayed else [*shown, *special]),
         "breakdowns": sections.breakdowns(results, texts),
@@ -168,7 +172,7 @@ def _figures(results: SweepResults, texts: Mapping[str, str]) -> list[FigureGrou
     for place, metric in enumerate(results.metrics[: 1 + OTHER_METRICS]):
         drawn: list[PageFigure] = []
         for name, draw in drawers(results, metric, texts).items():
-            if place == 0 or name in ("quality_tokens", "by_length") or name.startswith("over_"):
+            if place == 0 or name in ("quality_tokens", "effective_length", "by_length") or name.startswith("over_"):
                 # A drawing of ours with escaped texts.
                 element = Markup(svg(draw(), f"f{place}-{len(drawn)}"))  # noqa: S704
                 drawn.append(PageFigure(element, CAPTIONS.get(name, OVER)))

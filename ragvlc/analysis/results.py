@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
 
+from pydantic import ValidationError
+
+from ragvlc import config
 from ragvlc.analysis import figures as drawing
 from ragvlc.analysis.decisions import CellDecision, decided, made_decide, stored_decide
+from ragvlc.analysis.effective_length import asked_length, length_frame, route_lengths
+from ragvlc.analysis.length_words import NO_LENGTHS
+from ragvlc.analysis.routing import routing_frame, routing_reports
 from ragvlc.core.decision import Cost
 from ragvlc.core.errors import ConfigError
-from ragvlc.analysis.routing import routing_frame, routing_reports
+from ragvlc.core.length_margin import LengthMargin
 from ragvlc.results.loading import SweepResults
 
 if TYPE_CHECKING:
@@ -71,3 +78,53 @@ class Results(SweepResults):
         than two routes have scores. Raises `ConfigError` for an unknown metric.
         """
         return routing_frame(routing_reports(self, metric))
+
+    def effective_length(self, metric: str | None = None, margin: float | None = None, axis: str = "") -> pd.DataFrame:
+        """Returns how long a context may be before a route is worse than at the shortest, a row per route and length.
+
+        Without arguments it is that of the experiment's `effective_length`.
+
+        Args:
+            metric: label.
+            margin: mean score that a longer context may lose; it has no default.
+            axis: setting that is the length; see `LengthMargin`.
+
+        Returns:
+            Columns `route`, `length`, `score` (with `low`, `high`), `difference` from the shortest length (with
+            `difference_low`, `difference_high`, `p`), `verdict`, `holds`, and of the route `effective_length`,
+            `lost_from`, `n`, `clusters`, `left_out`, `margin`.
+
+        Raises:
+            ConfigError: no margin, no such metric, or no pipeline was asked at two lengths.
+        """
+        own = self if metric is None and margin is None else self.with_effective_length(metric, margin, axis)
+        asked = asked_length(own)
+        if asked is None:
+            raise ConfigError("effective_length: needs a metric and a margin, such as effective_length('f1', 0.05).")
+        return length_frame(route_lengths(own, asked))
+
+    def with_effective_length(self, metric: str | None, margin: float | None, axis: str = "") -> Self:
+        """Returns the same results with an `effective_length` given now, for reports and figures.
+
+        Raises:
+            ConfigError: no margin, no such metric, or no pipeline was asked at two lengths.
+        """
+        given = {"metric": metric or self.metric(), "axis": axis} | ({} if margin is None else {"margin": margin})
+        try:
+            asked = LengthMargin.model_validate(given)
+        except ValidationError as error:
+            raise ConfigError(config.problems(error, LengthMargin, "effective_length")) from None
+        if asked.margin >= 1 and all(0 <= score <= 1 for score in _all_scores(self, asked.metric)):
+            raise ConfigError(
+                f"effective_length: margin: {asked.margin:g} is all of {asked.metric}, which is from 0 to 1 here. "
+                "Five hundredths are 0.05."
+            )
+        if not route_lengths(self, asked):
+            raise ConfigError(f"effective_length: {NO_LENGTHS[0].lower()}{NO_LENGTHS[1:]}")
+        facts = {"effective_length": asked.spec(), "margin_afterwards": True}
+        cells = [replace(cell, facts={**cell.facts, **facts}) for cell in self.cells]
+        return type(self)(self.folder, cells, self._baseline)
+
+
+def _all_scores(results: SweepResults, metric: str) -> list[float]:
+    return [score for cell in results.cells for score in cell.scores(metric).values() if score is not None]

@@ -355,6 +355,8 @@ def _gain_sentence(report: RoutingReport) -> str:
     if best is None:
         return start
     gain = best.gain
+    if only := next((name for name, share in best.shares.items() if share == 1), ""):
+        return f"{start} The best router, {best.arm.name}, takes {only} for every question."
     over = f"{plain(gain.mean or 0.0, 3, '+')}{bracketed(gain)} over {_rival(best, group)}{_closed(best)}"
     summary = f"{start} The best router, {best.arm.name}, gains {over}."
     if (report.corrected[best.arm.name] or 0.0) >= SETTLED or gain.p is None:
@@ -382,7 +384,7 @@ def _rival(row: Measures, group: RoutingGroup) -> str:
 def _closed(row: Measures) -> str:
     """Returns a router's share of the oracle's gain in words; empty for a router that gains nothing."""
     one = row.normalised
-    if one.mean is None or one.mean <= 0:
+    if one.mean is None or one.mean < 0.005:
         return ""
     ends = "" if one.low is None or one.high is None else f" [{100 * one.low:.0f}, {100 * one.high:.0f}]"
     return f" and closes {100 * one.mean:.0f} %{ends} of the oracle's gap"

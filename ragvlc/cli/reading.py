@@ -26,6 +26,14 @@ log = logging.getLogger("ragvlc")
 def report(
     results: ResultsArg,
     baseline: Annotated[str | None, typer.Option(help="Pipeline or cell to compare with.")] = None,
+    effective_length: Annotated[
+        str | None,
+        typer.Option(
+            "--effective-length",
+            metavar="METRIC=MARGIN",
+            help="Also the longest context at which a route loses no more than the margin, such as contains=0.05.",
+        ),
+    ] = None,
     runs: RunsOption = RUNS,
     decide: Annotated[
         list[str] | None,
@@ -43,6 +51,8 @@ def report(
     from ragvlc.analysis.results import Results
 
     loaded = Results.load(results_folder(results, runs))
+    if effective_length is not None:
+        loaded = loaded.with_effective_length(*_metric_and_margin(effective_length))
     decisions = _decisions(loaded, decide, cost, baseline)
     print_report(loaded, baseline, decisions)
     page = write_html(loaded, baseline, texts_of(loaded), decisions)
@@ -143,6 +153,16 @@ def _decisions(
             problem = "" if separator else " The margin has no default."
             raise ConfigError(f"--decide {given}: needs METRIC=MARGIN, such as contains=0.03.{problem}") from None
     return decided(results, made_decide(metric, None, cost or "tokens", baseline or ""), afterwards=True)
+
+
+def _metric_and_margin(given: str) -> tuple[str, float]:
+    metric, separator, margin = given.partition("=")
+    try:
+        return metric.strip(), float(margin)
+    except ValueError:
+        problem = "" if separator else " The margin has no default."
+        message = f"--effective-length {given}: needs METRIC=MARGIN, such as contains=0.05.{problem}"
+        raise ConfigError(message) from None
 
 
 def print_report(results: Results, baseline: str | None, decisions: Sequence[CellDecision] | None = None) -> None:

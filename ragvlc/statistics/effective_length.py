@@ -33,10 +33,13 @@ class EffectiveLength:
         length: the longest at which nothing beyond the margin is lost, all shorter ones included; the shortest asked
             where the first step fails.
         steps: lengths tested, from the shortest; the last one failed unless all passed.
+        lost: the shortest length from which on, all longer ones included, a loss beyond the margin is shown; None where
+            it is not shown at the longest. With `length` it is a 95 % interval: not below the one, and below the other.
     """
 
     length: float
     steps: tuple[LengthStep, ...]
+    lost: float | None = None
 
     @property
     def failed(self) -> LengthStep | None:
@@ -55,7 +58,7 @@ def effective_length(
     """Returns the longest context that is non-inferior to the shortest context, by a fixed sequence of tests.
 
     Lengths are tested from the shortest on and testing stops at the first that fails; so ordered, tests need no
-    correction for being several (a fixed sequence).
+    correction for being several (a fixed sequence). A loss is tested from the longest on, likewise.
 
     Args:
         shortest: length that the others are measured against.
@@ -78,4 +81,14 @@ def effective_length(
         if not step.decision.verdict.passed:
             break
         found = length
-    return EffectiveLength(found, tuple(steps))
+    return EffectiveLength(found, tuple(steps), _lost(longer, margin, level))
+
+
+def _lost(longer: Sequence[tuple[float, PairedSample]], margin: float, level: float) -> float | None:
+    lost = None
+    for length, pairs in reversed(longer):
+        difference = pairs.difference(level)
+        if difference.few or difference.high is None or difference.high >= -margin:
+            break
+        lost = length
+    return lost

@@ -15,6 +15,7 @@ from ragvlc.core.component import Component, Execution, part
 from ragvlc.core.decision import Decide
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Executor, Metric, Tracker
+from ragvlc.core.length_margin import LengthMargin
 from ragvlc.core.names import FolderName
 from ragvlc.core.paths import Base, Spot, placed_choices
 from ragvlc.documents.dataset import Dataset
@@ -108,6 +109,7 @@ class Sweep(Component):
         max_failures: a cell stops when more than this share of its questions failed.
         concurrency: number of questions that each process with models answers at the same time.
         decide: metrics with margins and a cost, for a decision which cell may replace the baseline.
+        effective_length: metric and margin of the longest context at which a route is not worse than at the shortest.
         budget: limits on the pending work; `ragvlc run` does not start beyond them.
         latency: `cold` asks one question at a time, ranks and generates anew, and uses no prefix cache: the seconds
             of such a cell are those of a single question, with models loaded and indexes built. Latency tables have
@@ -132,6 +134,7 @@ class Sweep(Component):
     max_failures: Annotated[float, Field(ge=0, le=1)] = 0.1
     concurrency: Annotated[int, Field(ge=1), Execution] = 16
     decide: Annotated[Decide | None, Execution] = None
+    effective_length: Annotated[LengthMargin | None, Execution] = None
     budget: Annotated[Budget | None, Execution] = None
     latency: Latency = "warm"
     cache: Annotated[bool, Execution] = True
@@ -149,6 +152,8 @@ class Sweep(Component):
                 raise ValueError(f"axes['{axis}'] has no values")
         if self.decide is not None and (problem := self._undecidable(self.decide)):
             raise ValueError(f"decide.{problem}")
+        if self.effective_length is not None and (problem := self._no_length(self.effective_length)):
+            raise ValueError(f"effective_length.{problem}")
         return self
 
     def _undecidable(self, decide: Decide) -> str:
@@ -166,6 +171,16 @@ class Sweep(Component):
         """Name of the pipeline or cell that a decision is about by default: see `Decide.baseline`."""
         reads_all = (name for name, one in self.pipelines.items() if _reads_all(one))
         return self.baseline or next(reads_all, next(iter(self.pipelines)))
+
+    def _no_length(self, asked: LengthMargin) -> str:
+        """Returns what in `effective_length` does not fit the metrics; empty if all does."""
+        kinds = {metric.label: metric.kind for metric in self.metrics}
+        if asked.metric not in kinds:
+            hint = nearest(asked.metric, kinds)
+            return f"metric: '{asked.metric}' is no metric of this sweep. Known: {', '.join(kinds)}.{hint}"
+        if asked.margin >= 1 and ":" not in kinds[asked.metric]:
+            return f"margin: {asked.margin:g} is all of {asked.metric}, which is from 0 to 1. Five hundredths are 0.05."
+        return ""
 
     @classmethod
     def load(
@@ -237,7 +252,7 @@ def _is_axis(cls: type[Component], axes: object, place: str) -> bool:
     return first not in cls.model_fields or bool(rest)
 
 
-_PARTS = ("dataset", "executor", "tracker", "budget", "decide")
+_PARTS = ("dataset", "executor", "tracker", "budget", "decide", "effective_length")
 
 
 def _replaces_dataset(axes: object) -> bool:

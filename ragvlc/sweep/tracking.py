@@ -106,6 +106,7 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
             "replaceable": sweep.replaceable,
             **_inapplicable(cell, sweep),
             **({"decide": sweep.decide.spec()} if sweep.decide else {}),
+            **({"effective_length": sweep.effective_length.spec()} if sweep.effective_length else {}),
             "skipped": asked[cell.dataset.key].skipped,
             **({"losses": losses[cell.dataset.key]} if losses[cell.dataset.key] else {}),
             **({"notes": list(asked[cell.dataset.key].notes)} if asked[cell.dataset.key].notes else {}),
