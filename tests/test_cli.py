@@ -481,7 +481,7 @@ BAD_WORDS: dict[str, tuple[tuple[str, ...], str]] = {
     "a show of nothing": (("show", "nonsuch"), "no results here"),
     "an unknown baseline": (("report", "done", "--baseline", "ful"), "Nearest: full."),
     "an unknown question": (("show", "done", "--question", "toy-heigth"), "Nearest: toy-height."),
-    "rows of another version": (("report", "old"), "line 1: not a row of this version"),
+
     "no such pipeline": (("ask", "nonsuch", "?"), "neither a file nor one of the shipped pipelines"),
     "a slip in a pipeline": (("ask", "rga", "?"), "Nearest: rag."),
     "no such document": (("ask", "full.yaml", "?", "-d", "missing.txt"), "missing.txt: no such file"),

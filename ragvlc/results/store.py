@@ -14,10 +14,11 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from filelock import FileLock, Timeout
 
@@ -25,6 +26,7 @@ from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import StoreError
 from ragvlc.core.surrogates import joined, joined_within
 from ragvlc.memo.disk import write_whole
+from ragvlc.results._writing import explained, write_line
 from ragvlc.results.rows import from_row, to_row
 
 __all__ = ["CellStore", "SweepStore"]
@@ -32,6 +34,9 @@ __all__ = ["CellStore", "SweepStore"]
 log = logging.getLogger("ragvlc")
 
 _ROW = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_SHOWN = 5
+"""Damaged lines that a warning names."""
+_SYNCED_ROWS, _SYNCED_SECONDS = 100, 5.0
 _PLAIN_NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
 
 
@@ -43,25 +48,42 @@ class CellStore:
         self._rows = folder / "predictions.jsonl"
         self._name = str(self._rows)
         self._lock = threading.Lock()
+        self._unsynced = 0
+        self._synced = time.monotonic()
+        self._timer: threading.Timer | None = None
 
     def load(self) -> dict[str, Prediction]:
-        """Returns the last row of each example id. An incomplete last line is skipped; its example is pending again."""
+        """Returns the last row of each example id; a damaged line is skipped, so that its example is pending again."""
         rows: dict[str, Prediction] = {}
-        if not self._rows.exists():
-            return rows
-        with self._rows.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    prediction = from_row(json.loads(_text(line)))
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
-                    raise StoreError(
-                        f"{self._rows} line {number}: not a row of this version: {error!r}. "
-                        "Move the folder away to run again."
-                    ) from error
+        damaged: list[int] = []
+        for number, _, prediction in self._lines():
+            if prediction is None:
+                damaged.append(number)
+            else:
                 rows[prediction.example_id] = prediction
+        if damaged:
+            more = f" and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
+            log.warning(
+                "%s: damaged or foreign lines: %s%s. The next run asks their questions again; all other rows stay.",
+                self._rows,
+                ", ".join(map(str, damaged[:_SHOWN])),
+                more,
+            )
         return rows
+
+    def _lines(self) -> Iterator[tuple[int, bytes, Prediction | None]]:
+        """Yields the number, the bytes and the row of each whole line; None for a damaged one."""
+        try:
+            with self._rows.open("rb") as file:
+                for number, line in enumerate(file, 1):
+                    if not line.endswith(b"\n"):
+                        break
+                    if line.strip():
+                        yield number, line, _row(line)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise StoreError(f"{self._rows}: cannot be read: {error}") from error
 
     def mend(self) -> None:
         """Removes an incomplete last line, so that rows can be appended."""
@@ -83,26 +105,69 @@ class CellStore:
                 file.truncate(end)
 
     def append(self, prediction: Prediction) -> None:
-        """Appends a row to the file, without buffering."""
+        """Appends a row, whole or not at all; it is on the disk at most 5 seconds or 100 rows later.
+
+        Raises:
+            StoreError: the disk is full, or the folder cannot be written.
+        """
         line = joined(_ROW.encode(to_row(prediction))).encode() + b"\n"
-        with self._lock, open(self._name, "ab", buffering=0) as file:  # noqa: PTH123 - for every row
-            file.write(line)
+        with self._lock, explained(self._rows), open(self._name, "ab", buffering=0) as file:  # noqa: PTH123
+            write_line(file, line)
+            self._unsynced += 1
+            if self._unsynced >= _SYNCED_ROWS or time.monotonic() - self._synced >= _SYNCED_SECONDS:
+                self._sync(file)
+            elif self._unsynced == 1:
+                self._timer = threading.Timer(_SYNCED_SECONDS, self._sync_later)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def sync(self) -> None:
+        """Waits until the rows written so far are on the disk. Raises `StoreError`."""
+        with self._lock, explained(self._rows):
+            if self._unsynced:
+                with open(self._name, "ab", buffering=0) as file:  # noqa: PTH123
+                    self._sync(file)
+
+    def _sync(self, file: IO[bytes]) -> None:
+        os.fsync(file.fileno())
+        self._unsynced, self._synced = 0, time.monotonic()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _sync_later(self) -> None:
+        try:
+            self.sync()
+        except StoreError as error:  # the folder is gone, or its disk: the next row says so to the run
+            log.warning("%s", error)
 
     def summary(self) -> dict[str, Any] | None:
-        """Returns the summary, or None if the cell is not complete."""
-        found: dict[str, Any] | None = _read_json(self.folder / "summary.json")
-        return found
+        """Returns the summary; None if there is none, or if it is damaged: it can be made anew from the rows."""
+        try:
+            found = _read_json(self.folder / "summary.json")
+        except StoreError as error:
+            log.warning("%s", error)
+            return None
+        return found if isinstance(found, dict) else None
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Writes the summary, which marks the cell as complete."""
-        write_whole(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
+        """Writes the summary, after the rows that it sums up are on the disk. Raises `StoreError`."""
+        self.sync()
+        with explained(self.folder):
+            write_whole(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
 
     def reopen(self, resolved: str) -> None:
-        """Prepares the folder for new rows: removes the summary and any incomplete line, and writes the settings."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "summary.json").unlink(missing_ok=True)
-        write_whole(self.folder / "resolved.yaml", resolved.encode())
-        self.mend()
+        """Prepares the folder for new rows: removes the summary and any incomplete line, and writes the settings.
+
+        Damaged lines stay where they are, and are copied to `predictions.jsonl.damaged`. Raises `StoreError`.
+        """
+        with explained(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "summary.json").unlink(missing_ok=True)
+            write_whole(self.folder / "resolved.yaml", resolved.encode())
+            damaged = b"".join(line for _, line, row in self._lines() if row is None)
+            if damaged:
+                write_whole(f"{self._rows}.damaged", damaged)
+            self.mend()
 
 
 class SweepStore:
@@ -135,7 +200,8 @@ class SweepStore:
         """Writes the questions of one data set and returns the file's name."""
         name = f"examples-{key[:16]}.jsonl"
         lines = [json.dumps(dict(example), ensure_ascii=True) + "\n" for example in examples]
-        write_whole(self.folder / name, "".join(lines).encode())
+        with explained(self.folder):
+            write_whole(self.folder / name, "".join(lines).encode())
         return name
 
     def examples(self, name: str) -> list[dict[str, Any]]:
@@ -144,7 +210,9 @@ class SweepStore:
             lines = (self.folder / self._inside(name)).read_text(encoding="utf-8").splitlines()
             return [joined_within(json.loads(line)) for line in lines]
         except (OSError, ValueError) as error:
-            raise StoreError(f"{self.folder / name}: cannot be read: {error}") from error
+            raise StoreError(
+                f"{self.folder / name}: cannot be read: {error}. Make it anew (nothing is asked): ragvlc run EXPERIMENT"
+            ) from error
 
     def _inside(self, name: object) -> str:
         """Returns a name that cells.json gives. Raises `StoreError` if it would lead out of the folder."""
@@ -157,8 +225,9 @@ class SweepStore:
 
     def write_cells(self, resolved: str, cells: Sequence[Mapping[str, Any]]) -> None:
         """Writes the resolved sweep and its cells."""
-        write_whole(self.folder / "sweep.yaml", resolved.encode())
-        write_whole(self.folder / "cells.json", json.dumps(list(cells), indent=1, ensure_ascii=False).encode())
+        with explained(self.folder):
+            write_whole(self.folder / "sweep.yaml", resolved.encode())
+            write_whole(self.folder / "cells.json", json.dumps(list(cells), indent=1, ensure_ascii=False).encode())
 
     def cells(self) -> list[dict[str, Any]]:
         """Returns the stored facts of each cell. Raises `StoreError` if the folder is not a results folder."""
@@ -166,6 +235,14 @@ class SweepStore:
         if not isinstance(found, list):
             raise StoreError(f"{self.folder}: no results here (cells.json is missing). Run: ragvlc run EXPERIMENT")
         return found
+
+
+def _row(line: bytes) -> Prediction | None:
+    """Returns the row of a line, or None if it is damaged."""
+    try:
+        return from_row(json.loads(_text(line)))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 def _text(line: bytes) -> str:
@@ -182,6 +259,6 @@ def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
-        raise StoreError(f"{path}: not JSON: {error}") from error
+        raise StoreError(f"{path}: not JSON ({error}): ragvlc run EXPERIMENT makes it anew and asks nothing") from error
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example
 from ragvlc.results.store import CellStore
@@ -10,9 +12,11 @@ from ragvlc.sweep.scoring import QuestionSet
 
 __all__ = ["Pending"]
 
+log = logging.getLogger("ragvlc")
+
 
 class Pending:
-    """A cell with its pending questions; there are none if its summary is complete and up to date.
+    """A cell with its pending questions: those without an intact row, whatever its summary says.
 
     Args:
         cell: of a sweep.
@@ -22,8 +26,9 @@ class Pending:
 
     Attributes:
         summary: as stored; empty without one.
-        done: whether the summary is that of these questions and metrics.
+        done: whether the summary is that of these questions and metrics, and every row is there.
         questions: pending, in the order of the data set.
+        rows: of a cell that is done, by example id.
     """
 
     def __init__(self, cell: Cell, asked: QuestionSet, store: CellStore, *, retry_failed: bool = False) -> None:
@@ -31,12 +36,14 @@ class Pending:
         self.store = store
         self.asked = asked
         self.summary = store.summary() or {}
-        self.done = self.summary.get("asked") == asked.key
-        self.done = self.done and not (retry_failed and self.summary["failed"])
-        self.questions: list[Example] = []
-        if not self.done:
-            rows = store.load()
-            self.questions = [one for one in asked.examples if self._is_pending(rows.get(one.id), one, retry_failed)]
+        rows = store.load()
+        self.questions = [one for one in asked.examples if self._is_pending(rows.get(one.id), one, retry_failed)]
+        finished = self.summary.get("asked") == asked.key
+        self.done = finished and not self.questions
+        self.rows = rows if self.done else {}
+        missing = sum(one.id not in rows for one in self.questions)
+        if finished and missing:
+            log.warning("%s: %d rows of this finished cell are missing: they are asked again", cell.name, missing)
 
     def _is_pending(self, row: Prediction | None, example: Example, retry_failed: bool) -> bool:
         if row is None or row.example_key != self.asked.row_key(example, control=self.cell.control):

@@ -218,7 +218,7 @@ class _CellRun:
         self._engines = engines
         self._awaited = 0
         if one.done:
-            self.rows = one.store.load()
+            self.rows = one.rows
             return
         one.store.reopen(config.to_yaml(_resolved_cell(one.cell)))
         self.rows = scored(one.store, one.asked, engines, pipeline=one.cell.pipeline, control=one.cell.control)

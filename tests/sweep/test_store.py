@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+import textwrap
 from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +20,7 @@ from ragvlc.core.data import Chunk, Hit, Span
 from ragvlc.core.errors import StoreError
 from ragvlc.core.replies import Reply
 from ragvlc.core.surrogates import joined
+from ragvlc.results._writing import write_line
 from ragvlc.results.rows import from_row, to_row
 from ragvlc.results.store import CellStore, SweepStore
 
@@ -139,14 +143,107 @@ def test_a_tear_longer_than_a_block_and_a_file_of_nothing_else_are_mended(tmp_pa
     assert cell.load() == {}
 
 
-@pytest.mark.parametrize("line", ["not json", "[]", '{"id": "q"}', '{"id": "q", "example_key": "", "answer": {}}'])
-def test_a_line_of_another_make_names_file_and_line(tmp_path: Path, line: str) -> None:
+FOREIGN = ["not json", "[]", '{"id": "q"}', '{"id": "q", "example_key": "", "answer": {}}', "[" * 5000, "\x00\x00"]
+
+
+@pytest.mark.parametrize("line", FOREIGN, ids=lambda line: line[:12])
+def test_a_damaged_line_costs_one_row_and_is_copied(
+    tmp_path: Path, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
     cell = store(tmp_path)
     cell.append(ROW)
-    with (tmp_path / "cell" / "predictions.jsonl").open("a") as file:
-        file.write(line + "\n")
-    with pytest.raises(StoreError, match=r"predictions\.jsonl line 2: not a row of this version"):
-        cell.load()
+    file = tmp_path / "cell" / "predictions.jsonl"
+    with file.open("a") as opened:
+        opened.write(line + "\n")
+    cell.append(FAILED)
+    before = file.read_bytes()
+    assert set(cell.load()) == {ROW.example_id, "f"}
+    assert f"{file}: damaged or foreign lines: 2. The next run asks their questions again" in caplog.text
+    cell.reopen("settings: {}\n")
+    assert file.read_bytes() == before
+    assert file.with_name("predictions.jsonl.damaged").read_text() == line + "\n"
+
+
+def test_a_row_that_does_not_fit_on_the_disk_leaves_none_of_it(tmp_path: Path) -> None:
+    """A limit on the size of files ends a write in its middle, as a full disk does."""
+    code = """
+        import resource, sys
+        from pathlib import Path
+        from ragvlc.core.answer import Answer, Prediction
+        from ragvlc.core.errors import StoreError
+        from ragvlc.results.store import CellStore
+        cell = CellStore(Path(sys.argv[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+        for number in range(20):
+            try:
+                cell.append(Prediction(f"q{number}", "key", Answer("x" * 300)))
+            except StoreError as error:
+                print(number, error)
+                break
+        """
+    (tmp_path / "cell").mkdir()
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "cell")],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    written, _, said = ended.stdout.partition(" ")
+    assert "cannot be written: File too large. Rows written before are safe" in said
+    rows = store(tmp_path).load()
+    assert len(rows) == int(written) > 1
+    assert (tmp_path / "cell" / "predictions.jsonl").read_bytes().endswith(b"\n")
+
+
+def test_a_short_write_is_finished(tmp_path: Path) -> None:
+    class Short(io.FileIO):
+        def write(self, data: Any, /) -> int:
+            return super().write(bytes(data)[:7])
+
+    with Short(tmp_path / "file", "ab") as file:
+        write_line(cast("Any", file), b"a line of thirty-one characters\n")
+    assert (tmp_path / "file").read_bytes() == b"a line of thirty-one characters\n"
+
+
+def test_rows_reach_the_disk_after_a_hundred_or_five_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[float] = []
+    now = [1000.0]
+    monkeypatch.setattr("ragvlc.results.store.os.fsync", lambda _: synced.append(now[0]))
+    monkeypatch.setattr("ragvlc.results.store.time.monotonic", lambda: now[0])
+    timers: list[Any] = []
+
+    class Still:
+        daemon = False
+
+        def __init__(self, *made: Any) -> None:
+            timers.append(made)
+
+        def start(self) -> None: ...
+
+        def cancel(self) -> None: ...
+
+    monkeypatch.setattr("ragvlc.results.store.threading.Timer", Still)
+    cell = store(tmp_path)
+    for number in range(250):
+        cell.append(Prediction(f"q{number}", "key", Answer("x")))
+    assert len(synced) == 2
+    assert {seconds for seconds, _ in timers} == {5.0}
+    timers[-1][1]()  # five seconds later, without another row
+    assert len(synced) == 3
+    now[0] += 6
+    cell.append(FAILED)
+    assert len(synced) == 4
+    cell.append(FAILED)
+    cell.write_summary({})
+    assert len(synced) == 5
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "5", "null", "\x00"])
+def test_a_damaged_summary_is_none(tmp_path: Path, text: str) -> None:
+    cell = store(tmp_path)
+    (tmp_path / "cell" / "summary.json").write_text(text)
+    assert cell.summary() is None
 
 
 def test_no_number_that_json_lacks_is_written(tmp_path: Path) -> None:
