@@ -322,7 +322,7 @@ class _Sizes:
 
 
 def _experiment(name: str, tokenizer: str, window: int | None) -> list[Check]:
-    from ragvlc.sweep.plan import plan
+    from ragvlc.sweep.plan import plan, remarks
     from ragvlc.sweep.spec import Sweep
 
     cells = plan(Sweep.load(name))
@@ -335,9 +335,12 @@ def _experiment(name: str, tokenizer: str, window: int | None) -> list[Check]:
     asked: dict[str, Examples] = {}
     with suppress(DatasetError):  # each data set says below what is wrong with it
         asked = loaded({key: _lossy(dataset) for key, dataset in datasets.items() if _asks(dataset)})
-    return [
+    found = [
         checked(dataset, counter, counted_by, window=own, examples=asked.get(key)) for key, dataset in datasets.items()
     ]
+    for one in found:
+        one.remarks += remarks(cells)
+    return found
 
 
 def _dataset_in(folder: Path) -> Dataset:

@@ -33,6 +33,7 @@ __all__ = [
     "incomplete",
     "losses",
     "notes",
+    "remarks",
     "routing_verdicts",
     "skipped",
     "special_tables",
@@ -244,6 +245,11 @@ def losses(results: SweepResults) -> list[str]:
     """Returns a sentence for each file that was read only in part or with a guessed encoding."""
     stored = (one for cells in results.by_dataset().values() for one in cells[0].facts.get("losses") or ())
     return list(dict.fromkeys(one["said"] for one in stored))
+
+
+def remarks(results: SweepResults) -> list[str]:
+    """Returns a sentence for each model that runs code of its own or whose prompts have the date of the day."""
+    return list(dict.fromkeys(str(one) for cell in results.cells for one in cell.facts.get("remarks") or ()))
 
 
 def notes(results: SweepResults) -> list[str]:

@@ -152,6 +152,7 @@ def _page(
         "skipped": sections.skipped(results),
         "losses": sections.losses(results),
         "notes": sections.notes(results),
+        "remarks": sections.remarks(results),
         "command": "\n".join(f"ragvlc {verb} {results.name}.yaml" for verb in _verbs(results.resolved)),
         "versions": _versions(),
         "resolved": results.resolved,

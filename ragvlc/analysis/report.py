@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis import tables
-from ragvlc.analysis._sections import losses, notes, special_tables
+from ragvlc.analysis._sections import losses, notes, remarks, special_tables
 from ragvlc.analysis.decision_words import decision_tables, sentences
 from ragvlc.analysis.decisions import CellDecision, stored_decisions
 from ragvlc.analysis.tables import Entry, Table
@@ -63,10 +63,11 @@ def _decided(decisions: Sequence[CellDecision]) -> list[str]:
 
 
 def _missing(results: SweepResults) -> list[str]:
-    """Returns the sections on files read only in part or by a guess, and on how the tables of questions were read."""
+    """Returns the sections on files read only in part or by a guess, on how questions were read, and on models."""
     sections = (
         ("What was not read of the files, or read by a guess:", losses(results)),
         ("How the questions were read:", notes(results)),
+        ("Of the models:", remarks(results)),
     )
     return [line for title, found in sections if found for line in ("", title, *(f"- {one}" for one in found))]
 

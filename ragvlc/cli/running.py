@@ -41,6 +41,8 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
         f"{len(cells)} cells, {answers} answers. Computed once for each document and question: "
         f"{work['chunkings']} chunkings, {work['rankings']} rankings; identical prompts are generated once."
     )
+    for remark in planning.remarks(cells):
+        out().print(printable(remark))
     if sweep.repeats > 1 and not all(cell.pipeline.random for cell in cells):
         out().print("Cells without random parts run once, regardless of `repeats`.")
     for key, dataset in datasets.items():

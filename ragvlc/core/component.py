@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -141,6 +141,15 @@ class Component(BaseModel):
     def identity(self) -> Mapping[str, Any]:
         """Returns facts outside the spec that can change the output, such as a hash of model files. May read files."""
         return {}
+
+    def remarks(self) -> Sequence[str]:
+        """Returns sentences to know before a run about this component itself, not its parts. May read files."""
+        return ()
+
+    def all_remarks(self) -> list[str]:
+        """Returns the remarks of this component and of all components in it, each once."""
+        inner = (remark for part in self.parts() for remark in part.all_remarks())
+        return list(dict.fromkeys((*self.remarks(), *inner)))
 
     @property
     def random(self) -> bool:

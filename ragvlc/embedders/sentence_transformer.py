@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ragvlc import packaged
 from ragvlc.core.component import Execution
@@ -14,6 +14,7 @@ from ragvlc.core.engines import SpanVectorEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder
 from ragvlc.embedders._extension import ExtensionSetting
+from ragvlc.packaged.model_files import model_remarks, reason_not_loaded, refuse_own_code
 
 BATCH_TOKENS = {"cpu": 4_096}
 """Tokens of a batch by the device's type; any other type gets more, to be fully used."""
@@ -31,6 +32,7 @@ class SentenceTransformerEmbedder(Embedder):
         extension: reads texts beyond the model's window: `{strategy: ...}`, or the strategy alone: `parallel_windows`,
             `grouped`, `recurrent`, `interpolated`, `ntk` or `self_extend`. None truncates them.
         dtype: of the weights; vectors are float32 in any case. Use `bfloat16` for long texts on a GPU.
+        trust_remote_code: run the code in the model's own files, for models that the library cannot load without.
         device: `auto`, or a torch device.
         batch_tokens: the largest number of tokens computed together, padding included; None takes 4,096 on a CPU and
             65,536 elsewhere.
@@ -38,6 +40,7 @@ class SentenceTransformerEmbedder(Embedder):
     """
 
     version: ClassVar[int] = 2
+    later_fields: ClassVar[frozenset[str]] = Embedder.later_fields | {"trust_remote_code"}
 
     model: packaged.Model = "packaged:all-minilm-l6-v2"
     query_prompt: str | None = None
@@ -45,9 +48,19 @@ class SentenceTransformerEmbedder(Embedder):
     max_length: Annotated[int | None, Field(ge=3)] = None
     extension: ExtensionSetting = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    trust_remote_code: bool = False
     device: Annotated[str, Execution] = "auto"
     batch_tokens: Annotated[int | None, Field(ge=1), Execution] = None
     batch_size: Annotated[int | None, Field(ge=1), Execution] = None
+
+    @model_validator(mode="after")
+    def _refuse_own_code(self) -> Self:
+        refuse_own_code(self.model, trusted=self.trust_remote_code)
+        return self
+
+    def remarks(self) -> list[str]:
+        """Returns a sentence on the model's own code if it is run."""
+        return model_remarks(self.model, trusted=self.trust_remote_code)
 
     def identity(self) -> Mapping[str, Any]:
         """Returns the hash of the model's files."""
@@ -63,14 +76,14 @@ class SentenceTransformerEmbedder(Embedder):
 
         folder = packaged.resolve(self.model)
         try:
-            model = _loaded(folder, device=self.device, dtype=self.dtype)
+            model = _loaded(folder, self)
         except Exception as error:
             reason = str(error).rstrip(".")
             message = (
                 f"embedder '{self.model}' cannot be loaded on device '{self.device}': {reason}. Give a folder with a "
                 "sentence-transformers model, the id of one on a hub that can be reached, or packaged:all-minilm-l6-v2."
             )
-            raise EngineError(message) from error
+            raise EngineError(reason_not_loaded(self.model, error, message)) from error
         applied = None
         if self.extension is not None:
             from ragvlc.embedders._applied_extension import apply_extension
@@ -92,15 +105,16 @@ class SentenceTransformerEmbedder(Embedder):
         }
 
 
-def _loaded(folder: str, *, device: str, dtype: str) -> Any:  # noqa: ANN401 - the library's class
+def _loaded(folder: str, spec: SentenceTransformerEmbedder) -> Any:  # noqa: ANN401 - the library's class
     import torch
     from sentence_transformers import SentenceTransformer
 
     with _no_progress_bars():
         return SentenceTransformer(
             folder,
-            device=None if device == "auto" else device,
-            model_kwargs={"dtype": getattr(torch, dtype)},
+            device=None if spec.device == "auto" else spec.device,
+            model_kwargs={"dtype": getattr(torch, spec.dtype)},
+            trust_remote_code=spec.trust_remote_code,
         )
 
 

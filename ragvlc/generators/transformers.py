@@ -44,6 +44,14 @@ from ragvlc.engines.batching.support import switch_to_packed_attention, why_not_
 from ragvlc.engines.cuda_graphs.self_test import SelfTestedDecoder
 from ragvlc.engines.decode_state.state import ModelDecodeState
 from ragvlc.engines.decode_state.states import DecodeStates
+from ragvlc.packaged.model_files import (
+    TemplateDate,
+    dated_facts,
+    model_remarks,
+    prints_date,
+    reason_not_loaded,
+    refuse_own_code,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -75,6 +83,9 @@ class TransformersGenerator(Generator):
         window: the largest number of tokens of prompt and answer together; None takes the model's own.
         system: a system message; None leaves it to the chat template.
         template_options: variables for the chat template, such as `enable_thinking: false`.
+        template_date: the date, as `2026-01-31`, for chat templates that print today's, or a fixed one as Llama's do;
+            part of the key of such models.
+        trust_remote_code: run the code in the model's own files, for models that the library cannot load without.
         attention: kernel family of the attention, as `transformers` names it. The prefix cache needs `sdpa`.
         cuda_graphs: on a GPU, models of Llama's shape are decoded with CUDA graphs and fused layers in the routes
             `rapid` and `speculative`, and in others as long as decoding the running requests one after the other is
@@ -83,6 +94,7 @@ class TransformersGenerator(Generator):
     """
 
     version: ClassVar[int] = 2
+    later_fields: ClassVar[frozenset[str]] = Generator.later_fields | {"template_date", "trust_remote_code"}
     offers: ClassVar[frozenset[str]] = frozenset({"TextEngine", "TokenEngine"})
     model: Annotated[packaged.Model, Execution] = "packaged:smollm2-135m-instruct"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -93,6 +105,8 @@ class TransformersGenerator(Generator):
     window: Annotated[int, Field(ge=2)] | None = None
     system: str | None = None
     template_options: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
+    template_date: TemplateDate = None
+    trust_remote_code: bool = False
     attention: str = "sdpa"
     cuda_graphs: Annotated[bool, Execution] = True
 
@@ -102,14 +116,33 @@ class TransformersGenerator(Generator):
         self.__dict__["dtype"] = resolve_dtype(self.dtype, self.model, self.device)
         return self
 
+    @model_validator(mode="after")
+    def _refuse_own_code(self) -> Self:
+        refuse_own_code(self.model, trusted=self.trust_remote_code)
+        return self
+
     def identity(self) -> Mapping[str, Any]:
         """Returns the hash of the model's files. Downloads nothing."""
         return {"model": packaged.fingerprint(self.model)}
 
+    def key_facts(self) -> dict[str, Any]:
+        """Returns the facts of the key, with `template_date` only where the chat template prints a date."""
+        return dated_facts(super().key_facts(), self.model)
+
+    @property
+    def lasting(self) -> bool:
+        """Whether answers may be cached for later runs: not if prompts have the date of the day."""
+        return super().lasting and (self.template_date is not None or not prints_date(self.model))
+
+    def remarks(self) -> list[str]:
+        """Returns sentences on the model's own code and on a chat template that prints today's date."""
+        return model_remarks(self.model, trusted=self.trust_remote_code, date=self.template_date)
+
     def tokenizer(self) -> ChatTokenizer:
         """Returns the tokenizer with the chat template; the same object for equal settings."""
         options = json.dumps(dict(self.template_options), sort_keys=True)
-        return _tokenizer(self.model, packaged.fingerprint(self.model), self.system, options)
+        date, trusted = self.template_date, self.trust_remote_code
+        return _tokenizer(self.model, packaged.fingerprint(self.model), self.system, options, date, trusted=trusted)
 
     def open(self) -> _TransformersEngine:
         """Returns the loaded model. Raises `EngineError` if it cannot be loaded."""
@@ -117,15 +150,24 @@ class TransformersGenerator(Generator):
 
 
 @lru_cache(maxsize=8)
-def _tokenizer(model: str, fingerprint: str, system: str | None, options: str) -> ChatTokenizer:  # noqa: ARG001
+def _tokenizer(
+    model: str,
+    fingerprint: str,  # noqa: ARG001 - loads again when the files change
+    system: str | None,
+    options: str,
+    date: str | None,
+    *,
+    trusted: bool,
+) -> ChatTokenizer:
     folder = packaged.resolve(model)  # before the import, which takes seconds
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise EngineError(f"The tokenizer of '{model}' cannot be loaded: {first_line(error)}") from error
-    return ChatTokenizer(tokenizer, system=system, options=json.loads(options))
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trusted)
+    except (OSError, ValueError, ImportError, KeyError, AttributeError) as error:
+        reason = f"The tokenizer of '{model}' cannot be loaded: {first_line(error)}"
+        raise EngineError(reason_not_loaded(model, error, reason)) from error
+    return ChatTokenizer(tokenizer, system=system, options=json.loads(options), date=date)
 
 
 class _TransformersEngine:
@@ -271,10 +313,13 @@ def _load(spec: TransformersGenerator) -> PreTrainedModel:
     bars = library_logging.is_progress_bar_enabled()
     library_logging.disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation=spec.attention)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, attn_implementation=spec.attention, trust_remote_code=spec.trust_remote_code
+        )
         return model.to(_device(spec.device)).eval()
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
-        raise EngineError(f"'{spec.model}' cannot be loaded as {dtype}: {first_line(error)}") from error
+    except (OSError, ValueError, ImportError, KeyError, AttributeError, RuntimeError) as error:
+        reason = f"'{spec.model}' cannot be loaded as {dtype}: {first_line(error)}"
+        raise EngineError(reason_not_loaded(spec.model, error, reason)) from error
     finally:
         if bars:
             library_logging.enable_progress_bar()

@@ -35,6 +35,7 @@ from ragvlc.engines.vllm.arguments import check_arguments
 from ragvlc.engines.vllm.engine import EngineProcess
 from ragvlc.engines.vllm.messages import GenerationReply
 from ragvlc.generators.transformers import TransformersGenerator
+from ragvlc.packaged.model_files import TemplateDate, dated_facts, model_remarks, prints_date, refuse_own_code
 
 __all__ = ["VllmGenerator"]
 
@@ -67,10 +68,14 @@ class VllmGenerator(Generator):
         load_format: format of the weights, as vLLM names it; `dummy` makes random ones, for measurements of speed.
         system: a system message; None leaves it to the chat template.
         template_options: variables for the chat template, such as `enable_thinking: false`.
+        template_date: the date, as `2026-01-31`, for chat templates that print today's, or a fixed one as Llama's do;
+            part of the key of such models.
+        trust_remote_code: run the code in the model's own files, for models that vLLM cannot load without.
         engine: any other argument of vLLM's engine, such as `kv_cache_dtype: fp8` or `max_num_batched_tokens: 16384`.
     """
 
     version: ClassVar[int] = 1
+    later_fields: ClassVar[frozenset[str]] = Generator.later_fields | {"template_date", "trust_remote_code"}
     model: Annotated[packaged.Model, Execution] = "packaged:smollm2-135m-instruct"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     window: Annotated[int, Field(ge=2)] | None = None
@@ -84,6 +89,8 @@ class VllmGenerator(Generator):
     load_format: str = "auto"
     system: str | None = None
     template_options: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
+    template_date: TemplateDate = None
+    trust_remote_code: bool = False
     engine: Annotated[Mapping[str, JsonValue], AfterValidator(check_arguments)] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -92,14 +99,37 @@ class VllmGenerator(Generator):
         self.__dict__["dtype"] = resolve_dtype(self.dtype, self.model, "auto")
         return self
 
+    @model_validator(mode="after")
+    def _refuse_own_code(self) -> Self:
+        refuse_own_code(self.model, trusted=self.trust_remote_code)
+        return self
+
     def identity(self) -> Mapping[str, Any]:
         """Returns the hash of the model's files. Downloads nothing."""
         return {"model": packaged.fingerprint(self.model)}
 
+    def key_facts(self) -> dict[str, Any]:
+        """Returns the facts of the key, with `template_date` only where the chat template prints a date."""
+        return dated_facts(super().key_facts(), self.model)
+
+    @property
+    def lasting(self) -> bool:
+        """Whether answers may be cached for later runs: not if prompts have the date of the day."""
+        return super().lasting and (self.template_date is not None or not prints_date(self.model))
+
+    def remarks(self) -> list[str]:
+        """Returns sentences on the model's own code and on a chat template that prints today's date."""
+        return model_remarks(self.model, trusted=self.trust_remote_code, date=self.template_date)
+
     def tokenizer(self) -> ChatTokenizer:
         """Returns the tokenizer with the chat template, the same as that of `kind: transformers`. Needs no vLLM."""
         same = TransformersGenerator(
-            model=self.model, dtype=self.dtype, system=self.system, template_options=self.template_options
+            model=self.model,
+            dtype=self.dtype,
+            system=self.system,
+            template_options=self.template_options,
+            template_date=self.template_date,
+            trust_remote_code=self.trust_remote_code,
         )
         return same.tokenizer()
 
@@ -119,6 +149,7 @@ class VllmGenerator(Generator):
             "max_num_seqs": self.batch_size,
             "gpu_memory_utilization": self.gpu_memory,
             "quantization": self.quantization,
+            "trust_remote_code": self.trust_remote_code or None,
         }
         return {
             "model": packaged.resolve(self.model),

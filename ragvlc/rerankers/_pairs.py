@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, Self
 
 from ragvlc import packaged
 from ragvlc.core.errors import EngineError
+from ragvlc.packaged.model_files import reason_not_loaded
 
 __all__ = ["Dtype", "LoadedPairs", "Loading", "PairEngine"]
 
@@ -48,12 +49,14 @@ class Loading:
         device: `auto`, or a torch device.
         dtype: of the weights.
         max_length: the most tokens of a pair, which is truncated; None takes the model's own window.
+        trusted: whether code in the model's files is run.
     """
 
     model: str
     device: str
     dtype: Dtype
     max_length: int | None
+    trusted: bool = False
 
 
 class LoadedPairs:
@@ -77,7 +80,7 @@ class LoadedPairs:
                 f"cross-encoder '{loading.model}' cannot be loaded on device '{loading.device}': {reason}. Give a "
                 "folder with a cross-encoder, or the id of one on a hub that can be reached."
             )
-            raise EngineError(message) from error
+            raise EngineError(reason_not_loaded(loading.model, error, message)) from error
         if problem := _problem(model, loading):
             raise EngineError(f"'{loading.model}' {problem}")
         return cls(model, loading.model, batch_size=batch_size)
@@ -141,6 +144,7 @@ def _loaded(loading: Loading, folder: str) -> Any:  # noqa: ANN401 - the library
             device=None if loading.device == "auto" else loading.device,
             max_length=loading.max_length,
             model_kwargs={"dtype": getattr(torch, loading.dtype)},
+            trust_remote_code=loading.trusted,
         )
 
 

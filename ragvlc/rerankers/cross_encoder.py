@@ -9,15 +9,16 @@ and near the ends, where a sigmoid rounds to 1 or 0, good passages stay apart.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ragvlc import packaged
 from ragvlc.core.component import Execution
 from ragvlc.core.data import Hit, Query
 from ragvlc.core.families import Reranker
 from ragvlc.core.run import Run
+from ragvlc.packaged.model_files import model_remarks, refuse_own_code
 from ragvlc.rerankers._pairs import Dtype, LoadedPairs, Loading, PairEngine
 
 
@@ -32,16 +33,28 @@ class CrossEncoder(Reranker):
         keep: number of best hits to keep; all by default. The retriever's `candidates` are ranked.
         max_length: the most tokens of a pair, whose longer side is truncated first; None takes the model's own window.
         dtype: of the weights.
+        trust_remote_code: run the code in the model's own files, for models that the library cannot load without.
         device: `auto`, or a torch device.
         batch_size: pairs computed together.
     """
 
+    later_fields: ClassVar[frozenset[str]] = Reranker.later_fields | {"trust_remote_code"}
     model: packaged.Model = "cross-encoder/ms-marco-MiniLM-L6-v2"
     keep: Annotated[int | None, Field(ge=1)] = None
     max_length: Annotated[int | None, Field(ge=5)] = None
     dtype: Dtype = "float32"
+    trust_remote_code: bool = False
     device: Annotated[str, Execution] = "auto"
     batch_size: Annotated[int, Field(ge=1), Execution] = 32
+
+    @model_validator(mode="after")
+    def _refuse_own_code(self) -> Self:
+        refuse_own_code(self.model, trusted=self.trust_remote_code)
+        return self
+
+    def remarks(self) -> list[str]:
+        """Returns a sentence on the model's own code if it is run."""
+        return model_remarks(self.model, trusted=self.trust_remote_code)
 
     def identity(self) -> Mapping[str, Any]:
         """Returns the fingerprint of the model's files."""
@@ -49,7 +62,7 @@ class CrossEncoder(Reranker):
 
     def open(self) -> PairEngine:
         """Returns the loaded model. Raises `EngineError` if it cannot be loaded or does not score pairs."""
-        loading = Loading(self.model, self.device, self.dtype, self.max_length)
+        loading = Loading(self.model, self.device, self.dtype, self.max_length, self.trust_remote_code)
         return LoadedPairs.load(loading, batch_size=self.batch_size)
 
     def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:

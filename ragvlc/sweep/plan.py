@@ -21,7 +21,7 @@ from ragvlc.roles import Models
 from ragvlc.sweep.settings import Changer
 from ragvlc.sweep.spec import AROUND, Latency, Sweep, choices
 
-__all__ = ["Cell", "distinct_work", "plan"]
+__all__ = ["Cell", "distinct_work", "plan", "remarks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,11 @@ class _Around(Component):
 
 def _part_of(settings: Mapping[str, Any], *, data: bool) -> dict[str, Any]:
     return {path: value for path, value in settings.items() if (path.partition(".")[0] in AROUND) == data}
+
+
+def remarks(cells: Sequence[Cell]) -> list[str]:
+    """Returns sentences to know about the models of these cells, each once."""
+    return list(dict.fromkeys(remark for cell in cells for remark in cell.pipeline.all_remarks()))
 
 
 def distinct_work(cells: Sequence[Cell]) -> dict[str, int]:

@@ -6,6 +6,7 @@ run asks only the pending questions. A failed example is a row, not a crash; too
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -21,13 +22,15 @@ from ragvlc.core.run import Engines
 from ragvlc.pool import EnginePool
 from ragvlc.results.store import SweepStore
 from ragvlc.sweep.pending import Pending
-from ragvlc.sweep.plan import Cell, plan
+from ragvlc.sweep.plan import Cell, plan, remarks
 from ragvlc.sweep.schedule import schedule
 from ragvlc.sweep.scoring import QuestionSet, score, scored
 from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.tracking import Finish, Tracking, cell_record, cell_summary, write_plan
 
 __all__ = ["Outcome", "SweepInterrupted", "Watcher", "run_sweep"]
+
+log = logging.getLogger("ragvlc")
 
 
 class Watcher(Protocol):
@@ -118,6 +121,8 @@ def run_sweep(
         SweepInterrupted: after Ctrl-C; all finished answers are stored.
     """
     cells = plan(sweep)
+    for remark in remarks(cells):
+        log.warning("%s", remark)
     with interruption.scope(), SweepStore(Path(runs) / sweep.name) as store, _pool(pool, sweep) as open_pool:
         asked = write_plan(sweep, cells, store)
         pending = [

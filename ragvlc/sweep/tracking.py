@@ -109,6 +109,7 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
             **({"effective_length": sweep.effective_length.spec()} if sweep.effective_length else {}),
             "skipped": asked[cell.dataset.key].skipped,
             **({"losses": losses[cell.dataset.key]} if losses[cell.dataset.key] else {}),
+            **({"remarks": remarks} if (remarks := cell.pipeline.all_remarks()) else {}),
             **({"notes": list(asked[cell.dataset.key].notes)} if asked[cell.dataset.key].notes else {}),
             "smaller_is_better": [metric.label for metric in sweep.metrics if metric.smaller_is_better],
             "prices": _prices(cell),

@@ -7,6 +7,8 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,13 @@ __all__ = ["ChatTokenizer", "SpanCache"]
 
 _MESSAGE = "RAGVLC0MESSAGE1GOES2HERE"
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LONG_AGO = datetime(2001, 2, 3, 4, 5, 6)  # noqa: DTZ001 - templates print the local time
+_CLOCK = (
+    "{%- macro strftime_now(format) -%}{{ ragvlc_dates[format] if format in ragvlc_dates else "
+    "raise_exception('template_date cannot be printed: its format is not written in the template') }}"
+    "{%- endmacro +%}"
+)
+"""Replaces the library's clock: the library makes strings of functions among a template's variables."""
 _CACHED_CHARACTERS = 4_000_000  # about 100 MB of tuples
 
 Spans = tuple[tuple[int, int], ...]
@@ -72,6 +81,7 @@ class ChatTokenizer:
         tokenizer: a fast tokenizer; not changed, and safe to use elsewhere.
         system: a system message; without a chat template it is put before the message.
         options: variables for the chat template.
+        date: the date that templates print, as `2026-01-31`; None for today's, or the variable's fixed one.
 
     Attributes:
         opened: the mark of a thought that the template opens before the answer; empty if it opens none.
@@ -86,6 +96,7 @@ class ChatTokenizer:
         *,
         system: str | None = None,
         options: Mapping[str, object] | None = None,
+        date: str | None = None,
     ) -> None:
         from tokenizers import Tokenizer as FastTokenizer
 
@@ -93,7 +104,7 @@ class ChatTokenizer:
             raise EngineError(f"The tokenizer of '{tokenizer.name_or_path}' is not a fast one: it cannot place tokens.")
         # Truncation and padding are state that other users of the tokenizer set: ours must not depend on it.
         state = json.loads(tokenizer.backend_tokenizer.to_str()) | {"truncation": None, "padding": None}
-        template = tokenizer.get_chat_template() if tokenizer.chat_template else None
+        template = _template(tokenizer)
         control = _control_tokens(state["added_tokens"], template)
         self.id = content_key([state, template, system, dict(options or {})])[:32]
         self.end_ids = frozenset[int](() if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,))
@@ -111,7 +122,8 @@ class ChatTokenizer:
         self._strips = False
         self.opened = ""
         if template is not None:
-            self._read_template(tokenizer, system, options or {})
+            now = datetime.fromisoformat(date) if date else None
+            self._read_template(tokenizer, _Conversation(template, system, options or {}, now))
         else:
             self._head = self._opening(tokenizer.bos_token_id)
             self._plain_before = f"{system}\n\n" if system else ""
@@ -184,14 +196,14 @@ class ChatTokenizer:
         own = self._control_aware.encode("", add_special_tokens=True).ids
         return own[:1] if own and own[0] == bos else []
 
-    def _read_template(
-        self, tokenizer: PreTrainedTokenizerBase, system: str | None, options: Mapping[str, object]
-    ) -> None:
+    def _read_template(self, tokenizer: PreTrainedTokenizerBase, talk: _Conversation) -> None:
         """Splits the rendered template into token ids before the message, text around it, and token ids after it."""
         # Some templates strip the message. The rendered placeholder shows it, and then messages are stripped here too.
-        padded = _rendered(tokenizer, f" {_MESSAGE} ", system, options)
-        self._strips = f" {_MESSAGE} " not in padded
-        before, found, after = _rendered(tokenizer, _MESSAGE, system, options).partition(_MESSAGE)
+        self._strips = f" {_MESSAGE} " not in talk.rendered(tokenizer, f" {_MESSAGE} ")
+        whole = talk.rendered(tokenizer, _MESSAGE)
+        if talk.dated(tokenizer, whole):
+            self.id = content_key([self.id, whole])[:32]  # prompts of another date are others
+        before, found, after = whole.partition(_MESSAGE)
         if not found or _MESSAGE in after:
             raise EngineError(f"The chat template of {tokenizer.name_or_path} does not show the user's message once.")
         self._head, self._plain_before = self._until_last_control(before)
@@ -234,17 +246,62 @@ def _without_control(state: Mapping[str, Any], control: Mapping[str, int]) -> Fa
     return copy
 
 
-def _rendered(
-    tokenizer: PreTrainedTokenizerBase, message: str, system: str | None, options: Mapping[str, object]
-) -> str:
-    from jinja2.exceptions import TemplateError
-
-    messages = [{"role": "system", "content": system}] if system is not None else []
-    messages.append({"role": "user", "content": message})
-    # Llama's templates print today's date unless they are given one, so that no prompt would be the same tomorrow.
-    variables = {"date_string": "26 Jul 2024", **options}
+def _template(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """Returns the chat template for a conversation without tools; None if there is none."""
     try:
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **variables)
-    except TemplateError as error:
-        raise EngineError(f"The chat template of {tokenizer.name_or_path} refuses these messages: {error}") from error
-    return str(text)
+        return tokenizer.get_chat_template() if tokenizer.chat_template else None
+    except ValueError as error:
+        known = ", ".join(sorted(tokenizer.chat_template)) if isinstance(tokenizer.chat_template, dict) else ""
+        message = f"'{tokenizer.name_or_path}' has several chat templates and none is called default: {known}."
+        raise EngineError(message) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Conversation:
+    """What a chat template is rendered with, apart from the user's message."""
+
+    template: str
+    system: str | None
+    options: Mapping[str, object]
+    now: datetime | None
+    """What the template's clock shows; None for the time of the day."""
+
+    def rendered(self, tokenizer: PreTrainedTokenizerBase, message: str) -> str:
+        """Returns the conversation as text."""
+        from jinja2.exceptions import TemplateError
+
+        messages = [{"role": "system", "content": self.system}] if self.system is not None else []
+        messages.append({"role": "user", "content": message})
+        # Llama's templates print today's date unless they are given one, so that no prompt would be the same tomorrow.
+        variables: dict[str, Any] = {"date_string": "26 Jul 2024", **self.options}
+        if self.now is not None:
+            dates = {text: self.now.strftime(text) for text in _strings(self.template) if "%" in text}
+            variables |= {"chat_template": _CLOCK + self.template, "ragvlc_dates": dates}
+            variables |= {"date_string": f"{self.now:%d %b %Y}", **self.options}
+        try:
+            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **variables)
+        except TemplateError as error:
+            reason = f"The chat template of {tokenizer.name_or_path} refuses these messages: {error}"
+            raise EngineError(reason) from error
+        return str(text)
+
+    def dated(self, tokenizer: PreTrainedTokenizerBase, whole: str) -> bool:
+        """Returns whether `whole`, the rendered placeholder, has a date that depends on the clock or the setting."""
+        if "strftime_now" not in self.template and "date_string" not in self.template:
+            return False
+        if self.now is None:
+            options = {"date_string": "26 Jul 2024", **self.options}
+            return whole != replace(self, now=_LONG_AGO, options=options).rendered(tokenizer, _MESSAGE)
+        return whole != replace(self, now=None).rendered(tokenizer, _MESSAGE)
+
+
+def _strings(template: str) -> set[str]:
+    """Returns the strings in the expressions of a template."""
+    from jinja2 import Environment, TemplateError
+
+    try:
+        tokens = list(Environment(autoescape=False).lex(template))  # noqa: S701 - read, not rendered
+    except TemplateError:
+        return set()  # rendering says what is wrong with it
+    quoted = (value[1:-1] for _, kind, value in tokens if kind == "string")
+    return {text.encode("ascii", "backslashreplace").decode("unicode-escape") for text in quoted}

@@ -197,14 +197,16 @@ def tokenizer_from_files(source: str, fingerprint: str, system: str | None, opti
     from transformers import AutoTokenizer
 
     try:
-        found = AutoTokenizer.from_pretrained(folder)
+        found = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, ImportError, KeyError) as error:
         reason = first_line(error)
+        if "trust_remote_code" in str(error):
+            reason = "it needs code of its own, which is not run to count tokens. Name another in tokenizer_from."
         raise EngineError(f"The tokenizer of '{source}' cannot be loaded: {reason}") from error
+    chat = ChatTokenizer(found, system=system, options=json.loads(options))
     template = found.get_chat_template() if found.chat_template else ""
     added = found.added_tokens_decoder.values()
     control = (str(token.content) for token in added if token.special or token.content in template)
-    chat = ChatTokenizer(found, system=system, options=json.loads(options))
     return FileTokenizer(chat, ControlStrings(control, template))
 
 

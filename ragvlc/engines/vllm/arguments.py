@@ -28,6 +28,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "max_num_seqs": "batch_size",
         "enforce_eager": "eager",
         "load_format": "load_format",
+        "trust_remote_code": "trust_remote_code",
     }
 )
 """The generator's field by the name of vLLM's argument."""

@@ -1,0 +1,175 @@
+"""What a model's files say before it is loaded: code of its own, and chat templates that print the date.
+
+Only files on this machine are read, and neither torch nor transformers is imported.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from ragvlc.packaged import local_file
+
+__all__ = [
+    "TemplateDate",
+    "dated_facts",
+    "model_remarks",
+    "own_code",
+    "prints_date",
+    "reason_not_loaded",
+    "refuse_own_code",
+]
+
+_TEMPLATE_FILES = ("chat_template.jinja", "additional_chat_templates/default.jinja")
+_QUOTED = re.compile(r'"([\w.-]+)"')
+_CLOCK = "strftime_now"
+
+
+def own_code(model: str) -> tuple[str, ...]:
+    """Returns the classes in a model's own files that it cannot be loaded without; empty if they are not known.
+
+    A model type that the transformers library has is loaded with the library's code, whatever else its files name.
+    """
+    known, found = _library_names(), []
+    for folder in ("", *_module_folders(model)):
+        config = _read(model, f"{folder}config.json")
+        if config.get("auto_map") and config.get("model_type") not in known:
+            found += _references(config["auto_map"])
+        tokenizer = _read(model, f"{folder}tokenizer_config.json")
+        if tokenizer.get("auto_map") and tokenizer.get("tokenizer_class") not in known:
+            found += _references(tokenizer["auto_map"])
+    found += [kind for kind, _ in _modules(model) if not kind.startswith("sentence_transformers.")]
+    return tuple(dict.fromkeys(found))
+
+
+def refuse_own_code(model: str, *, trusted: bool) -> None:
+    """Raises `ValueError` if a model needs code of its own that is not trusted."""
+    if not trusted and (code := own_code(model)):
+        raise ValueError(_needs(model, f" ({', '.join(code)})"))
+
+
+def reason_not_loaded(model: str, error: Exception, reason: str) -> str:
+    """Returns `reason`, or that the model needs code of its own if that is why a library refused to load it."""
+    return _needs(model, "") if "trust_remote_code" in str(error) else reason
+
+
+def model_remarks(model: str, *, trusted: bool, date: str | None = "") -> list[str]:
+    """Returns sentences on code of its own that a model runs, and on a chat template that prints today's date.
+
+    Args:
+        model: hub id, folder or `packaged:NAME`.
+        trusted: whether its own code is run.
+        date: the date that its chat template is given; None for today's.
+    """
+    code = own_code(model) if trusted else ()
+    remarks = [f"'{model}' runs code of its own ({', '.join(code)}): trust_remote_code is true."] if code else []
+    if date is None and prints_date(model):
+        remarks.append(
+            f"The chat template of '{model}' prints today's date, so prompts of different days differ and answers are "
+            "not cached for later runs: set template_date."
+        )
+    return remarks
+
+
+def dated_facts(facts: dict[str, Any], model: str) -> dict[str, Any]:
+    """Returns the facts of a key without `template_date` if the model's chat template prints no date."""
+    if "template_date" in facts["fields"] and not _takes_date(model):
+        return {**facts, "fields": {name: fact for name, fact in facts["fields"].items() if name != "template_date"}}
+    return facts
+
+
+def prints_date(model: str) -> bool:
+    """Returns whether the chat template prints the date of the day on which it is rendered.
+
+    A template that has `date_string` prints that variable, which is given a fixed date.
+    """
+    template = _template(model)
+    return "date_string" not in template and _CLOCK in template
+
+
+def _takes_date(model: str) -> bool:
+    template = _template(model)
+    return "date_string" in template or _CLOCK in template
+
+
+def _needs(model: str, code: str) -> str:
+    return f"'{model}' needs code of its own{code}; set trust_remote_code: true if you trust it."
+
+
+def _iso_date(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value.strip()).isoformat()
+        except ValueError:
+            raise ValueError(f"'{value}' is no date like 2026-01-31.") from None
+    return value.isoformat() if isinstance(value, date) and not isinstance(value, datetime) else value
+
+
+TemplateDate = Annotated[str | None, BeforeValidator(_iso_date)]
+"""A date as `2026-01-31`, which YAML reads as a date."""
+
+
+def _read(model: str, name: str) -> dict[str, Any]:
+    content = _content(model, name)
+    return content if isinstance(content, dict) else {}
+
+
+def _content(model: str, name: str) -> object:
+    path = local_file(model, name)
+    try:
+        return json.loads(path.read_text("utf-8")) if path else None
+    except (OSError, ValueError):
+        return None  # loading the model says what is wrong with it
+
+
+def _modules(model: str) -> Iterator[tuple[str, str]]:
+    """Yields class and folder of each module of a sentence-transformers model."""
+    content = _content(model, "modules.json")
+    for module in content if isinstance(content, list) else []:
+        if isinstance(module, dict):
+            yield str(module.get("type", "")), str(module.get("path", ""))
+
+
+def _module_folders(model: str) -> list[str]:
+    return [f"{folder}/" for _, folder in _modules(model) if folder]
+
+
+def _references(mapping: object) -> list[str]:
+    """Returns the classes of an `auto_map`, whose values are names or lists of a slow and a fast tokenizer's."""
+    values = mapping.values() if isinstance(mapping, dict) else ()
+    names = [name for value in values for name in (value if isinstance(value, list) else [value])]
+    return [str(name) for name in names if name]
+
+
+@cache
+def _library_names() -> frozenset[str]:
+    """Returns the model types and tokenizer classes that the installed transformers library has."""
+    found = importlib.util.find_spec("transformers")
+    if found is None or not found.origin:
+        return frozenset()
+    sources = (Path(found.origin).parent / "models" / "auto").glob("*.py")
+    return frozenset(name for source in sources for name in _QUOTED.findall(source.read_text("utf-8")))
+
+
+def _template(model: str) -> str:
+    """Returns the chat template that renders a conversation without tools; empty if none is found."""
+    for name in _TEMPLATE_FILES:
+        if path := local_file(model, name):
+            try:
+                return path.read_text("utf-8")
+            except (OSError, ValueError):
+                continue
+    template = _read(model, "tokenizer_config.json").get("chat_template")
+    if isinstance(template, list):
+        template = {one.get("name"): one.get("template") for one in template if isinstance(one, dict)}
+    if isinstance(template, dict):
+        template = template.get("default")
+    return template if isinstance(template, str) else ""
