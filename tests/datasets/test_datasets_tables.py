@@ -254,6 +254,24 @@ def test_objects_in_columns(folder, row):
     assert (example.query.text, example.references) == ("Where?", ("Paris",))
 
 
+@pytest.mark.parametrize(
+    ("cell", "references"),
+    [
+        ("Paris", ("Paris",)),
+        ("contains: Paris", ("Paris",)),
+        ("icontains-any: Paris, Lyon", ("Paris", "Lyon")),
+        ("similar(0.8): in Paris", ("in Paris",)),
+        ("Note: it is Paris", ("Note: it is Paris",)),
+        ("llm-rubric: names the city", ()),
+        ("javascript: output.length < 9", ()),
+    ],
+)
+def test_what_promptfoo_expects(folder, cell, references):
+    data = asked(folder, pd.DataFrame({"query": ["Where?"], "__expected": [cell]}))
+    assert only(data).references == references
+    assert ("a rule of promptfoo that is no answer" in notes(data)) == (not references)
+
+
 def test_empty_rows_and_cells_are_counted(folder):
     text = (
         "id,question,answers,documents\n1.0,Where?,Paris,mill.txt\n2.0,,Lyon,\n3.0,When?,nan,\n4.0,nan,x,\n5.0,Who?,None,\n"

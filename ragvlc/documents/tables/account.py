@@ -22,6 +22,7 @@ _CELLS = {
     "bars": "{count} with '|', each one text. Set `separator: \"|\"` if it separates.",
     "bracketed": "{count} in brackets without quotes, each one text and no list.",
     "empty": "{count} with empty items in a list, left out.",
+    "rules": "{count} with a rule of promptfoo that is no answer (a rubric, code), left out.",
     "whole": "{count} with a number that had a decimal point, read as a whole number.",
 }
 

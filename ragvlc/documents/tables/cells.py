@@ -92,6 +92,7 @@ class Cells:
         bracketed: cells that begin with a bracket and are one text, by column.
         empty: items of lists that were empty, by column.
         whole: numbers with a decimal point that were read as whole ones, by column.
+        rules: cells of promptfoo that say how to check a reply, and hold no answer, by column.
     """
 
     separator: str = ""
@@ -100,6 +101,7 @@ class Cells:
     bracketed: Counter[str] = field(default_factory=Counter)
     empty: Counter[str] = field(default_factory=Counter)
     whole: Counter[str] = field(default_factory=Counter)
+    rules: Counter[str] = field(default_factory=Counter)
 
     def items(self, row: Row, name: str, value: object, held: str) -> list[Any]:
         """Returns the texts of a cell; objects only where it holds evidence with places.

@@ -78,7 +78,7 @@ def _loosely(text: str, cell: str) -> object:
             return found
     if _CURLY.fullmatch(cell):
         raise NotAList("has typographic quotes, where lists have straight ones")
-    if _QUOTED.fullmatch(cell):
+    if cell.endswith("]") and _QUOTED.fullmatch(cell):
         raise NotAList("has quoted items, and others beside them")
     return text
 

@@ -18,7 +18,15 @@ from ragvlc.documents.tables.columns import TAGS, Assigned, assigned, compact, f
 from ragvlc.documents.tables.files import RawTable, heads_of, read_table
 from ragvlc.documents.tables.indexes import Indexes
 from ragvlc.documents.tables.naming import Names
-from ragvlc.documents.tables.values import evidence_in, object_in, question_in, rough_texts, said_yes, unwrap
+from ragvlc.documents.tables.values import (
+    evidence_in,
+    expected_by_promptfoo,
+    object_in,
+    question_in,
+    rough_texts,
+    said_yes,
+    unwrap,
+)
 
 __all__ = ["TEMPLATE", "Questions", "TableSettings", "question_rows", "tables_among"]
 
@@ -227,7 +235,15 @@ class _Reading:
 
     def _texts(self, row: Row, held: str, cells: Cells) -> list[Any]:
         names = [name for name in self.assigned.columns.get(held, ()) if not is_nothing(row.values.get(name))]
-        return [one for name in names for one in cells.items(row, name, row.values[name], held)]
+        found: list[Any] = []
+        for name in names:
+            items = cells.items(row, name, row.values[name], held)
+            if held == "answers" and name.startswith("__expected"):
+                answers = [answer for one in items for answer in expected_by_promptfoo(str(one))]
+                cells.rules[name] += bool(items and not answers)
+                items = answers
+            found += items
+        return found
 
     def _id(self, row: Row) -> str:
         value = row.values.get(self._column("id", row))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,10 +14,16 @@ from ragvlc.documents.tables.files import RawTable
 from ragvlc.documents.tables.lists import NotAList, parsed
 from ragvlc.text.matching import locate
 
-__all__ = ["evidence_in", "object_in", "question_in", "rough_texts", "said_yes", "unwrap"]
+__all__ = ["evidence_in", "expected_by_promptfoo", "object_in", "question_in", "rough_texts", "said_yes", "unwrap"]
 
 _YES = frozenset({"true", "yes", "y", "1", "1.0", "ja", "wahr", "oui", "vrai"})
 _NO = frozenset({"", "false", "no", "n", "0", "0.0", "nein", "falsch", "non", "faux"})
+_RULE = re.compile(
+    r"(?:not-)?(?:i?(?:equals|contains(?:-any|-all|-json|-sql|-xml|-html)?)|starts-with|similar|factuality|llm-rubric|grade|"
+    r"regex|javascript|fn|eval|python|file|is-json|is-sql|is-xml|is-html|cost|latency|rouge-n|bleu|levenshtein|webhook|"
+    r"model-graded-\w+|answer-relevance|context-\w+|perplexity|classifier|select-best)(?:\([\d.]+\))?"
+)
+"""How cells of promptfoo begin that say how to check a reply."""
 _WRAPPERS = frozenset(
     {"inputs", "input", "outputs", "output", "expectations", "referenceoutputs", "vars", "data", "example", "row"}
 )
@@ -66,6 +73,17 @@ def question_in(row: Row, name: str, cells: Cells) -> str:
         row.complain(f"'{name}' holds several values where one question is expected.")
         return ""
     return value if isinstance(value, str) else number_text(value)
+
+
+def expected_by_promptfoo(text: str) -> list[str]:
+    """Returns the answers in an `__expected` cell of promptfoo; none for a rule that is no text, such as a rubric."""
+    kind, colon, rest = text.partition(":")
+    word = kind.strip().casefold().partition("(")[0].removeprefix("i")
+    if not colon or not _RULE.fullmatch(kind.strip()):
+        return [text]
+    if word in ("contains-any", "contains-all"):
+        return [part.strip() for part in rest.split(",") if part.strip()]
+    return [rest.strip()] if word in ("equals", "contains", "similar", "starts-with", "factuality") else []
 
 
 def object_in(value: object) -> dict[str, Any] | None:
