@@ -13,6 +13,7 @@ from ragvlc.core.errors import nearest
 from ragvlc.core.paths import walk
 from ragvlc.documents.json_lines import Problems, Row
 from ragvlc.documents.jsonl import Documents
+from ragvlc.documents.tables.columns import likely_answers
 
 __all__ = ["QuestionReader", "examples_of"]
 
@@ -107,7 +108,11 @@ class QuestionReader:
         answers = row.texts("answers")
         known = unanswerable or self.lenient or row.values.get("answer_index") is not None
         if not answers and not known and row.sound:
-            row.complain("'answers' is empty, and the question is not marked 'unanswerable'.")
+            likely = likely_answers(
+                [name for name in row.values if not name.startswith("answer_") and name != "answers"]
+            )
+            hint = f" If '{likely}' holds the answers, call it 'answers'." if likely else ""
+            row.complain(f"'answers' is empty, and the question is not marked 'unanswerable'.{hint}")
         return answers
 
     def _evidence(self, row: Row, documents: tuple[Document, ...]) -> tuple[tuple[Span, ...], str]:

@@ -454,3 +454,14 @@ def test_the_language_of_the_set_is_a_tag(tmp_path):
     assert ["language" in example.tags for example in data.load()] == [False, True]
     (tmp_path / "dataset.json").write_text("{", encoding="utf-8")
     assert "dataset.json: cannot be read" in refusal(data)
+
+
+def test_answers_under_another_name_are_told(tmp_path: Path) -> None:
+    row = question(answers=[], ground_truth="forty")
+    assert "If 'ground_truth' holds the answers, call it 'answers'." in refusal(write(tmp_path, [row]))
+    plain = refusal(write(tmp_path, [question(answers=[], answer_mode="any")]))
+    assert "call it" not in plain
+    (example,) = write(
+        tmp_path, [question(answers=[], choices=["a", "b"], answer_index=1.0, task="multiple_choice")]
+    ).load()
+    assert example.references == ("b",)

@@ -221,6 +221,14 @@ def test_indexes_that_count_from_1_are_refused_with_the_setting(folder, name):
     assert "line 2: " in refusal(below)
 
 
+def test_letters_without_options_and_documents_called_none(folder):
+    message = refusal(asked(folder, "question,correct_option\nWhich?,B\n"))
+    assert "'correct_option' is B, the letter of an option, but the row has no options" in message
+    data = asked(folder, "question,answer,documents,tag\nWhich?,None,None,x\n")
+    assert (only(data).references, len(only(data).documents)) == (("None",), 2)
+    assert "'documents': 1 cell of NaN or None, read as empty" in notes(data)
+
+
 def test_options_in_columns_of_their_own(folder):
     example, other = asked(folder, "question,A,B,C,answer\nWhich?,rye,oats,,b\nAnd?,1,2,3,2\n").load()
     assert (example.query.choices, example.references) == (("rye", "oats"), ("oats",))
@@ -282,7 +290,7 @@ def test_empty_rows_and_cells_are_counted(folder):
     assert found.skipped == {"row without a question": 2}
     told = "\n".join(found.notes)
     assert "'id': numbers with a decimal point, read as whole numbers" in told
-    assert "'answers': 1 cell of NaN, read as empty" in told
+    assert "'answers': 1 cell of NaN or None, read as empty" in told
     assert "answers that say none: 1 (line 6)" in told
     assert "rows without a question, left out: 2 (lines 3, 5)" in told
     assert "questions without an answer to compare with: 1 (line 4)" in told

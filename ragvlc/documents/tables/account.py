@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ragvlc.documents.json_lines import Row
-from ragvlc.documents.tables.cells import Cells, is_nothing
+from ragvlc.documents.tables.cells import Cells, is_nothing, says_none
 from ragvlc.documents.tables.columns import TAGS, Assigned
 from ragvlc.documents.tables.files import RawTable
 
 __all__ = ["Account", "columns_read"]
 
-_NONE = frozenset({"none", "null", "n/a", "na", "-", "?"})
 _CELL = 60
 _LINES = 5
 _CELLS = {
@@ -57,11 +56,9 @@ class Account:
             for name, count in (+getattr(self.cells, kind)).items():
                 yield f"'{name}': {sentence.format(count=_several(count, 'cell'))}"
         for name, count in (+self.nan).items():
-            yield f"'{name}': {_several(count, 'cell')} of NaN, read as empty."
+            yield f"'{name}': {_several(count, 'cell')} of NaN or None, read as empty."
         yield from self.settled
-        none = [
-            row.line for row in rows if any(one.strip().casefold() in _NONE for one in row.values.get("answers", ()))
-        ]
+        none = [row.line for row in rows if any(map(says_none, row.values.get("answers", ())))]
         if none:
             yield f"answers that say none: {self._lines(none)}. They are answers; leave the cell empty if they are not."
         if lines := self.without.get("question"):

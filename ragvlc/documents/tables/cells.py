@@ -13,9 +13,10 @@ from ragvlc.documents.json_lines import Row
 from ragvlc.documents.tables.columns import compact, field_of
 from ragvlc.documents.tables.lists import NotAList, parsed
 
-__all__ = ["Cells", "flat_texts", "is_blank", "is_nothing", "names_in", "number_text", "reach", "says_nan"]
+__all__ = ["Cells", "flat_texts", "is_blank", "is_nothing", "names_in", "number_text", "reach", "says_nan", "says_none"]
 
 _NAN = frozenset({"nan", "<na>", "nat", "#n/a", "#nv", "#n/v"})
+_NONE = frozenset({"none", "null", "n/a", "na", "-", "?"})
 _SHOWN = 60
 
 
@@ -67,6 +68,11 @@ def is_blank(value: object) -> bool:
 def says_nan(value: object) -> bool:
     """Returns whether a cell's text says that there is no value, as pandas and spreadsheets write it."""
     return isinstance(value, str) and value.strip().casefold() in _NAN
+
+
+def says_none(value: object) -> bool:
+    """Returns whether a cell's text says that there is nothing; as an answer, it may be right."""
+    return isinstance(value, str) and value.strip().casefold() in _NONE
 
 
 def is_nothing(value: object) -> bool:

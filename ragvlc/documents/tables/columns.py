@@ -21,14 +21,14 @@ Column = Literal[
 TAGS = "tags"
 
 _STRONG: Mapping[str, str] = {
-    "question": "question questions query queries user_input user_query user_question question_text query_text input "
-    "frage fragen fragestellung nutzerfrage pregunta domanda",
+    "question": "question questions input_question query queries user_input user_query user_question question_text "
+    "query_text input frage fragen fragestellung nutzerfrage pregunta domanda",
     "answers": "answers answer reference references reference_answer reference_answers ground_truth ground_truths gold "
     "gold_answer gold_answers golden_answer golden_answers expected expected_answer expected_answers expected_output "
     "expected_outputs expected_response expected_responses reference_output reference_outputs correct_answer "
     "correct_answers target targets target_answer ideal ideal_answer model_answer __expected true_answer right_answer "
     "short_answer short_answers acceptable_answers accepted_answers possible_answers ground_truth_answer "
-    "ground_truth_answers solution antwort antworten referenz referenzantwort erwartete_antwort "
+    "ground_truth_answers solution output_answer antwort antworten referenz referenzantwort erwartete_antwort "
     "erwartete_antworten richtige_antwort musterantwort musterloesung musterlösung lösung reponse réponse réponses "
     "reponses réponse_attendue réponses_attendues réponse_de_référence bonne_réponse respuesta risposta",
     "documents": "documents document doc_ids doc_id docs doc document_id document_ids source_document source_documents "
@@ -253,7 +253,7 @@ def _nameless(found: Assigned) -> None:
 
 def slip(name: str) -> str:
     """Returns the known column of which a name is probably a slip, as a hint; else an empty text."""
-    known = {compact(one): one for one in get_args(Column)}
+    known = {compact(one): one for one in get_args(Column) if one not in (TAGS, "answerable")}
     word = nearest(compact(name), known).removeprefix(" Nearest: ").rstrip(".")
     close = word and abs(len(word) - len(compact(name))) <= 1 and len(set(word) ^ set(compact(name))) <= 2
     return f" Nearest: {known[word]}." if close else ""

@@ -39,6 +39,8 @@ class Indexes:
                 return None
             return number - self.start
         match = _LETTER.fullmatch(word)
+        if match and not choices:
+            row.complain(f"'{self._name}' is {word}, the letter of an option, but the row has no options.")
         place = string.ascii_uppercase.index(match[1].upper()) if match else choices
         return place if place < choices else None
 

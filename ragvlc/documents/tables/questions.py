@@ -13,7 +13,7 @@ from ragvlc.core.data import Document
 from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.documents.json_lines import Problems, Row
 from ragvlc.documents.tables.account import Account, columns_read
-from ragvlc.documents.tables.cells import Cells, is_blank, is_nothing, number_text, says_nan
+from ragvlc.documents.tables.cells import Cells, is_blank, is_nothing, number_text, says_nan, says_none
 from ragvlc.documents.tables.columns import TAGS, Assigned, assigned, compact, field_of, is_known, likely_answers, slip
 from ragvlc.documents.tables.files import RawTable, heads_of, read_table
 from ragvlc.documents.tables.indexes import Indexes
@@ -235,6 +235,10 @@ class _Reading:
 
     def _texts(self, row: Row, held: str, cells: Cells) -> list[Any]:
         names = [name for name in self.assigned.columns.get(held, ()) if not is_nothing(row.values.get(name))]
+        if held != "answers":
+            silent = [name for name in names if says_none(row.values[name])]
+            self.account.nan.update(silent)
+            names = [name for name in names if name not in silent]
         found: list[Any] = []
         for name in names:
             items = cells.items(row, name, row.values[name], held)
