@@ -175,3 +175,30 @@ def test_without_the_library_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingExtra, match=r"ragvlc\[huggingface\]"):
         data.load()
+
+
+@pytest.mark.parametrize(
+    "cell", ["['forty' 'forty carp']", '["forty", "forty carp"]', "{'text': ['forty', 'forty carp']}"]
+)
+def test_lists_that_a_table_holds_as_text(tmp_path, cell):
+    columns = {**COLUMNS, "answers": "answers", "evidence": "level"}
+    columns.pop("evidence_start")
+    rows = [{**row, "answers": cell} for row in SQUAD]
+    found = table(tmp_path, rows, columns).load()
+    assert found[0].references == ("forty", "forty carp")
+    assert found.notes == ("'answers': 3 cells read as lists.",)
+    whole = table(tmp_path, SQUAD, columns, "squad.json").load()
+    assert whole[0].references == ("forty", "forty carp")  # an object of SQUAD's form, named as a whole
+    broken = [{**row, "answers": "['forty', 'for"} for row in SQUAD]
+    assert "row 1: 'answers' looks like a list, but" in refusal(table(tmp_path, broken, columns, "broken.json"))
+
+
+def test_indexes_that_count_from_1(tmp_path):
+    columns = {"question": "question", "document": "context", "choices": "options", "answer_index": "label"}
+    rows = [{**row, "options": ["a", "b", "c"], "label": label} for row, label in zip(SQUAD, (1, 3, 2), strict=True)]
+    message = refusal(table(tmp_path, rows, columns))
+    assert "'label' is never 0, and is once 3 of 3 options" in message
+    assert "answer_index_from: 1" in message
+    found = table(tmp_path, rows, columns, answer_index_from=1).load()
+    assert [one.references[0] for one in found] == ["a", "c", "b"]
+    assert "answer_index_from" not in table(tmp_path, rows, columns).key_facts()["fields"]
