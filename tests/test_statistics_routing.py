@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 from routing_and_length import LOSSES, area_coverage, effective, gains
 
-from ragvlc.statistics.cross_fitting import best_on_other_folds, joined, joined_ratio
+from ragvlc.statistics.cross_fitting import best_on_other_folds, gain_over_best, joined, joined_ratio
 from ragvlc.statistics.deferral import area_over_random, best_order, over_random_at_own_cost
 from ragvlc.statistics.differences import paired_difference
 from ragvlc.statistics.intervals import Interval
@@ -134,6 +134,23 @@ def test_an_interval_that_allows_for_the_choice_reaches_over_all_comparisons():
     none = Interval(0.2, None, None, 40, 40)
     assert joined_ratio(Interval(0.2, 0.1, 0.3, 40, 40), [Interval(0.4, 0.3, 0.5, 40, 40)]).high == 0.5
     assert joined_ratio(Interval(0.2, 0.1, 0.3, 40, 40), [none]).low is None
+
+
+def test_the_gain_over_the_best_way_is_over_the_ways_chosen_on_other_folds():
+    ways = {"a": list(RNG.random(COUNT)), "b": list(RNG.random(COUNT)), "worst": [-1.0] * COUNT}
+    shares = best_on_other_folds(ways, NAMES)
+    assert 0 < sum(shares["a"]) < COUNT, "or this shows nothing"
+    found = gain_over_best(list(GAINS), ways, NAMES)
+    single = [sum(shares[name][place] * ways[name][place] for name in ways) for place in range(COUNT)]
+    assert found.mean == pytest.approx(np.mean(GAINS - single))
+    ids = [str(place) for place in range(COUNT)]
+    clusters, own = dict(zip(ids, NAMES, strict=True)), dict(zip(ids, GAINS, strict=True))
+    each = [
+        paired_difference(own, dict(zip(ids, one, strict=True)), clusters) for one in (single, ways["a"], ways["b"])
+    ]
+    assert (found.low, found.high) == (min(one.low for one in each), max(one.high for one in each))
+    with pytest.raises(ValueError, match="at least one way"):
+        gain_over_best([], {}, [])
 
 
 def test_a_gain_by_chance_is_not_claimed_and_its_interval_covers():

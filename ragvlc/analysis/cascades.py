@@ -15,7 +15,8 @@ from itertools import pairwise
 from ragvlc.analysis.learning import Pairs
 from ragvlc.core.errors import ConfigError
 from ragvlc.reading.confidence import at_quantile, deciles_of
-from ragvlc.statistics.differences import Difference, paired_difference
+from ragvlc.statistics.cross_fitting import gain_over_best
+from ragvlc.statistics.differences import Difference
 
 __all__ = [
     "QUANTILES",
@@ -86,7 +87,7 @@ class CascadeEstimate:
         fixed_cost: mean cost of each.
         oracle: mean of the better answer of each question.
         by_chance: mean quality of replacing the same share at random.
-        gain: against the fixed route that is better in hindsight, with an interval over documents.
+        gain: against the fixed route that is better on other documents, with an interval over documents.
     """
 
     n: int
@@ -211,10 +212,7 @@ def _estimate(
 ) -> CascadeEstimate:
     n, share = len(rows), sum(replaced) / len(rows)
     means = (sum(row.quality[0] for row in rows) / n, sum(row.quality[1] for row in rows) / n)
-    best = int(means[1] > means[0])
-    ids = [str(place) for place in range(n)]
-    clusters = {name: row.group for name, row in zip(ids, rows, strict=True)}
-    fixed = {name: row.quality[best] for name, row in zip(ids, rows, strict=True)}
+    ways = {str(place): [row.quality[place] for row in rows] for place in range(2)}
     return CascadeEstimate(
         n=n,
         groups=len({row.group for row in rows}),
@@ -225,7 +223,7 @@ def _estimate(
         fixed_cost=(sum(row.cost[0] for row in rows) / n, sum(row.cost[1] for row in rows) / n),
         oracle=sum(max(row.quality) for row in rows) / n,
         by_chance=(1 - share) * means[0] + share * means[1],
-        gain=paired_difference(dict(zip(ids, values, strict=True)), fixed, clusters),
+        gain=gain_over_best(values, ways, [row.group for row in rows]),
     )
 
 

@@ -54,7 +54,7 @@ def learned_report(fitted: Fitted) -> Iterator[Table | str]:
     table.add_row("question oracle", f"{found.oracle:.4f}", "")
     yield table
     folds = f"{found.folds} folds of {found.groups} documents"
-    yield f"Learned router minus always '{found.best_fixed}', {folds}: {_gain(found.gain)}"
+    yield f"Learned router minus the route that is better on other documents, {folds}: {_gain(found.gain)}"
     if found.normalised_gain is not None:
         yield f"Share of the oracle's gain over the best fixed route: {found.normalised_gain:.1%}."
     if found.right is not None:
@@ -92,10 +92,8 @@ def _cascade_estimate(found: CascadeEstimate, charge: Charge) -> Iterator[Table 
     table.add_row("cascade", f"{found.quality:.4f}", f"{found.cost:.4g}", f"{found.share:.3f}")
     table.add_row("question oracle", f"{found.oracle:.4f}", "", "")
     yield table
-    name = "second" if found.fixed[1] > found.fixed[0] else "first"
-    yield f"Cascade minus always the {name}, thresholds chosen on the other half of {found.groups} documents: " + _gain(
-        found.gain
-    )
+    half = f"thresholds chosen on the other half of {found.groups} documents"
+    yield f"Cascade minus the route that is better on other documents, {half}: {_gain(found.gain)}"
 
 
 def _gain(gain: Difference) -> str:

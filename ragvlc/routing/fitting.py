@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Chunker, Retriever
 from ragvlc.routing.learned_rule import LearnedRule
-from ragvlc.statistics.differences import Difference, paired_difference
+from ragvlc.statistics.cross_fitting import gain_over_best
+from ragvlc.statistics.differences import Difference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +81,7 @@ class HeldOutEstimate:
         by_chance: mean value of drawing routes in the same shares.
         share: of questions sent to the second route.
         right: share of questions without ties where the better route is taken.
-        gain: learned less the better fixed route, with an interval over groups.
+        gain: learned less the fixed route that is better on other groups, with an interval over groups.
         chosen: the strength of regularisation that the final rule has.
     """
 
@@ -282,9 +283,6 @@ def _estimate(data: _Data, taken: NDArray[np.bool_], routes: tuple[str, str], ch
     values = np.where(taken, data.second, data.first)
     share = float(taken.mean())
     fixed = {routes[0]: float(data.first.mean()), routes[1]: float(data.second.mean())}
-    best = data.second if fixed[routes[1]] > fixed[routes[0]] else data.first
-    ids = [str(i) for i in range(len(values))]
-    clusters = dict(zip(ids, map(str, data.groups), strict=True))
     differ = gain != 0
     return HeldOutEstimate(
         n=len(values),
@@ -298,8 +296,10 @@ def _estimate(data: _Data, taken: NDArray[np.bool_], routes: tuple[str, str], ch
         by_chance=share * fixed[routes[1]] + (1 - share) * fixed[routes[0]],
         share=share,
         right=float((taken[differ] == (gain[differ] > 0)).mean()) if differ.any() else None,
-        gain=paired_difference(
-            dict(zip(ids, map(float, values), strict=True)), dict(zip(ids, map(float, best), strict=True)), clusters
+        gain=gain_over_best(
+            list(map(float, values)),
+            {name: list(map(float, own)) for name, own in zip(routes, (data.first, data.second), strict=True)},
+            list(map(str, data.groups)),
         ),
         chosen=chosen,
     )

@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ragvlc.statistics._clusters import members_of
-from ragvlc.statistics.differences import Difference
+from ragvlc.statistics.differences import Difference, paired_difference
 from ragvlc.statistics.intervals import Interval
 
-__all__ = ["DIVISIONS", "FOLDS", "best_on_other_folds", "joined", "joined_ratio"]
+__all__ = ["DIVISIONS", "FOLDS", "best_on_other_folds", "gain_over_best", "joined", "joined_ratio"]
 
 FOLDS = 5
 DIVISIONS = 20
@@ -72,6 +72,36 @@ def best_on_other_folds(
             shares[int(means.argmax()), held] += 1
     shares = shares / shares.sum(axis=0)
     return {name: [float(one) for one in own[members]] for name, own in zip(scores, shares, strict=True)}
+
+
+def gain_over_best(
+    own: Sequence[float], ways: Mapping[str, Sequence[float]], clusters: Sequence[str], *, seed: int = 0
+) -> Difference:
+    """Returns the mean score less that of the best way, chosen on other folds, with an interval for that choice.
+
+    Args:
+        own: scores, by question.
+        ways: scores of every way of answering, by its name.
+        clusters: of the questions.
+        seed: of the divisions into folds.
+
+    Raises:
+        ValueError: there is no way or no question, or lengths differ.
+    """
+    shares = best_on_other_folds(ways, clusters, seed=seed)
+    chosen = [name for name, own_shares in shares.items() if any(own_shares)]
+    mixed = [
+        sum(shares[name][place] * ways[name][place] for name in chosen if shares[name][place])
+        for place in range(len(clusters))
+    ]
+    names = [str(place) for place in range(len(clusters))]
+    of = {name: cluster or name for name, cluster in zip(names, clusters, strict=True)}
+    scores = dict(zip(names, own, strict=True))
+    found, *each = [
+        paired_difference(scores, dict(zip(names, one, strict=True)), of)
+        for one in (mixed, *(ways[name] for name in chosen))
+    ]
+    return joined(found, each)
 
 
 def joined(found: Difference, each: Sequence[Difference]) -> Difference:
