@@ -228,7 +228,6 @@ def cell_record(
     rows: Mapping[str, Prediction],
 ) -> CellRecord:
     """Returns the record of a cell for a tracker."""
-    rows = applicable(rows, inapplicable(cell.pipeline.routes, asked.metrics))
     params = {"pipeline": cell.pipeline_name, "dataset": cell.dataset.name, "seed": cell.seed, **cell.settings}
     rows = scored_rows(applicable(rows, inapplicable(cell.pipeline.routes, asked.metrics)))
     return CellRecord(
