@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ragvlc.analysis.decisions import CellDecision, Rival
 from ragvlc.analysis.front import front_tables
-from ragvlc.analysis.tables import Entry, Table, bounds, plain, title
+from ragvlc.analysis.tables import Entry, Table, bounds, plain, probability, title
 from ragvlc.statistics.decisions import MarginVerdict, MetricDecision
 from ragvlc.statistics.few_clusters import FEW_CLUSTERS
 
@@ -150,11 +150,9 @@ def _margins(decision: CellDecision) -> str:
 
 
 def _at_cost(own: Rival, decision: CellDecision) -> str:
-    return (
-        f"at {_share(own.cost.mean)} {_of(own.cost.mean)}{COSTS[decision.spec.cost]}"
-        if own.cost.mean
-        else _no_cost(decision)
-    )
+    if not own.cost.mean:
+        return f"but {_no_cost(decision)}"
+    return f"at {_share(own.cost.mean)} {_of(own.cost.mean)}{COSTS[decision.spec.cost]}"
 
 
 def _share(ratio: float | None) -> str:
@@ -176,7 +174,7 @@ def _of(ratio: float | None) -> str:
 def _no_cost(decision: CellDecision) -> str:
     why = {"money": "no price is stored for its models", "first_token": "its generator does not report it"}
     reason = why.get(decision.spec.cost, "no answer reports it")
-    return f"{COSTS[decision.spec.cost].removeprefix('the ')} not known ({reason})"
+    return f"its cost in {COSTS[decision.spec.cost].removeprefix('the ')} is not known ({reason})"
 
 
 def _worth(own: Rival) -> str:
@@ -204,7 +202,7 @@ def _figures(own: Rival, decision: CellDecision) -> str:
         cost += f" [{plain(ratio.low, digits)}, {plain(ratio.high, digits)}]"
     several = f", corrected for {len(decision.rivals)} cells" if len(decision.rivals) > 1 else ""
     p = own.decision.p_holm
-    sure = "" if p is None else f" (p = {p:.3f} of being worse by the margin{several})"
+    sure = "" if p is None else f" ({probability(p)} of being worse by the margin{several})"
     metric = own.decision.metrics[0].difference
     asked = f"{metric.n:,} questions in {own.decision.clusters:,} clusters"
     missing = len(own.cell.examples) - metric.n

@@ -22,6 +22,7 @@ __all__ = [
     "costs",
     "differences",
     "latency",
+    "probability",
     "scores",
     "title",
 ]
@@ -307,6 +308,11 @@ def plain(value: float, digits: int, sign: str = "") -> str:
     """Returns a number as text with thousands separators; zero has no sign."""
     text = f"{value:{sign},.{digits}f}"
     return text if float(text.replace(",", "")) else f"{0:.{digits}f}"
+
+
+def probability(p: float) -> str:
+    """Returns a p-value as text, such as `p = 0.012`; none is 0."""
+    return "p < 0.001" if p < 0.0005 else f"p = {p:.3f}"
 
 
 def bounds(low: float, high: float) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis.tables import bounds, plain
+from ragvlc.analysis.tables import bounds, plain, probability
 from ragvlc.statistics.corrections import SETTLED, holm
 from ragvlc.statistics.differences import paired_difference, pairs_of
 from ragvlc.statistics.power import least_clusters, needed, pilot_of, smallest
@@ -174,7 +174,7 @@ def _difference(duel: Duel, sign: int) -> str:
     if duel.low is not None and duel.high is not None:
         text += f" {bounds(*sorted((sign * duel.low, sign * duel.high)))}"
     if duel.p is not None:
-        text += f", p = {duel.p:.3f}"
+        text += f", {probability(duel.p)}"
     if duel.settled:
         return f"{text}."
     several = f" after Holm's correction for {duel.tests} comparisons" if duel.alone and duel.tests > 1 else ""
@@ -206,7 +206,7 @@ def _second(duel: Duel, metric: str) -> str:
     if duel.low is None or duel.high is None or duel.p is None:
         return f"The uncertainty is unknown: {asked}; it takes questions over more documents."
     corrected = f", corrected for {duel.tests} comparisons" if duel.tests > 1 else ""
-    figures = f"95 % interval of the difference {bounds(duel.low, duel.high)}, p = {duel.p:.3f}{corrected}"
+    figures = f"95 % interval of the difference {bounds(duel.low, duel.high)}, {probability(duel.p)}{corrected}"
     if duel.settled:
         return f"Significant: {figures}, from {asked}."
     alone = " The interval is for one comparison, the p for all." if duel.alone else ""

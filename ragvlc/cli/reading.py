@@ -190,11 +190,15 @@ def files_of(results: Results) -> dict[str, Path]:
 
 def texts_of(results: Results) -> dict[str, str] | None:
     """Returns the documents' texts by id; None for several data sets, or if the data set cannot be loaded."""
+    from ragvlc.replay.spec import is_replay
     from ragvlc.sweep.spec import Sweep
 
     if len(results.by_dataset()) > 1:
         return None
     try:
+        if is_replay(results.folder / "sweep.yaml"):
+            log.info("the report shows positions instead of passages: a replay does not load its documents again")
+            return None
         examples = Sweep.load(results.folder / "sweep.yaml").dataset.load()
     except RagvlcError as error:
         log.info("the report shows positions instead of passages: %s", error)

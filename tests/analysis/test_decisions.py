@@ -152,8 +152,8 @@ def test_a_cell_without_a_score_or_a_cost_has_no_decision_and_no_crash(tmp_path)
     assert "rag, since no question has a score in m from both" in sentences(found)[1]
     unpriced = decision(tmp_path / "unpriced", cell("rag", rows(changed(5, 5), 100)), cost="money")
     assert headline(unpriced) == (
-        "Keep full: rag is not worse than full by more than 0.1 in m (95 %), but money not known (no price is stored "
-        "for its models)."
+        "Keep full: rag is not worse than full by more than 0.1 in m (95 %), but its cost in money is not known "
+        "(no price is stored for its models)."
     )
     alone = decision(tmp_path / "alone")
     assert headline(alone) == "No decision: there is no other cell to compare with full."
