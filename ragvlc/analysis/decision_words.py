@@ -104,14 +104,13 @@ def decision_table(decision: CellDecision) -> Table:
     heads = [f"{label}\nmargin {margin:g}" for label, margin in decision.spec.margins.items()]
     rows = []
     for one in decision.rivals:
-        differences = [_entry(found) for found in one.decision.metrics]
+        differences = [Entry(*_shown(found, decision), 3, "+", score=True) for found in one.decision.metrics]
         ratio = Entry(one.cost.mean, one.cost.low, one.cost.high, 2 if (one.cost.mean or 1) >= 0.1 else 3)
-        verdict = one.verdict.value + (f", dominated by {one.dominated_by}" if one.dominated_by else "")
         p = Entry(one.decision.p_holm, digits=3)
-        rows.append((title(one.cell), (Entry(word=verdict), *differences, p, ratio)))
+        rows.append((title(one.cell), (Entry(word=_verdict(one, decision)), *differences, p, ratio)))
     note = NOTE.format(baseline=decision.baseline)
     turned = [label for label in labels if _smaller(decision, label)]
-    note += f" {', '.join(turned)}: smaller is better, and above 0 means better." if turned else ""
+    note += f" {', '.join(turned)}: smaller is better, and the interval must be below the margin." if turned else ""
     words = f"ratio of\n{COSTS[decision.spec.cost].removeprefix('the ')}"
     return Table(f"Decision against {decision.baseline}", ("verdict", *heads, "p", words), tuple(rows), note)
 
@@ -122,9 +121,13 @@ def rounded_up(value: float) -> int:
     return math.ceil(value / step) * int(step)
 
 
-def _entry(one: MetricDecision) -> Entry:
+def _shown(one: MetricDecision, decision: CellDecision) -> tuple[float | None, float | None, float | None]:
+    """Returns a difference and its bounds as scores differ: where smaller is better, a rise is above 0."""
     found = one.difference
-    return Entry(found.mean, found.low, found.high, 3, "+", score=True)
+    if not _smaller(decision, one.metric):
+        return found.mean, found.low, found.high
+    mean, low, high = (None if value is None else -value for value in (found.mean, found.high, found.low))
+    return mean, low, high
 
 
 def _against(own: Rival, decision: CellDecision) -> str:
@@ -132,10 +135,29 @@ def _against(own: Rival, decision: CellDecision) -> str:
     base = own.baseline.name
     if own.verdict is MarginVerdict.BETTER:
         return f"is better than {base} {_on(decision)}"
-    if own.verdict is MarginVerdict.LOWER:
-        several = "s" if len(decision.spec.margins) > 1 else ""
-        return f"is lower than {base}, by less than the margin{several} of {_margins(decision)}"
-    return f"is not worse than {base} by more than {_margins(decision)}"
+    behind = _behind(own, decision)
+    if behind and len(decision.spec.margins) == 1:
+        return f"is {behind.partition(' ')[0]} than {base}, by less than the margin of {_margins(decision)}"
+    return f"is not worse than {base} by more than {_margins(decision)}{f', though {behind}' if behind else ''}"
+
+
+def _behind(own: Rival, decision: CellDecision) -> str:
+    """Returns where a cell is shown to be worse within the margin, such as `lower in f1`; empty if nowhere."""
+    found: dict[str, list[str]] = {}
+    for one in own.decision.metrics if own.verdict is MarginVerdict.LOWER else ():
+        if one.verdict is MarginVerdict.LOWER:
+            found.setdefault("higher" if _smaller(decision, one.metric) else "lower", []).append(one.metric)
+    return " and ".join(f"{way} in {_listed(labels)}" for way, labels in found.items())
+
+
+def _verdict(one: Rival, decision: CellDecision) -> str:
+    """Returns the verdict on a cell as a table entry."""
+    behind, single = _behind(one, decision), len(decision.spec.margins) == 1
+    if behind:
+        text = f"{behind.partition(' ')[0]}, by less than the margin" if single else f"not worse, though {behind}"
+    else:
+        text = one.verdict.value
+    return text + (f", dominated by {one.dominated_by}" if one.dominated_by else "")
 
 
 def _on(decision: CellDecision) -> str:
@@ -192,9 +214,10 @@ def _best_dearer(decision: CellDecision) -> Rival | None:
 def _figures(own: Rival, decision: CellDecision) -> str:
     words = []
     for one in own.decision.metrics:
-        found = one.difference
-        interval = "" if found.low is None or found.high is None else f" {bounds(found.low, found.high)}"
-        words.append(f"{one.metric} {plain(found.mean or 0.0, 3, '+')}{interval}")
+        mean, low, high = _shown(one, decision)
+        interval = "" if low is None or high is None else f" {bounds(low, high)}"
+        smaller = ", smaller is better" if _smaller(decision, one.metric) else ""
+        words.append(f"{one.metric} {plain(mean or 0.0, 3, '+')}{interval}{smaller}")
     ratio, nothing = own.cost, "not known"
     digits = 2 if (ratio.mean or 1) >= 0.1 else 3
     cost = nothing if ratio.mean is None else plain(ratio.mean, digits)

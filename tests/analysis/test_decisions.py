@@ -125,6 +125,17 @@ def test_several_metrics_must_all_be_not_worse_and_smaller_may_be_better(tmp_pat
     assert "by more than 0.1 in m and 0.05 in loss (95 %)" in headline(found)
     assert found.rivals[0].decision.metrics[1].difference.mean == pytest.approx(0.05)  # lower loss is above 0
     assert "loss: smaller is better" in decision_table(found).note
+    figures = next(text for text in sentences(found) if text.startswith("Against"))
+    assert "loss -0.050 [-0.05" in figures  # as the scores differ
+    assert ", smaller is better" in figures
+    near = cell("near", rows(changed(5, 5), 100, [0.52, 0.54] * 100), **turned)
+    both = results(tmp_path / "near", [full, near])
+    assert headline(both.decide({"m": 0.1, "loss": 0.05})[0]).startswith(
+        "near is not worse than full by more than 0.1 in m and 0.05 in loss, though higher in loss (95 %), at one ninth"
+    )
+    alone = headline(both.decide("loss", 0.05)[0])
+    assert alone.startswith("near is higher than full, by less than the margin of 0.05 in loss (95 %)")
+    assert decision_table(both.decide("loss", 0.05)[0]).rows[0][1][0].text == "higher, by less than the margin"
     [single] = loaded.decide("loss", 0.05)
     assert "rag is better than full in loss" in headline(single)
 
