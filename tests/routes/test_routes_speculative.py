@@ -65,3 +65,13 @@ def test_one_role_may_do_both(tmp_path):
     assert answer.bills["main"] == answer.usage
     assert answer.usage.accepted == 3
     assert pipeline.routes["it"].random is False
+
+
+def test_a_thought_of_a_decode_state_is_no_part_of_the_answer(ask):
+    says = {"default": "<think> w1 or w2 </think> all of it"}
+    answer = ask(says, says)
+    assert (answer.text, answer.thought, answer.finish) == ("all of it", "w1 or w2", "stop")
+    cut = ask(says, says, answer_tokens=3)
+    assert (cut.answered, cut.finish) == (False, "length")
+    whole = ask({**says, "thinking": "none"}, says)
+    assert whole.text == says["default"]
