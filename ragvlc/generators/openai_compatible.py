@@ -105,14 +105,15 @@ class OpenAICompatible(Generator):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     version: ClassVar[int] = 1
+    later_fields: ClassVar[frozenset[str]] = frozenset({"send", "server"})
     url: Annotated[str, AfterValidator(_server_root)]
     model: Annotated[str, Field(min_length=1)]
     api_key_env: Annotated[str | None, AfterValidator(_variable), Execution] = None
     tokenizer_from: Annotated[packaged.Model | None, Execution] = None
     window: Annotated[int, Field(ge=2)] | None = None
     system: str | None = None
-    server: Annotated[str | None, AfterValidator(checked_preset), Execution] = None
-    send: Annotated[Mapping[str, str | None], BeforeValidator(checked_names), Execution] = Field(default_factory=dict)
+    server: Annotated[str | None, AfterValidator(checked_preset)] = Field(None, examples=["ollama"])
+    send: Annotated[Mapping[str, str | None], BeforeValidator(checked_names)] = Field({}, examples=[{"stop": None}])
     limit_name: Annotated[Literal["max_tokens", "max_completion_tokens"], Execution] = "max_tokens"
     extra: Annotated[Mapping[str, JsonValue], AfterValidator(_check_extra)] = Field(default_factory=dict)
     missing_finish: Annotated[Literal["refuse", "accept"], Execution] = "refuse"
@@ -147,10 +148,7 @@ class OpenAICompatible(Generator):
         return self.names["temperature"] is not None
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the hash of the tokenizer's files, and the left-out fields that decide the answer.
-
-        Connects to no server.
-        """
+        """Returns the hash of the tokenizer's files, and what a preset leaves out. Connects to no server."""
         unsent = [field for field in _DECIDING if self.names[field] is None]
         return {**tokenizer_identity(self.tokenizer_from), **({"unsent": unsent} if unsent else {})}
 

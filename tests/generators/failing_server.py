@@ -36,6 +36,7 @@ KEY = "sk-planted-0123456789-abcdefghij"
 VARIABLE = "FAILING_SERVER_KEY"
 FAILS = 0.3
 WAIT = 0.05
+LATENCY = 0.1  # of an answer, so that as many are in work as may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class Failing:
         elif how == "drop":
             handler.cut()
         else:
+            time.sleep(LATENCY)
             answer(word)(handler, body)
 
 
