@@ -19,6 +19,8 @@ from ragvlc.memo.once import Once
 
 __all__ = ["EnginePool"]
 
+WINDOWS = "windows"
+
 OpenedT = TypeVar("OpenedT")
 
 
@@ -51,7 +53,19 @@ class EnginePool:
 
     def text(self, generator: Generator) -> TextEngine:
         """Returns the loaded language model that `generator` specifies."""
-        return self.opened(generator, lambda: _whole(generator, "open", generator.open(), TextEngine))
+
+        def open_it() -> TextEngine:
+            engine = _whole(generator, "open", generator.open(), TextEngine)
+            if self.reuse:
+                self.cache.put(WINDOWS, generator.key, engine.window)
+            return engine
+
+        return self.opened(generator, open_it)
+
+    def stored_window(self, generator: Generator) -> int | None:
+        """Returns the generator's window as of the last time that it was open, in whatever run; None if unknown."""
+        found = self.cache.get(WINDOWS, generator.key)
+        return found if isinstance(found, int) else None
 
     def vectors(self, embedder: Embedder) -> VectorEngine:
         """Returns the loaded embedding model that `embedder` specifies."""
@@ -63,6 +77,11 @@ class EnginePool:
             if part.key not in self._engines:
                 self._engines[part.key] = _whole(part, "open", open_it(), Closable)
             return cast("OpenedT", self._engines[part.key])
+
+    def holds(self, part: Component) -> bool:
+        """Returns whether the component's model is open."""
+        with self._lock:
+            return part.key in self._engines
 
     def tokenizer(self, generator: Generator) -> Tokenizer:
         """Returns the generator's tokenizer; loads no model weights."""

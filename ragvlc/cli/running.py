@@ -11,11 +11,14 @@ import typer
 from ragvlc.cli.app import RUNS, ExperimentArg, LimitOption, RunsOption, SetOption, app, load_sweep, out, runs_folder
 from ragvlc.cli.interrupting import received
 from ragvlc.cli.reading import files_of, print_failures, print_report
+from ragvlc.core.answer import Usage
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.texts import printable
 
 if TYPE_CHECKING:
-    from ragvlc.core.jobs import Counts
+    from collections.abc import Sequence
+
+    from ragvlc.core.jobs import Counts, SetupResult
 
 
 @app.command()
@@ -60,6 +63,9 @@ def run(
     limit: LimitOption = None,
     runs: RunsOption = RUNS,
     retry: Annotated[str | None, typer.Option("--retry", help="Give `failed` to retry failed questions.")] = None,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, metavar="SECONDS", help="Wait this long for servers to come up.")
+    ] = 0.0,
     over_budget: Annotated[bool, typer.Option("--over-budget", help="Start even if the budget is exceeded.")] = False,
 ) -> None:
     """Run the pending questions of an experiment and print the comparison. Stop with Ctrl-C; run again to continue."""
@@ -84,6 +90,7 @@ def run(
                 retry_failed=retry == "failed",
                 watcher=watcher,
                 finish=lambda folder: files_of(load(folder)),
+                wait_seconds=wait,
             )
     except SweepInterrupted as stopped:
         left = stopped.total - stopped.stored
@@ -93,6 +100,7 @@ def run(
     print_report(load(outcome.folder), None)
     out().print(f"The same with figures and answers side by side: {outcome.folder / 'report.html'}")
     _print_sharing(outcome.counts)
+    _print_trials(outcome.trials)
     if outcome.untracked:
         out().print(
             f"Nothing was sent to the tracker ({printable(outcome.untracked)}). "
@@ -131,6 +139,18 @@ def track(
         sys.stderr.write(f"error: nothing was sent to the tracker: {printable(problem)}\n")
         sys.exit(1)
     out().print("sent")
+
+
+def _print_trials(trials: Sequence[SetupResult]) -> None:
+    """Prints the number of short questions asked before the first one, which no answer is charged for."""
+    asked = [one for one in trials if one.usage.calls]
+    if asked:
+        usage = sum((one.usage for one in asked), Usage())
+        words = "1 short question" if len(asked) == 1 else f"{len(asked)} short questions"
+        out().print(
+            f"Asked before the first question: {words}, one for each served model, {usage.prompt_tokens} prompt and "
+            f"{usage.completion_tokens} new tokens, charged to no answer."
+        )
 
 
 def _print_sharing(counts: Counts) -> None:

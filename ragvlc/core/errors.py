@@ -2,8 +2,10 @@
 
 RagvlcError
 ├── ConfigError       a YAML file or a spec that cannot be used; carries every problem found, not the first
+│   └── SetupError        models or servers that do not work, found before the first question
 ├── MissingExtra      an optional library that is not installed; names the extra
 ├── EngineError       a model that failed to open or to answer
+│   ├── ConnectionFailed  a server that could not be reached
 │   └── WindowExceeded    a prompt longer than the window, where the policy is to refuse
 ├── DatasetError      data that cannot be read; names file and line
 └── StoreError        a results folder that cannot be read or written
@@ -20,10 +22,12 @@ from typing import Never
 
 __all__ = [
     "ConfigError",
+    "ConnectionFailed",
     "DatasetError",
     "EngineError",
     "MissingExtra",
     "RagvlcError",
+    "SetupError",
     "StoreError",
     "WindowExceeded",
     "missing_extra",
@@ -64,6 +68,14 @@ class EngineError(RagvlcError):
 
 class WindowExceeded(EngineError):
     """A prompt that does not fit its model's window, where truncation is refused or cannot help."""
+
+
+class ConnectionFailed(EngineError):
+    """A server that could not be reached: no connection, or one that ended without a response."""
+
+
+class SetupError(ConfigError):
+    """Models or servers that a run needs and that do not work; found before the first question, one line for each."""
 
 
 class DatasetError(RagvlcError):

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["POLL_SECONDS", "Interrupted", "check", "request", "requested", "result", "scope"]
+__all__ = ["POLL_SECONDS", "Interrupted", "check", "pause", "request", "requested", "result", "scope"]
 
 ResultT = TypeVar("ResultT")
 
@@ -46,6 +46,12 @@ def check() -> None:
     """Raises `Interrupted` if the work was asked to end."""
     if _requested.is_set():
         raise Interrupted
+
+
+def pause(seconds: float) -> None:
+    """Waits; raises `Interrupted` as soon as the work is asked to end."""
+    _requested.wait(seconds)
+    check()
 
 
 def result(future: Future[ResultT]) -> ResultT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field
 
@@ -138,6 +138,13 @@ class Generator(Component):
         facts = self.key_facts()
         facts["fields"].pop("thinking", None)
         return content_key(facts)
+
+    def trial(self, seconds: float) -> Self | None:  # noqa: ARG002 - most need no question
+        """Returns a copy that is asked one short question before a sweep, or None where opening the model is enough.
+
+        Models of servers have one: it does not retry, and gives up after `seconds`.
+        """
+        return None
 
     @abstractmethod
     def tokenizer(self) -> Tokenizer:

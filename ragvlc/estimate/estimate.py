@@ -32,6 +32,7 @@ from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.scoring import QuestionSet
 from ragvlc.sweep.spec import Sweep
+from ragvlc.trials import QUESTION_TOKENS
 
 __all__ = ["SAMPLE", "Options", "Workings", "estimate", "estimate_pipeline", "workings"]
 
@@ -253,6 +254,12 @@ class Workings:
                 notes.append(f"embedder {self.prices.embedders[key].kind}: its tokens are estimates.")
             if engine.lengths_embedded and not self.prices.times_embedding(key):
                 notes.append(f"embedder {self.prices.embedders[key].kind}: its seconds are not counted.")
+        if asked := sum(one.trial(1.0) is not None for one in pool.generators.values()):
+            each = "each served model is" if asked > 1 else "the served model is"
+            notes.append(
+                f"Not in the table: before the first question, {each} asked a short one: {asked} in all, about "
+                f"{QUESTION_TOKENS * asked} tokens."
+            )
         notes += run.drafting.notes.values()
         if run.stubbed:
             notes.append(f"Passages chosen by chance in place of: {', '.join(run.stubbed)}; not timed.")

@@ -29,7 +29,7 @@ __all__ = ["Dispatch"]
 ResultT = TypeVar("ResultT")
 
 _TICK_SECONDS = 0.5
-_INTERRUPTED_SECONDS = 1.0
+_INTERRUPTED_SECONDS = 10.0
 
 
 class Dispatch(Generic[ResultT]):

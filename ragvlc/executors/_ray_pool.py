@@ -6,7 +6,7 @@ import logging
 import queue
 import textwrap
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -14,7 +14,7 @@ from typing import Any
 
 from ragvlc.core import interruption
 from ragvlc.core.errors import EngineError
-from ragvlc.core.jobs import Counts
+from ragvlc.core.jobs import Counts, Setup, SetupResult
 from ragvlc.executors._ray_queue import QueuedJob
 from ragvlc.executors._ray_worker import JobMessage, JobReply, Worker, WorkerInfo, WorkerSetup
 
@@ -213,6 +213,31 @@ class WorkerPool:
     def restart_clock(self) -> None:
         """Restarts the time limit of `check_started`."""
         self._waiting_since = time.monotonic()
+
+    def try_setups(
+        self, setups: Sequence[Setup], environment: Mapping[str, str], wait_seconds: float
+    ) -> list[SetupResult]:
+        """Tries models in the first worker that is ready. Raises `EngineError` if none starts or the worker is lost."""
+        from ray import cloudpickle
+        from ray.exceptions import RayError
+
+        self.restart_clock()
+        while not self.ready:
+            interruption.check()
+            self.check_started()
+            try:
+                event = self.events.get(timeout=interruption.POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if isinstance(event, WorkerStarted):
+                self.started(event)
+        worker = self.ready[0]
+        call = worker.actor.try_setups.remote(cloudpickle.dumps(list(setups)), dict(environment), wait_seconds)
+        try:
+            found: list[SetupResult] = interruption.result(call.future())
+        except RayError as error:
+            raise EngineError(f"the worker on {worker.location} cannot try its models: {_last_line(error)}") from error
+        return found
 
     def cancel(self, number: int) -> None:
         """Makes workers skip the jobs of this call of `work` that they have not started."""

@@ -18,9 +18,10 @@ from ragvlc.core import interruption
 from ragvlc.core.answer import Answer, Failure
 from ragvlc.core.component import Component
 from ragvlc.core.data import Document, Example
-from ragvlc.core.jobs import Counts, Job
+from ragvlc.core.jobs import Counts, Job, SetupResult
 from ragvlc.executors._answering import JobRunner, MemoryMeter, counts_of
 from ragvlc.pool import EnginePool
+from ragvlc.trials import try_setups
 
 __all__ = ["JobMessage", "JobReply", "SentCell", "Worker", "WorkerInfo", "WorkerSetup"]
 
@@ -143,6 +144,11 @@ class Worker:
         except interruption.Interrupted:
             return None
         return self._reply(done.answer, done.failure)
+
+    def try_setups(self, packed: bytes, environment: Mapping[str, str], wait_seconds: float) -> list[SetupResult]:
+        """Tries the pickled models."""
+        os.environ.update(environment)
+        return try_setups(self._pool, pickle.loads(packed), wait_seconds)  # noqa: S301 - see `_cell`
 
     def cancel(self, number: int) -> None:
         """Skips the jobs of this and earlier calls of `work` that have not started."""

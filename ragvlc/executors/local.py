@@ -13,10 +13,11 @@ from typing import NoReturn, TypeVar, cast
 
 from ragvlc.core import interruption
 from ragvlc.core.families import Executor
-from ragvlc.core.jobs import Counts, Done, Job
+from ragvlc.core.jobs import Counts, Done, Job, Setup, SetupResult
 from ragvlc.core.run import Engines
 from ragvlc.executors._answering import JobRunner, MemoryMeter, counts_of, done_with
 from ragvlc.pool import EnginePool
+from ragvlc.trials import try_setups
 
 ResultT = TypeVar("ResultT")
 
@@ -89,6 +90,10 @@ class _Threads:
                 stop.set()
                 for worker in workers:
                     worker.join()
+
+    def try_setups(self, jobs: Sequence[Job], setups: Sequence[Setup], wait_seconds: float) -> list[SetupResult]:  # noqa: ARG002
+        """Tries models in this process."""
+        return try_setups(self._pool, setups, wait_seconds)
 
     def counts(self) -> Counts:
         """Returns the counts of requests, computations and cache hits."""

@@ -21,7 +21,7 @@ from ragvlc import packaged
 from ragvlc.core.component import Component
 from ragvlc.core.errors import EngineError, missing_extra
 from ragvlc.core.families import Executor
-from ragvlc.core.jobs import Counts, Done, Job
+from ragvlc.core.jobs import Counts, Done, Job, Setup, SetupResult
 from ragvlc.core.run import Engines
 from ragvlc.executors._ray_dispatch import Dispatch
 from ragvlc.executors._ray_pool import WorkerPool, WorkerRequirements
@@ -161,6 +161,16 @@ class _RayWorkers:
             environment=self._named_by,
         )
         yield from dispatch.results(jobs, wanted, finish)
+
+    def try_setups(self, jobs: Sequence[Job], setups: Sequence[Setup], wait_seconds: float) -> list[SetupResult]:
+        """Tries models in the first worker that is ready; starts the workers.
+
+        Raises `EngineError` and `ConfigError` like `work`.
+        """
+        if self._workers is None:
+            self._workers = self._placed(jobs)
+        named = {name: value for job in jobs for name, value in self._named_by(job.pipeline).items()}
+        return self._workers.try_setups(setups, named, wait_seconds)
 
     def counts(self) -> Counts:
         """Returns the counts of all workers, lost ones included."""

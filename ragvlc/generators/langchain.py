@@ -22,7 +22,7 @@ from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError, nearest
 from ragvlc.core.families import Generator
 from ragvlc.core.window import prompt_ids
-from ragvlc.engines.remote.api_errors import read_failure
+from ragvlc.engines.remote.api_errors import is_unreachable, read_failure
 from ragvlc.engines.remote.concurrency import CallGroup, ConcurrencyLimit
 from ragvlc.engines.remote.langchain_models import NAMES, ChatModels, is_reference
 from ragvlc.engines.remote.prompt_counts import PromptCounts, counted
@@ -136,6 +136,10 @@ class LangChainGenerator(Generator):
         """Returns the tokenizer that counts tokens for the chat model."""
         return tokenizer_for(self.tokenizer_from, self.system, {})
 
+    def trial(self, seconds: float) -> Self:
+        """Returns a copy whose calls end after `seconds`."""
+        return self.model_copy(update={"deadline_seconds": min(seconds, self.deadline_seconds)})
+
     def open(self) -> _LangChainEngine:
         """Returns the engine of the chat model. Raises `EngineError` or `MissingExtra` if it cannot be created."""
         return _LangChainEngine(self)
@@ -212,7 +216,7 @@ class _LangChainEngine:
         except Exception as error:
             if group.cancelled.is_set():
                 raise
-            failure = read_failure(error, self._models.secrets)
+            failure = replace(read_failure(error, self._models.secrets), unreachable=is_unreachable(error))
         if failure is not None:  # outside the handler, or it would be chained to the model's error, with its key
             names = self._models.names
             known = {name: None for name in names.values() if name is not None}

@@ -166,6 +166,11 @@ class OpenAICompatible(Generator):
             self.tokenizer_from, self.system, options if isinstance(options, Mapping) else {}, self.address
         )
 
+    def trial(self, seconds: float) -> Self:
+        """Returns a copy whose only attempt ends after `seconds`."""
+        limits = {"timeout_seconds": min(seconds, self.timeout_seconds), "deadline_seconds": seconds, "retries": 0}
+        return self.model_copy(update=limits)
+
     def open(self) -> _ServerEngine:
         """Returns the engine of the served model. Raises `EngineError` if the API key or the window is not known."""
         return _ServerEngine(self)

@@ -34,8 +34,9 @@ __all__ = ["STAGES", "Cache", "Held", "write_whole"]
 
 log = logging.getLogger("ragvlc")
 
-STAGES = ("chunkings", "indexes", "rankings", "rerankings", "answers")
-"""What is stored: pieces of documents, arrays of indexes, retrievers' and rerankers' orders, greedy answers."""
+STAGES = ("chunkings", "indexes", "rankings", "rerankings", "answers", "windows")
+"""What is stored: pieces of documents, arrays of indexes, retrievers' and rerankers' orders, greedy answers, and the
+windows of models."""
 
 _JSON_ENDING = "v1.json"  # counted up when the form of a stage's values changes: those of before are not found then
 _PROCESS = uuid.uuid4().hex[:12]  # processes of several machines may write into one folder

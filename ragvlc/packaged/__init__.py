@@ -132,10 +132,10 @@ def resolve(model: str) -> str:
         return model
     if not _HUB_ID.fullmatch(model):
         beside = [path.name for path in Path(model).parent.glob("*/")]
+        known = ", ".join(PREFIX + name for name in PACKAGED)
         raise EngineError(
             f"'{model}' cannot be loaded: it is no folder on this machine, and no name that a model hub could have. "
-            f"Give a folder, a hub id or {', '.join(PREFIX + name for name in PACKAGED)}."
-            f"{nearest(Path(model).name, beside)}"
+            f"Give a folder, a hub id or {known}.{nearest(Path(model).name, beside)}"
         )
     return model_on_hub(model, tuple(PREFIX + name for name in PACKAGED))
 

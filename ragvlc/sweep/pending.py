@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example
@@ -41,9 +42,25 @@ class Pending:
         finished = self.summary.get("asked") == asked.key
         self.done = finished and not self.questions
         self.rows = rows if self.done else {}
+        self._unscored = set() if self.done else self._without_scores(rows)
         missing = sum(one.id not in rows for one in self.questions)
         if finished and missing:
             log.warning("%s: %d rows of this finished cell are missing: they are asked again", cell.name, missing)
+
+    def needs(self, label: str, *, stored_only: bool = False) -> bool:
+        """Returns whether some answer, stored or still to come, has no current score of the metric with this label."""
+        return label in self._unscored or bool(self.questions and not stored_only)
+
+    def _without_scores(self, rows: Mapping[str, Prediction]) -> set[str]:
+        """Returns the labels of metrics without a current score in some stored row."""
+        left = {one.id for one in self.questions}
+        return {
+            label
+            for one in self.asked.examples
+            if one.id in rows and one.id not in left
+            for label, key in self.asked.scored_by(one).items()
+            if rows[one.id].scored_by.get(label) != key
+        }
 
     def _is_pending(self, row: Prediction | None, example: Example, retry_failed: bool) -> bool:
         if row is None or row.example_key != self.asked.row_key(example, control=self.cell.control):

@@ -16,17 +16,21 @@ from typing import Any, Protocol
 from ragvlc import config
 from ragvlc.analysis.results import Results
 from ragvlc.core import interruption
-from ragvlc.core.answer import Failure, Prediction
-from ragvlc.core.jobs import Counts, Done, Workers
+from ragvlc.core.answer import Failure, Prediction, Usage
+from ragvlc.core.answer_json import fields_json
+from ragvlc.core.jobs import Counts, Done, Job, SetupResult, TriesSetups, Workers, added
 from ragvlc.core.run import Engines
 from ragvlc.pool import EnginePool
 from ragvlc.results.store import SweepStore
+from ragvlc.sweep.lookup import Lookup, NotStored
 from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan, remarks
 from ragvlc.sweep.schedule import schedule
 from ragvlc.sweep.scoring import QuestionSet, score, scored
+from ragvlc.sweep.setups import check_trials, metric_setups, pipeline_models, pipeline_setups, usage_of
 from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.tracking import Finish, Tracking, cell_record, cell_summary, write_plan
+from ragvlc.trials import try_setups
 
 __all__ = ["Outcome", "SweepInterrupted", "Watcher", "run_sweep"]
 
@@ -69,12 +73,14 @@ class Outcome:
         status: by cell key: `complete`, `stopped` (too many failures), or `pending` (transient failures: run again).
         counts: of requests, computations and cache hits on disk, over all workers.
         untracked: why nothing was sent to the tracker, or None.
+        trials: results of trying the models before the first question.
     """
 
     folder: Path
     status: Mapping[str, str]
     counts: Counts
     untracked: str | None = None
+    trials: tuple[SetupResult, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -104,6 +110,7 @@ def run_sweep(
     watcher: Watcher | None = None,
     pool: EnginePool | None = None,
     finish: Finish | None = None,
+    wait_seconds: float = 0.0,
 ) -> Outcome:
     """Runs the pending questions of a sweep and returns its outcome.
 
@@ -115,9 +122,11 @@ def run_sweep(
         pool: opened models to use; left open. Without one, models are opened and closed here.
         finish: called with the results folder after the last cell; creates files about the sweep, such as figures, and
             returns them by their path in the tracker.
+        wait_seconds: how long to wait for servers to come up before the first question.
 
     Raises:
         ConfigError, DatasetError, StoreError: before anything is computed.
+        SetupError: a model or server does not work; before the first question that needs one.
         SweepInterrupted: after Ctrl-C; all finished answers are stored.
     """
     cells = plan(sweep)
@@ -130,7 +139,7 @@ def run_sweep(
         ]
         running = _SweepRun(sweep, store, open_pool, pending, watcher or _Silent())
         try:
-            return running.run(finish)
+            return running.run(finish, wait_seconds)
         except KeyboardInterrupt as error:
             raise SweepInterrupted(running.stored, running.total, store.folder) from error
 
@@ -152,6 +161,8 @@ class _SweepRun:
         self._watcher = watcher
         self._asked = {one.cell.dataset.key: one.asked for one in pending}
         self._cells: dict[str, _CellRun] = {}
+        self._lookup = Lookup(pool)
+        self._trials: list[SetupResult] = []
         self._left = sum(len(one.questions) for one in pending)
         self.total = sum(len(one.asked.examples) for one in pending)
 
@@ -160,16 +171,21 @@ class _SweepRun:
         """Number of questions with a stored row."""
         return self.total - self._left + sum(run.written for run in self._cells.values())
 
-    def run(self, finish: Finish | None) -> Outcome:
+    def run(self, finish: Finish | None, wait_seconds: float) -> Outcome:
         """Asks the pending questions and returns the outcome."""
         sweep = self._sweep
         self._watcher.planned([one.cell for one in self._pending], self._left, self.total)
+        metrics = metric_setups(sweep.metrics, self._pending)
+        if metrics:
+            self._note(try_setups(self._pool, metrics, wait_seconds))
         opened = sweep.executor.open(self._pool, concurrency=sweep.concurrency)
         with opened as workers, Tracking(sweep, self._store, self._asked) as tracking:
             self._cells = {one.cell.key: _CellRun(one, sweep, self._pool) for one in self._pending}
             for run in self._cells.values():
                 if not run.left:
                     self._end(run, tracking)
+            missing = self._look_up(tracking, store_rows=not metrics)
+            self._try_models(workers, missing, wait_seconds)
             # Closed here, not at garbage collection: after an error the work must end before the folder is unlocked.
             # The scope is the inner one: Ctrl-C must reach the workers before they are waited for.
             with closing(_rows(workers, self._cells, self._asked)) as rows, interruption.scope():
@@ -183,7 +199,56 @@ class _SweepRun:
                     self._end(run, tracking)
             tracking.finish(finish)
         status = {key: run.status for key, run in self._cells.items()}
-        return Outcome(self._store.folder, status, workers.counts(), tracking.problem)
+        counts = added(workers.counts(), self._lookup.counts())
+        return Outcome(self._store.folder, status, counts, tracking.problem, tuple(self._trials))
+
+    def _look_up(self, tracking: Tracking, *, store_rows: bool) -> dict[str, str]:
+        """Writes the rows of pending questions whose answers are stored, until a cell's first that is not.
+
+        Returns the stage, by cell, that has no stored value. Without `store_rows`, because scoring takes a model, rows
+        are left to the workers, which find the answers again.
+        """
+        missing: dict[str, str] = {}
+        found: set[tuple[str, str]] = set()
+        for job in self._jobs():
+            if job.cell in missing:
+                continue
+            if job.cold or not self._pool.reuse:
+                missing[job.cell] = "any"
+                continue
+            try:
+                answer = self._lookup.answer(job)
+            except NotStored as error:
+                missing[job.cell] = error.stage
+                continue
+            run = self._cells[job.cell]
+            if store_rows:
+                found.add((job.cell, job.example.id))
+                row = run.write(Done(job, answer=answer))
+                self._watcher.row(run.one.cell, row)
+                if run.add(row):
+                    self._end(run, tracking)
+        for key, run in self._cells.items():
+            run.left = [one for one in run.left if (key, one.id) not in found]
+        return missing
+
+    def _jobs(self) -> list[Job]:
+        return schedule([(run.one.cell, run.left) for run in self._cells.values()], self._asked)
+
+    def _try_models(self, workers: Workers, missing: Mapping[str, str], wait_seconds: float) -> None:
+        """Tries the models of the cells with missing answers, where they will run; raises `SetupError`."""
+        jobs = [job for job in self._jobs() if job.cell in missing]
+        setups = pipeline_setups(jobs, missing)
+        if setups and isinstance(workers, TriesSetups):
+            trials = workers.try_setups(jobs, setups, wait_seconds)
+            self._note(trials)
+            for key in missing:
+                models = {part.key for part in pipeline_models(self._cells[key].one.cell.pipeline)}
+                self._cells[key].tried = usage_of(one for one in trials if one.key in models)
+
+    def _note(self, trials: Sequence[SetupResult]) -> None:
+        check_trials(trials)
+        self._trials += trials
 
     def _end(self, run: _CellRun, tracking: Tracking) -> None:
         run.close()
@@ -210,6 +275,7 @@ class _CellRun:
         left: pending questions.
         rows: by example id, in the order of their arrival.
         written: the number of rows written in this run.
+        tried: usage of the short questions that the cell's models were asked before the first question of this run.
         closed: whether no more rows are expected, and `status` and `summary` are final.
     """
 
@@ -218,6 +284,7 @@ class _CellRun:
         self.left = list(one.questions)
         self.closed = False
         self.written = 0
+        self.tried = Usage()
         self.status = "complete"
         self.summary: Mapping[str, Any] = one.summary
         self._engines = engines
@@ -276,6 +343,8 @@ class _CellRun:
         pending = any(_is_pending(row, labels) for row in self.rows.values())
         self.status = "stopped" if self.full else "pending" if pending else "complete"
         self.summary = cell_summary(one.cell, self.status, self.rows, one.asked)
+        if self.tried.calls:
+            self.summary = {**self.summary, "tried": fields_json(self.tried)}
         if self.status == "complete":
             one.store.write_summary(self.summary)
 

@@ -18,9 +18,12 @@ from ragvlc.pool import EnginePool
 from ragvlc.results.applicable import applicable, inapplicable
 from ragvlc.results.store import SweepStore
 from ragvlc.results.summary import metric_values, scored_rows, summarise
+from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.scoring import QuestionSet, current_rows, scored
+from ragvlc.sweep.setups import check_trials, metric_setups
 from ragvlc.sweep.spec import Sweep
+from ragvlc.trials import try_setups
 
 __all__ = ["Finish", "Tracking", "cell_record", "cell_summary", "rescore", "send", "write_plan"]
 
@@ -35,11 +38,14 @@ def rescore(sweep: Sweep, runs: Path) -> Path:
 
     Raises:
         StoreError: if nothing is stored.
+        SetupError: a metric's model does not work.
     """
     cells = plan(sweep)
     SweepStore(runs / sweep.name).cells()
     with SweepStore(runs / sweep.name) as store, EnginePool() as pool:
         asked = write_plan(sweep, cells, store)
+        pending = [Pending(cell, asked[cell.dataset.key], store.cell(cell.key)) for cell in cells]
+        check_trials(try_setups(pool, metric_setups(sweep.metrics, pending, stored_only=True)))
         for cell in cells:
             cell_store, own = store.cell(cell.key), asked[cell.dataset.key]
             cell_store.mend()

@@ -80,8 +80,8 @@ class ChatServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
@@ -197,9 +197,9 @@ def echo(handler: Handler, body: dict[str, Any]) -> None:
 
 
 @contextmanager
-def serving() -> Iterator[ChatServer]:
+def serving(port: int = 0) -> Iterator[ChatServer]:
     """Runs a server for as long as the block lasts."""
-    with ChatServer() as server:
+    with ChatServer(port) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:

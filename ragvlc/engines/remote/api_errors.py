@@ -6,16 +6,26 @@ Nothing here stores an exception of a client library: exceptions refer to reques
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ragvlc.core.errors import EngineError, WindowExceeded
+from ragvlc.core.errors import ConnectionFailed, EngineError, WindowExceeded
 from ragvlc.engines.remote.error_words import codes_of, parsed, values_of, words_of
 from ragvlc.engines.remote.waits import seconds_to_wait
 from ragvlc.engines.remote.window_words import exceeds_window
 
-__all__ = ["ApiFailure", "ReplyRefused", "ReplyUnusable", "Secrets", "is_transport_error", "read_failure"]
+__all__ = [
+    "ApiFailure",
+    "ReplyRefused",
+    "ReplyUnusable",
+    "Secrets",
+    "is_transport_error",
+    "is_unreachable",
+    "never_connected",
+    "read_failure",
+]
 
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 _NO_WINDOW = frozenset({401, 402, 403, 408, 425, 429})
@@ -84,6 +94,7 @@ class ApiFailure:
         status: of HTTP; None without an answer.
         wait: seconds that the server asked to wait.
         field: the field of the request that the server names, if any.
+        unreachable: whether there was no connection, or none that gave a response.
     """
 
     message: str
@@ -92,6 +103,7 @@ class ApiFailure:
     status: int | None = None
     wait: float | None = None
     field: str = ""
+    unreachable: bool = False
 
     def exception(self, caller: str, advice: str = "") -> EngineError:
         """Returns the exception to raise; its message starts with the name of the caller."""
@@ -99,7 +111,8 @@ class ApiFailure:
         after = f"{stop} {advice}" if advice else ""
         if self.too_long:
             return WindowExceeded(f"{caller}: the prompt does not fit: {self.message}{after}")
-        return EngineError(f"{caller}: {self.message}{after}", transient=self.transient)
+        kind = ConnectionFailed if self.unreachable else EngineError
+        return kind(f"{caller}: {self.message}{after}", transient=self.transient)
 
 
 def read_failure(error: BaseException, secrets: Secrets) -> ApiFailure:
@@ -201,6 +214,39 @@ def is_transport_error(error: BaseException) -> bool:
     """Returns whether an error means a broken connection, by its class or the package that defines it."""
     root = type(error).__module__.partition(".")[0]
     return isinstance(error, ConnectionError | TimeoutError) or root in _TRANSPORT_PACKAGES
+
+
+_UNREACHABLE = frozenset(
+    {
+        "ClientConnectorError",
+        "ConnectError",
+        "ConnectTimeout",
+        "ConnectTimeoutError",
+        "MaxRetryError",
+        "NewConnectionError",
+        "ReadError",
+        "RemoteProtocolError",
+        "ServerDisconnectedError",
+        "WriteError",
+    }
+)
+"""Client libraries' names of errors without a response; a wait for data that takes too long is another matter."""
+
+
+def never_connected(error: BaseException) -> bool:
+    """Returns whether nothing listens at the server's address, or the address has no such host."""
+    refused = (ConnectionRefusedError, socket.gaierror)
+    return any(isinstance(one, refused) or type(one).__name__ == "ConnectError" for one in _chain(error))
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Returns whether an error means that a server could not be reached."""
+    chain = list(_chain(error))
+    if any(getattr(one, "response", None) is not None for one in chain):
+        return False
+    return any(
+        isinstance(one, ConnectionError | socket.gaierror) or type(one).__name__ in _UNREACHABLE for one in chain
+    )
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -10,7 +10,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -21,6 +21,8 @@ from ragvlc.engines.remote.api_errors import (
     ReplyUnusable,
     Secrets,
     is_transport_error,
+    is_unreachable,
+    never_connected,
     read_failure,
 )
 from ragvlc.engines.remote.concurrency import CallGroup, ConcurrencyLimit
@@ -107,6 +109,7 @@ class Server:
         self.address = address
         self.secrets = Secrets([key])
         self.client = _client(address, key)
+        self._answered = False
         self._calls = ConcurrencyLimit(_MOST_CALLS, str(address), address.deadline)
 
     def close(self) -> None:
@@ -169,7 +172,8 @@ class Server:
         """Returns the result of `attempt`, retried after transient failures.
 
         Waits as long as the server asks (`Retry-After` and its relatives) and a random part longer, else twice as long
-        each time, less a random part: many clients do not return at the same moment.
+        each time, less a random part: many clients do not return at the same moment. Until the server has answered
+        once, a refused connection is tried only twice.
 
         Args:
             attempt: one call to the server.
@@ -184,13 +188,20 @@ class Server:
         stop = cancelled or threading.Event()
         for failures in count():
             try:
-                return RetryResult(attempt(), failures)
+                value = attempt()
             except Exception as error:  # raised again below unless it is of the client or its transport
                 if not _is_client_error(error):
                     raise
-                failure = _read_failure(error, self.secrets)
+                absent = never_connected(error) and not self._answered
+                failure = replace(_read_failure(error, self.secrets), unreachable=is_unreachable(error))
+            else:
+                self._answered = True
+                return RetryResult(value, failures)
             # Outside the handler: an error raised inside would be chained to the client's, with its request and the
             # key.
+            self._answered = self._answered or failure.status is not None
+            if absent and failures:  # a server that was never there does not come back
+                raise failure.exception(what or str(self.address))
             self._raise_if_final(failure, failures, what or str(self.address), advise)
             _wait(_seconds_to_wait(failure, failures), stop)
         raise AssertionError
