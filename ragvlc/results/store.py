@@ -52,6 +52,11 @@ class CellStore:
         self._synced = time.monotonic()
         self._timer: threading.Timer | None = None
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether any row was ever written."""
+        return self._rows.exists()
+
     def load(self) -> dict[str, Prediction]:
         """Returns the last row of each example id; a damaged line is skipped, so that its example is pending again."""
         rows: dict[str, Prediction] = {}

@@ -21,7 +21,7 @@ from ragvlc.roles import Models
 from ragvlc.sweep.settings import Changer
 from ragvlc.sweep.spec import AROUND, Latency, Sweep, choices
 
-__all__ = ["Cell", "distinct_work", "plan", "remarks"]
+__all__ = ["Cell", "cell_key", "distinct_work", "plan", "remarks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +204,14 @@ def _repeats(
     random, dataset, latency = pipeline.random, around.dataset, around.latency
     for repeat in range(sweep.repeats if random else 1):
         seed = int(content_key([sweep.seed, repeat])[:8], 16) >> 1
-        facts = [pipeline.key, dataset.key, seed if random else 0, *(["cold"] if latency == "cold" else [])]
-        key = content_key(facts)[:16]
+        key = cell_key(pipeline, dataset, seed, latency)
         yield Cell(key, name, name, pipeline, dataset, settings, repeat, seed, latency=latency)
+
+
+def cell_key(pipeline: Pipeline, dataset: Dataset, seed: int, latency: Latency) -> str:
+    """Returns the hash of everything that can change an answer of a cell."""
+    facts = [pipeline.key, dataset.key, seed if pipeline.random else 0, *(["cold"] if latency == "cold" else [])]
+    return content_key(facts)[:16]
 
 
 def _named(cells: list[Cell]) -> list[Cell]:

@@ -25,6 +25,7 @@ from ragvlc.results.store import SweepStore
 from ragvlc.sweep.lookup import Lookup, NotStored
 from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan, remarks
+from ragvlc.sweep.rereading import reread_other_cells
 from ragvlc.sweep.schedule import schedule
 from ragvlc.sweep.scoring import QuestionSet, score, scored
 from ragvlc.sweep.setups import check_trials, metric_setups, pipeline_models, pipeline_setups, usage_of
@@ -134,6 +135,7 @@ def run_sweep(
         log.warning("%s", remark)
     with interruption.scope(), SweepStore(Path(runs) / sweep.name) as store, _pool(pool, sweep) as open_pool:
         asked = write_plan(sweep, cells, store)
+        reread_other_cells(cells, store)
         pending = [
             Pending(cell, asked[cell.dataset.key], store.cell(cell.key), retry_failed=retry_failed) for cell in cells
         ]

@@ -9,16 +9,15 @@ from dataclasses import replace
 from ragvlc.core.answer import Failure, Prediction, Usage
 from ragvlc.core.data import Example, content_key
 from ragvlc.core.families import Metric, Score
-from ragvlc.core.replies import Reply
 from ragvlc.core.run import Engines
 from ragvlc.documents.dataset import Examples
 from ragvlc.pipeline import Pipeline
 from ragvlc.results.rows import VERSION
 from ragvlc.results.store import CellStore
 from ragvlc.results.summary import example_facts, stored_row_key
-from ragvlc.text.replies import read_reply
+from ragvlc.sweep.rereading import read_again
 
-__all__ = ["QuestionSet", "current_rows", "read_again", "score", "scored"]
+__all__ = ["QuestionSet", "current_rows", "score", "scored"]
 
 
 class QuestionSet:
@@ -92,34 +91,6 @@ def score(row: Prediction, example: Example, asked: QuestionSet, engines: Engine
         flags=tuple(dict.fromkeys([*row.answer.flags, *(flag for one in found.values() for flag in one.flags)])),
         scoring=sum((one.usage for one in found.values()), Usage()),
     )
-
-
-def read_again(row: Prediction, pipeline: Pipeline) -> Prediction:
-    """Returns a row of version 1, whose text is the reply as it came, with its answer read.
-
-    Where that changes the answer, or there is none, the scores are stale, and none is taken for current.
-    """
-    answer = row.answer
-    if answer is None:
-        return row
-    reply = Reply(answer.text, reason=answer.finish)
-    read = read_reply(reply, _thinking(pipeline, answer.route))
-    plain = read.answer == answer.text
-    if plain and answer.answered:
-        return row
-    finish = read.finish if not plain and answer.finish != "declined" else answer.finish
-    text = read.answer.strip()
-    return replace(
-        row, answer=replace(answer, text=text, thought=read.thought, finish=finish, reply=reply), scored_by={}
-    )
-
-
-def _thinking(pipeline: Pipeline, route: str) -> str:
-    """Returns how the thoughts of the model that answers are marked."""
-    role = getattr(pipeline.routes.get(route), "generator", "main")
-    generators = pipeline.generators
-    own = generators.get(role) or generators.get("main") or next(iter(generators.values()), None)
-    return own.thinking if own is not None else "auto"
 
 
 def _failure(metric: Metric, error: Exception) -> Failure:

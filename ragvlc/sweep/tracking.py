@@ -20,6 +20,7 @@ from ragvlc.results.store import SweepStore
 from ragvlc.results.summary import metric_values, scored_rows, summarise
 from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan
+from ragvlc.sweep.rereading import reread_other_cells
 from ragvlc.sweep.scoring import QuestionSet, current_rows, scored
 from ragvlc.sweep.setups import check_trials, metric_setups
 from ragvlc.sweep.spec import Sweep
@@ -44,6 +45,7 @@ def rescore(sweep: Sweep, runs: Path) -> Path:
     SweepStore(runs / sweep.name).cells()
     with SweepStore(runs / sweep.name) as store, EnginePool() as pool:
         asked = write_plan(sweep, cells, store)
+        reread_other_cells(cells, store)
         pending = [Pending(cell, asked[cell.dataset.key], store.cell(cell.key)) for cell in cells]
         check_trials(try_setups(pool, metric_setups(sweep.metrics, pending, stored_only=True)))
         for cell in cells:

@@ -16,6 +16,7 @@ from ragvlc.analysis.report import terminal_report
 from ragvlc.analysis.results import Results
 from ragvlc.sweep.runner import Outcome, run_sweep
 from ragvlc.sweep.spec import Sweep
+from ragvlc.sweep.tracking import rescore
 
 TEXT = "The meeting took place in Paris. Lyon was mentioned as a second choice. Nobody went to Rome."
 QUESTIONS = [
@@ -220,3 +221,16 @@ def test_an_inner_call_without_an_answer_is_counted(server: ChatServer, tmp_path
     results = ran(sweep_of(server, tmp_path, route), tmp_path).results()
     assert (results.cells[0].summary["no_answer"], results.cells[0].summary["empty_replies"]) == (0, 2)
     assert "Empty replies" in text_of(results)
+
+
+def test_scoring_reads_rows_of_the_other_setting_without_a_cache(server: ChatServer, tmp_path: Path) -> None:
+    server.default = say("<plan>Paris</plan> Rome")
+    sweep = sweep_of(server, tmp_path).model_copy(update={"cache": False})
+    ran(sweep, tmp_path)
+    other = sweep_of(server, tmp_path, thinking="<plan> </plan>").model_copy(update={"cache": False})
+    [cell] = Results.load(rescore(other, tmp_path / "runs")).cells
+    assert {row.answer.text for row in cell.rows.values()} == {"Rome"}
+    assert cell.mean("contains") == 0
+    [cell] = ran(other, tmp_path).results().cells
+    assert {row.answer.thought for row in cell.rows.values()} == {"Paris"}
+    assert len(server.requests) == 2

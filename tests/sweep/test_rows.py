@@ -14,7 +14,7 @@ from ragvlc.core.replies import Reply
 from ragvlc.pipeline import Pipeline
 from ragvlc.results.rows import from_row, to_row
 from ragvlc.results.store import CellStore
-from ragvlc.sweep.scoring import read_again
+from ragvlc.sweep.rereading import read_again
 
 TRACE = (Step("read", {"n": 1}, steps=(Step("answer"),)),)
 
