@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from ragvlc.core.answer import Failure, Prediction
 from ragvlc.core.texts import one_line, printable
+from ragvlc.results.unanswered import unanswered
+from ragvlc.results.unanswered import words as no_answer_words
 
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, SweepResults
@@ -131,9 +133,10 @@ def failure_lines(results: SweepResults, status: Mapping[str, str] | None = None
 
 def said(row: Prediction) -> str:
     """Returns an answer's text, and the full reason for a missing answer or score, in printable characters."""
-    words = [] if row.answer is None else [row.answer.text]
+    answer = row.answer
+    words = [] if answer is None else [no_answer_words(answer) if unanswered(answer) else answer.text]
     if row.failure is not None:
-        words.append(f"{'failed' if row.answer is None else 'not scored'}: {_words(row.failure)}")
+        words.append(f"{'failed' if answer is None else 'not scored'}: {_words(row.failure)}")
     return printable("\n".join(words)) if words else "no answer"
 
 

@@ -12,6 +12,8 @@ from ragvlc.analysis.tables import title
 from ragvlc.core.answer import Answer, Prediction, Step
 from ragvlc.core.data import Span
 from ragvlc.core.errors import ConfigError, nearest
+from ragvlc.core.replies import bounded
+from ragvlc.core.texts import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["one_question", "question_list"]
+
+_THOUGHT = 400  # characters shown of a thought
 
 
 def question_list(results: SweepResults) -> list[RenderableType]:
@@ -96,6 +100,9 @@ def _read(cell: CellResult, question: str, texts: Mapping[str, str] | None) -> l
         parts.append(text)
     if not answer.context:
         parts.append(Text("  no passages"))
+    if answer.thought:
+        thought = re.sub(r"\s+", " ", printable(bounded(answer.thought, _THOUGHT)))
+        parts.append(Text(f"  thought, no part of the answer: {thought}", style="dim"))
     for root in answer.trace:
         parts += [Text(line) for line in _steps(root, 1)]
     return parts

@@ -37,6 +37,7 @@ def ask(
     """Answer one question over your documents."""
     from ragvlc.core.data import Query
     from ragvlc.pipeline import Pipeline
+    from ragvlc.results.unanswered import advice, cause, unanswered
 
     documents = [one for path in document or [] for one in _documents(path, allow_loss)]
     with Pipeline.load(pipeline) as loaded:
@@ -46,6 +47,8 @@ def ask(
         _print_ranking(answer, {one.id: one.text for one in documents})
     else:
         out().print(answer.text)
+        if unanswered(answer):
+            sys.stderr.write(f"no answer: {advice([{cause(answer): 1}])[0]}\n")
     if trace:
         _print_trace(answer, {one.id: one.text for one in documents})
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from ragvlc.core.answer import Answer
 
-__all__ = ["CAUSES", "advice", "cause", "unanswered"]
+__all__ = ["CAUSES", "advice", "cause", "unanswered", "words"]
 
 CAUSES: Mapping[str, str] = {
     "thinking_cut": "ran out of tokens while thinking: raise thinking_tokens or answer_tokens, or set enable_thinking: "
@@ -38,6 +38,11 @@ def cause(answer: Answer) -> str:
     if answer.thought:
         return "thinking_cut" if answer.finish == "length" else "thinking_only"
     return "cut" if answer.finish == "length" else "empty"
+
+
+def words(answer: Answer) -> str:
+    """Returns a sentence for an answer that is none, such as `no answer: ran out of tokens while thinking`."""
+    return f"no answer: {_singular(CAUSES[cause(answer)]).partition(':')[0]}"
 
 
 def advice(counts: Sequence[Mapping[str, int]]) -> list[str]:

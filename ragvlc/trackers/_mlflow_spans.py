@@ -18,12 +18,14 @@ from typing import Any
 from ragvlc.core.answer import Answer, Step, Usage
 from ragvlc.core.data import Example, Span
 from ragvlc.core.records import TraceRecord
+from ragvlc.core.replies import bounded
 
 __all__ = ["LaidSpan", "lay_out", "sample", "usage_facts"]
 
 MOST_PASSAGES = 20
 MOST_CHARACTERS = 4_000
 
+_THOUGHT = 2_000  # characters shown of a thought
 _NUDGE = 1_000
 """Nanoseconds that keep spans in order: MLflow sorts them by their start."""
 
@@ -106,6 +108,8 @@ def lay_out(record: TraceRecord) -> list[LaidSpan]:
         "first_token_seconds": answer.timing.first_token_seconds,
         "dropped_tokens": answer.dropped_tokens,
     }
+    facts |= {} if answer.answered else {"answered": False}
+    facts |= {"thought": bounded(answer.thought, _THOUGHT)} if answer.thought else {}
     spans[0] = replace(root, end=end, outputs=answer.text, facts=facts)
     return spans
 

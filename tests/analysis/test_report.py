@@ -18,7 +18,7 @@ from ragvlc.analysis.questions import one_question, question_list
 from ragvlc.analysis.report import terminal_report
 from ragvlc.analysis.results import Results
 from ragvlc.analysis.verdict import answer_sentence
-from ragvlc.core.answer import Step
+from ragvlc.core.answer import Answer, Step, Usage
 from ragvlc.core.data import Chunk, Hit, Span
 from ragvlc.core.errors import ConfigError
 
@@ -320,3 +320,17 @@ def test_an_unknown_question_names_the_nearest(tmp_path: Path) -> None:
     results = write(tmp_path, [example("question-1")], [cell("full", [])])
     with pytest.raises(ConfigError, match=r"no question 'question1'\. Nearest: question-1\."):
         one_question(results, "question1")
+
+
+def test_no_answer_is_a_column_with_advice_and_a_word_in_place_of_the_text(tmp_path: Path) -> None:
+    some = rows(HALF)
+    usage = Usage(100, 0, 32, 1, thought_tokens=32)
+    lost = Answer("", finish="length", thought="hm, \x1b[31m where", usage=usage)
+    results = write(tmp_path / "lost", EXAMPLES, [cell("full", [replace(some[0], answer=lost), *some[1:]])])
+    text = " ".join(text_of(terminal_report(results)).split())
+    assert "1 answer ran out of tokens while thinking: raise thinking_tokens" in text
+    assert results.cells[0].summary["no_answer"] == 1
+    shown = text_of(one_question(results, some[0].example_id, passages=True))
+    assert "no answer: ran out of tokens while thinking" in shown
+    assert "thought, no part of the answer: hm," in shown
+    assert "\x1b[31m where" not in shown
