@@ -222,6 +222,15 @@ def test_ask_prints_the_answer_alone(ragvlc: Cli) -> None:
     assert (said.code, said.out, said.err) == (0, "31 metres\n", "")
 
 
+def test_ask_says_why_there_is_no_answer(ragvlc: Cli) -> None:
+    main = {"kind": "scripted", "default": "<think>It may be 30 or"}
+    write("tower.txt", "It is 31 metres high.")
+    pipeline = write("thinks.yaml", {"generators": {"main": main}, "routes": {"full": "full_context"}})
+    said = ragvlc("ask", pipeline, "How high is it?", "--document", "tower.txt")
+    assert (said.code, said.out.strip()) == (0, "")
+    assert said.err.startswith("no answer: 1 answer ended with a thought and no answer")
+
+
 def test_ask_offers_choices(ragvlc: Cli) -> None:
     replies = {"A\\. low\nB\\. tall": "B"}
     pipeline = {

@@ -35,7 +35,7 @@ class _Format:
 
 
 def _tag(name: str, *, common: bool) -> _Format:
-    return _Format(rf"<{name}(?:\s[^<>\n]*)?>", rf"</{name}\s*>", common)
+    return _Format(rf"<{name}(?:\s[^<>\n]*)?(?<!/)>", rf"</{name}\s*>|<{name}\s*/>", common)
 
 
 _COMMON_TAGS = ("think", "thinking", "thought", "thoughts", "reasoning", "seed:think", "antthinking", "antml:thinking")

@@ -32,6 +32,8 @@ THOUGHTS = [
     ("<unused94>thought\nParis<unused95>Rome", "Rome"),
     ("Here is my thought process: Paris.\nHere is my response: Rome", "Rome"),
     ('<details type="reasoning" done="true"><summary>Paris</summary></details>\nRome', "Rome"),
+    ("<think />\n\nRome", "Rome"),
+    ("</think>\n\nRome", "Rome"),
     # The chat template wrote the opening mark.
     ("Paris maybe\n</think>\n\nRome", "Rome"),
     ("Paris maybe</think>Rome", "Rome"),
