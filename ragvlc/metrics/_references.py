@@ -8,10 +8,23 @@ from typing import Literal
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
-from ragvlc.text.normalising import has_cjk, normalise
+from ragvlc.text import matching
+from ragvlc.text.normalising import mostly_cjk, normalise
 
-__all__ = ["Empty", "NormalisedReply", "as_counted", "compare", "reply_text", "share_found", "wanted"]
+__all__ = [
+    "Empty",
+    "NormalisedReply",
+    "Script",
+    "as_counted",
+    "by_character",
+    "compare",
+    "reply_text",
+    "share_found",
+    "sought",
+]
 
+Script = Literal["auto", "latin", "cjk"]
+"""Whether texts are compared by words or, as Chinese and Japanese, by characters; `auto` is decided by the example."""
 
 Empty = Literal["no_answer", "refusal"]
 """What a reply without an answer counts as: `no_answer`, which is wrong everywhere, or `refusal`, SQuAD's rule."""
@@ -35,7 +48,18 @@ def reply_text(answer: Answer) -> str:
     return "" if answer.finish == "declined" else answer.text
 
 
-def compare(answer: Answer, example: Example) -> NormalisedReply | None:
+def by_character(script: Script, example: Example) -> bool:
+    """Returns whether to compare by the rule for Chinese and Japanese; the reply has no say.
+
+    `auto` takes that rule where at least half of the words of a reference or of the question are Chinese or Japanese
+    characters. One such character in an English reference changes nothing.
+    """
+    if script == "auto":
+        return any(map(mostly_cjk, (*example.references, example.query.text)))
+    return script == "cjk"
+
+
+def compare(answer: Answer, example: Example, script: Script) -> NormalisedReply | None:
     """Returns the reply and references under SQuAD 2.0's normalisation, or None if the right answer is not known.
 
     References that are empty after normalisation are dropped; if none is left, only an empty reply is right. The
@@ -45,21 +69,24 @@ def compare(answer: Answer, example: Example) -> NormalisedReply | None:
     """
     if not example.references and not example.unanswerable:
         return None
-    reply = reply_text(answer)
     if not answer.answered:
         return NormalisedReply("", ())
+    cjk = by_character(script, example)
     gold = () if example.unanswerable else example.references
-    cjk = has_cjk(reply, *gold)
-    references = wanted(example, cjk=cjk)
+    references = [normal for reference in gold if (normal := normalise(reference, cjk=cjk))]
     if example.answer_mode == "all":
         references = [" ".join(references)]
-    return NormalisedReply(normalise(reply, cjk=cjk), tuple(references) or ("",))
+    return NormalisedReply(normalise(reply_text(answer), cjk=cjk), tuple(references) or ("",))
 
 
-def wanted(example: Example, *, cjk: bool) -> list[str]:
-    """Returns the normalised references to search for; empty for unanswerable examples and references without words."""
+def sought(example: Example, *, cjk: bool) -> list[str]:
+    """Returns the references to search for, surrounded by blanks; empty for unanswerable examples.
+
+    Typography is folded, so that a reference is found in any; references without words are left out.
+    """
     gold = () if example.unanswerable else example.references
-    return [normal for reference in gold if (normal := normalise(reference, cjk=cjk))]
+    found = [matching.normalise(reference, cjk=cjk) for reference in gold]
+    return [one for one in found if one.strip()]
 
 
 def share_found(found: Sequence[bool], example: Example) -> float | None:

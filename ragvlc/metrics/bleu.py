@@ -7,8 +7,8 @@ effective one: n-grams longer than the reply are left out, since an answer of tw
 
 Made for whole corpora of translations: over short answers it is harsh and rough. Differences: the column is a mean of
 sentence scores and not the corpus score that papers report. Sacrebleu's tokenizer `zh` is taken for Chinese and `char`
-for Japanese, which it would hand to a dictionary that is not installed. A declined reply scores 0. Where all references
-are required, they are joined in their order. Does not apply to unanswerable examples.
+for Japanese references, which it would hand to a dictionary that is not installed. A declined reply scores 0. Where all
+references are required, they are joined in their order. Does not apply to unanswerable examples.
 """
 
 from __future__ import annotations
@@ -39,11 +39,13 @@ class Bleu(Metric):
             ... of a match (sacrebleu's default), `floor` a tenth, `add-k` adds one to matches and n-grams of every
             order above single words, `none` leaves the score 0.
         tokenizer: sacrebleu's: `13a`, `intl`, `zh`, `char`, or `none` for text split by blanks already. `auto` takes
-            `char` for Japanese, `zh` for Chinese, else `13a`.
+            `char` for Japanese references, `zh` for Chinese ones, else `13a`.
         lowercase: compare in lower case.
     """
 
+    version: ClassVar[int] = 2
     needs: ClassVar[frozenset[str]] = frozenset({"answer"})
+
     max_order: Annotated[int, Field(ge=1, le=8)] = 4
     smoothing: Smoothing = "exp"
     tokenizer: Literal["auto", "13a", "intl", "zh", "char", "none"] = "auto"
@@ -55,7 +57,7 @@ class Bleu(Metric):
         if not references:
             return None
         reply = reply_text(answer)
-        tokenizer = _tokenizer(reply, *references) if self.tokenizer == "auto" else self.tokenizer
+        tokenizer = _tokenizer(*references) if self.tokenizer == "auto" else self.tokenizer
         scorer = _scorer(self.max_order, self.smoothing, tokenizer, self.lowercase)
         return min(1.0, float(scorer.sentence_score(reply, list(references)).score) / 100)
 

@@ -4,10 +4,10 @@ The F measure of Lin (2004) as the `rouge-score` package computes it without ste
 text (`rougeL`, not `rougeLsum`), best reference. Its tokens are runs of ASCII letters and digits: `naïve` is read as
 `na` and `ve`.
 
-Differences: where reply or references have Chinese or Japanese characters, or a reference's letters are mostly not
-ASCII (the package would drop them and score 0), tokens are separated by blanks and punctuation of any script,
-Chinese and Japanese by character. A declined reply scores 0. Where all references are required, they are joined in
-their order. Does not apply to unanswerable examples.
+Differences: where a reference or the question is mostly Chinese or Japanese (or always, or never: `script`), or a
+reference's letters are mostly not ASCII (the package would drop them and score 0), tokens are separated by blanks and
+punctuation of any script, Chinese and Japanese by character. A declined reply scores 0. Where all references are
+required, they are joined in their order. Does not apply to unanswerable examples.
 """
 
 from __future__ import annotations
@@ -18,12 +18,21 @@ from typing import Any, ClassVar
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
 from ragvlc.core.families import Metric
-from ragvlc.metrics._references import reply_text
-from ragvlc.text.normalising import has_cjk, words
+from ragvlc.metrics._references import Script, by_character, reply_text
+from ragvlc.text.normalising import words
 
 
 class RougeL(Metric):
-    """ROUGE-L F-measure against the best reference."""
+    """ROUGE-L F-measure against the best reference.
+
+    Attributes:
+        script: `cjk` compares Chinese and Japanese by character, `latin` compares by word; `auto` takes `cjk` where a
+            reference or the question is mostly Chinese or Japanese.
+    """
+
+    version: ClassVar[int] = 2
+
+    script: Script = "auto"
 
     needs: ClassVar[frozenset[str]] = frozenset({"answer"})
 
@@ -35,7 +44,7 @@ class RougeL(Metric):
         if example.answer_mode == "all":
             references = (" ".join(references),)
         reply = reply_text(answer)
-        scorer = _scorer(unicode=has_cjk(reply, *references) or any(map(_mostly_foreign, references)))
+        scorer = _scorer(unicode=by_character(self.script, example) or any(map(_mostly_foreign, references)))
         return max(float(scorer.score(reference, reply)["rougeL"].fmeasure) for reference in references)
 
 

@@ -8,10 +8,10 @@ ASCII ones.
 
 Where Chinese or Japanese takes part, all Unicode punctuation is deleted (categories P*, so `《》`, `。` and curly
 quotes go as well) and every such character is a token of its own; Latin words and numbers between them stay
-whole. That is the rule of MLQA's script (Lewis et al. 2020), with these differences: kana count as characters
-too, and English articles are deleted here as everywhere. It differs from LongBench, whose list of punctuation
-lacks `《` and `〈〉`, and which cuts words with jieba. Full-width forms are not folded. Korean is written with
-blanks and follows the first rule.
+whole. Which rule applies is the metrics' setting `script`, never decided by the reply. That is the rule of MLQA's
+script (Lewis et al. 2020), with these differences: kana count as characters too, and English articles are deleted here
+as everywhere. It differs from LongBench, whose list of punctuation lacks `《` and `〈〉`, and which cuts words with
+jieba. Full-width forms are not folded. Korean is written with blanks and follows the first rule.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import sys
 import unicodedata
 from functools import cache
 
-__all__ = ["has_cjk", "normalise", "words"]
+__all__ = ["has_cjk", "mostly_cjk", "normalise", "words"]
 
 _CJK = re.compile(
     "[\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
@@ -35,6 +35,12 @@ _ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
 def has_cjk(*texts: str) -> bool:
     """Returns whether any text has a Chinese character or a kana; punctuation and full-width forms do not count."""
     return any(_CJK.search(text) for text in texts)
+
+
+def mostly_cjk(text: str) -> bool:
+    """Returns whether at least half of the words of `text` are Chinese or Japanese, each character being a word."""
+    characters = len(_CJK.findall(text))
+    return characters > 0 and 2 * characters >= len(words(text))
 
 
 def normalise(text: str, *, cjk: bool = False) -> str:

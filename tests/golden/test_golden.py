@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ragvlc.analysis.report import terminal_report
 from ragvlc.analysis.results import Results
@@ -17,6 +18,8 @@ from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.tracking import rescore
 
 HERE = Path(__file__).parent
+RENAMED = {"rag": "version 2 of bm25 folds typography, so its rankings are made anew"}
+"""Cells whose keys changed since, and why."""
 VERSIONS = sorted(path.name for path in HERE.iterdir() if (path / "golden.yaml").is_file())
 
 
@@ -52,15 +55,23 @@ def test_an_old_run_loads_with_its_figures(runs: Path) -> None:
 
 
 def test_an_old_run_keeps_its_keys_and_is_not_asked_again(runs: Path) -> None:
-    sweep = Sweep.load(runs.parent / "golden.yaml")
+    file = runs.parent / "golden.yaml"
     before = stored_lines(runs)
-    assert {cell.key for cell in plan(sweep)} == set(before)
-    outcome = run_sweep(sweep, runs)
+    keys = {cell.name: cell.key for cell in plan(Sweep.load(file))}
+    assert {name for name, key in keys.items() if key not in before} == set(RENAMED)
+    facts = yaml.safe_load(file.read_text("utf-8"))
+    facts["pipelines"] = {name: one for name, one in facts["pipelines"].items() if name not in RENAMED}
+    file.write_text(yaml.safe_dump(facts, allow_unicode=True, sort_keys=False), "utf-8")
+    outcome = run_sweep(Sweep.load(file), runs)
     assert outcome.complete
     assert outcome.counts.asked.get("generate", 0) == 0
-    after = stored_lines(runs)  # rows follow where a metric has a new version: scored again, not asked
-    assert all(after[key].startswith(lines) for key, lines in before.items())
-    assert set(after) == set(before)
+    for key, lines in stored_lines(runs).items():  # metrics that changed score again, and rows are only appended
+        assert lines.startswith(before[key])
+        answers = [
+            {row["id"]: row.get("answer") for row in map(json.loads, one.splitlines())} for one in (before[key], lines)
+        ]
+        assert answers[0] == answers[1]
+    assert set(stored_lines(runs)) == set(before)
 
 
 def test_a_row_taken_from_an_old_run_is_asked_again(runs: Path) -> None:

@@ -11,6 +11,7 @@ from ragvlc.core.data import Example, Query
 from ragvlc.core.families import Metric
 from ragvlc.metrics.contains import Contains
 from ragvlc.metrics.exact_match import ExactMatch
+from ragvlc.metrics.rouge_l import RougeL
 from ragvlc.metrics.token_f1 import TokenF1
 
 METRICS = (ExactMatch(), TokenF1(), Contains())
@@ -53,14 +54,14 @@ def scores(reply: str, *references: str, mode="any") -> list[float | None]:
         # Other scripts.
         ("Strasse", ["Straße"], 0, 0, 0),
         ("STRASSE, Straße", ["Straße"], 0, 2 / 3, 1),
-        ("１９９８", ["1998"], 0, 0, 0),
-        ("don't", ["don’t"], 0, 0, 0),
+        ("１９９８", ["1998"], 0, 0, 1),  # SQuAD's script folds no typography, `contains` does
+        ("don't", ["don’t"], 0, 0, 1),
         ("《红楼梦》。", ["红楼梦"], 1, 1, 1),
         ("红楼梦", ["《红楼梦》"], 1, 1, 1),
         ("香港大学", ["香港 大学"], 1, 1, 1),
         ("北京", ["北京大学"], 0, 2 / 3, 0),
         ("他在北京大学。", ["北京大学"], 0, 0.8, 1),
-        ("1998年", ["1998"], 0, 2 / 3, 1),
+        ("1998年", ["1998"], 0, 0, 1),  # a Chinese character in the reply alone changes nothing
         ("1998", ["1999年"], 0, 0, 0),  # numbers stay whole
         ("東京タワー", ["東京"], 0, 4 / 7, 1),
     ],
@@ -142,9 +143,37 @@ def test_identity_scores_one(metric: Metric, text, others):
     assert metric.score(Answer(text + "x"), example(*others, text + "x")) == 1
 
 
-@given(texts, texts)
-def test_f1_is_symmetric_and_exact_match_bounds_it(one, two):
+@given(texts, texts, st.sampled_from(["latin", "cjk"]))
+def test_f1_is_symmetric_and_exact_match_bounds_it(one, two, script):
     assume(one.strip() and two.strip())
-    forward = TokenF1().score(Answer(one), example(two))
-    assert forward == TokenF1().score(Answer(two), example(one))
-    assert forward >= ExactMatch().score(Answer(one), example(two))
+    forward = TokenF1(script=script).score(Answer(one), example(two))
+    assert forward == TokenF1(script=script).score(Answer(two), example(one))
+    assert forward >= ExactMatch(script=script).score(Answer(one), example(two))
+
+
+def asked(question: str, reply: str, reference: str, script="auto") -> list[float | None]:
+    case = Example(Query("q", question), (), (reference,))
+    kinds = (ExactMatch, TokenF1, Contains, RougeL)
+    return [kind(script=script).score(Answer(reply), case) for kind in kinds]
+
+
+@pytest.mark.parametrize("extra", ["", " 气", " (氣)"])
+def test_a_character_in_the_reply_does_not_choose_the_rule(extra):
+    plain = asked("What is it called?", f"qi{extra}", "the vital force")
+    assert plain == [0, 0, 0, 0]
+    assert asked("What is it called?", f"the “vital” force{extra}", "vital force")[2] == 1
+    exact, f1, _, _ = asked("What is it called?", f"“vital”{extra}", "“vital”")
+    assert (exact, f1) == ((1, 1) if not extra else (0, pytest.approx(2 / 3)))
+
+
+def test_a_character_in_an_english_reference_does_not_choose_the_rule():
+    exact, *_ = asked("What is qi?", "The “vital” force (氣)", "the vital force (氣)")
+    assert exact == 0  # by the Chinese rule the curly quotes would go, and it would be 1
+    assert asked("What is qi?", "The “vital” force (氣)", "the vital force (氣)", script="cjk")[0] == 1
+
+
+def test_the_question_chooses_the_rule_where_the_reference_cannot():
+    assert asked("谁制造了它？", "是IBM公司", "IBM")[1] == pytest.approx(2 / 5)
+    assert asked("Who made it?", "是IBM公司", "IBM")[1] == 0
+    assert asked("Who made it?", "是IBM公司", "IBM", script="cjk")[1] == pytest.approx(2 / 5)
+    assert asked("谁制造了它？", "是IBM公司", "IBM", script="latin")[1] == 0
