@@ -19,7 +19,7 @@ SCARCE = 20
 
 
 def counted(cells: Sequence[CellResult], metric: str) -> tuple[str, str]:
-    """Returns the number of questions that a metric's means rest on, for a column's head, and a sentence about it.
+    """Returns the number of questions that a metric's means rest on, for a column's head, and the same in words.
 
     Both are empty where every mean rests on all questions of its cell.
     """
@@ -28,11 +28,11 @@ def counted(cells: Sequence[CellResult], metric: str) -> tuple[str, str]:
         return "", ""
     own = _span(scored, lambda cell: _n(cell, metric))
     clusters = _span(scored, lambda cell: int(cell.summary["metrics"][metric]["clusters"]))
-    of = f"{_span(scored, lambda cell: len(cell.rows))} questions"
+    of = f"{own} of {_span(scored, lambda cell: len(cell.rows))} questions"
     within = f"{clusters} of {_span(scored, lambda cell: int(cell.summary['clusters']))} clusters"
     fewer = [cell for cell in scored if _n(cell, metric) < max(_n(one, metric) for one in _peers(scored, cell))]
     named = ", ".join(f"{cell.name} {_n(cell, metric):,}" for cell in fewer)
-    return f"n = {own}", f"{metric}: of {own} of {of}, in {within}{f' (fewer: {named})' if named else ''}."
+    return f"n = {own}", f"{of} in {within}{f' (fewer: {named})' if named else ''}"
 
 
 def questions_of(cells: Sequence[CellResult]) -> str:
@@ -47,8 +47,13 @@ def questions_of(cells: Sequence[CellResult]) -> str:
     return f"{questions} question{_plural(questions)} in {clusters} cluster{_plural(clusters)}."
 
 
-def fewness(counts: Sequence[tuple[str, int]]) -> str:
-    """Returns a sentence on the metrics with few clusters, by each metric's smallest number; empty if all have many."""
+def fewness(counts: Sequence[tuple[str, int]], *, scarce: bool = True) -> str:
+    """Returns a sentence on the metrics with few clusters, by each metric's smallest number; empty if all have many.
+
+    Args:
+        counts: metric and number of clusters, of any number of cells.
+        scarce: whether to speak of all below `SCARCE`, too, and not only of those too few to rely on.
+    """
     fewest: dict[str, int] = {}
     for metric, clusters in counts:
         if clusters:
@@ -56,7 +61,7 @@ def fewness(counts: Sequence[tuple[str, int]]) -> str:
     parts = []
     for chosen, text in (
         ({metric for metric, count in fewest.items() if count < FEW_CLUSTERS}, warning),
-        ({metric for metric, count in fewest.items() if FEW_CLUSTERS <= count < SCARCE}, _scarce),
+        ({metric for metric, count in fewest.items() if scarce and FEW_CLUSTERS <= count < SCARCE}, _scarce),
     ):
         if chosen:
             named = "" if len(chosen) == len(fewest) else f"{', '.join(one for one in fewest if one in chosen)}: "

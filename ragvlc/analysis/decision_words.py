@@ -248,7 +248,11 @@ def _others(decision: CellDecision, shown: str) -> list[str]:
         found.append(f"Worse: {_listed(worse)}.")
     open_ = [one for one in rest if one.verdict is MarginVerdict.NOT_SETTLED]
     if open_:
-        found.append(f"Not settled: {'; '.join(_why(one) for one in open_)}.{_wanted(open_)}")
+        reasons: dict[str, list[str]] = {}
+        for one in open_:
+            reasons.setdefault(_why(one), []).append(one.name)
+        groups = [_listed(names) + (f", {why}" if why else "") for why, names in reasons.items()]
+        found.append(f"Not settled: {'; '.join(groups)}.{_wanted(open_)}")
     dominated = [f"{one.name} by {one.dominated_by}" for one in decision.rivals if one.dominated_by]
     if dominated:
         found.append(f"Dominated with confidence, lower and dearer at once: {_listed(dominated)}.")
@@ -260,16 +264,17 @@ def _ratio(one: Rival) -> str:
 
 
 def _why(one: Rival) -> str:
+    """Returns why a decision on a cell is not settled; empty if the interval is too wide."""
     if one.obstacle:
-        return f"{one.name}, since {one.obstacle}"
+        return f"since {one.obstacle}"
     widest = max(one.decision.metrics, key=lambda found: found.p or 0.0)
     found = widest.difference
     if not found.n:
-        return f"{one.name}, since no question has a score in {widest.metric} from both"
+        return f"since no question has a score in {widest.metric} from both"
     if found.clusters < FEW_CLUSTERS:
-        return f"{one.name}, since {found.clusters} clusters are fewer than {FEW_CLUSTERS}"
+        return f"since {found.clusters} clusters are fewer than {FEW_CLUSTERS}"
     alone = found.low is not None and found.low > -widest.margin
-    return f"{one.name}{', not worse alone, but not after correction for several cells' if alone else ''}"
+    return "not worse alone, but not after correction for several cells" if alone else ""
 
 
 def _wanted(open_: Sequence[Rival]) -> str:

@@ -227,7 +227,11 @@ def scores(results: SweepResults) -> Table:
     smaller = [label for label in results.metrics if any(label in _smaller(cell) for cell in results.cells)]
     note = f"{SCORES} {SMALLER.format(labels=', '.join(smaller))}" if smaller else SCORES
     heads = {label: counted(results.cells, label) for label in results.metrics}
-    note = " ".join([questions_of(results.cells), *(text for _, text in heads.values() if text), note]).strip()
+    rests: dict[str, list[str]] = {}
+    for label, (_, words) in heads.items():
+        rests.setdefault(words, []).append(label)
+    counts = [f"{', '.join(labels)}: {words}." for words, labels in rests.items() if words]
+    note = " ".join([questions_of(results.cells), *counts, note]).strip()
     note += fewness(
         [(label, figures["clusters"]) for cell in results.cells for label, figures in cell.summary["metrics"].items()]
     )
@@ -253,7 +257,7 @@ def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Tab
         rows.append((name, (*figures, Entry(own[0].p_holm, digits=3))))
     head = f"Difference to {next(iter(bases.values()))}" if same else "Differences"
     note = DIFFERENCES + (f" {UNSETTLED}" if any(one.unsettled for one in comparisons) else "")
-    note += fewness([(one.metric, one.clusters) for one in comparisons]) + hopeless(comparisons)
+    note += fewness([(one.metric, one.clusters) for one in comparisons], scarce=False) + hopeless(comparisons)
     return Table(head, (*results.metrics, f"p of\n{results.metrics[0]}"), tuple(rows), note)
 
 

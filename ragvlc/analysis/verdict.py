@@ -196,9 +196,10 @@ def _first(best: CellResult, duel: Duel | None, metric: str) -> str:
         way = "above" if duel.difference > 0 else "below"
         # Not the difference of the two means: a question with a score in only one of them has no pair.
         rank = f"on paired questions {abs(duel.difference):.3f} {way} {duel.other.name} ({duel.other.mean(metric):.3f})"
+    end = "." if duel.settled or duel.alike else "; not settled."
     if duel.baseline == duel.best.name:
-        return f"{text}. It is the baseline, {rank}, the next best."
-    return f"{text}, {rank}{', the baseline' if duel.baseline else ', the next best'}."
+        return f"{text}. It is the baseline, {rank}, the next best{end}"
+    return f"{text}, {rank}{', the baseline' if duel.baseline else ', the next best'}{end}"
 
 
 def _second(duel: Duel, metric: str) -> str:

@@ -154,7 +154,7 @@ def test_missing_answers_few_clusters_and_holm_leave_it_open_and_say_why(tmp_pat
     others = [cell(name, rows(changed(20, 18), 100)) for name in "abcdefgh"]
     several = decision(tmp_path / "several", *others, margin=0.06)
     assert several.ship == ""
-    assert "a, not worse alone, but not after correction for several cells" in sentences(several)[1]
+    assert "a, b, c, d, e, f, g and h, not worse alone, but not after correction for several" in sentences(several)[1]
 
 
 def test_a_cell_without_a_score_or_a_cost_has_no_decision_and_no_crash(tmp_path) -> None:

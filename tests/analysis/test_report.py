@@ -177,7 +177,7 @@ def test_a_metric_that_applies_to_few_questions_says_to_how_many(tmp_path: Path)
     table = tables.scores(loaded)
     assert table.heads == ("m", "other\nn = 1 to 2")
     assert table.note.startswith(
-        "8 questions in 4 clusters. other: of 1 to 2 of 8 questions, in 1 to 2 of 4 clusters (fewer: rag 1). Mean"
+        "8 questions in 4 clusters. other: 1 to 2 of 8 questions in 1 to 2 of 4 clusters (fewer: rag 1). Mean"
     )
 
 

@@ -49,7 +49,9 @@ def test_a_settled_answer_and_its_cost(tmp_path: Path) -> None:
 def test_an_open_answer_says_how_many_questions_would_close_it(tmp_path: Path) -> None:
     cells = [cell("full", rows(20, 1000)), cell("rag", rows(22, 250))]
     first, second, third = said(write(tmp_path, EXAMPLES, cells))
-    assert first.startswith("rag has the best m: 0.550, on paired questions 0.050 above full")
+    assert first == (
+        "rag has the best m: 0.550, on paired questions 0.050 above full (0.500), the baseline; not settled."
+    )
     assert "corrected" not in second
     found = re.search(
         r"show a difference of ([\d.]+) or more; one of 0\.05 would take about ([\d,]+) like them\.", second
