@@ -324,6 +324,7 @@ class _Sizes:
 def _experiment(name: str, tokenizer: str, window: int | None) -> list[Check]:
     from ragvlc.sweep.plan import plan, remarks
     from ragvlc.sweep.spec import Sweep
+    from ragvlc.sweep.windows import cut_remarks
 
     cells = plan(Sweep.load(name))
     generator = next(iter(cells[0].pipeline.generators.values()))
@@ -335,12 +336,16 @@ def _experiment(name: str, tokenizer: str, window: int | None) -> list[Check]:
     asked: dict[str, Examples] = {}
     with suppress(DatasetError):  # each data set says below what is wrong with it
         asked = loaded({key: _lossy(dataset) for key, dataset in datasets.items() if _asks(dataset)})
-    found = [
-        checked(dataset, counter, counted_by, window=own, examples=asked.get(key)) for key, dataset in datasets.items()
-    ]
-    for one in found:
-        one.remarks += remarks(cells)
-    return found
+    found = {
+        key: checked(dataset, counter, counted_by, window=own, examples=asked.get(key))
+        for key, dataset in datasets.items()
+    }
+    for key, one in found.items():
+        own_cells = [cell for cell in cells if cell.dataset.key == key]
+        one.remarks += remarks(own_cells)
+        if key in asked:
+            one.remarks += cut_remarks(own_cells, {key: asked[key]})
+    return list(found.values())
 
 
 def _dataset_in(folder: Path) -> Dataset:

@@ -62,6 +62,10 @@ SAMPLED = (
     "Sampled: {answers:,} answers came from a server to which no temperature is sent. Greedy decoding cannot be had "
     "there: another run answers otherwise; repeats: 3 shows how much."
 )
+CUT = (
+    "Cut by embedder or reranker: longer than the model's window, so their ends were not read; use smaller chunks or a "
+    "model with a longer window."
+)
 SAVED = "Saved by the cache, over all cells: {seconds:,.0f} s of engine time."
 MEMORY = (
     "Memory: peak of the process, and of its GPUs, while a question of the cell was running, other questions included; "
@@ -149,6 +153,7 @@ class Column:
         always: whether it is shown even if it is empty.
         times: factor of the figure.
         flag: whether the name is that of a flag.
+        share: name of the share that the count is, shown beside it.
     """
 
     head: str
@@ -157,12 +162,14 @@ class Column:
     always: bool = False
     times: float = 1.0
     flag: bool = False
+    share: str = ""
 
     def entry(self, summary: Mapping[str, Any]) -> Entry:
         """Returns the entry of this column for a cell's summary."""
-        value = summary["flags"].get(self.name, 0) if self.flag else summary[self.name]
+        value = summary["flags"].get(self.name, 0) if self.flag else summary.get(self.name)
         if self.digits is None:
-            return Entry(word=f"{value:,}" if value else "-")
+            share = f" ({summary[self.share]:.0%})" if self.share and value else ""
+            return Entry(word=f"{value:,}{share}" if value else "-")
         if value is None:
             return Entry()
         # A price of a thousand questions may be far below a hundredth of the currency.
@@ -177,6 +184,8 @@ COLUMNS = (
     Column("empty\nreplies", "empty_replies"),
     Column("truncated", "truncated", always=True),
     Column("unparsed", "unparsed", always=True),
+    Column("chunks cut\nby embedder", "embedder_cut_chunks", share="embedder_cut_share"),
+    Column("passages cut\nby reranker", "reranker_cut_passages", share="reranker_cut_share"),
     Column("prompt\ntokens", "prompt_tokens", 0, always=True),
     Column("new\ntokens", "completion_tokens", 0, always=True),
     Column("thought\ntokens", "thought_tokens", 0),
@@ -187,14 +196,14 @@ COLUMNS = (
 """The columns for a terminal."""
 
 MORE_COLUMNS = (
-    *COLUMNS[:6],
+    *COLUMNS[:8],
     Column("declined", "declined"),
     Column("cut short", "cut_short"),
     Column("thoughts\nread", "thoughts_read"),
     Column("calls", "calls", 1),
-    COLUMNS[6],
+    COLUMNS[8],
     Column("cached\ntokens", "cached_tokens", 0),
-    *COLUMNS[7:],
+    *COLUMNS[9:],
     Column("memory\nGB", "process_bytes", 2, times=1e-9),
     Column("GPU\nGB", "device_bytes", 2, times=1e-9),
 )
@@ -264,7 +273,7 @@ def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Tab
 def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
     """Returns the table of coverage and costs, without empty columns."""
     summaries = [cell.summary for cell in results.cells]
-    shown = [one for one in columns if one.always or any(summary[one.name] for summary in summaries)]
+    shown = [one for one in columns if one.always or any(summary.get(one.name) for summary in summaries)]
     flags = dict.fromkeys(flag for summary in summaries for flag in summary["flags"] if flag != "unparsed")
     shown += [Column(flag.replace("_", "\n", 1), flag, flag=True) for flag in flags]
     rows = []
@@ -276,6 +285,7 @@ def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
     saving = ("engine_seconds_reused", "prefix_seconds_saved", "prefix_seconds_owed")
     saved = sum(summary[name] for summary in summaries for name in saving)
     note += f" {SAVED.format(seconds=saved)}" if saved >= 1 else ""
+    note += f" {CUT}" if {"embedder_cut_chunks", "reranker_cut_passages"} & names else ""
     note += f" {MEMORY}" if "process_bytes" in names else ""
     note += f" {SKIPPED}" if "skipped" in names else ""
     note += "".join(f" {one}" for one in advice([summary["no_answer_causes"] for summary in summaries]))

@@ -28,6 +28,7 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
 
     from ragvlc.documents.dataset import loaded
     from ragvlc.sweep import plan as planning
+    from ragvlc.sweep.windows import cut_remarks
 
     sweep = load_sweep(experiment, settings, limit)
     cells = planning.plan(sweep)
@@ -54,6 +55,8 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
             out().print(f"Left out of {dataset.name}: {reasons}.", soft_wrap=True)
     for note in dict.fromkeys(note for examples in asked.values() for note in examples.notes):
         out().print(f"- {note}", soft_wrap=True)
+    for remark in cut_remarks(cells, asked):
+        out().print(f"Warning: {printable(remark)}", markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -202,6 +202,19 @@ class TokenEngine(TextEngine, Protocol):
         ...
 
 
+class TextLimit(Protocol):
+    """How many tokens of a text a model reads, known without loading the model."""
+
+    @property
+    def window(self) -> int:
+        """Largest number of tokens per text, or per pair of question and text; what exceeds it is not read."""
+        ...
+
+    def lengths(self, texts: Sequence[str], question: str = "") -> list[int]:
+        """Returns the tokens of each text, or of each pair of `question` and text, special tokens included."""
+        ...
+
+
 @runtime_checkable
 class VectorEngine(Protocol):
     """An embedding model. `embed` may be called from many threads."""

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 from ragvlc.core.answer import Usage
 from ragvlc.core.component import Component, Execution
 from ragvlc.core.data import Chunk, Document, Hit, content_key
-from ragvlc.core.engines import TextEngine, Tokenizer, VectorEngine
+from ragvlc.core.engines import TextEngine, TextLimit, Tokenizer, VectorEngine
 from ragvlc.core.errors import nearest
 from ragvlc.core.replies import THINKING
 
@@ -62,6 +62,10 @@ class Embedder(Component):
     @abstractmethod
     def open(self) -> VectorEngine:
         """Returns the loaded model. Raises `EngineError` if it cannot be loaded."""
+
+    def text_limit(self) -> TextLimit | None:
+        """Returns how many tokens of a text the model reads, or None where only the loaded model knows."""
+        return None
 
 
 class Price(Component):

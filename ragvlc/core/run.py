@@ -12,7 +12,7 @@ from pydantic import Field
 from ragvlc.core.answer import Answer, Finish
 from ragvlc.core.component import Component
 from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span
-from ragvlc.core.engines import Generation, Reader, TextEngine, Tokenizer, VectorEngine
+from ragvlc.core.engines import Generation, Reader, TextEngine, TextLimit, Tokenizer, VectorEngine
 from ragvlc.core.parts import Chunker, Embedder, Generator
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ class Reranker(Component):
     @abstractmethod
     def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:
         """Returns all or some of `hits`, best first, with the reranker's scores. Models come from `run.opened`."""
+
+    def text_limit(self) -> TextLimit | None:
+        """Returns how many tokens of question and passage are read, or None where only the loaded model knows."""
+        return None
 
 
 class Index(Protocol):

@@ -20,6 +20,7 @@ from ragvlc.embedders._tokenized_texts import (
     tokenize,
     tokenize_ids,
     windows_of,
+    without_prompt,
 )
 
 if TYPE_CHECKING:
@@ -53,9 +54,7 @@ class BatchLimits:
 
 
 class SentenceTransformerEngine:
-    """A loaded sentence-transformers model, which computes for one thread at a time.
-
-    A lock admits one thread at a time, because the tokenizer stores truncation settings.
+    """A loaded sentence-transformers model, which one thread at a time uses: its tokenizer stores truncation settings.
 
     Texts are sorted by length and batched up to a number of tokens, not of texts; vectors are copied from the device at
     the end. Models that are not plain text transformers are left to sentence-transformers' own `encode`.
@@ -97,7 +96,7 @@ class SentenceTransformerEngine:
         """Returns unit vectors, float32 of shape [texts, dimensions]. Raises `EngineError` if the model fails."""
         if not texts:
             return self.embed([""], side=side)[:0]
-        rows = self._computed(lambda: self._vectors(list(texts), side), len(texts))
+        rows = self._computed(lambda: self._vectors(without_prompt(self._prompts[side], texts), side), len(texts))
         return _unit(rows)
 
     def embed_spans(self, texts: Sequence[str], spans: Sequence[Spans], *, side: str = "passage") -> list[Vectors]:
@@ -131,7 +130,8 @@ class SentenceTransformerEngine:
         """Returns each text's number of tokens without truncation, including the passage prompt and special tokens."""
         if not texts:
             return []
-        whole = [self._prompts["passage"] + text for text in texts]
+        prompt = self._prompts["passage"]
+        whole = [prompt + text for text in without_prompt(prompt, texts)]
         tokenizer = self._model.tokenizer
         with self._lock:
             if not callable(tokenizer):  # models of static vectors have the tokenizers library's own object

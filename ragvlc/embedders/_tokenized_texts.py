@@ -22,6 +22,7 @@ __all__ = [
     "tokenize",
     "tokenize_ids",
     "windows_of",
+    "without_prompt",
 ]
 
 NO_TRUNCATION: Mapping[str, Any] = MappingProxyType(
@@ -184,3 +185,8 @@ def batches_of(lengths: Sequence[int], budget: int, most: int | None, window: in
             longest = max(length, 1)
         found[-1].append(place)
     return found
+
+
+def without_prompt(prompt: str, texts: Sequence[str]) -> list[str]:
+    """Returns the texts without a prompt that they already begin with, so that none is used twice."""
+    return [text.removeprefix(prompt) for text in texts] if prompt else list(texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -10,12 +11,16 @@ from pydantic import Field, model_validator
 
 from ragvlc import packaged
 from ragvlc.core.component import Execution
-from ragvlc.core.engines import SpanVectorEngine
+from ragvlc.core.engines import SpanVectorEngine, TextLimit
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Embedder
+from ragvlc.documents.text_limits import text_limit
 from ragvlc.embedders._extension import ExtensionSetting
+from ragvlc.embedders._prompts import Declared, declared, declared_in, prompt_remarks
 from ragvlc.packaged.model_files import model_remarks, reason_not_loaded, refuse_own_code
 
+_log = logging.getLogger("ragvlc")
+_said: set[str] = set()
 BATCH_TOKENS = {"cpu": 4_096}
 """Tokens of a batch by the device's type; any other type gets more, to be fully used."""
 
@@ -25,7 +30,8 @@ class SentenceTransformerEmbedder(Embedder):
 
     Attributes:
         model: a local folder, a hub id, or `packaged:NAME`.
-        query_prompt: put before a question. None takes the model's own prompt, if it declares one; "" is none.
+        query_prompt: put before a question, unless it begins so. None takes the model's own prompt, if it declares one
+            under any name in use; "" is none.
         passage_prompt: put before a passage; likewise.
         max_length: the number of tokens that texts are truncated to; None takes the model's own window, or eight times
             that of `extension`.
@@ -59,12 +65,24 @@ class SentenceTransformerEmbedder(Embedder):
         return self
 
     def remarks(self) -> list[str]:
-        """Returns a sentence on the model's own code if it is run."""
-        return model_remarks(self.model, trusted=self.trust_remote_code)
+        """Returns what to know about the model's own code and its prompts, from its files and its name."""
+        return [*model_remarks(self.model, trusted=self.trust_remote_code), *self._remarks(declared_in(self.model))]
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the hash of the model's files."""
-        return {"model": packaged.fingerprint(self.model)}
+        """Returns the hash of the model's files, and the prompts put before texts if there are any."""
+        prompts = self._chosen(declared_in(self.model))
+        return {"model": packaged.fingerprint(self.model)} | ({"prompts": prompts} if any(prompts.values()) else {})
+
+    def _remarks(self, own: Declared | None) -> tuple[str, ...]:
+        return tuple(prompt_remarks(self.model, own, self.query_prompt, self.passage_prompt))
+
+    def text_limit(self) -> TextLimit | None:
+        """Returns the window of the model with its tokenizer, or None if its files are not on this machine."""
+        prompt = self._chosen(declared_in(self.model))["passage"]
+        limit = text_limit(self.model, self.max_length, prompt)
+        if limit is None or self.extension is None or self.max_length is not None:
+            return limit
+        return text_limit(self.model, self.extension.reach(limit.window), prompt)
 
     def open(self) -> SpanVectorEngine:
         """Returns the loaded model.
@@ -97,11 +115,18 @@ class SentenceTransformerEmbedder(Embedder):
 
     def _prompts(self, model: Any) -> dict[str, str]:  # noqa: ANN401 - the library's class
         """Returns the prompts put before texts, keyed by `query` and `passage`."""
-        own = model.prompts
-        passage = next((own[name] for name in ("document", "passage", "corpus") if own.get(name)), "")
+        own = declared(model.prompts, model.default_prompt_name)
+        for remark in self._remarks(own):
+            if remark not in _said:
+                _said.add(remark)
+                _log.warning(remark)
+        return self._chosen(own)
+
+    def _chosen(self, own: Declared | None) -> dict[str, str]:
+        own = own or declared({})
         return {
-            "query": own.get("query") or "" if self.query_prompt is None else self.query_prompt,
-            "passage": passage if self.passage_prompt is None else self.passage_prompt,
+            "query": own.query if self.query_prompt is None else self.query_prompt,
+            "passage": own.passage if self.passage_prompt is None else self.passage_prompt,
         }
 
 

@@ -16,8 +16,10 @@ from pydantic import Field, model_validator
 from ragvlc import packaged
 from ragvlc.core.component import Execution
 from ragvlc.core.data import Hit, Query
+from ragvlc.core.engines import TextLimit
 from ragvlc.core.families import Reranker
 from ragvlc.core.run import Run
+from ragvlc.documents.text_limits import text_limit
 from ragvlc.packaged.model_files import model_remarks, refuse_own_code
 from ragvlc.rerankers._pairs import Dtype, LoadedPairs, Loading, PairEngine
 
@@ -59,6 +61,10 @@ class CrossEncoder(Reranker):
     def identity(self) -> Mapping[str, Any]:
         """Returns the fingerprint of the model's files."""
         return {"model": packaged.fingerprint(self.model)}
+
+    def text_limit(self) -> TextLimit | None:
+        """Returns the window of the model with its tokenizer, or None if its files are not on this machine."""
+        return text_limit(self.model, self.max_length)
 
     def open(self) -> PairEngine:
         """Returns the loaded model. Raises `EngineError` if it cannot be loaded or does not score pairs."""

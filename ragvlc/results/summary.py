@@ -13,6 +13,7 @@ from ragvlc.core.data import Example, content_key, documents_key
 from ragvlc.core.families import Price
 from ragvlc.core.records import bound_name, score_name
 from ragvlc.results.attention import telemetry
+from ragvlc.results.cuts import cut_texts
 from ragvlc.results.speculation import figures_of, speculation_of
 from ragvlc.results.unanswered import cause, unanswered
 from ragvlc.statistics.intervals import mean_interval
@@ -111,6 +112,7 @@ def summarise(
         "skipped": sum((skipped or {}).values()),
         "metrics": metrics,
         **_costs(answers),
+        **cut_texts(answers),
         **_agents(answers),
         **_shared_prefixes(
             [(one.get("group", one["id"]), found[one["id"]].answer) for one in examples if one["id"] in found]
