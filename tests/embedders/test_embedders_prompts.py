@@ -115,10 +115,10 @@ def test_a_plan_says_what_is_missing_and_what_is_unused(model):
     [said] = SentenceTransformerEmbedder(model=path).remarks()
     assert "passage_prompt: 'passage: '" in said
     assert "query_prompt" not in said
-    assert SentenceTransformerEmbedder(model=path, passage_prompt="").remarks() == ()
+    assert SentenceTransformerEmbedder(model=path, passage_prompt="").remarks() == []
     [said] = SentenceTransformerEmbedder(model=model("plain", {"clustering": "c: ", "query": "q: "})).remarks()
     assert "'clustering'" in said
-    assert SentenceTransformerEmbedder(model="intfloat/e5-not-fetched").remarks() == ()  # it may declare one
+    assert SentenceTransformerEmbedder(model="intfloat/e5-not-fetched").remarks() == []  # it may declare one
 
 
 def test_a_loaded_model_says_it_once(model, caplog):
