@@ -35,7 +35,7 @@ _HOW = """\
 # One row is one question. Replace every cell that begins with WRITE HERE; delete rows that you do not need.
 # answers: what is right; several as a list such as ["30 days", "thirty days"]. Empty: no score applies.
 # documents: the files that hold the answer; empty: the question is asked over all of them.
-# evidence: the words of the document that answer (optional). unanswerable: yes if no document answers.
+# evidence: the words of the document that answer (optional). unanswerable: yes if they do not answer.
 """
 
 
@@ -100,7 +100,7 @@ def start(folder: str | Path, out: str | Path = ".", *, questions: str | Path = 
     if not given and table.suffix.lower() != ".csv":
         known = ", ".join(ENDINGS)
         raise DatasetError(f"{table}: no such file, and the template is a .csv file. Tables that are read: {known}.")
-    dataset = Folder(path=str(place), questions=os.path.relpath(table, place))
+    dataset = Folder(path=str(place), questions=_seen_from(place, table))
     files = read_folder(place, exclude=dataset.left_alone())
     if not files.documents:
         files.insist(place)
@@ -237,7 +237,8 @@ def _template(documents: Sequence[Document]) -> str:
         [f"{TEMPLATE}: a question that {one.id} answers", f"{TEMPLATE}: its answer", one.id, "", ""]
         for one in documents[::step][:_EXAMPLES]
     ]
-    rows.append([f"{TEMPLATE}: a question that no document answers", "", "", "", "yes"])
+    last = documents[-1].id
+    rows.append([f"{TEMPLATE}: a question that {last} does not answer", "", last, "", "yes"])
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return _HOW + text.getvalue()
