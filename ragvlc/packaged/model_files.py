@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from ragvlc.packaged import local_file
+from ragvlc import packaged
 
 __all__ = [
     "TemplateDate",
@@ -123,7 +123,7 @@ def _read(model: str, name: str) -> dict[str, Any]:
 
 
 def _content(model: str, name: str) -> object:
-    path = local_file(model, name)
+    path = packaged.local_file(model, name)
     try:
         return json.loads(path.read_text("utf-8")) if path else None
     except (OSError, ValueError):
@@ -162,7 +162,7 @@ def _library_names() -> frozenset[str]:
 def _template(model: str) -> str:
     """Returns the chat template that renders a conversation without tools; empty if none is found."""
     for name in _TEMPLATE_FILES:
-        if path := local_file(model, name):
+        if path := packaged.local_file(model, name):
             try:
                 return path.read_text("utf-8")
             except (OSError, ValueError):

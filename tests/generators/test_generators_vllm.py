@@ -89,6 +89,7 @@ def test_the_key_holds_what_may_change_answers(tiny_model: Path) -> None:
         {"load_format": "dummy"},
         {"system": "x"},
         {"template_options": {"a": True}},
+        {"trust_remote_code": True},
         {"engine": {"additional_config": {"a": 1}}},
     ):
         assert spec(tiny_model, **fields).key != here.key
@@ -106,9 +107,8 @@ def test_arguments_of_the_engine(tiny_model: Path) -> None:
         "load_format": "auto",
         "disable_log_stats": False,
     }
-    given = spec(
-        tiny_model, window=64, batch_size=4, gpu_memory=0.5, quantization="fp8", engine={"seed": 3}
-    ).arguments()
+    most = {"window": 64, "batch_size": 4, "gpu_memory": 0.5, "quantization": "fp8", "trust_remote_code": True}
+    given = spec(tiny_model, **most, engine={"seed": 3}).arguments()
     assert {name: given[name] for name in ("max_model_len", "max_num_seqs", "gpu_memory_utilization")} == {
         "max_model_len": 64,
         "max_num_seqs": 4,
