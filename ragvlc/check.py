@@ -336,16 +336,14 @@ def _experiment(name: str, tokenizer: str, window: int | None) -> list[Check]:
     asked: dict[str, Examples] = {}
     with suppress(DatasetError):  # each data set says below what is wrong with it
         asked = loaded({key: _lossy(dataset) for key, dataset in datasets.items() if _asks(dataset)})
-    found = {
-        key: checked(dataset, counter, counted_by, window=own, examples=asked.get(key))
-        for key, dataset in datasets.items()
-    }
-    for key, one in found.items():
+    found = []
+    for key, dataset in datasets.items():
+        one = checked(dataset, counter, counted_by, window=own, examples=asked.get(key))
         own_cells = [cell for cell in cells if cell.dataset.key == key]
         one.remarks += remarks(own_cells)
-        if key in asked:
-            one.remarks += cut_remarks(own_cells, {key: asked[key]})
-    return list(found.values())
+        one.remarks += cut_remarks(own_cells, {key: asked[key]}) if key in asked else []
+        found.append(one)
+    return found
 
 
 def _dataset_in(folder: Path) -> Dataset:
