@@ -52,6 +52,7 @@ UNPARSED = (
 FLAGS = {
     "ambiguous": "Ambiguous: the answer names several options and scores 0; ask for one in `choice_prompt`.",
     "unjudged": "Unjudged: the judge gave no verdict; left out of its mean.",
+    "judge_sampled": "Judge sampled: no temperature is sent to the judge, so that another scoring may rule otherwise.",
     "ranking_cut": "Ranking cut: fewer candidates were ranked than the metric uses.",
     "prompt_cut": "Prompt cut: the server counted fewer prompt tokens than were sent, so it left out some of the text "
     "(or tokenizer_from is not its model's); evidence metrics leave these answers out. Start it with a larger window "

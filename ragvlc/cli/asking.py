@@ -49,6 +49,11 @@ def ask(
         out().print(answer.text)
         if unanswered(answer):
             sys.stderr.write(f"no answer: {advice([{cause(answer): 1}])[0]}\n")
+    if answer.unread_tokens:
+        sys.stderr.write(
+            f"The server read {answer.unread_tokens:,} prompt tokens fewer than were sent: it cut them off. "
+            f"Start it with a larger window, and set window: to that.\n"
+        )
     if trace:
         _print_trace(answer, {one.id: one.text for one in documents})
 

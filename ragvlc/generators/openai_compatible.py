@@ -74,7 +74,8 @@ class OpenAICompatible(Generator):
 
     Servers treat prompts that are too long differently: vLLM and OpenAI refuse them, Ollama drops their start silently,
     so set `window` to the length it was started with (`num_ctx`). With a tokenizer from files, or the estimate, a
-    prompt that is too long is never sent.
+    prompt that is too long is never sent; with one from files, a prompt that the server cut all the same is noticed by
+    the server's own count of tokens.
 
     Attributes:
         url: of the server, up to and including `/v1`.

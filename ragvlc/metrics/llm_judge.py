@@ -77,7 +77,7 @@ class LlmJudge(Metric):
     """1 if the judge says True, 0 if it says False.
 
     Attributes:
-        judge: the model that judges, always greedily; required. It must not be one of the answering models.
+        judge: the model that judges, greedily wherever it can; required. It must not be one of the answering models.
         prompt: for questions with references; `{rule}` says whether any or all of them are required.
         unanswerable_prompt: for questions that the text does not answer.
         judge_tokens: the most tokens of a verdict; reasoning judges need hundreds.
@@ -121,7 +121,7 @@ class LlmJudge(Metric):
         verdict = verdict_of(generation.text, self.judge.thinking)
         if verdict is None:
             return Score(None, ("unjudged",), missing=True, usage=generation.usage)
-        return Score(float(verdict), usage=generation.usage)
+        return Score(float(verdict), () if self.judge.greedy else ("judge_sampled",), usage=generation.usage)
 
     def applies(self, example: Example) -> bool:
         """Returns whether the example's right answer is known."""

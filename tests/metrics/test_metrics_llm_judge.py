@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from ragvlc.core.answer import Answer, Usage
 from ragvlc.core.data import Example, Query
 from ragvlc.core.errors import EngineError
+from ragvlc.generators.openai_compatible import OpenAICompatible
 from ragvlc.generators.scripted import Scripted
 from ragvlc.generators.transformers import TransformersGenerator
 from ragvlc.metrics.llm_judge import LlmJudge, verdict_of
@@ -62,6 +63,13 @@ def test_a_verdict_is_a_score_and_is_charged(judged, example):
     assert right.usage.prompt_tokens > 50
     assert right.flags == wrong.flags == ()
     assert not right.missing
+
+
+def test_a_judge_that_cannot_decode_greedily_is_remarked_on(judged):
+    sampling = OpenAICompatible(url="http://127.0.0.1:9/v1", model="m", window=99, server="openai_reasoning")
+    assert judged("True", "31", metric=LlmJudge(judge=sampling)).flags == ("judge_sampled",)
+    greedy = OpenAICompatible(url="http://127.0.0.1:9/v1", model="m", window=99)
+    assert judged("True", "31", metric=LlmJudge(judge=greedy)).flags == ()
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class PromptCounts:
 
     def __init__(self, tokenizer: RemoteTokenizer, system: str | None) -> None:
         # What our template adds to a message beyond the system message may be missing in the server's template.
-        added = len(tokenizer.render(Prompt(""))) - tokenizer.count(system or "")
+        added = len(tokenizer.render(Prompt("a"))) - tokenizer.count("a") - tokenizer.count(system or "")
         self._slack = max(_TOKENS, added)
         self._changed = threading.Condition()
         self._reading: dict[int, SentPrompt] = {}
