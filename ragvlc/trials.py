@@ -24,7 +24,7 @@ __all__ = ["QUESTION", "QUESTION_TOKENS", "has_model", "try_setups"]
 
 log = logging.getLogger("ragvlc")
 
-QUESTION = Request(Prompt("Reply with the word yes."), max_tokens=16, temperature=0.0, top_p=1.0)
+QUESTION = Request(Prompt("Reply with the word yes."), max_tokens=16)  # sampled as the generator says
 QUESTION_TOKENS = 24
 """Tokens of the question and its answer, about."""
 _ANSWER_SECONDS = 10.0

@@ -61,6 +61,11 @@ def cells(folder: Path, asked: Sweep) -> tuple[CellResult, ...]:
     return SweepResults.load(folder / "runs" / asked.name).cells
 
 
+def questions(server: ChatServer) -> list[dict]:
+    """The requests but for those that try the server before the first question."""
+    return [body for body in server.requests if "Which word?" in body["messages"][-1]["content"]]
+
+
 def test_an_answer_of_a_cut_prompt_is_flagged_counted_and_not_stored(server: ChatServer, tmp_path: Path) -> None:
     make_tokenizer().save_pretrained(tmp_path / "tokenizer")
     exact = {"tokenizer_from": str(tmp_path / "tokenizer")}
@@ -82,12 +87,12 @@ def test_an_answer_of_a_cut_prompt_is_flagged_counted_and_not_stored(server: Cha
     server.default = whole
     [cell] = cells(tmp_path, sweep(tmp_path, server, name="again", **exact))
     [row] = cell.rows.values()
-    assert len(server.requests) == 2  # the cut answer was not found on disk
+    assert len(questions(server)) == 2  # the cut answer was not found on disk
     assert row.flags == ()
     assert row.scores["evidence_recall"] == 1.0
     assert "Prompt cut" not in costs(SweepResults.load(tmp_path / "runs" / "again")).note
     cells(tmp_path, sweep(tmp_path, server, name="third", **exact))
-    assert len(server.requests) == 2  # and the whole one was
+    assert len(questions(server)) == 2  # and the whole one was
 
 
 def test_answers_at_a_servers_own_temperature_are_samples(server: ChatServer, tmp_path: Path) -> None:
@@ -95,14 +100,14 @@ def test_answers_at_a_servers_own_temperature_are_samples(server: ChatServer, tm
     unsent = sweep(tmp_path, server, repeats=3, send={"temperature": None})
     assert len(plan(unsent)) == 3
     found = cells(tmp_path, unsent)
-    assert len(server.requests) == 3  # each repeat is asked anew
-    assert len({body["seed"] for body in server.requests}) == 3
-    assert all("temperature" not in body for body in server.requests)
+    assert len(questions(server)) == 3  # each repeat is asked anew
+    assert len({body["seed"] for body in questions(server)}) == 3
+    assert all("temperature" not in body for body in questions(server))
     assert [cell.summary["sampled_by_server"] for cell in found] == [1, 1, 1]
     note = costs(SweepResults.load(tmp_path / "runs" / "s")).note
     assert "Sampled: 3 answers came from a server to which no temperature is sent" in note
     cells(tmp_path, sweep(tmp_path, server, name="again", repeats=3, send={"temperature": None}))
-    assert len(server.requests) == 6  # none was found on disk
+    assert len(questions(server)) == 6  # none was found on disk
     greedy = sweep(tmp_path, server, name="greedy", repeats=3)
     assert len(plan(greedy)) == 1
     cells(tmp_path, greedy)
