@@ -37,13 +37,16 @@ _SKIPPED = (
     r"\d{1,4}(?P<apart>[-./])\d{1,2}(?P=apart)\d{1,4}(?![.\d]*\d)|\d{1,2}:\d\d(?::\d\d)?|\d+(?:\.\d{1,2}){2,}(?!\d)"
 )
 _SIGN = "|".join(map(re.escape, CURRENCY_SIGNS))
-_RAISED = "⁰-⁹²³¹⁻⁺"
+_DIGITS_RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_RAISED = f"{_DIGITS_RAISED}⁻⁺"
+_LONGEST = 1000
+"""Characters of a number; longer runs of digits count nothing that is asked."""
 _NUMBER = re.compile(
     rf"(?<![\w.,/^{_RAISED}])(?<![^\W\d_]-)(?:(?P<skipped>{_SKIPPED})|"
     rf"(?P<minus>-(?=[\d.,{re.escape('$€£¥₹')}]))?(?:(?P<currency>{_SIGN})\s?)?"
     rf"(?:(?:(?P<whole>\d+) )?(?P<top>\d+)/(?P<bottom>\d+)(?![\d/])|(?P<digits>{_DIGITS})"
-    rf"(?:[eE](?P<exponent>[-+]?\d+)|\s?[x×·⋅*]\s?10(?:(?:\^|\*\*)\s?(?P<power>[-+]?\d+)|(?P<raised>[{_RAISED}]+)))?"
-    rf"(?:\^(?P<own>[-+]?\d+)|(?P<own_raised>[{_RAISED}]+))?(?![.,]?\d)(?:(?:st|nd|rd|th)\b)?(?!\w*\d)))"
+    rf"(?:[eE](?P<exponent>[-+]?\d+)|\s?[x×·⋅*]\s?10(?:(?:\^|\*\*)\s?(?P<power>[-+]?\d+)|(?P<raised>[⁻⁺]?[{_DIGITS_RAISED}]+)))?"
+    rf"(?:\^(?P<own>[-+]?\d+)|(?P<own_raised>[⁻⁺]?[{_DIGITS_RAISED}]+))?(?![.,]?\d)(?:(?:st|nd|rd|th)\b)?(?!\w*\d)))"
     rf"|\b(?:(?P<part>{'|'.join(_PARTS)})|(?P<words>{_WORDS}))\b",
     re.IGNORECASE,
 )
@@ -193,6 +196,8 @@ def _numbers(text: str, decimal: Decimal) -> Iterator[_Found]:
 
 def _readings(match: re.Match[str], decimal: Decimal) -> tuple[tuple[Fraction, ...], str] | None:
     """Returns the possible values of a number, and the mark that leaves two; None for a version or a division by 0."""
+    if len(match[0]) > _LONGEST:
+        return None
     if match["words"]:
         return (Fraction(_in_words(match["words"])),), ""
     if match["part"]:

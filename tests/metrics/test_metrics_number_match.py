@@ -173,4 +173,5 @@ def test_time_grows_with_the_length(piece):
     quantities(piece)
     start = time.perf_counter()
     quantities(piece * 3_000)
+    quantities("9" * 5_000 + " 1/" + "9" * 5_000 + " 1⁻ 2ⁱ 0⁻²")
     assert time.perf_counter() - start < 8
