@@ -20,6 +20,7 @@ from ragvlc.analysis._routing_drawing import CAPTIONS as ROUTING
 from ragvlc.analysis.by_length import CAPTION as LENGTHS
 from ragvlc.analysis.decision_words import decision_tables, sentences
 from ragvlc.analysis.decisions import CellDecision, stored_decisions
+from ragvlc.analysis.front import front_tables
 from ragvlc.analysis.length_words import CAPTION as EFFECTIVE
 from ragvlc.analysis.length_words import length_verdicts
 from ragvlc.analysis.reading import CAPTION as READING
@@ -131,6 +132,8 @@ def _page(
     shown += [tables.costs(results, tables.MORE_COLUMNS)]
     replayed = _verbs(results.resolved) == REPLAY
     special = sections.special_tables(results)
+    decided = decision_tables(results, decisions)
+    shown += [] if decisions else front_tables(results, "tokens")
     return {
         "name": results.name,
         "description": _description(results.resolved),
@@ -140,7 +143,7 @@ def _page(
         "verdicts": length_verdicts(results)
         + (sections.routing_verdicts(results) if replayed else verdicts(results, comparisons)),
         "controls": ", ".join(cell.name for cell in results.cells if cell.control),
-        "tables": decision_tables(results, decisions) + ([*special, *shown] if replayed else [*shown, *special]),
+        "tables": [*decided, *special, *shown] if replayed else [*decided, *shown, *special],
         "breakdowns": sections.breakdowns(results, texts),
         "figures": _figures(results, texts),
         "metrics": results.metrics,

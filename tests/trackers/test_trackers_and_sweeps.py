@@ -10,6 +10,8 @@ import pytest
 from test_trackers_mlflow import Store, empty_database, runs  # noqa: F401 - fixtures
 
 from ragvlc import config
+from ragvlc.analysis.files import report_files
+from ragvlc.analysis.results import Results
 from ragvlc.core.records import bound_name, score_name
 from ragvlc.results.summary import metric_values
 from ragvlc.sweep.runner import run_sweep
@@ -49,6 +51,22 @@ def report(folder: Path) -> Mapping[str, Path]:
 
 def broken(folder: Path) -> Mapping[str, Path]:
     raise ZeroDivisionError("nothing to draw")
+
+
+def test_a_decision_is_a_tag_and_the_first_line_of_the_note_until_it_is_gone(runs: Path) -> None:  # noqa: F811
+    def files(folder: Path) -> Mapping[str, Path]:
+        return report_files(Results.load(folder))
+
+    decide = {"metric": "contains", "margin": 0.9}
+    run_sweep(sweep_of(decide=decide, tracker={"kind": "mlflow", "traces": 0}), runs, finish=files)
+    parent = Store(sqlite_uri(runs)).parent("toys")
+    line = (runs / "toys" / "decision.txt").read_text().strip()
+    assert parent.data.tags["ragvlc.decision"] == line
+    assert parent.data.tags["mlflow.note.content"].startswith(f"**Decision.** {line}")
+    run_sweep(sweep_of(tracker={"kind": "mlflow", "traces": 0}), runs, finish=files)
+    parent = Store(sqlite_uri(runs)).parent("toys")
+    assert parent.data.tags["ragvlc.decision"] == ""
+    assert "Decision" not in parent.data.tags["mlflow.note.content"]
 
 
 def test_a_sweep_arrives_whole_and_sending_it_again_changes_nothing(runs: Path) -> None:  # noqa: F811
