@@ -64,7 +64,10 @@ def _keep(decision: CellDecision) -> str:
         every = "the other cell is" if len(decision.rivals) == 1 else "every other cell is"
         return f"Keep {decision.baseline}: {every} worse {_on(decision)} (95 %)."
     margins = _margins(decision)
-    return f"Not settled: no cell is shown to be not worse than {decision.baseline} by more than {margins} (95 %)."
+    return (
+        f"Not settled: no cell is shown to be not worse than {decision.baseline} by more than {margins} (95 %): keep "
+        f"{decision.baseline} for now."
+    )
 
 
 def sentences(decision: CellDecision) -> tuple[str, ...]:
@@ -220,7 +223,7 @@ def _figures(own: Rival, decision: CellDecision) -> str:
         words.append(f"{one.metric} {plain(mean or 0.0, 3, '+')}{interval}{smaller}")
     ratio, nothing = own.cost, "not known"
     digits = 2 if (ratio.mean or 1) >= 0.1 else 3
-    cost = nothing if ratio.mean is None else plain(ratio.mean, digits)
+    cost = nothing if ratio.mean is None else f"{plain(ratio.mean, digits)} times"
     if ratio.low is not None and ratio.high is not None:
         cost += f" [{plain(ratio.low, digits)}, {plain(ratio.high, digits)}]"
     several = f", corrected for {len(decision.rivals)} cells" if len(decision.rivals) > 1 else ""
@@ -231,7 +234,7 @@ def _figures(own: Rival, decision: CellDecision) -> str:
     missing = len(own.cell.examples) - metric.n
     unpaired = f"; {missing:,} of {len(own.cell.examples):,} have no score in both" if missing else ""
     spent = COSTS[decision.spec.cost].removeprefix("the ")
-    return f"Against {own.baseline.name}: {'; '.join(words)}{sure}; {spent} {cost} times. From {asked}{unpaired}."
+    return f"Against {own.baseline.name}: {'; '.join(words)}{sure}; {spent} {cost}. From {asked}{unpaired}."
 
 
 def _others(decision: CellDecision, shown: str) -> list[str]:
@@ -251,8 +254,8 @@ def _others(decision: CellDecision, shown: str) -> list[str]:
         reasons: dict[str, list[str]] = {}
         for one in open_:
             reasons.setdefault(_why(one), []).append(one.name)
-        groups = [_listed(names) + (f", {why}" if why else "") for why, names in reasons.items()]
-        found.append(f"Not settled: {'; '.join(groups)}.{_wanted(open_)}")
+        groups = "; ".join(f"{why}: {_listed(names)}" for why, names in reasons.items())
+        found.append(f"Not settled. {groups}.{_wanted(open_)}")
     dominated = [f"{one.name} by {one.dominated_by}" for one in decision.rivals if one.dominated_by]
     if dominated:
         found.append(f"Dominated with confidence, lower and dearer at once: {_listed(dominated)}.")
@@ -264,17 +267,19 @@ def _ratio(one: Rival) -> str:
 
 
 def _why(one: Rival) -> str:
-    """Returns why a decision on a cell is not settled; empty if the interval is too wide."""
+    """Returns why a decision on a cell is not settled."""
     if one.obstacle:
-        return f"since {one.obstacle}"
+        return f"Not complete ({one.obstacle})"
     widest = max(one.decision.metrics, key=lambda found: found.p or 0.0)
     found = widest.difference
     if not found.n:
-        return f"since no question has a score in {widest.metric} from both"
+        return f"No question has a score in {widest.metric} from both"
     if found.clusters < FEW_CLUSTERS:
-        return f"since {found.clusters} clusters are fewer than {FEW_CLUSTERS}"
+        return f"{found.clusters} clusters, fewer than {FEW_CLUSTERS}"
     alone = found.low is not None and found.low > -widest.margin
-    return "not worse alone, but not after correction for several cells" if alone else ""
+    if alone:
+        return "Not worse alone, but not after correction for several cells"
+    return "Interval reaches beyond the margin"
 
 
 def _wanted(open_: Sequence[Rival]) -> str:

@@ -193,7 +193,7 @@ def _samples(cell: CellResult, base: CellResult, spec: Decide, flips: int) -> di
 def _obstacle(cell: CellResult, base: CellResult) -> str:
     for one in (cell, base):
         if not one.complete:
-            return f"{one.name} is not complete ({len(one.rows)} of {len(one.examples)} questions)"
+            return f"{one.name} has {len(one.rows):,} of {len(one.examples):,} questions"
     return ""
 
 

@@ -79,7 +79,7 @@ BY = "rag is not worse than full by more than 0.1 in m (95 %)"
         (
             changed(40, 45),
             100,
-            "Not settled: no cell is shown to be not worse than full by more than 0.1 in m (95 %).",
+            "Not settled: no cell is shown to be not worse than full by more than 0.1 in m (95 %): keep full for now.",
         ),
     ],
 )
@@ -104,7 +104,8 @@ def test_the_cheapest_of_the_cells_that_are_not_worse_is_recommended_and_the_oth
     assert said[2:5] == (
         "Also not worse: rag (0.31 times the cost).",
         "Worse: closed.",
-        "Not settled: wild. If level, about 810 questions like these would show it, four times in five.",
+        "Not settled. Interval reaches beyond the margin: wild. If level, about 810 questions like these would show it, "
+        "four times in five.",
     )
 
 
@@ -144,23 +145,26 @@ def test_missing_answers_few_clusters_and_holm_leave_it_open_and_say_why(tmp_pat
     half = cell("rag", rows(changed(5, 5), 100)[:150], done=False)
     found = decision(tmp_path / "half", half)
     assert found.rivals[0].verdict is MarginVerdict.NOT_SETTLED
-    assert "rag, since rag is not complete (150 of 200 questions)" in sentences(found)[1]
+    assert "Not complete (rag has 150 of 200 questions): rag." in sentences(found)[1]
     few = [example(name, f"c{place % 7}") for place, name in enumerate(NAMES)]
     cells = [cell("full", rows(FULL, 1000)), cell("rag", rows(changed(40, 0), 100))]
     [found] = results(tmp_path / "few", cells, few).decide("m", 0.1)
-    assert "rag, since 7 clusters are fewer than 8" in sentences(found)[1]
+    assert "7 clusters, fewer than 8: rag." in sentences(found)[1]
     alone = decision(tmp_path / "alone", cell("a", rows(changed(20, 18), 100)), margin=0.06)
     assert alone.ship == "a"
     others = [cell(name, rows(changed(20, 18), 100)) for name in "abcdefgh"]
     several = decision(tmp_path / "several", *others, margin=0.06)
     assert several.ship == ""
-    assert "a, b, c, d, e, f, g and h, not worse alone, but not after correction for several" in sentences(several)[1]
+    assert (
+        "Not worse alone, but not after correction for several cells: a, b, c, d, e, f, g and h."
+        in sentences(several)[1]
+    )
 
 
 def test_a_cell_without_a_score_or_a_cost_has_no_decision_and_no_crash(tmp_path) -> None:
     broken = cell("rag", [failed(name, {}) for name in NAMES])
     found = decision(tmp_path / "broken", broken)
-    assert "rag, since no question has a score in m from both" in sentences(found)[1]
+    assert "No question has a score in m from both: rag." in sentences(found)[1]
     unpriced = decision(tmp_path / "unpriced", cell("rag", rows(changed(5, 5), 100)), cost="money")
     assert headline(unpriced) == (
         "Keep full: rag is not worse than full by more than 0.1 in m (95 %), but its cost in money is not known "
