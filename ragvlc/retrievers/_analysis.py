@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -53,14 +53,20 @@ class Analyser:
 
     def words(self, texts: Iterable[str]) -> list[list[str]]:
         """Returns the search words of each text, in order and with repeats."""
-        stops = {word for text in self.stop_words for word in _words(text)}
-        found = [[word for word in _words(text) if word not in stops] for text in texts]
-        if self.stemmer == "none":
-            return found
-        import Stemmer
+        return list(self.each(texts))
 
-        stem = Stemmer.Stemmer(self.stemmer).stemWords  # made for each call: a stemmer is not safe across threads
-        return [stem(words) for words in found]
+    def each(self, texts: Iterable[str]) -> Iterator[list[str]]:
+        """Yields the search words of one text after another: those of a whole collection take much memory."""
+        stops = {word for text in self.stop_words for word in _words(text)}
+        if self.stemmer == "none":
+            stem = None
+        else:
+            import Stemmer
+
+            stem = Stemmer.Stemmer(self.stemmer).stemWords  # made for each call: a stemmer is not safe across threads
+        for text in texts:
+            found = [word for word in _words(text) if word not in stops]
+            yield found if stem is None else stem(found)
 
 
 def _words(text: str) -> list[str]:

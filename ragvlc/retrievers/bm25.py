@@ -76,7 +76,7 @@ class BM25(Retriever):
         vocabulary: dict[str, int] = {}
         ids = [
             [vocabulary.setdefault(word, len(vocabulary)) for word in words]
-            for words in analyser.words(chunk.text for chunk in chunks.chunks)
+            for words in analyser.each(chunk.text for chunk in chunks.chunks)
         ]
         words = np.frombuffer(json.dumps(list(vocabulary)).encode(), dtype=np.uint8)
         if not vocabulary:  # the library divides by the mean length
