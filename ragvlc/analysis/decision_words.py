@@ -254,7 +254,7 @@ def _others(decision: CellDecision, shown: str) -> list[str]:
         reasons: dict[str, list[str]] = {}
         for one in open_:
             reasons.setdefault(_why(one), []).append(one.name)
-        groups = "; ".join(f"{why}: {_listed(names)}" for why, names in reasons.items())
+        groups = ". ".join(f"{why}: {_listed(names)}" for why, names in reasons.items())
         found.append(f"Not settled. {groups}.{_wanted(open_)}")
     dominated = [f"{one.name} by {one.dominated_by}" for one in decision.rivals if one.dominated_by]
     if dominated:
