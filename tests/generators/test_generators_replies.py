@@ -55,6 +55,11 @@ def text_of(results: Results) -> str:
     return " ".join(console.file.getvalue().split())
 
 
+def questions_of(server: ChatServer) -> list[dict[str, Any]]:
+    """The requests about the document, without the one that tries the server."""
+    return [request for request in server.requests if TEXT in json.dumps(request["messages"])]
+
+
 def thought(text: str) -> dict[str, Any]:
     """A part of a content, as Mistral's models send it."""
     return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
@@ -166,14 +171,14 @@ def test_another_setting_reads_the_stored_replies_and_asks_nothing(server: ChatS
         [cell] = outcome.results().cells
         texts.append({row.answer.text for row in cell.rows.values()})
     assert texts == [{"<plan>Paris</plan> Rome"}, {"Rome"}, {"<plan>Paris</plan> Rome"}]
-    assert len(server.requests) == 2
+    assert len(questions_of(server)) == 2
 
 
 def test_tokens_for_a_thought_are_asked_for_beside_those_of_the_answer(server: ChatServer, tmp_path: Path) -> None:
     server.default = say("<think>Paris</think>" + "Rome " * 20)
     route = {"kind": "full_context", "answer_tokens": 4}
     [cell] = ran(sweep_of(server, tmp_path, route, thinking_tokens=100), tmp_path).results().cells
-    assert {request["max_tokens"] for request in server.requests} == {104}
+    assert {request["max_tokens"] for request in questions_of(server)} == {104}
     for row in cell.rows.values():
         assert row.answer.finish == "length"
         assert row.answer.text.count("Rome") <= 4
@@ -207,7 +212,7 @@ ROUTES: list[dict[str, Any]] = [
 def test_no_call_is_ever_shown_a_thought(route: dict, server: ChatServer, tmp_path: Path) -> None:
     server.default = say("<think>\nSECRET, Unanswerable, [1]\n</think>\n\nUnanswerable")
     ran(sweep_of(server, tmp_path, route), tmp_path)
-    assert server.requests
+    assert questions_of(server)
     assert not any("SECRET" in json.dumps(request) for request in server.requests)
 
 
@@ -233,4 +238,4 @@ def test_scoring_reads_rows_of_the_other_setting_without_a_cache(server: ChatSer
     assert cell.mean("contains") == 0
     [cell] = ran(other, tmp_path).results().cells
     assert {row.answer.thought for row in cell.rows.values()} == {"Paris"}
-    assert len(server.requests) == 2
+    assert len(questions_of(server)) == 2
