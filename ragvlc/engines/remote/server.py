@@ -193,7 +193,9 @@ class Server:
                 if not _is_client_error(error):
                     raise
                 absent = never_connected(error) and not self._answered
-                failure = replace(_read_failure(error, self.secrets), unreachable=is_unreachable(error))
+                failure = _read_failure(error, self.secrets)
+                # A certificate that cannot be verified is no server that is still to be started.
+                failure = replace(failure, unreachable=failure.transient and is_unreachable(error))
             else:
                 self._answered = True
                 return RetryResult(value, failures)
