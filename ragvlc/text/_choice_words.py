@@ -150,6 +150,7 @@ ANNOUNCED = re.compile(
 
 PREFIX = re.compile(
     r"""(?:(?i:the|an?\s+(?=option)|options?|choices?|letters?|answers?|number|only|just|both|either|between
+        |maybe|perhaps|possibly|vielleicht|peut-être|quizás?
         |definitely
     |die|der|das|dem|den|antwort(?:en)?|buchstaben?|möglichkeit(?:en)?|sowohl|beide|entweder|als|zwischen
     |la|le|les|el|las|los|lettres?|réponses?|propositions?|deux|soit|entre|à\s+la\s+fois
@@ -166,7 +167,7 @@ BETWEEN = re.compile(
     re.VERBOSE,
 )
 END = re.compile(
-    r"""\s*\Z | [ \t]*\n | [.,:;!?)\]}"'»›]+(?=\s|\Z|[\u3000-\u9fff]) | [。，：；！？、）】」』》〉]
+    r"""\s*\Z | [ \t]*\n | [.,:;!?)\]}"'»›]+(?=\s|\Z|[\u3000-\u9fff]) | [。，：；！？、）【】」』》〉]
         | \s+[-–—]\s | [ \u00a0][:;!?](?=\s|\Z) | \s*[<\[}|"»] | \s*\\
     | (?=\s*(?:[两三四]?(?:项|者)|选项|是|正确|因|而|不|吧|才|更|都|也|为|最|对|错|和|与|或|及|的|呢|了|无))
         | \s+\(""",
@@ -303,7 +304,7 @@ CONCEDED = re.compile(
 
 CORRECTED = re.compile(
     r"(?i:\b(?:wait|actually|correction|sorry|reconsider\w*|on\s+reflection|on\s+second\s+thought|rather|oops"
-    r"|hmm+|no,|moment|doch|"
+    r"|hmm+|no(?=,)|moment|doch|"
     r"korrektur|genauer|attendez|en\s+fait|finalement|en\s+realidad|mejor\s+dicho|perdón|but|however|aber|mais"
     r"|pero|therefore|thus|hence"
     r"|so|final\w*|daher|somit|donc|por\s+(?:lo\s+)?tanto)\b)|等等|不对|更正|实际上|但是?|所以|因此|最终|综上"

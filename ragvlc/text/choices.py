@@ -121,7 +121,7 @@ class _Reader:
         texts = sorted(self.places, key=len, reverse=True)
         text = "|".join(f"(?P<t{self.places[text]}>{_pattern(text)})" for text in texts) or "(?!)"
         bracketed = rf"[(\[{{（【]\s*(?P<bracketed>[{both}])\s*[)\]}}）】]"
-        letter = rf"{bracketed}|(?P<run>[{self.capitals}]{{2,{max(2, len(choices))}}})(?!\w)"
+        letter = rf"{bracketed}|(?P<run>[{self.capitals}]{{2,{max(2, len(choices))}}})(?![A-Za-z0-9_])"
         letter += rf"|(?P<half>[{small}])(?=\)(?!\w))|(?P<letter>[{self.capitals}])"
         inner = "|".join(f"(?P<t{self.places[text]}>{_inner(text)})" for text in texts if len(text) > 1) or "(?!)"
         self.text = re.compile(rf"[\"']?(?i:{text})(?!\w|[.,]\d)")
@@ -178,7 +178,7 @@ class _Reader:
             named |= one.named
             after = one
         opening = self._opening(reply)
-        if not opening or opening == named or words.CORRECTED.search(reply, 0, last.start):
+        if not opening or opening == named or words.CORRECTED.search(reply, 0, last.end):
             return named
         return opening | named if last.rank == _FIRM else opening
 

@@ -47,6 +47,15 @@ def test_the_page_shows_the_table_of_the_benchmark():
 
 
 SIBLINGS = [
+    ("A? No, B.", "B"),
+    ("AB都正确", "AB"),
+    ("【答案】B【解析】略", "B"),
+    ("The answer is A or maybe B", "AB"),
+    ("The answer is D: too few people came.", "D"),
+    ("A和B都不对，C正确", "C"),
+    ("La réponse n'est pas B mais C.", "C"),
+    ('{"answer": null}', ""),
+    ('{"A": 0.1, "B": 0.7}', ""),
     ("The answer is B, as the captain was ill.", "B"),
     ("Option (B)", "B"),
     ("B) The captain was ill", "B"),
