@@ -16,12 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from ragvlc.analysis._routing_break_even import bracketed
 from ragvlc.analysis._routing_groups import Arm, ArmOutcome, RoutingGroup
 from ragvlc.analysis._routing_measures import qualities
+from ragvlc.analysis.tables import plain
 from ragvlc.statistics.deferral import area_over_random, best_order, over_random_at_own_cost
 from ragvlc.statistics.differences import Difference
 
-__all__ = ["COSTS", "CostArea", "DeferralCurve", "Mixing", "curve", "mixing"]
+__all__ = ["COSTS", "CostArea", "DeferralCurve", "Mixing", "curve", "mixing", "mixing_sentence"]
 
 COSTS = ("tokens", "money")
 
@@ -122,6 +124,18 @@ def mixing(group: RoutingGroup, arm: Arm) -> Mixing:
             )
             gains |= {unit: pairs.difference()} if pairs is not None else {}
     return Mixing(arm, gains, curve(group, arm))
+
+
+def mixing_sentence(group: RoutingGroup, mixed: Mixing) -> str:
+    """Returns a router's gain over random mixing at its own tokens in words; empty if it always takes one route."""
+    gain = mixed.gains.get("tokens")
+    if gain is None or gain.mean is None or len({*(mixed.arm.sent or {}).values()}) < 2:
+        return ""
+    change = f"{plain(gain.mean, 3, '+')}{bracketed(gain)}"
+    return (
+        f"At equal tokens, {mixed.arm.name} is {change} over sending questions to {group.cheap.name} and "
+        f"{group.dear.name} at random."
+    )
 
 
 def curve(group: RoutingGroup, arm: Arm) -> DeferralCurve | None:

@@ -19,7 +19,7 @@ from ragvlc.analysis._routing_break_even import (
     break_even_sentences,
     excludes_zero,
 )
-from ragvlc.analysis._routing_curves import COSTS, DeferralCurve, Mixing, mixing
+from ragvlc.analysis._routing_curves import COSTS, DeferralCurve, Mixing, mixing, mixing_sentence
 from ragvlc.analysis._routing_groups import Arm, RoutingGroup, model_of, only_route, routing_groups
 from ragvlc.analysis._routing_measures import (
     SINGLE,
@@ -191,7 +191,14 @@ class RoutingReport:
     @property
     def sentences(self) -> tuple[str, ...]:
         """The findings as sentences, including the break-even points of the routes."""
-        return (_gain_sentence(self), *break_even_sentences(self.group, self.level))
+        best = max(self._routers, key=lambda row: row.gain.mean or 0.0, default=None)
+        mixed = [one for one in self.mixings if best is not None and one.arm.name == best.arm.name]
+        mixing_words = [words for one in mixed if (words := mixing_sentence(self.group, one))]
+        return (_gain_sentence(self, best), *mixing_words, *break_even_sentences(self.group, self.level))
+
+    @property
+    def _routers(self) -> list[Measures]:
+        return [row for row in self.rows if row.arm in self.group.routers and row.gain.mean is not None]
 
 
 def routing_reports(
@@ -342,13 +349,11 @@ def _sent(group: RoutingGroup, arm: Arm, members: Sequence[str]) -> Entry:
     return Entry(100 * fmean(one == group.dear.name for one in taken)) if taken else Entry()
 
 
-def _gain_sentence(report: RoutingReport) -> str:
+def _gain_sentence(report: RoutingReport, best: Measures | None) -> str:
     """Returns a sentence on whether any router beats the best single route, and on the largest possible gain."""
     group = report.group
     best_row = next(row for row in report.rows if row.arm.name == group.best.name)
     possible = f"knowing the best route of each question would gain {plain(best_row.regret.mean or 0.0, 3, '+')}"
-    routers = [row for row in report.rows if row.arm in group.routers and row.gain.mean is not None]
-    best = max(routers, key=lambda row: row.gain.mean or 0.0, default=None)
     start = f"The best single route is {group.best.name}; {possible}."
     few = warning(best_row.quality.clusters)
     start += f" {few}" if few else ""
@@ -361,7 +366,7 @@ def _gain_sentence(report: RoutingReport) -> str:
     summary = f"{start} The best router, {best.arm.name}, gains {over}."
     if (report.corrected[best.arm.name] or 0.0) >= SETTLED or gain.p is None:
         return f"{summary} These questions do not settle it."
-    if len(routers) > 1 and (gain.mean or 0.0) > 0:
+    if len(report.mixings) > 1 and (gain.mean or 0.0) > 0:
         return f"{summary} The best of several is overestimated: test it on other questions."
     return summary
 

@@ -291,6 +291,8 @@ def test_the_report_shows_routers_in_the_terminal_and_on_the_page(tmp_path: Path
     assert "knowing the best route of each question would gain +0.250" in text
     assert "from 3.8" in text, "questions a document in fresh tokens"
     assert "Against random mixing: toy" in text
+    assert "At equal tokens, half is +0." in text
+    assert "over sending questions to rag and full at random." in text
     assert "At equal money the same to three digits." in text, "money is two a million tokens"
     assert {"routing_tokens", "routing_deferral"} <= set(loaded.figures())
     page = html_page(loaded)
