@@ -10,21 +10,23 @@ from ragvlc.analysis.drawing import INK, label, legend, look, mark, numbers, pan
 from ragvlc.analysis.effective_length import RouteLength, asked_length, route_lengths
 from ragvlc.analysis.tables import Entry, Table, plain
 from ragvlc.analysis.verdict import DatasetVerdict
+from ragvlc.core.errors import nearest
 from ragvlc.statistics.decisions import MarginVerdict
 from ragvlc.statistics.effective_length import LengthStep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ragvlc.core.length_margin import LengthMargin
     from ragvlc.results.loading import SweepResults
 
 __all__ = [
     "CAPTION",
-    "NO_LENGTHS",
     "draw_lengths",
     "effective_tables",
     "length_verdicts",
     "lengths_to_draw",
+    "no_lengths",
     "sentence",
     "short_length",
 ]
@@ -58,7 +60,7 @@ def effective_tables(results: SweepResults) -> list[Table]:
     found = route_lengths(results, asked)
     title = f"Effective length by {asked.metric}, margin {asked.margin:g}"
     if not found:
-        return [Table(title, ("length",), (("no lengths to compare", (Entry(),)),), NO_LENGTHS)]
+        return [Table(title, ("length",), (("no lengths to compare", (Entry(),)),), no_lengths(results, asked))]
     lengths = sorted({length for one in found for length in one.lengths})
     same = len({(one.questions.n, one.questions.clusters, one.left_out) for one in found}) == 1
     heads = [short_length(length) for length in lengths]
@@ -75,6 +77,17 @@ def effective_tables(results: SweepResults) -> list[Table]:
     afterwards = any(cell.facts.get("margin_afterwards") for cell in results.cells)
     note = " ".join(filter(None, [*map(sentence, found), _asked(found), how, AFTERWARDS if afterwards else ""]))
     return [Table(title, tuple(heads), tuple(rows), note)]
+
+
+def no_lengths(results: SweepResults, asked: LengthMargin) -> str:
+    """Returns why no route has several lengths, and what would give it some."""
+    if not asked.axis:
+        return NO_LENGTHS
+    known = sorted({path for cell in results.cells for path in cell.facts["settings"]})
+    if asked.axis in known:
+        return f"No pipeline was asked at two numbers of '{asked.axis}', the `axis` of effective_length."
+    listed = ", ".join(known) or "none"
+    return f"'{asked.axis}' is no setting that the cells differ in. Known: {listed}.{nearest(asked.axis, known)}"
 
 
 def length_verdicts(results: SweepResults) -> list[DatasetVerdict]:

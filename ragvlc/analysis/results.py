@@ -12,7 +12,7 @@ from ragvlc import config
 from ragvlc.analysis import figures as drawing
 from ragvlc.analysis.decisions import CellDecision, decided, made_decide, stored_decide
 from ragvlc.analysis.effective_length import asked_length, length_frame, route_lengths
-from ragvlc.analysis.length_words import NO_LENGTHS
+from ragvlc.analysis.length_words import no_lengths
 from ragvlc.analysis.routing import routing_frame, routing_reports
 from ragvlc.core.decision import Cost
 from ragvlc.core.errors import ConfigError
@@ -120,7 +120,8 @@ class Results(SweepResults):
                 "Five hundredths are 0.05."
             )
         if not route_lengths(self, asked):
-            raise ConfigError(f"effective_length: {NO_LENGTHS[0].lower()}{NO_LENGTHS[1:]}")
+            problem = no_lengths(self, asked)
+            raise ConfigError(f"effective_length: {problem[0].lower()}{problem[1:]}")
         facts = {"effective_length": asked.spec(), "margin_afterwards": True}
         cells = [replace(cell, facts={**cell.facts, **facts}) for cell in self.cells]
         return type(self)(self.folder, cells, self._baseline)

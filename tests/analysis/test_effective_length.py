@@ -211,6 +211,10 @@ def test_a_margin_may_be_given_later_and_that_is_said(tmp_path: Path) -> None:
         ({"metric": "m"}, "effective_length: needs `margin`: how much of m a longer context may lose"),
         ({"metric": "m", "margin": 0}, "effective_length: margin: must be above 0"),
         ({"metric": "m", "margin": 5}, "effective_length: margin: 5 is all of m, which is from 0 to 1 here"),
+        (
+            {"metric": "m", "margin": 0.1, "axis": "dataset.pad_to_token"},
+            "effective_length: 'dataset.pad_to_token' is no setting that the cells differ in. Known: dataset.pad",
+        ),
         ({"metric": "n", "margin": 0.1}, "has no metric 'n'. Known: ..m"),
     ],
 )
