@@ -170,10 +170,13 @@ def test_indexes_count_once_and_passages_each_time():
     embed = Step("embed", {"chunks": 4, "embedder_cut_chunks": 1})
     index = Step("index", {"index": "a"}, steps=(embed, Step("index", {"index": "b"}, steps=(embed,))))
     rerank = Step("cross_encoder", {"passages": 10, "reranker_cut_passages": 5})
-    figures = counted([Answer("", trace=(index, rerank)), Answer("", trace=(index, rerank))])
+    other = Step("index", {"index": "c"}, steps=(Step("embed", {"chunks": 2, "embedder_cut_chunks": 2}),))
+    figures = counted(
+        [Answer("", trace=(index, rerank)), Answer("", trace=(index, rerank)), Answer("", trace=(other,))]
+    )
     assert figures == {
-        "embedder_cut_chunks": 2,
-        "embedder_cut_share": 0.25,
+        "embedder_cut_chunks": 4,
+        "embedder_cut_share": 0.4,
         "reranker_cut_passages": 10,
         "reranker_cut_share": 0.5,
     }
