@@ -8,7 +8,6 @@ words, whatever the line breaks; where a later release has reworded it, the exam
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ragvlc.core.data import Document, Example, Query, Span, content_key
 from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.documents.dataset import Dataset
+from ragvlc.text.matching import locate
 
 FILE = "_python_reference/questions.yaml"
 
@@ -197,9 +197,8 @@ def _example(topic: str, length: Length, question: _Question, document: Document
 
 
 def _locate(wordings: str | tuple[str, ...], document: Document) -> Span | None:
-    """Returns the span of the first wording that occurs; white space and breaks after hyphens may differ."""
+    """Returns the span of the first wording that occurs, in any typography."""
     for wording in (wordings,) if isinstance(wordings, str) else wordings:
-        pattern = r"\s+".join(re.escape(word).replace(r"\-", r"\-\s*") for word in wording.split())
-        if match := re.search(pattern, document.text):
-            return Span(document.id, match.start(), match.end())
+        if place := locate(wording, document.text):
+            return Span(document.id, *place)
     return None
