@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from ragvlc.core.answer import Finish
+from ragvlc.core.data import Document, Example, Query, Span
 from ragvlc.core.engines import Generation
 from ragvlc.core.replies import Reply, bounded, read_reply_json, reply_json
 from ragvlc.core.surrogates import joined, joined_within
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
+from ragvlc.generators.scripted import Scripted
 from ragvlc.text.generations import read_generation
 from ragvlc.text.replies import finish_of, read_reply
 
@@ -88,3 +91,22 @@ def test_halves_of_a_character_are_joined_or_replaced() -> None:
     assert joined("\ude00\ud83d") == "\ufffd\ufffd"
     assert joined("h\u00e9") == "h\u00e9"
     assert joined_within({"\ud83d\ude00": ["\ud83d", 1, None]}) == {"\U0001f600": ["\ufffd", 1, None]}
+
+
+def test_text_of_files_and_ids_is_mended_where_it_enters() -> None:
+    document = Document("d\ud83d", "x\ud83d\ude00", "t\ude00", {"a": ["\ud83d"]})
+    assert (document.id, document.text, document.title) == ("d\ufffd", "x\U0001f600", "t\ufffd")
+    assert document.metadata == {"a": ["\ufffd"]}
+    query = Query("q\ud83d", "\ud83d\ude00?", ("\ud83d",))
+    example = Example(query, (document,), ("\ud83d",), evidence=(Span("d\ud83d", 0, 1),), tags={"t": "\ude00"})
+    assert (example.id, query.text, query.choices) == ("q\ufffd", "\U0001f600?", ("\ufffd",))
+    assert (example.references, example.evidence) == (("\ufffd",), (Span("d\ufffd", 0, 1),))
+    assert example.tags == {"t": "\ufffd"}
+
+
+def test_a_format_that_is_not_known_names_the_nearest() -> None:
+    with pytest.raises(ValidationError, match="'thnik' is no format of thoughts.*Nearest: think"):
+        Scripted(thinking="thnik")
+    assert Scripted(thinking="<plan> </plan>").key != Scripted().key
+    assert Scripted(thinking="<plan> </plan>").reply_key == Scripted().reply_key == Scripted().key
+    assert Scripted(thinking_tokens=9).reply_key != Scripted().reply_key
