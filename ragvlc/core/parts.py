@@ -118,7 +118,7 @@ class Generator(Component):
     temperature: Temperature = 0.0
     top_p: Probability = 1.0
     price: Annotated[Price | None, Execution] = None
-    thinking: Annotated[str, AfterValidator(_format_of_thoughts)] = "auto"
+    thinking: Annotated[str, AfterValidator(_format_of_thoughts)] = Field("auto", examples=["none"])
     thinking_tokens: Annotated[int, Field(ge=0)] = 0
 
     @property

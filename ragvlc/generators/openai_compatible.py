@@ -106,7 +106,7 @@ class OpenAICompatible(Generator):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     version: ClassVar[int] = 1
-    later_fields: ClassVar[frozenset[str]] = frozenset({"send", "server"})
+    later_fields: ClassVar[frozenset[str]] = Generator.later_fields | {"send", "server"}
     url: Annotated[str, AfterValidator(_server_root)]
     model: Annotated[str, Field(min_length=1)]
     api_key_env: Annotated[str | None, AfterValidator(_variable), Execution] = None

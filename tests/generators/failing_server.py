@@ -50,7 +50,8 @@ class Figures:
         failed: questions without an answer.
         requests: of the chat endpoint.
         failures: requests that the server failed.
-        noted: failed attempts that the rows note.
+        noted: failed attempts that the rows note; more than `failures` where a connection was reused just as the server
+            closed it.
         most_at_once: requests in work at the same time.
         busiest_second: requests that came in within any one second.
         seconds: of the run.

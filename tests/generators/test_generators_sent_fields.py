@@ -118,7 +118,7 @@ def test_what_cannot_be_sent_is_said_when_the_file_loads(server: ChatServer, fie
 
 def test_keys_of_stored_results_stay_and_leaving_out_a_field_makes_another(server: ChatServer) -> None:
     plain = spec(server)
-    assert not {"send", "server"} & set(plain.key_facts()["fields"])
+    assert not {"send", "server", "thinking", "thinking_tokens"} & set(plain.key_facts()["fields"])
     assert "unsent" not in plain.key_facts()["identity"]
     unsent = spec(server, send={"temperature": None})
     assert unsent.key != plain.key
