@@ -94,7 +94,7 @@ descripton: x
     assert places == {
         "generators.main.window": "input should be greater than or equal to 2 (given: 1)",
         "generators.main.defalt": "generators kind 'scripted' has no field 'defalt'. Known: temperature, top_p, price, "
-        "replies, default, window, seconds_per_call. Nearest: default.",
+        "thinking, thinking_tokens, replies, default, window, seconds_per_call. Nearest: default.",
         "embedders.main": f"'sentence_transformr' is no kind of embedders. Known: {kinds('embedders')}, or "
         "module:Class. Nearest: sentence_transformer.",
         "routes.rag.answer_tokens": "input should be a valid integer, unable to parse string as an integer "
