@@ -146,6 +146,15 @@ class Component(BaseModel):
         """Returns sentences to know before a run about this component itself, not its parts. May read files."""
         return ()
 
+    def refusals(self) -> Sequence[str]:
+        """Returns sentences on why this component, not its parts, cannot be used as it is set. May read files."""
+        return ()
+
+    def all_refusals(self) -> list[str]:
+        """Returns the refusals of this component and of all components in it, each once."""
+        inner = (refusal for part in self.parts() for refusal in part.all_refusals())
+        return list(dict.fromkeys((*self.refusals(), *inner)))
+
     def all_remarks(self) -> list[str]:
         """Returns the remarks of this component and of all components in it, each once."""
         inner = (remark for part in self.parts() for remark in part.all_remarks())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ragvlc import packaged
 from ragvlc.core.component import Execution
@@ -17,7 +17,7 @@ from ragvlc.core.families import Embedder
 from ragvlc.documents.text_limits import text_limit
 from ragvlc.embedders._extension import ExtensionSetting
 from ragvlc.embedders._prompts import Declared, declared, declared_in, prompt_remarks
-from ragvlc.packaged.model_files import model_remarks, reason_not_loaded, refuse_own_code
+from ragvlc.packaged.model_files import code_refusals, model_remarks, reason_not_loaded, refuse_own_code
 
 _log = logging.getLogger("ragvlc")
 _said: set[str] = set()
@@ -59,10 +59,9 @@ class SentenceTransformerEmbedder(Embedder):
     batch_tokens: Annotated[int | None, Field(ge=1), Execution] = None
     batch_size: Annotated[int | None, Field(ge=1), Execution] = None
 
-    @model_validator(mode="after")
-    def _refuse_own_code(self) -> Self:
-        refuse_own_code(self.model, trusted=self.trust_remote_code)
-        return self
+    def refusals(self) -> list[str]:
+        """Returns a sentence if the model needs code of its own that is not trusted."""
+        return code_refusals(self.model, trusted=self.trust_remote_code)
 
     def remarks(self) -> list[str]:
         """Returns what to know about the model's own code and its prompts, from its files and its name."""
@@ -90,6 +89,7 @@ class SentenceTransformerEmbedder(Embedder):
         Raises:
             EngineError: it cannot be loaded, has too few positions for `max_length`, or cannot be extended that way.
         """
+        refuse_own_code(self.model, trusted=self.trust_remote_code)
         from ragvlc.embedders._engine import BatchLimits, SentenceTransformerEngine
 
         folder = packaged.resolve(self.model)

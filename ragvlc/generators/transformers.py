@@ -46,6 +46,7 @@ from ragvlc.engines.decode_state.state import ModelDecodeState
 from ragvlc.engines.decode_state.states import DecodeStates
 from ragvlc.packaged.model_files import (
     TemplateDate,
+    code_refusals,
     dated_facts,
     model_remarks,
     prints_date,
@@ -116,10 +117,9 @@ class TransformersGenerator(Generator):
         self.__dict__["dtype"] = resolve_dtype(self.dtype, self.model, self.device)
         return self
 
-    @model_validator(mode="after")
-    def _refuse_own_code(self) -> Self:
-        refuse_own_code(self.model, trusted=self.trust_remote_code)
-        return self
+    def refusals(self) -> list[str]:
+        """Returns a sentence if the model needs code of its own that is not trusted."""
+        return code_refusals(self.model, trusted=self.trust_remote_code)
 
     def identity(self) -> Mapping[str, Any]:
         """Returns the hash of the model's files. Downloads nothing."""
@@ -141,11 +141,13 @@ class TransformersGenerator(Generator):
     def tokenizer(self) -> ChatTokenizer:
         """Returns the tokenizer with the chat template; the same object for equal settings."""
         options = json.dumps(dict(self.template_options), sort_keys=True)
+        refuse_own_code(self.model, trusted=self.trust_remote_code)
         date, trusted = self.template_date, self.trust_remote_code
         return _tokenizer(self.model, packaged.fingerprint(self.model), self.system, options, date, trusted=trusted)
 
     def open(self) -> _TransformersEngine:
         """Returns the loaded model. Raises `EngineError` if it cannot be loaded."""
+        refuse_own_code(self.model, trusted=self.trust_remote_code)
         return _TransformersEngine(self)
 
 

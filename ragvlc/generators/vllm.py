@@ -35,7 +35,14 @@ from ragvlc.engines.vllm.arguments import check_arguments
 from ragvlc.engines.vllm.engine import EngineProcess
 from ragvlc.engines.vllm.messages import GenerationReply
 from ragvlc.generators.transformers import TransformersGenerator
-from ragvlc.packaged.model_files import TemplateDate, dated_facts, model_remarks, prints_date, refuse_own_code
+from ragvlc.packaged.model_files import (
+    TemplateDate,
+    code_refusals,
+    dated_facts,
+    model_remarks,
+    prints_date,
+    refuse_own_code,
+)
 
 __all__ = ["VllmGenerator"]
 
@@ -99,10 +106,9 @@ class VllmGenerator(Generator):
         self.__dict__["dtype"] = resolve_dtype(self.dtype, self.model, "auto")
         return self
 
-    @model_validator(mode="after")
-    def _refuse_own_code(self) -> Self:
-        refuse_own_code(self.model, trusted=self.trust_remote_code)
-        return self
+    def refusals(self) -> list[str]:
+        """Returns a sentence if the model needs code of its own that is not trusted."""
+        return code_refusals(self.model, trusted=self.trust_remote_code)
 
     def identity(self) -> Mapping[str, Any]:
         """Returns the hash of the model's files. Downloads nothing."""
@@ -138,6 +144,7 @@ class VllmGenerator(Generator):
 
         Raises `MissingExtra` where vLLM is not installed, and `EngineError` with the cause if it cannot load the model.
         """
+        refuse_own_code(self.model, trusted=self.trust_remote_code)
         if importlib.util.find_spec("vllm") is None:
             missing_extra("vLLM", "vllm", ImportError("No module named 'vllm'"))
         return _VllmEngine(self)

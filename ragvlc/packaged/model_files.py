@@ -17,9 +17,11 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from ragvlc import packaged
+from ragvlc.core.errors import EngineError
 
 __all__ = [
     "TemplateDate",
+    "code_refusals",
     "dated_facts",
     "model_remarks",
     "own_code",
@@ -50,10 +52,16 @@ def own_code(model: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def code_refusals(model: str, *, trusted: bool) -> list[str]:
+    """Returns a sentence if a model needs code of its own that is not trusted, else nothing."""
+    code = () if trusted else own_code(model)
+    return [_needs(model, f" ({', '.join(code)})")] if code else []
+
+
 def refuse_own_code(model: str, *, trusted: bool) -> None:
-    """Raises `ValueError` if a model needs code of its own that is not trusted."""
-    if not trusted and (code := own_code(model)):
-        raise ValueError(_needs(model, f" ({', '.join(code)})"))
+    """Raises `EngineError` if a model needs code of its own that is not trusted."""
+    for refusal in code_refusals(model, trusted=trusted):
+        raise EngineError(refusal)
 
 
 def reason_not_loaded(model: str, error: Exception, reason: str) -> str:

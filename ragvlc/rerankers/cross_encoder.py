@@ -9,9 +9,9 @@ and near the ends, where a sigmoid rounds to 1 or 0, good passages stay apart.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ragvlc import packaged
 from ragvlc.core.component import Execution
@@ -20,7 +20,7 @@ from ragvlc.core.engines import TextLimit
 from ragvlc.core.families import Reranker
 from ragvlc.core.run import Run
 from ragvlc.documents.text_limits import text_limit
-from ragvlc.packaged.model_files import model_remarks, refuse_own_code
+from ragvlc.packaged.model_files import code_refusals, model_remarks, refuse_own_code
 from ragvlc.rerankers._pairs import Dtype, LoadedPairs, Loading, PairEngine
 
 
@@ -49,10 +49,9 @@ class CrossEncoder(Reranker):
     device: Annotated[str, Execution] = "auto"
     batch_size: Annotated[int, Field(ge=1), Execution] = 32
 
-    @model_validator(mode="after")
-    def _refuse_own_code(self) -> Self:
-        refuse_own_code(self.model, trusted=self.trust_remote_code)
-        return self
+    def refusals(self) -> list[str]:
+        """Returns a sentence if the model needs code of its own that is not trusted."""
+        return code_refusals(self.model, trusted=self.trust_remote_code)
 
     def remarks(self) -> list[str]:
         """Returns a sentence on the model's own code if it is run."""
@@ -68,6 +67,7 @@ class CrossEncoder(Reranker):
 
     def open(self) -> PairEngine:
         """Returns the loaded model. Raises `EngineError` if it cannot be loaded or does not score pairs."""
+        refuse_own_code(self.model, trusted=self.trust_remote_code)
         loading = Loading(self.model, self.device, self.dtype, self.max_length, self.trust_remote_code)
         return LoadedPairs.load(loading, batch_size=self.batch_size)
 

@@ -181,7 +181,7 @@ def _unplaced(sweep: Sweep, axes: Sequence[Sequence[Mapping[str, Any]]], placed:
 
 
 def _objections(sweep: Sweep, cells: Sequence[Cell]) -> list[str]:
-    """Returns one sentence for each metric that must not score the answers of a cell, and for a cost without prices."""
+    """Returns the sentences on what must not run as it is set: models, metrics of answers, a cost without prices."""
     unpriced = [cell for cell in cells if all(one.price is None for one in cell.pipeline.generators.values())]
     wrong = []
     if sweep.decide is not None and sweep.decide.cost == "money" and unpriced:
@@ -190,6 +190,15 @@ def _objections(sweep: Sweep, cells: Sequence[Cell]) -> list[str]:
             f"{sweep.name}: decide.cost: money needs prices, and no generator of {names} has one. Add `price: "
             "{prompt: ..., completion: ...}` (money per million tokens), or take `cost: tokens`."
         )
+    used = {cell.pipeline.key: cell for cell in cells}.values()
+    wrong += [
+        f"{sweep.name}: pipelines.{cell.pipeline_name}: {refusal}"
+        for cell in used
+        for refusal in cell.pipeline.all_refusals()
+    ]
+    wrong += [
+        f"{sweep.name}: metrics.{one.label}: {refusal}" for one in sweep.metrics for refusal in one.all_refusals()
+    ]
     return wrong + [
         f"{sweep.name}: metrics.{metric.label} and pipelines.{cell.pipeline_name}: {objection}"
         for cell in cells

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from ragvlc import packaged
 from ragvlc.core.engines import Prompt, Request
-from ragvlc.core.errors import EngineError
+from ragvlc.core.errors import ConfigError, EngineError
 from ragvlc.embedders.sentence_transformer import SentenceTransformerEmbedder
 from ragvlc.engines.remote.tokenizers import tokenizer_for
 from ragvlc.generators import transformers
@@ -24,6 +24,8 @@ from ragvlc.generators.transformers import TransformersGenerator
 from ragvlc.generators.vllm import VllmGenerator
 from ragvlc.packaged import model_files
 from ragvlc.rerankers.cross_encoder import CrossEncoder
+from ragvlc.sweep.plan import plan, remarks
+from ragvlc.sweep.spec import Sweep
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,15 +46,16 @@ def modules(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", [TransformersGenerator, VllmGenerator, SentenceTransformerEmbedder, CrossEncoder])
 def test_code_that_is_not_trusted_is_refused_by_name(kind, chat_model):
-    with pytest.raises(ValidationError) as refusal:
-        kind(model=str(chat_model))
-    said = (
-        f"'{chat_model}' needs code of its own (own_model.OwnConfig, own_model.OwnModel); set trust_remote_code: true"
-    )
-    assert said in str(refusal.value)
-    assert kind(model=str(chat_model), trust_remote_code=True).remarks() == [
-        f"'{chat_model}' runs code of its own (own_model.OwnConfig, own_model.OwnModel): trust_remote_code is true."
-    ]
+    code = "(own_model.OwnConfig, own_model.OwnModel)"
+    spec = kind(model=str(chat_model))
+    said = f"'{chat_model}' needs code of its own {code}; set trust_remote_code: true if you trust it."
+    assert spec.refusals() == [said]
+    with pytest.raises(EngineError) as refusal:
+        spec.open()
+    assert str(refusal.value) == said
+    trusted = kind(model=str(chat_model), trust_remote_code=True)
+    assert trusted.refusals() == []
+    assert trusted.remarks()[0] == f"'{chat_model}' runs code of its own {code}: trust_remote_code is true."
 
 
 def test_trusted_code_answers(chat_model):
@@ -108,18 +111,34 @@ def test_a_type_that_the_library_has_needs_no_trust(tiny_model, tmp_path):
 
 def test_an_embedder_with_a_module_of_its_own(tmp_path):
     folder = own_code.embedder(tmp_path / "embedder", Path(packaged.resolve("packaged:all-minilm-l6-v2")))
-    with pytest.raises(ValidationError, match=r"needs code of its own \(own_module.OwnNormalize\)"):
-        SentenceTransformerEmbedder(model=str(folder))
+    with pytest.raises(EngineError, match=r"needs code of its own \(own_module.OwnNormalize\)"):
+        SentenceTransformerEmbedder(model=str(folder)).open()
     engine = SentenceTransformerEmbedder(model=str(folder), trust_remote_code=True, device="cpu").open()
     plain = SentenceTransformerEmbedder(device="cpu").open()
     assert abs(engine.embed(["the cat"], side="query") - plain.embed(["the cat"], side="query")).max() < 1e-6
 
 
-def test_a_plan_refuses_without_torch_and_at_a_terminal(chat_model, tmp_path):
-    (tmp_path / "own.yaml").write_text(
+def experiment(chat_model: Path, folder: Path) -> Path:
+    (folder / "own.yaml").write_text(
         f"dataset: toy\npipelines: {{full: {{generators: {{main: {{kind: transformers, model: {chat_model}}}}}, "
         "routes: {full: full_context}}}\nmetrics: [contains]\n"
     )
+    return folder / "own.yaml"
+
+
+def test_a_setting_of_the_command_line_trusts(chat_model, tmp_path):
+    file = experiment(chat_model, tmp_path)
+    with pytest.raises(ConfigError, match=r"own: pipelines\.full: '.*' needs code of its own \(own_model"):
+        plan(Sweep.load(file))
+    [cell] = plan(Sweep.load(file, overrides={"generators.main.trust_remote_code": True}))
+    assert cell.pipeline.generators["main"].trust_remote_code
+    assert "runs code of its own" in remarks([cell])[0]
+    with pytest.raises(ConfigError, match="needs code of its own"):
+        plan(Sweep.load(file, overrides={"axes": {"generators.main.trust_remote_code": [True, False]}}))
+
+
+def test_a_plan_refuses_without_torch_and_at_a_terminal(chat_model, tmp_path):
+    experiment(chat_model, tmp_path)
     program = (
         "import sys\nfrom ragvlc.cli.main import main\nsys.argv = ['ragvlc', 'plan', 'own.yaml']\n"
         "try:\n    main()\nexcept SystemExit as end:\n    print('code', end.code, 'torch', 'torch' in sys.modules)\n"
