@@ -192,6 +192,13 @@ def test_a_refused_field_is_named_with_the_line_that_leaves_it_out(server: ChatS
         ({"detail": [{"loc": ["body", "top_p"], "msg": "Extra inputs are not permitted"}]}, "{top_p: null}"),
         ({"error": "`top_p` must be > 0.0 and < 1.0"}, "{top_p: null}"),
         ({"error": {"message": "Unrecognized request argument supplied: top_k"}}, "Remove top_k from extra"),
+        ({"code": "invalid argument", "error": "Argument not supported on this model: seed"}, "{seed: null}"),
+        ({"message": "extraneous key [top_p] is not permitted, please reformat your input"}, "{top_p: null}"),
+        ({"error": {"message": "Streaming is not supported for this model"}}, "{stream: null}"),
+        (
+            {"error": {"message": "Your organization must be verified.", "param": "stream", "code": "x"}},
+            "{stream: null}",
+        ),
         ({"error": {"message": "Unsupported parameter"}}, "It was sent max_tokens, seed, stream"),
     ],
 )
@@ -203,7 +210,13 @@ def test_siblings_of_a_refused_field(server: ChatServer, body: object, advice: s
 
 
 def test_a_failure_of_another_kind_gets_no_advice_on_fields(server: ChatServer) -> None:
-    for status, words in ((401, "invalid key for temperature"), (400, "the model is gone"), (429, "stop it")):
+    for status, words in (
+        (401, "invalid key for temperature"),
+        (400, "the model is gone"),
+        (429, "stop it"),
+        (400, "max_tokens is too large: 100000. This model supports at most 16384 completion tokens"),
+        (422, "temperature must be between 0 and 1"),
+    ):
         server.default = refuse(status, words)
         with pytest.raises(EngineError) as caught:
             generate(server)

@@ -22,6 +22,11 @@ _REFUSED = re.compile(
     r"|invalid|extra|must be|only the default|not enabled|no longer|forbidden|not accept|not compatible|incompatible"
     r"|additional propert"
 )
+_RANGE = re.compile(
+    r"(?i)too (?:large|high|big|low|small)|at most|between|\brange\b|less than|greater than|exceed|[<>]=?"
+)
+"""Words about the value of a field: then another value is wanted, and the field is known."""
+_SPELLINGS = {"stream": r"stream(?:ing)?"}
 _REFUSING = frozenset({400, 404, 405, 415, 422, 501})
 
 
@@ -83,23 +88,14 @@ def advice_on(
         host: of the server, to name its own preset.
         setting: the generator's setting that leaves fields out; only `send` has presets.
     """
-    if failure.too_long or failure.transient or failure.status not in _REFUSING:
-        return ""
-    if not failure.field and not _REFUSED.search(failure.message):
+    if not _is_refusal(failure):
         return ""
     own = {name: field for field, name in names.items() if name is not None and name in sent}
     refused = _mentioned(failure, own)
     if not refused:
-        others = _mentioned(failure, {name: name for name in sent if name not in own})
-        if others:
-            return f"Remove {others[0]} from extra: in the generator."
-        if not re.search(r"(?i)param|field|argument|unsupported", failure.message):
-            return ""
-        presets = _presets([], host) if setting == "send" else ""
-        return (
-            f"It was sent {', '.join(sorted(own))}. `{setting}: {{NAME: null}}` in the generator leaves a field "
-            f"out{presets}."
-        )
+        return _advice_without_a_field(failure, sent, own, host, setting)
+    if _RANGE.search(failure.message) and set(refused) & {"max_tokens", "temperature", "seed"}:
+        return ""
     if refused == ["max_tokens"] and "max_completion_tokens" in failure.message:
         wish, verb = {"max_tokens": "max_completion_tokens"}, "renames"
     elif set(refused) == {"temperature", "top_p"}:
@@ -111,13 +107,36 @@ def advice_on(
     return f"`{setting}: {{{line}}}` in the generator {verb} {' and '.join(wish)}{presets}."
 
 
+def _is_refusal(failure: ApiFailure) -> bool:
+    """Returns whether a failure may be about a field of the request."""
+    if failure.too_long or failure.transient or failure.status not in _REFUSING:
+        return False
+    return bool(failure.field) or _REFUSED.search(failure.message) is not None
+
+
+def _advice_without_a_field(
+    failure: ApiFailure, sent: Mapping[str, Any], own: Mapping[str, str], host: str, setting: str
+) -> str:
+    """Returns the advice on a refusal that names none of the request's own fields."""
+    others = _mentioned(failure, {name: name for name in sent if name not in own})
+    if others:
+        return f"Remove {others[0]} from extra: in the generator."
+    if not re.search(r"(?i)param|field|argument|unsupported", failure.message):
+        return ""
+    presets = _presets([], host) if setting == "send" else ""
+    known = ", ".join(sorted(own))
+    return f"It was sent {known}. `{setting}: {{NAME: null}}` in the generator leaves a field out{presets}."
+
+
 def _mentioned(failure: ApiFailure, own: Mapping[str, str]) -> list[str]:
     """Returns the fields that a failure names: in its own field, else in its words."""
     param = re.split(r"[.\[]", failure.field)[0]
     if param in own:
         return [own[param]]
     return [
-        field for name, field in own.items() if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", failure.message)
+        field
+        for name, field in own.items()
+        if re.search(rf"(?i)(?<![\w-]){_SPELLINGS.get(name) or re.escape(name)}(?![\w-])", failure.message)
     ]
 
 
