@@ -86,6 +86,8 @@ TOO_LONG = [
     "invalid params, context window exceeds limit",
     "the max input characters is 20000",
     "Prompt 超长",
+    "The max_total_tokens of prompt exceed",
+    "Die Eingabe (9000 Token) ist zu lang",
     "输入长度超过模型最大长度限制",
     "ContextWindowExceededError: litellm.BadRequestError: the prompt was refused",
 ]

@@ -44,6 +44,7 @@ _SURE = re.compile(
             r"inputs?`? tokens \+ `?max_new_tokens",
             r"`?inputs?`? must have less than \d+ tokens",
             rf"{_LIMIT} is \d+",
+            rf"{_LIMIT}\b.{{0,40}}\bexceed",
             r"tokens to keep from the initial prompt",
         )
     )
