@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +16,7 @@ from ragvlc import packaged
 from ragvlc.core.component import Component
 from ragvlc.core.data import Chunk, ChunkSet, Document, Example, Hit, Query, content_key, documents_key
 from ragvlc.core.engines import TextLimit, Tokenizer
+from ragvlc.core.errors import MissingExtra
 from ragvlc.core.families import Chunker, Embedder, Generator, Reranker, Retriever
 from ragvlc.core.run import Index, Run
 from ragvlc.documents.tokenizing import data_tokenizer
@@ -264,10 +265,11 @@ class _Probe:
     def index(self, retriever: Retriever, chunks: ChunkSet) -> Index:
         roles = [name for table, name, _ in retriever.roles() if table == "embedders"]
         if roles and retriever.kind in _WITHOUT_STORES:
-            retriever.index(chunks, cast(Run, self))
-        else:
-            for role in roles:
-                self.embedder(role).lengths([chunk.text for chunk in chunks.chunks])
+            with suppress(MissingExtra):  # a plan needs no search library; the texts of its chunks are measured below
+                retriever.index(chunks, cast(Run, self))
+                return _Chunks(chunks.chunks)
+        for role in roles:
+            self.embedder(role).lengths([chunk.text for chunk in chunks.chunks])
         return _Chunks(chunks.chunks)
 
     def cached_arrays(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> Arrays:  # noqa: ARG002

@@ -12,6 +12,7 @@ from ragvlc.analysis.results import Results
 from ragvlc.analysis.tables import costs
 from ragvlc.check import check
 from ragvlc.core.answer import Answer, Step
+from ragvlc.core.errors import MissingExtra
 from ragvlc.documents.text_limits import text_limit
 from ragvlc.rerankers.cross_encoder import CrossEncoder
 from ragvlc.results.cuts import cut_texts as counted
@@ -98,6 +99,15 @@ def test_long_units_that_are_embedded_whole_are_measured_whole(sweep):
     [cut] = cut_texts(*planned(sweep(chunker=small, retriever=unit)))
     assert (cut.texts, cut.cut, cut.longest) == (2, 1, 602)
     assert cut_texts(*planned(sweep(chunker=small, retriever={**unit, "pooling": "max"}))) == []
+
+
+def test_a_plan_needs_no_search_library(sweep, monkeypatch):
+    def missing():
+        raise MissingExtra("dense", "faiss")
+
+    monkeypatch.setattr("ragvlc.retrievers.dense.require", missing)
+    [cut] = cut_texts(*planned(sweep(chunker=TOKENS)))
+    assert (cut.texts, cut.cut) == (3, 2)
 
 
 @pytest.mark.parametrize(
