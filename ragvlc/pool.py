@@ -56,7 +56,7 @@ class EnginePool:
 
         def open_it() -> TextEngine:
             engine = _whole(generator, "open", generator.open(), TextEngine)
-            if self.reuse:
+            if self.reuse and generator.lasting:
                 self.cache.put(WINDOWS, generator.key, engine.window)
             return engine
 

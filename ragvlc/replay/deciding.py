@@ -36,6 +36,11 @@ class TokenCounts(Generator):
     tokens: int | None = None
     characters: float | None = None
 
+    @property
+    def lasting(self) -> bool:
+        """Whether anything of it is worth storing: there is no model, and perhaps no window."""
+        return False
+
     def tokenizer(self) -> Tokenizer:
         """Returns the tokenizer that estimates counts for servers, or one that counts characters."""
         return EstimatedTokenizer() if self.characters is None else _Even(self.characters)
