@@ -18,6 +18,7 @@ from ray_things import notes, until
 
 from ragvlc import config
 from ragvlc.analysis.results import Results
+from ragvlc.core.errors import SetupError
 from ragvlc.sweep.runner import Outcome, run_sweep
 from ragvlc.sweep.spec import Sweep
 
@@ -149,6 +150,24 @@ def test_too_many_failures_stop_a_cell_and_no_other(cluster: None, tmp_path: Pat
     rows = {cell.name: len(cell.rows) for cell in outcome.results().cells}
     assert rows["full"] == 60
     assert 7 <= rows["flaky"] <= 20  # more than a tenth, and what was in work then
+
+
+def test_models_are_tried_on_a_worker_before_the_first_question(cluster: None, tmp_path: Path) -> None:
+    main = {"kind": "ray_things:Noting", "folder": str(tmp_path)}
+    down = {"kind": "openai_compatible", "url": "http://127.0.0.1:9/v1", "model": "tiny", "window": 4096}
+    noting = {"generators": {"main": main}, "routes": {"full": "full_context"}}
+    served = {"generators": {"main": down}, "routes": {"full": "full_context"}}
+    things = write_set(tmp_path / "things")
+    fields = sweep_over(things, pipelines={"noting": noting, "served": served}, executor=RAY | {"workers": 1})
+    with pytest.raises(SetupError, match="refused"):
+        ran(tmp_path / "runs", **fields)
+    assert not (tmp_path / "notes").exists(), "no model is loaded as long as a server is missing"
+    outcome = ran(tmp_path / "runs", **(fields | {"pipelines": {"noting": noting}}))
+    assert outcome.complete
+    word, _, process, when = notes(tmp_path)[0]
+    assert word == "open"
+    assert process != os.getpid()
+    assert when < min(start for what, _, _, start in notes(tmp_path) if what == "begin")
 
 
 def test_a_cluster_of_its_own_is_interrupted_and_ends_with_the_sweep(needs_ray: None, tmp_path: Path) -> None:
