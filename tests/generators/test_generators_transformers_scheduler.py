@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ragvlc.core import interruption
 from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.errors import EngineError, WindowExceeded
 from ragvlc.engines.batching.decoding import RequestState
@@ -227,6 +228,44 @@ def test_after_an_interrupted_thread_another_one_leads() -> None:
     other.join(60)
     assert interrupted
     assert (row.finish, errors) == ("length", [])
+
+
+def test_an_interruption_ends_all_requests_after_the_current_step() -> None:
+    """The leader, a request in its batch and one that waits: none goes on to its end, and the model is free again."""
+    gate, steps = Gate(), []
+
+    def at(name: str, rows: Sequence[RequestState]) -> None:
+        steps.append(name)
+        gate(name, rows)
+
+    queue, ended = scheduler(ScriptedBatch(at), most=1), []
+
+    def work(row: RequestState) -> None:
+        try:
+            queue.run([row])
+        except (interruption.Interrupted, EngineError) as error:
+            ended.append(error)
+
+    rows = [RequestState([n], max_tokens=10**6) for n in range(3)]
+    threads = [threading.Thread(target=work, args=(row,)) for row in rows]
+    with interruption.scope():
+        threads[0].start()
+        gate.reached.wait(60)
+        for thread in threads[1:]:
+            thread.start()
+        queued(queue, 2)
+        interruption.request()
+        before = len(steps)
+        gate.open.set()
+        for thread in threads:
+            thread.join(60)
+        assert not any(thread.is_alive() for thread in threads)
+    assert len(steps) == before
+    assert len(ended) == 3
+    assert all(row.finish is None for row in rows)
+    last = RequestState([9], max_tokens=2)
+    queue.run([last])
+    assert last.finish == "length"
 
 
 def test_closing_finishes_running_requests_and_refuses_the_queue() -> None:
