@@ -228,7 +228,8 @@ class _ServerEngine:
             return self._streamed(sent.text, body, group)
 
         def advise(failure: ApiFailure) -> str:
-            return advice_on(failure, body, self._spec.names, urlsplit(self._spec.url).hostname or "")
+            own = advice_on(failure, body, self._spec.names, urlsplit(self._spec.url).hostname or "")
+            return own or (self._server.served() if failure.status == 404 else "")
 
         if request.logprobs and self._spec.names["logprobs"] is None:
             raise EngineError(

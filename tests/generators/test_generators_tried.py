@@ -312,6 +312,22 @@ def test_a_refusal_that_stays_is_a_problem(server: ChatServer, tmp_path: Path, f
     assert len(server.requests) == 1
 
 
+def test_a_mistyped_model_id_is_named_with_the_nearest_that_the_server_lists(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    """Though a window is set, so that nobody has asked for the list."""
+    server.default = refuse(404, "model not found")
+    server.models = {"object": "list", "data": [{"id": "qwen3-8b"}, {"id": "llama-3.1-8b"}]}
+    pipelines = {"full": full(remote(server, model="qwen3-8bb"))}
+    with pytest.raises(SetupError) as caught:
+        run_sweep(sweep_of(tmp_path, pipelines), tmp_path / "runs")
+    [problem] = caught.value.problems
+    assert "The server lists: qwen3-8b, llama-3.1-8b. Nearest: qwen3-8b." in problem
+    server.models = {"object": "list", "data": []}
+    with pytest.raises(SetupError, match="model not found$"):
+        run_sweep(sweep_of(tmp_path, pipelines), tmp_path / "runs")
+
+
 def test_a_server_may_come_up_later() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -40,6 +40,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
 _JITTER, _LONGEST_JITTER = 0.25, 10.0  # of the wait that a server asks for, and in seconds
 _MAX_REDIRECTS = 5
 _CONNECT_SECONDS = 10.0
+_MOST_NAMED = 20  # models, in an error
 _MOST_CALLS = 32  # at a time, of those that generate nothing
 _SHOWN = 300
 _WINDOW_NAMES = ("max_model_len", "context_length", "context_window", "max_context_length")
@@ -110,6 +111,7 @@ class Server:
         self.secrets = Secrets([key])
         self.client = _client(address, key)
         self._answered = False
+        self._served: str | None = None
         self._calls = ConcurrencyLimit(_MOST_CALLS, str(address), address.deadline)
 
     def close(self) -> None:
@@ -134,6 +136,19 @@ class Server:
             f"The server at {self.address.url} does not say how long the window of '{model}' is. "
             f"Set window: in the generator."
         )
+
+    def served(self) -> str:
+        """Returns a sentence on the models that the server lists instead of ours; empty if it lists ours or none."""
+        if self._served is None:
+            try:
+                names = [str(one["id"]) for one in self._listed()]
+            except Exception:  # noqa: BLE001 - it is advice on another error, which is raised
+                names = []
+            model, most = self.address.model, _MOST_NAMED
+            more = f" and {len(names) - most} more" if len(names) > most else ""
+            listed = f"The server lists: {', '.join(names[:most])}{more}.{nearest(model, names)}"
+            self._served = listed if names and model not in names else ""
+        return self._served
 
     def _listed(self) -> list[Mapping[str, Any]]:
         """Returns the entries of the server's list of models; one attempt."""
