@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -132,7 +132,11 @@ class TransformersGenerator(Generator):
     @property
     def lasting(self) -> bool:
         """Whether answers may be cached for later runs: not if prompts have the date of the day."""
-        return super().lasting and (self.template_date is not None or not prints_date(self.model))
+        return super().lasting and self._undated
+
+    @cached_property
+    def _undated(self) -> bool:
+        return self.template_date is not None or not prints_date(self.model)
 
     def remarks(self) -> list[str]:
         """Returns sentences on the model's own code and on a chat template that prints today's date."""

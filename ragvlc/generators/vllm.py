@@ -17,6 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
@@ -121,7 +122,11 @@ class VllmGenerator(Generator):
     @property
     def lasting(self) -> bool:
         """Whether answers may be cached for later runs: not if prompts have the date of the day."""
-        return super().lasting and (self.template_date is not None or not prints_date(self.model))
+        return super().lasting and self._undated
+
+    @cached_property
+    def _undated(self) -> bool:
+        return self.template_date is not None or not prints_date(self.model)
 
     def remarks(self) -> list[str]:
         """Returns sentences on the model's own code and on a chat template that prints today's date."""

@@ -28,6 +28,7 @@ __all__ = [
     "prints_date",
     "reason_not_loaded",
     "refuse_own_code",
+    "served_date_remarks",
 ]
 
 _TEMPLATE_FILES = ("chat_template.jinja", "additional_chat_templates/default.jinja")
@@ -85,6 +86,14 @@ def model_remarks(model: str, *, trusted: bool, date: str | None = "") -> list[s
             "not cached for later runs: set template_date."
         )
     return remarks
+
+
+def served_date_remarks(tokenizer: str | None) -> list[str]:
+    """Returns a sentence if the chat template of a served model, known from its tokenizer's files, prints the date."""
+    if not tokenizer or not prints_date(tokenizer):
+        return []
+    said = f"The chat template in '{tokenizer}' (tokenizer_from) prints today's date, and so may the server: "
+    return [f"{said}prompts of different days differ, and answers are not cached for later runs."]
 
 
 def dated_facts(facts: dict[str, Any], model: str) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from tiny_chat import CHAT_TEMPLATE, make_tokenizer
 from ragvlc.core.engines import Prompt
 from ragvlc.core.errors import EngineError
 from ragvlc.generators import transformers
+from ragvlc.generators.langchain import LangChainGenerator
+from ragvlc.generators.openai_compatible import OpenAICompatible
 from ragvlc.generators.transformers import TransformersGenerator
 from ragvlc.generators.vllm import VllmGenerator
 from ragvlc.sweep.plan import plan, remarks
@@ -118,6 +120,21 @@ def test_a_clock_makes_other_tokenizers_and_is_said(folder, monkeypatch):
     spec = TransformersGenerator(model=str(folder))
     assert not spec.lasting
     assert SENTENCE in spec.remarks()[0]
+
+
+@pytest.mark.parametrize("kind", [OpenAICompatible, LangChainGenerator])
+def test_a_served_models_date_is_said(folder, kind):
+    served = {
+        OpenAICompatible: {"url": "http://localhost:1/v1", "model": "m"},
+        LangChainGenerator: {"chat_model": "chat_models:Made"},
+    }[kind]
+    write(folder, CLOCK)
+    dated = kind(**served, tokenizer_from=str(folder))
+    assert "prints today's date, and so may the server" in dated.remarks()[0]
+    assert not dated.lasting
+    write(folder, LLAMA)
+    assert kind(**served, tokenizer_from=str(folder)).remarks() == []
+    assert kind(**served).remarks() == []
 
 
 def test_templates_that_cannot_be_rendered_say_why(folder):
