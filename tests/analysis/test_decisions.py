@@ -105,8 +105,8 @@ def test_the_cheapest_of_the_cells_that_are_not_worse_is_recommended_and_the_oth
         "Also not worse: rag (0.31 times the cost).",
         "Worse: closed.",
         (
-            "Not settled. Interval reaches beyond the margin: wild. If level, about 810 questions like these would show "
-            "it, four times in five."
+            "Not settled. Interval reaches beyond the margin: wild. If level, about 810 questions like these would "
+            "show it, four times in five."
         ),
     )
 

@@ -160,7 +160,7 @@ def test_the_route_in_the_readme_keeps_the_contract(tmp_path, monkeypatch):
 def checkout(tmp_path_factory):
     """A copy of the repository with the README's route as a file in its family's folder."""
     root = tmp_path_factory.mktemp("checkout")
-    for name in ("ragvlc", "tests", "pipelines", "experiments", "schema"):
+    for name in ("ragvlc", "tests", "pipelines", "experiments", "schema", "docs"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, root / name)
