@@ -47,7 +47,7 @@ from ragvlc.engines.decode_state.states import DecodeStates
 from ragvlc.packaged.model_files import (
     TemplateDate,
     code_refusals,
-    dated_facts,
+    date_identity,
     model_remarks,
     prints_date,
     reason_not_loaded,
@@ -95,7 +95,7 @@ class TransformersGenerator(Generator):
     """
 
     version: ClassVar[int] = 2
-    later_fields: ClassVar[frozenset[str]] = Generator.later_fields | {"template_date", "trust_remote_code"}
+    later_fields: ClassVar[frozenset[str]] = Generator.later_fields | {"trust_remote_code"}
     offers: ClassVar[frozenset[str]] = frozenset({"TextEngine", "TokenEngine"})
     model: Annotated[packaged.Model, Execution] = "packaged:smollm2-135m-instruct"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -106,7 +106,7 @@ class TransformersGenerator(Generator):
     window: Annotated[int, Field(ge=2)] | None = None
     system: str | None = None
     template_options: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
-    template_date: TemplateDate = None
+    template_date: Annotated[TemplateDate, Field(examples=["2026-01-31"]), Execution] = None  # see identity
     trust_remote_code: bool = False
     attention: str = "sdpa"
     cuda_graphs: Annotated[bool, Execution] = True
@@ -122,12 +122,8 @@ class TransformersGenerator(Generator):
         return code_refusals(self.model, trusted=self.trust_remote_code)
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the hash of the model's files. Downloads nothing."""
-        return {"model": packaged.fingerprint(self.model)}
-
-    def key_facts(self) -> dict[str, Any]:
-        """Returns the facts of the key, with `template_date` only where the chat template prints a date."""
-        return dated_facts(super().key_facts(), self.model)
+        """Returns the hash of the model's files, and the date in its chat template if it prints one that is set."""
+        return {"model": packaged.fingerprint(self.model), **date_identity(self.model, self.template_date)}
 
     @property
     def lasting(self) -> bool:

@@ -39,7 +39,7 @@ from ragvlc.generators.transformers import TransformersGenerator
 from ragvlc.packaged.model_files import (
     TemplateDate,
     code_refusals,
-    dated_facts,
+    date_identity,
     model_remarks,
     prints_date,
     refuse_own_code,
@@ -83,7 +83,7 @@ class VllmGenerator(Generator):
     """
 
     version: ClassVar[int] = 1
-    later_fields: ClassVar[frozenset[str]] = Generator.later_fields | {"template_date", "trust_remote_code"}
+    later_fields: ClassVar[frozenset[str]] = Generator.later_fields | {"trust_remote_code"}
     model: Annotated[packaged.Model, Execution] = "packaged:smollm2-135m-instruct"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     window: Annotated[int, Field(ge=2)] | None = None
@@ -97,7 +97,7 @@ class VllmGenerator(Generator):
     load_format: str = "auto"
     system: str | None = None
     template_options: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
-    template_date: TemplateDate = None
+    template_date: Annotated[TemplateDate, Field(examples=["2026-01-31"]), Execution] = None  # see identity
     trust_remote_code: bool = False
     engine: Annotated[Mapping[str, JsonValue], AfterValidator(check_arguments)] = Field(default_factory=dict)
 
@@ -112,12 +112,8 @@ class VllmGenerator(Generator):
         return code_refusals(self.model, trusted=self.trust_remote_code)
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the hash of the model's files. Downloads nothing."""
-        return {"model": packaged.fingerprint(self.model)}
-
-    def key_facts(self) -> dict[str, Any]:
-        """Returns the facts of the key, with `template_date` only where the chat template prints a date."""
-        return dated_facts(super().key_facts(), self.model)
+        """Returns the hash of the model's files, and the date in its chat template if it prints one that is set."""
+        return {"model": packaged.fingerprint(self.model), **date_identity(self.model, self.template_date)}
 
     @property
     def lasting(self) -> bool:

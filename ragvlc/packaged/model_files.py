@@ -22,7 +22,7 @@ from ragvlc.core.errors import EngineError
 __all__ = [
     "TemplateDate",
     "code_refusals",
-    "dated_facts",
+    "date_identity",
     "model_remarks",
     "own_code",
     "prints_date",
@@ -96,11 +96,9 @@ def served_date_remarks(tokenizer: str | None) -> list[str]:
     return [f"{said}prompts of different days differ, and answers are not cached for later runs."]
 
 
-def dated_facts(facts: dict[str, Any], model: str) -> dict[str, Any]:
-    """Returns the facts of a key without `template_date` if the model's chat template prints no date."""
-    if "template_date" in facts["fields"] and not _takes_date(model):
-        return {**facts, "fields": {name: fact for name, fact in facts["fields"].items() if name != "template_date"}}
-    return facts
+def date_identity(model: str, date: str | None) -> dict[str, str]:
+    """Returns `template_date` as a part of a key, where it is set and the model's chat template prints a date."""
+    return {"template_date": date} if date is not None and _takes_date(model) else {}
 
 
 def prints_date(model: str) -> bool:
