@@ -19,7 +19,7 @@ def presets_table() -> str:
     rows = ["| server | sent otherwise | to know | source |", "| --- | --- | --- | --- |"]
     for name, preset in PRESETS.items():
         sent = ", ".join(f"`{field}: {other or 'null'}`" for field, other in preset.send.items()) or "-"
-        source = ", ".join(f"[{place}](<{url}>)" for place, url in enumerate(preset.source.split(", "), 1))
+        source = ", ".join(f"[{place}]({url})" for place, url in enumerate(preset.source.split(", "), 1))
         rows.append(f"| `{name}` | {sent} | {preset.note or '-'} | {source}, read {preset.read} |")
     return "\n".join(rows) + "\n"
 
