@@ -16,6 +16,8 @@ from ten_pdfs import PARAGRAPH, ROWS, ten_pdfs
 from ragvlc.documents.balance import balanced
 from ragvlc.documents.extraction import Unreadable, extract
 from ragvlc.documents.formats.found import visible
+from ragvlc.documents.formats.pdf import _joined
+from ragvlc.documents.formats.pdf_layout import TextRun, page_text
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +116,14 @@ def test_bullets_and_numbers_stay_with_their_text():
     lines += [(85, 700 - 14 * n, f"Point number {n}") for n in range(3)]
     text = extract("pdf", drawn(*lines)).text
     assert text.split("\n") == ["1. Point number 0", "2. Point number 1", "3. Point number 2"]
+
+
+def test_a_hyphen_at_a_line_end_is_never_followed_by_a_blank():
+    """With a blank, a search could not tell a broken word from a dash between two."""
+    assert _joined("a single\x02 stranded genome", frozenset({"a", "single", "genome"})) == "a single-\nstranded genome"
+    line = "the order is told by words that fill the whole column of 2019-"
+    runs = [TextRun(text, 0, 400, top - 10, top) for text, top in ((line, 100), (line, 88), ("nCoV is a virus", 76))]
+    assert "2019-\nnCoV" in page_text(runs)
 
 
 def test_a_hyphen_without_evidence_stays_at_the_end_of_its_line():

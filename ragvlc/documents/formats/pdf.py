@@ -235,7 +235,7 @@ def _joined(text: str, words: frozenset[str]) -> str:
         fragments = len(words) > _LONG and one not in words and two not in words
         if one + two in words or fragments:
             return first + second
-        return f"{first}-{second}" if f"{one}-{two}" in words else f"{first}-{gap or chr(10)}{second}"
+        return f"{first}-{second}" if f"{one}-{two}" in words else f"{first}-\n{second}"
 
     return _BROKEN.sub(word, text).replace(_HYPHEN, "-")
 

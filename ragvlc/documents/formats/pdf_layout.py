@@ -17,6 +17,7 @@ from ragvlc.documents.formats.writer import markdown_rows
 
 __all__ = ["TextRun", "page_text"]
 
+_HYPHENATED = re.compile(r"\w[-\u2010\u2011]$")
 _LABEL = re.compile(r"[•▪■●○◦‣·*–—-]|\(?[\divxlcIVXLC]{1,3}[.)]|\(?[a-zA-Z][.)]")
 _GUTTER = 0.8
 _MOST_CANDIDATES = 40
@@ -261,5 +262,6 @@ def _paragraphs(lines: Sequence[_Line]) -> list[str]:
         filled = above.right + needed > right - 0.01 * (right - left) and len(above.text) > 30 and len(lines) > 2
         even = abs(line.left - above.left) < high and abs(line.top - line.bottom - high) < 0.15 * high
         joined = filled and even and not _LABEL.fullmatch(word)
-        texts[-1] += (" " if joined else "\n") + line.text
+        # A line break after a hyphen stays: only so can a search tell a broken word from a dash between two.
+        texts[-1] += (" " if joined and not _HYPHENATED.search(above.text) else "\n") + line.text
     return texts
