@@ -62,7 +62,7 @@ class Folder(Dataset):
     later_fields: ClassVar[frozenset[str]] = frozenset({"boilerplate", "columns", "separator", "answer_index_from"})
     path: Annotated[FilePath, Execution] = "."
     questions: str = ""
-    columns: Mapping[Column, str | tuple[str, ...]] = Field(default={})
+    columns: Mapping[Column, str | tuple[str, ...]] = Field(default={}, examples=[{"answers": "expected"}])
     separator: str = ""
     answer_index_from: Literal[0, 1] = 0
     encoding: str = ""
