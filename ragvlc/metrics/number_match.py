@@ -11,7 +11,7 @@ same range only.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -34,6 +34,8 @@ class NumberMatch(Metric):
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
     units: Literal["optional", "required"] = "optional"
     decimal: Decimal = "auto"
+
+    needs: ClassVar[frozenset[str]] = frozenset({"answer"})
 
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns a score from 0 to 1, or None for unanswerable examples and references without a number."""
