@@ -21,7 +21,6 @@ from ragvlc.documents.duplicates import equal_texts, near_texts
 from ragvlc.documents.files import FolderFiles, read_file
 from ragvlc.documents.lengths import Lengths, lengths_of
 from ragvlc.documents.sources import jsonl_file
-from ragvlc.documents.tables.files import ENDINGS
 from ragvlc.documents.tokenizing import data_tokenizer, window_of
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.text.matching import has_cjk, normalise
@@ -34,7 +33,6 @@ __all__ = ["WINDOWS", "Check", "Lengths", "check", "checked"]
 
 WINDOWS: Mapping[str, int] = {"4k": 4096, "8k": 8192, "16k": 16384, "32k": 32768, "128k": 131072}
 ESTIMATE = "words and marks (an estimate: name a tokenizer)"
-QUESTIONS = tuple(f"questions{ending}" for ending in ENDINGS)
 SHOWN = 5
 MOST_FILES = 30
 MANY_WORDS = 20_000_000
@@ -103,7 +101,7 @@ def check(target: str | Path | Dataset, tokenizer: str = "", window: int | None 
     """Checks each data set that `target` names, and returns one result for each.
 
     Args:
-        target: a folder of texts (with `questions.csv` or `questions.jsonl`, if there are questions), a folder with a
+        target: a folder of texts (with a table such as `questions.csv`, if there are questions), a folder with a
             `documents.jsonl`, one text, an experiment (YAML file or shipped name: each of its data sets), a data set.
         tokenizer: `packaged:NAME`, folder or hub id of the reader; for an experiment, that of its first generator.
         window: of the reader, in tokens; the model's own where its `config.json` states one.
@@ -219,7 +217,7 @@ def _lossy(dataset: Dataset) -> Dataset:
 
 def _asks(dataset: Dataset) -> bool:
     if isinstance(dataset, Folder):
-        return bool(dataset.questions)
+        return bool(dataset.tables())
     return not (
         isinstance(dataset, Jsonl) and not dataset.questions and jsonl_file(Path(dataset.path), "questions") is None
     )
@@ -349,8 +347,7 @@ def _experiment(name: str, tokenizer: str, window: int | None) -> list[Check]:
 def _dataset_in(folder: Path) -> Dataset:
     if jsonl_file(folder, "documents"):
         return Jsonl(path=str(folder))
-    questions = next((name for name in QUESTIONS if (folder / name).is_file()), "")
-    return Folder(path=str(folder), questions=questions, unreadable="skip")
+    return Folder(path=str(folder), unreadable="skip")
 
 
 def _reader(tokenizer: str) -> tuple[TokenCounter, str]:

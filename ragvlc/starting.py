@@ -87,7 +87,8 @@ def start(folder: str | Path, out: str | Path = ".", *, questions: str | Path = 
     Args:
         folder: of the documents.
         out: folder for the files; made if it does not exist.
-        questions: a table of questions to use; where there is no such file, the template is written there.
+        questions: a table of questions to use; where there is no such file, the template is written there. Empty: the
+            folder's only table of questions; where it has none, the template is written into `out`.
         model: the local model that answers: `packaged:NAME`, a folder or a hub id.
 
     Raises:
@@ -95,8 +96,9 @@ def start(folder: str | Path, out: str | Path = ".", *, questions: str | Path = 
         DatasetError: the folder holds no documents, or the given table of questions cannot be read.
     """
     place, target = Path(folder).expanduser().absolute(), Path(out).expanduser().absolute()
-    table = Path(questions).expanduser().absolute() if questions else target / "questions.csv"
-    given = bool(questions) and table.is_file()
+    found = "" if questions else _table_of(place)
+    table = Path(questions or found or target / "questions.csv").expanduser().absolute()
+    given = bool(questions or found) and table.is_file()
     if not given and table.suffix.lower() != ".csv":
         known = ", ".join(ENDINGS)
         raise DatasetError(f"{table}: no such file, and the template is a .csv file. Tables that are read: {known}.")
@@ -108,7 +110,8 @@ def start(folder: str | Path, out: str | Path = ".", *, questions: str | Path = 
     asked_over = _asked_over(dataset, sizes, model) if given else sizes.largest
     full = asked_over <= sizes.fits
     started = Started(target / "experiment.yaml", None if given else table)
-    started.facts = _facts(files, sizes, asked_over, full=full, given=given)
+    taken = [f"{found}: the folder's only table of questions, taken as yours (another: --questions FILE)."]
+    started.facts = [*(taken if found else ()), *_facts(files, sizes, asked_over, full=full, given=given)]
     started.problems = [one.losses() for one in files.balances if one.losses()]
     texts = {target / "rag.yaml": _rag(sizes, model)}
     if full:
@@ -120,6 +123,17 @@ def start(folder: str | Path, out: str | Path = ".", *, questions: str | Path = 
     what = {"rag.yaml": "retrieval", "full_context.yaml": "full context", "experiment.yaml": "the comparison"}
     started.files = {path: what.get(path.name, "the template for questions") for path in texts}
     return started
+
+
+def _table_of(place: Path) -> str:
+    """Returns the folder's only table of questions; empty if it has none. Raises `DatasetError` for several."""
+    tables = Folder(path=str(place)).tables()
+    if len(tables) > 1:
+        raise DatasetError(
+            f"{place}: holds {len(tables)} tables of questions: {', '.join(tables)}. Choose one, or where to write the "
+            "template: --questions FILE."
+        )
+    return str(place / tables[0]) if tables else ""
 
 
 def _measured(documents: Sequence[Document], model: str) -> _Sizes:

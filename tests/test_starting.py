@@ -132,6 +132,17 @@ def test_questions_that_are_asked_over_all_documents_decide(folder, tmp_path):
     assert Sweep.load(made.experiment).dataset.load()[0].references == ("door1",)
 
 
+def test_the_folders_only_table_is_taken(folder, tmp_path):
+    (folder / "questions.csv").write_text("Frage,Antwort\nWhat does key 1 open?,door1\n")
+    made = start(folder, tmp_path / "a")
+    assert made.template is None
+    assert made.facts[0].startswith(f"{folder / 'questions.csv'}: the folder's only table of questions")
+    assert Sweep.load(made.experiment).dataset.load()[0].references == ("door1",)
+    (folder / "questions_old.csv").write_text("Frage,Antwort\nWhat does key 1 open?,door1\n")
+    with pytest.raises(DatasetError, match=r"2 tables of questions: questions\.csv, questions_old\.csv\. Choose one"):
+        start(folder, tmp_path / "b")
+
+
 def test_nothing_is_overwritten_and_nothing_half_written(folder, tmp_path, monkeypatch, capsys):
     work = tmp_path / "work"
     work.mkdir()

@@ -15,7 +15,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Folder of the documents.")],
     target: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path(),
     questions: Annotated[
-        str, typer.Option(help="A table of questions to use; if there is no such file, the template is written there.")
+        str, typer.Option(help="A table of questions to use; the template is written where there is none.")
     ] = "",
     model: Annotated[str, typer.Option(help="Local model that answers: packaged:NAME, a folder or a hub id.")] = "",
 ) -> None:

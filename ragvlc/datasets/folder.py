@@ -17,6 +17,7 @@ shown by `check` and `run`. Other columns become tags.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from glob import escape
@@ -34,8 +35,12 @@ from ragvlc.documents.dataset import Dataset, Examples
 from ragvlc.documents.files import FolderFiles, read_folder
 from ragvlc.documents.json_lines import Problems
 from ragvlc.documents.jsonl import Documents
+from ragvlc.documents.listing import listed
 from ragvlc.documents.tables.columns import Column
+from ragvlc.documents.tables.files import ENDINGS
 from ragvlc.documents.tables.questions import TableSettings, question_rows, tables_among
+
+_SHOWN = 10
 
 
 class Folder(Dataset):
@@ -43,8 +48,9 @@ class Folder(Dataset):
 
     Attributes:
         path: the folder.
-        questions: a table of questions, seen from `path`. Without one the documents can be looked at
-            (`ragvlc check`), and nothing is asked.
+        questions: a table of questions, seen from `path`. Empty: the folder's only one by its name, such as
+            `questions.csv` or `questions_2024.xlsx`. Without any, the documents can be looked at (`ragvlc check`), and
+            nothing is asked.
         columns: which column of the table is what, where its name does not say so: `{answers: "Soll-Antwort"}`; several
             for the options (`{choices: [X, Y, Z]}`), and `tags` for columns that only look like something else.
         separator: between several answers, documents, options or quotes in one cell, such as `|`; none by default.
@@ -99,13 +105,14 @@ class Folder(Dataset):
         sheets = self.files().balances
         return [one.record() for one in sheets if one.loss or (one.encoding and one.encoding.guessed)]
 
+    def tables(self) -> list[str]:
+        """Returns the table that the settings name, else every table of questions of the folder, by their names."""
+        if self.questions:
+            return [self.questions]
+        return listed(self._folder(), self.exclude).tables
+
     def read(self) -> Examples:
         """Returns the questions, in the file's order. Raises `DatasetError` that lists every problem of the file."""
-        if not self.questions:
-            raise DatasetError(
-                f"{self._folder()}: a folder without questions can be looked at (ragvlc check) and asked by hand "
-                "(ragvlc ask). To compare answers, name a table of questions (CSV, Excel, JSON Lines) in `questions`."
-            )
         file = self._questions_file()
         by_id = {document.id: document for document in self.collection()}
         words = {name: len(document.text.split()) for name, document in by_id.items()}
@@ -116,21 +123,47 @@ class Folder(Dataset):
         )
         found = question_rows(file, by_id, problems, settings)
         examples = examples_of(found.rows, reader, problems)
-        return Examples(
-            examples, found.skipped, [*(f"{file.name}: {note}" for note in found.notes), *tables_among(by_id)]
-        )
+        taken = [] if self.questions else [f"{file.name}: the folder's only table of questions, since none was named."]
+        notes = [*taken, *(f"{file.name}: {note}" for note in found.notes), *tables_among(by_id)]
+        return Examples(examples, found.skipped, notes)
 
     def _folder(self) -> Path:
         return Path(self.path).expanduser().absolute()
 
     def _questions_file(self) -> Path:
-        if not self._folder().is_dir():
-            raise DatasetError(f"{self._folder()}: no such folder.")
-        file = Path(os.path.normpath(self._folder() / Path(self.questions).expanduser()))
-        if not file.is_file():
-            around = [other.name for other in file.parent.glob("*")]
-            raise DatasetError(f"{file}: no such file.{nearest(file.name, around)}")
-        return file
+        folder = self._folder()
+        if not folder.is_dir():
+            raise DatasetError(f"{folder}: no such folder.")
+        if self.questions:
+            file = Path(os.path.normpath(folder / Path(self.questions).expanduser()))
+            if not file.is_file():
+                raise DatasetError(f"{file}: no such file.{self._looked_for(file)}")
+            return file
+        tables = self.tables()
+        if len(tables) > 1:
+            raise DatasetError(
+                f"{folder}: `questions` is not set, and there are {len(tables)} tables of questions: "
+                f"{', '.join(tables)}. Name one, such as `questions: {json.dumps(tables[0], ensure_ascii=False)}`."
+            )
+        if not tables:
+            raise DatasetError(
+                f"{folder}: a folder without questions can be looked at (ragvlc check) and asked by hand (ragvlc ask). "
+                "To compare answers, put a table of questions (CSV, Excel, JSON Lines) into it, named `questions.csv` "
+                "or the like, or name one in `questions`."
+            )
+        return folder / tables[0]
+
+    def _looked_for(self, file: Path) -> str:
+        """Returns the nearest name, where a table that is missing was looked for, and which tables are there."""
+        folder = self._folder()
+        there = sorted(one.name for one in folder.glob("*") if one.name.lower().endswith(ENDINGS) and one.is_file())
+        known = list(dict.fromkeys([*listed(folder, ()).tables, *there]))
+        more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+        tables = f"Tables there: {', '.join(known[:_SHOWN])}{more}." if known else "There is no table in it."
+        if (folder.parent / self.questions).is_file():
+            tables = f"Beside the folder there is one: write `questions: ../{self.questions}`. {tables}"
+        around = known if file.parent == folder else [other.name for other in file.parent.glob("*")]
+        return f"{nearest(file.name, around)} `questions` is looked for inside the folder {folder}. {tables}"
 
     def left_alone(self) -> tuple[str, ...]:
         """Returns the path patterns of files that are not documents: the excluded ones and the questions file."""

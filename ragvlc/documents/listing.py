@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from ragvlc.documents.extraction import KINDS
+from ragvlc.documents.tables.files import ENDINGS
 
 __all__ = ["NEVER_TEXT", "Listing", "is_page_of_ours", "is_results", "listed", "why_unread"]
 
@@ -21,7 +22,6 @@ _OTHERS = (
 )
 _NO_DOCUMENTS = frozenset(_OTHERS.split())
 """Endings of files that are pictures, sound, code, settings or data: never documents, and nothing is lost with them."""
-_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".xlsm", ".parquet")
 _NAMES = frozenset({"makefile", "dockerfile", "license", "licence", "notice", "authors", "codeowners", "thumbs.db"})
 _SAVE_AS = {
     **dict.fromkeys((".doc", ".rtf", ".odt", ".pages", ".wpd", ".dot"), ".docx or .pdf"),
@@ -69,7 +69,7 @@ def listed(folder: Path, exclude: tuple[str, ...]) -> Listing:
         ending = PurePosixPath(base).suffix
         if _is_hidden(name):
             found.hidden += 1
-        elif base.startswith("questions") and ending in _TABLES:
+        elif base.startswith("questions") and base.endswith(ENDINGS):
             found.tables.append(name)
         elif ending in KINDS:
             found.documents.append(name)

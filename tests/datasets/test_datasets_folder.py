@@ -225,6 +225,30 @@ def test_what_is_not_there(folder, tmp_path):
     assert "(other files: 1 .mp4)" in refusal(asked(tmp_path / "bare", "question\nx\n"))
 
 
+def test_the_only_table_of_the_folder_is_taken_and_said(folder):
+    given = asked(folder, CSV, "questions_2024.csv", separator="|")
+    data = Folder(path=str(folder), separator="|")
+    found = data.load()
+    assert [one.key for one in found] == [one.key for one in given.load()]
+    assert "questions_2024.csv: the folder's only table of questions, since none was named." in found.notes
+    assert not any("only table" in note for note in given.load().notes)
+    asked(folder, CSV, "questions.jsonl.gz")
+    assert "there are 2 tables of questions: questions.jsonl.gz, questions_2024.csv. Name one" in refusal(data)
+    data = data.model_copy(update={"exclude": ("questions.jsonl.gz",)})
+    assert len(data.load()) == 6
+
+
+def test_a_missing_table_names_those_that_are_there(folder):
+    asked(folder, CSV, "Fragen.csv")
+    said = refusal(Folder(path=str(folder), questions="question.csv"))
+    assert f"looked for inside the folder {folder}. Tables there: Fragen.csv." in said
+    notes = folder / "notes"
+    said = refusal(Folder(path=str(notes), questions="Fragen.csv"))
+    assert "Beside the folder there is one: write `questions: ../Fragen.csv`. There is no table in it." in said
+    (folder / "Fragen.csv").write_text("Frage,Antwort\nWho climbs?,Nobody\n")
+    assert len(Folder(path=str(notes), questions="../Fragen.csv").load()) == 1
+
+
 def test_the_key_stands_while_the_folder_changes(folder):
     data = asked(folder, CSV, separator="|")
     key, rows = data.key, [example.key for example in data.load()]
