@@ -403,3 +403,53 @@ def test_what_was_read_is_in_check_run_and_report(folder, tmp_path):
     from ragvlc.analysis.page import html_page
 
     assert "How the questions were read" in html_page(results)
+
+
+@pytest.mark.parametrize("mark", [",", ";"])
+@pytest.mark.parametrize("title", ["Quiz 2024", "Quiz, 2024", "Stand: 2024-05-01; final"])
+def test_titles_above_the_head_and_repeated_heads_are_left_out_and_said(folder, title, mark):
+    lines = ["Frage{}Antwort", "Wo?{}Paris", "frage{}antwort", "Wer?{}Anna"]
+    found = asked(folder, "\n".join([f'"{title}"', "", *(one.format(mark) for one in lines)]) + "\n").load()
+    assert [(one.id, one.references) for one in found] == [("q4", ("Paris",)), ("q6", ("Anna",))]
+    told = "\n".join(found.notes)
+    assert f"the head is line 3; what is above it is not read ({title})." in told
+    assert "the head is repeated in line 5: left out." in told
+
+
+def test_a_first_line_without_known_names_stays_the_head_where_the_settings_name_it(folder):
+    fields = {"columns": {"question": "Quiz", "answers": "Sol"}}
+    found = asked(folder, "Quiz,Sol\nquestion,x\nWho?,answer\n", **fields).load()
+    assert [one.query.text for one in found] == ["question", "Who?"]
+
+
+def test_a_workbook_with_a_title_a_percentage_and_rows_of_formulas(folder):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (["Our quiz"], ["Question", "Answer"], ["How much?", 0.28]):
+        sheet.append(row)
+    sheet["B3"].number_format = "0%"
+    sheet.merge_cells("A1:D1")
+    book.save(folder / "q.xlsx")
+    data = Folder(path=str(folder), questions="q.xlsx")
+    assert data.load()[0].references == ("28 %",)
+    sheet.append(["=A3", "=B3"])
+    book.save(folder / "q.xlsx")
+    assert "row 4: 'Question' is a formula without a stored value" in refusal(data)
+
+
+def test_answers_that_became_floats_are_whole_numbers_again(folder):
+    found = asked(folder, "question,answers\nWhen?,1707.0\nWhy?,\nHow many?,-3.0\n").load()
+    assert [one.references for one in found] == [("1707",), (), ("-3",)]
+    assert "'answers': numbers with a decimal point, read as whole numbers." in "\n".join(found.notes)
+    found = asked(folder, "question,answers\nWhich version?,3.0\nWhich other?,2.7\n").load()
+    assert [one.references for one in found] == [("3.0",), ("2.7",)]
+
+
+def test_a_tag_that_names_documents_is_said(folder):
+    assert "'Beleg-Datei' is only a tag, and its cells name documents" in notes(
+        asked(folder, "question,answers,Beleg-Datei\nWhere?,Paris,mill.txt\n")
+    )
+    message = refusal(asked(folder, "question,answers,source\nWhere?,Paris,mill.txt; other.txt\n"))
+    assert "no document has the id 'mill.txt; other.txt'" in message

@@ -17,7 +17,7 @@ from ragvlc.documents.formats.found import Found, Settings, Unreadable, visible
 from ragvlc.documents.formats.office import drawn_paragraphs, members, opened, plain_texts
 from ragvlc.documents.formats.writer import Writer, one_line
 
-__all__ = ["read"]
+__all__ = ["read", "shown"]
 
 _SHARED = re.compile(r"<si\b[^>]*>(.*?)</si>|<si\s*/>", re.DOTALL)
 _PHONETIC = re.compile(r"<rPh\b.*?</rPh>", re.DOTALL)
@@ -66,7 +66,7 @@ def read(data: bytes, settings: Settings) -> Found:  # noqa: ARG001 - it knows i
 def _sheet(sheet: Any, writer: Writer) -> int:  # noqa: ANN401 - openpyxl has no types
     """Writes a sheet; returns the number of cells that are not empty."""
     sheet.reset_dimensions()  # what a file says of its size is often wrong
-    rows = [[_shown(cell.value, getattr(cell, "number_format", "")) for cell in row] for row in sheet.iter_rows()]
+    rows = [[shown(cell.value, getattr(cell, "number_format", "")) for cell in row] for row in sheet.iter_rows()]
     rows = [row for row in rows if any(row)]
     if not rows:
         return 0
@@ -79,7 +79,7 @@ def _sheet(sheet: Any, writer: Writer) -> int:  # noqa: ANN401 - openpyxl has no
     return sum(bool(cell) for row in rows for cell in row)
 
 
-def _shown(value: Any, form: str) -> str:  # noqa: ANN401 - whatever a cell holds
+def shown(value: Any, form: str) -> str:  # noqa: ANN401 - whatever a cell holds
     """Returns a cell's value as text, in the form that a person would read."""
     if value is None:
         return ""

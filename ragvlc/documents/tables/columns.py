@@ -22,7 +22,7 @@ TAGS = "tags"
 
 _STRONG: Mapping[str, str] = {
     "question": "question questions input_question query queries user_input user_query user_question question_text "
-    "query_text input frage fragen fragestellung nutzerfrage pregunta domanda",
+    "query_text input frage fragen fragestellung fragetext nutzerfrage pregunta domanda",
     "answers": "answers answer reference references reference_answer reference_answers ground_truth ground_truths gold "
     "gold_answer gold_answers golden_answer golden_answers expected expected_answer expected_answers expected_output "
     "expected_outputs expected_response expected_responses reference_output reference_outputs correct_answer "
@@ -34,7 +34,7 @@ _STRONG: Mapping[str, str] = {
     "documents": "documents document doc_ids doc_id docs doc document_id document_ids source_document source_documents "
     "source_doc source_docs source_file source_files document_name doc_name document_path doc_uri reference_document "
     "reference_documents relevant_documents relevant_doc_ids gold_documents dokument dokumente dokument_id "
-    "quelldokument quelldokumente quelldatei document_source documents_sources fichier_source",
+    "quelldokument quelldokumente quelldatei dokumentname document_source documents_sources fichier_source",
     "id": "id question_id qid query_id example_id sample_id item_id row_id uid uuid frage_id fragen_id identifiant",
     "choices": "choices options answer_choices answer_options alternatives multiple_choices endings antwortoptionen "
     "antwortmöglichkeiten auswahl auswahlmöglichkeiten optionen choix",

@@ -17,6 +17,7 @@ from typing import Any
 from ragvlc.core.errors import DatasetError
 from ragvlc.core.texts import first_line
 from ragvlc.documents.encodings import NotText, decoded
+from ragvlc.documents.formats.xlsx import shown
 from ragvlc.documents.json_lines import Problems, rows_of
 
 __all__ = ["ENDINGS", "RawTable", "heads_of", "read_table"]
@@ -31,6 +32,7 @@ _SAVE_AS = {
     **dict.fromkeys((".yaml", ".yml", ".xml", ".toml"), ".json or .csv"),
 }
 _DELIMITERS = (",", ";", "\t", "|")
+_TITLES, _SHOWN = 20, 60
 _NAMELESS = "column {}"
 
 Known = Callable[[str], bool]
@@ -45,12 +47,14 @@ class RawTable:
         rows: line or row number, and the values by column.
         unit: what a number counts: `line` or `row`.
         notes: a sentence each, about how the file was read.
+        head: line or row number of the head.
     """
 
     names: list[str] = field(default_factory=list)
     rows: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     unit: str = "line"
     notes: list[str] = field(default_factory=list)
+    head: int = 0
 
 
 def read_table(file: Path, problems: Problems, known: Known) -> RawTable:
@@ -93,10 +97,12 @@ def _bytes_of(file: Path) -> bytes:
 
 
 def _csv(file: Path, problems: Problems, known: Known) -> RawTable:
+    data = _bytes_of(file)
     try:
-        text, encoding = decoded(_bytes_of(file))
+        text, encoding = decoded(data)
     except NotText as error:
-        raise DatasetError(f"{file}: {error}. Save the table as UTF-8.") from error
+        book = " It is a workbook or an archive: name a workbook .xlsx." if data[:4] == b"PK\x03\x04" else ""
+        raise DatasetError(f"{file}: {error}. Save the table as UTF-8.{book}") from error
     table = RawTable()
     if encoding.guessed:
         table.notes.append(f"{encoding.sentence()}. Save it as UTF-8 if letters came out wrong.")
@@ -106,23 +112,54 @@ def _csv(file: Path, problems: Problems, known: Known) -> RawTable:
     delimiter = delimiter or _delimiter(text, known)
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # the library's own limit is 131,072 characters
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    heads: list[str] = []
+    found: list[tuple[int, list[str]]] = []
     try:
-        for cells in reader:
-            line = reader.line_num + skipped
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not heads:
-                if not _is_comment(cells, known):
-                    heads = _heads(file, cells)
-            elif len(cells) > len(heads):
-                problems.add(f"has {len(cells)} cells, the head line {len(heads)}.", line)
-            else:
-                table.rows.append((line, dict(zip(heads, cells, strict=False))))
+        found += ((reader.line_num + skipped, cells) for cells in reader if any(cell.strip() for cell in cells))
     except csv.Error as error:
         problems.add(f"is not CSV: {error}.", reader.line_num + skipped)
-    table.names = heads
+    for line, cells in _under_heads(file, table, found, known):
+        if len(cells) > len(table.names):
+            problems.add(f"has {len(cells)} cells, the head line {len(table.names)}.", line)
+        else:
+            table.rows.append((line, dict(zip(table.names, cells, strict=False))))
     return table
+
+
+def _under_heads(
+    file: Path, table: RawTable, rows: Sequence[tuple[int, Sequence[Any]]], known: Known
+) -> list[tuple[int, Sequence[Any]]]:
+    """Finds the head line, names the table's columns by it, and returns the rows below it that do not repeat it."""
+    texts = [[str(cell).strip() for cell in cells if cell is not None] for _, cells in rows]
+    place = _head_place(texts, known)
+    if place is None:
+        return []
+    table.names, table.head = _heads(file, rows[place][1]), rows[place][0]
+    above = [line for (line, _), cells in zip(rows[:place], texts, strict=False) if not _is_comment(cells, known)]
+    if above:
+        table.notes.append(f"the head is {table.unit} {table.head}; what is above it is not read ({_brief(texts[0])}).")
+    heads = [name.casefold() for name in texts[place] if name]
+    again = [
+        line
+        for (line, _), cells in zip(rows[place + 1 :], texts[place + 1 :], strict=True)
+        if [cell.casefold() for cell in cells if cell] == heads
+    ]
+    if again:
+        table.notes.append(f"the head is repeated in {table.unit} {', '.join(map(str, again[:5]))}: left out.")
+    return [row for row in rows[place + 1 :] if row[0] not in again]
+
+
+def _head_place(rows: Sequence[Sequence[str]], known: Known) -> int | None:
+    """Returns the place of the head line: the first line, or below titles the first that has two known columns."""
+    lines = [place for place, cells in enumerate(rows) if not _is_comment(cells, known)]
+    first = next(iter(lines), None)
+    if first is None or any(map(known, rows[first])):
+        return first
+    return next((place for place in lines[:_TITLES] if sum(map(known, rows[place])) > 1), first)
+
+
+def _brief(cells: Sequence[str]) -> str:
+    text = " ".join(" ".join(cells).split())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _separator_line(text: str) -> tuple[str, int, str]:
@@ -145,14 +182,15 @@ def _delimiter(text: str, known: Known) -> str:
     lines = [line for line in text.splitlines()[:20] if line.strip() and not line.lstrip('"').startswith("# ")]
 
     def columns(delimiter: str) -> tuple[int, int]:
-        cells = next(csv.reader(lines[:1], delimiter=delimiter), [])
+        found = [next(csv.reader([line], delimiter=delimiter), []) for line in lines]
+        cells = found[_head_place(found, known) or 0]
         return sum(known(cell) for cell in cells), len(cells) if delimiter != "|" else 0
 
     return max(_DELIMITERS, key=columns) if lines else ","
 
 
 def _is_comment(cells: Sequence[str], known: Known) -> bool:
-    return cells[0].lstrip().startswith("# ") and not any(known(cell) for cell in cells)
+    return next(iter(cells), "").lstrip().startswith("# ") and not any(known(cell) for cell in cells)
 
 
 def _heads(file: Path, cells: Iterable[object]) -> list[str]:
@@ -233,7 +271,7 @@ def _xlsx(file: Path, problems: Problems, known: Known) -> RawTable:
     shown = dict(table.rows)
     for number, cells in enumerate(_sheets(file, values=False)[best[0]], start=1):
         for name, one in zip(table.names, cells, strict=False):
-            if str(one).startswith("=") and number in shown and name not in shown[number]:
+            if str(one).startswith("=") and number > table.head and name not in shown.get(number, ()):
                 problems.add(f"'{name}' is a formula without a stored value. Open and save the table once.", number)
     return table
 
@@ -247,27 +285,28 @@ def _sheets(file: Path, *, values: bool) -> dict[str, list[Sequence[Any]]]:
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise DatasetError(f"{file}: cannot be read as .xlsx: {first_line(error)}.") from error
     try:
-        return {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets}
+        return {sheet.title: [[_value(cell) for cell in row] for row in sheet.iter_rows()] for sheet in book.worksheets}
     finally:
         book.close()
+
+
+def _value(cell: Any) -> Any:  # noqa: ANN401 - openpyxl has no types
+    """Returns a cell's value; a percentage as documents show it."""
+    form = getattr(cell, "number_format", "")
+    percent = isinstance(cell.value, (int, float)) and "%" in form
+    return shown(cell.value, form) if percent else cell.value
 
 
 def _sheet(file: Path, rows: Sequence[Sequence[Any]], known: Known) -> RawTable:
     table = RawTable(unit="row")
     beyond: list[int] = []
-    for number, cells in enumerate(rows, start=1):
-        values = [_cell(one) for one in cells]
-        filled = [str(one) for one in values if one is not None]
-        if not filled:
-            continue
-        if table.names:
-            pairs = {name: one for name, one in zip(table.names, values, strict=False) if one is not None}
-            if any(one is not None for one in values[len(table.names) :]):
-                beyond.append(number)
-            if pairs:
-                table.rows.append((number, pairs))
-        elif not _is_comment(filled, known):
-            table.names = _heads(file, values)
+    filled = [(number, [_cell(one) for one in cells]) for number, cells in enumerate(rows, start=1)]
+    filled = [(number, cells) for number, cells in filled if any(one is not None for one in cells)]
+    for number, values in _under_heads(file, table, filled, known):
+        if any(one is not None for one in values[len(table.names) :]):
+            beyond.append(number)
+        if pairs := {name: one for name, one in zip(table.names, values, strict=False) if one is not None}:
+            table.rows.append((number, pairs))
     if beyond:
         table.notes.append(
             f"cells right of the last head are not read, in {len(beyond)} rows, such as row {beyond[0]}."

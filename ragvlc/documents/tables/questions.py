@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,8 @@ def question_rows(
         )
     if lines := reading.account.without.get("question"):
         found.skipped["row without a question"] = len(lines)
+    if "documents" not in reading.assigned.columns:
+        reading.account.settled += _naming_tags(table, reading.assigned, names)
     notes = reading.notes(found.rows, sound=not problems.sentences)
     found.notes = [*table.notes, *columns_read(table, reading.assigned), *notes]
     return found
@@ -121,7 +123,7 @@ def _assigned(file: Path, table: RawTable, names: Names, settings: TableSettings
         name
         for name in table.names
         if field_of(name) == "documents"
-        and any(names.names_one(str(one)) for _, row in rows for one in rough_texts(row.get(name), settings.separator))
+        and any(_names_any(row.get(name), names, settings.separator) for _, row in rows)
     }
     try:
         found = assigned(table.names, settings.columns, {name: frozenset(own) for name, own in filled.items()}, naming)
@@ -136,8 +138,40 @@ def _assigned(file: Path, table: RawTable, names: Names, settings: TableSettings
     for name in found.tags:
         if name not in found.declared_tags and not is_known(name) and (hint := slip(name)):
             line = next((line for line, values in rows if name in values), None)
-            problems.add(f"'{name}' is no known column.{hint} Rename it, so that it is not taken for a tag.", line)
+            problems.add(
+                f"'{name}' is no known column.{hint} Rename it, or set "
+                f"`columns: {{tags: [{json.dumps(name, ensure_ascii=False)}]}}` if it is a tag.",
+                line,
+            )
     return found
+
+
+def _are_whole(values: Iterable[object], least: int) -> bool:
+    """Returns whether a column holds nothing but numbers that end in ".0", at least so many."""
+    texts = [str(one).strip() for one in values if not is_nothing(one)]
+    return len(texts) >= least and all(one.endswith(".0") and one[:-2].removeprefix("-").isdigit() for one in texts)
+
+
+def _naming_tags(table: RawTable, found: Assigned, names: Names) -> list[str]:
+    """Returns a sentence for each tag, undeclared, of which every cell names a document."""
+    cells = {
+        name: [values[name] for _, values in table.rows if not is_nothing(values.get(name))]
+        for name in found.tags
+        if name not in found.declared_tags
+    }
+    return [
+        f"'{name}' is only a tag, and its cells name documents: every question is asked over all. If they say which "
+        f"ones, set `columns: {{documents: {json.dumps(name, ensure_ascii=False)}}}`."
+        for name, texts in cells.items()
+        if texts and all(isinstance(one, str) and names.names_one(one) for one in texts)
+    ]
+
+
+def _names_any(value: object, names: Names, separator: str) -> bool:
+    """Returns whether a cell names a document, alone or beside others."""
+    texts = [str(one) for one in rough_texts(value, separator)]
+    parts = [part.strip() for text in texts for mark in _MARKS for part in text.split(mark)]
+    return any(names.names_one(one) for one in (*texts, *parts) if one)
 
 
 class _Reading:
@@ -155,16 +189,20 @@ class _Reading:
         self.assigned = found
         self.account = Account("line", Cells(settings.separator))
         self._indexes = Indexes(settings.answer_index_from, self._column("answer_index"))
-        self._whole_ids = False
+        self._whole: set[str] = set()
 
     def settle(self, table: RawTable) -> None:
         """Decides what needs whole columns: ids that became floats, and answers that are numbers of options."""
         self.account.unit = table.unit
-        ids = [values.get(name) for _, values in table.rows for name in self.assigned.columns.get("id", ())]
-        texts = [str(one).strip() for one in ids if not is_nothing(one)]
-        self._whole_ids = bool(texts) and all(one.endswith(".0") and one[:-2].isdigit() for one in texts)
-        if self._whole_ids:
-            self.account.settled.append(f"'{self._column('id')}': numbers with a decimal point, read as whole numbers.")
+        self._whole = {
+            name
+            for held in ("id", "answers")
+            for name in self.assigned.columns.get(held, ())
+            if _are_whole([values.get(name) for _, values in table.rows], least=1 if held == "id" else 2)
+        }
+        self.account.settled += [
+            f"'{name}': numbers with a decimal point, read as whole numbers." for name in self._whole
+        ]
         answers = self._column("answers")
         if not answers or "choices" not in self.assigned.columns or "answer_index" in self.assigned.columns:
             return
@@ -246,14 +284,15 @@ class _Reading:
                 answers = [answer for one in items for answer in expected_by_promptfoo(str(one))]
                 cells.rules[name] += bool(items and not answers)
                 items = answers
-            found += items
+            found += [str(one).removesuffix(".0") for one in items] if name in self._whole else items
         return found
 
     def _id(self, row: Row) -> str:
-        value = row.values.get(self._column("id", row))
+        name = self._column("id", row)
+        value = row.values.get(name)
         if is_nothing(value):
             return f"q{row.line}"
-        return str(value).strip().partition(".")[0] if self._whole_ids else str(value)
+        return str(value).strip().removesuffix(".0") if name in self._whole else str(value)
 
     def _check_options(self, row: Row, choices: Sequence[Any]) -> None:
         if len(choices) == 1:
