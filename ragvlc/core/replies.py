@@ -16,7 +16,7 @@ THINKING = (
     *("think", "thinking", "thought", "thoughts", "reasoning", "seed:think", "antthinking", "antml:thinking"),
     *("analysis", "chain_of_thought", "cot", "inner_monologue", "internal_monologue", "reasoning_process"),
     *("reflect", "reflection", "scratchpad"),
-    *("brackets", "kimi", "begin_of_thought", "start_thinking", "gemma", "granite", "details", "harmony"),
+    *("related", "brackets", "kimi", "begin_of_thought", "start_thinking", "gemma", "granite", "details", "harmony"),
 )
 """What a generator's `thinking` may name, besides a pair of marks; `ragvlc.text.thoughts` knows the formats."""
 

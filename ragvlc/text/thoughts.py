@@ -12,6 +12,7 @@ backticks or in a block of code is part of the answer, as in "HTML has no `<thin
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,15 +52,23 @@ _OTHER_TAGS = (
     "scratchpad",
 )
 _OF = r"[_▁ ]?of[_▁ ]?(?:thoughts?|thinking|think|reasoning)[|｜]>"
+_NOUNS = (
+    r"(?:(?:deep[_-]?)?think(?:ing)?|thoughts?|reason(?:ing)?|rationale|monologue|ponder(?:ing)?|deliberation|planning)"
+)
 _FORMATS: dict[str, _Format] = {
     **{name: _tag(name, common=True) for name in _COMMON_TAGS},
     **{name: _tag(name, common=False) for name in _OTHER_TAGS},
-    "brackets": _Format(r"\[THINK(?:ING)?\]", r"\[/THINK(?:ING)?\]"),
+    "related": _Format(
+        rf"<(?:\w{{1,16}}[_:-])?{_NOUNS}(?:[_-]\w{{1,16}})?>|<(?:start|begin)_working_out>",
+        rf"</(?:\w{{1,16}}[_:-])?{_NOUNS}(?:[_-]\w{{1,16}})?\s*>|<end_(?:working_out|{_NOUNS})>",
+        common=False,
+    ),
+    "brackets": _Format(r"\[(?:(?:BEGIN|START)_)?THINK(?:ING)?\]", r"\[(?:/|END_)THINK(?:ING)?\]"),
     "kimi": _Format("◁think▷", "◁/think▷"),
     "begin_of_thought": _Format(rf"<[|｜](?:begin|start){_OF}", rf"<[|｜]end{_OF}"),
     "start_thinking": _Format(
-        r"<\|(?:START_THINKING|thinking_start|think_start|start_think|think|inner_prefix)\|>",
-        r"<\|(?:END_THINKING|thinking_end|think_end|end_think|/think|inner_suffix)\|>",
+        r"<\|(?:START_THINKING|thinking_start|think_start|start_think|think|inner_prefix|thinking|reasoning|(?:thoughts?|reasoning)_start)\|>",
+        r"<\|(?:END_THINKING|thinking_end|think_end|end_think|/think|inner_suffix|/thinking|/reasoning|(?:thoughts?|reasoning)_end)\|>",
     ),
     "gemma": _Format(r"<\|channel>\s*thought\b|<unused94>(?:\s*thought\b)?", r"<channel\|>|<unused95>"),
     "granite": _Format(
@@ -79,6 +88,9 @@ _WRAPPED = re.compile(
 _FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)
 _INLINE = re.compile(r"(`+)[^`\n](?:[^\n]*?[^`\n])?\1(?!`)")
 _SENTENCE_ENDS = frozenset(".!?:;…。！？)]}\"'”*")
+_PERIODS = frozenset(".!?…。！？")
+_AFTER_WORD = frozenset(".,:;!?)'\"`”’")
+_ROLE = re.compile(r"\s*(?:<\|[a-z_]{5,20}\|>\s*)?assistant\s*(?:<\|[a-z_]{5,20}\|>\s*)?\n?\s*", re.IGNORECASE)
 _BEFORE_MARK = " \t*_>#\u200b\ufeff"  # what may come before a mark on its line
 
 
@@ -194,8 +206,9 @@ def _any(patterns: Iterable[str]) -> re.Pattern[str]:
 def _read_marks(text: str, patterns: _Patterns, *, opened: bool) -> ReadText:
     thoughts: list[str] = []
     answers: list[str] = []
-    place, unclosed = 0, False
-    if _leading(text, 0, patterns) is None:
+    role = _ROLE.match(text)
+    place, unclosed = (role.end() if role and patterns.opening.match(text, role.end()) else 0), False
+    if _leading(text, place, patterns) is None:
         end = _closing(text, 0, "", patterns) if opened else _orphan(text, patterns)
         if end is None and opened:
             return ReadText("", text.strip(), marked=True, unclosed=True)
@@ -205,6 +218,7 @@ def _read_marks(text: str, patterns: _Patterns, *, opened: bool) -> ReadText:
     while opening := _leading(text, place, patterns) or _later(text, place, patterns):
         answers.append(text[place : opening.start()])
         end = _closing(text, opening.end(), opening[0], patterns)
+        end = end and (_further(text, opening, end, patterns) or end)
         thoughts.append(text[opening.end() : end.start() if end else len(text)])
         place, unclosed = (end.end(), False) if end else (len(text), True)
     if not thoughts:
@@ -222,56 +236,93 @@ def _leading(text: str, place: int, patterns: _Patterns) -> re.Match[str] | None
 
 
 def _later(text: str, place: int, patterns: _Patterns) -> re.Match[str] | None:
-    """Returns the next opening mark that begins a line, and whose thought fills whole lines."""
+    """Returns the next opening mark of a thought: at the start of a line or after a sentence, where it is no word."""
     code = _code(text, place)
     for found in patterns.common_opening.finditer(text, place):
         start = found.start()
         line = text[max(place, text.rfind("\n", 0, start) + 1) : start]
-        if _within(start, code) or line.strip(_BEFORE_MARK):
+        at_start = not line.strip(_BEFORE_MARK)
+        if _within(start, code) or not (at_start or line[-1].isalnum() or line.rstrip()[-1] in _PERIODS):
             continue
+        if at_start and not text[found.end() :].partition("\n")[0].strip():
+            return found
         end = _closing(text, found.end(), found[0], patterns)
-        alone = not text[found.end() :].partition("\n")[0].strip()
-        if alone or (end is not None and not text[end.end() :].partition("\n")[0].strip()):
+        if end is not None and _ends_block(text[end.end() :].partition("\n")[0]):
             return found
     return None
 
 
+def _ends_block(rest: str) -> bool:
+    """Returns whether the rest of a line after a closing mark begins anew, rather than speaks of the mark."""
+    if not rest.strip():
+        return True
+    first = rest.lstrip()[0]
+    return (
+        not first.islower() and first not in _AFTER_WORD if rest[0].isspace() else first.isalnum() or first in "<[*#$"
+    )
+
+
+def _further(text: str, opening: re.Match[str], end: re.Match[str], patterns: _Patterns) -> re.Match[str] | None:
+    """Returns the last closing mark of a thought that has more than one, as one with a thought within has."""
+    nested = patterns.opening.search(text, opening.end(), end.start())
+    found, code = None, _code(text, end.end())
+    following = _leading(text, end.end(), patterns) or _later(text, end.end(), patterns)
+    for mark in patterns.common_closing.finditer(text, end.end(), following.start() if following else len(text)):
+        if not text[mark.end() :].strip() or _within(mark.start(), code) or _name(mark[0]) != _name(end[0]):
+            continue
+        if _closes(text, mark) and (nested or text[mark.start() - 1] != " "):
+            found = mark
+    return found
+
+
 def _closing(text: str, place: int, opening: str, patterns: _Patterns) -> re.Match[str] | None:
     """Returns the mark that closes a thought: of the opening's name if possible, and not in backticks if possible."""
-    found = list(patterns.closing.finditer(text, place))
-    if opening and any(_name(mark[0]) == _name(opening) for mark in found):
-        found = [mark for mark in found if _name(mark[0]) == _name(opening)]
-    spoken = [one.span() for one in _INLINE.finditer(text, place)]
-    return next((mark for mark in found if not _within(mark.start(), spoken)), found[0] if found else None)
+    following = _closings(text, patterns)
+    following = following[bisect_left(following, place, key=re.Match.start) :]
+    if opening and any(_name(mark[0]) == _name(opening) for mark in following):
+        following = tuple(mark for mark in following if _name(mark[0]) == _name(opening))
+    spoken = [one.span() for one in _INLINE.finditer(text, place)] if following and "`" in text else []
+    return next((mark for mark in following if not _within(mark.start(), spoken)), following[0] if following else None)
+
+
+@lru_cache(maxsize=1)  # of the text that is being read
+def _closings(text: str, patterns: _Patterns) -> tuple[re.Match[str], ...]:
+    return tuple(patterns.closing.finditer(text))
 
 
 def _orphan(text: str, patterns: _Patterns) -> re.Match[str] | None:
     """Returns the closing mark that ends a thought whose opening mark is missing; the last one, if there are more."""
     found: re.Match[str] | None = None
     code = _code(text, 0)
+    opened: dict[str, int] = {}
+    for opening in patterns.opening.finditer(text):
+        opened.setdefault(_name(opening[0]), opening.start())
     for mark in patterns.common_closing.finditer(text):
-        spoken_of = _within(mark.start(), code) or not _ends_thought(text, mark, patterns)
-        if spoken_of or (found is not None and not text[mark.end() :].strip()):
+        # With an opening one in the middle of a sentence before it, both are spoken of.
+        paired = opened.get(_name(mark[0]), len(text)) < mark.start()
+        if paired or _within(mark.start(), code) or not _closes(text, mark):
             continue
-        found = mark
+        if found is None or text[mark.end() :].strip():
+            found = mark
     return found
 
 
-def _ends_thought(text: str, mark: re.Match[str], patterns: _Patterns) -> bool:
-    """Returns whether a closing mark without an opening one ends a thought, rather than being spoken of."""
+def _closes(text: str, mark: re.Match[str]) -> bool:
+    """Returns whether a closing mark ends a thought, rather than being spoken of, by the characters around it."""
     before, after = text[: mark.start()], text[mark.end() :]
-    if any(_name(one[0]) == _name(mark[0]) for one in patterns.opening.finditer(before)):
-        return False  # the opening one is there, in the middle of a sentence: both are spoken of
     if not before.strip() or before.endswith("\n") or after.startswith("\n"):
         return True
     last, following = before[-1], after[:1]
+    if not following:
+        return last.isalnum() or last in ".!?。！？"  # there was only a thought; a word would have a blank before it
     if last in "`\"'“‘(" or following in "`\"'”’),;":
-        return False  # also where nothing follows on the same line
+        return False
     if last.isspace() and following.isspace():
         return before.rstrip()[-1] in _SENTENCE_ENDS and not after.lstrip()[:1].islower()
     return not (last.isspace() and following in ".:?!")
 
 
+@lru_cache(maxsize=256)
 def _name(mark: str) -> str:
     """Returns what an opening and a closing mark have in common."""
     return re.sub(r"(?i)\b(?:begin|start|end)_|[^a-z:]|\s.*", "", mark.strip("<>/[]").lower())

@@ -34,7 +34,25 @@ THOUGHTS = [
     ('<details type="reasoning" done="true"><summary>Paris</summary></details>\nRome', "Rome"),
     ("<think />\n\nRome", "Rome"),
     ("</think>\n\nRome", "Rome"),
+    ("<longcat_think>Paris</longcat_think>Rome", "Rome"),
+    ("<thought_process>Paris</thought_process>\n<answer>Rome</answer>", "Rome"),
+    ("<start_working_out>Paris<end_working_out><SOLUTION>Rome</SOLUTION>", "Rome"),
+    ("<|thinking|>Paris<|/thinking|>Rome", "Rome"),
+    ("<|reasoning_start|>Paris<|reasoning_end|>Rome", "Rome"),
+    ("[BEGIN_THINK]Paris[END_THINK]Rome", "Rome"),
+    # A thought within a thought, or one that speaks of its closing mark.
+    ("<think>Where?<think>Paris</think>or Paris</think>Rome", "Rome"),
+    ("<think>I close it with </think> later. Paris</think>Rome", "Rome"),
+    # A thought after the answer, or after a first sentence.
+    ("Rome<think>Was it Paris?</think>", "Rome"),
+    ("<think>Paris</think>Rome<think>Was it Paris?</think>", "Rome"),
+    ("Sure! <think>Paris</think>Rome", "Sure! Rome"),
+    ("Sure.\n<think>Paris</think> Rome", "Sure.\n Rome"),
+    # What is left of a chat template before it.
+    ("assistant\n<think>Paris</think>Rome", "Rome"),
+    ("<|im_start|>assistant\n<think>Paris</think>Rome", "Rome"),
     # The chat template wrote the opening mark.
+    ("Paris it was.</think>", ""),
     ("Paris maybe\n</think>\n\nRome", "Rome"),
     ("Paris maybe</think>Rome", "Rome"),
     ("Paris maybe. </think> Rome", "Rome"),
@@ -65,6 +83,11 @@ SPOKEN_OF = [
     "analysis of the text shows Rome",
     "In gpt-oss, `<|channel|>analysis<|message|>` opens the thought.",
     "<answer>Rome</answer>",
+    "There are two tags. <think> opens it and </think> closes it.",
+    "Two tags.\n<think> opens it, </think>, closes it",
+    "The type is List<Thought>, not List<Reasoning>.",
+    "Write it as <think>x</think>, then go on.",
+    "Rome, the assistant\nsaid.",
     "1 < 2 and [x]",
 ]
 
@@ -81,6 +104,11 @@ def test_a_thought_is_no_part_of_the_answer(text: str, answer: str) -> None:
 def test_an_answer_that_speaks_of_marks_is_whole(text: str) -> None:
     found = read_text(text)
     assert (found.answer, found.thought, found.marked) == (text, "", False)
+
+
+def test_an_answer_after_a_thought_may_speak_of_its_closing_mark() -> None:
+    answer = "It is closed by </think>\nas in XML, or by `</think>`."
+    assert read_text(f"<think>Paris</think>\n{answer}").answer == answer
 
 
 @pytest.mark.parametrize(("text", "unclosed"), [("<think>a", True), ("<think>a</think>b", False), ("a", False)])
