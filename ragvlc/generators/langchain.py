@@ -23,7 +23,7 @@ from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError, nearest
 from ragvlc.core.families import Generator
 from ragvlc.core.window import prompt_ids
-from ragvlc.engines.remote.api_errors import is_unreachable, read_failure
+from ragvlc.engines.remote.api_errors import ApiFailure, is_unreachable, read_failure
 from ragvlc.engines.remote.concurrency import CallGroup, ConcurrencyLimit
 from ragvlc.engines.remote.langchain_models import NAMES, ChatModels, is_reference
 from ragvlc.engines.remote.prompt_counts import PromptCounts, counted
@@ -32,7 +32,7 @@ from ragvlc.engines.remote.sent_fields import advice_on
 from ragvlc.engines.remote.streaming import CHARACTERS_PER_TOKEN, cut_at_stop
 from ragvlc.engines.remote.tokenizers import SERVER, RemoteTokenizer, messages, tokenizer_for, tokenizer_identity
 from ragvlc.packaged.model_files import served_date_remarks
-from ragvlc.text.replies import finish_of
+from ragvlc.text.replies import broken_off, finish_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -232,6 +232,9 @@ class _LangChainEngine:
             if group.cancelled.is_set():
                 raise
             failure = replace(read_failure(error, self._models.secrets), unreachable=is_unreachable(error))
+        if failure is None and broken_off(streamed.parts.reason):
+            words = f"the model broke off its answer: its finish reason is '{streamed.parts.reason}'"
+            failure = ApiFailure(words, transient=True)
         if failure is not None:  # outside the handler, or it would be chained to the model's error, with its key
             names = self._models.names
             known = {name: None for name in names.values() if name is not None}

@@ -14,12 +14,25 @@ from ragvlc.core.answer import Finish
 from ragvlc.core.replies import Reply
 from ragvlc.text.thoughts import ReadText, read_text
 
-__all__ = ["ReadReply", "finish_of", "read_reply"]
+__all__ = ["ReadReply", "broken_off", "finish_of", "read_reply"]
 
 _REASONS: dict[str, Finish] = {
     **dict.fromkeys(
         (
-            *("complete", "completed", "done", "end", "end_of_sequence", "end_of_turn", "end_turn", "eos", "eos_token"),
+            *(
+                "complete",
+                "completed",
+                "finish",
+                "stop_token",
+                "stop_word",
+                "done",
+                "end",
+                "end_of_sequence",
+                "end_of_turn",
+                "end_turn",
+                "eos",
+                "eos_token",
+            ),
             *("finished", "stop", "stop_sequence", "stop_str", "success"),
         ),
         "stop",
@@ -49,6 +62,13 @@ _REASONS: dict[str, Finish] = {
     ),
     **dict.fromkeys(("refusal", "refused"), "refused"),
 }
+_BROKEN_OFF = frozenset(
+    {
+        *("abort", "aborted", "cancel", "canceled", "cancelled", "error", "error_limit", "failed", "failure"),
+        *("insufficient_system_resource", "internal_error", "network_error", "server_error", "time_limit", "timeout"),
+        *("unload", "user_cancel"),
+    }
+)
 _INVISIBLE = re.compile("[\\s\u200b-\u200f\u2060\ufeff\u00ad\\x00-\\x1f]+")
 _TOOL_TEXT = re.compile(
     r"\A\s*(?:<tool_call>|<function_call>|<\|python_tag\|>|<\|tool_calls?(?:_begin|_start)?\|>|\[TOOL_CALLS\]"
@@ -97,5 +117,14 @@ def read_reply(reply: Reply, thinking: str = "auto") -> ReadReply:
 
 def finish_of(reason: str) -> Finish:
     """Returns why a reply ended, from the sender's word; `none` if it gave no reason, or one that is not known."""
-    word = reason.rpartition(".")[2].strip().lower().replace("-", "_").replace(" ", "_")
-    return _REASONS.get(word, _REASONS.get(word.replace("finish_reason_", ""), "none"))
+    return _REASONS.get(_word(reason), "none")
+
+
+def broken_off(reason: str) -> bool:
+    """Returns whether the sender's word for why a reply ended means that it failed, so that its text is only a part."""
+    return _word(reason) in _BROKEN_OFF
+
+
+def _word(reason: str) -> str:
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", reason.rpartition(".")[2].strip())
+    return snake.lower().replace("-", "_").replace(" ", "_").removeprefix("finish_reason_")

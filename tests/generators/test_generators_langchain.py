@@ -222,6 +222,13 @@ def test_thoughts_are_read_in_every_form(chunks: list[dict]) -> None:
     assert generation.usage.thought_tokens > 0
 
 
+@pytest.mark.parametrize("reason", ["error", "abort", "FinishReason.CANCELLED", "networkError"])
+def test_an_answer_that_the_model_broke_off_is_none(reason: str) -> None:
+    with pytest.raises(EngineError, match="broke off its answer") as caught:
+        generate(spec("Chunks", arguments={"chunks": [{"content": "Ro"}], "reason": reason}))
+    assert caught.value.transient
+
+
 @pytest.mark.parametrize(
     ("chunks", "reason", "finish"),
     [

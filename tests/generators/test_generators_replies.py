@@ -94,6 +94,14 @@ ANSWERS = {
         {"content": [{"type": "text", "text": "Ro"}]},
         {"content": [{"type": "text", "text": "me"}, {"type": "reference", "reference_ids": [1]}]},
     ),
+    "thinking_content": sent({"thinking_content": "Paris"}, {"content": "Rome"}),
+    "thinking_blocks": sent({"thinking_blocks": [{"type": "thinking", "thinking": "Paris"}]}, {"content": "Rome"}),
+    "parts without types": sent(
+        {"content": [{"reasoningContent": {"reasoningText": {"text": "Paris"}}}, {"text": "Rome"}]}
+    ),
+    "a message within a message": sent(
+        {"content": [{"type": "message", "content": [{"text": "Rome"}, {"thinking": "Paris"}]}]}
+    ),
     "a part of an unknown type": sent({"content": [{"type": "hologram", "data": "Paris"}]}, {"content": "Rome"}),
 }
 NOTHING = {

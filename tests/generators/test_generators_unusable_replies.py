@@ -78,6 +78,22 @@ def send(body: object):
         (stream("hello"), "a part of the stream is no JSON: 'hello'", True),
         (stream(chunk("a"), {"error": "out of memory"}), "out of memory", True),
         (stream(chunk("a"), {"error": {"message": "bad", "code": "400"}}), "HTTP 400: bad", False),
+        # An error within a choice, in whole JSON and in a stream, after a part of the answer.
+        (
+            send({"choices": [{"message": {"content": "a"}, "error": {"code": 502, "message": "died"}}]}),
+            "502: died",
+            True,
+        ),
+        (
+            stream({"choices": [{"delta": {"content": "a"}, "error": {"code": 400, "message": "bad"}}]}),
+            "400: bad",
+            False,
+        ),
+        (send({"choices": None, "base_resp": {"status_code": 1004, "status_msg": "login fail"}}), "login fail", True),
+        (refuse(400, '"bad words"'), "HTTP 400: bad words", False),
+        (stream(chunk("a"), chunk(finish="error")), "broke off its answer: its finish reason is 'error'", True),
+        (stream(chunk("a"), chunk(finish="abort")), "its finish reason is 'abort'", True),
+        (stream(chunk("a"), chunk(finish="insufficient_system_resource")), "insufficient_system_resource", True),
         (refuse(502, PAGE), "HTTP 502: a web page titled 'Sign in'", True),
         (refuse(500, ""), "HTTP 500: Internal Server Error, without a message", True),
         (refuse(404, ""), "HTTP 404: Not Found, without a message", False),
@@ -124,6 +140,44 @@ def test_whole_json_where_a_stream_was_asked_for_is_an_answer(server: ChatServer
     server.default = send({"choices": [{"message": {"content": "Paris."}}]})
     found = generate(server)
     assert (found.text, found.finish) == ("Paris.", "none")
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        [{"index": 0, "text": "Rome", "finish_reason": "stop"}],
+        [{"index": 0, "message": {"content": "Rome"}, "finish_reason": "stop"}],
+        [
+            {"index": 0, "delta": {"content": "Rome"}, "finish_reason": "stop"},
+            {"index": 1, "delta": {"content": "Paris"}, "finish_reason": "stop"},
+        ],
+    ],
+)
+def test_the_first_choice_is_the_answer_under_any_name(server: ChatServer, choices: list) -> None:
+    server.default = stream({"choices": choices})
+    assert generate(server).text == "Rome"
+    if "delta" not in choices[0]:
+        server.default = send({"choices": choices})
+        assert generate(server).text == "Rome"
+
+
+@pytest.mark.parametrize(
+    ("counts", "tokens", "thought"),
+    [
+        ({"prompt_tokens": 9, "completion_tokens": 7, "reasoning_tokens": 5}, 7, 5),
+        ({"prompt_tokens": 9, "completion_tokens": "7", "completion_tokens_details": {"reasoning_tokens": 5}}, 7, 5),
+        ({"prompt_tokens": 9, "completion_tokens": 7, "completion_tokens_details": []}, 7, 0),
+        ({"prompt_tokens": -1, "completion_tokens": "many"}, 1, 0),
+        ([1], 1, 0),
+        ("none", 1, 0),
+    ],
+)
+def test_counts_in_any_form_are_numbers_or_counted_here(
+    server: ChatServer, counts: object, tokens: int, thought: int
+) -> None:
+    server.default = stream(chunk("Rome"), chunk(finish="stop"), {"choices": [], "usage": counts})
+    found = generate(server).usage
+    assert (found.completion_tokens, found.thought_tokens) == (tokens, thought)
 
 
 def test_a_stream_without_a_finish_reason_is_an_answer_only_by_a_setting(

@@ -41,7 +41,7 @@ _TAG = re.compile(r"(?s)<[^>]*>?")
 def parsed(text: str) -> object:
     """Returns the JSON value in `text`, or `text` itself, stripped, if it is no JSON."""
     stripped = text.strip().removeprefix("\ufeff")
-    if stripped[:1] in {"{", "["}:
+    if stripped[:1] in {"{", "[", '"'}:
         try:
             return json.loads(stripped)
         except (ValueError, RecursionError):
@@ -73,7 +73,7 @@ def _words_of_text(text: str, depth: int) -> str:
     if is_web_page(text):
         return web_page_words(text)
     inner = parsed(text)
-    if isinstance(inner, str) or depth >= _DEEPEST:
+    if inner == text.strip() or depth >= _DEEPEST:
         return text.strip()
     return _words(inner, depth + 1) or text.strip()  # an error of the server's own server, passed on as a string
 

@@ -107,9 +107,18 @@ def _chunk(body: object, *, is_error: bool = False) -> ChatCompletionChunk:
 
     if is_error or _is_error(body):
         raise ReplyRefused(body)
-    if not isinstance(body, Mapping) or not _has_choices(body, "delta"):
+    if not isinstance(body, Mapping) or not _has_choices(body):
         raise ReplyUnusable(f"a part of its stream is not of OpenAI's protocol: {_shown(body)}")
-    return ChatCompletionChunk.construct(**{"choices": [], **_without_nulls(body)})
+    choices = [{**choice, "delta": _sent(choice) or {}} for choice in body.get("choices") or ()]
+    return ChatCompletionChunk.construct(**{**_without_nulls(body), "choices": choices})
+
+
+def _sent(choice: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Returns what a choice says: its delta, message or text. Raises `ReplyRefused` if it has an error instead."""
+    if _is_error(choice):
+        raise ReplyRefused(choice)
+    found = choice.get("delta") or choice.get("message")
+    return found or ({"content": choice["text"]} if isinstance(choice.get("text"), str) else found)
 
 
 def _whole(body: object) -> ChatCompletionChunk:
@@ -122,16 +131,19 @@ def _whole(body: object) -> ChatCompletionChunk:
         raise StreamBroken("the reply is empty")
     if isinstance(body, str) and body[0] in "{[":
         raise StreamBroken("the reply is cut in the middle of its JSON")
-    if not isinstance(body, Mapping) or "choices" not in body or not _has_choices(body, "message"):
+    if not isinstance(body, Mapping) or "choices" not in body or not _has_choices(body):
         raise ReplyUnusable(f"the reply is no answer: {not_an_answer(body)}")
     choices = [
-        {**choice, "delta": choice.get("message") or {}, "finish_reason": choice.get("finish_reason") or _NO_REASON}
+        {**choice, "delta": _sent(choice), "finish_reason": choice.get("finish_reason") or _NO_REASON}
         for choice in body["choices"] or ()
     ]
+    if not choices and isinstance(state := body.get("base_resp"), Mapping) and state.get("status_msg"):
+        raise ReplyRefused({"code": state.get("status_code"), "message": state["status_msg"]})  # of MiniMax
     if not choices:
         raise ReplyUnusable("the reply has no choices: the server sent an empty list of answers.", transient=True)
-    if all(choice.get("message") is None for choice in choices):
+    if all(choice["delta"] is None for choice in choices):
         raise ReplyUnusable("the reply has no message: the server sent null in its place.", transient=True)
+    choices = [{**choice, "delta": choice["delta"] or {}} for choice in choices]
     return ChatCompletionChunk.construct(**{**_without_nulls(body), "choices": choices})
 
 
@@ -142,12 +154,12 @@ def _is_error(body: object) -> bool:
     return isinstance(body, Mapping) and (bool(body.get("error")) or body.get("object") == "error")
 
 
-def _has_choices(body: Mapping[str, Any], inner: str) -> bool:
-    """Returns whether the choices, if there are any, are objects with an object called `inner` or none."""
+def _has_choices(body: Mapping[str, Any]) -> bool:
+    """Returns whether the choices, if there are any, are objects whose delta or message is an object or null."""
     choices = body.get("choices") or []
     return isinstance(choices, list) and all(
         isinstance(choice, Mapping)
-        and isinstance(choice.get(inner) or {}, Mapping)
+        and isinstance(choice.get("delta") or choice.get("message") or {}, Mapping)
         and isinstance(choice.get("logprobs") or {}, Mapping)
         for choice in choices
     )

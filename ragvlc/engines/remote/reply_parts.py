@@ -15,7 +15,10 @@ from ragvlc.core.surrogates import joined
 
 __all__ = ["ReplyParts"]
 
-_THOUGHT_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thought", "reasoning_details")
+_THOUGHT_FIELDS = (
+    *("reasoning_content", "reasoning", "reasoning_text", "thinking", "thinking_content", "thought", "thoughts"),
+    *("reasoning_details", "thinking_blocks"),
+)
 """Fields of a message with its thought; the first with content counts, as some servers send one thought in two."""
 _THOUGHTS = frozenset(
     {
@@ -51,7 +54,18 @@ _TOOLS = frozenset(
 )
 _SILENT = frozenset({"reference", "citation", "signature", "signature_delta"})
 """Parts that say something about the text, and are none."""
-_TEXT_FIELDS = ("text", "thinking", "reasoning", "reasoning_content", "thought", "summary", "content", "value")
+_TEXT_FIELDS = (
+    "text",
+    "thinking",
+    "reasoning",
+    "reasoning_content",
+    "thought",
+    "summary",
+    "content",
+    "value",
+    "reasoningContent",
+    "reasoningText",
+)
 
 
 class _Piece(NamedTuple):
@@ -158,7 +172,9 @@ def _of_content(content: object) -> Iterator[_Piece]:
 
 def _of_part(part: Mapping[str, Any]) -> Iterator[_Piece]:
     kind = str(part.get("type") or _guessed(part))
-    if kind == "non_standard" and isinstance(part.get("value"), Mapping):
+    if kind == "message" or (kind == "unknown" and isinstance(part.get("parts"), list)):
+        yield from _of_content(part.get("content") or part.get("parts"))
+    elif kind == "non_standard" and isinstance(part.get("value"), Mapping):
         yield from _of_part(part["value"])
     elif kind in _TEXTS and not part.get("thought"):
         yield _Piece("text", _text_of(part.get("text") or part.get("content")))
@@ -174,9 +190,8 @@ def _of_part(part: Mapping[str, Any]) -> Iterator[_Piece]:
 
 def _guessed(part: Mapping[str, Any]) -> str:
     """Returns the type of a part that names none, by its fields."""
-    for name, kind in (("thinking", "thinking"), ("reasoning", "reasoning"), ("reasoning_content", "reasoning")):
-        if part.get(name):
-            return kind
+    if any(part.get(name) for name in ("thinking", "reasoning", "reasoning_content", "reasoningContent")):
+        return "thinking"
     return "text" if "text" in part else "unknown"
 
 

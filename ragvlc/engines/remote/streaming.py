@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,11 @@ from ragvlc.core.replies import Reply
 from ragvlc.engines.remote.api_errors import ReplyUnusable
 from ragvlc.engines.remote.reply_parts import ReplyParts
 from ragvlc.engines.remote.server import StreamBroken
+from ragvlc.text.replies import broken_off
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionChunk
     from openai.types.chat.chat_completion_chunk import Choice
-    from openai.types.completion_usage import CompletionUsage
 
 __all__ = ["CHARACTERS_PER_TOKEN", "StreamedReply", "cut_at_stop", "message_fields", "read_stream"]
 
@@ -65,10 +65,10 @@ class StreamedReply:
         self.model = chunk.model or self.model
         self.fingerprint = getattr(chunk, "system_fingerprint", None) or self.fingerprint
         if chunk.usage is not None:
-            self.usage = _usage(chunk.usage)
+            self.usage = _usage(chunk.usage) or self.usage
             self.counted_last = not chunk.choices
         for choice in chunk.choices or ():
-            if self._take_choice(choice):
+            if (getattr(choice, "index", None) or 0) == 0 and self._take_choice(choice):
                 self.last = now
                 self.first = now if self.first is None else self.first
 
@@ -90,10 +90,13 @@ class StreamedReply:
             accept_unfinished: whether a stream that ended without a finish reason is an answer.
 
         Raises:
-            StreamBroken: the stream broke off. A connection that is cut looks like the end of a stream: only a finish
-                reason, or another mark of the end, tells a whole answer from a part.
+            StreamBroken: the stream broke off, or its finish reason says that the answer did. A connection that is cut
+                looks like the end of a stream: only a finish reason, or another mark of the end, tells a whole answer
+                from a part.
             ReplyUnusable: the stream ended, and has no finish reason.
         """
+        if broken_off(self.parts.reason):
+            raise StreamBroken(f"the server broke off its answer: its finish reason is '{self.parts.reason}'")
         if not self.parts.reason and not (ended or self.counted_last):
             raise StreamBroken("the stream ended before the answer did")
         if not self.parts.reason and not accept_unfinished:
@@ -158,12 +161,24 @@ def cut_at_stop(text: str, stops: Iterable[str]) -> tuple[str, bool]:
     return (text[: min(places)], True) if places else (text, False)
 
 
-def _usage(counted: CompletionUsage) -> Usage:
-    prompt = getattr(counted, "prompt_tokens_details", None)
-    completion = getattr(counted, "completion_tokens_details", None)
-    cached = getattr(prompt, "cached_tokens", None) or 0
-    thought = getattr(completion, "reasoning_tokens", None) or 0
-    return Usage(counted.prompt_tokens or 0, cached, counted.completion_tokens or 0, 1, thought_tokens=thought)
+def _usage(counted: object) -> Usage | None:
+    """Returns the tokens that a server counted; None if what it sent in their place has none."""
+    prompt, written = (_whole(counted, name) for name in ("prompt_tokens", "completion_tokens"))
+    if prompt is None and written is None:
+        return None
+    cached = _whole(getattr(counted, "prompt_tokens_details", None), "cached_tokens")
+    details = getattr(counted, "completion_tokens_details", None)
+    thought = _whole(details, "reasoning_tokens") or _whole(counted, "reasoning_tokens")
+    return Usage(prompt or 0, cached or 0, written or 0, 1, thought_tokens=thought or 0)
+
+
+def _whole(holder: object, name: str) -> int | None:
+    """Returns a count of tokens; None where there is none, or one that is no number from 0 on."""
+    found: Any = holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
+    if isinstance(found, str):
+        return int(found) if found.isascii() and found.isdigit() else None
+    known = isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found < math.inf
+    return int(found) if known else None
 
 
 def _logprobs(sent: object) -> list[float | None]:
