@@ -89,6 +89,17 @@ TOO_LONG = [
     "The max_total_tokens of prompt exceed",
     "Die Eingabe (9000 Token) ist zu lang",
     "输入长度超过模型最大长度限制",
+    "context_length_exceeded",
+    "The context window of 8192 tokens is full.",
+    "max_tokens must be at least 1, got -808.",
+    "llama: prompt (9000 tokens) > n_ctx (4096)",
+    "The number of tokens in the prompt (9000) is larger than the context (4096)",
+    "Your prompt has 9000 tokens; the limit is 8192.",
+    "The prompt you supplied has 9000 tokens but only 8192 are supported",
+    "prompt tokens (9000) + max_tokens (512) > 8192",
+    "Die Eingabe überschreitet die maximale Kontextlänge von 8192 Token",
+    "Le prompt dépasse la fenêtre de contexte",
+    "La entrada supera la ventana de contexto",
     "ContextWindowExceededError: litellm.BadRequestError: the prompt was refused",
 ]
 NOT_TOO_LONG = [
@@ -113,6 +124,7 @@ NOT_TOO_LONG = [
     "max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens for claude-sonnet-4",
     "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
     "max_new_tokens must be <= 2048",
+    "max_tokens must be at least 1, got 0",
     # other things there can be too much of
     "The prompt has too many images: 21 exceeds the maximum number of images of 20",
     "Input exceeds the maximum number of images per prompt (16)",

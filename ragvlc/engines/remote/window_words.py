@@ -46,6 +46,11 @@ _SURE = re.compile(
             rf"{_LIMIT} is \d+",
             rf"{_LIMIT}\b.{{0,40}}\bexceed",
             r"tokens to keep from the initial prompt",
+            r"\bcontext[_ ](?:length|window|size)[_ ]exceeded\b",
+            rf"{_CONTEXT}.{{0,60}}\b(?:is |was )?full\b",
+            r"\bmax_(?:completion_)?tokens must be at least 1, got -\d",  # of vLLM: what the prompt left
+            r"\bprompt\b[^.;]{0,60}> ?n_ctx\b",
+            r"\bprompt tokens \(?\d+\)? ?\+ ?`?max_\w*tokens`? \(?\d+\)? ?>",
         )
     )
 )
@@ -72,6 +77,11 @@ _LIKELY = re.compile(
             r"\brequest body too large for .{1,60} model\b",
             r"\bexceed\w* (?:the )?(?:model(?:'s)? )?(?:max(?:imum)? )?(?:token|tokens) (?:limit|length)",
             r"\b(?:max|maximum) input characters? (?:is|are)\b",
+            r"\btokens?\b[^;]{0,40}\b(?:prompt|input|messages)\b[^;]{0,40}\b(?:larger|longer|greater|more) than\b",
+            r"\b(?:prompt|input|messages)\b[^;]{0,40}\bhas \d+ tokens?\b[^.]{0,30}\b(?:limit|maximum|only)\b",
+            r"\b(?:kontextlänge|kontextfenster|kontextgröße)\b.{0,60}\b(?:überschr\w+|zu klein)\b",
+            r"\büberschreite\w*\b.{0,60}\b(?:kontextlänge|kontextfenster|kontextgröße)\b",
+            r"\bdépasse\w*\b.{0,60}\bcontexte\b|\bsupera\w*\b.{0,60}\bcontexto\b|\bexcede\w*\b.{0,60}\bcontexto\b",
             r"\bexpected max_?length: \d+, actual: \d+",
             r"(?:输入|提示|上下文|prompt).{0,12}(?:超长|过长|超过|超出)|(?:超过|超出).{0,12}(?:上下文|最大长度|长度限制)",
             r"(?:eingabe|prompt).{0,30}zu lang\b|\btrop long\b.{0,40}\b(?:jetons|tokens|contexte)\b",
@@ -97,7 +107,9 @@ _ANSWER = re.compile(
 _SETTING = re.compile(
     r"\b(?:unknown|unrecognized|unexpected|unsupported|invalid|extra)\b.{0,30}(?:field|argument|parameter)"
 )
-_POSITIVE = re.compile(r"\bmust be (?:a |an )?(?:positive|greater|larger|at least|integer|multiple)[^.;]*")
+_POSITIVE = re.compile(
+    r"\bmust be (?:a |an )?(?:positive|greater|larger|at least|integer|multiple)(?![^.;]*got -)[^.;]*"
+)
 
 
 def exceeds_window(words: str, codes: frozenset[str] = frozenset()) -> bool:
