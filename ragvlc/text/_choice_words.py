@@ -39,7 +39,8 @@ _FORMAT = rf"""
     \\(?:boxed|fbox)\s*\{{ | \[\[\s* | 【\s*(?i:{_ANSWER}|正确答案)\s*】\s*[:：]? | \[(?i:{_ANSWER})\]
     | <(?i:(?:final|correct|best)?[_\-]?(?:{_ANSWER}))\b[^<>\n]{{0,40}}>
     | (?<!\w)["']{_KEYS}["']\s*[:：=]
-    | ^\s{{0,3}}\#{{2,6}}(?:\s*(?i:(?:final\s+)?(?:{_ANSWER}))\s*:)? | [☑✅👉➡] | \[[xX✓✔]\]
+    | ^\s{{0,3}}\#{{2,6}}(?:\s*(?i:(?:final\s+)?(?:{_ANSWER}))\s*:)? | [☑✅👉➡∴]
+    | ^\s{{0,3}}(?:=>|->|[→⇒]) | \[[xX✓✔]\]
 """
 
 _ADVERB = (
@@ -86,7 +87,9 @@ _SAYING = r"""
         (?:choose|chose|select|selected|pick|picked|go|going|went|say|opt|opting|vote|settle|lean|leaning|answer|guess
         |think|believe|suspect|conclude|bet|mark)(?:\s+(?:with|for|on|towards?|that)){0,2}
         (?:\s*,?\s*(?:it|this|that)(?:'s|\s+is|\s+must\s+be|\s+would\s+be|\s+should\s+be))?
-    | (?:go(?:ing)?\s+with|choose|select|pick|opt\s+for)
+    | (?:go(?:ing)?\s+with|choose|select|pick|opt\s+for|(?:must|has\s+to|should|can\s+only)\s+be)
+    | (?:the\s+)?(?:only|best)\s+(?:one\s+)?(?:option\s+|choice\s+)?(?:that|which)\s+(?:fits|works|matches|applies
+        |remains|holds|is\s+(?:correct|right|left|true))(?:\s+best)?\s+is
     | (?:it|that|this)(?:'s|\s+(?:is|was|must\s+be|has\s+to\s+be|would\s+be|should\s+be|will\s+be
         |can\s+only\s+be|would\s+have\s+to\s+be
         |seems\s+to\s+be|appears\s+to\s+be|(?:could|might|may)(?:\s+(?:also|well|either))?\s+be))
@@ -204,7 +207,8 @@ AFFIRMED = re.compile(
     | (?:(?:best|most\s+closely|most\s+accurately|clearly|closely|perfectly)\s+)?(?:fits?|match\w*|describe\w*
         |capture\w*|reflect\w*
         |summari[sz]e\w*|answers?|explains?|correspond\w*|represents?|states?)(?=\s+(?:the|this|what|why|how|it
-        |best|to|well|that)\b|[.,]) | fits | wins | holds | is\s+(?:what|how|where|why)\b | it\s+is\b | remains\b
+        |best|to|well|that)\b|[.,]) | makes\s+(?:the\s+)?(?:most\s+)?sense
+    | fits | wins | holds | is\s+(?:what|how|where|why)\b | it\s+is\b | remains\b
     | (?:is|are|would\s+be|must\s+be|seems|ist|wäre|est|serait|es|sería)\s+(?:the|my|die|das|der|meine?|la|le
         |ma|mon|mi|una?|l')\s*(?:\w{{2,16}}\s+){{0,2}}
         (?:answer|option|choice|pick|selection|candidate|reason|cause|explanation|solution|fit|match|response
@@ -223,6 +227,7 @@ AFFIRMED = re.compile(
     | (?:es|son|sería|parece|serían)\s+{_MANNER}
         (?:correct|verdader|ciert|acertad|adecuad|respuesta|mejor|más|únic|probable|válid|indicad)\w*
         | (?:encajan?|se\s+ajustan?|coinciden?|corresponden?)\b
+    | \s*(?:->|=>|[→⇒])\s*(?:yes|true|correct|right|ja|richtig|oui|vrai|sí|verdadero)\b
     | [:=\-–—(]\s*(?:this\s+is\s+|das\s+ist\s+|c'est\s+|es\s+)?(?:correct|right|true|richtig|korrekt|correcte?
         |juste|exacte?|vraie?|correcta|cierta|verdadera|正确|对)(?!\w)
     | [:\-–—(]?\s*[✓✔✅☑]
@@ -252,6 +257,7 @@ REJECTED = re.compile(
     | (?:fällt|fallen)\s+weg
     | (?:n'est|ne\s+sont|ne\s+correspond\w*|ne\s+peut\w*)\b | no\s+(?:es|son|puede|corresponde|coincide)\b
         | (?:queda|quedan)\s+descartad
+    | (?:->|=>|[→⇒])\s*(?:no|false|wrong|incorrect|nein|falsch|non|faux)\b
     | [:=\-–—(]\s*(?:{_WRONG}|✗|✘|❌|错) | [:=]\s*(?:not|nicht|no|pas|不)(?![a-z]) | \s*[✗✘❌]
     | [一二两三四]?(?:项|选项|者|个)?\s*(?:的说法|的描述)?\s*(?:都|均|也|则|显然)*(?:是)?(?:无(?!疑)|没有|未
         |不(?:正确|对|符|成立|合适|准确|能|可能|可|是|行|适合|选|合)|错|有误|可排除|排除|被排除|与.{{0,12}}不符|无关)
@@ -281,7 +287,8 @@ _NEG = (
     r"(?:n't|(?<!\w)(?:not(?!\s+only)|never|nor|neither|none|cannot|nicht(?!\s+nur)|kein\w*(?!\s+zweifel)|weder"
     r"|pas(?!\s+seulement)|aucun\w*"
     r"|ni|jamais|nunca|tampoco|no(?!\s+(?:doubt|question|solo|sólo|hay\s+duda|cabe\s+duda))|ningun\w*"
-    r"|without(?!\s+(?:a\s+)?doubt)|sans(?!\s+(?:conteste|doute|aucun|hésit))|sin(?!\s+duda)"
+    r"|without(?!\s+(?:a\s+)?doubt)|(?:i|we|would)\s+(?:highly\s+|really\s+|strongly\s+)?doubt"
+    r"|sans(?!\s+(?:conteste|doute|aucun|hésit))|sin(?!\s+duda)"
     r"|ohne(?!\s+zweifel))(?!\w))"
 )
 NEGATION = re.compile(f"(?i:{_NEG})")

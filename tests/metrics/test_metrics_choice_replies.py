@@ -47,6 +47,18 @@ def test_the_page_shows_the_table_of_the_benchmark():
 
 
 SIBLINGS = [
+    ("=> C", "C"),
+    ("∴ C", "C"),
+    ("Must be B", "B"),
+    ("The only one that fits is B.", "B"),
+    ("The best option that works is (B).", "B"),
+    ("B makes the most sense", "B"),
+    ("A -> no; B -> yes", "B"),
+    ("A → nein\nB → ja", "B"),
+    ("I doubt it's A", ""),
+    ("I really doubt that it's A. It's C.", "C"),
+    ("I have no doubt it's A.", "A"),
+    ("There is no doubt that it's A.", "A"),
     ("A? No, B.", "B"),
     ("AB都正确", "AB"),
     ("【答案】B【解析】略", "B"),
