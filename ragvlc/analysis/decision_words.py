@@ -258,7 +258,7 @@ def _others(decision: CellDecision, shown: str) -> list[str]:
         found.append(f"Not settled. {groups}.{_wanted(open_)}")
     dominated = [f"{one.name} by {one.dominated_by}" for one in decision.rivals if one.dominated_by]
     if dominated:
-        found.append(f"Dominated with confidence, lower and dearer at once: {_listed(dominated)}.")
+        found.append(f"Dominated with confidence, worse and no cheaper: {_listed(dominated)}.")
     return found
 
 

@@ -146,8 +146,11 @@ def decided(results: SweepResults, spec: Decide, *, afterwards: bool = False) ->
     Raises:
         ConfigError: no such metric or baseline, or the baseline is a control.
     """
-    for label in spec.margins:
-        results.metric(label)
+    for label, margin in spec.margins.items():
+        if margin >= _largest_score(results, label) and afterwards:
+            raise ConfigError(
+                f"decide.margin: {margin:g} is all of {label}, whose scores are from 0 to 1. Three hundredths are 0.03."
+            )
     facts: Mapping[str, str] = results.cells[0].facts if results.cells else {}
     baseline = spec.baseline or facts.get("replaceable") or facts.get("baseline", "")
     pairs = results.pairs(baseline)
@@ -161,6 +164,12 @@ def decided(results: SweepResults, spec: Decide, *, afterwards: bool = False) ->
         rivals = _rivals(own, spec)
         found.append(CellDecision(name, spec, baseline, rivals, _shipped(rivals), afterwards))
     return found
+
+
+def _largest_score(results: SweepResults, label: str) -> float:
+    """Returns the largest score of any cell, at least 1. Raises `ConfigError` for an unknown metric."""
+    metric = results.metric(label)
+    return max((1.0, *(score or 0.0 for cell in results.cells for score in cell.scores(metric).values())))
 
 
 def _rivals(pairs: Sequence[tuple[CellResult, CellResult]], spec: Decide) -> tuple[Rival, ...]:

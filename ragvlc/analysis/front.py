@@ -1,6 +1,6 @@
 """The cost-quality front with its uncertainty: cells that no cheaper cell beats, and cells that are dominated.
 
-A cell is on the front where no cheaper cell has a higher mean. It is dominated with confidence where a cell of the
+A cell is on the front where no cheaper cell has as good a mean. It is dominated with confidence where a cell of the
 front scores higher, by a settled difference (Holm over all such comparisons), and costs less: the 95 % interval of the
 ratio of their costs is below 1, or no question costs more. Controls take no part.
 """
@@ -33,9 +33,9 @@ COST_WORDS = {
 }
 """Column title, digits and factor of each cost of a question."""
 NOTE = (
-    "Cheapest first. On the front: no cheaper cell has a higher mean. Dominated: a cell of the front scores higher, "
-    "which is settled, and costs less, both with 95 % confidence. Not settled: neither can be said. Brackets: 95 % "
-    "intervals."
+    "Cheapest first. On the front: no cheaper cell has as good a mean. Dominated: a cell of the front scores better, "
+    "which is settled, and costs less with 95 % confidence, or no more on any question. Not settled: neither can be "
+    "said. Brackets: 95 % intervals."
 )
 ON_FRONT = "on the front"
 UNSETTLED = "not settled"
@@ -48,7 +48,7 @@ class FrontCell:
     Attributes:
         cell: that is placed.
         cost: of a question, mean.
-        on_front: whether no cheaper cell has a higher mean score.
+        on_front: whether no cheaper cell has as good a mean score.
         dominated_by: name of a cell that scores higher and costs less with confidence; empty if there is none.
     """
 
@@ -66,7 +66,10 @@ class FrontCell:
 
 
 def front(cells: Sequence[CellResult], metric: str, cost: Cost) -> list[FrontCell]:
-    """Returns the cells of one data set that have a score and a cost, cheapest first; without controls."""
+    """Returns the cells of one data set that have a score and a cost, cheapest first; without controls.
+
+    Empty where no cell costs anything, since nothing can be cheaper.
+    """
     spent = {cell.name: question_costs(cell, cost) for cell in cells if not cell.control}
     found = {
         cell.name: (cell, interval)
@@ -74,6 +77,8 @@ def front(cells: Sequence[CellResult], metric: str, cost: Cost) -> list[FrontCel
         if cell.name in spent and cell.merit(metric) is not None
         if (interval := mean_cost(cell, spent[cell.name])).mean is not None
     }
+    if not any(interval.mean for _, interval in found.values()):
+        return []
     ordered = sorted(found.values(), key=lambda pair: (pair[1].mean or 0.0, -(pair[0].merit(metric) or 0.0)))
     kept: list[CellResult] = []
     for cell, _ in ordered:
@@ -118,9 +123,14 @@ def scaled(interval: Interval, times: float, digits: int) -> Entry:
 
 
 def mean_cost(cell: CellResult, costs: Mapping[str, float | None]) -> Interval:
-    """Returns the mean cost of a question with its interval, over the questions whose cost is known."""
+    """Returns the mean cost of a question with its interval, over the questions whose cost is known.
+
+    Costs of nothing have no interval: nothing says how large one would be.
+    """
     clusters = clusters_of(cell)
     known = {name: cost for name, cost in costs.items() if cost is not None}
+    if known and not any(known.values()):
+        return Interval(0.0, None, None, len(known), len({clusters[name] for name in known}))
     return ratio_interval(list(known.values()), [1.0] * len(known), [clusters[name] for name in known])
 
 

@@ -214,7 +214,32 @@ def test_a_dominated_cell_is_named_and_one_that_may_be_level_is_not(tmp_path) ->
     assert [name for name, _ in table.rows] == ["cheap", "good", "near", "full"]
     assert all(entry.interval for _, (score, cost, _) in table.rows for entry in (score, cost))
     [found] = loaded.decide("m", 0.1, baseline="good")
-    assert "Dominated with confidence, lower and dearer at once: full by good." in sentences(found)
+    assert "Dominated with confidence, worse and no cheaper: full by good." in sentences(found)
+
+
+def test_cells_that_cost_nothing_have_no_front_and_one_of_several_no_interval(tmp_path) -> None:
+    free = [cell(name, rows(scores, 0)) for name, scores in (("full", FULL), ("rag", changed(0, 50)))]
+    loaded = results(tmp_path / "free", free)
+    assert front(loaded.cells, "m", "first_token") == []
+    assert front_tables(loaded, "first_token") == []
+    [found] = loaded.decide("m", 0.1, cost="first_token")
+    assert "ominated" not in " ".join(decision_lines([found]))
+    loaded = results(tmp_path / "paid", [cell("full", rows(FULL, 1000)), free[1]])
+    nothing, paid = front(loaded.cells, "m", "first_token")
+    assert (nothing.cell.name, nothing.cost.mean, nothing.cost.low) == ("rag", 0.0, None)
+    assert paid.on_front
+
+
+def test_a_margin_of_the_whole_scale_is_refused_after_a_run_too(tmp_path) -> None:
+    loaded = results(tmp_path, [cell("full", rows(FULL, 1000)), cell("rag", rows(LEVEL, 100))])
+    with pytest.raises(
+        ConfigError, match=r"margin: 5 is all of m, whose scores are from 0 to 1\. Three hundredths are"
+    ):
+        loaded.decide("m", 5)
+    with pytest.raises(ConfigError, match=r"margin: 1 is all of m"):
+        loaded.decide({"m": 1.0, "loss": 0.1}, None)
+    larger = [cell("full", rows([4.0 * one for one in FULL], 1000)), cell("rag", rows(LEVEL, 100))]
+    results(tmp_path / "larger", larger).decide("m", 2)
 
 
 def test_each_data_set_has_its_own_decision(tmp_path) -> None:
