@@ -30,7 +30,7 @@ def locked(database: Path | None) -> Iterator[None]:
     if database is None or not database.parent.is_dir():
         yield
         return
-    lock = FileLock(f"{database}.lock", timeout=_LONGEST_WAIT, is_singleton=True)
+    lock = FileLock(database.with_name(f".{database.name}.lock"), timeout=_LONGEST_WAIT, is_singleton=True)
     try:
         lock.acquire()
     except Timeout as error:

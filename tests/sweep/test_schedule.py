@@ -124,7 +124,9 @@ def test_a_model_that_no_later_stage_needs_is_closed_before_the_next_opens(data:
         for route in (FULL, RAG)
     }
     assert run_sweep(sweep_over(data, pipelines=pipelines), runs).complete
-    assert EVENTS == [("open", "red"), ("close", "red"), ("open", "blue"), ("close", "blue")]
+    # The model of the later stage is tried before the first question, and is not open beside the first stage's.
+    tried = [("open", "blue"), ("close", "blue")]
+    assert [*tried, ("open", "red"), ("close", "red"), ("open", "blue"), ("close", "blue")] == EVENTS
 
 
 # --- cold cells
