@@ -19,7 +19,7 @@ _HEADER = re.compile(
 _UNFINISHED = re.compile(r"(?:<\|start\|>[^<\n]{0,80})?(?:<\|channel\|>(?P<channel>[a-z]*)[^<]{0,120})?\Z")
 _END = re.compile(r"<\|(?:end|return|call)\|>")
 _BARE_START = re.compile(
-    r"\A\s*(analysis|commentary)(?=[A-Z\"'(<{]|\s*to=)|\A\s*(analysis|commentary)(?=.*assistantfinal)", re.DOTALL
+    r"\A\s*(analysis|commentary)(?=[A-Z\"'(<{]|\s*to=)|\A\s*(analysis|commentary)(?=.*assistant\n{0,3}final)", re.DOTALL
 )
 _BARE_HEADER = re.compile(r"assistant\s*(?P<channel>analysis|commentary|final)(?P<rest>\s*to=[\w.]+[^{\n]{0,40})?")
 
@@ -77,7 +77,11 @@ def _marked(text: str) -> Channels | None:
     )
     for here, following in zip(headers, [*headers[1:], None], strict=True):
         body = text[here.end() : following.start() if following else len(text)]
-        parts.append(_Part(here["channel"], here["rest"], _END.split(body)[0], here.end()))
+        message, *rest = _END.split(body)
+        parts.append(_Part(here["channel"], here["rest"], message, here.end()))
+        after = _UNFINISHED.sub("", "".join(rest), count=1).strip()
+        if after and following is None and here["channel"] != "final":
+            parts.append(_Part("final", "", after, here.end() + body.rfind(after)))  # its header is missing
     return _of(parts)
 
 

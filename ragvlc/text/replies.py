@@ -69,7 +69,12 @@ _BROKEN_OFF = frozenset(
         *("unload", "user_cancel"),
     }
 )
-_INVISIBLE = re.compile("[\\s\u200b-\u200f\u2060\ufeff\u00ad\\x00-\\x1f]+")
+_NOTHING = re.compile(
+    "(?:[\\s\u034f\u180e\u200b-\u200f\u2060\u2800\ufeff\ufffd\u00ad\\x00-\\x1f]"
+    r"|[.,;:!?…\-–—_*#\"'“”‘’`()\[\]{}~。，！？、；：]"
+    r"|<\|(?:im_end|endoftext|end_of_text|eot_id|eom_id|end|return|eos|pad)\|>|</?s>|<(?:eos|pad|unk|bos|end_of_turn)>)+"
+)
+"""A text that says nothing: blanks, punctuation and what is left of control tokens."""
 _TOOL_TEXT = re.compile(
     r"\A\s*(?:<tool_call>|<function_call>|<\|python_tag\|>|<\|tool_calls?(?:_begin|_start)?\|>|\[TOOL_CALLS\]"
     r"|<｜tool▁calls▁begin｜>|<function=)"
@@ -109,7 +114,7 @@ def read_reply(reply: Reply, thinking: str = "auto") -> ReadReply:
         return ReadReply("", thought, "refused", answered=False, text=read)
     if reply.tool_call or read.tool_call or _TOOL_TEXT.match(read.answer):
         return ReadReply("", thought, "tool_call", answered=False, text=read)
-    answer = read.answer if _INVISIBLE.sub("", read.answer) else ""
+    answer = read.answer if read.answer and not _NOTHING.fullmatch(read.answer) else ""
     if finish == "tool_call" and answer:
         finish = "stop"  # no call came, but an answer did
     return ReadReply(answer, thought, finish, answered=bool(answer), text=read)

@@ -69,6 +69,10 @@ THOUGHTS = [
     ("<|start|>assistant<|channel|>final<|message|>Rome", "Rome"),
     ("analysisThe user asks. Paris.assistantfinalRome", "Rome"),
     ("analysisThe user asks. Paris", ""),
+    ("analysis\nParis.\n\nassistant\nfinal\n\nRome", "Rome"),
+    ("<|channel|>analysis<|message|>Paris<|end|>Rome", "Rome"),
+    ("<|channel|>analysis<|message|>Paris<|end|><|start|>assistant", ""),
+    ("<|channel|>analysis<|message|>Paris<|end|><|start|>assistant<|channel|>fin", ""),
 ]
 SPOKEN_OF = [
     "The <think> tag opens a thought and </think> closes it.",
