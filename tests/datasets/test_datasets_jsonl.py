@@ -47,6 +47,16 @@ def refusal(data: Dataset) -> str:
     return str(caught.value)
 
 
+def test_half_a_character_is_replaced_in_ids_and_texts_alike(tmp_path):
+    pond = {**DOCUMENTS[0], "doc_id": "po\ud83dnd", "text": "The pond \ud83d holds \ud83d\ude00."}
+    asked = question("q\ud83d", doc_ids=["po\ud83dnd"], answers=["\ude00"], evidence=[])
+    for name, rows in (("documents", [pond]), ("questions", [asked])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (example,) = Jsonl(path=str(tmp_path)).load()
+    assert (example.id, example.documents[0].id) == ("q\ufffd", "po\ufffdnd")
+    assert example.documents[0].text == "The pond \ufffd holds \U0001f600."
+
+
 def test_a_question_with_located_evidence(tmp_path):
     evidence = [
         {"doc_id": "pond", "start": 15, "end": 20, "text": "forty"},

@@ -143,6 +143,28 @@ def test_whole_json_where_a_stream_was_asked_for_is_an_answer(server: ChatServer
 
 
 @pytest.mark.parametrize(
+    "reply",
+    [
+        refuse(400, {"error": {"message": "bad \ud83d", "param": "to\ud83dp", "code": "x\ud83d"}}),
+        send({"error": "bad \ud83d"}),
+        send({"odd": "bad \ud83d"}),
+        stream(["bad \ud83d"]),
+    ],
+)
+def test_half_a_character_in_an_error_is_replaced(server: ChatServer, pauses: list[float], reply) -> None:
+    server.default = reply
+    with pytest.raises(EngineError) as caught:
+        generate(server)
+    assert "bad \ufffd" in str(caught.value)
+
+
+def test_half_a_character_in_the_names_of_model_and_server_is_replaced(server: ChatServer) -> None:
+    server.default = stream({**chunk("Rome", finish="stop"), "model": "t\ud83d", "system_fingerprint": "f\ud83d"})
+    notes = generate(server).notes
+    assert (notes["served_model"], notes["system_fingerprint"]) == ("t\ufffd", "f\ufffd")
+
+
+@pytest.mark.parametrize(
     "choices",
     [
         [{"index": 0, "text": "Rome", "finish_reason": "stop"}],

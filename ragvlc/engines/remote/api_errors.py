@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ragvlc.core.errors import ConnectionFailed, EngineError, WindowExceeded
+from ragvlc.core.surrogates import joined
 from ragvlc.engines.remote.error_words import codes_of, parsed, values_of, words_of
 from ragvlc.engines.remote.waits import seconds_to_wait
 from ragvlc.engines.remote.window_words import exceeds_window
@@ -118,10 +119,10 @@ class ApiFailure:
 def read_failure(error: BaseException, secrets: Secrets) -> ApiFailure:
     """Converts an exception of a call to an `ApiFailure`: an HTTP error response or a broken connection."""
     if isinstance(error, ReplyUnusable):
-        return ApiFailure(secrets.hide(str(error))[:_MESSAGE_LIMIT], transient=error.transient)
+        return ApiFailure(secrets.hide(joined(str(error)))[:_MESSAGE_LIMIT], transient=error.transient)
     body = _body(error)
     status = _status(error, body)
-    said = words_of(body)[:_COMPARED]
+    said = joined(words_of(body))[:_COMPARED]
     words, codes = said or _own_words(error), codes_of(body)
     if status is None and not said and (final := _final_transport_error(error)):
         return ApiFailure(secrets.hide(final))
@@ -134,7 +135,7 @@ def read_failure(error: BaseException, secrets: Secrets) -> ApiFailure:
         named = "" if isinstance(error, ReplyRefused) else f"{type(error).__name__}: "
         return ApiFailure(f"{named}{message}", transient=transient, too_long=too_long, wait=wait)
     transient = (status in _TRANSIENT_STATUSES or status >= 500) and not too_long and not codes & _FINAL_CODES
-    field = next((str(value) for value in values_of(body, _FIELD)), "")
+    field = next((joined(str(value)) for value in values_of(body, _FIELD)), "")
     return ApiFailure(f"HTTP {status}: {message}", transient, too_long, status, wait if transient else None, field)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragvlc.core.answer import Usage
 from ragvlc.core.replies import Reply
+from ragvlc.core.surrogates import joined
 from ragvlc.engines.remote.api_errors import ReplyUnusable
 from ragvlc.engines.remote.reply_parts import ReplyParts
 from ragvlc.engines.remote.server import StreamBroken
@@ -62,8 +63,8 @@ class StreamedReply:
 
     def take(self, chunk: ChatCompletionChunk, now: float) -> None:
         """Adds the content of a stream's chunk to the answer."""
-        self.model = chunk.model or self.model
-        self.fingerprint = getattr(chunk, "system_fingerprint", None) or self.fingerprint
+        self.model = joined(str(chunk.model or self.model))
+        self.fingerprint = joined(str(getattr(chunk, "system_fingerprint", None) or self.fingerprint))
         if chunk.usage is not None:
             self.usage = _usage(chunk.usage) or self.usage
             self.counted_last = not chunk.choices
