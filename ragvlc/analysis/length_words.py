@@ -150,12 +150,12 @@ def _failure(one: RouteLength, step: LengthStep) -> str:
 
 
 def _change(one: RouteLength, step: LengthStep) -> str:
-    """Returns a difference in words: `.12 lower [.20, .04]`, or `+.02 [-.03, +.07]`."""
+    """Returns a difference in words: `.12 lower [.04, .20]`, or `-.02 [-.07, +.03]` where it may be none."""
     mean, low, high = one.signed(step.decision.difference)
     if mean is None or low is None or high is None:
         return "no interval"
-    if mean < 0:
-        return f"{_bare(-mean)} lower [{_bare(-low)}, {_bare(-high)}]"
+    if high < 0:
+        return f"{_bare(-mean)} lower [{_bare(-high)}, {_bare(-low)}]"
     return f"{_bare(mean, '+')} [{_bare(low, '+')}, {_bare(high, '+')}]"
 
 

@@ -83,6 +83,7 @@ def power_plans(sweep: Sweep, target: str, runs: Path, options: Options, asked: 
     from ragvlc.estimate.estimate import estimate
     from ragvlc.estimate.power import planned, wanted_by
 
+    _check_scale(sweep, asked)
     wanted = wanted_by(sweep, asked.difference, asked.metric)
     if not wanted:
         if asked.given:
@@ -94,6 +95,17 @@ def power_plans(sweep: Sweep, target: str, runs: Path, options: Options, asked: 
     whole = estimate(sweep, runs_folder(target, runs), replace(options, everything=True))
     replaced = sweep.decide.baseline or sweep.replaceable if sweep.decide is not None else ""
     return [planned(one, pilot, whole, replaced if one.margin else "") for one in wanted]
+
+
+def _check_scale(sweep: Sweep, asked: PowerOptions) -> None:
+    """Raises `ConfigError` for what no difference of scores from 0 to 1 can be; own metrics may have other scales."""
+    kinds = {metric.label: metric.kind for metric in sweep.metrics}
+    kind = kinds.get(asked.metric or next(iter(kinds), ""), "")
+    for name, value in (("--difference", asked.difference), ("--sd", asked.deviation)):
+        if kind and ":" not in kind and value is not None and value > 1:
+            raise ConfigError(
+                f"{name} {value:g}: scores are from 0 to 1, and so it is at most 1. Five points are 0.05."
+            )
 
 
 def print_power(found: PowerPlan) -> None:

@@ -117,6 +117,8 @@ def test_estimate_prints_questions_clusters_and_cost_and_gives_json(ragvlc: Cli,
     [
         (("--difference", "0.1"), "has no stored answers to go by. Give --from RUN"),
         (("--difference", "0"), "must be above 0"),
+        (("--difference", "5"), "--difference 5: scores are from 0 to 1"),
+        (("--difference", "0.1", "--sd", "5"), "--sd 5: scores are from 0 to 1"),
         (("--difference", "0.1", "--metric", "f1"), "no metric of toys. Known: ['contains']"),
         (("--from", "x"), "give --difference"),
         (("--difference", "0.1", "--from", "nowhere"), "nowhere"),
