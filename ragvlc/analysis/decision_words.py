@@ -56,18 +56,33 @@ def _keep(decision: CellDecision) -> str:
         saved = f"not shown to save {COSTS[decision.spec.cost].removeprefix('the ')}"
         unknown = all(one.cost.mean is None for one in passed)
         but = _no_cost(decision) if unknown else saved
-        return (
-            f"Keep {decision.baseline}: {_listed([one.name for one in passed])} "
-            f"{_against(passed[0], decision)} (95 %), but {but}."
-        )
+        claims: dict[str, list[str]] = {}
+        for one in passed:
+            claims.setdefault(_against(one, decision), []).append(one.name)
+        said = [
+            f"{_listed(names)} {claim if len(names) == 1 else claim.replace('is', 'are', 1)}"
+            for claim, names in claims.items()
+        ]
+        return f"Keep {decision.baseline}: {', and '.join(said)} (95 %), but {but}."
     if all(one.verdict is MarginVerdict.WORSE for one in decision.rivals):
         every = "the other cell is" if len(decision.rivals) == 1 else "every other cell is"
-        return f"Keep {decision.baseline}: {every} worse {_on(decision)} (95 %)."
+        return f"Keep {decision.baseline}: {every} worse in {_worse_in(decision)} (95 %)."
     margins = _margins(decision)
     return (
         f"Not settled: no cell is shown to be not worse than {decision.baseline} by more than {margins} (95 %): keep "
         f"{decision.baseline} for now."
     )
+
+
+def _worse_in(decision: CellDecision) -> str:
+    """Returns the metrics in which cells are worse: joined by `and` where every cell is in all of them, else `or`."""
+    found = [
+        [one.metric for one in rival.decision.metrics if one.verdict is MarginVerdict.WORSE]
+        for rival in decision.rivals
+        if rival.verdict is MarginVerdict.WORSE
+    ]
+    labels = [label for label in decision.spec.margins if any(label in own for own in found)]
+    return _listed(labels) if all(len(own) == len(labels) for own in found) else " or ".join(labels)
 
 
 def sentences(decision: CellDecision) -> tuple[str, ...]:

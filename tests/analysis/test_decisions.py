@@ -143,6 +143,26 @@ def test_several_metrics_must_all_be_not_worse_and_smaller_may_be_better(tmp_pat
     assert "rag is better than full in loss" in headline(single)
 
 
+def test_every_cell_is_said_to_be_what_it_is(tmp_path) -> None:
+    turned = {"smaller_is_better": ["loss"]}
+    low, high = [0.4, 0.5] * 100, [0.7, 0.9] * 100
+    full = cell("full", rows(FULL, 1000, low), **turned)
+    first = cell("first", rows(WORSE, 100, low), **turned)
+    second = cell("second", rows(LEVEL, 100, high), **turned)
+    [found] = results(tmp_path / "one", [full, first]).decide({"m": 0.1, "loss": 0.05})
+    assert headline(found) == "Keep full: the other cell is worse in m (95 %)."
+    [found] = results(tmp_path / "either", [full, first, second]).decide({"m": 0.1, "loss": 0.05})
+    assert headline(found) == "Keep full: every other cell is worse in m or loss (95 %)."
+    both = cell("both", rows(WORSE, 100, high), **turned)
+    [found] = results(tmp_path / "both", [full, both]).decide({"m": 0.1, "loss": 0.05})
+    assert headline(found) == "Keep full: the other cell is worse in m and loss (95 %)."
+    dear = [cell(name, rows(scores, 2000)) for name, scores in (("a", LEVEL), ("b", changed(2, 10)), ("c", LEVEL))]
+    assert headline(decision(tmp_path / "dear", *dear)) == (
+        "Keep full: a and c are not worse than full by more than 0.1 in m, and b is lower than full, by less than the "
+        "margin of 0.1 in m (95 %), but not shown to save tokens."
+    )
+
+
 def test_missing_answers_few_clusters_and_holm_leave_it_open_and_say_why(tmp_path) -> None:
     half = cell("rag", rows(changed(5, 5), 100)[:150], done=False)
     found = decision(tmp_path / "half", half)
