@@ -137,6 +137,30 @@ def test_waits_in_sentences(words: str, seconds: float | None) -> None:
     assert seconds_to_wait({}, None, words) == (None if seconds is None else pytest.approx(seconds))
 
 
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("Retry-After: 12", 12),
+        ("Slow down, try again after 20.", 20),
+        ("Retry after 3 requests", None),
+        ("Bitte in 5 Sekunden erneut versuchen", 5),
+        ("Réessayez dans 2 minutes", 120),
+        ("Inténtelo de nuevo en 5 segundos", 5),
+        ("请在5秒后重试", 5),
+    ],
+)
+def test_waits_in_bare_numbers_and_other_languages(words: str, seconds: float | None) -> None:
+    assert seconds_to_wait({}, None, words) == seconds
+
+
+def test_waits_that_a_gateway_passes_on() -> None:
+    until = str(int((time.time() + 7) * 1000))
+    passed_on = seconds_to_wait({}, {"error": {"metadata": {"headers": {"X-RateLimit-Reset": until}}}}, "")
+    assert passed_on is not None
+    assert 4 < passed_on < 8
+    assert seconds_to_wait({"x-ms-retry-after-ms": "4000"}, None, "") == 4
+
+
 def test_waits_in_bodies() -> None:
     info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "31s"}
     google = [{"error": {"code": 429, "message": "quota, retry in 99s", "details": [{"x": 1}, info]}}]

@@ -29,7 +29,9 @@ _INNER = (
 _INNER_SET = frozenset(_INNER)
 _LATER = ("error_description", "fault", "title", "reason", "description", "details", "info", "cause")
 _CODES = frozenset({"code", "type", "error_type", "error_code", "errorCode", "status", "reason", "__type", "name"})
-_ERRORS = frozenset({"error", "errors", "detail", "details", "message", "fault", "metadata", "raw", "response"})
+_ERRORS = frozenset(
+    {"error", "errors", "detail", "details", "message", "fault", "metadata", "raw", "response", "headers"}
+)
 _PAGE = re.compile(
     r"(?is)^\s*(?:\ufeff|<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+html|html|head|body|title|h1|center)\b"
 )

@@ -37,8 +37,24 @@ _SENTENCE = re.compile(
     r"(?:retry|try again|tried again|wait(?:ing)?|resets?|available(?: again)?|ready)\b[^.;!?0-9]{0,40}?"
     rf"({_PART}(?:(?:\s|,|and)*{_PART})*)"
 )
+_BARE = re.compile(rf"\b(?:retry[- ]after|try again after)(?: is)?:? ({_NUMBER})\s*(?:[.,;)]|$)")
+_ABROAD = re.compile(
+    rf"\bin ({_NUMBER}) ?(sekunden?|minuten?)\b|\bdans ({_NUMBER}) ?(secondes?|minutes?)\b"
+    rf"|\ben ({_NUMBER}) ?(segundos?|minutos?)\b|({_NUMBER}) ?(秒|分钟|分鐘)钟?之?(?:后|後)"
+)
 _SECONDS = frozenset(
-    {"retry_after", "retryAfter", "retry_after_seconds", "retryDelay", "retry_delay", "estimated_time"}
+    {
+        "Retry-After",
+        "retry-after",
+        "x-ratelimit-reset",
+        "X-RateLimit-Reset",
+        "retry_after",
+        "retryAfter",
+        "retry_after_seconds",
+        "retryDelay",
+        "retry_delay",
+        "estimated_time",
+    }
 )
 _MILLISECONDS = frozenset({"retry_after_ms", "retryAfterMs"})
 _EPOCH = 1e9  # a larger number of seconds is a moment, not a wait
@@ -57,6 +73,8 @@ def seconds_to_wait(headers: Mapping[str, str], body: object, words: str) -> flo
     for found in (
         _milliseconds(headers.get("retry-after-ms")),
         _moment_or_duration(headers.get("retry-after")),
+        _milliseconds(headers.get("x-ms-retry-after-ms")),
+        _moment_or_duration(headers.get("x-retry-after")),
         *(_milliseconds(str(value)) for value in values_of(body, _MILLISECONDS)),
         *(_moment_or_duration(str(value)) for value in values_of(body, _SECONDS)),
         _in_sentence(words),
@@ -110,8 +128,13 @@ def _iso_date(text: str) -> datetime:
 
 
 def _in_sentence(words: str) -> float | None:
-    found = _SENTENCE.search(words.lower())
-    return duration(found[1]) if found else None
+    small = words.lower()
+    if found := _SENTENCE.search(small) or _BARE.search(small):
+        return duration(found[1])
+    if found := _ABROAD.search(small):
+        number, unit = (group for group in found.groups() if group)
+        return float(number) * (60 if unit[0] in "m分" else 1)
+    return None
 
 
 def _limit_reset(headers: Mapping[str, str]) -> float | None:
