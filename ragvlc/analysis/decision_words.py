@@ -112,7 +112,8 @@ def decision_tables(results: SweepResults, decisions: Sequence[CellDecision]) ->
     for one in decisions:
         table = decision_table(one)
         found += [replace(table, title=f"{table.title}, {one.dataset}" if len(decisions) > 1 else table.title)]
-    fronts = front_tables(results, decisions[0].spec.cost) if decisions else []
+    spec = decisions[0].spec if decisions else None
+    fronts = [] if spec is None else front_tables(results, spec.cost, next(iter(spec.margins)))
     return [*(table for table in found if table.rows), *fronts]
 
 

@@ -89,9 +89,15 @@ def front(cells: Sequence[CellResult], metric: str, cost: Cost) -> list[FrontCel
     return [FrontCell(cell, own, cell in kept, dominated.get(cell.name, "")) for cell, own in ordered]
 
 
-def front_tables(results: SweepResults, cost: Cost) -> list[Table]:
-    """Returns the table of the cost-quality front of each data set with two cells or more to compare."""
-    metric = results.metric()
+def front_tables(results: SweepResults, cost: Cost, metric: str | None = None) -> list[Table]:
+    """Returns the table of the cost-quality front of each data set with two cells or more to compare.
+
+    Args:
+        results: of a sweep.
+        cost: of a question.
+        metric: of quality; the first by default.
+    """
+    metric = results.metric(metric)
     found = []
     datasets = results.by_dataset()
     words, digits, times = COST_WORDS[cost]

@@ -10,7 +10,7 @@ import pytest
 import sweep_folders as made
 from sweep_folders import cell, example, failed, row, write
 
-from ragvlc.analysis.decision_words import decision_lines, decision_table, headline, sentences
+from ragvlc.analysis.decision_words import decision_lines, decision_table, decision_tables, headline, sentences
 from ragvlc.analysis.decisions import CellDecision, decided
 from ragvlc.analysis.files import report_files
 from ragvlc.analysis.front import front, front_tables
@@ -248,6 +248,14 @@ def test_cells_that_cost_nothing_have_no_front_and_one_of_several_no_interval(tm
     nothing, paid = front(loaded.cells, "m", "first_token")
     assert (nothing.cell.name, nothing.cost.mean, nothing.cost.low) == ("rag", 0.0, None)
     assert paid.on_front
+
+
+def test_the_front_of_a_decision_is_by_its_own_metric(tmp_path) -> None:
+    low, high = [0.4, 0.5] * 100, [0.7, 0.9] * 100
+    loaded = results(tmp_path, [cell("full", rows(FULL, 1000, low)), cell("rag", rows(WORSE, 100, high))])
+    tables = decision_tables(loaded, loaded.decide("loss", 0.05))
+    assert [table.heads[0] for table in tables][1:] == ["loss"]
+    assert dict(tables[1].rows)["full"][2].text == "dominated by rag"
 
 
 def test_a_margin_of_the_whole_scale_is_refused_after_a_run_too(tmp_path) -> None:
