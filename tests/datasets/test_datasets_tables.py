@@ -406,7 +406,7 @@ def test_what_was_read_is_in_check_run_and_report(folder, tmp_path):
 
 
 @pytest.mark.parametrize("mark", [",", ";"])
-@pytest.mark.parametrize("title", ["Quiz 2024", "Quiz, 2024", "Stand: 2024-05-01; final"])
+@pytest.mark.parametrize("title", ["Questions", "Quiz 2024", "Quiz, 2024", "Stand: 2024-05-01; final"])
 def test_titles_above_the_head_and_repeated_heads_are_left_out_and_said(folder, title, mark):
     lines = ["Frage{}Antwort", "Wo?{}Paris", "frage{}antwort", "Wer?{}Anna"]
     found = asked(folder, "\n".join([f'"{title}"', "", *(one.format(mark) for one in lines)]) + "\n").load()

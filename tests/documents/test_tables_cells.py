@@ -27,6 +27,7 @@ from ragvlc.documents.tables.lists import NotAList, parsed
         ("[array(['a', 'b'], dtype=object)]", [["a", "b"]]),
         ("[np.str_('a'), np.int64(3), np.float64(2.5)]", ["a", "3", "2.5"]),
         ("[1868 1869]", ["1868", "1869"]),
+        ("[1. -2. 2.5]", ["1", "-2", "2.5"]),
         ("[1868, 1869]", ["1868", "1869"]),
         ("[0.50, nan]", ["0.50", None]),
         ("[None, 'a']", [None, "a"]),
@@ -52,6 +53,15 @@ def test_lists_are_read_in_every_spelling(cell, items):
 )  # fmt: skip
 def test_objects_are_read_in_every_spelling(cell, value):
     assert parsed(cell) == value
+
+
+@pytest.mark.parametrize(
+    "cell", ["[0 1 2 ... 7 8 9]", "[1.5 2.5 ...\n 9.5]", "[[0 1]\n ...\n [8 9]]", "[1, 2, ...]", "['a' ... 'z']"]
+)
+def test_shortened_lists_are_refused(cell):
+    with pytest.raises(NotAList, match="items were left out"):
+        parsed(cell)
+    assert parsed("[...] and then 3") == "[...] and then 3"
 
 
 @pytest.mark.parametrize(

@@ -149,10 +149,13 @@ def _under_heads(
 
 
 def _head_place(rows: Sequence[Sequence[str]], known: Known) -> int | None:
-    """Returns the place of the head line: the first line, or below titles the first that has two known columns."""
+    """Returns the place of the head line: the first line, or below titles the first that has two known columns.
+
+    A title has no known name, or is the only cell of its line.
+    """
     lines = [place for place, cells in enumerate(rows) if not _is_comment(cells, known)]
     first = next(iter(lines), None)
-    if first is None or any(map(known, rows[first])):
+    if first is None or (any(map(known, rows[first])) and sum(map(bool, rows[first])) > 1):
         return first
     return next((place for place in lines[:_TITLES] if sum(map(known, rows[place])) > 1), first)
 

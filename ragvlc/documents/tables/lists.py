@@ -31,7 +31,10 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v
 _ESCAPES |= {one: one for one in "'\"\\"}
 _CURLY = re.compile(r"\[\s*[“”„«‹‘‚].*[“”»›’]\s*\]", re.DOTALL)
 _NUMBERS = re.compile(r"\[\s*(?:[-+\d.][-+\d.eE_]*|nan|NaN|None|null|True|False|true|false)?(?=[\s,\]])")
+_SHORTENED = re.compile(r"\[[\s\[]*[-+]?\d[-+\d.eE_\s,\[\]]*\.\.\.[-+\d.eE_\s,\[\]]*\]")
 _QUOTED = re.compile(r"""\[.*['"][^'"]*['"]\s*[,;]\s*['"].*\]""", re.DOTALL)
+
+_LEFT_OUT = "has '...' where items were left out when it was written"
 
 
 class NotAList(Exception):
@@ -69,6 +72,8 @@ def parsed(text: str) -> object:
 
 def _loosely(text: str, cell: str) -> object:
     """Returns the items of a tuple or a list of bare numbers, or the text, which may begin with a bracket by chance."""
+    if _SHORTENED.fullmatch(cell):
+        raise NotAList(_LEFT_OUT)
     if cell[0] == "(" or _NUMBERS.match(cell):
         try:
             found, end = _value(cell, 0)
@@ -97,7 +102,7 @@ def _value(text: str, place: int) -> tuple[Any, int]:
     if kind == "text":
         return _unquoted(word), end
     if kind == "number":
-        return word, end
+        return word.removesuffix("."), end  # numpy writes [1. 2.]
     if kind == "call":
         return _call(text, end)
     if kind == "word" and word in _WORDS:
@@ -109,7 +114,7 @@ def _value(text: str, place: int) -> tuple[Any, int]:
     if kind == "mark" and word == "{":
         return _object(text, end)
     if word == "...":
-        raise NotAList("has '...' where items were left out when it was written")
+        raise NotAList(_LEFT_OUT)
     raise NotAList(f"cannot be read from {_shown(text[place:].strip())} on")
 
 
