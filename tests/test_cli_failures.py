@@ -199,7 +199,8 @@ def test_a_narrow_terminal_breaks_no_command(ragvlc: Cli, monkeypatch: pytest.Mo
 def test_a_cell_in_which_every_question_failed_has_no_score_and_is_never_the_best(ragvlc: Cli) -> None:
     """A server that was down is no evidence against full context: the other cell scores 0 and is still the best."""
     down = {"generators": {"main": {"kind": "ragvlc.testing:Flaky", "fails": "."}}, "routes": {"full": "full_context"}}
-    said = ragvlc("run", experiment({"down": down, "wrong": FULL}, max_failures=1, baseline="wrong"))
+    wrong = {**FULL, "generators": {"main": {"kind": "scripted", "default": "wrong"}}}
+    said = ragvlc("run", experiment({"down": down, "wrong": wrong}, max_failures=1, baseline="wrong"))
     assert re.search(r"^ down +-", said.out, re.MULTILINE), said.out
     assert "Best contains: wrong, 0.000." in said.out
     assert "down: complete, contains -, 9 failed" in said.err or "down: pending, contains -, 9 failed" in said.err
@@ -220,6 +221,16 @@ def test_a_sweep_in_which_every_question_failed_has_no_best_cell(ragvlc: Cli) ->
     said = ragvlc("run", experiment({"down": down}, max_failures=1))
     assert "Best" not in said.out
     assert "No cell has a score for contains yet." in said.out
+
+
+def test_a_cell_that_answered_nothing_is_never_the_best(ragvlc: Cli) -> None:
+    mute = {"generators": {"main": {"kind": "scripted", "default": ""}}, "routes": {"full": "full_context"}}
+    wrong = {"generators": {"main": {"kind": "scripted", "default": "wrong"}}, "routes": {"full": "full_context"}}
+    said = ragvlc("run", experiment({"mute": mute}))
+    assert "Best" not in said.out
+    assert "No cell answered a question, so none is the best in contains" in said.out
+    said = ragvlc("run", experiment({"mute": mute, "wrong": wrong}))
+    assert "Best contains: wrong, 0.000." in said.out
 
 
 def test_one_answer_makes_failures_count_as_zeros(ragvlc: Cli) -> None:

@@ -92,7 +92,7 @@ def verdicts(
     for name, cells in (datasets or results.by_dataset()).items():
         rivals = _rivals(cells, metric)
         if not rivals:
-            found.append(DatasetVerdict(name, "", (f"No cell has a score for {metric} yet.",)))
+            found.append(DatasetVerdict(name, "", (_no_rival(cells, metric),)))
             continue
         duel = _duel(rivals, comparisons, metric)
         best = duel.best if duel else rivals[0]
@@ -151,6 +151,12 @@ def _of(best: CellResult, other: CellResult, one: Comparison, sign: int, tests: 
     return Duel(best, other, difference, low, high, one.p_holm, one.n, one.clusters, tests, one.baseline, alike)
 
 
+def _no_rival(cells: Sequence[CellResult], metric: str) -> str:
+    if any(cell.summary["no_answer"] for cell in cells):
+        return f"No cell answered a question, so none is the best in {metric}: see why under `no answer`."
+    return f"No cell has a score for {metric} yet."
+
+
 def _negated(value: float | None) -> float | None:
     return None if value is None else -value
 
@@ -159,7 +165,7 @@ def _line(results: SweepResults, cells: Sequence[CellResult], comparisons: Seque
     metric = results.metric()
     rivals = _rivals(cells, metric)
     if not rivals:
-        return f"No cell has a score for {metric} yet."
+        return _no_rival(cells, metric)
     text = f"Best {metric}: {rivals[0].name}, {rivals[0].mean(metric):.3f}."
     duel = _duel(rivals, comparisons, metric)
     if duel is None:

@@ -73,7 +73,12 @@ class CellResult:
         return found
 
     def merit(self, metric: str) -> float | None:
-        """Returns a metric's mean, negated if smaller values are better, so that larger is always better."""
+        """Returns a metric's mean, negated if smaller values are better, so that larger is always better.
+
+        A cell in which a model was asked and answered nothing has none: it is never the best.
+        """
+        if 0 < self.summary["answered"] <= self.summary["no_answer"]:
+            return None
         mean = self.mean(metric)
         return -mean if mean is not None and metric in self.facts.get("smaller_is_better", ()) else mean
 
