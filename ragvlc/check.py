@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from ragvlc import config
 from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
+from ragvlc.core.texts import word_count
 from ragvlc.datasets.folder import Folder
 from ragvlc.datasets.jsonl import Jsonl
 from ragvlc.documents.balance import Balance, as_rows
@@ -227,7 +228,7 @@ def _look_at_documents(
     found: Check, documents: Sequence[Document], counter: TokenCounter, windows: Mapping[str, int]
 ) -> dict[str, int]:
     """Adds facts and problems of the documents to the check; returns each document's token count, by document key."""
-    words = sum(len(document.text.split()) for document in documents)
+    words = sum(word_count(document.text) for document in documents)
     found.facts += [("documents", f"{len(documents):,}"), ("words", f"{words:,}")]
     if not documents:
         found.problems.append("no documents with text.")

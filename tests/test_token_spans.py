@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragvlc.core.texts import word_count
 from ragvlc.core.token_spans import TokenSpans
 
 
@@ -35,3 +36,9 @@ def test_spans_equal_the_list_of_pairs(lengths: list[int], first: int, last: int
 def test_a_token_takes_eight_bytes() -> None:
     spans = TokenSpans(range(1, 100_001))
     assert sys.getsizeof(spans._ends) < 1_000_000
+
+
+@pytest.mark.parametrize("text", ["", "  ", "a b", " a\u2003b\x1cc\n\n\u00a0d ", "x" * 50])
+def test_words_of_a_long_text_are_counted_as_split_does(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragvlc.core.texts._LONG", 0)
+    assert word_count(text) == len(text.split())

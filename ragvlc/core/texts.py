@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["first_line", "one_line", "printable", "visible"]
+__all__ = ["first_line", "one_line", "printable", "visible", "word_count"]
 
 _SEQUENCES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles, links, device strings; only where they end
 )
+_WORD = re.compile(r"\S+")
+_LONG = 1_000_000
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -52,6 +54,13 @@ def one_line(text: str, longest: int) -> str:
     """Returns the text in printable characters on one line, shortened if it has more than `longest` characters."""
     text = " ".join(printable(text).split())
     return text if len(text) <= longest else f"{text[:longest].rstrip()} ..."
+
+
+def word_count(text: str) -> int:
+    """Returns `len(text.split())`, without holding all words of a long text."""
+    if len(text) < _LONG:
+        return len(text.split())
+    return sum(1 for _ in _WORD.finditer(text))
 
 
 def first_line(error: BaseException) -> str:

@@ -29,6 +29,7 @@ from pydantic import Field
 from ragvlc.core.component import Execution, FilePath
 from ragvlc.core.data import Document
 from ragvlc.core.errors import DatasetError, nearest
+from ragvlc.core.texts import word_count
 from ragvlc.datasets._jsonl_questions import QuestionReader, examples_of
 from ragvlc.documents.balance import ALLOWED
 from ragvlc.documents.dataset import Dataset, Examples
@@ -115,7 +116,7 @@ class Folder(Dataset):
         """Returns the questions, in the file's order. Raises `DatasetError` that lists every problem of the file."""
         file = self._questions_file()
         by_id = {document.id: document for document in self.collection()}
-        words = {name: len(document.text.split()) for name, document in by_id.items()}
+        words = {name: word_count(document.text) for name, document in by_id.items()}
         reader = QuestionReader(Documents(by_id, words), lenient=True)
         problems = Problems(file)
         settings = TableSettings(

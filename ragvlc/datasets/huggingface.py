@@ -25,7 +25,7 @@ from pydantic import Field, model_validator
 from ragvlc.core.component import Execution, FilePath, ModelName
 from ragvlc.core.data import Document, Example, content_key
 from ragvlc.core.errors import DatasetError, missing_extra, nearest
-from ragvlc.core.texts import first_line
+from ragvlc.core.texts import first_line, word_count
 from ragvlc.datasets._jsonl_questions import QuestionReader
 from ragvlc.documents.dataset import Dataset, Examples
 from ragvlc.documents.json_lines import Problems, Row
@@ -120,7 +120,7 @@ class Huggingface(Dataset):
         """Returns examples of the rows that pass the filters, in row order. Raises `DatasetError` or `MissingExtra`."""
         rows = self._table()
         known = self._documents(rows)
-        words = {name: len(document.text.split()) for name, document in known.items()}
+        words = {name: word_count(document.text) for name, document in known.items()}
         reader = QuestionReader(Documents(known, words), self.cluster, lenient=True)
         problems = Problems(self.source, "row")
         skipped: Counter[str] = Counter()

@@ -9,6 +9,7 @@ from typing import Any
 from ragvlc.core.data import Collection, Document, Example
 from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.core.paths import at, walk
+from ragvlc.core.texts import word_count
 
 __all__ = ["Groups", "counted"]
 
@@ -57,7 +58,7 @@ class Groups:
 def _counts(documents: Sequence[Document]) -> dict[str, int]:
     return {
         "documents": len(documents),
-        "document_words": sum(len(document.text.split()) for document in documents),
+        "document_words": sum(word_count(document.text) for document in documents),
         "document_characters": sum(len(document.text) for document in documents),
     }
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from ragvlc.core.data import Document
 from ragvlc.core.errors import DatasetError
+from ragvlc.core.texts import word_count
 from ragvlc.documents.json_lines import Problems, Row, rows_of
 
 __all__ = ["Documents", "documents_of"]
@@ -58,7 +59,7 @@ def _documents(path: Path, changed: int, size: int) -> Documents:  # noqa: ARG00
     if not documents and not problems.sentences:
         problems.add("holds no documents.")
     problems.raise_any()
-    words = {name: len(document.text.split()) for name, document in documents.items()}
+    words = {name: word_count(document.text) for name, document in documents.items()}
     return Documents(MappingProxyType(documents), MappingProxyType(words))
 
 
