@@ -63,7 +63,8 @@ class TestC7Paths:
 
         asked = read(route, "Which?", sentences(3), reply, tmp_path)
         assert asked.answer.text == winner
-        assert sorted(asked.answer.facts("path_answer")) == sorted(answers)
+        answered = ["" if answer == "..." else answer for answer in answers]  # dots alone are no answer
+        assert sorted(asked.answer.facts("path_answer")) == sorted(answered)
 
     def test_a_vote_on_options_compares_options(self, tmp_path):
         said = iter(["A", "B. blue", "(B)"])
