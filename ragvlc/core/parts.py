@@ -134,7 +134,12 @@ class Generator(Component):
     @property
     def lasting(self) -> bool:
         """Whether equal requests at temperature 0 get equal answers in later runs."""
-        return super().lasting and self.greedy
+        return super().lasting and self.greedy and not self.dated
+
+    @property
+    def dated(self) -> bool:
+        """Whether prompts have the date of the day: answers are then not cached for later runs."""
+        return False
 
     @cached_property
     def reply_key(self) -> str:

@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
@@ -31,7 +30,7 @@ from ragvlc.engines.remote.reply_parts import ReplyParts
 from ragvlc.engines.remote.sent_fields import advice_on
 from ragvlc.engines.remote.streaming import CHARACTERS_PER_TOKEN, cut_at_stop
 from ragvlc.engines.remote.tokenizers import SERVER, RemoteTokenizer, messages, tokenizer_for, tokenizer_identity
-from ragvlc.packaged.model_files import served_date_remarks
+from ragvlc.generators._model_files import ServedTemplate
 from ragvlc.text.replies import broken_off, finish_of
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def _known_settings(names: Mapping[str, str | None]) -> Mapping[str, str | None]
     return names
 
 
-class LangChainGenerator(Generator):
+class LangChainGenerator(ServedTemplate, Generator):
     """A LangChain chat model.
 
     Its class is imported when the model opens: a file that names one is trusted like code. Retries are the model's own
@@ -129,19 +128,6 @@ class LangChainGenerator(Generator):
     def greedy(self) -> bool:
         """Whether the temperature is set; without it the service samples at its own."""
         return self.names.get("temperature", "temperature") is not None
-
-    @property
-    def lasting(self) -> bool:
-        """Whether answers may be cached for later runs: not if prompts have the date of the day."""
-        return super().lasting and self._undated
-
-    @cached_property
-    def _undated(self) -> bool:
-        return not self.remarks()
-
-    def remarks(self) -> list[str]:
-        """Returns a sentence on a chat template that prints today's date."""
-        return served_date_remarks(self.tokenizer_from)
 
     def identity(self) -> Mapping[str, Any]:
         """Returns the hash of the tokenizer's files. Imports no model and uses no network."""

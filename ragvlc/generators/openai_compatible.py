@@ -33,7 +33,7 @@ from ragvlc.engines.remote.sent_fields import FIELDS, advice_on, checked_names, 
 from ragvlc.engines.remote.server import Address, Server
 from ragvlc.engines.remote.streaming import StreamedReply, cut_at_stop, read_stream
 from ragvlc.engines.remote.tokenizers import SERVER, RemoteTokenizer, messages, tokenizer_for, tokenizer_identity
-from ragvlc.packaged.model_files import served_date_remarks
+from ragvlc.generators._model_files import ServedTemplate
 from ragvlc.text.replies import finish_of
 
 __all__ = ["OpenAICompatible"]
@@ -70,7 +70,7 @@ def _check_extra(fields: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     return fields
 
 
-class OpenAICompatible(Generator):
+class OpenAICompatible(ServedTemplate, Generator):
     """A language model served with OpenAI's chat protocol.
 
     Servers treat prompts that are too long differently: vLLM and OpenAI refuse them, Ollama drops their start silently,
@@ -148,19 +148,6 @@ class OpenAICompatible(Generator):
     def greedy(self) -> bool:
         """Whether the temperature is sent; without it the server samples at its own."""
         return self.names["temperature"] is not None
-
-    @property
-    def lasting(self) -> bool:
-        """Whether answers may be cached for later runs: not if prompts have the date of the day."""
-        return super().lasting and self._undated
-
-    @cached_property
-    def _undated(self) -> bool:
-        return not self.remarks()
-
-    def remarks(self) -> list[str]:
-        """Returns a sentence on a chat template that prints today's date."""
-        return served_date_remarks(self.tokenizer_from)
 
     def identity(self) -> Mapping[str, Any]:
         """Returns the hash of the tokenizer's files, and what a preset leaves out. Connects to no server."""

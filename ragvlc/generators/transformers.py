@@ -17,8 +17,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -44,12 +44,9 @@ from ragvlc.engines.batching.support import switch_to_packed_attention, why_not_
 from ragvlc.engines.cuda_graphs.self_test import SelfTestedDecoder
 from ragvlc.engines.decode_state.state import ModelDecodeState
 from ragvlc.engines.decode_state.states import DecodeStates
+from ragvlc.generators._model_files import OwnFiles
 from ragvlc.packaged.model_files import (
     TemplateDate,
-    code_refusals,
-    date_identity,
-    model_remarks,
-    prints_date,
     reason_not_loaded,
     refuse_own_code,
 )
@@ -64,7 +61,7 @@ log = logging.getLogger("ragvlc")
 _CPU_PREFIX_BYTES = 2**30
 
 
-class TransformersGenerator(Generator):
+class TransformersGenerator(OwnFiles, Generator):
     """A causal language model from a folder, the hub or a wheel.
 
     Attributes:
@@ -116,27 +113,6 @@ class TransformersGenerator(Generator):
         # Written to a frozen model: the key and the stored spec must have the dtype that is computed in, not `auto`.
         self.__dict__["dtype"] = resolve_dtype(self.dtype, self.model, self.device)
         return self
-
-    def refusals(self) -> list[str]:
-        """Returns a sentence if the model needs code of its own that is not trusted."""
-        return code_refusals(self.model, trusted=self.trust_remote_code)
-
-    def identity(self) -> Mapping[str, Any]:
-        """Returns the hash of the model's files, and the date in its chat template if it prints one that is set."""
-        return {"model": packaged.fingerprint(self.model), **date_identity(self.model, self.template_date)}
-
-    @property
-    def lasting(self) -> bool:
-        """Whether answers may be cached for later runs: not if prompts have the date of the day."""
-        return super().lasting and self._undated
-
-    @cached_property
-    def _undated(self) -> bool:
-        return self.template_date is not None or not prints_date(self.model)
-
-    def remarks(self) -> list[str]:
-        """Returns sentences on the model's own code and on a chat template that prints today's date."""
-        return model_remarks(self.model, trusted=self.trust_remote_code, date=self.template_date)
 
     def tokenizer(self) -> ChatTokenizer:
         """Returns the tokenizer with the chat template; the same object for equal settings."""

@@ -17,7 +17,6 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
@@ -35,13 +34,10 @@ from ragvlc.engines.batching.dtypes import resolve_dtype
 from ragvlc.engines.vllm.arguments import check_arguments
 from ragvlc.engines.vllm.engine import EngineProcess
 from ragvlc.engines.vllm.messages import GenerationReply
+from ragvlc.generators._model_files import OwnFiles
 from ragvlc.generators.transformers import TransformersGenerator
 from ragvlc.packaged.model_files import (
     TemplateDate,
-    code_refusals,
-    date_identity,
-    model_remarks,
-    prints_date,
     refuse_own_code,
 )
 
@@ -50,7 +46,7 @@ __all__ = ["VllmGenerator"]
 _SEEDS = 2**63
 
 
-class VllmGenerator(Generator):
+class VllmGenerator(OwnFiles, Generator):
     """A causal language model in vLLM, from a folder, the hub or a wheel.
 
     Its log is stored for the causes of errors and not shown, unless the environment sets VLLM_LOGGING_LEVEL: then it
@@ -106,27 +102,6 @@ class VllmGenerator(Generator):
         # Written to a frozen model: the key and the stored spec must have the dtype that is computed in, not `auto`.
         self.__dict__["dtype"] = resolve_dtype(self.dtype, self.model, "auto")
         return self
-
-    def refusals(self) -> list[str]:
-        """Returns a sentence if the model needs code of its own that is not trusted."""
-        return code_refusals(self.model, trusted=self.trust_remote_code)
-
-    def identity(self) -> Mapping[str, Any]:
-        """Returns the hash of the model's files, and the date in its chat template if it prints one that is set."""
-        return {"model": packaged.fingerprint(self.model), **date_identity(self.model, self.template_date)}
-
-    @property
-    def lasting(self) -> bool:
-        """Whether answers may be cached for later runs: not if prompts have the date of the day."""
-        return super().lasting and self._undated
-
-    @cached_property
-    def _undated(self) -> bool:
-        return self.template_date is not None or not prints_date(self.model)
-
-    def remarks(self) -> list[str]:
-        """Returns sentences on the model's own code and on a chat template that prints today's date."""
-        return model_remarks(self.model, trusted=self.trust_remote_code, date=self.template_date)
 
     def tokenizer(self) -> ChatTokenizer:
         """Returns the tokenizer with the chat template, the same as that of `kind: transformers`. Needs no vLLM."""
