@@ -54,7 +54,8 @@ def file_lines(path: Path) -> Iterator[bytes]:
 def check_members(members: Iterable[ZipInfo], size: int, name: str) -> None:
     """Raises `DatasetError` if the members of a zip archive of `size` bytes are too large when decompressed."""
     total = sum(member.file_size for member in members)
-    _check_content(total, name, size)
+    if total > _content_limit(size):
+        raise _too_much(total, name, size)
 
 
 def _regular_size(path: Path) -> int:
@@ -89,18 +90,23 @@ def _lines(file: IO[bytes] | gzip.GzipFile, path: Path) -> Iterator[bytes]:
 
 def _decompressed(pieces: Iterable[bytes], path: Path, size: int) -> Iterator[bytes]:
     """Yields the pieces; stops with an error as soon as they are more than the limits allow."""
-    total = 0
+    total, allowed = 0, _content_limit(size)
     for piece in pieces:
         total += len(piece)
-        _check_content(total, str(path), size)
+        if total > allowed:
+            raise _too_much(total, str(path), size)
         yield piece
 
 
-def _check_content(total: int, name: str, size: int) -> None:
+def _content_limit(size: int) -> int:
+    """Returns how many bytes a file of `size` compressed bytes may hold."""
+    return min(DECOMPRESSED_BYTES.value, max(_SMALL, size * DECOMPRESSED_RATIO.value))
+
+
+def _too_much(total: int, name: str, size: int) -> DatasetError:
     if total > DECOMPRESSED_BYTES.value:
-        raise DatasetError(f"{name}: holds over {total - 1:,} bytes when decompressed. {DECOMPRESSED_BYTES.advice()}")
-    if total > _SMALL and total > size * DECOMPRESSED_RATIO.value:
-        raise DatasetError(
-            f"{name}: {size:,} compressed bytes hold over {total - 1:,} bytes, as in a file made to fill the memory. "
-            f"{DECOMPRESSED_RATIO.advice()}"
-        )
+        return DatasetError(f"{name}: holds over {total - 1:,} bytes when decompressed. {DECOMPRESSED_BYTES.advice()}")
+    return DatasetError(
+        f"{name}: {size:,} compressed bytes hold over {total - 1:,} bytes, as in a file made to fill the memory. "
+        f"{DECOMPRESSED_RATIO.advice()}"
+    )

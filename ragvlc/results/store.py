@@ -51,6 +51,7 @@ class CellStore:
         self._unsynced = 0
         self._synced = time.monotonic()
         self._timer: threading.Timer | None = None
+        self._damaged: bytes | None = None  # lines found damaged by the last `load`
 
     @property
     def has_rows(self) -> bool:
@@ -60,10 +61,10 @@ class CellStore:
     def load(self) -> dict[str, Prediction]:
         """Returns the last row of each example id; a damaged line is skipped, so that its example is pending again."""
         rows: dict[str, Prediction] = {}
-        damaged: list[int] = []
-        for number, _, prediction in self._lines():
+        damaged: dict[int, bytes] = {}
+        for number, line, prediction in self._lines():
             if prediction is None:
-                damaged.append(number)
+                damaged[number] = line
             else:
                 rows[prediction.example_id] = prediction
         if damaged:
@@ -71,9 +72,10 @@ class CellStore:
             log.warning(
                 "%s: damaged or foreign lines: %s%s. The next run asks their questions again; all other rows stay.",
                 self._rows,
-                ", ".join(map(str, damaged[:_SHOWN])),
+                ", ".join(map(str, list(damaged)[:_SHOWN])),
                 more,
             )
+        self._damaged = b"".join(damaged.values())
         return rows
 
     def _lines(self) -> Iterator[tuple[int, bytes, Prediction | None]]:
@@ -169,9 +171,10 @@ class CellStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "summary.json").unlink(missing_ok=True)
             write_whole(self.folder / "resolved.yaml", resolved.encode())
-            damaged = b"".join(line for _, line, row in self._lines() if row is None)
-            if damaged:
-                write_whole(f"{self._rows}.damaged", damaged)
+            if self._damaged is None:
+                self.load()
+            if self._damaged:
+                write_whole(f"{self._rows}.damaged", self._damaged)
             self.mend()
 
 
