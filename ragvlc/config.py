@@ -13,10 +13,9 @@ from pydantic import ValidationError
 from ragvlc.core.component import Component
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.paths import Base, place_field, put_field
-from ragvlc.core.yaml_text import parse_mapping as parse_yaml
 from ragvlc.core.yaml_text import read_mapping as read_yaml
 
-__all__ = ["build", "find_file", "override", "parse_yaml", "read_yaml", "shipped", "shipped_folder", "to_yaml"]
+__all__ = ["build", "find_file", "override", "read_yaml", "shipped", "shipped_folder", "to_yaml"]
 
 ComponentT = TypeVar("ComponentT", bound=Component)
 

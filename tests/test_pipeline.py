@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ragvlc import config
 from ragvlc.core.data import Document, Query
+from ragvlc.core.yaml_text import parse_mapping
 from ragvlc.pipeline import Pipeline
 from ragvlc.selectors.top_k import TopK
 from ragvlc.testing import FunctionEngine, ScriptedPool
@@ -36,7 +37,7 @@ DOCUMENT = Document("d", "The tower is 31 metres high.")
 
 def changed(path, value):
     """Returns the pipeline with the setting at a dotted path changed."""
-    spec = config.parse_yaml(config.to_yaml(SPEC), "spec")
+    spec = parse_mapping(config.to_yaml(SPEC), "spec")
     *parents, last = path.split(".")
     place = spec
     for step in parents:
@@ -135,7 +136,7 @@ def test_closing_again_or_before_anything_opened_is_fine(cache):
 def test_the_spec_of_a_shipped_pipeline_builds_it_again(name):
     pipeline = Pipeline.load(name)
     spec = pipeline.spec()
-    again = config.build(Pipeline, config.parse_yaml(config.to_yaml(spec), name), name)
+    again = config.build(Pipeline, parse_mapping(config.to_yaml(spec), name), name)
     assert again == pipeline
     assert again.key == pipeline.key
     assert again.spec() == spec
