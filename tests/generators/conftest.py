@@ -1,4 +1,4 @@
-"""A random Llama with a tiny chat tokenizer, made once a session."""
+"""A random Llama with a tiny chat tokenizer, made once a session; a scripted server of chats."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chat_server import ChatServer, serving
 from tiny_chat import make_tokenizer
+
+from ragvlc.engines.remote import server as _server
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,3 +48,18 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    """A server with OpenAI's protocol that answers as a test says."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that would have been waited between attempts."""
+    waited: list[float] = []
+    monkeypatch.setattr(_server, "_wait", lambda seconds, cancelled: waited.append(seconds))
+    return waited

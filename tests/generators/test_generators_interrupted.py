@@ -9,14 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import yaml
-from chat_server import ChatServer, Handler, Reply, answer, chunk, refuse, serving, stream
+from chat_server import ChatServer, Handler, Reply, answer, chunk, refuse, stream
 from chat_server import usage as usage_of
 
 from ragvlc.core import interruption
@@ -70,12 +70,6 @@ FAULTS: dict[str, Reply] = {
     "comments": dripping(comment),
     "retry_after": refuse(429, "slow down", Retry_After="20"),
 }
-
-
-@pytest.fixture
-def server() -> Iterator[ChatServer]:
-    with serving() as running:
-        yield running
 
 
 def data_in(folder: Path) -> Path:

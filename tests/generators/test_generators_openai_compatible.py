@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import chat_server
 import pytest
-from chat_server import ChatServer, answer, chunk, echo, refuse, serving, stream, texts, usage
+from chat_server import ChatServer, answer, chunk, echo, refuse, stream, texts, usage
 
 from ragvlc import config
 from ragvlc.core.answer import Usage
@@ -19,12 +19,6 @@ from ragvlc.core.families import Generator
 from ragvlc.engines.remote.streaming import read_stream
 from ragvlc.generators.openai_compatible import OpenAICompatible
 from ragvlc.pipeline import Pipeline
-
-
-@pytest.fixture
-def server() -> Iterator[ChatServer]:
-    with serving() as server:
-        yield server
 
 
 def request(text: str = "What is the capital of France?", **settings: object) -> Request:

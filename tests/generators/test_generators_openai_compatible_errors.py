@@ -8,32 +8,16 @@ import pickle
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 
 import pytest
-from chat_server import ChatServer, Handler, answer, chunk, cut_off, echo, refuse, serving, stream
+from chat_server import ChatServer, Handler, answer, chunk, cut_off, echo, refuse, stream
 
 from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.errors import EngineError, MissingExtra, WindowExceeded
-from ragvlc.engines.remote import server as _server
 from ragvlc.engines.remote.api_errors import Secrets, read_failure
 from ragvlc.generators.openai_compatible import OpenAICompatible
 
 KEY = "sk-hunter2-and-some-more"
-
-
-@pytest.fixture
-def server() -> Iterator[ChatServer]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that would have been waited between attempts."""
-    waited: list[float] = []
-    monkeypatch.setattr(_server, "_wait", lambda seconds, cancelled: waited.append(seconds))
-    return waited
 
 
 def request(text: str = "Where?", **settings: object) -> Request:

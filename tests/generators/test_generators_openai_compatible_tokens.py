@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from pydoc_data.topics import topics
 
 import pytest
-from chat_server import ChatServer, chunk, serving, stream, texts, usage
+from chat_server import ChatServer, chunk, stream, texts, usage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_chat import CHAT_TEMPLATE, make_tokenizer
@@ -57,12 +57,6 @@ MARKERS = [
 ORDINARY = ["", "a <b> c", "x < y | z > w", "f <| g |> h", "[INSTALL] [1]", "<span>", "a|b", "日本語 🎉", "<| a |>"]
 TEXT = st.text(st.characters(exclude_categories=()), max_size=80)
 PIECES = st.lists(st.sampled_from([*MARKERS, "<", "|", ">", "s", " ", "im_start", "é", "\n"]) | TEXT, max_size=8)
-
-
-@pytest.fixture
-def server() -> Iterator[ChatServer]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from chat_server import ChatServer, Handler, chunk, serving, stream, usage
+from chat_server import ChatServer, Handler, chunk, stream, usage
 from tiny_chat import CHAT_TEMPLATE, make_tokenizer
 
 from ragvlc.core.engines import Generation, Prompt, Request
@@ -16,12 +16,6 @@ from ragvlc.generators.openai_compatible import OpenAICompatible
 
 LONG = "the cat sat " * 700
 OTHER = "a dog ran on " * 700
-
-
-@pytest.fixture
-def server() -> Iterator[ChatServer]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import ChatServer, Reply, answer, part, serving, stream, usage
+from chat_server import ChatServer, Reply, answer, part, stream, usage
 from rich.console import Console
 
 from ragvlc.analysis.report import terminal_report
@@ -24,12 +23,6 @@ QUESTIONS = [
     {"question_id": "q2", "doc_ids": ["d1"], "question": "Who paid?", "answers": [], "unanswerable": True},
 ]
 METRICS = ["contains", "exact_match", "token_f1", "refusal_recall", "false_refusal"]
-
-
-@pytest.fixture
-def server() -> Iterator[ChatServer]:
-    with serving() as running:
-        yield running
 
 
 def sweep_of(server: ChatServer, folder: Path, route: dict[str, Any] | None = None, **generator: Any) -> Sweep:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chat_server import ChatServer, Handler, answer, chunk, refuse, serving, stream, usage
+from chat_server import ChatServer, Handler, answer, chunk, refuse, stream, usage
 from pydantic import ValidationError
 
 from ragvlc.core.engines import Generation, Prompt, Request
@@ -15,12 +14,6 @@ from ragvlc.core.errors import EngineError
 from ragvlc.engines.remote.server_presets import PRESETS
 from ragvlc.generators.langchain import LangChainGenerator
 from ragvlc.generators.openai_compatible import OpenAICompatible
-
-
-@pytest.fixture
-def server() -> Iterator[ChatServer]:
-    with serving() as server:
-        yield server
 
 
 def spec(server: ChatServer, /, **fields: object) -> OpenAICompatible:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from chat_server import ChatServer, Handler, chunk, serving, stream, usage
+from chat_server import ChatServer, Handler, chunk, stream, usage
 from tiny_chat import make_tokenizer
 
 from ragvlc import config
@@ -20,12 +18,6 @@ from ragvlc.sweep.spec import Sweep
 
 METRICS = ["contains", "evidence_recall", "evidence_hit", "context_precision", "answer_in_context", "supporting_facts"]
 TEXT = "The code word is zebra. " + "Nothing is told in this sentence. " * 100
-
-
-@pytest.fixture
-def server() -> Iterator[ChatServer]:
-    with serving() as server:
-        yield server
 
 
 def sweep(folder: Path, server: ChatServer, *, name: str = "s", repeats: int = 1, **generator: object) -> Sweep:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import ssl
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from chat_server import ChatServer, chunk, cut_off, refuse, serving, stream, usa
 
 from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.errors import ConnectionFailed, EngineError, WindowExceeded
-from ragvlc.engines.remote import server as _server
 from ragvlc.generators.openai_compatible import OpenAICompatible
 from ragvlc.reading.confidence import FACT, Confiding
 
@@ -22,19 +20,6 @@ PYTHON = re.compile(
     r"Traceback|NoneType|TypeError|KeyError|AttributeError|JSONDecodeError|object has no|Expecting value"
 )
 PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Welcome</body></html>"
-
-
-@pytest.fixture
-def server() -> Iterator[ChatServer]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    waited: list[float] = []
-    monkeypatch.setattr(_server, "_wait", lambda seconds, cancelled: waited.append(seconds))
-    return waited
 
 
 def generate(server: ChatServer, /, *, logprobs: bool = False, **fields: object) -> Generation:
