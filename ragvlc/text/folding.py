@@ -235,7 +235,7 @@ def _pattern(*, composed: bool) -> re.Pattern[str]:
     raised = [one for one in every if unicodedata.decomposition(one).startswith(_RAISED) and one not in _table()]
     rules = {
         "broken": f"(?<=[\\w{_ranges(marks)}])[-{_HYPHENS}{_INVISIBLE}]++(?:{_PAGE_END}|{_LINE_END})(?=\\w)",
-        "em": f"(?<![^\\S{_NEWLINE}])[^\\S{_NEWLINE}]*+[{_EM}]\\s*+",
+        "em": f"(?<![^\\S{_NEWLINE}])[^\\S{_NEWLINE}]*+[{_EM}](?:\\s*+[{_EM}])*+\\s*+",
         "raised": f"[{_ranges(raised)}]+",
         "single": f"[{_ranges(_table())}]",
     }
