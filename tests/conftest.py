@@ -22,8 +22,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 # A store that whoever runs the tests has set up is not to be written to.
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
-# Machines are shared: how long an example takes says nothing. Examples are the same in every run, so that a change is judged
-# by what it changes; `--hypothesis-profile=search` draws new ones.
+# Machines are shared: how long an example takes says nothing. Examples are the same in every run, so that a change is
+# judged by what it changes; `--hypothesis-profile=search` draws new ones.
 settings.register_profile("ragvlc", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=2_000)
 settings.load_profile("ragvlc")
