@@ -179,6 +179,7 @@ def test_squads_rule_on_digits_holds_where_it_applies():
         ("Boeing-\n747\nmodels", "Boeing-747\nmodels"),
         ("a -\nb --\nc", "a -\nb --\nc"),
         ("one — — two——three", "one - two - three"),
+        ("CO₂-\nfree ½-\ne", "CO2-free 1/2-e"),
         ("line\u2028break\u00a0here", "line\u2028break here"),
         ("¨ ´ Straße İ ٣", "¨ ' Straße İ ٣"),
         ("❤️ 👍🏽", "❤ 👍🏽"),

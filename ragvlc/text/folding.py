@@ -158,7 +158,8 @@ def _one_hyphen(found: str) -> bool:
 
 def _unbroken(text: str, start: int, end: int, broken: str, words: frozenset[str] | None) -> str:
     """Returns what replaces a hyphen and the line end after it."""
-    if _digit(text, start - 1) or _digit(text, end):
+    before, after = (unicodedata.normalize("NFKC", one) for one in (text[start - 1 : start], text[end : end + 1]))
+    if before[-1:].isdecimal() or after[:1].isdecimal():
         return "-"
     following = conjunction(text, end)
     if following and words is not None and not text[start:end].startswith("\u00ad"):
