@@ -18,6 +18,7 @@ from ragvlc.core.data import ChunkSet, Document, Example, Hit, Query, Span
 from ragvlc.core.engines import Generation, Request, TokenEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Chunker, Generator, Reranker, Retriever
+from ragvlc.core.prices import long_prompts_key
 from ragvlc.core.replies import Reply
 from ragvlc.core.run import Index
 from ragvlc.memo.codecs import Ranked
@@ -76,6 +77,7 @@ class LiveRun:
         self.gold_open = False
         self._open: list[_OpenStep] = [_OpenStep("run", {})]
         self._bills: dict[str, Usage] = {}
+        self._long_prompts: dict[str, Usage] = {}
         self._timing = Timing()
         self._opening = 0.0
         self._reused = False
@@ -240,6 +242,7 @@ class LiveRun:
             finish=finish or generation.finish,
             reused=self._reused,
             bills=dict(self._bills),
+            long_prompts=dict(self._long_prompts),
         )
 
     def _note(self, notes: Mapping[str, Any]) -> None:
@@ -251,6 +254,9 @@ class LiveRun:
 
     def _charge(self, role: str, generation: Generation) -> None:
         self._bills[role] = self._bills.get(role, Usage()) + generation.usage
+        long = long_prompts_key(role, self._models.generators[role].price, generation.usage)
+        if long is not None:
+            self._long_prompts[long] = self._long_prompts.get(long, Usage()) + generation.usage
         self._timing += generation.timing
         self._open[-1].usage += generation.usage
         self._note(generation.notes)

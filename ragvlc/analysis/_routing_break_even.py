@@ -21,7 +21,7 @@ from statistics import fmean
 
 from ragvlc.analysis._routing_groups import Arm, RoutingGroup
 from ragvlc.analysis.tables import bounds, plain
-from ragvlc.core.families import Price
+from ragvlc.core.prices import prices_of
 from ragvlc.statistics.differences import Difference
 from ragvlc.statistics.intervals import Interval
 from ragvlc.statistics.ratios import ratio_interval, slope_interval
@@ -148,7 +148,7 @@ def _saved(group: RoutingGroup, arm: Arm, *, money: bool) -> list[float] | None:
     shared = _shared_tokens(group, arm)
     if not money:
         return shared
-    known = {role: Price.model_validate(price) for role, price in (arm.prices or {}).items()}
+    known = prices_of(arm.prices)
     price = known.get("main") or (next(iter(known.values())) if len(known) == 1 else None)
     if price is None:
         return None

@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis.breakdowns import THIRDS, document_lengths, document_position
-from ragvlc.core.families import Price
+from ragvlc.core.prices import Price, money, prices_of
 from ragvlc.statistics.cross_fitting import best_on_other_folds
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ def _arm(cell: CellResult, metric: str, route: str) -> Arm | None:
         return None
     timed = any(answer.timing.engine_seconds for answer in answers)
     sign = -1.0 if metric in cell.facts.get("smaller_is_better", ()) else 1.0
-    prices = {role: Price.model_validate(price) for role, price in (cell.facts.get("prices") or {}).items()}
+    prices = prices_of(cell.facts.get("prices"))
     outcomes = {
         name: _outcome(row, _quality(row, cell.examples[name], metric, sign), prices, timed=timed)
         for name, row in cell.rows.items()
@@ -274,7 +274,6 @@ def _outcome(row: Prediction, quality: float | None, prices: Mapping[str, Price]
     answer = row.answer
     if answer is None:
         return ArmOutcome(quality, 0.0, money=0.0 if prices else None, seconds=0.0 if timed else None)
-    known = prices and answer.bills and set(answer.bills) <= set(prices)
     phases = sum(answer.timing.phases.get(name, 0.0) for name in ("search", "rerank"))
     signals = _signals(answer)
     score = signals.get("score")
@@ -285,7 +284,7 @@ def _outcome(row: Prediction, quality: float | None, prices: Mapping[str, Price]
         answer.usage.prompt_tokens,
         answer.usage.cached_tokens,
         answer.usage.completion_tokens,
-        sum(prices[role].of(usage) for role, usage in answer.bills.items()) if known else None,
+        money(answer, prices),
         answer.timing.engine_seconds + phases if timed else None,
         _taken(answer),
         float(score) if isinstance(score, (int, float)) else None,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from ragvlc.core.answer import Answer, Prediction
 from ragvlc.core.data import Example
 from ragvlc.core.errors import ConfigError
-from ragvlc.core.families import Chunker, Price, Retriever
+from ragvlc.core.families import Chunker, Retriever
+from ragvlc.core.prices import money, prices_of
 from ragvlc.pool import EnginePool
 from ragvlc.roles import Models
 from ragvlc.routing.features import measured
@@ -48,7 +49,12 @@ class Charge:
         prices = cell.facts.get("prices") or {}
         if missing := [role for role in answer.bills if role not in prices]:
             raise ConfigError(f"{cell.name}: generators.{missing[0]} has no price, so its cost in money is unknown.")
-        return sum(Price.model_validate(prices[role]).of(usage) for role, usage in answer.bills.items())
+        found = money(answer, prices_of(prices))
+        if found is None:
+            raise ConfigError(
+                f"{cell.name}: what a call with a long prompt costs was not known when it ran; run it again."
+            )
+        return found
 
 
 @dataclass(frozen=True, slots=True)

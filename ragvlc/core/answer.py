@@ -44,7 +44,9 @@ UNSENT_TEMPERATURE = "temperature_unsent"
 class Usage:
     """Numbers of tokens and calls, as counted by the engine.
 
-    `cached_tokens` are part of `prompt_tokens`, and `thought_tokens` of `completion_tokens`.
+    `cached_tokens` (found in a prefix cache) and `written_tokens` (put into it, as reported by the server) are part of
+    `prompt_tokens`, and `thought_tokens` of `completion_tokens`. `longest_prompt` is that of several calls; see
+    `longest`.
     """
 
     prompt_tokens: int = 0
@@ -54,8 +56,16 @@ class Usage:
     drafted: int = 0
     accepted: int = 0
     thought_tokens: int = 0
+    written_tokens: int = 0
+    longest_prompt: int = field(default=0, compare=False)
+
+    @property
+    def longest(self) -> int | None:
+        """The most prompt tokens of a single call; None if unknown, as of several calls in older rows."""
+        return self.prompt_tokens if self.calls <= 1 else self.longest_prompt or None
 
     def __add__(self, other: Usage) -> Usage:
+        sides = self.longest, other.longest
         return Usage(
             self.prompt_tokens + other.prompt_tokens,
             self.cached_tokens + other.cached_tokens,
@@ -64,6 +74,8 @@ class Usage:
             self.drafted + other.drafted,
             self.accepted + other.accepted,
             self.thought_tokens + other.thought_tokens,
+            self.written_tokens + other.written_tokens,
+            0 if None in sides else max(one or 0 for one in sides),
         )
 
 
@@ -128,6 +140,7 @@ class Answer:
         finish: why the last generation ended, or `declined` when the model said that the text does not answer.
         reused: some generation was found in memory or on disk; its usage and timing are those of the first time.
         bills: usage by the generator's role, for prices.
+        long_prompts: the part of `bills` of calls whose prompt is charged as a long one, by `role>limit`.
         memory: bytes that `process` and `device` held at most while this question was in work, everything else that
             was in work with it included.
         thought: what was read as thought in the last reply, or sent apart as thought; no part of the answer.
@@ -147,6 +160,7 @@ class Answer:
     memory: Mapping[str, int] = field(default_factory=dict)
     thought: str = ""
     reply: Reply | None = None
+    long_prompts: Mapping[str, Usage] = field(default_factory=dict)
 
     @property
     def answered(self) -> bool:

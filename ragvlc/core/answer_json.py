@@ -18,11 +18,13 @@ def fields_json(value: Usage | Failure) -> dict[str, Any]:
 
     Numbers that came later than rows of today are left out where they are 0.
     """
-    found = {name: getattr(value, name) for name in (_USAGE if isinstance(value, Usage) else _FAILURE)}
-    return found if found.get("thought_tokens", True) else {k: v for k, v in found.items() if k != "thought_tokens"}
+    if isinstance(value, Failure):
+        return {name: getattr(value, name) for name in _FAILURE}
+    return {name: one for name in _USAGE if (one := getattr(value, name)) or name not in _LATER}
 
 
 _USAGE = tuple(field.name for field in fields(Usage))
+_LATER = {"thought_tokens", "written_tokens", "longest_prompt"}
 _FAILURE = tuple(field.name for field in fields(Failure))
 USAGE, FAILURE, TIMING = (dict.fromkeys(field.name for field in fields(one)) for one in (Usage, Failure, Timing))
 STEP: dict[str, Any] = {"name": None, "facts": None, "seconds": None, "usage": USAGE}

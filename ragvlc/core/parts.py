@@ -9,11 +9,11 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field
 
-from ragvlc.core.answer import Usage
 from ragvlc.core.component import Component, Execution
 from ragvlc.core.data import Chunk, Document, Hit, content_key
 from ragvlc.core.engines import TextEngine, TextLimit, Tokenizer, VectorEngine
 from ragvlc.core.errors import nearest
+from ragvlc.core.prices import Price
 from ragvlc.core.replies import THINKING
 
 __all__ = ["Chunker", "Embedder", "Generator", "Order", "Price", "Selector"]
@@ -66,26 +66,6 @@ class Embedder(Component):
     def text_limit(self) -> TextLimit | None:
         """Returns how many tokens of a text the model reads, or None where only the loaded model knows."""
         return None
-
-
-class Price(Component):
-    """The price of a model, in money per million tokens.
-
-    Attributes:
-        prompt: for tokens read.
-        completion: for tokens written.
-        cached: for tokens found in the server's prefix cache; as `prompt` where none is given.
-    """
-
-    prompt: Annotated[float, Field(ge=0)]
-    completion: Annotated[float, Field(ge=0)]
-    cached: Annotated[float | None, Field(ge=0)] = None
-
-    def of(self, usage: Usage) -> float:
-        """Returns the cost of `usage` in money."""
-        cached = self.prompt if self.cached is None else self.cached
-        fresh = usage.prompt_tokens - usage.cached_tokens
-        return (fresh * self.prompt + usage.cached_tokens * cached + usage.completion_tokens * self.completion) / 1e6
 
 
 def _format_of_thoughts(name: str) -> str:

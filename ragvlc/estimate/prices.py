@@ -46,8 +46,8 @@ class Prices:
         decode = facts.clock.decode(call) if facts.clock else math.nan
         money = most = 0.0 if facts.local else math.nan
         if generator.price is not None:
-            money = generator.price.of(Usage(call.prompt, call.cached, call.completion, 1))
-            most = generator.price.of(Usage(call.prompt, call.cached, call.most, 1))
+            money = generator.price.at_most(Usage(call.prompt, call.cached, call.completion, 1))
+            most = generator.price.at_most(Usage(call.prompt, call.cached, call.most, 1))
         return {
             "calls": 1,
             "prompt_tokens": call.prompt,

@@ -336,6 +336,10 @@ def _added(before: Usage | None, counted: Mapping[str, Any] | None) -> Usage | N
     details = counted.get("input_token_details") or {}
     thought = (counted.get("output_token_details") or {}).get("reasoning") or 0
     one = Usage(
-        counted["input_tokens"], details.get("cache_read") or 0, counted["output_tokens"], 0, thought_tokens=thought
+        counted["input_tokens"],
+        details.get("cache_read") or 0,
+        counted["output_tokens"],
+        thought_tokens=thought,
+        written_tokens=details.get("cache_creation") or 0,
     )
     return (before or Usage(calls=1)) + one

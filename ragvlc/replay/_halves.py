@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example
@@ -106,7 +106,7 @@ def _look(learned: Halves, example: Example, decider: Decider) -> _Seen:
         chunks, ranking = look(learned.chunker, learned.retriever, example.query, documents, run, role="main")
         features = measured(example.query, documents, ranking, len(chunks))
         cost = run.answer(Generation(""))
-        decision = Decision(Choice(""), dict(cost.bills), cost.timing, run.trace)
+        decision = Decision(Choice(""), dict(cost.bills), cost.timing, run.trace, cost.long_prompts)
         return _Seen(features | metadata_numbers(documents, learned.metadata), decision)
 
     found: _Seen = decider.remembered((learned.key, example.key), seen)
@@ -132,4 +132,4 @@ def _decide(rule: LearnedRule, seen: _Seen, *, half: int) -> Decision:
     route = rule.routes[int(probability >= rule.threshold)]
     signals = {"score": probability, "favours": rule.routes[1], "learned_on_half": half}
     choice = Choice(route, f"'{rule.routes[1]}' does better with a probability of {probability:.2f}", signals)
-    return Decision(choice, seen.decision.bills, seen.decision.timing, seen.decision.steps)
+    return replace(seen.decision, choice=choice)

@@ -95,12 +95,14 @@ class Decision:
         bills: tokens by the role of the model that was asked.
         timing: of searching and asking.
         steps: of the trace.
+        long_prompts: as in `Answer`.
     """
 
     choice: Choice
     bills: Mapping[str, Usage] = field(default_factory=dict)
     timing: Timing = field(default_factory=Timing)
     steps: tuple[Step, ...] = ()
+    long_prompts: Mapping[str, Usage] = field(default_factory=dict)
 
     @property
     def usage(self) -> Usage:
@@ -121,6 +123,7 @@ class Decision:
             finish=answer.finish,
             reused=answer.reused,
             bills={**answer.bills, **{f"router.{role}": usage for role, usage in self.bills.items()}},
+            long_prompts={**answer.long_prompts, **{f"router.{key}": one for key, one in self.long_prompts.items()}},
         )
 
 
@@ -163,7 +166,7 @@ class Decider:
             run = self.run(example)
             choice = router.choose(example.query, example.documents, self.routes, run)
             cost = run.answer(Generation(""))
-            return Decision(choice, dict(cost.bills), cost.timing, run.trace)
+            return Decision(choice, dict(cost.bills), cost.timing, run.trace, cost.long_prompts)
 
         return self.remembered((router.key, example.key), choose)
 

@@ -259,6 +259,7 @@ def _wrapped(name: str, wrapped: Wrapped, rows: Mapping[str, Rows]) -> Rows:
             timing=first.timing + then.timing,
             trace=(chosen, step, last),
             bills=_summed(first.bills, then.bills),
+            long_prompts=_summed(first.long_prompts, then.long_prompts),
         )
         found[question] = replace(second, answer=answer)
     return found

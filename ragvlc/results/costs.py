@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ragvlc.core.parts import Price
+from ragvlc.core.prices import money, prices_of
 from ragvlc.results.summary import charged_prefixes
 
 if TYPE_CHECKING:
@@ -27,8 +26,8 @@ def question_costs(cell: CellResult, cost: Cost) -> dict[str, float | None]:
     found: dict[str, float | None] = dict.fromkeys(cell.rows)
     answers = {name: row.answer for name, row in cell.rows.items() if row.answer is not None}
     if cost == "money":
-        prices = {role: Price.model_validate(price) for role, price in (cell.facts.get("prices") or {}).items()}
-        return found | {name: _money(answer, prices) for name, answer in answers.items()}
+        prices = prices_of(cell.facts.get("prices"))
+        return found | {name: money(answer, prices) for name, answer in answers.items()}
     if cost == "first_token":
         return found | {name: answer.timing.first_token_seconds for name, answer in answers.items()}
     if cost == "tokens":
@@ -37,12 +36,6 @@ def question_costs(cell: CellResult, cost: Cost) -> dict[str, float | None]:
     groups = [(str(cell.examples[name].get("group", name)), answer) for name, answer in answers.items()]
     charged = {id(answer) for answer in charged_prefixes(groups)}
     return found | {name: _seconds(answer, charged=id(answer) in charged) for name, answer in answers.items()}
-
-
-def _money(answer: Answer, prices: Mapping[str, Price]) -> float | None:
-    if not answer.bills or not set(answer.bills) <= set(prices):
-        return None
-    return sum(prices[role].of(usage) for role, usage in answer.bills.items())
 
 
 def _seconds(answer: Answer, *, charged: bool) -> float:

@@ -28,6 +28,7 @@ _KNOWN: dict[str, Any] = {
         "timing": TIMING,
         "trace": [STEP],
         "bills": {"*": USAGE},
+        "long_prompts": {"*": USAGE},
         "reply": dict.fromkeys(field.name for field in fields(Reply)),
     },
     "failure": FAILURE,
@@ -82,11 +83,20 @@ def _answer(answer: Answer) -> dict[str, Any]:
         "usage": fields_json(answer.usage),
         "timing": timing_json(answer.timing),
         "trace": [step_json(step) for step in answer.trace],
-        "bills": {role: fields_json(usage) for role, usage in answer.bills.items()},
+        "bills": _usages(answer.bills),
+        **(
+            {"long_prompts": {key: fields_json(one) for key, one in long.items()}}
+            if (long := answer.long_prompts)
+            else {}
+        ),
         **({"memory": dict(answer.memory)} if answer.memory else {}),
         **({"thought": bounded(answer.thought)} if answer.thought else {}),
         **_sent(answer),
     }
+
+
+def _usages(usages: Mapping[str, Usage]) -> dict[str, Any]:
+    return {name: fields_json(usage) for name, usage in usages.items()}
 
 
 def _sent(answer: Answer) -> dict[str, Any]:
@@ -118,6 +128,7 @@ def _read_answer(row: Mapping[str, Any]) -> Answer:
         finish=row["finish"],
         reused=row["reused"],
         bills={role: made(Usage, usage) for role, usage in row.get("bills", {}).items()},
+        long_prompts={key: made(Usage, usage) for key, usage in row.get("long_prompts", {}).items()},
         memory=row.get("memory", {}),
         thought=row.get("thought", ""),
         reply=_read_reply(row),

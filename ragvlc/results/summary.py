@@ -10,7 +10,7 @@ from typing import Any
 
 from ragvlc.core.answer import Answer, Prediction
 from ragvlc.core.data import Example, content_key, documents_key
-from ragvlc.core.families import Price
+from ragvlc.core.prices import mean_money, prices_of
 from ragvlc.core.records import bound_name, score_name
 from ragvlc.results.attention import telemetry
 from ragvlc.results.cuts import cut_texts
@@ -119,7 +119,7 @@ def summarise(
         ),
         **(_latency(answers) if cold else {}),
         **({} if (drafts := speculation_of(answers)) is None else figures_of(drafts)),
-        "cost": _cost(answers, prices or {}),
+        "cost": mean_money(answers, prices_of(prices)),
         "scoring_tokens": sum(row.scoring.prompt_tokens + row.scoring.completion_tokens for row in found.values()),
     }
 
@@ -229,15 +229,6 @@ def _latency(answers: Sequence[Answer]) -> dict[str, float]:
             twice = seconds * 2 if len(seconds) == 1 else seconds  # a single value has no quantiles
             found[f"cold_{name}_seconds_p95"] = quantiles(twice, n=20, method="inclusive")[-1]
     return found
-
-
-def _cost(answers: Sequence[Answer], prices: Mapping[str, Mapping[str, Any]]) -> float | None:
-    """Returns the mean cost per answer in money; None unless every model used has a price."""
-    known = {role: Price.model_validate(price) for role, price in prices.items()}
-    unknown = (not answer.bills or not set(answer.bills) <= set(known) for answer in answers)
-    if not answers or any(unknown):
-        return None
-    return fmean(sum(known[role].of(usage) for role, usage in answer.bills.items()) for answer in answers)
 
 
 def _mean(values: Sequence[float]) -> float | None:

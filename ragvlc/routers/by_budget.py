@@ -87,7 +87,7 @@ class ByBudget(Router):
     def _cost(self, bills: Mapping[str, Usage]) -> Mapping[str, float]:
         found = {"tokens": float(sum(usage.prompt_tokens + usage.completion_tokens for usage in bills.values()))}
         if self.money is not None:
-            found["money"] = sum(self.prices[role].of(usage) for role, usage in bills.items())
+            found["money"] = sum(self.prices[role].at_most(usage) for role, usage in bills.items())
         if self.seconds is not None:
             found["seconds"] = sum(self.speeds[role].of(usage) for role, usage in bills.items())
         return found

@@ -167,10 +167,12 @@ def _usage(counted: object) -> Usage | None:
     prompt, written = (_whole(counted, name) for name in ("prompt_tokens", "completion_tokens"))
     if prompt is None and written is None:
         return None
-    cached = _whole(getattr(counted, "prompt_tokens_details", None), "cached_tokens")
+    of_prompt = getattr(counted, "prompt_tokens_details", None)
+    cached = _whole(of_prompt, "cached_tokens")
+    put = _whole(of_prompt, "cache_write_tokens") or _whole(counted, "cache_creation_input_tokens")
     details = getattr(counted, "completion_tokens_details", None)
     thought = _whole(details, "reasoning_tokens") or _whole(counted, "reasoning_tokens")
-    return Usage(prompt or 0, cached or 0, written or 0, 1, thought_tokens=thought or 0)
+    return Usage(prompt or 0, cached or 0, written or 0, 1, thought_tokens=thought or 0, written_tokens=put or 0)
 
 
 def _whole(holder: object, name: str) -> int | None:

@@ -1,0 +1,135 @@
+"""What a model's tokens cost: prices of providers as they publish them, and the bill of an answer.
+
+Providers charge prompt tokens as read anew, written to a prefix cache or read from it, and all of them at other prices
+once a prompt is long. Caches expire, and some are charged by the hour.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from ragvlc.core.answer import Answer, Usage
+from ragvlc.core.component import Component
+
+__all__ = ["LongPrompt", "Price", "long_prompts_key", "mean_money", "money", "prices_of"]
+
+Amount = Annotated[float, Field(ge=0)]
+
+
+class LongPrompt(Component):
+    """The prices of a call with a long prompt, in money per million tokens; all tokens of the call are charged at them.
+
+    Attributes:
+        above: prompt tokens, cached ones included, from which on a prompt is long.
+        prompt: for tokens read.
+        completion: for tokens written.
+        cached: for tokens found in the prefix cache; as `prompt` where none is given.
+        cache_write: for tokens put into the prefix cache; as `prompt` where none is given.
+    """
+
+    above: Annotated[int, Field(ge=1)]
+    prompt: Amount
+    completion: Amount
+    cached: Amount | None = None
+    cache_write: Amount | None = None
+
+
+class Price(Component):
+    """The price of a model, in money per million tokens.
+
+    Attributes:
+        prompt: for tokens read.
+        completion: for tokens written.
+        cached: for tokens found in the server's prefix cache; as `prompt` where none is given.
+        cache_write: for tokens put into the server's prefix cache; as `prompt` where none is given.
+        long_prompt: other prices of calls with long prompts.
+        batch_factor: what all prices are multiplied by where questions are sent as a batch that may take a day.
+        storage: for each million cached tokens and hour.
+        lifetime: seconds for which a cached prefix is found again after it was last read; without one, always.
+        source: where the prices are from.
+        date: of the prices.
+    """
+
+    later_fields: ClassVar[frozenset[str]] = frozenset(
+        {"cache_write", "long_prompt", "batch_factor", "storage", "lifetime", "source", "date"}
+    )
+    prompt: Amount
+    completion: Amount
+    cached: Amount | None = None
+    cache_write: Amount | None = None
+    long_prompt: LongPrompt | None = None
+    batch_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
+    storage: Amount = 0.0
+    lifetime: Annotated[float, Field(gt=0)] | None = None
+    source: str = ""
+    date: dt.date | None = None
+
+    def of(self, usage: Usage) -> float:
+        """Returns the cost in money of calls without a long prompt."""
+        return _cost(self, usage)
+
+    def rates(self, prompt_tokens: int) -> Price | LongPrompt:
+        """Returns the prices of a call with this many prompt tokens."""
+        tier = self.long_prompt
+        return tier if tier is not None and prompt_tokens > tier.above else self
+
+    def at_most(self, usage: Usage) -> float:
+        """Returns the cost in money of a call, or of several as if all prompts were as long as the longest."""
+        return _cost(self.rates(usage.prompt_tokens if usage.longest is None else usage.longest), usage)
+
+
+def _cost(rates: Price | LongPrompt, usage: Usage) -> float:
+    cached = rates.prompt if rates.cached is None else rates.cached
+    written = rates.prompt if rates.cache_write is None else rates.cache_write
+    fresh = usage.prompt_tokens - usage.cached_tokens - usage.written_tokens
+    return (
+        fresh * rates.prompt
+        + usage.cached_tokens * cached
+        + usage.written_tokens * written
+        + usage.completion_tokens * rates.completion
+    ) / 1e6
+
+
+def long_prompts_key(role: str, price: Price | None, usage: Usage) -> str | None:
+    """Returns the key in `Answer.long_prompts` of a call by this role; None for a call at the usual prices."""
+    tier = price.long_prompt if price is not None else None
+    return f"{role}>{tier.above}" if tier is not None and usage.prompt_tokens > tier.above else None
+
+
+def money(answer: Answer, prices: Mapping[str, Price]) -> float | None:
+    """Returns the cost of an answer in money; None where it is not known.
+
+    It is not known without a price for each role that was asked, nor where some prompt of several was long and the
+    price said so only after the run.
+    """
+    if not answer.bills or not set(answer.bills) <= set(prices):
+        return None
+    parts = [_of_role(role, usage, prices[role], answer.long_prompts) for role, usage in answer.bills.items()]
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def _of_role(role: str, usage: Usage, price: Price, long_prompts: Mapping[str, Usage]) -> float | None:
+    tier, longest = price.long_prompt, usage.longest
+    if tier is None or usage.prompt_tokens <= tier.above or (longest is not None and longest <= tier.above):
+        return price.of(usage)
+    if usage.calls == 1:
+        return _cost(tier, usage)
+    long = long_prompts.get(f"{role}>{tier.above}")
+    return None if long is None else price.of(usage) - price.of(long) + _cost(tier, long)
+
+
+def prices_of(stored: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Price]:
+    """Returns the prices by role, as stored with a cell."""
+    return {role: Price.model_validate(price) for role, price in (stored or {}).items()}
+
+
+def mean_money(answers: Sequence[Answer], prices: Mapping[str, Price]) -> float | None:
+    """Returns the mean cost of an answer in money; None without answers, or where one's cost is not known."""
+    costs = [money(answer, prices) for answer in answers]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) / len(known) if known and len(known) == len(costs) else None
