@@ -6,12 +6,13 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP_FLAGS ?=
 PYTEST_FLAGS ?=
+TORTURE_FLAGS ?=
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_FLAGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tools quickstart models test check format generate coverage bench bench-gpu failing-server clean
+.PHONY: help install install-tools quickstart models test check format generate coverage bench bench-gpu failing-server torture clean
 
 help:
 	@echo "make quickstart   install, fetch two small models, compare full context with retrieval (CPU, minutes)"
@@ -23,6 +24,7 @@ help:
 	@echo "make bench        the measurements behind the figures on speed"
 	@echo "make bench-gpu    those that need a GPU and vLLM in the environment"
 	@echo "make failing-server   2,000 questions against a server that fails 30 % of the time"
+	@echo "make torture      200 kills, and faults of every other kind: nothing lost, duplicated or wrong (docs/torture.md)"
 	@echo "make clean        remove the environment, caches and builds; results in runs/ stay"
 
 $(BIN)/python:
@@ -86,6 +88,10 @@ bench-gpu: $(VENV)/.installed-tools
 # 2,000 questions against a server that fails 30 % of the time: nothing lost, nothing twice, no key anywhere.
 failing-server: $(VENV)/.installed-tools
 	$(BIN)/python tests/generators/failing_server.py
+
+# Small form: make torture TORTURE_FLAGS="--kills 20". Repeat one: TORTURE_FLAGS='--only "kills of run" --trial 17'
+torture: $(VENV)/.installed-tools
+	$(BIN)/python -m tests.torture $(TORTURE_FLAGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

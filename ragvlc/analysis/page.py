@@ -6,9 +6,10 @@ on most, failures and truncation, and how to reproduce it. It reads on a phone a
 
 from __future__ import annotations
 
-import os
 import platform
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +29,7 @@ from ragvlc.analysis.speculation import CAPTION as SPECULATION
 from ragvlc.analysis.verdict import DatasetVerdict, verdicts
 from ragvlc.core.errors import ConfigError, StoreError
 from ragvlc.core.yaml_text import parse_mapping
+from ragvlc.memo.disk import write_whole
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -40,6 +42,8 @@ PAGE = "report.html"
 TEMPLATE = Path(__file__).with_name("page.html")
 LIBRARIES = ("torch", "transformers", "sentence-transformers", "vllm", "bm25s", "mlflow")
 REPLAY = ("replay",)
+_OLD_SECONDS = 3600.0
+"""Age of a part of a page whose writer was killed: it is removed."""
 OTHER_METRICS = 4
 """The most further metrics with figures of their own."""
 
@@ -98,13 +102,15 @@ def write_html(
     """
     text = html_page(results, baseline, texts, decisions)
     path = results.folder / PAGE
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        for part in path.parent.glob(f"{PAGE}.*.part"):
+            with suppress(FileNotFoundError):  # another report has removed it
+                if time.time() - part.stat().st_mtime > _OLD_SECONDS:
+                    part.unlink()
         # Half a surrogate pair, which a model may write, is not valid UTF-8.
-        part.write_text(text, encoding="utf-8", errors="replace")
-        part.replace(path)
+        write_whole(path, text.encode("utf-8", "replace"))
     except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {error}") from error
+        raise StoreError(f"{path}: cannot be written: {error.strerror or error}. The results are safe.") from error
     return path
 
 

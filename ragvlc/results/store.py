@@ -37,6 +37,8 @@ _ROW = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=Fal
 _SHOWN = 5
 """Damaged lines that a warning names."""
 _SYNCED_ROWS, _SYNCED_SECONDS = 100, 5.0
+_OWN = ("sweep.yaml", "cells.json", "examples-*", "*/*")
+"""Files that only the process with the lock writes."""
 _PLAIN_NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
 
 
@@ -189,6 +191,9 @@ class SweepStore:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
+            for own in _OWN:  # of a process that was killed: the lock is ours
+                for part in self.folder.glob(f"{own}.*.part"):
+                    part.unlink(missing_ok=True)
         except Timeout as error:
             raise StoreError(
                 f"{self.folder}: another process is running this sweep. Wait for it, or write elsewhere with --runs."

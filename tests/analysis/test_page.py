@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +15,7 @@ from sweep_folders import cell, example, row, write
 from ragvlc.analysis.page import html_page, write_html
 from ragvlc.analysis.results import Results
 from ragvlc.core.data import Span
-from ragvlc.core.errors import ConfigError
+from ragvlc.core.errors import ConfigError, StoreError
 
 VOID = {"meta", "br", "img", "hr", "wbr", "link", "input"}
 
@@ -144,7 +146,7 @@ def test_the_page_is_written_whole_into_the_folder(tmp_path: Path) -> None:
     path = write_html(results)
     assert path == tmp_path / "one" / "report.html"
     assert "No cell has a score for m yet." in path.read_text(encoding="utf-8")
-    assert [found.name for found in path.parent.glob(".*part")] == []
+    assert list(path.parent.glob("*.part")) == []
     with pytest.raises(ConfigError, match="no cell of one is called 'nothing'"):
         write_html(results, "nothing")
 
@@ -159,3 +161,20 @@ def test_several_data_sets_have_an_answer_each(tmp_path: Path) -> None:
     _, text = read(html_page(things.long_and_short(tmp_path / "lengths")))
     assert "toy pad_to_tokens=2000 full pad_to_tokens=2000 has the best m: 0.833" in text
     assert "toy pad_to_tokens=8000 rag pad_to_tokens=8000 has the best m: 0.583" in text
+
+
+def test_a_page_that_does_not_fit_leaves_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = write(tmp_path / "one", [example("a")], [cell("full", [row("a", {"m": 1.0})])])
+    left = tmp_path / "one" / "report.html.1-2-3.part"
+    left.write_text("of a report that was killed")
+    os.utime(left, (0, 0))
+
+    def full(*paths: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ragvlc.memo.disk.os.replace", full)
+        with pytest.raises(StoreError, match="cannot be written: No space left on device. The results are safe"):
+            write_html(results)
+    assert list(results.folder.glob("report.html*")) == []
+    assert write_html(results).is_file()

@@ -307,3 +307,17 @@ def test_a_second_run_in_this_process_or_another_is_refused(tmp_path: Path) -> N
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
     with SweepStore(tmp_path) as free:
         assert free.folder == tmp_path
+
+
+def test_parts_of_a_killed_run_are_removed_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / "cell").mkdir()
+    own = [
+        "cells.json.1-2-3.part",
+        "sweep.yaml.1-2-3.part",
+        "examples-ab.jsonl.1-2-3.part",
+        "cell/summary.json.1-2-3.part",
+    ]
+    for name in [*own, "report.html.1-2-3.part"]:
+        (tmp_path / name).write_text("half")
+    with SweepStore(tmp_path):
+        assert [path.name for path in tmp_path.rglob("*.part")] == ["report.html.1-2-3.part"], "a report may be at work"
