@@ -15,37 +15,53 @@ from pydantic import Field
 from ragvlc.core.answer import Answer, Usage
 from ragvlc.core.component import Component
 
-__all__ = ["LongPrompt", "Price", "long_prompts_key", "mean_money", "money", "prices_of"]
+__all__ = ["LongPrompt", "Price", "Rates", "long_prompts_key", "mean_money", "money", "prices_of"]
 
 Amount = Annotated[float, Field(ge=0)]
 
 
-class LongPrompt(Component):
-    """The prices of a call with a long prompt, in money per million tokens; all tokens of the call are charged at them.
-
-    Attributes:
-        above: prompt tokens, cached ones included, from which on a prompt is long.
-        prompt: for tokens read.
-        completion: for tokens written.
-        cached: for tokens found in the prefix cache; as `prompt` where none is given.
-        cache_write: for tokens put into the prefix cache; as `prompt` where none is given.
-    """
-
-    above: Annotated[int, Field(ge=1)]
-    prompt: Amount
-    completion: Amount
-    cached: Amount | None = None
-    cache_write: Amount | None = None
-
-
-class Price(Component):
-    """The price of a model, in money per million tokens.
+class Rates(Component):
+    """Money per million tokens.
 
     Attributes:
         prompt: for tokens read.
         completion: for tokens written.
         cached: for tokens found in the server's prefix cache; as `prompt` where none is given.
         cache_write: for tokens put into the server's prefix cache; as `prompt` where none is given.
+    """
+
+    later_fields: ClassVar[frozenset[str]] = frozenset({"cache_write"})
+    prompt: Amount
+    completion: Amount
+    cached: Amount | None = None
+    cache_write: Amount | None = None
+
+    def of(self, usage: Usage) -> float:
+        """Returns the cost of `usage` in money."""
+        fresh = usage.prompt_tokens - usage.cached_tokens - usage.written_tokens
+        return self.charge(fresh, usage.completion_tokens, read=usage.cached_tokens, written=usage.written_tokens)
+
+    def charge(self, fresh: float, completion: float, *, read: float = 0.0, written: float = 0.0) -> float:
+        """Returns the cost in money of prompt tokens (fresh, read from the cache, written to it) and of new tokens."""
+        cached = self.prompt if self.cached is None else self.cached
+        write = self.prompt if self.cache_write is None else self.cache_write
+        return (fresh * self.prompt + read * cached + written * write + completion * self.completion) / 1e6
+
+
+class LongPrompt(Rates):
+    """The prices of a call with a long prompt; all tokens of the call are charged at them.
+
+    Attributes:
+        above: prompt tokens, cached ones included, from which on a prompt is long.
+    """
+
+    above: Annotated[int, Field(ge=1)]
+
+
+class Price(Rates):
+    """The price of a model, in money per million tokens.
+
+    Attributes:
         long_prompt: other prices of calls with long prompts.
         batch_factor: what all prices are multiplied by where questions are sent as a batch that may take a day.
         storage: for each million cached tokens and hour.
@@ -57,10 +73,6 @@ class Price(Component):
     later_fields: ClassVar[frozenset[str]] = frozenset(
         {"cache_write", "long_prompt", "batch_factor", "storage", "lifetime", "source", "date"}
     )
-    prompt: Amount
-    completion: Amount
-    cached: Amount | None = None
-    cache_write: Amount | None = None
     long_prompt: LongPrompt | None = None
     batch_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
     storage: Amount = 0.0
@@ -68,30 +80,14 @@ class Price(Component):
     source: str = ""
     date: dt.date | None = None
 
-    def of(self, usage: Usage) -> float:
-        """Returns the cost in money of calls without a long prompt."""
-        return _cost(self, usage)
-
-    def rates(self, prompt_tokens: int) -> Price | LongPrompt:
+    def rates(self, prompt_tokens: float) -> Rates:
         """Returns the prices of a call with this many prompt tokens."""
         tier = self.long_prompt
         return tier if tier is not None and prompt_tokens > tier.above else self
 
     def at_most(self, usage: Usage) -> float:
         """Returns the cost in money of a call, or of several as if all prompts were as long as the longest."""
-        return _cost(self.rates(usage.prompt_tokens if usage.longest is None else usage.longest), usage)
-
-
-def _cost(rates: Price | LongPrompt, usage: Usage) -> float:
-    cached = rates.prompt if rates.cached is None else rates.cached
-    written = rates.prompt if rates.cache_write is None else rates.cache_write
-    fresh = usage.prompt_tokens - usage.cached_tokens - usage.written_tokens
-    return (
-        fresh * rates.prompt
-        + usage.cached_tokens * cached
-        + usage.written_tokens * written
-        + usage.completion_tokens * rates.completion
-    ) / 1e6
+        return self.rates(usage.prompt_tokens if usage.longest is None else usage.longest).of(usage)
 
 
 def long_prompts_key(role: str, price: Price | None, usage: Usage) -> str | None:
@@ -118,9 +114,9 @@ def _of_role(role: str, usage: Usage, price: Price, long_prompts: Mapping[str, U
     if tier is None or usage.prompt_tokens <= tier.above or (longest is not None and longest <= tier.above):
         return price.of(usage)
     if usage.calls == 1:
-        return _cost(tier, usage)
+        return tier.of(usage)
     long = long_prompts.get(f"{role}>{tier.above}")
-    return None if long is None else price.of(usage) - price.of(long) + _cost(tier, long)
+    return None if long is None else price.of(usage) - price.of(long) + tier.of(long)
 
 
 def prices_of(stored: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Price]:
