@@ -237,5 +237,5 @@ class Prediction:
     flags: tuple[str, ...] = ()
     scored_by: Mapping[str, str] = field(default_factory=dict)
     scoring: Usage = Usage()
-    version: int = 2
+    version: int = 3
     unknown: Mapping[str, Any] = field(default_factory=dict)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,13 @@ from typing import Any
 from ragvlc import config
 from ragvlc.analysis.results import Results
 from ragvlc.core.errors import ConfigError, StoreError
-from ragvlc.core.surrogates import joined
 from ragvlc.datasets.jsonl import Jsonl
 from ragvlc.memo.disk import write_whole
 from ragvlc.replay.replaying import Replayed
 from ragvlc.replay.runs import read_runs
 from ragvlc.replay.spec import Replay
 from ragvlc.replay.stored import Stored, read_file
-from ragvlc.results.rows import to_row
+from ragvlc.results.lines import sealed
 from ragvlc.results.store import SweepStore
 
 __all__ = ["read_stored", "write_replayed"]
@@ -74,9 +72,8 @@ def write_replayed(replayed: Replayed, replay: Replay, folder: Path) -> Results:
                 files[name] = store.write_examples(f"{len(files):016d}", list(facts_of[name].values()))
             own = store.cell(str(cell.facts["key"]))
             own.reopen(config.to_yaml({"name": cell.name, "replay": replay.spec()}))
-            lines = [json.dumps(to_row(row), ensure_ascii=False, separators=(",", ":")) for row in cell.rows.values()]
-            text = "".join(f"{line}\n" for line in lines)
-            write_whole(own.folder / "predictions.jsonl", joined(text).encode())
+            lines = [sealed(row, own.folder.name) for row in cell.rows.values()]
+            write_whole(own.folder / "predictions.jsonl", b"".join(lines))
             about = {"key": cell.facts["key"], "name": cell.name, "status": "complete"}
             own.write_summary({**about, **cell.summary, "left_out": len(facts_of[name]) - len(cell.rows)})
             rows.append({**cell.facts, "examples": files[name]})

@@ -11,7 +11,7 @@ from typing import IO
 
 from ragvlc.core.errors import StoreError
 
-__all__ = ["explained", "write_line"]
+__all__ = ["explained", "replacing", "write_line"]
 
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
@@ -26,6 +26,36 @@ def write_line(file: IO[bytes], line: bytes) -> None:
     except OSError:
         os.ftruncate(file.fileno(), start)
         raise
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a new file that takes the place of `path` at the end, when it is on the disk; on an error, nothing changes.
+
+    For one process at a time: the new file has a fixed name, so that those of killed processes do not add up.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Waits until the new name is on the disk, too, where folders can be opened."""
+    if os.name == "nt":
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 @contextmanager

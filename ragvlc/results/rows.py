@@ -1,7 +1,8 @@
 """Conversion between predictions and the JSON lines of `predictions.jsonl`.
 
 Version 1 has no field `version`, and of a reply only its text. Version 2 also has the reply as it came, where it is not
-the text alone, and the thought. A field that this version does not know, at any level, is kept and written again.
+the text alone, and the thought. Version 3 has a hash, the cell and a revision, which belong to the line: see `lines`. A
+field that this version does not know, at any level, is kept and written again.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from ragvlc.core.answer_json import FAILURE, STEP, TIMING, USAGE, fields_json, m
 from ragvlc.core.data import Chunk, Hit, Span
 from ragvlc.core.replies import Reply, bounded, read_reply_json, reply_json
 
-__all__ = ["VERSION", "from_row", "to_row"]
+__all__ = ["HASHED_VERSION", "REPLY_VERSION", "VERSION", "from_row", "to_row"]
 
-VERSION = 2
+VERSION = 3
+REPLY_VERSION = 2
+"""The first version that has the reply as it came."""
+HASHED_VERSION = 3
+"""The first version whose lines have a hash."""
 
 _KNOWN: dict[str, Any] = {
-    **dict.fromkeys(("version", "id", "example_key", "scores", "scored_by", "flags")),
+    **dict.fromkeys(("hash", "version", "cell", "revision", "id", "example_key", "scores", "scored_by", "flags")),
     "answer": {
         **dict.fromkeys(("text", "route", "finish", "reused", "ranking", "context", "memory", "thought")),
         "usage": USAGE,

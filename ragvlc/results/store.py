@@ -3,7 +3,7 @@
 runs/<sweep>/sweep.yaml                  the sweep as it was last run, resolved
 runs/<sweep>/cells.json                  its cells in order: key, name, pipeline, settings
 runs/<sweep>/<key>/resolved.yaml         the cell's pipeline and data set
-runs/<sweep>/<key>/predictions.jsonl     one line for each question, the last of an id counts
+runs/<sweep>/<key>/predictions.jsonl     a line for each question, and for each time it was asked or scored again
 runs/<sweep>/<key>/summary.json          written last: its presence means complete
 """
 
@@ -24,18 +24,15 @@ from filelock import FileLock, Timeout
 
 from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import StoreError
-from ragvlc.core.surrogates import joined, joined_within
+from ragvlc.core.surrogates import joined_within
 from ragvlc.memo.disk import write_whole
-from ragvlc.results._writing import explained, write_line
-from ragvlc.results.rows import from_row, to_row
+from ragvlc.results._writing import explained, replacing, write_line
+from ragvlc.results.lines import RowFindings, RowLine, read_lines, sealed
 
 __all__ = ["CellStore", "SweepStore"]
 
 log = logging.getLogger("ragvlc")
 
-_ROW = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-_SHOWN = 5
-"""Damaged lines that a warning names."""
 _SYNCED_ROWS, _SYNCED_SECONDS = 100, 5.0
 _OWN = ("sweep.yaml", "cells.json", "examples-*", "*/*")
 """Files that only the process with the lock writes."""
@@ -43,17 +40,24 @@ _PLAIN_NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
 
 
 class CellStore:
-    """The results folder of one cell."""
+    """The results folder of one cell.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: named by the cell's key.
+        said: warnings that were logged already; shared by the cells of a sweep's store.
+    """
+
+    def __init__(self, folder: Path, said: set[str] | None = None) -> None:
         self.folder = folder
         self._rows = folder / "predictions.jsonl"
         self._name = str(self._rows)
+        self._said = set() if said is None else said
         self._lock = threading.Lock()
         self._unsynced = 0
         self._synced = time.monotonic()
         self._timer: threading.Timer | None = None
-        self._damaged: bytes | None = None  # lines found damaged by the last `load`
+        self._found: RowFindings | None = None  # by the last `load`
+        self._appendable = False
 
     @property
     def has_rows(self) -> bool:
@@ -61,65 +65,92 @@ class CellStore:
         return self._rows.exists()
 
     def load(self) -> dict[str, Prediction]:
-        """Returns the last row of each example id; a damaged line is skipped, so that its example is pending again."""
-        rows: dict[str, Prediction] = {}
-        damaged: dict[int, bytes] = {}
-        for number, line, prediction in self._lines():
-            if prediction is None:
-                damaged[number] = line
-            else:
-                rows[prediction.example_id] = prediction
-        if damaged:
-            more = f" and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
-            log.warning(
-                "%s: damaged or foreign lines: %s%s. The next run asks their questions again; all other rows stay.",
-                self._rows,
-                ", ".join(map(str, list(damaged)[:_SHOWN])),
-                more,
-            )
-        self._damaged = b"".join(damaged.values())
-        return rows
+        """Returns the row of each example id that counts: see `results.lines`.
 
-    def _lines(self) -> Iterator[tuple[int, bytes, Prediction | None]]:
-        """Yields the number, the bytes and the row of each whole line; None for a damaged one."""
+        A damaged or foreign line costs its own row only, so that its example is pending again. What was found beside
+        the rows is logged, in a sentence each. Raises `StoreError`.
+        """
+        return {row.example_id: row for _, _, row in self.each()}
+
+    def each(self) -> Iterator[tuple[int, int, Prediction]]:
+        """Yields start and size of each intact line and its row; a later row replaces an earlier one of its id."""
+        found = RowFindings()
+        for line in read_lines(self._rows, self.folder.name):
+            if found.add(line) and line.row is not None:
+                yield line.start, len(line.data), line.row
+        for sentence in found.sentences(self._rows):
+            if sentence not in self._said:
+                self._said.add(sentence)
+                log.warning("%s", sentence)
+        self._found = found
+
+    def repair(self) -> RowFindings:
+        """Writes the file anew without damaged, foreign and repeated lines; returns what was found.
+
+        Damaged lines are copied to `predictions.jsonl.damaged` first. A file in order is left as it is. The sweep must
+        be locked. Raises `StoreError`.
+        """
+        found = RowFindings()
+        with self._lock, explained(self._rows):
+            for line in read_lines(self._rows, self.folder.name):
+                found.add(line)
+            if found.damaged or found.repeated or found.oddities or self._torn():
+                self._copy_damaged(found.damaged)
+                again = RowFindings()
+                with replacing(self._rows) as file:
+                    for line in read_lines(self._rows, self.folder.name):
+                        if again.add(line):
+                            file.write(line.data + b"\n")
+            self._found, self._appendable = None, False
+        return found
+
+    def _prepare(self) -> None:
+        """Prepares the file for new rows: finds those that they replace, and copies damaged lines."""
+        if self._found is None:
+            self.load()
+        if self._found is not None:
+            self._copy_damaged(self._found.damaged)
+        if self._torn():
+            with self._rows.open("ab") as file:
+                file.write(b"\n")
+        self._appendable = True
+
+    def _torn(self) -> bool:
+        """Whether the last line has no end, so that a row after it would belong to it."""
         try:
             with self._rows.open("rb") as file:
-                for number, line in enumerate(file, 1):
-                    if not line.endswith(b"\n"):
-                        break
-                    if line.strip():
-                        yield number, line, _row(line)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except OSError as error:
-            raise StoreError(f"{self._rows}: cannot be read: {error}") from error
+                if file.seek(0, os.SEEK_END) == 0:
+                    return False
+                file.seek(-1, os.SEEK_END)
+                return file.read(1) != b"\n"
+        except FileNotFoundError:
+            return False
 
-    def mend(self) -> None:
-        """Removes an incomplete last line, so that rows can be appended."""
-        if not self._rows.exists():
+    def _copy_damaged(self, damaged: Sequence[RowLine]) -> None:
+        """Adds damaged lines to `predictions.jsonl.damaged`, where they are not there yet."""
+        if not damaged:
             return
-        with self._rows.open("rb+") as file:
-            size = file.seek(0, os.SEEK_END)
-            end = size
-            while end:
-                start = max(0, end - 65536)
-                file.seek(start)
-                newline = file.read(end - start).rfind(b"\n")
-                if newline >= 0:
-                    end = start + newline + 1
-                    break
-                end = start
-            if end < size:
-                log.warning("%s: an incomplete last line is dropped; its question is asked again", self._rows)
-                file.truncate(end)
+        copies = self._rows.with_name(f"{self._rows.name}.damaged")
+        before = copies.read_bytes() if copies.exists() else b""
+        known = set(before.split(b"\n"))
+        new = [line.data + b"\n" for line in damaged if line.data not in known]
+        if new:
+            with replacing(copies) as file:
+                file.write(b"".join([before, *new]))
 
     def append(self, prediction: Prediction) -> None:
         """Appends a row, whole or not at all; it is on the disk at most 5 seconds or 100 rows later.
 
+        It replaces the row of its question that the file had when it was last loaded.
+
         Raises:
             StoreError: the disk is full, or the folder cannot be written.
+            TypeError, ValueError: a value is not JSON.
         """
-        line = joined(_ROW.encode(to_row(prediction))).encode() + b"\n"
+        with self._lock, explained(self._rows):
+            if not self._appendable:
+                self._prepare()
+        line = self._line(prediction)
         with self._lock, explained(self._rows), open(self._name, "ab", buffering=0) as file:  # noqa: PTH123
             write_line(file, line)
             self._unsynced += 1
@@ -129,6 +160,10 @@ class CellStore:
                 self._timer = threading.Timer(_SYNCED_SECONDS, self._sync_later)
                 self._timer.daemon = True
                 self._timer.start()
+
+    def _line(self, prediction: Prediction) -> bytes:
+        before = self._found.revisions.get(prediction.example_id, -1) if self._found else -1
+        return sealed(prediction, self.folder.name, before + 1)
 
     def sync(self) -> None:
         """Waits until the rows written so far are on the disk. Raises `StoreError`."""
@@ -165,19 +200,15 @@ class CellStore:
             write_whole(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
 
     def reopen(self, resolved: str) -> None:
-        """Prepares the folder for new rows: removes the summary and any incomplete line, and writes the settings.
+        """Prepares the folder for new rows: removes the summary, and writes the settings.
 
         Damaged lines stay where they are, and are copied to `predictions.jsonl.damaged`. Raises `StoreError`.
         """
-        with explained(self.folder):
+        with self._lock, explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "summary.json").unlink(missing_ok=True)
             write_whole(self.folder / "resolved.yaml", resolved.encode())
-            if self._damaged is None:
-                self.load()
-            if self._damaged:
-                write_whole(f"{self._rows}.damaged", self._damaged)
-            self.mend()
+            self._prepare()
 
 
 class SweepStore:
@@ -185,6 +216,7 @@ class SweepStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._said: set[str] = set()
         self._lock = FileLock(str(folder / ".lock"), timeout=0)
 
     def __enter__(self) -> Self:
@@ -207,7 +239,7 @@ class SweepStore:
 
     def cell(self, key: str) -> CellStore:
         """Returns the store of the cell with this key."""
-        return CellStore(self.folder / self._inside(key))
+        return CellStore(self.folder / self._inside(key), self._said)
 
     def write_examples(self, key: str, examples: Sequence[Mapping[str, Any]]) -> str:
         """Writes the questions of one data set and returns the file's name."""
@@ -248,22 +280,6 @@ class SweepStore:
         if not isinstance(found, list):
             raise StoreError(f"{self.folder}: no results here (cells.json is missing). Run: ragvlc run EXPERIMENT")
         return found
-
-
-def _row(line: bytes) -> Prediction | None:
-    """Returns the row of a line, or None if it is damaged."""
-    try:
-        return from_row(json.loads(_text(line)))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None
-
-
-def _text(line: bytes) -> str:
-    """Returns a row's text; rows of version 1 may have halves of characters, which are no UTF-8."""
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return joined(line.decode("utf-8", "surrogatepass"))
 
 
 def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON

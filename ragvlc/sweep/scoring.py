@@ -12,7 +12,7 @@ from ragvlc.core.families import Metric, Score
 from ragvlc.core.run import Engines
 from ragvlc.documents.dataset import Examples
 from ragvlc.pipeline import Pipeline
-from ragvlc.results.rows import VERSION
+from ragvlc.results.rows import REPLY_VERSION
 from ragvlc.results.store import CellStore
 from ragvlc.results.summary import example_facts, stored_row_key
 from ragvlc.sweep.rereading import read_again
@@ -119,11 +119,11 @@ def current_rows(rows: Mapping[str, Prediction], asked: QuestionSet, *, control:
 def scored(
     store: CellStore, asked: QuestionSet, engines: Engines, *, pipeline: Pipeline, control: bool
 ) -> dict[str, Prediction]:
-    """Returns the stored rows with up-to-date scores; rows that changed are appended to the store."""
+    """Returns the stored rows with up-to-date scores; rows that changed replace those of before."""
     found = current_rows(store.load(), asked, control=control)
     for example in asked.examples:
         row = found.get(example.id)
-        if row is not None and row.version < VERSION:
+        if row is not None and row.version < REPLY_VERSION:
             row = found[example.id] = read_again(row, pipeline)
         if row is not None and dict(row.scored_by) != asked.scored_by(example):
             found[example.id] = score(row, example, asked, engines)

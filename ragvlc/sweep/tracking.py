@@ -50,7 +50,6 @@ def rescore(sweep: Sweep, runs: Path) -> Path:
         check_trials(try_setups(pool, metric_setups(sweep.metrics, pending, stored_only=True)))
         for cell in cells:
             cell_store, own = store.cell(cell.key), asked[cell.dataset.key]
-            cell_store.mend()
             rows = scored(cell_store, own, pool, pipeline=cell.pipeline, control=cell.control)
             if cell_store.summary() is not None and len(rows) == len(own.examples):
                 cell_store.write_summary(cell_summary(cell, "complete", rows, own))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ragvlc.estimate.estimate import Options, estimate, estimate_pipeline
 from ragvlc.estimate.forecast import Given, forecasts
 from ragvlc.hardware.placement import Machine
 from ragvlc.pipeline import Pipeline
+from tests.row_lines import read_rows, write_rows
 
 ROUTE: dict[str, Any] = {
     "kind": "rapid",
@@ -99,7 +99,7 @@ def measured(data: Path, runs: Path, pipeline: dict[str, Any]) -> float:
     limited = {"kind": "jsonl", "path": str(data), "limit": 4}
     outcome, _ = ran(sweep_over(data, name="earlier", pipelines={"it": pipeline}, dataset=limited), runs)
     [path] = outcome.folder.glob("*/predictions.jsonl")
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = read_rows(path)
     tokens = 0
     for row in rows:
         usage = row["answer"]["usage"]
@@ -108,7 +108,7 @@ def measured(data: Path, runs: Path, pipeline: dict[str, Any]) -> float:
         [facts] = [step["facts"] for step in steps(row["answer"]["trace"]) if "rounds" in step["facts"]]
         facts |= {"rounds": 10, "tokens": 30, "tried_at": "10 10 10", "judged_at": "10 9 6", "accepted_at": "9 6 5"}
         facts |= {"draft_seconds": 2.0, "verify_seconds": 1.0, "prefill_seconds": 0.5, "draft_prefill_seconds": 0.25}
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(path, rows)
     return tokens / len(rows)
 
 

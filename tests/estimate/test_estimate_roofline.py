@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from ragvlc.hardware.roofline import (
     together,
     verify_seconds,
 )
+from tests.row_lines import read_rows, write_rows
 
 LLAMA_8B = {
     "model_type": "llama",
@@ -172,13 +172,13 @@ def test_seconds_are_those_measured_before(data: Path, runs: Path) -> None:
     limited = {"kind": "jsonl", "path": str(data), "limit": 6}
     first, _ = ran(sweep_over(data, pipelines={"full": full()}, dataset=limited), runs)
     [folder] = [path.parent for path in first.folder.glob("*/predictions.jsonl")]
-    rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    rows = read_rows(folder / "predictions.jsonl")
     fresh = sum(row["answer"]["usage"]["prompt_tokens"] for row in rows)
     for row in rows:  # as an engine would have measured: 1 ms a token read, 50 ms a token written
         usage = row["answer"]["usage"]
         phases = {"prefill": usage["prompt_tokens"] / 1000, "decode": usage["completion_tokens"] / 20}
         row["answer"]["timing"]["phases"] = phases
-    (folder / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(folder / "predictions.jsonl", rows)
     assert fresh
     found = estimate(sweep_over(data, pipelines={"full": full()}), runs)
     total = found.total

@@ -26,6 +26,7 @@ from ragvlc.hardware.roofline import Device, decode_seconds, verify_seconds
 from ragvlc.pipeline import Pipeline
 from ragvlc.routes.rapid import Rapid
 from ragvlc.routes.speculative import Speculative
+from tests.row_lines import read_rows, write_rows
 
 SMALL = Shape(layers=2, hidden=8, heads=4, kv_heads=2, head_size=2, intermediate=16, vocabulary=10)
 PLAIN = Device("plain", 1e12, 1e12, 1e3, 1e6, compute_share=1.0, traffic_share=1.0)
@@ -224,7 +225,7 @@ def stored(data: Path, runs: Path, llama: Path) -> Pipeline:
     limited = {"kind": "jsonl", "path": str(data), "limit": 2}
     outcome, _ = ran(sweep_over(data, pipelines={"rapid": spec}, dataset=limited), runs)
     [folder] = [path.parent for path in outcome.folder.glob("*/predictions.jsonl")]
-    rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    rows = read_rows(folder / "predictions.jsonl")
 
     def steps(found: list[dict[str, Any]]) -> Any:
         for one in found:
@@ -236,7 +237,7 @@ def stored(data: Path, runs: Path, llama: Path) -> Pipeline:
         facts |= {"rounds": 10, "tokens": 30, "tried_at": "10 10 10", "judged_at": "10 9 6", "accepted_at": "9 6 5"}
         facts |= {"draft_seconds": 2.0, "verify_seconds": 1.0, "plain_seconds": 6.0}
         facts |= {"target_prompt": 1000, "draft_prompt": 100}
-    (folder / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(folder / "predictions.jsonl", rows)
     return Pipeline(**yaml.safe_load((folder / "resolved.yaml").read_text())["pipeline"])
 
 

@@ -192,7 +192,7 @@ def test_the_row_has_the_reply_as_it_came_and_counts_the_thought(server: ChatSer
     outcome = ran(sweep_of(server, tmp_path), tmp_path)
     [file] = outcome.folder.glob("*/predictions.jsonl")
     row = json.loads(file.read_text("utf-8").splitlines()[0])
-    assert (row["version"], row["answer"]["thought"]) == (2, "Paris")
+    assert (row["version"], row["answer"]["thought"]) == (3, "Paris")
     assert row["answer"]["usage"]["thought_tokens"] == 12
     assert row["answer"]["usage"]["completion_tokens"] == 20
     assert Results.load(outcome.folder).cells[0].summary["thought_tokens"] == 12

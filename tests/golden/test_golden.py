@@ -16,6 +16,7 @@ from ragvlc.sweep.plan import plan
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.tracking import rescore
+from tests.row_lines import read_rows, write_rows
 
 HERE = Path(__file__).parent
 RENAMED = {"rag": "version 2 of bm25 folds typography, so its rankings are made anew"}
@@ -91,8 +92,7 @@ def test_scoring_an_old_run_again_leaves_its_scores(runs: Path) -> None:
     sweep = Sweep.load(runs.parent / "golden.yaml")
     before = {cell.name: {metric: cell.scores(metric) for metric in sweep_labels(sweep)} for cell in cells_of(runs)}
     for file in runs.glob("golden/*/predictions.jsonl"):
-        stale = [{**json.loads(line), "scored_by": {}} for line in file.read_text("utf-8").splitlines()]
-        file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in stale), "utf-8")
+        write_rows(file, [{**row, "scored_by": {}} for row in read_rows(file)])
     rescore(sweep, runs)
     after = {cell.name: {metric: cell.scores(metric) for metric in sweep_labels(sweep)} for cell in cells_of(runs)}
     assert set(after) == set(before)
@@ -100,7 +100,7 @@ def test_scoring_an_old_run_again_leaves_its_scores(runs: Path) -> None:
     lines = [
         json.loads(line) for file in runs.glob("golden/*/predictions.jsonl") for line in file.open(encoding="utf-8")
     ]
-    assert {row["version"] for row in lines if row["scored_by"]} == {2}
+    assert {row["version"] for row in lines if row["scored_by"]} == {3}
 
 
 def sweep_labels(sweep: Sweep) -> list[str]:

@@ -50,7 +50,7 @@ def test_lost_rows_of_a_finished_cell_are_asked_again(
         try:
             found.append(json.loads(line)["id"])
         except ValueError:
-            assert harm is garble_second
+            assert harm in (halve, garble_second)  # damaged lines stay where they are
     assert sorted(found) == sorted(names)
     assert "complete" in said.err
     before = rows.read_bytes()

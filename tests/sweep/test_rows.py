@@ -42,7 +42,7 @@ def test_a_row_gives_the_answer_and_the_reply_back(answer: Answer) -> None:
 
 def test_a_plain_reply_takes_no_place() -> None:
     row = stored(Answer("Rome", reply=Reply(" Rome\n", reason="stop")))
-    assert (row["version"], "reply" in row["answer"], "thought" in row["answer"]) == (2, False, False)
+    assert (row["version"], "reply" in row["answer"], "thought" in row["answer"]) == (3, False, False)
 
 
 def test_a_long_thought_is_cut_and_says_so() -> None:
