@@ -91,7 +91,9 @@ def load_sweep(experiment: str, settings: list[str] | None, limit: int | None) -
 
 def is_results(folder: Path) -> bool:
     """Returns whether the folder holds the results of a sweep."""
-    return (folder / "cells.json").is_file()
+    from ragvlc.results import store
+
+    return store.is_results(folder)
 
 
 def runs_folder(experiment: str, runs: Path) -> Path:

@@ -75,9 +75,9 @@ def fit_router(  # noqa: PLR0913, PLR0917 - the options of a command
     from ragvlc.analysis.cascades import cascade_pairs
     from ragvlc.analysis.learning import paired
     from ragvlc.analysis.learning_report import cascade_report, learned_report, pairs_report
-    from ragvlc.analysis.results import Results
+    from ragvlc.sweep.derived import load_results
 
-    loaded = Results.load(results_folder(results, runs))
+    loaded = load_results(results_folder(results, runs))
     cells, charge = _cells(route), _charge(cost, budget)
     pairs = paired(loaded, cells, loaded.metric(metric), charge)
     out().print(pairs_report(pairs, loaded.metric(metric)))

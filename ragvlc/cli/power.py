@@ -138,7 +138,7 @@ def print_power(found: PowerPlan) -> None:
 
 
 def _pilot(sweep: Sweep, own: Path, runs: Path, asked: PowerOptions) -> SweepResults | Assumed | None:
-    from ragvlc.results.loading import SweepResults
+    from ragvlc.sweep.derived import load_results
 
     if asked.deviation is not None:
         if asked.pilot is not None:
@@ -147,9 +147,9 @@ def _pilot(sweep: Sweep, own: Path, runs: Path, asked: PowerOptions) -> SweepRes
     if asked.correlation is not None or asked.per_cluster is not None:
         raise ConfigError("--icc and --per-cluster belong to --sd: a pilot knows them itself.")
     if asked.pilot is not None:
-        return SweepResults.load(results_folder(asked.pilot, runs))
+        return load_results(results_folder(asked.pilot, runs))
     if is_results(own / sweep.name):
-        return SweepResults.load(own / sweep.name)
+        return load_results(own / sweep.name)
     if asked.given:
         raise ConfigError(
             f"{sweep.name} has no stored answers to go by. Give --from RUN, an earlier run like it; or run a few "

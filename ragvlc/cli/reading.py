@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ragvlc.cli.app import RUNS, ResultsArg, RunsOption, app, out, results_folder
+from ragvlc.cli.app import RUNS, ResultsArg, RunsOption, app, is_results, out, results_folder
 from ragvlc.core.errors import ConfigError, RagvlcError, StoreError
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def report(
     With --decide also which cell may replace the baseline, how sure that is, and at what cost.
     """
     from ragvlc.analysis.page import write_html
-    from ragvlc.analysis.results import Results
+    from ragvlc.sweep.derived import load_results
 
-    loaded = Results.load(results_folder(results, runs))
+    loaded = load_results(results_folder(results, runs))
     if effective_length is not None:
         loaded = loaded.with_effective_length(*_metric_and_margin(effective_length))
     decisions = _decisions(loaded, decide, cost, baseline)
@@ -71,11 +71,11 @@ def show(
 ) -> None:
     """List the questions and the failures of cells, or show every cell's answer, scores or failure for one question."""
     from ragvlc.analysis.questions import one_question, question_list
-    from ragvlc.analysis.results import Results
+    from ragvlc.sweep.derived import load_results
 
     if passages and question is None:
         raise ConfigError("--passages: needs --question ID. Without it, all questions are listed.")
-    loaded = Results.load(results_folder(results, runs))
+    loaded = load_results(results_folder(results, runs))
     if question is None:
         parts = question_list(loaded)
     else:
@@ -99,10 +99,10 @@ def compare(
 ) -> None:
     """Compare two cells question by question, from one results folder or from two."""
     from ragvlc.analysis.compare import comparison
-    from ragvlc.analysis.results import Results
+    from ragvlc.sweep.derived import load_results
 
-    beside = Results.load(results_folder(other, runs)) if other else None
-    loaded = Results.load(results_folder(results, runs))
+    beside = load_results(results_folder(other, runs)) if other else None
+    loaded = load_results(results_folder(results, runs))
     for part in comparison(loaded, first, second, other=beside, metric=metric):
         out().print(part)
 
@@ -120,9 +120,7 @@ def ui(
     command = ui_command(results, port)
     out().print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C stops it)")
     folder = Path(results)
-    sweeps = (
-        [folder] if (folder / "cells.json").is_file() else sorted(path.parent for path in folder.glob("*/cells.json"))
-    )
+    sweeps = [folder] if is_results(folder) else sorted(path for path in folder.glob("*") if is_results(path))
     for sweep in sweeps:
         try:
             out().print(f"  {sweep.name}, its cells side by side: {charts_page(results, sweep.name, port)}")

@@ -134,10 +134,13 @@ def track(
 ) -> None:
     """Send stored results to the tracker again; nothing is duplicated."""
     from ragvlc.analysis.results import Results
+    from ragvlc.sweep.derived import load_results
     from ragvlc.sweep.tracking import send
 
     sweep = load_sweep(experiment, settings, limit)
-    problem = send(sweep, runs_folder(experiment, runs), finish=lambda folder: files_of(Results.load(folder)))
+    folder = runs_folder(experiment, runs)
+    load_results(folder / sweep.name)  # makes damaged files anew
+    problem = send(sweep, folder, finish=lambda folder: files_of(Results.load(folder)))
     if problem:
         sys.stderr.write(f"error: nothing was sent to the tracker: {printable(problem)}\n")
         sys.exit(1)

@@ -9,6 +9,7 @@ RagvlcError
 │   └── WindowExceeded    a prompt longer than the window, where the policy is to refuse
 ├── DatasetError      data that cannot be read; names file and line
 └── StoreError        a results folder that cannot be read or written
+    └── DerivedError      a file in it that is made from rows, data and setup, and can be made anew
 
 An error says where, what, the known choices, the nearest guess, and what to do.
 """
@@ -24,6 +25,7 @@ __all__ = [
     "ConfigError",
     "ConnectionFailed",
     "DatasetError",
+    "DerivedError",
     "EngineError",
     "MissingExtra",
     "RagvlcError",
@@ -84,6 +86,10 @@ class DatasetError(RagvlcError):
 
 class StoreError(RagvlcError):
     """A results folder that cannot be read or written."""
+
+
+class DerivedError(StoreError):
+    """A file that is made from a sweep's rows, data and setup, and that cannot be read: it can be made anew."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from ragvlc.replay.runs import read_runs
 from ragvlc.replay.spec import Replay
 from ragvlc.replay.stored import Stored, read_file
 from ragvlc.results.lines import sealed
-from ragvlc.results.store import SweepStore
+from ragvlc.results.store import SweepStore, is_results
 
 __all__ = ["read_stored", "write_replayed"]
 
@@ -36,7 +36,7 @@ def read_stored(replay: Replay) -> Stored:
     path = Path(replay.answers.file).expanduser()
     beside = Path(replay.questions).expanduser() / path if replay.questions else path
     found = path if path.exists() or not beside.exists() else beside
-    if (found / "cells.json").is_file():
+    if is_results(found):
         return _limited(read_runs(found, replay.answers), replay.limit)
     if not replay.questions:
         raise ConfigError(f"{replay.name}: questions: name the folder of questions and documents (--questions DIR).")
@@ -75,8 +75,9 @@ def write_replayed(replayed: Replayed, replay: Replay, folder: Path) -> Results:
             lines = [sealed(row, own.folder.name) for row in cell.rows.values()]
             write_whole(own.folder / "predictions.jsonl", b"".join(lines))
             about = {"key": cell.facts["key"], "name": cell.name, "status": "complete"}
-            own.write_summary({**about, **cell.summary, "left_out": len(facts_of[name]) - len(cell.rows)})
-            rows.append({**cell.facts, "examples": files[name]})
+            left_out = {"left_out": len(facts_of[name]) - len(cell.rows)}
+            own.write_summary({**about, **cell.summary, **left_out})
+            rows.append({**cell.facts, "examples": files[name], **left_out})
         store.write_cells(config.to_yaml(replay.spec()), rows)
     return Results.load(folder)
 

@@ -16,6 +16,7 @@ from ragvlc.documents.dataset import Dataset, loaded
 from ragvlc.replay.spec import Answers
 from ragvlc.replay.stored import Block, Stored
 from ragvlc.results.loading import CellResult
+from ragvlc.sweep.derived import load_results
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.spec import Sweep
 
@@ -34,7 +35,7 @@ def read_runs(folder: Path, answers: Answers) -> Stored:
         StoreError: no results in this folder.
         DatasetError: its data set cannot be loaded.
     """
-    results = Results.load(folder)
+    results = load_results(folder)
     # By name, since a key holds the model's files, which may be on another machine.
     planned = {cell.name: cell.dataset for cell in plan(Sweep.load(folder / "sweep.yaml"))}
     named = _named(results, answers)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ragvlc.core.answer import Prediction
-from ragvlc.core.errors import ConfigError, StoreError, nearest
+from ragvlc.core.errors import ConfigError, DerivedError, StoreError, nearest
 from ragvlc.results.applicable import applicable
+from ragvlc.results.completeness import is_finished
 from ragvlc.results.store import SweepStore
-from ragvlc.results.summary import scored_rows, stored_row_key, summarise
+from ragvlc.results.summary import questions_key, scored_rows, stored_row_key, summarise
 from ragvlc.statistics.corrections import SETTLED, holm
 from ragvlc.statistics.differences import Difference, flips_for, paired_difference
 
@@ -147,10 +148,11 @@ class SweepResults:
         found = store.cells()
         try:
             files = {file: _by_id(store.examples(file)) for file in dict.fromkeys(facts["examples"] for facts in found)}
+            _check_examples(store.folder, found, files)
             cells = [_cell(store, facts, files[facts["examples"]]) for facts in found]
             baseline = found[-1]["baseline"] if found else ""
         except (KeyError, TypeError) as error:
-            raise StoreError(
+            raise DerivedError(
                 f"{store.folder}: written by another version of ragvlc ({error!r}). Run the experiment again."
             ) from error
         return cls(store.folder, cells, baseline)
@@ -268,12 +270,27 @@ def _by_id(examples: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]
     return {one["id"]: one for one in examples}
 
 
+def _check_examples(
+    folder: Path, cells: Sequence[Mapping[str, Any]], files: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> None:
+    """Raises `DerivedError` for a file that no longer holds the questions that the cells were asked."""
+    stored = {file: questions_key(examples.values()) for file, examples in files.items()}
+    for facts in cells:
+        if facts.get("data_key", stored[facts["examples"]]) != stored[facts["examples"]]:
+            raise DerivedError(
+                f"{folder / facts['examples']}: questions are missing or changed. Make it anew (nothing is asked): "
+                f"ragvlc verify {folder} --repair, or ragvlc run EXPERIMENT."
+            )
+
+
 def _cell(store: SweepStore, facts: Mapping[str, Any], examples: Mapping[str, Mapping[str, Any]]) -> CellResult:
     cell = store.cell(facts["key"])
     rows = scored_rows(_current(cell.load(), examples, control=facts["control"]))
     rows = applicable(rows, facts.get("inapplicable") or {})
     summary = cell.summary()
-    complete = summary is not None and len(rows) == len(examples) - summary.get("left_out", 0)  # by a replay
+    asked = len(examples) - facts.get("left_out", (summary or {}).get("left_out", 0))  # by a replay
+    finished = summary is not None or is_finished(rows, asked, facts["metrics"], facts.get("max_failures"))
+    complete = finished and len(rows) == asked
     return CellResult(facts, examples, rows, complete, tuple(facts["metrics"]))
 
 

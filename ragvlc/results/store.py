@@ -4,7 +4,7 @@ runs/<sweep>/sweep.yaml                  the sweep as it was last run, resolved
 runs/<sweep>/cells.json                  its cells in order: key, name, pipeline, settings
 runs/<sweep>/<key>/resolved.yaml         the cell's pipeline and data set
 runs/<sweep>/<key>/predictions.jsonl     a line for each question, and for each time it was asked or scored again
-runs/<sweep>/<key>/summary.json          written last: its presence means complete
+runs/<sweep>/<key>/summary.json          written last, from the rows
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ from typing import IO, Any, Self
 from filelock import FileLock, Timeout
 
 from ragvlc.core.answer import Prediction
-from ragvlc.core.errors import StoreError
-from ragvlc.core.surrogates import joined_within
-from ragvlc.memo.disk import write_whole
+from ragvlc.core.errors import DerivedError, StoreError
 from ragvlc.results._writing import explained, replacing, write_line
+from ragvlc.results.derived import read_cells, read_examples, read_summary, remove_derived, write_derived
 from ragvlc.results.lines import RowFindings, RowLine, read_lines, sealed
 
-__all__ = ["CellStore", "SweepStore"]
+__all__ = ["CellStore", "SweepStore", "is_results"]
 
 log = logging.getLogger("ragvlc")
 
@@ -187,17 +186,19 @@ class CellStore:
     def summary(self) -> dict[str, Any] | None:
         """Returns the summary; None if there is none, or if it is damaged: it can be made anew from the rows."""
         try:
-            found = _read_json(self.folder / "summary.json")
-        except StoreError as error:
-            log.warning("%s", error)
+            return self.checked_summary()
+        except DerivedError:
             return None
-        return found if isinstance(found, dict) else None
+
+    def checked_summary(self) -> dict[str, Any] | None:
+        """Returns the summary; None if there is none. Raises `DerivedError` for a damaged one."""
+        return read_summary(self.folder / "summary.json")
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Writes the summary, after the rows that it sums up are on the disk. Raises `StoreError`."""
         self.sync()
         with explained(self.folder):
-            write_whole(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
+            write_derived(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
 
     def reopen(self, resolved: str) -> None:
         """Prepares the folder for new rows: removes the summary, and writes the settings.
@@ -206,8 +207,8 @@ class CellStore:
         """
         with self._lock, explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / "summary.json").unlink(missing_ok=True)
-            write_whole(self.folder / "resolved.yaml", resolved.encode())
+            remove_derived(self.folder / "summary.json")
+            write_derived(self.folder / "resolved.yaml", resolved.encode())
             self._prepare()
 
 
@@ -246,24 +247,18 @@ class SweepStore:
         name = f"examples-{key[:16]}.jsonl"
         lines = [json.dumps(dict(example), ensure_ascii=True) + "\n" for example in examples]
         with explained(self.folder):
-            write_whole(self.folder / name, "".join(lines).encode())
+            write_derived(self.folder / name, "".join(lines).encode())
         return name
 
     def examples(self, name: str) -> list[dict[str, Any]]:
-        """Returns the questions written by `write_examples`."""
-        try:
-            lines = (self.folder / self._inside(name)).read_text(encoding="utf-8").splitlines()
-            return [joined_within(json.loads(line)) for line in lines]
-        except (OSError, ValueError) as error:
-            raise StoreError(
-                f"{self.folder / name}: cannot be read: {error}. Make it anew (nothing is asked): ragvlc run EXPERIMENT"
-            ) from error
+        """Returns the questions written by `write_examples`. Raises `DerivedError`."""
+        return read_examples(self.folder / self._inside(name))
 
     def _inside(self, name: object) -> str:
         """Returns a name that cells.json gives. Raises `StoreError` if it would lead out of the folder."""
         if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) and not name.startswith("."):
             return name
-        raise StoreError(
+        raise DerivedError(
             f"{self.folder / 'cells.json'}: {name!r} is no name of a file in this folder: cells.json was changed by "
             "hand. Run the experiment again."
         )
@@ -271,23 +266,25 @@ class SweepStore:
     def write_cells(self, resolved: str, cells: Sequence[Mapping[str, Any]]) -> None:
         """Writes the resolved sweep and its cells."""
         with explained(self.folder):
-            write_whole(self.folder / "sweep.yaml", resolved.encode())
-            write_whole(self.folder / "cells.json", json.dumps(list(cells), indent=1, ensure_ascii=False).encode())
+            write_derived(self.folder / "sweep.yaml", resolved.encode())
+            write_derived(self.folder / "cells.json", json.dumps(list(cells), indent=1, ensure_ascii=False).encode())
 
     def cells(self) -> list[dict[str, Any]]:
-        """Returns the stored facts of each cell. Raises `StoreError` if the folder is not a results folder."""
-        found = _read_json(self.folder / "cells.json")
-        if not isinstance(found, list):
-            raise StoreError(f"{self.folder}: no results here (cells.json is missing). Run: ragvlc run EXPERIMENT")
+        """Returns the stored facts of each cell. Raises `StoreError` without any, `DerivedError` for damaged ones."""
+        self.check_results()
+        found = read_cells(self.folder / "cells.json")
+        if found is None:
+            raise DerivedError(f"{self.folder}: cells.json is missing. Make it anew: ragvlc run EXPERIMENT")
         return found
 
+    def check_results(self) -> None:
+        """Raises `StoreError` if this is not the folder of a sweep's results."""
+        if not is_results(self.folder):
+            raise StoreError(f"{self.folder}: no results here (cells.json is missing). Run: ragvlc run EXPERIMENT")
 
-def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValueError as error:
-        raise StoreError(f"{path}: not JSON ({error}): ragvlc run EXPERIMENT makes it anew and asks nothing") from error
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from error
+
+def is_results(folder: Path) -> bool:
+    """Returns whether a folder holds the results of a sweep, even if its `cells.json` is lost."""
+    if (folder / "cells.json").exists():
+        return folder.is_dir()
+    return (folder / "sweep.yaml").is_file() and any(folder.glob("*/resolved.yaml"))

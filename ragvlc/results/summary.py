@@ -20,7 +20,15 @@ from ragvlc.statistics.intervals import mean_interval
 
 MANY = 100
 
-__all__ = ["charged_prefixes", "example_facts", "metric_values", "scored_rows", "stored_row_key", "summarise"]
+__all__ = [
+    "charged_prefixes",
+    "example_facts",
+    "metric_values",
+    "questions_key",
+    "scored_rows",
+    "stored_row_key",
+    "summarise",
+]
 
 
 def example_facts(example: Example) -> dict[str, Any]:
@@ -49,6 +57,11 @@ def example_facts(example: Example) -> dict[str, Any]:
         "task": example.task,
         "tags": dict(example.tags),
     }
+
+
+def questions_key(examples: Iterable[Mapping[str, Any]]) -> str:
+    """Returns the hash of questions, their documents and their gold, computed from their stored facts."""
+    return content_key([[one["key"], one["gold_key"]] for one in examples])
 
 
 def stored_row_key(facts: Mapping[str, Any], *, control: bool) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example
+from ragvlc.core.errors import DerivedError
+from ragvlc.results.derived import what_is_wrong
 from ragvlc.results.store import CellStore
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.scoring import QuestionSet
@@ -36,10 +39,10 @@ class Pending:
         self.cell = cell
         self.store = store
         self.asked = asked
-        self.summary = store.summary() or {}
+        self.summary = _summary(store)
         rows = store.load()
         self.questions = [one for one in asked.examples if self._is_pending(rows.get(one.id), one, retry_failed)]
-        finished = self.summary.get("asked") == asked.key
+        finished = self.summary.get("asked") == asked.key and {"status", "metrics"} <= self.summary.keys()
         self.done = finished and not self.questions
         self.rows = rows if self.done else {}
         self._unscored = set() if self.done else self._without_scores(rows)
@@ -66,3 +69,12 @@ class Pending:
         if row is None or row.example_key != self.asked.row_key(example, control=self.cell.control):
             return True
         return row.answer is None and row.failure is not None and (row.failure.transient or retry_failed)
+
+
+def _summary(store: CellStore) -> dict[str, Any]:
+    """Returns a cell's summary; empty without one, or for a damaged one, with a line."""
+    try:
+        return store.checked_summary() or {}
+    except DerivedError as error:
+        log.warning("%s The next complete run of the cell writes it anew from the rows.", what_is_wrong(error))
+        return {}

@@ -21,16 +21,18 @@ from ragvlc.core.answer_json import fields_json
 from ragvlc.core.jobs import Counts, Done, Job, SetupResult, TriesSetups, Workers, added
 from ragvlc.core.run import Engines
 from ragvlc.pool import EnginePool
+from ragvlc.results.completeness import is_unfinished
 from ragvlc.results.store import SweepStore
 from ragvlc.sweep.lookup import Lookup, NotStored
 from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan, remarks
+from ragvlc.sweep.planned import resolved_cell, write_plan
 from ragvlc.sweep.rereading import reread_other_cells
 from ragvlc.sweep.schedule import schedule
 from ragvlc.sweep.scoring import QuestionSet, score, scored
 from ragvlc.sweep.setups import check_trials, metric_setups, pipeline_models, pipeline_setups, usage_of
 from ragvlc.sweep.spec import Sweep
-from ragvlc.sweep.tracking import Finish, Tracking, cell_record, cell_summary, write_plan
+from ragvlc.sweep.tracking import Finish, Tracking, cell_record, cell_summary
 from ragvlc.trials import try_setups
 
 __all__ = ["Outcome", "SweepInterrupted", "Watcher", "run_sweep"]
@@ -294,7 +296,7 @@ class _CellRun:
         if one.done:
             self.rows = one.rows
             return
-        one.store.reopen(config.to_yaml(_resolved_cell(one.cell)))
+        one.store.reopen(config.to_yaml(resolved_cell(one.cell)))
         self.rows = scored(one.store, one.asked, engines, pipeline=one.cell.pipeline, control=one.cell.control)
         asked = {example.id for example in one.questions}
         self._failed = [name for name, row in self.rows.items() if row.failure is not None and name not in asked]
@@ -342,31 +344,13 @@ class _CellRun:
         if one.done:
             return
         labels = {metric.label for metric in one.asked.metrics}
-        pending = any(_is_pending(row, labels) for row in self.rows.values())
+        pending = any(is_unfinished(row, labels) for row in self.rows.values())
         self.status = "stopped" if self.full else "pending" if pending else "complete"
         self.summary = cell_summary(one.cell, self.status, self.rows, one.asked)
         if self.tried.calls:
             self.summary = {**self.summary, "tried": fields_json(self.tried)}
         if self.status == "complete":
             one.store.write_summary(self.summary)
-
-
-def _is_pending(row: Prediction, labels: set[str]) -> bool:
-    """Returns whether another run may complete this row: a transient failure, or a missing score."""
-    if row.failure is not None:
-        return row.failure.transient
-    return not labels <= set(row.scored_by)
-
-
-def _resolved_cell(cell: Cell) -> dict[str, Any]:
-    return {
-        "name": cell.name,
-        "pipeline": cell.pipeline.spec(),
-        "dataset": cell.dataset.spec(),
-        "settings": dict(cell.settings),
-        "seed": cell.seed,
-        "latency": cell.latency,
-    }
 
 
 @contextmanager

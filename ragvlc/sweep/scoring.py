@@ -14,7 +14,7 @@ from ragvlc.documents.dataset import Examples
 from ragvlc.pipeline import Pipeline
 from ragvlc.results.rows import REPLY_VERSION
 from ragvlc.results.store import CellStore
-from ragvlc.results.summary import example_facts, stored_row_key
+from ragvlc.results.summary import example_facts, questions_key, stored_row_key
 from ragvlc.sweep.rereading import read_again
 
 __all__ = ["QuestionSet", "current_rows", "score", "scored"]
@@ -40,7 +40,7 @@ class QuestionSet:
         self.metrics = tuple(metrics)
         self.facts = tuple(example_facts(example) for example in examples)
         keys = {metric.label: metric.key for metric in metrics}
-        self.data_key = content_key([[one["key"], one["gold_key"]] for one in self.facts])
+        self.data_key = questions_key(self.facts)
         self.key = content_key([self.data_key, keys])
         self._facts = {one["id"]: one for one in self.facts}
         self._scored_by = {

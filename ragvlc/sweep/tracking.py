@@ -1,4 +1,4 @@
-"""Writes a sweep's plan, summarises its cells and sends them to a tracker, whose errors never stop the sweep."""
+"""Summarises a sweep's cells and sends them to a tracker, whose errors never stop the sweep."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example, content_key
 from ragvlc.core.families import TrackedSweep
 from ragvlc.core.records import CellRecord, SweepRecord, TraceRecord
-from ragvlc.documents.dataset import loaded
 from ragvlc.pool import EnginePool
 from ragvlc.results.applicable import applicable, inapplicable
-from ragvlc.results.store import SweepStore
+from ragvlc.results.completeness import is_finished
+from ragvlc.results.store import CellStore, SweepStore
 from ragvlc.results.summary import metric_values, scored_rows, summarise
 from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan
+from ragvlc.sweep.planned import load_questions, prices, write_plan
 from ragvlc.sweep.rereading import reread_other_cells
 from ragvlc.sweep.scoring import QuestionSet, current_rows, scored
 from ragvlc.sweep.setups import check_trials, metric_setups
 from ragvlc.sweep.spec import Sweep
 from ragvlc.trials import try_setups
 
-__all__ = ["Finish", "Tracking", "cell_record", "cell_summary", "rescore", "send", "write_plan"]
+__all__ = ["Finish", "Tracking", "cell_record", "cell_summary", "is_complete", "rescore", "send"]
 
 log = logging.getLogger("ragvlc")
 
@@ -42,7 +43,7 @@ def rescore(sweep: Sweep, runs: Path) -> Path:
         SetupError: a metric's model does not work.
     """
     cells = plan(sweep)
-    SweepStore(runs / sweep.name).cells()
+    SweepStore(runs / sweep.name).check_results()
     with SweepStore(runs / sweep.name) as store, EnginePool() as pool:
         asked = write_plan(sweep, cells, store)
         reread_other_cells(cells, store)
@@ -51,7 +52,7 @@ def rescore(sweep: Sweep, runs: Path) -> Path:
         for cell in cells:
             cell_store, own = store.cell(cell.key), asked[cell.dataset.key]
             rows = scored(cell_store, own, pool, pipeline=cell.pipeline, control=cell.control)
-            if cell_store.summary() is not None and len(rows) == len(own.examples):
+            if is_complete(cell_store, rows, own, sweep):
                 cell_store.write_summary(cell_summary(cell, "complete", rows, own))
     return store.folder
 
@@ -68,15 +69,15 @@ def send(sweep: Sweep, runs: Path, *, finish: Finish | None = None) -> str | Non
         StoreError: if nothing is stored.
     """
     cells = plan(sweep)
-    SweepStore(runs / sweep.name).cells()
+    SweepStore(runs / sweep.name).check_results()
     with SweepStore(runs / sweep.name) as store:
-        asked = _asked(sweep, cells)
+        asked = load_questions(sweep, cells)
         with Tracking(sweep, store, asked, [cell.key for cell in cells]) as tracking:
             for cell in cells:
                 cell_store, own = store.cell(cell.key), asked[cell.dataset.key]
                 rows = current_rows(cell_store.load(), own, control=cell.control)
                 if rows:
-                    done = cell_store.summary() is not None and len(rows) == len(own.examples)
+                    done = is_complete(cell_store, rows, own, sweep)
                     summary = cell_summary(cell, "complete" if done else "stopped", rows, own)
                     tracking.cell(cell_record(cell, summary, cell_store.folder, own, rows))
             tracking.finish(finish)
@@ -84,64 +85,18 @@ def send(sweep: Sweep, runs: Path, *, finish: Finish | None = None) -> str | Non
     return problem
 
 
-def _asked(sweep: Sweep, cells: Sequence[Cell]) -> dict[str, QuestionSet]:
-    """Loads each data set once; returns the questions, keyed by data set key."""
-    datasets = {cell.dataset.key: cell.dataset for cell in cells}
-    return {key: QuestionSet(examples, sweep.metrics) for key, examples in loaded(datasets).items()}
-
-
-def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[str, QuestionSet]:
-    """Loads each data set once and writes the sweep's plan; returns the questions, keyed by data set key."""
-    asked = _asked(sweep, cells)
-    files = {key: store.write_examples(key, own.facts) for key, own in asked.items()}
-    losses = {cell.dataset.key: [dict(one) for one in cell.dataset.losses()] for cell in cells}
-    rows = [
-        {
-            "key": cell.key,
-            "name": cell.name,
-            "pipeline": cell.pipeline_name,
-            "pipelines": list(cell.pipelines),
-            "settings": dict(cell.settings),
-            "dataset": cell.dataset.name,
-            "repeat": cell.repeat,
-            "seed": cell.seed,
-            "control": cell.control,
-            "latency": cell.latency,
-            "examples": files[cell.dataset.key],
-            "metrics": [metric.label for metric in sweep.metrics],
-            "baseline": sweep.baseline or next(iter(sweep.pipelines)),
-            "replaceable": sweep.replaceable,
-            **_inapplicable(cell, sweep),
-            **({"decide": sweep.decide.spec()} if sweep.decide else {}),
-            **({"effective_length": sweep.effective_length.spec()} if sweep.effective_length else {}),
-            "skipped": asked[cell.dataset.key].skipped,
-            **({"losses": losses[cell.dataset.key]} if losses[cell.dataset.key] else {}),
-            **({"remarks": remarks} if (remarks := cell.pipeline.all_remarks()) else {}),
-            **({"notes": list(asked[cell.dataset.key].notes)} if asked[cell.dataset.key].notes else {}),
-            "smaller_is_better": [metric.label for metric in sweep.metrics if metric.smaller_is_better],
-            "prices": _prices(cell),
-        }
-        for cell in cells
-    ]
-    store.write_cells(config.to_yaml(sweep.spec()), rows)
-    return asked
-
-
-def _inapplicable(cell: Cell, sweep: Sweep) -> dict[str, Any]:
-    found = inapplicable(cell.pipeline.routes, sweep.metrics)
-    return {"inapplicable": found} if found else {}
-
-
-def _prices(cell: Cell) -> dict[str, Any]:
-    models = cell.pipeline.generators.items()
-    return {role: model.price.spec() for role, model in models if model.price is not None}
+def is_complete(store: CellStore, rows: Mapping[str, Prediction], asked: QuestionSet, sweep: Sweep) -> bool:
+    """Returns whether a cell's current rows are those of a complete cell, even if its summary is lost."""
+    labels = [metric.label for metric in asked.metrics]
+    there = len(rows) == len(asked.examples)
+    return there and (store.summary() is not None or is_finished(rows, len(asked.examples), labels, sweep.max_failures))
 
 
 def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked: QuestionSet) -> dict[str, Any]:
     """Returns a cell's summary, with the key of its questions and metrics."""
     labels = [metric.label for metric in asked.metrics]
     rows = applicable(rows, inapplicable(cell.pipeline.routes, asked.metrics))
-    figures = summarise(asked.facts, rows, labels, prices=_prices(cell), skipped=asked.skipped, cold=cell.cold)
+    figures = summarise(asked.facts, rows, labels, prices=prices(cell), skipped=asked.skipped, cold=cell.cold)
     return {"key": cell.key, "name": cell.name, "status": status, "asked": asked.key, **figures}
 
 

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from ragvlc.core.errors import StoreError
 
-__all__ = ["locked", "make_if_missing"]
+__all__ = ["check_whole", "locked", "make_if_missing", "set_aside"]
 
 _LONGEST_WAIT = 300.0
 _NEEDED = frozenset({"alembic_version", "experiments", "metrics", "params", "runs", "tags"})
@@ -51,7 +51,7 @@ def make_if_missing(database: Path, artifacts: Path) -> None:
     for part in database.parent.glob(f"{database.name}.*.part*"):  # of makers that were killed: the lock is ours
         part.unlink(missing_ok=True)
     if database.exists():
-        _check_whole(database)
+        check_whole(database)
         return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -66,7 +66,8 @@ def make_if_missing(database: Path, artifacts: Path) -> None:
         raise
 
 
-def _check_whole(database: Path) -> None:
+def check_whole(database: Path) -> None:
+    """Raises `StoreError`, with the way out, for a file that is damaged or half made. Writes nothing."""
     try:
         # A file that is locked by a reader is still read; a missing one is not made.
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as opened:
@@ -78,6 +79,14 @@ def _check_whole(database: Path) -> None:
         raise StoreError(f"{database}: is damaged ({error}). {_way_out(database)}") from error
     if version is None:
         raise StoreError(f"{database}: is half made: a program was interrupted while it made it. {_way_out(database)}")
+
+
+def set_aside(database: Path) -> Path:
+    """Renames a damaged file, so that a new one is made; returns its new path."""
+    number = 0
+    while (away := database.with_suffix(f".broken{f'.{number}' if number else ''}")).exists():
+        number += 1
+    return database.rename(away)
 
 
 def _way_out(database: Path) -> str:

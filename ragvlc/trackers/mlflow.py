@@ -28,10 +28,12 @@ from ragvlc.core.families import TrackedSweep, Tracker
 from ragvlc.core.records import SweepRecord
 from ragvlc.trackers._mlflow_calls import artifact_folder, shown, sqlite_file, sqlite_uri, talking
 from ragvlc.trackers._mlflow_calls import client as connect
+from ragvlc.trackers._mlflow_database import check_whole, locked
+from ragvlc.trackers._mlflow_database import set_aside as rename_damaged
 from ragvlc.trackers._mlflow_runs import ORDER_TAG, STALE_TAG, Sending, opened
 from ragvlc.trackers._mlflow_values import CELL_TAG, SWEEP_TAG
 
-__all__ = ["CELL_TAG", "SWEEP_TAG", "MlflowTracker", "charts_page", "ui_command"]
+__all__ = ["CELL_TAG", "SWEEP_TAG", "MlflowTracker", "charts_page", "damaged_database", "set_aside", "ui_command"]
 
 
 class MlflowTracker(Tracker):
@@ -60,6 +62,28 @@ class MlflowTracker(Tracker):
         runs = sweep.folder.absolute().parent
         experiment = self.experiment or sweep.name
         return opened(Sending(self.store(runs), experiment, runs, self.traces, self.system_metrics), sweep)
+
+
+def damaged_database(uri: str) -> str:
+    """Returns what is wrong with a store's SQLite file; empty if it is whole, not there, or no such store."""
+    database = sqlite_file(uri)
+    if database is None or not database.exists():
+        return ""
+    try:
+        check_whole(database)
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
+def set_aside(uri: str) -> Path | None:
+    """Renames the damaged SQLite file of a store, so that a new one is made; returns its new path, if it was damaged.
+
+    Raises `StoreError` if another process is writing to it.
+    """
+    database = sqlite_file(uri)
+    with locked(database):
+        return rename_damaged(database) if database is not None and damaged_database(uri) else None
 
 
 def ui_command(store: str | Path, port: int = 5000) -> list[str]:

@@ -59,23 +59,3 @@ def test_lost_rows_of_a_finished_cell_are_asked_again(
     assert rows.read_bytes() == before
     assert again.code == 0
     assert "missing" not in caplog.text
-
-
-@pytest.mark.parametrize("name", ["summary.json", "cells.json", "examples"])
-@pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe"], ids=["empty", "torn", "binary"])
-def test_derived_files_are_made_anew_from_the_rows(ragvlc: Cli, tmp_path: Path, name: str, text: bytes) -> None:
-    file = experiment(tmp_path)
-    assert ragvlc("run", file).code == 0
-    [rows] = Path("runs").rglob("predictions.jsonl")
-    before = rows.read_bytes()
-    [derived] = list(Path("runs").rglob(f"{name}*.jsonl" if name == "examples" else name))
-    whole = derived.read_bytes()
-    derived.write_bytes(text)
-    reported = ragvlc("report", "runs/lost")
-    assert reported.code in (0, 2)
-    if reported.code == 2:
-        assert "ragvlc run" in reported.err
-    assert ragvlc("run", file).code == 0
-    assert derived.read_bytes() == whole
-    assert rows.read_bytes() == before
-    assert ragvlc("report", "runs/lost").code == 0

@@ -19,10 +19,11 @@ from ragvlc.core.answer import Answer, Failure, Prediction, Step, Timing, Usage
 from ragvlc.core.data import Chunk, Hit, Span
 from ragvlc.core.errors import StoreError
 from ragvlc.core.replies import Reply
-from ragvlc.core.surrogates import joined
+from ragvlc.core.surrogates import joined, joined_within
 from ragvlc.results._writing import write_line
 from ragvlc.results.rows import from_row, to_row
 from ragvlc.results.store import CellStore, SweepStore
+from tests.sweep_folders import example
 
 ANSWER = Answer(
     text="茉莉花茶, naïve \U0001f600\n\u2028 \x00",
@@ -215,9 +216,10 @@ def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> Non
 
 def test_examples_with_half_a_character_come_back(tmp_path: Path) -> None:
     kept = SweepStore(tmp_path)
-    example = {"id": "q\ud83d", "question": "茶\u2028?", "choices": []}
-    mended = {**example, "id": "q\ufffd"}
-    assert kept.examples(kept.write_examples("0123456789abcdef99", [example, example])) == [mended, mended]
+    one, other = example("q\ud83d", question="茶\u2028?"), example("q2\ud83d")
+    mended = [joined_within(one), joined_within(other)]
+    assert [facts["id"] for facts in mended] == ["q\ufffd", "q2\ufffd"]
+    assert kept.examples(kept.write_examples("0123456789abcdef99", [one, other])) == mended
 
 
 def test_a_second_run_in_this_process_or_another_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""Whether a cell is complete, counted from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from ragvlc.core.answer import Prediction
+
+__all__ = ["is_finished", "is_unfinished"]
+
+
+def is_unfinished(row: Prediction, labels: Collection[str]) -> bool:
+    """Returns whether another run may complete this row: a transient failure, or a missing score."""
+    if row.failure is not None:
+        return row.failure.transient
+    return not set(labels) <= set(row.scored_by)
+
+
+def is_finished(
+    rows: Mapping[str, Prediction], questions: int, labels: Collection[str], max_failures: float | None
+) -> bool:
+    """Returns whether current rows are those of a finished cell: all are there, and no run would change them.
+
+    Args:
+        rows: by example id; those of the current questions only.
+        questions: how many there are.
+        labels: of the metrics.
+        max_failures: share of the questions that may fail before the cell is stopped; None if it is not known.
+    """
+    failed = sum(row.failure is not None for row in rows.values())
+    allowed = -1.0 if max_failures is None else max_failures * questions
+    return len(rows) >= questions and failed <= allowed and not any(is_unfinished(row, labels) for row in rows.values())
