@@ -5,6 +5,7 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Example, Query, Span
 from ragvlc.core.errors import RagvlcError
 from ragvlc.documents.files import read_document
+from ragvlc.integrity.verify import verify
 from ragvlc.pipeline import Pipeline
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.runner import run_sweep
@@ -25,4 +26,5 @@ __all__ = [
     "plan",
     "read_document",
     "run_sweep",
+    "verify",
 ]

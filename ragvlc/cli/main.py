@@ -11,13 +11,24 @@ import sys
 from io import TextIOWrapper
 
 # Each module adds its commands.
-from ragvlc.cli import asking, estimating, fitting, reading, replaying, running, starting, tools
+from ragvlc.cli import asking, estimating, fitting, reading, replaying, running, starting, tools, verifying
 from ragvlc.cli.app import app
 from ragvlc.cli.interrupting import handled_signals
 from ragvlc.core.errors import ConfigError, RagvlcError
 from ragvlc.core.texts import printable, visible
 
-__all__ = ["asking", "estimating", "fitting", "main", "reading", "replaying", "running", "starting", "tools"]
+__all__ = [
+    "asking",
+    "estimating",
+    "fitting",
+    "main",
+    "reading",
+    "replaying",
+    "running",
+    "starting",
+    "tools",
+    "verifying",
+]
 
 
 class _Visible(logging.Formatter):

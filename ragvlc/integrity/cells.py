@@ -1,0 +1,239 @@
+"""Checks of one cell: its rows, their coverage of the questions, their scores, and the summary."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ragvlc.core.answer import Prediction
+from ragvlc.core.component import Component
+from ragvlc.core.data import Example
+from ragvlc.core.errors import DerivedError
+from ragvlc.core.families import Embedder, Generator, Metric
+from ragvlc.core.run import Engines
+from ragvlc.integrity.findings import Finding, State
+from ragvlc.integrity.row_file import read_row_file, rewrite_row_file
+from ragvlc.results.completeness import is_unfinished
+from ragvlc.results.derived import what_is_wrong
+from ragvlc.results.store import CellStore
+from ragvlc.results.summary import stored_row_key
+from ragvlc.sweep.derived import write_summary_anew
+from ragvlc.sweep.plan import Cell
+from ragvlc.sweep.scoring import QuestionSet, current_rows, failed_scores
+from ragvlc.sweep.spec import Sweep
+from ragvlc.sweep.tracking import cell_summary, is_complete
+
+__all__ = ["CellCheck", "ScoreCounts", "is_deterministic"]
+
+_SHOWN = 3
+
+
+@dataclass
+class ScoreCounts:
+    """Counts over all cells, for one line about what was compared.
+
+    Attributes:
+        rows: that were read.
+        cells: that were checked.
+        scores: recomputed.
+    """
+
+    rows: int = 0
+    cells: int = 0
+    scores: int = 0
+
+
+def is_deterministic(part: Component) -> bool:
+    """Returns whether a metric gives the same score again without a model, so that it can be recomputed."""
+    inner = part.parts()
+    models = any(isinstance(one, Generator | Embedder) for one in inner)
+    return not part.random and not models and all(is_deterministic(one) for one in inner)
+
+
+class CellCheck:
+    """Checks one cell; its rows are read once.
+
+    Args:
+        run: name of the results folder.
+        name: of the cell.
+        store: of its rows.
+        counts: that this cell is added to.
+    """
+
+    def __init__(self, run: str, name: str, store: CellStore, counts: ScoreCounts) -> None:
+        self._run = run
+        self._name = name
+        self._store = store
+        self._counts = counts
+        self._file = read_row_file(store)
+        self.rows: Mapping[str, Prediction] = self._file.rows
+        counts.rows += len(self.rows)
+        counts.cells += 1
+
+    def row_findings(self) -> Iterator[Finding]:
+        """Yields the lines that are damaged, repeated or unusual."""
+        file = self._file
+        if file.damaged:
+            found = f"{_several(len(file.damaged), 'damaged or foreign line')}: {_first(file.damaged)}"
+            yield self._rewritten(found, "they are taken out, and copied to predictions.jsonl.damaged")
+        if file.repeated:
+            found = f"{_several(len(file.repeated), 'intact line')} of questions that have a row already"
+            yield self._rewritten(found, "they are taken out; the first row counts, as now")
+        if file.oddities:
+            found = ", ".join(f"{what} ({count})" for what, count in file.oddities.items())
+            yield self._rewritten(f"{found}; the rows are intact", "written without them")
+        if file.unhashed:
+            found = f"{_several(file.unhashed, 'row')} of an earlier version without a hash"
+            yield self._finding("rows", "note", found, "damage inside them cannot be noticed")
+
+    def coverage(
+        self, facts: Sequence[Mapping[str, Any]], labels: Sequence[str], *, control: bool
+    ) -> Iterator[Finding]:
+        """Yields what is missing for the questions with these facts, and what is there beside them."""
+        wanted = {one["id"]: stored_row_key(one, control=control) for one in facts}
+        missing = [name for name in wanted if name not in self.rows]
+        changed = [name for name, key in wanted.items() if name in self.rows and self.rows[name].example_key != key]
+        current = {name: self.rows[name] for name, key in wanted.items() if name in self.rows and name not in changed}
+        failed = [name for name, row in current.items() if row.failure is not None]
+        passing = [name for name in failed if is_unfinished(current[name], labels)]
+        if missing:
+            found = f"{len(missing)} of {len(wanted)} questions have no row ({_first(missing)})"
+            yield self._finding("coverage", "open", found, "ragvlc run asks them")
+        if changed:
+            found = f"{_several(len(changed), 'row')} of questions that have changed since ({_first(changed)})"
+            yield self._finding("coverage", "open", found, "ragvlc run asks them again; the rows stay")
+        if passing:
+            found = f"{_several(len(passing), 'question')} failed for the moment ({_first(passing)})"
+            yield self._finding("coverage", "open", found, "ragvlc run asks them again")
+        if lasting := len(failed) - len(passing):
+            found = f"{_several(lasting, 'question')} failed"
+            yield self._finding("coverage", "note", found, "ragvlc run --retry failed asks them again")
+        if extra := [name for name in self.rows if name not in wanted]:
+            found = f"{_several(len(extra), 'row')} of questions that are not asked ({_first(extra)})"
+            yield self._finding("coverage", "note", found, "they stay, and count in no table")
+
+    def scores(self, cell: Cell, asked: QuestionSet, engines: Engines) -> Iterator[Finding]:
+        """Yields stored scores that are not those of the metrics, recomputed where no model is needed."""
+        rows = current_rows(self.rows, asked, control=cell.control)
+        mended: dict[str, Prediction] = {}
+        wrong: dict[str, list[str]] = {}
+        broken: dict[str, list[str]] = {}
+        stale: list[str] = []
+        for example in asked.examples:
+            row = rows.get(example.id)
+            if row is None:
+                continue
+            keys = asked.scored_by(example)
+            if dict(row.scored_by) != keys:
+                stale.append(example.id)
+            for metric in asked.metrics:
+                label = metric.label
+                if not is_deterministic(metric) or row.scored_by.get(label) != keys[label]:
+                    continue
+                self._counts.scores += 1
+                try:
+                    score = _score(metric, row, example, engines)
+                except Exception:  # noqa: BLE001 - a metric's own code: it gave a score before
+                    broken.setdefault(label, []).append(example.id)
+                    continue
+                if not _equal(score, row.scores.get(label)):
+                    wrong.setdefault(label, []).append(example.id)
+                    before = mended.get(example.id, row)
+                    mended[example.id] = replace(before, scores={**before.scores, label: score})
+        for label, names in wrong.items():
+            found = f"{label}: {_several(len(names), 'stored score')} other than recomputed ({_first(names)})"
+            yield self._finding("scores", "repair", found, "the recomputed ones are stored", self._append(mended))
+        for label, names in broken.items():
+            found = f"{label}: fails now on {_several(len(names), 'answer')} that it scored ({_first(names)})"
+            yield self._finding("scores", "open", found, "mend the metric")
+        if stale:
+            found = f"{_several(len(stale), 'row')} without current scores ({_first(stale)})"
+            yield self._finding("scores", "open", found, "ragvlc score scores them; nothing is asked")
+
+    def summary(self, cell: Cell, asked: QuestionSet, sweep: Sweep) -> Iterator[Finding]:
+        """Yields how the summary differs from the rows."""
+        rows = current_rows(self.rows, asked, control=cell.control)
+
+        def anew() -> None:
+            write_summary_anew(cell, self._store, asked, sweep)
+
+        scored = all(dict(rows[one.id].scored_by) == asked.scored_by(one) for one in asked.examples if one.id in rows)
+        complete = is_complete(self._store, rows, asked, sweep)
+        try:
+            summary = self._store.checked_summary()
+        except DerivedError as error:
+            found = what_is_wrong(error).partition("summary.json: ")[2]
+            remedy = "made anew from the rows" if complete and scored else "deleted; ragvlc run writes it at the end"
+            yield self._finding("summary", "repair", found, remedy, anew)
+            return
+        if not complete:
+            if summary is not None:
+                yield self._finding("summary", "repair", "the cell is not complete, and has a summary", "deleted", anew)
+            return
+        if summary is None:
+            if scored:
+                yield self._finding("summary", "repair", "all rows are there, and no summary", "made anew", anew)
+            return
+        if not scored:  # the check of scores says so
+            return
+        made = json.loads(json.dumps(cell_summary(cell, "complete", rows, asked)))
+        differing = sorted(name for name in made.keys() & summary.keys() if not _alike(made[name], summary[name]))
+        if differing:
+            yield self._finding("summary", "repair", f"differs from the rows in {_first(differing)}", "made anew", anew)
+        if lacking := sorted(made.keys() - summary.keys()):
+            found = f"lacks {_first(lacking)}: an earlier version wrote it"
+            yield self._finding("summary", "note", found, "the figures of reports come from the rows")
+
+    def _rewritten(self, found: str, remedy: str) -> Finding:
+        def rewrite() -> None:
+            rewrite_row_file(self._store)
+
+        return self._finding("rows", "repair", found, f"the file is written anew; {remedy}", rewrite)
+
+    def _append(self, rows: dict[str, Prediction]) -> Callable[[], None]:
+        def append() -> None:
+            for row in rows.values():
+                self._store.append(row)
+            rows.clear()  # the findings of several metrics share them
+
+        return append
+
+    def _finding(
+        self, check: str, state: State, found: str, remedy: str = "", repair: Callable[[], None] | None = None
+    ) -> Finding:
+        return Finding(self._run, self._name, check, state, found, remedy, repair)
+
+
+def _score(metric: Metric, row: Prediction, example: Example, engines: Engines) -> float | None:
+    if row.answer is None:
+        return failed_scores(example, [metric])[metric.label]
+    return metric.assess(row.answer, example, engines).value
+
+
+def _equal(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+
+
+def _alike(one: Any, other: Any) -> bool:  # noqa: ANN401 - JSON
+    """Returns whether two JSON values are equal; numbers up to rounding."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(_alike(*pair) for pair in zip(one, other, strict=True))
+    if isinstance(one, float) and isinstance(other, (int, float)):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(one == other)
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _several(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

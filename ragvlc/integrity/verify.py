@@ -1,0 +1,232 @@
+"""Verifies stored results, and repairs what can be repaired without asking a model. Writes nothing unless asked to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ragvlc import config
+from ragvlc.core.errors import RagvlcError, StoreError
+from ragvlc.integrity.cells import CellCheck, ScoreCounts, is_deterministic
+from ragvlc.integrity.findings import CHECKS, Finding, Verification
+from ragvlc.integrity.folder import FolderCheck
+from ragvlc.pool import EnginePool
+from ragvlc.results.store import SweepStore, is_results
+from ragvlc.sweep.derived import StoredSweep
+
+__all__ = ["results_in", "verify"]
+
+_ROUNDS = 3
+"""Repairs of one thing may show another: rows before their summary."""
+
+
+def results_in(path: Path) -> list[tuple[Path, str | None]]:
+    """Returns the results folders at a path, each with the key of the one cell to check, or None for all.
+
+    Args:
+        path: a results folder, the folder of one of its cells, or a folder of results folders.
+
+    Raises:
+        StoreError: there are no results.
+    """
+    whole = path.resolve()
+    if is_results(whole):
+        return [(path, None)]
+    if is_results(whole.parent) and ((path / "predictions.jsonl").exists() or (path / "resolved.yaml").exists()):
+        return [(path.parent if path.name == whole.name else whole.parent, whole.name)]
+    found = [(one, None) for one in sorted(path.glob("*")) if is_results(one)] if path.is_dir() else []
+    if not found:
+        raise StoreError(f"{path}: no results here. Give a folder such as runs/NAME, one of its cells, or runs.")
+    return list(found)
+
+
+def verify(path: str | Path, *, repair: bool = False, cell: str | None = None) -> Verification:
+    """Checks a results folder: rows, coverage, data, models, scores, derived files, leftovers, the tracker's file.
+
+    Without `repair` nothing is written. Intact rows are never deleted, no model is asked and no server contacted.
+
+    Args:
+        path: `runs/NAME`, or the folder of one of its cells.
+        repair: do what can be done without asking a model; not while another process runs the sweep.
+        cell: key or name of the only cell to check.
+
+    Raises:
+        StoreError: there are no results, or a repair cannot be written.
+    """
+    [(folder, key), *more] = results_in(Path(path))
+    if more:
+        raise StoreError(f"{path}: a folder of {len(more) + 1} results folders. Give one of them.")
+    cell = cell or key
+    if not repair or is_busy(folder):
+        return _verified(folder, cell)
+    done: list[Finding] = []
+    with SweepStore(folder):
+        for _ in range(_ROUNDS):
+            found = _verified(folder, cell, ours=True)
+            todo = [one for one in found.repairable if one not in done]
+            if not todo:
+                break
+            for one in _once(todo):
+                if one.repair is not None:
+                    one.repair()
+            done += todo
+    return Verification(found.folder, found.findings, repaired=tuple(done))
+
+
+def is_busy(folder: Path) -> bool:
+    """Returns whether a process holds the lock of a results folder. Writes nothing."""
+    lock = folder / ".lock"
+    try:
+        import fcntl
+    except ImportError:  # elsewhere the file cannot be opened while it is locked, and goes with its process
+        return lock.exists()
+    try:
+        opened = os.open(lock, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(opened)
+    return False
+
+
+def _once(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Yields one finding for each repair: the files are written before the rows are summed up."""
+    seen: set[tuple[str, str]] = set()
+    for one in sorted(findings, key=lambda one: CHECKS.index("summary") if one.check == "summary" else 0):
+        if (key := (one.cell, one.check if one.check in ("rows", "summary") else one.found)) not in seen:
+            seen.add(key)
+            yield one
+
+
+def _verified(folder: Path, cell: str | None, *, ours: bool = False) -> Verification:
+    busy = not ours and is_busy(folder)
+    findings = list(_Checks(folder, cell, busy=busy).findings())
+    if busy:
+        findings = [_waiting(one) for one in findings]
+    findings.sort(key=lambda one: CHECKS.index(one.check))
+    return Verification(folder, tuple(findings), busy)
+
+
+def _waiting(one: Finding) -> Finding:
+    if one.state != "repair":
+        return one
+    return Finding(one.run, one.cell, one.check, "note", one.found, "look again when the other process has ended")
+
+
+class _Checks:
+    """All checks of one results folder."""
+
+    def __init__(self, folder: Path, cell: str | None, *, busy: bool) -> None:
+        self._folder = folder
+        self._only = cell
+        self._busy = busy
+        self._run = folder.resolve().name
+        self._counts = ScoreCounts()
+        self._setup: StoredSweep | None = None
+        self._skipped: list[str] = []
+
+    def findings(self) -> Iterator[Finding]:
+        """Yields every finding, and a line for each check that found nothing."""
+        found = list(self._all())
+        yield from found
+        spoken = {one.check for one in found if one.state != "note"}
+        for check, words in self._intact().items():
+            if check not in spoken and words:
+                yield Finding(self._run, "", check, "ok", words)
+
+    def _all(self) -> Iterator[Finding]:
+        if self._busy:
+            found = "another process is running this sweep: rows are still to come"
+            yield Finding(self._run, "", "lock", "note", found, "nothing is repaired now")
+        try:
+            self._setup = StoredSweep.of(self._folder)
+        except RagvlcError as error:
+            yield from self._no_setup(error)
+        check = FolderCheck(self._folder, self._setup)
+        yield from check.read_cells()
+        yield from check.examples()
+        yield from check.data()
+        if self._only is None:
+            yield from check.example_facts()
+            yield from check.cell_facts()
+            yield from check.leftovers(busy=self._busy)
+            yield from check.tracker(busy=self._busy)
+        yield from check.models()
+        yield from self._cells(check)
+
+    def _no_setup(self, error: RagvlcError) -> Iterator[Finding]:
+        replay = _is_replay(self._folder)
+        if replay:
+            found = "a replay: data, models, scores and summaries are not checked"
+            yield Finding(self._run, "", "setup", "note", found, "ragvlc replay makes it anew")
+        else:
+            yield Finding(self._run, "", "setup", "open", str(error), "until then only rows and files are checked")
+
+    def _cells(self, check: FolderCheck) -> Iterator[Finding]:
+        store = SweepStore(self._folder)
+        planned = {cell.key: cell for cell in self._setup.cells} if self._setup else {}
+        chosen = [one for one in check.cells if self._only in (None, one["key"], one["name"])]
+        if self._only is not None and not chosen:
+            known = ", ".join(str(one["name"]) for one in check.cells)
+            raise StoreError(f"{self._folder}: no cell '{self._only}'. Known: {known}.")
+        with EnginePool() as pool:
+            for facts in chosen:
+                try:
+                    own = store.cell(str(facts["key"]))
+                    one = CellCheck(self._run, str(facts["name"]), own, self._counts)
+                except StoreError as error:
+                    yield Finding(self._run, str(facts["name"]), "rows", "open", str(error), "allow reading")
+                    continue
+                yield from one.row_findings()
+                cell = planned.get(str(facts["key"]))
+                asked = check.asked.get(cell.dataset.key) if cell is not None else None
+                questions = asked.facts if asked is not None else check.stored.get(str(facts["examples"]))
+                if questions is not None and not facts.get("left_out"):
+                    labels = [str(label) for label in facts["metrics"]]
+                    yield from one.coverage(questions, labels, control=bool(facts["control"]))
+                if cell is not None and asked is not None and self._setup is not None:
+                    yield from one.scores(cell, asked, pool)
+                    yield from one.summary(cell, asked, self._setup.sweep)
+
+    def _intact(self) -> dict[str, str]:
+        """Returns a line for each check that was made, in case it found nothing."""
+        counts = self._counts
+        cells = f"{counts.cells:,} cell{'' if counts.cells == 1 else 's'}"
+        words = {
+            "rows": f"{counts.rows:,} rows in {cells}, all intact",
+            "coverage": f"every question has a row in {cells}",
+            "cells": "cells.json can be read",
+            "examples": "the stored questions can be read",
+            "leftovers": "no unfinished files of interrupted writers",
+        }
+        if self._setup is None:
+            return words
+        asked = [metric for metric in self._setup.sweep.metrics if not is_deterministic(metric)]
+        rest = f"; not recomputed, as they ask a model: {', '.join(one.label for one in asked)}" if asked else ""
+        words |= {
+            "setup": "sweep.yaml can be planned",
+            "data": "the questions, documents and references are those of the run",
+            "models": "models and settings are those of the run; servers were not asked",
+            "scores": f"{counts.scores:,} scores recomputed, all equal{rest}",
+            "summary": f"agree with the rows in {cells}",
+            "cells": "cells.json is that of sweep.yaml",
+            "examples": "the stored questions are those of the data set",
+        }
+        if self._setup.sweep.tracker.kind == "mlflow" and not self._busy:
+            words["tracker"] = "the SQLite file is whole, not there, or on a server that was not asked"
+        if self._only is not None:
+            for check in ("leftovers", "tracker", "examples", "cells"):
+                words.pop(check, None)
+        return words
+
+
+def _is_replay(folder: Path) -> bool:
+    try:
+        return "answers" in config.read_yaml(folder / "sweep.yaml")
+    except RagvlcError:
+        return False
