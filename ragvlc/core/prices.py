@@ -10,10 +10,11 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from ragvlc.core.answer import Answer, Usage
 from ragvlc.core.component import Component
+from ragvlc.core.listed_prices import FIELDS, LIST, listed
 
 __all__ = ["LongPrompt", "Price", "Rates", "long_prompts_key", "mean_money", "money", "prices_of"]
 
@@ -58,8 +59,17 @@ class LongPrompt(Rates):
     above: Annotated[int, Field(ge=1)]
 
 
+def _either(schema: dict[str, Any]) -> None:
+    """Adds the fields of a listed price to a JSON Schema, and that the numbers or the list are needed."""
+    kinds: dict[str, Any] = {"from": {"const": LIST}, "on": {"type": "string", "format": "date"}}
+    schema["properties"] |= {
+        name: {**kinds.get(name, {"type": "string"}), "description": text} for name, text in FIELDS.items()
+    }
+    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["from", "model", "on"]}]
+
+
 class Price(Rates):
-    """The price of a model, in money per million tokens.
+    """The price of a model, in money per million tokens: numbers, or a model and a day of the package `genai-prices`.
 
     Attributes:
         long_prompt: other prices of calls with long prompts.
@@ -73,12 +83,18 @@ class Price(Rates):
     later_fields: ClassVar[frozenset[str]] = frozenset(
         {"cache_write", "long_prompt", "batch_factor", "storage", "lifetime", "source", "date"}
     )
+    model_config = ConfigDict(json_schema_extra=_either)
     long_prompt: LongPrompt | None = None
     batch_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
     storage: Amount = 0.0
     lifetime: Annotated[float, Field(gt=0)] | None = None
     source: str = ""
     date: dt.date | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _listed(cls, given: object) -> object:
+        return listed(given) if isinstance(given, Mapping) and "from" in given else given
 
     def rates(self, prompt_tokens: float) -> Rates:
         """Returns the prices of a call with this many prompt tokens."""
