@@ -206,7 +206,8 @@ def test_a_tracker_that_is_away_costs_no_result_but_is_told(ragvlc: Cli, monkeyp
     write("away_tracker.py", f"from ragvlc.core.families import Tracker\n{code}")
     said = ragvlc("run", write("sweep.yaml", SWEEP | {"tracker": "away_tracker:Away"}))
     assert said.code == 0
-    assert "Nothing was sent to the tracker (OSError: no server). Send it with: ragvlc track runs/sweep" in said.out
+    assert "Not sent to the tracker: 3 of 3 cells and the files about the sweep: OSError: no server\n" in said.out
+    assert "Send it with: ragvlc track runs/sweep" in said.out
     sent = ragvlc("track", "runs/sweep")
     assert (sent.code, sent.out) == (1, "")
     assert "no server" in sent.err

@@ -106,8 +106,7 @@ def run(
     _print_trials(outcome.trials)
     if outcome.untracked:
         out().print(
-            f"Nothing was sent to the tracker ({printable(outcome.untracked)}). "
-            f"Send it with: ragvlc track {outcome.folder}"
+            f"Not sent to the tracker: {printable(outcome.untracked)}\nSend it with: ragvlc track {outcome.folder}"
         )
     elif sweep.tracker.kind == "mlflow":
         out().print(f"Browse it in MLflow: ragvlc ui {outcome.folder}")
@@ -132,7 +131,7 @@ def score(
 def track(
     experiment: ExperimentArg, settings: SetOption = None, limit: LimitOption = None, runs: RunsOption = RUNS
 ) -> None:
-    """Send stored results to the tracker again; nothing is duplicated."""
+    """Send stored results to the tracker again; nothing is duplicated. Exit status 1: something was not sent."""
     from ragvlc.analysis.results import Results
     from ragvlc.sweep.derived import load_results
     from ragvlc.sweep.tracking import send
@@ -142,7 +141,7 @@ def track(
     load_results(folder / sweep.name)  # makes damaged files anew
     problem = send(sweep, folder, finish=lambda folder: files_of(Results.load(folder)))
     if problem:
-        sys.stderr.write(f"error: nothing was sent to the tracker: {printable(problem)}\n")
+        sys.stderr.write(f"error: not sent to the tracker: {printable(problem)}\n")
         sys.exit(1)
     out().print("sent")
 

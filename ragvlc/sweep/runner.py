@@ -75,7 +75,7 @@ class Outcome:
         folder: of its results.
         status: by cell key: `complete`, `stopped` (too many failures), or `pending` (transient failures: run again).
         counts: of requests, computations and cache hits on disk, over all workers.
-        untracked: why nothing was sent to the tracker, or None.
+        untracked: what was not sent to the tracker and why, or None.
         trials: results of trying the models before the first question.
     """
 
@@ -183,7 +183,8 @@ class _SweepRun:
         if metrics:
             self._note(try_setups(self._pool, metrics, wait_seconds))
         opened = sweep.executor.open(self._pool, concurrency=sweep.concurrency)
-        with opened as workers, Tracking(sweep, self._store, self._asked) as tracking:
+        cells = [one.cell for one in self._pending]
+        with opened as workers, Tracking(sweep, self._store, self._asked, cells) as tracking:
             self._cells = {one.cell.key: _CellRun(one, sweep, self._pool) for one in self._pending}
             for run in self._cells.values():
                 if not run.left:

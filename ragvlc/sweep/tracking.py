@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from ragvlc import config
 from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example, content_key
+from ragvlc.core.errors import RagvlcError
 from ragvlc.core.families import TrackedSweep
 from ragvlc.core.records import CellRecord, SweepRecord, TraceRecord
 from ragvlc.pool import EnginePool
@@ -72,17 +73,22 @@ def send(sweep: Sweep, runs: Path, *, finish: Finish | None = None) -> str | Non
     SweepStore(runs / sweep.name).check_results()
     with SweepStore(runs / sweep.name) as store:
         asked = load_questions(sweep, cells)
-        with Tracking(sweep, store, asked, [cell.key for cell in cells]) as tracking:
+        with Tracking(sweep, store, asked, cells) as tracking:
             for cell in cells:
-                cell_store, own = store.cell(cell.key), asked[cell.dataset.key]
-                rows = current_rows(cell_store.load(), own, control=cell.control)
-                if rows:
-                    done = is_complete(cell_store, rows, own, sweep)
-                    summary = cell_summary(cell, "complete" if done else "stopped", rows, own)
-                    tracking.cell(cell_record(cell, summary, cell_store.folder, own, rows))
+                for record in _stored(cell, sweep, store, asked):
+                    tracking.cell(record)
             tracking.finish(finish)
-    problem: str | None = tracking.problem
-    return problem
+    return tracking.problem
+
+
+def _stored(cell: Cell, sweep: Sweep, store: SweepStore, asked: Mapping[str, QuestionSet]) -> Iterator[CellRecord]:
+    """Yields the record of a cell as it is on disk; none if it has no rows."""
+    cell_store, own = store.cell(cell.key), asked[cell.dataset.key]
+    rows = current_rows(cell_store.load(), own, control=cell.control)
+    if rows:
+        done = is_complete(cell_store, rows, own, sweep)
+        summary = cell_summary(cell, "complete" if done else "stopped", rows, own)
+        yield cell_record(cell, summary, cell_store.folder, own, rows)
 
 
 def is_complete(store: CellStore, rows: Mapping[str, Prediction], asked: QuestionSet, sweep: Sweep) -> bool:
@@ -101,68 +107,110 @@ def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked:
 
 
 class Tracking:
-    """A tracker whose errors do not stop the sweep; after the first error, the tracker is closed and not used again.
+    """A tracker whose errors do not stop the sweep: what was not sent is sent again at the end, and else counted.
 
     Args:
         sweep: what is compared.
         store: of its results.
         asked: the questions by data set key.
-        cells: keys of its cells in the order of the plan; by default those of the plan on disk.
+        cells: of the sweep, in the order of the plan.
     """
 
     def __init__(
-        self, sweep: Sweep, store: SweepStore, asked: Mapping[str, QuestionSet], cells: Sequence[str] | None = None
+        self, sweep: Sweep, store: SweepStore, asked: Mapping[str, QuestionSet], cells: Sequence[Cell]
     ) -> None:
-        self.problem: str | None = None
         self._sweep = sweep
-        self._folder = store.folder
-        keys = cells if cells is not None else [facts["key"] for facts in store.cells()]
-        self._record = _sweep_record(sweep, store, asked, keys)
+        self._store = store
+        self._asked = asked
+        self._cells = {cell.key: cell for cell in cells}
+        self._record = _sweep_record(sweep, store, asked, list(self._cells))
         self._context: Any = None
         self._tracked: TrackedSweep | None = None
+        self._reason = ""
+        self._transient = False
+        self._given: set[str] = set()
+        self._unsent: set[str] = set()
+        self._others: list[str] = []
+
+    @property
+    def problem(self) -> str | None:
+        """What was not sent and why, or None."""
+        if not (self._unsent or self._others):
+            return None
+        cells = f"{len(self._unsent)} of {len(self._given)} cells" if len(self._given) > 1 else "the cell"
+        return f"{' and '.join([*([cells] if self._unsent else []), *self._others])}: {self._reason}"
 
     def __enter__(self) -> Self:
-        with self._guard():
-            self._context = self._sweep.tracker.open(self._record)
-            self._tracked = self._context.__enter__()
+        self._open()
         return self
 
     def cell(self, record: CellRecord) -> None:
         """Sends a cell to the tracker."""
-        with self._guard():
-            if self._tracked is not None:
-                self._tracked.cell(record)
+        self._given.add(record.key)
+        self._unsent.add(record.key)
+        if self._tracked is not None and self._try(lambda tracked: tracked.cell(record)):
+            self._unsent.discard(record.key)
 
     def finish(self, make: Finish | None) -> None:
-        """Creates the files about the sweep and sends them; creates them even if the tracker does not work."""
+        """Sends again what was not sent; creates the files about the sweep, tracker or not, and sends them."""
+        if self._transient and self._unsent:
+            self._send_again()
         if make is None:
             return
         try:
-            paths = make(self._folder)
+            paths = make(self._store.folder)
         except Exception as error:
             log.warning("results are safe on disk, but files about them were not created", exc_info=error)
-            self.problem = self.problem or f"files about the sweep were not created: {type(error).__name__}: {error}"
+            self._others.append("the files about the sweep, which were not created")
+            self._reason = self._reason or _words(error)
             return
-        with self._guard():
-            if self._tracked is not None:
-                self._tracked.files(paths)
+        if self._tracked is None or not self._try(lambda tracked: tracked.files(paths)):
+            self._others.append("the files about the sweep")
 
     def __exit__(self, *error: object) -> None:
+        if self._tracked is not None and not self._try(lambda _: self._context.__exit__(*error)):
+            self._others.append("the end of the sweep")
+
+    def _open(self) -> None:
+        with self._guard():
+            self._context = self._sweep.tracker.open(self._record)
+            self._tracked = self._context.__enter__()
+
+    def _send_again(self) -> None:
+        """Opens the tracker anew, and sends the unsent cells from disk until one fails."""
         if self._tracked is not None:
-            with self._guard():
-                self._context.__exit__(*error)
+            with suppress(Exception):  # an outage is known
+                self._context.__exit__(None, None, None)
+        self._tracked, self._transient = None, False
+        self._open()
+        for key in [key for key in self._cells if key in self._unsent]:
+            if self._tracked is None or self._transient:
+                return
+            for record in _stored(self._cells[key], self._sweep, self._store, self._asked):
+                self.cell(record)
+        if self._tracked is not None and not self._unsent:
+            log.info("the tracker answers again: all cells were sent")
+
+    def _try(self, send: Callable[[TrackedSweep], object]) -> bool:
+        """Returns whether it was sent."""
+        with self._guard():
+            send(cast("TrackedSweep", self._tracked))
+            return True
+        return False
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - a tracker never stops a sweep
-            self.problem = f"{type(error).__name__}: {error}"
-            tracked, self._tracked = self._tracked, None
-            log.warning("results are safe on disk, but were not sent to the tracker: %s", self.problem)
-            if tracked is not None:
-                with suppress(Exception):  # raises the error again, after it closed what can be closed
-                    self._context.__exit__(type(error), error, error.__traceback__)
+            if not self._reason:
+                log.warning("results are safe on disk, but were not sent to the tracker: %s", _words(error))
+            self._reason = _words(error)
+            self._transient = getattr(error, "transient", False)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, RagvlcError) else f"{type(error).__name__}: {error}"
 
 
 def _sweep_record(

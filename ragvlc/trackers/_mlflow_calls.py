@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from ragvlc.core.errors import StoreError
-from ragvlc.trackers._mlflow_database import locked
+from ragvlc.trackers._mlflow_client import Client
+from ragvlc.trackers._mlflow_database import locked, made_by_one
+from ragvlc.trackers._mlflow_errors import DATABASES, Unanswered, failure, sqlite_file
 
-__all__ = ["artifact_folder", "client", "shown", "sqlite_file", "sqlite_uri", "talking"]
-
-_DATABASES = {"sqlite", "postgresql", "mysql", "mssql"}
+__all__ = ["artifact_folder", "client", "sqlite_uri", "talking"]
 
 
-def client(uri: str) -> Any:  # noqa: ANN401 - MLflow's types are not imported here
+def client(uri: str) -> Client:
     """Returns an MLflow client for the store at `uri`, without changing the process's own tracking URI."""
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=uri)
+    with made_by_one(uri):
+        return Client(uri)
 
 
 def sqlite_uri(runs: Path) -> str:
@@ -33,19 +29,10 @@ def sqlite_uri(runs: Path) -> str:
 
 def artifact_folder(uri: str, runs: Path) -> Path | None:
     """Returns the artifact folder for a database without a server (MLflow's default is `./mlruns`); else None."""
-    if urlsplit(uri).scheme.partition("+")[0] not in _DATABASES:
+    if urlsplit(uri).scheme.partition("+")[0] not in DATABASES:
         return None
     database = sqlite_file(uri)
     return (database.parent if database else runs).absolute() / "mlartifacts"
-
-
-def sqlite_file(uri: str) -> Path | None:
-    place = uri.removeprefix("sqlite:///")
-    return Path(place).absolute() if place != uri else None
-
-
-def shown(uri: str) -> str:
-    return re.sub(r"//[^/]*@", "//***@", uri)
 
 
 @contextmanager
@@ -62,35 +49,17 @@ def talking(uri: str, *, patient: bool = True) -> Iterator[None]:
     with locked(sqlite_file(uri)), _quiet(), _environment(patient=patient):
         try:
             yield
-        except (MlflowException, SQLAlchemyError, OSError) as error:
-            raise _failure(uri, error) from error
-
-
-def _failure(uri: str, error: Exception) -> StoreError:
-    place = f"MLflow at {shown(uri)}"
-    if sqlite_file(uri) is None and _unreachable(error):
-        failure = StoreError(f"{place} does not answer. Start it, or correct MLFLOW_TRACKING_URI or the tracker's uri.")
-        failure.transient = True
-        return failure
-    return StoreError(f"{place} refused: {str(error).strip().partition(chr(10))[0][:400] or type(error).__name__}")
-
-
-def _unreachable(error: BaseException | None) -> bool:
-    """Whether `error` was caused by a failed connection: an `OSError`, as in `requests`, that is not about a file."""
-    while error is not None:
-        if isinstance(error, OSError) and error.filename is None:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+        except (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError, Unanswered) as error:
+            raise failure(uri, error) from error
 
 
 @contextmanager
 def _environment(*, patient: bool) -> Iterator[None]:
-    """Returns environment variables for short timeouts, except those that the user has set."""
+    """Sets environment variables for single, short and silent calls, except those that the user has set."""
     limits = {
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2" if patient else "1",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # calls are repeated by `Client`, which looks first for what was done
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "30" if patient else "5",
-        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
     ours = {name: value for name, value in limits.items() if name not in os.environ}
     os.environ.update(ours)
@@ -103,11 +72,11 @@ def _environment(*, patient: bool) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides the log messages about the tables of a new database."""
-    loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic")]
+    """Hides the log messages about the tables of a new database, and tracebacks of errors that are raised as well."""
+    loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "mlflow.utils.rest_utils", "alembic")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.WARNING)
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:

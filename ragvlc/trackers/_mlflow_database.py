@@ -1,6 +1,7 @@
-"""MLflow's SQLite file: made whole or not at all, written by one process at a time.
+"""MLflow's database: its tables are made whole or not at all, by one process at a time.
 
-MLflow makes the tables of a new file in dozens of steps, and cannot use a file in which that was interrupted.
+MLflow makes the tables of a new store in dozens of steps, and cannot use a SQLite file in which that was interrupted.
+PostgreSQL takes the steps back itself; there, the processes of all machines wait for the one that makes the tables.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ragvlc.core import interruption
 from ragvlc.core.errors import StoreError
+from ragvlc.trackers._mlflow_client import repeated
+from ragvlc.trackers._mlflow_errors import shown
 
-__all__ = ["check_whole", "locked", "make_if_missing", "set_aside"]
+__all__ = ["check_whole", "locked", "made_by_one", "make_if_missing", "set_aside"]
 
 _LONGEST_WAIT = 300.0
+_ADVISORY_LOCK = 0x7261_6776_6C63  # of this program, among all that use the database
 _NEEDED = frozenset({"alembic_version", "experiments", "metrics", "params", "runs", "tags"})
 
 
@@ -41,6 +46,32 @@ def locked(database: Path | None) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def made_by_one(uri: str) -> Iterator[None]:
+    """Holds the lock under which one process makes or upgrades the tables of a PostgreSQL store; else there is none.
+
+    Also finds out at once, and not after MLflow's own minutes, whether the server is there.
+    """
+    if not uri.startswith("postgresql"):
+        yield
+        return
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine(uri, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with repeated(uri, engine.connect, patient=False) as opened:  # the lock ends with the connection
+        waited = 0.0
+        while not opened.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK}).scalar():
+            if waited > _LONGEST_WAIT:
+                raise StoreError(
+                    f"MLflow at {shown(uri)}: another process has been making its tables for {_LONGEST_WAIT:.0f} s. "
+                    f"Send later: ragvlc track"
+                )
+            interruption.pause(0.2)
+            waited += 0.2
+        yield
 
 
 def make_if_missing(database: Path, artifacts: Path) -> None:

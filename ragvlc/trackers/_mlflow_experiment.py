@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ragvlc.core.records import CellRecord, SweepRecord
+from ragvlc.trackers._mlflow_client import REQUEST_TAG, equals, search_runs
 from ragvlc.trackers._mlflow_notes import experiment_note, note_tags
 from ragvlc.trackers._mlflow_values import CELL_TAG, SWEEP_TAG, legal_names, tag_text
 
@@ -18,11 +18,10 @@ __all__ = [
     "dataset_of",
     "delete_file",
     "digest",
-    "equals",
     "experiment_id",
     "log_dataset",
     "parent_run",
-    "search_runs",
+    "without_twins",
 ]
 
 SOURCE = {"mlflow.source.name": "ragvlc", "mlflow.source.type": "LOCAL"}
@@ -51,29 +50,35 @@ def parent_run(client: Any, experiment_id: str, sweep: SweepRecord) -> Any:  # n
     names = legal_names(sweep.tags)
     tags = {names[name]: tag_text(value) for name, value in sweep.tags.items()}
     tags |= {SWEEP_TAG: sweep.name, "ragvlc.dataset": sweep.dataset, "ragvlc.examples": str(sweep.examples)}
-    for run in search_runs(client, experiment_id, f"tags.`{SWEEP_TAG}` {equals(sweep.name)}"):
-        if run.data.tags.get(SWEEP_TAG) == sweep.name and CELL_TAG not in run.data.tags:
-            client.log_batch(run.info.run_id, tags=[RunTag(*item) for item in tags.items()])
-            client.update_run(run.info.run_id, status="RUNNING")
-            return run
+    found = [
+        run
+        for run in search_runs(client, experiment_id, f"tags.`{SWEEP_TAG}` {equals(sweep.name)}")
+        if run.data.tags.get(SWEEP_TAG) == sweep.name and CELL_TAG not in run.data.tags
+    ]
+    for run in without_twins(client, found)[:1]:
+        client.log_batch(run.info.run_id, tags=[RunTag(*item) for item in tags.items()])
+        client.update_run(run.info.run_id, status="RUNNING")
+        return run
     tags |= note_tags(sweep.description, {})
     return client.create_run(experiment_id, run_name=sweep.name, tags=SOURCE | tags)
 
 
-def equals(value: str) -> str:
-    """Returns the end of an equality filter; MLflow has no escapes, so a value with both quotes matches all runs."""
-    mark = next((mark for mark in "'\"" if mark not in value), None)
-    return f"= {mark}{value}{mark}" if mark else "!= ''"
+def without_twins(client: Any, runs: list[Any]) -> list[Any]:  # noqa: ANN401
+    """Returns the runs in their order, and discards those that a slow server created beside one of the same request."""
+    best: dict[str, Any] = {}
+    for run in runs:
+        request = run.data.tags.get(REQUEST_TAG, run.info.run_id)
+        best[request] = max(best.get(request, run), run, key=_said)
+    left = {run.info.run_id for run in best.values()}
+    for run in runs:
+        if run.info.run_id not in left:
+            client.discard(run)
+    return [run for run in runs if run.info.run_id in left]
 
 
-def search_runs(client: Any, experiment_id: str, query: str) -> Iterator[Any]:  # noqa: ANN401
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], filter_string=query, max_results=1000, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+def _said(run: Any) -> tuple[bool, int]:  # noqa: ANN401
+    """Returns how much a run holds: a twin has nothing but what it was created with."""
+    return run.info.status == "FINISHED", len(run.data.tags) + len(run.data.params) + len(run.data.metrics)
 
 
 def log_dataset(client: Any, run: Any, record: SweepRecord | CellRecord) -> None:  # noqa: ANN401
@@ -100,10 +105,11 @@ def dataset_of(run: Any) -> str:  # noqa: ANN401
     return " and ".join(sorted(f"{one.dataset.name} {one.dataset.digest[:6]}" for one in run.inputs.dataset_inputs))
 
 
-def delete_file(run: Any, place: str, uri: str) -> None:  # noqa: ANN401
+def delete_file(client: Any, run: Any, place: str, uri: str) -> None:  # noqa: ANN401
     """Deletes an artifact if the store supports deletion; a file that is already gone is no error."""
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     with suppress(NotImplementedError, MlflowException, OSError):
-        get_artifact_repository(run.info.artifact_uri, tracking_uri=uri).delete_artifacts(place)
+        files = get_artifact_repository(run.info.artifact_uri, tracking_uri=uri)
+        client.repeat(lambda: files.delete_artifacts(place))

@@ -16,19 +16,20 @@ from typing import Any
 from ragvlc.core.errors import StoreError
 from ragvlc.core.families import TrackedSweep
 from ragvlc.core.records import DECISION_FILE, CellRecord, SweepRecord, score_name
-from ragvlc.trackers._mlflow_calls import artifact_folder, sqlite_file, talking
+from ragvlc.trackers._mlflow_calls import artifact_folder, talking
 from ragvlc.trackers._mlflow_calls import client as connect
+from ragvlc.trackers._mlflow_client import equals, search_runs
 from ragvlc.trackers._mlflow_database import make_if_missing
+from ragvlc.trackers._mlflow_errors import sqlite_file
 from ragvlc.trackers._mlflow_experiment import (
     SOURCE,
     dataset_of,
     delete_file,
     digest,
-    equals,
     experiment_id,
     log_dataset,
     parent_run,
-    search_runs,
+    without_twins,
 )
 from ragvlc.trackers._mlflow_machine import MachineMetrics, peaks
 from ragvlc.trackers._mlflow_notes import Best, best, cell_note, note_tags, sweep_note
@@ -50,6 +51,8 @@ _CONTROL_TAG = "ragvlc.control"
 _FILES_TAG = "ragvlc.files"
 _SYSTEM = "system/"
 _MOST_METRICS = 1000
+_LOST_SECONDS = 60.0
+"""How long after an outage no further cell tries to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +116,15 @@ class _Sent:
         self._runs: dict[str, Any] = {}
         self._records: dict[str, CellRecord] = {}
         self._lost: StoreError | None = None
+        self._again = 0.0
+        self._begun: dict[str, str] = {}
         self._decision = ""
         self._peaks: dict[str, float] = {}
         self._since = time.time()
         self.machine: MachineMetrics | None = None
         self.stopped: set[str] = set()
-        for run in search_runs(client, parent.info.experiment_id, f"tags.`{_PARENT_TAG}` = '{parent.info.run_id}'"):
+        children = search_runs(client, parent.info.experiment_id, f"tags.`{_PARENT_TAG}` = '{parent.info.run_id}'")
+        for run in without_twins(client, list(children)):
             self._found(run)
         self._traces = known_traces(client, parent.info.experiment_id, equals(sweep.name))
 
@@ -137,17 +143,25 @@ class _Sent:
         """Sends one cell; sending it again changes nothing. Raises `StoreError`."""
         with self._lock, self._sending():
             self.stopped.add(record.key)  # until all of it is there
-            run = self._reopened(record)
+            if record.key in self._begun:
+                self._reread(record.key)
+            run = self._runs[record.key] = self._reopened(record)
+            name = self._begun[record.key] = run.info.run_id
             self._log(run, record)
-            name = run.info.run_id
             shown = self._traces.get(name, {})
             self._traces[name] = send_traces(self._client, run, record, self._how.traces, shown)
             complete = record.status == "complete"
             self._client.set_terminated(name, status="FINISHED" if complete else "FAILED", end_time=_end(record))
             self._runs[record.key] = self._client.get_run(name)
             self._records[record.key] = record
+            del self._begun[record.key]
             if complete:
                 self.stopped.discard(record.key)
+
+    def _reread(self, key: str) -> None:
+        """Reads again what the store has of a cell that was sent in part."""
+        self._runs[key] = self._client.get_run(self._begun[key])
+        self._traces = known_traces(self._client, self._parent.info.experiment_id, equals(self._sweep.name))
 
     def files(self, paths: Mapping[str, Path]) -> None:
         """Sends files to the sweep's run and deletes earlier ones that are not among them. Raises `StoreError`."""
@@ -161,30 +175,40 @@ class _Sent:
             run = self._client.get_run(self._parent.info.run_id)
             for place in json.loads(run.data.tags.get(_FILES_TAG, "[]")):
                 if place not in paths:
-                    delete_file(run, place, self._how.uri)
-            if paths:
-                self._client.log_artifacts(run.info.run_id, folder)
+                    delete_file(self._client, run, place, self._how.uri)
+            for place in sorted(paths):  # one by one: each is sent again by itself
+                parent = str(PurePosixPath(place).parent)
+                inside = None if parent == "." else parent
+                self._client.log_artifact(run.info.run_id, str(Path(folder) / PurePosixPath(place)), inside)
             self._client.set_tag(run.info.run_id, _FILES_TAG, json.dumps(sorted(paths)))
 
     def close(self, status: str) -> None:
         """Ends the sweep's run, with the end time of its last cell. Raises `StoreError`."""
         ends = [run.info.end_time for run in self._runs.values() if run.info.end_time]
         end = max([*ends, self._parent.info.start_time])
+        if self._lost:  # once more, but shortly: nothing is to be left running
+            self._again = 0.0
+            self._client.expect_little()
         with self._lock, self._sending():
+            for begun in self._begun.values():
+                self._client.set_terminated(begun, status="FAILED")
             self._client.set_terminated(self._parent.info.run_id, status=status, end_time=end)
+            self._client.discard_twins()
             self._describe()
 
     @contextmanager
     def _sending(self) -> Iterator[None]:
-        """Context manager for calls to MLflow that waits for an unreachable server only once, not for every cell."""
-        if self._lost:
+        """Context manager for calls to MLflow that waits for an unreachable server once a minute, not every cell."""
+        if self._lost and time.monotonic() < self._again:
             raise self._lost
         try:
             with talking(self._how.uri):
                 yield
         except StoreError as error:
             self._lost = error if error.transient else None
+            self._again = time.monotonic() + _LOST_SECONDS
             raise
+        self._lost = None
 
     def _reopened(self, record: CellRecord) -> Any:  # noqa: ANN401
         run = self._runs.get(record.key)

@@ -125,11 +125,35 @@ def _send(
     )
     entities = list(_entities(name, spans, start, record, failure.message if failure else None))
     tracing = TracingClient(client.tracking_uri)
-    found = tracing.start_trace(info)  # before its spans: the other way round takes twice as long
-    try:
-        tracing.log_spans(run.info.experiment_id, entities)
-    except NotImplementedError:  # an old server: spans go into a file
-        tracing._upload_trace_data(found, TraceData(entities))  # noqa: SLF001 - there is no public way
+
+    def deleted() -> None:  # an attempt without a reply: its feedback would be there twice
+        client.delete_traces(run.info.experiment_id, trace_ids=[name])
+
+    # Before its spans: the other way round takes twice as long.
+    found = client.repeat(lambda: tracing.start_trace(info), made=deleted)
+    if _takes_spans(client, tracing.store):
+        client.repeat(lambda: tracing.log_spans(run.info.experiment_id, entities))
+    else:  # an old server: spans go into a file
+        client.repeat(lambda: tracing._upload_trace_data(found, TraceData(entities)))  # noqa: SLF001 - no public way
+
+
+def _takes_spans(client: Any, store: Any) -> bool:  # noqa: ANN401
+    """Whether the store takes spans. MLflow remembers a question for the server's version that was not answered."""
+    ask = getattr(store, "_get_server_version", None)
+    if ask is None:  # a database
+        return True
+    from mlflow.utils.rest_utils import http_request
+
+    def known() -> bool:
+        version = ask(store.get_host_creds())
+        if version is None:
+            ask.cache_clear()
+            reply = http_request(store.get_host_creds(), "/version", "GET")
+            if reply.status_code == 200 and reply.text[:1].isdigit():
+                raise ConnectionError("the server did not say its version")
+        return version is not None and (version.major, version.minor) >= (3, 4)
+
+    return bool(client.repeat(known))
 
 
 def _metadata(run: Any) -> dict[str, str]:  # noqa: ANN401

@@ -26,10 +26,11 @@ from ragvlc.core.component import Execution
 from ragvlc.core.errors import StoreError
 from ragvlc.core.families import TrackedSweep, Tracker
 from ragvlc.core.records import SweepRecord
-from ragvlc.trackers._mlflow_calls import artifact_folder, shown, sqlite_file, sqlite_uri, talking
+from ragvlc.trackers._mlflow_calls import artifact_folder, sqlite_uri, talking
 from ragvlc.trackers._mlflow_calls import client as connect
 from ragvlc.trackers._mlflow_database import check_whole, locked
 from ragvlc.trackers._mlflow_database import set_aside as rename_damaged
+from ragvlc.trackers._mlflow_errors import shown, sqlite_file
 from ragvlc.trackers._mlflow_runs import ORDER_TAG, STALE_TAG, Sending, opened
 from ragvlc.trackers._mlflow_values import CELL_TAG, SWEEP_TAG
 

@@ -8,17 +8,18 @@ import subprocess
 import sys
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlflow_server import end, wait_for
 from traced_questions import traced
 
 from ragvlc.core.errors import StoreError
 from ragvlc.core.families import Tracker
 from ragvlc.core.records import CellRecord, SweepRecord
-from ragvlc.trackers._mlflow_calls import shown, sqlite_uri
+from ragvlc.trackers._mlflow_calls import sqlite_uri
+from ragvlc.trackers._mlflow_errors import shown
 from ragvlc.trackers.mlflow import CELL_TAG, SWEEP_TAG, MlflowTracker, charts_page, ui_command
 
 mlflow = pytest.importorskip("mlflow")
@@ -415,27 +416,10 @@ def server(runs: Path, free_port: int) -> Iterator[tuple[str, subprocess.Popen]]
     )
     uri = f"http://127.0.0.1:{free_port}"
     try:
-        _wait(uri, process)
+        wait_for(uri, process)
         yield uri, process
     finally:
-        _end(process)
-
-
-def _wait(uri: str, process: subprocess.Popen) -> None:
-    for _ in range(300):
-        assert process.poll() is None, "the server ended"
-        try:
-            with urllib.request.urlopen(f"{uri}/health", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail("the server does not start")
-
-
-def _end(process: subprocess.Popen) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, 15)
-        process.wait(30)
+        end(process)
 
 
 @pytest.mark.slow
@@ -466,7 +450,7 @@ def test_a_real_server_takes_all_of_it_until_it_goes_away(
         pytest.raises(StoreError, match="does not answer"),
         MlflowTracker(uri=uri).open(sweep) as opened,
     ):
-        _end(process)
+        end(process)
         with pytest.raises(StoreError, match="does not answer"):
             opened.cell(cell_in(sweep, "cc"))
         started = time.monotonic()

@@ -107,7 +107,7 @@ def test_two_sweeps_that_start_together_are_both_tracked(tmp_path: Path) -> None
     for process in both:
         said, _ = process.communicate(timeout=300)
         assert process.returncode == 0, said
-        assert "Nothing was sent" not in said
+        assert "Not sent" not in said
     with closing(sqlite3.connect(runs / "mlflow.db")) as opened:
         names = {name for (name,) in opened.execute("SELECT name FROM experiments")}
         counts = opened.execute("SELECT experiment_id, count(*) FROM runs GROUP BY experiment_id").fetchall()
