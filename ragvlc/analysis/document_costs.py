@@ -9,48 +9,91 @@ context costs more, and each further one may cost less.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from ragvlc.analysis.drawing import INK, label, legend, look, mark, numbers, panels
 from ragvlc.core.prices import Price
 
-__all__ = ["DocumentCost", "break_even"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["CACHED_FROM", "DocumentCost", "Reading", "break_even", "break_even_sentences", "draw_money"]
+
+CACHED_FROM = 1024
+"""The fewest prompt tokens that providers put into a prefix cache (OpenAI, Anthropic; Gemini: 1,024 to 4,096)."""
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentCost:
-    """What a route's questions about one document read, write and cost.
+class Reading:
+    """What a question about one document has a model read and write.
 
     Attributes:
-        name: of the route or cell.
-        price: of its model.
+        price: of the model.
         shared: prompt tokens with which every question about the document begins.
         own: further prompt tokens of a question.
         completion: new tokens of a question.
-        once: money for the document itself, such as embedding its chunks.
+        calls: of the model for a question; each is taken to be as long as the others.
         cached: whether the shared tokens are put into the provider's prefix cache.
     """
 
-    name: str
     price: Price
     shared: float
     own: float
     completion: float
-    once: float = 0.0
+    calls: float = 1.0
     cached: bool = True
 
     def first(self) -> float:
-        """Returns the money of the first question, with what the document costs once."""
-        held = (self.price.lifetime or 0.0) if self._stored else 0.0
-        return self.once + self._question(written=self.shared if self.cached else 0.0) + self._storage(held)
+        """Returns the money of the first question about a document."""
+        if not self._cached:
+            return self._question()
+        return self._question(written=self.shared) + self._storage(self.price.lifetime or 0.0)
 
     def further(self, gap: float = 0.0) -> float:
         """Returns the money of each further question, `gap` seconds after the one before it."""
-        if not self.cached:
+        if not self._cached:
             return self._question()
         lifetime = self.price.lifetime
         if lifetime is not None and gap > lifetime:
             return self._question(written=self.shared) + self._storage(lifetime)
         return self._question(read=self.shared) + self._storage(gap)
+
+    @property
+    def _cached(self) -> bool:
+        return self.cached and self.shared >= CACHED_FROM
+
+    def _storage(self, seconds: float) -> float:
+        return self.shared / 1e6 * self.price.storage * seconds / 3600
+
+    def _question(self, *, written: float = 0.0, read: float = 0.0) -> float:
+        prompt = self.shared + self.own
+        rates = self.price.rates(prompt / max(1.0, self.calls))
+        return rates.charge(prompt - read - written, self.completion, read=read, written=written)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentCost:
+    """Money for questions about one document, answered by one route.
+
+    Attributes:
+        name: of the route or cell.
+        readings: one for each model that it asks.
+        once: money for the document itself, such as embedding its chunks.
+    """
+
+    name: str
+    readings: tuple[Reading, ...]
+    once: float = 0.0
+
+    def first(self) -> float:
+        """Returns the money of the first question, with what the document costs once."""
+        return self.once + sum(one.first() for one in self.readings)
+
+    def further(self, gap: float = 0.0) -> float:
+        """Returns the money of each further question, `gap` seconds after the one before it."""
+        return sum(one.further(gap) for one in self.readings)
 
     def money(self, questions: int, gap: float = 0.0, *, batch: bool = False) -> float:
         """Returns the money of all questions.
@@ -58,22 +101,13 @@ class DocumentCost:
         Args:
             questions: number about the document.
             gap: seconds between two questions.
-            batch: whether they are sent as a batch.
+            batch: whether they are sent as a batch, at the prices' `batch_factor`.
         """
-        found = self.first() + (questions - 1) * self.further(gap)
-        return found * self.price.batch_factor if batch else found
-
-    @property
-    def _stored(self) -> bool:
-        return self.cached and self.shared > 0 and self.price.storage > 0
-
-    def _storage(self, seconds: float) -> float:
-        return self.shared / 1e6 * self.price.storage * seconds / 3600 if self._stored else 0.0
-
-    def _question(self, *, written: float = 0.0, read: float = 0.0) -> float:
-        prompt = self.shared + self.own
-        rates = self.price.rates(prompt)
-        return rates.charge(prompt - read - written, self.completion, read=read, written=written)
+        found = self.once
+        for one in self.readings:
+            factor = one.price.batch_factor if batch else 1.0
+            found += factor * (one.first() + (questions - 1) * one.further(gap))
+        return found
 
 
 def break_even(dear: DocumentCost, cheap: DocumentCost, gap: float = 0.0) -> float | None:
@@ -86,3 +120,53 @@ def break_even(dear: DocumentCost, cheap: DocumentCost, gap: float = 0.0) -> flo
         return 1.0
     less = cheap.further(gap) - dear.further(gap)
     return 1 + more / less if less > 0 else None
+
+
+def break_even_sentences(costs: Sequence[DocumentCost], gap: float = 0.0) -> list[str]:
+    """Returns a sentence for each two routes, the dearest first question first."""
+    ordered = sorted(costs, key=DocumentCost.first, reverse=True)
+    found = []
+    for place, dear in enumerate(ordered):
+        for cheap in ordered[place + 1 :]:
+            level = break_even(dear, cheap, gap)
+            if level is None:
+                found.append(f"{dear.name} costs more than {cheap.name} for any number of questions a document.")
+            elif level > 1:
+                found.append(f"{dear.name} costs no more than {cheap.name} from {level:,.1f} questions a document on.")
+    return found
+
+
+def draw_money(costs: Sequence[DocumentCost], questions: int, gap: float = 0.0) -> Figure:
+    """Returns a figure of the mean money a question against the number of questions a document, with break-evens.
+
+    Args:
+        costs: of the routes.
+        questions: the most that are drawn; break-evens up to ten times as many widen the figure.
+        gap: seconds between two questions.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    ordered = sorted(costs, key=DocumentCost.first, reverse=True)
+    pairs = [(dear, cheap) for place, dear in enumerate(ordered) for cheap in ordered[place + 1 :]]
+    levels = [(level, dear) for dear, cheap in pairs if (level := break_even(dear, cheap, gap)) and level > 1]
+    levels = [(level, dear) for level, dear in levels if level <= 10 * questions]
+    last = max([questions, *(int(1.3 * level) + 1 for level, _ in levels)])
+    asked = sorted({round(last ** (step / 60)) for step in range(61)})
+    with look():
+        figure, [axes] = panels([""], "Money by questions about one document")
+        for place, one in enumerate(costs):
+            colour, _ = mark(place)
+            axes.plot(asked, [one.money(n, gap) / n for n in asked], color=colour, label=label(one.name))
+        for level, dear in levels:
+            height = (dear.first() + (level - 1) * dear.further(gap)) / level
+            axes.plot([level], [height], "o", color="none", markeredgecolor=INK, markersize=9)
+            axes.annotate(f"{level:,.1f}", (level, height), xytext=(6, 6), textcoords="offset points", fontsize=8.5)
+        numbers(axes, [float(n) for n in asked], few=False)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel("questions about one document")
+        axes.set_ylabel("money a question, on average")
+        legend(figure, [axes])
+    return figure

@@ -21,6 +21,14 @@ from ragvlc.cli.app import (
     runs_folder,
     settings_of,
 )
+from ragvlc.cli.document_costs import (
+    DocumentCosts,
+    DrawOption,
+    GapOption,
+    document_costs,
+    print_document_costs,
+    refuse_document_costs,
+)
 from ragvlc.cli.power import (
     CorrelationOption,
     DeviationOption,
@@ -72,6 +80,8 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     questions: Annotated[
         int | None, typer.Option(min=1, help="For a pipeline: number of questions about the document.")
     ] = None,
+    gap: GapOption = None,
+    draw: DrawOption = None,
     new_tokens: Annotated[int | None, typer.Option(min=1, help="Number of generated tokens per answer.")] = None,
     acceptance: _AcceptanceOption = None,
     shape: _ShapeOption = None,
@@ -87,7 +97,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
 
     With --difference, or with `decide` in an experiment that was run: the number of questions that would settle it, and
     their cost. For a pipeline with speculative decoding (rapid), also the context length from which it pays, and the
-    best drafts.
+    best drafts; with prices, the money of each route by the number of questions about one document.
     """
     from ragvlc.estimate.estimate import Options
     from ragvlc.hardware.placement import Machine
@@ -100,6 +110,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     asked = PowerOptions(difference, pilot, metric, deviation, correlation, per_cluster)
     if not _is_pipeline(target, asked=context is not None or questions is not None):
         _refuse(target, {"--context": context, "--questions": questions, "--shape": shape})
+        refuse_document_costs(target, gap, draw)
         from ragvlc.estimate.estimate import estimate as estimated
 
         sweep = load_sweep(target, settings, limit)
@@ -115,7 +126,8 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     pipeline = _pipeline(target, settings)
     foretold, unknown = _foretold(pipeline, context, runs, options, (acceptance, shape))
     found = _of_pipeline(target, pipeline, runs, (context, questions or 1), options)
-    _print(found, foretold=foretold, unknown=unknown, as_json=as_json)
+    costs = document_costs(pipeline, (context, questions, gap or 0.0, draw), runs, options)
+    _print(found, foretold=foretold, unknown=unknown, costs=costs, as_json=as_json)
 
 
 def _refuse(target: str, given: Mapping[str, object]) -> None:
@@ -132,14 +144,27 @@ def _print(
     foretold: Sequence[Forecast] = (),
     unknown: str = "",
     plans: Sequence[PowerPlan] = (),
+    costs: DocumentCosts | None = None,
     as_json: bool,
 ) -> None:
-    (_print_json if as_json else _print_all)(found, foretold, unknown, plans)
+    if as_json:
+        _print_json(found, foretold, unknown, plans, costs)
+    else:
+        _print_all(found, foretold, unknown, plans)
+        if costs is not None:
+            print_document_costs(costs)
 
 
-def _print_json(found: Estimate, foretold: Sequence[Forecast], unknown: str, plans: Sequence[PowerPlan]) -> None:
+def _print_json(
+    found: Estimate,
+    foretold: Sequence[Forecast],
+    unknown: str,
+    plans: Sequence[PowerPlan],
+    costs: DocumentCosts | None,
+) -> None:
     values = found.to_json() | ({"speculation": [one.to_json() for one in foretold]} if foretold else {})
     values |= {"power": [one.to_json() for one in plans]} if plans else {}
+    values |= {"document_costs": costs.to_json()} if costs is not None else {}
     values["notes"] += [unknown] if unknown else []
     out().print(json.dumps(values, indent=1), soft_wrap=True)
 
