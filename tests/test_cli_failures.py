@@ -13,6 +13,7 @@ from command_line import Cli, Said
 
 from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Answer, Failure, Prediction
+from ragvlc.results.columns import columns_of
 from ragvlc.results.summary import metric_values, summarise
 
 OUTSIDE = '''
@@ -240,5 +241,5 @@ def test_one_answer_makes_failures_count_as_zeros(ragvlc: Cli) -> None:
         "b": Prediction("b", failure=Failure("generate", "EngineError", "down"), scores={"contains": 0.0}),
     }
     facts = [{"id": name, "cluster": name, "group": name} for name in rows]
-    assert summarise(facts, rows, ["contains"])["metrics"]["contains"]["mean"] == 0.5
-    assert summarise(facts, {"b": rows["b"]}, ["contains"])["metrics"]["contains"]["mean"] is None
+    found = [summarise(facts, columns_of(own, facts), ["contains"]) for own in (rows, {"b": rows["b"]})]
+    assert [one["metrics"]["contains"]["mean"] for one in found] == [0.5, None]

@@ -7,7 +7,6 @@ Controls, which read the gold evidence, are left out.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,11 +14,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis.breakdowns import THIRDS, document_lengths, document_position
-from ragvlc.core.prices import Price, money, prices_of
+from ragvlc.results.columns import known
 from ragvlc.statistics.cross_fitting import best_on_other_folds
 
 if TYPE_CHECKING:
-    from ragvlc.core.answer import Answer, Prediction
     from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["Arm", "ArmOutcome", "RoutingGroup", "model_of", "only_route", "routing_groups"]
@@ -225,37 +223,20 @@ def _best_of_routes(fixed: Sequence[Arm]) -> list[Arm]:
 
 def only_route(cell: CellResult) -> str:
     """Returns the one route that a cell takes for every question; empty for a router or a wrapper."""
-    routes = set()
-    for row in cell.rows.values():
-        if row.answer is not None:
-            step = row.answer.trace[0] if row.answer.trace else None
-            always = step is not None and step.name == "route" and step.facts.get("reason") == "always"
-            if not always or any(one.name in ("first", "then") for one in row.answer.trace):
-                return ""
-            routes.add(row.answer.route)
+    columns = cell.columns
+    if columns.marks["always"] != columns.marks["answered"] or any(columns.words["wrapped"]):
+        return ""
+    routes = set(columns.named("route"))
     return routes.pop() if len(routes) == 1 else ""
 
 
 def _arm(cell: CellResult, metric: str, route: str) -> Arm | None:
     """Returns an arm made from a cell; None if its answers do not record how the route was chosen."""
-    answers = [row.answer for row in cell.rows.values() if row.answer is not None]
-    if not any(answer.trace and answer.trace[0].name == "route" for answer in answers):
+    columns = cell.columns
+    if not columns.marked("routed"):
         return None
-    timed = any(answer.timing.engine_seconds for answer in answers)
-    sign = -1.0 if metric in cell.facts.get("smaller_is_better", ()) else 1.0
-    prices = prices_of(cell.facts.get("prices"))
-    outcomes = {
-        name: _outcome(row, _quality(row, cell.examples[name], metric, sign), prices, timed=timed)
-        for name, row in cell.rows.items()
-    }
-    indexes = {
-        step.facts["index"]: step.facts["index_seconds"]
-        for answer in answers
-        for root in answer.trace
-        for step in root.walk()
-        if "index_seconds" in step.facts
-    }
-    return Arm(_shown(cell), outcomes, route, None, "", sum(indexes.values()), cell.facts.get("prices"))
+    indexes = columns.index_seconds()
+    return Arm(_shown(cell), _outcomes(cell, metric), route, None, "", sum(indexes.values()), cell.facts.get("prices"))
 
 
 def _shown(cell: CellResult) -> str:
@@ -263,54 +244,39 @@ def _shown(cell: CellResult) -> str:
     return str(cell.facts.get("arm") or cell.name)
 
 
-def _quality(row: Prediction, facts: Mapping[str, Any], metric: str, sign: float) -> float | None:
-    if facts["unanswerable"] and (refusal := row.scores.get(REFUSALS)) is not None:
-        return refusal
-    score = row.scores.get(metric)
-    return None if score is None else sign * score
+def _qualities(cell: CellResult, metric: str) -> list[float | None]:
+    sign = -1.0 if metric in cell.facts.get("smaller_is_better", ()) else 1.0
+    columns = cell.columns
+    found = [None if score is None else sign * score for score in columns.scored(metric)]
+    for place, refusal in enumerate(columns.scored(REFUSALS)):
+        if refusal is not None and cell.examples[columns.ids[place]]["unanswerable"]:
+            found[place] = refusal
+    return found
 
 
-def _outcome(row: Prediction, quality: float | None, prices: Mapping[str, Price], *, timed: bool) -> ArmOutcome:
-    answer = row.answer
-    if answer is None:
-        return ArmOutcome(quality, 0.0, money=0.0 if prices else None, seconds=0.0 if timed else None)
-    phases = sum(answer.timing.phases.get(name, 0.0) for name in ("search", "rerank"))
-    signals = _signals(answer)
-    score = signals.get("score")
-    if score is None and "score" in signals and signals.get("escalate"):
-        score = math.inf  # no score: the first to be escalated
-    return ArmOutcome(
-        quality,
-        answer.usage.prompt_tokens,
-        answer.usage.cached_tokens,
-        answer.usage.completion_tokens,
-        money(answer, prices),
-        answer.timing.engine_seconds + phases if timed else None,
-        _taken(answer),
-        float(score) if isinstance(score, (int, float)) else None,
-        str(signals.get("favours", "")),
-        _place(answer),
-    )
-
-
-def _place(answer: Answer) -> str:
-    """Returns which route of a wrapper ran last, `first` or `then`; empty for an answer without a wrapper."""
-    names = [step.name for step in answer.trace]
-    return next((place for place in ("then", "first") if place in names), "")
-
-
-def _taken(answer: Answer) -> str:
-    """Returns the name of the route that answered; for a wrapper, of the inner route that ran last."""
-    place = _place(answer)
-    return next((str(step.facts.get("route", place)) for step in answer.trace if step.name == place), answer.route)
-
-
-def _signals(answer: Answer) -> Mapping[str, Any]:
-    """Returns the signals that the router recorded or, for a wrapper, those of its verdict on the first answer."""
-    for step in answer.trace:
-        if step.name == "first" and "score" in step.facts:
-            return {"favours": "then", **step.facts}
-    found: Mapping[str, Any] = answer.trace[0].facts if answer.trace else {}
+def _outcomes(cell: CellResult, metric: str) -> dict[str, ArmOutcome]:
+    columns, numbers, words = cell.columns, cell.columns.numbers, cell.columns.words
+    timed, priced = any(columns.of("engine_seconds")), bool(cell.facts.get("prices"))
+    money, signals = known(numbers["money"]), known(numbers["signal"])
+    whole = iter(columns.whole_seconds())
+    found = {}
+    for place, (name, quality) in enumerate(zip(columns.ids, _qualities(cell, metric), strict=True)):
+        if not columns.marks["answered"][place]:
+            found[name] = ArmOutcome(quality, 0.0, money=0.0 if priced else None, seconds=0.0 if timed else None)
+            continue
+        seconds = next(whole)
+        found[name] = ArmOutcome(
+            quality,
+            numbers["prompt_tokens"][place],
+            numbers["cached_tokens"][place],
+            numbers["completion_tokens"][place],
+            money[place],
+            seconds if timed else None,
+            words["taken"][place],
+            signals[place],
+            words["favours"][place],
+            words["wrapped"][place],
+        )
     return found
 
 

@@ -220,13 +220,14 @@ def truncations(results: SweepResults) -> list[Truncated]:
     metric = results.metric()
     found = []
     for cell in results.cells:
-        answered = {name: row.answer for name, row in cell.rows.items() if row.answer is not None}
-        lost = {name: answer.dropped_tokens for name, answer in answered.items() if answer.dropped_tokens}
+        dropped = dict(cell.columns.numbered("dropped_tokens"))
+        lost = {name: int(tokens) for name, tokens in dropped.items() if tokens}
         if lost:
-            cut = _mean([cell.rows[name].scores.get(metric) for name in lost])
-            whole = _mean([cell.rows[name].scores.get(metric) for name in answered if name not in lost])
+            scores = cell.scores(metric)
+            cut = _mean([scores[name] for name in lost])
+            whole = _mean([scores[name] for name in dropped if name not in lost])
             mean, most = f"{fmean(lost.values()):,.0f}", f"{max(lost.values()):,}"
-            found.append(Truncated(cell.name, len(lost), len(answered), mean, most, cut, whole))
+            found.append(Truncated(cell.name, len(lost), len(dropped), mean, most, cut, whole))
     return found
 
 

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis.tables import Entry, Table, title
-from ragvlc.results.attention import telemetry
+from ragvlc.results.columns import known
 
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, SweepResults
@@ -42,16 +42,16 @@ def agents(results: SweepResults) -> Table | None:
 
 
 def _figures(cell: CellResult) -> tuple[Entry, ...]:
-    found = [telemetry(row.answer) for row in cell.rows.values() if row.answer]
-    if not found:
+    columns = cell.columns
+    agents = columns.of("agents")
+    if not agents:
         return tuple(Entry() for _ in HEADS)
-    with_agents = any(one.agents for one in found)
-    pairs = [one.pairs for one in found if one.pairs is not None]
+    pairs = [one for one in known(columns.of("attention_pairs")) if one is not None]
     return (
-        Entry(fmean(one.agents for one in found), digits=1) if with_agents else Entry(),
-        Entry(fmean(one.paths for one in found), digits=1) if with_agents else Entry(),
-        Entry(fmean(one.calls for one in found), digits=1),
-        Entry(fmean(one.prompt_tokens_per_call for one in found)),
-        Entry(fmean(one.tokens_per_call for one in found), digits=1),
-        Entry(fmean(pairs) / 1e6, digits=2) if len(pairs) == len(found) else Entry(),
+        Entry(fmean(agents), digits=1) if any(agents) else Entry(),
+        Entry(fmean(columns.of("paths")), digits=1) if any(agents) else Entry(),
+        Entry(fmean(columns.of("calls")), digits=1),
+        Entry(fmean(columns.a_call("prompt_tokens"))),
+        Entry(fmean(columns.a_call("completion_tokens")), digits=1),
+        Entry(fmean(pairs) / 1e6, digits=2) if len(pairs) == len(agents) else Entry(),
     )

@@ -141,7 +141,7 @@ def pooled(cells: Sequence[CellResult], metric: str) -> Interval:
         for name, score in cell.scores(metric).items():
             if score is not None:
                 scores.setdefault(name, []).append(score)
-                clusters[name] = cell.examples[name]["cluster"]
+                clusters[name] = cell.clusters[name]
     return mean_interval([fmean(found) for found in scores.values()], [clusters[name] for name in scores])
 
 

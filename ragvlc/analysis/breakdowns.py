@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ragvlc.analysis.bins import binned
 from ragvlc.core.data import Span, covered
+from ragvlc.results.columns import known
+from ragvlc.results.positions import context_position
 from ragvlc.statistics.intervals import Interval, mean_interval
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ __all__ = [
     "by_position",
     "by_tag",
     "by_task",
-    "context_position",
     "disagreements",
     "document_lengths",
     "document_position",
@@ -85,8 +86,8 @@ def by_tag(cells: Sequence[CellResult], metric: str, tag: str) -> list[Breakdown
 def tags(cells: Sequence[CellResult]) -> list[str]:
     """Returns the tags suitable for grouping questions: numbers, and words with 2 to 12 values that repeat."""
     values: dict[str, dict[str, object]] = {}
-    for cell in cells:
-        for name, facts in cell.examples.items():
+    for examples in {id(cell.examples): cell.examples for cell in cells}.values():
+        for name, facts in examples.items():
             for tag, value in facts["tags"].items():
                 if isinstance(value, (str, int, float, bool)):
                     values.setdefault(tag, {})[name] = value
@@ -115,17 +116,16 @@ def by_position(
         where: in the documents, or in the text that each cell sent, where unsent evidence is a part of its own.
         texts: documents by id, for their lengths; see `document_lengths`.
     """
-    lengths = document_lengths(cells, texts)
     places: list[dict[str, float | None]] = []
-    for cell in cells:
-        located = {name: facts for name, facts in cell.examples.items() if facts["evidence"]}
-        if where == "document":
-            found = {name: document_position(facts, lengths) for name, facts in located.items()}
-            places.append({name: place for name, place in found.items() if place is not None})
-        else:
-            answered = {name: cell.rows[name].answer for name in located if name in cell.rows}
-            sent = {name: answer.context for name, answer in answered.items() if answer is not None}
-            places.append({name: context_position(located[name], context) for name, context in sent.items()})
+    if where == "document":
+        lengths = document_lengths(cells, texts)
+        asked = {id(cell.examples): cell.examples for cell in cells}  # cells share them
+        found = {key: _document_positions(examples, lengths) for key, examples in asked.items()}
+        places = [found[id(cell.examples)] for cell in cells]
+    else:
+        for cell in cells:
+            sent = zip(cell.columns.ids, known(cell.columns.numbers["evidence_position"]), strict=True)
+            places.append({name: None if place < 0 else place for name, place in sent if place is not None})
     bins = DECILES if max(map(len, places), default=0) >= DECILES_FROM else THIRDS
     names = (*bins, UNREAD) if where == "context" else bins
 
@@ -141,26 +141,20 @@ def by_position(
     return _broken_down([cell for cell, _ in kept], metric, by, names, groups)
 
 
+def _document_positions(
+    examples: Mapping[str, Mapping[str, Any]], lengths: Mapping[str, int]
+) -> dict[str, float | None]:
+    """Returns the position of each question's evidence in its documents, where it is known."""
+    found = {name: document_position(facts, lengths) for name, facts in examples.items() if facts["evidence"]}
+    return {name: place for name, place in found.items() if place is not None}
+
+
 def document_position(facts: Mapping[str, Any], lengths: Mapping[str, int]) -> float | None:
     """Returns the relative position of a question's evidence in its documents, from 0 to 1; None if unknown."""
     if any(document not in lengths for document in facts["documents"]):
         return None
-    whole = [Span(document, 0, lengths[document]) for document in facts["documents"]]
-    return context_position(facts, whole)
-
-
-def context_position(facts: Mapping[str, Any], context: Sequence[Span]) -> float | None:
-    """Returns the relative position of a question's evidence in the context, from 0 to 1; None if it was not sent."""
     evidence = covered(Span(*span) for span in facts["evidence"])
-    at = count = weighted = 0
-    for span in context:
-        for one in evidence:
-            start, end = max(one.start, span.start), min(one.end, span.end)
-            if one.document_id == span.document_id and start < end:
-                count += end - start
-                weighted += (end - start) * (2 * at + start + end - 2 * span.start)
-        at += len(span)
-    return weighted / (2 * count * at) if count else None
+    return context_position(evidence, [(document, 0, lengths[document]) for document in facts["documents"]])
 
 
 def document_lengths(cells: Sequence[CellResult], texts: Mapping[str, str] | None = None) -> dict[str, int]:
@@ -171,18 +165,15 @@ def document_lengths(cells: Sequence[CellResult], texts: Mapping[str, str] | Non
     """
     stored: dict[str, int] = {}
     named: set[str] = set()
-    for cell in cells:
-        for facts in cell.examples.values():
+    for examples in {id(cell.examples): cell.examples for cell in cells}.values():
+        for facts in examples.values():
             named.update(facts["documents"])
-            stored |= dict(zip(facts["documents"], facts.get("characters", ()), strict=False))
+            stored.update(zip(facts["documents"], facts.get("characters", ()), strict=False))
     if named <= stored.keys():
         return stored
     furthest: dict[str, int] = {}
-    for cell in cells:
-        answers = [row.answer for row in cell.rows.values() if row.answer is not None]
-        spans = [span for answer in answers for span in answer.context]
-        spans += [hit.chunk.span for answer in answers for hit in answer.ranking]
-        for span in spans:
+    for answer in (row.answer for cell in cells for row in cell.rows.values() if row.answer is not None):
+        for span in (*answer.context, *(hit.chunk.span for hit in answer.ranking)):
             furthest[span.document_id] = max(furthest.get(span.document_id, 0), span.end)
     given = {name: len(text) for name, text in (texts or {}).items() if len(text) >= furthest.get(name, 0)}
     return furthest | given | stored
@@ -194,32 +185,43 @@ def disagreements(cells: Sequence[CellResult], metrics: Sequence[str], limit: in
     A question is judged by the first metric that applies to it; controls do not count.
     """
     rivals = [cell for cell in cells if not cell.control]
-    found = []
-    for name in rivals[0].examples if rivals else ():
-        rows = [cell.rows[name].scores for cell in rivals if name in cell.rows]
-        for metric in metrics:
-            scores = [score for row in rows if (score := row.get(metric)) is not None]
-            if len(scores) < 2:
-                continue
-            if spread := max(scores) - min(scores):
-                found.append((Disagreement(name, metric, spread), pvariance(scores)))
+    names = rivals[0].examples if rivals else ()
+    spreads: dict[str, tuple[float, str, list[float]]] = {}
+    left = dict.fromkeys(names)
+    for metric in metrics:
+        columns = [cell.scores(metric) for cell in rivals]
+        for name in list(left):
+            scores = [score for column in columns if (score := column.get(name)) is not None]
+            if len(scores) >= 2:
+                del left[name]
+                spreads[name] = max(scores) - min(scores), metric, scores
+    widest = sorted({spread for spread, _, _ in spreads.values() if spread}, reverse=True)
+    found: list[Disagreement] = []
+    for spread in widest:
+        alike = [(name, *spreads[name][1:]) for name in names if name in spreads and spreads[name][0] == spread]
+        alike.sort(key=lambda one: -pvariance(one[2]))
+        found += [Disagreement(name, metric, spread) for name, metric, _ in alike]
+        if len(found) >= limit:
             break
-    found.sort(key=lambda pair: (-pair[0].spread, -pair[1]))
-    return [one for one, _ in found[:limit]]
+    return found[:limit]
 
 
 def _by_fact(
     cells: Sequence[CellResult], metric: str, by: str, value: Callable[[Mapping[str, Any]], object]
 ) -> list[Breakdown]:
-    found = [{name: value(facts) for name, facts in cell.examples.items()} for cell in cells]
-    known = [{name: one for name, one in own.items() if one is not None} for own in found]
-    if bins := binned({name: one for own in known for name, one in own.items()}):
-        groups = [{name: bins.label(one) for name, one in own.items()} for own in known]
-        parts = [label for label in bins.labels if any(label in own.values() for own in groups)]
+    asked = {id(cell.examples): cell.examples for cell in cells}  # cells share them
+    there = {
+        key: {name: one for name, facts in examples.items() if (one := value(facts)) is not None}
+        for key, examples in asked.items()
+    }
+    if bins := binned({name: one for own in there.values() for name, one in own.items()}):
+        groups = {key: {name: bins.label(one) for name, one in own.items()} for key, own in there.items()}
+        parts = [label for label in bins.labels if any(label in own.values() for own in groups.values())]
     else:
-        groups = [{name: str(one) for name, one in own.items()} for own in known]
-        parts = sorted({part for own in groups for part in own.values()}, key=_natural)
-    return _broken_down(cells, metric, by, parts, groups) if len(parts) > 1 else []
+        groups = {key: {name: str(one) for name, one in own.items()} for key, own in there.items()}
+        parts = sorted({part for own in groups.values() for part in own.values()}, key=_natural)
+    placed = [groups[id(cell.examples)] for cell in cells]
+    return _broken_down(cells, metric, by, parts, placed) if len(parts) > 1 else []
 
 
 def _natural(text: str) -> tuple[bool, float, str]:
@@ -237,10 +239,14 @@ def _broken_down(
     rows = []
     for cell, own in zip(cells, groups, strict=True):
         scores = cell.scores(metric)
-        found = []
-        for part in parts:
-            names = [name for name, value in own.items() if value == part and name in scores]
-            found.append(mean_interval([scores[name] for name in names], [cell.examples[n]["cluster"] for n in names]))
+        members: dict[str, list[str]] = {part: [] for part in parts}
+        for name, value in own.items():
+            if value in members and name in scores:
+                members[value].append(name)
+        found = [
+            mean_interval(list(map(scores.__getitem__, names)), list(map(cell.clusters.__getitem__, names)))
+            for names in members.values()
+        ]
         rows.append((cell, tuple(found)))
     filled = [place for place in range(len(parts)) if any(row[place].n for _, row in rows)]
     if not filled:

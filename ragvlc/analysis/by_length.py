@@ -243,7 +243,7 @@ def _pooled(cells: Sequence[tuple[CellResult, set[str]]], metric: str) -> dict[s
         for name, score in cell.scores(metric).items():
             if name in names and score is not None:
                 scores.setdefault(name, []).append(score)
-                clusters[name] = cell.examples[name]["cluster"] or name
+                clusters[name] = cell.clusters[name] or name
     return {name: (fmean(own), clusters[name]) for name, own in scores.items()}
 
 

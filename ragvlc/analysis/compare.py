@@ -16,14 +16,17 @@ from ragvlc.statistics.differences import Difference, paired_difference
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ragvlc.core.answer import Answer
     from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["Pairing", "comparison", "paired"]
 
 MOST_FLIPS = 10
 """The most flipped questions shown in each direction."""
-COSTS = {"prompt tokens": 0, "new tokens": 0, "engine seconds": 2}
+COSTS = {
+    "prompt tokens": ("prompt_tokens", 0),
+    "new tokens": ("completion_tokens", 0),
+    "engine seconds": ("engine_seconds", 2),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +55,19 @@ class Pairing:
 
     def difference(self, metric: str) -> Difference:
         """Returns the paired difference of the scores, `a` minus `b`; questions are clustered as in `a`."""
-        clusters = {name: self.a.examples[name]["cluster"] for name in self.shared}
-        scores = [{name: cell.rows[name].scores.get(metric) for name in self.shared} for cell in (self.a, self.b)]
-        return paired_difference(scores[0], scores[1], clusters)
+        return paired_difference(*self.scores(metric), self.a.clusters)
+
+    def scores(self, metric: str) -> tuple[dict[str, float | None], dict[str, float | None]]:
+        """Returns the scores of the shared questions in both cells, in the order of `a`."""
+        one, two = self.a.scores(metric), self.b.scores(metric)
+        return {name: one[name] for name in self.shared}, {name: two[name] for name in self.shared}
 
     def flips(self, metric: str) -> tuple[list[str], list[str]]:
         """Returns the questions on which `a` scores better and those on which `b` does, largest difference first."""
         sign = -1 if self.smaller(metric) else 1
-        gaps = {}
+        gaps, (first, second) = {}, self.scores(metric)
         for name in self.shared:
-            one, two = self.a.rows[name].scores.get(metric), self.b.rows[name].scores.get(metric)
+            one, two = first[name], second[name]
             if one is not None and two is not None and one != two:
                 gaps[name] = sign * (one - two)
         ranked = sorted(gaps, key=lambda name: -abs(gaps[name]))
@@ -163,7 +169,7 @@ def _differences(pair: Pairing) -> RenderableType:
         table.add_column(head, justify="right" if head else "left", no_wrap=True)
     for metric in pair.metrics:
         one = pair.difference(metric)
-        means = [_mean_over(cell, pair, metric) for cell in (pair.a, pair.b)]
+        means = _means_over_both(pair, metric)
         interval = "-" if one.low is None or one.high is None else bounds(one.low, one.high)
         better, worse = map(len, pair.flips(metric))
         counts = [better, worse, one.n - better - worse, one.n]
@@ -173,15 +179,10 @@ def _differences(pair: Pairing) -> RenderableType:
     return table
 
 
-def _mean_over(cell: CellResult, pair: Pairing, metric: str) -> str:
-    """Returns the mean score of a cell over the paired questions only."""
-    both = [
-        score
-        for name in pair.shared
-        if (score := cell.rows[name].scores.get(metric)) is not None
-        and all(one.rows[name].scores.get(metric) is not None for one in (pair.a, pair.b))
-    ]
-    return f"{fmean(both):.3f}" if both else "-"
+def _means_over_both(pair: Pairing, metric: str) -> list[str]:
+    """Returns the mean scores of both cells over the questions that have both scores."""
+    both = [scores for scores in zip(*map(dict.values, pair.scores(metric)), strict=True) if None not in scores]
+    return [f"{fmean(column):.3f}" for column in zip(*both, strict=True)] if both else ["-", "-"]
 
 
 def _costs(pair: Pairing) -> RenderableType:
@@ -191,11 +192,12 @@ def _costs(pair: Pairing) -> RenderableType:
     table = Table(title="Cost of a question", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for head in ("", "a", "b", "a / b"):
         table.add_column(head, justify="right" if head else "left", no_wrap=True)
-    answers = [(pair.a.rows[name].answer, pair.b.rows[name].answer) for name in pair.shared]
-    both = [(one, two) for one, two in answers if one is not None and two is not None]
-    for words, digits in COSTS.items() if both else ():
-        one, two = (fmean(_cost(pick[at], words) for pick in both) for at in (0, 1))
-        table.add_row(words, *_ratio(one, two, digits))
+    for words, (name, digits) in COSTS.items():
+        one, two = (dict(cell.columns.numbered(name)) for cell in (pair.a, pair.b))
+        both = [question for question in pair.shared if question in one and question in two]
+        if both:
+            means = [fmean(own[question] for question in both) for own in (one, two)]
+            table.add_row(words, *_ratio(means[0], means[1], digits))
     money = [cell.summary["cost"] for cell in (pair.a, pair.b)]
     if all(money):
         table.add_row("money for 1,000", *_ratio(money[0] * 1000, money[1] * 1000, 4))
@@ -203,12 +205,6 @@ def _costs(pair: Pairing) -> RenderableType:
     if any(indexing):
         table.add_row("index seconds, all", *_ratio(indexing[0], indexing[1], 2))
     return table
-
-
-def _cost(answer: Answer, words: str) -> float:
-    usage = answer.usage
-    found = {"prompt tokens": usage.prompt_tokens, "new tokens": usage.completion_tokens}
-    return found.get(words, answer.timing.engine_seconds)
 
 
 def _ratio(one: float, two: float, digits: int) -> tuple[str, str, str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from ragvlc import config
-from ragvlc.analysis.front import clusters_of, front
+from ragvlc.analysis.front import front
 from ragvlc.core.decision import Decide
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.results.costs import question_costs
@@ -186,7 +186,7 @@ def _rivals(pairs: Sequence[tuple[CellResult, CellResult]], spec: Decide) -> tup
         decision, obstacle = decisions[cell.name], _obstacle(cell, base)
         if obstacle:
             decision = replace(decision, verdict=MarginVerdict.NOT_SETTLED)
-        ratio = cost_ratio(question_costs(cell, spec.cost), question_costs(base, spec.cost), clusters_of(cell))
+        ratio = cost_ratio(question_costs(cell, spec.cost), question_costs(base, spec.cost), cell.clusters)
         asked = None
         if decision.verdict is MarginVerdict.NOT_SETTLED and not obstacle:
             asked = _needed(samples[cell.name], spec.margins, len(pairs))
@@ -195,7 +195,7 @@ def _rivals(pairs: Sequence[tuple[CellResult, CellResult]], spec: Decide) -> tup
 
 
 def _samples(cell: CellResult, base: CellResult, spec: Decide, flips: int) -> dict[str, PairedSample]:
-    clusters = clusters_of(cell)
+    clusters = cell.clusters
     return {label: pairs_of(cell.scores(label), base.scores(label), clusters, flips=flips) for label in spec.margins}
 
 

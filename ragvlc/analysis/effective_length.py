@@ -104,7 +104,7 @@ _DIFFERENCE = ("difference", "difference_low", "difference_high")
 def length_frame(found: Sequence[RouteLength]) -> pd.DataFrame:
     """Returns a data frame with a row for each route and length.
 
-    Columns: `route`; `length`; `score` with `low` and `high`; `difference` from the shortest length with
+    CellColumns: `route`; `length`; `score` with `low` and `high`; `difference` from the shortest length with
     `difference_low`, `difference_high` and `p` of no difference; `verdict` (empty where a shorter length failed, so
     that this one was not tested); `holds`; of the route: `effective_length`, `lost_from`, `n` questions in `clusters`,
     `left_out`, `margin`.
@@ -181,7 +181,7 @@ def _scores(repeats: Sequence[CellResult], metric: str) -> dict[str, tuple[float
         for name, score in cell.scores(metric).items():
             if score is not None:
                 values.setdefault(name, []).append(sign * score)
-                clusters[name] = cell.examples[name]["cluster"] or name
+                clusters[name] = cell.clusters[name] or name
     return {name: (fmean(own), clusters[name]) for name, own in values.items()}
 
 

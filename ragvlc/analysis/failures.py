@@ -94,15 +94,14 @@ class FailedCells:
         return "Run the experiment again for transient failures; for the others, fix the cause and add --retry failed."
 
 
-def reasons(rows: Iterable[Prediction]) -> tuple[Reason, ...]:
-    """Returns the causes of failure in these rows, most frequent first.
+def reasons(failed: Iterable[tuple[str, Failure]]) -> tuple[Reason, ...]:
+    """Returns the causes of failure of these questions, most frequent first.
 
     Failures of one stage and type whose messages differ only in numbers, ids and quoted values are one reason.
     """
     found: dict[Kind, list[tuple[Failure, str]]] = {}
-    for row in rows:
-        if row.failure is not None:
-            found.setdefault(_kind(row.failure), []).append((row.failure, row.example_id))
+    for name, failure in failed:
+        found.setdefault(_kind(failure), []).append((failure, name))
     return tuple(sorted((Reason(*alike[0], len(alike)) for alike in found.values()), key=lambda one: -one.count))
 
 
@@ -116,14 +115,19 @@ def failed_cells(results: SweepResults, status: Mapping[str, str] | None = None)
     groups: dict[tuple[str, frozenset[Kind]], list[CellResult]] = {}
     for cell in results.cells:
         ended = (status or {}).get(cell.facts["key"], "complete" if cell.complete else "")
-        kinds = frozenset(_kind(row.failure) for row in cell.rows.values() if row.failure is not None)
+        kinds = frozenset(_kind(failure) for _, failure in _failed(cell))
         if kinds or ended == "pending":
             word = ended if ended in ("complete", "stopped") else "not complete"
             groups.setdefault((word, kinds), []).append(cell)
     return [
-        FailedCells(tuple(cells), word, reasons(row for cell in cells for row in cell.rows.values()))
+        FailedCells(tuple(cells), word, reasons(one for cell in cells for one in _failed(cell)))
         for (word, _), cells in groups.items()
     ]
+
+
+def _failed(cell: CellResult) -> list[tuple[str, Failure]]:
+    columns = cell.columns
+    return [(columns.ids[place], columns.failures[place]) for place in sorted(columns.failures)]
 
 
 def failure_lines(results: SweepResults, status: Mapping[str, str] | None = None) -> list[str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ragvlc.core.decision import Cost
     from ragvlc.results.loading import CellResult, SweepResults
 
-__all__ = ["COST_WORDS", "FrontCell", "clusters_of", "front", "front_tables", "mean_cost"]
+__all__ = ["COST_WORDS", "FrontCell", "front", "front_tables", "mean_cost"]
 
 COST_WORDS = {
     "tokens": ("tokens", 0, 1.0),
@@ -115,11 +115,6 @@ def front_tables(results: SweepResults, cost: Cost, metric: str | None = None) -
     return found
 
 
-def clusters_of(cell: CellResult) -> dict[str, str]:
-    """Returns the cluster of each question, by id."""
-    return {name: str(facts["cluster"]) for name, facts in cell.examples.items()}
-
-
 def scaled(interval: Interval, times: float, digits: int) -> Entry:
     """Returns the entry of a cost with its interval, with more digits where it is small."""
     mean, low, high = (None if one is None else one * times for one in (interval.mean, interval.low, interval.high))
@@ -133,7 +128,7 @@ def mean_cost(cell: CellResult, costs: Mapping[str, float | None]) -> Interval:
 
     Costs of nothing have no interval: nothing says how large one would be.
     """
-    clusters = clusters_of(cell)
+    clusters = cell.clusters
     known = {name: cost for name, cost in costs.items() if cost is not None}
     if known and not any(known.values()):
         return Interval(0.0, None, None, len(known), len({clusters[name] for name in known}))
@@ -150,17 +145,11 @@ def _dominated(
     pairs = []
     for cell in others:
         for rival in kept:
-            ratio = cost_ratio(spent[rival.name], spent[cell.name], clusters_of(cell))
-            both = [
-                (own, theirs)
-                for name, own in spent[cell.name].items()
-                if own is not None and (theirs := spent[rival.name].get(name)) is not None
-            ]
-            no_dearer = bool(both) and all(theirs <= own for own, theirs in both)
-            if (ratio.high is not None and ratio.high < 1) or no_dearer:
+            ratio = cost_ratio(spent[rival.name], spent[cell.name], cell.clusters)
+            if (ratio.high is not None and ratio.high < 1) or _no_dearer(spent[rival.name], spent[cell.name]):
                 pairs.append((cell, rival))
     found = [
-        paired_difference(rival.scores(metric), cell.scores(metric), clusters_of(cell), flips=flips_for(len(pairs)))
+        paired_difference(rival.scores(metric), cell.scores(metric), cell.clusters, flips=flips_for(len(pairs)))
         for cell, rival in pairs
     ]
     settled: dict[str, str] = {}
@@ -169,3 +158,15 @@ def _dominated(
         if p is not None and p < SETTLED and sign * (one.mean or 0.0) > 0 and not one.few:
             settled.setdefault(cell.name, rival.name)
     return settled
+
+
+def _no_dearer(theirs: Mapping[str, float | None], own: Mapping[str, float | None]) -> bool:
+    """Returns whether no question costs more than in another cell; False if no question has both costs."""
+    both = False
+    for name, cost in own.items():
+        other = theirs.get(name)
+        if cost is not None and other is not None:
+            if other > cost:
+                return False
+            both = True
+    return both

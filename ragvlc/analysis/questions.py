@@ -32,9 +32,9 @@ def question_list(results: SweepResults) -> list[RenderableType]:
 
     metric = results.metrics[0]
     table = Table("id", "question", f"mean {metric}", "cells that score 1", box=box.SIMPLE_HEAD, pad_edge=False)
+    columns = [cell.scores(metric) for cell in results.cells]
     for name, facts in _questions(results).items():
-        rows = [cell.rows[name].scores.get(metric) for cell in results.cells if name in cell.rows]
-        known = [score for score in rows if score is not None]
+        known = [score for column in columns if (score := column.get(name)) is not None]
         mean = f"{sum(known) / len(known):.2f}" if known else "-"
         table.add_row(name, facts["question"], mean, f"{sum(score == 1 for score in known)}/{len(known)}")
     return [table]

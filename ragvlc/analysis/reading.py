@@ -8,7 +8,7 @@ figure grows is the slope of the straight line through the logarithms of lengths
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log
 from statistics import fmean, linear_regression
@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING
 
 from ragvlc.analysis.axes import series
 from ragvlc.analysis.tables import Entry, Table
-from ragvlc.results.attention import telemetry
+from ragvlc.results.columns import CellColumns, known
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ragvlc.core.answer import Answer
     from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["CAPTION", "CostCurve", "ReadingCost", "curves", "draw", "reading_cost"]
@@ -77,11 +76,10 @@ def curves(cells: Sequence[CellResult]) -> list[CostCurve]:
     """Returns a curve for each pipeline and combination of settings with several context lengths."""
     found = []
     for one in series(cells, LENGTH):
-        costs = ((length, _costs(row.answer for cell in repeats for row in cell.rows.values() if row.answer))
-                 for length, repeats in one.points)  # fmt: skip
-        known = tuple(ReadingCost(length, *cost) for length, cost in costs if cost is not None)
-        if len(known) > 1:
-            found.append(CostCurve(one.label, known))
+        costs = ((length, _costs([cell.columns for cell in repeats])) for length, repeats in one.points)
+        measured = tuple(ReadingCost(length, *cost) for length, cost in costs if cost is not None)
+        if len(measured) > 1:
+            found.append(CostCurve(one.label, measured))
     return found
 
 
@@ -128,15 +126,19 @@ def draw(found: Sequence[CostCurve]) -> Figure:
     return drawn
 
 
-def _costs(answers: Iterable[Answer]) -> tuple[float | None, float, float] | None:
+def _costs(found: Sequence[CellColumns]) -> tuple[float | None, float, float] | None:
     """Returns mean token pairs, calls and seconds per answer; None if no model was called."""
-    known = [answer for answer in answers if answer.usage.calls]
-    if not known:
+    figures = [
+        row
+        for columns in found
+        for row in zip(*(columns.of(name) for name in ("calls", "attention_pairs", "engine_seconds")), strict=True)
+        if row[0]
+    ]
+    if not figures:
         return None
-    counts = [telemetry(answer) for answer in known]
-    pairs = [one.pairs / 1e6 for one in counts if one.pairs is not None]
-    seconds = fmean(answer.timing.engine_seconds for answer in known)
-    return fmean(pairs) if len(pairs) == len(counts) else None, fmean(one.calls for one in counts), seconds
+    calls, lengths, seconds = zip(*figures, strict=True)
+    pairs = [one / 1e6 for one in known(lengths) if one is not None]
+    return fmean(pairs) if len(pairs) == len(figures) else None, fmean(calls), fmean(seconds)
 
 
 def _entries(curve: CostCurve, shortest: float, longest: float) -> tuple[Entry, ...]:

@@ -72,7 +72,7 @@ class Results(SweepResults):
     def routing(self, metric: str | None = None) -> pd.DataFrame:
         """Returns what each route, router and oracle is worth, with one row per group and arm; see `routing_frame`.
 
-        Columns: `group`, `arm`, `kind`, `n`, `clusters`, `quality`, `gain` over the best single route of the other
+        CellColumns: `group`, `arm`, `kind`, `n`, `clusters`, `quality`, `gain` over the best single route of the other
         folds (with bounds, `p` and `p_holm`), `regret`, `of_possible`, `right`, `tokens`, `money`, `seconds`, the share
         sent `to` each route, and of routers the quality over random mixing of two routes at equal cost. Empty if fewer
         than two routes have scores. Raises `ConfigError` for an unknown metric.
@@ -90,7 +90,7 @@ class Results(SweepResults):
             axis: setting that is the length; see `LengthMargin`.
 
         Returns:
-            Columns `route`, `length`, `score` (with `low`, `high`), `difference` from the shortest length (with
+            CellColumns `route`, `length`, `score` (with `low`, `high`), `difference` from the shortest length (with
             `difference_low`, `difference_high`, `p`), `verdict`, `holds`, and of the route `effective_length`,
             `lost_from`, `n`, `clusters`, `left_out`, `margin`.
 

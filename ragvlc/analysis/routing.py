@@ -248,7 +248,7 @@ def routing_tables(reports: Sequence[RoutingReport]) -> list[Table]:
 def routing_frame(reports: Sequence[RoutingReport]) -> pd.DataFrame:
     """Returns the figures of all tables as a data frame for notebooks, with one row per group and arm.
 
-    Columns: `group`, `arm`, `kind` (fixed, router, single: the best single route of the other folds, oracle), `n`
+    CellColumns: `group`, `arm`, `kind` (fixed, router, single: the best single route of the other folds, oracle), `n`
     questions in `clusters`; `quality` with `low` and `high`; `gain` over the single route with `gain_low`, `gain_high`,
     `p` and `p_holm`; `regret`; `of_possible`, the share of the oracle's gain that was achieved, with `of_possible_low`
     and `of_possible_high`; `right`; `tokens`, `money` and `seconds` of a question; the share `to` each fixed route. Of

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ragvlc.analysis.drawing import INK, label, legend, look, mark, panels
 from ragvlc.analysis.tables import Entry, Table, title
-from ragvlc.results.speculation import Speculation, speculation_of
+from ragvlc.results.speculation import Speculation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,10 +78,10 @@ def acceptance_by_place(results: SweepResults) -> Table | None:
 def speculating(results: SweepResults) -> list[tuple[CellResult, Speculation]]:
     """Returns the cells with speculative decoding and their summed statistics, in the order of the plan."""
     found = [
-        (cell, speculation_of(row.answer for row in cell.rows.values() if row.answer is not None))
+        (cell, [cell.columns.speculation[place] for place in sorted(cell.columns.speculation)])
         for cell in results.cells
     ]
-    return [(cell, sums) for cell, sums in found if sums is not None]
+    return [(cell, sum(sums, Speculation())) for cell, sums in found if sums]
 
 
 def draw(cells: Sequence[tuple[CellResult, Speculation]]) -> Figure:

@@ -136,7 +136,7 @@ def _duel(rivals: Sequence[CellResult], comparisons: Sequence[Comparison], metri
         return _of(best, known[one.cell], one, -1, tests)
     if len(rivals) == 1:
         return None
-    clusters = {name: facts["cluster"] for name, facts in best.examples.items()}
+    clusters = best.clusters
     found = paired_difference(best.scores(metric), rivals[1].scores(metric), clusters)
     if found.mean is None:
         return None
@@ -228,7 +228,7 @@ def _wanted(duel: Duel, metric: str) -> str:
     if duel.clusters < least:
         several = f" in {duel.tests} comparisons" if duel.tests > 1 else ""
         return f"{_clusters(duel.clusters)} are too few to settle any difference{several}: it takes {least} or more."
-    clusters = {name: facts["cluster"] for name, facts in duel.best.examples.items()}
+    clusters = duel.best.clusters
     pilot = pilot_of(pairs_of(duel.best.scores(metric), duel.other.scores(metric), clusters))
     reach = pilot and smallest(pilot, duel.clusters, tests=duel.tests)
     if pilot is None or reach is None:
@@ -285,7 +285,7 @@ def _cheaper(best: CellResult, rivals: Sequence[CellResult], metric: str) -> str
     less = [cell for cell in rivals if cell is not best and (cell.summary["prompt_tokens"] or math.inf) < (read or 0)]
     if not less:
         return ""
-    clusters = {name: facts["cluster"] for name, facts in best.examples.items()}
+    clusters = best.clusters
     found = [paired_difference(cell.scores(metric), best.scores(metric), clusters) for cell in less]
     for p, one, cell in sorted(
         zip(holm([one.p for one in found]), found, less, strict=True), key=lambda row: row[2].summary["prompt_tokens"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ class CellRecord:
         params: settings by name: axis values, pipeline, data set, seed.
         metrics: numbers by name, as `score_name` and `bound_name` say; whatever else there is has another group.
         table: one mapping a question, equal columns: id, question, answer, references, scores, tokens, seconds ...
+            It may be read from disk, entry by entry, as the traces may.
         tags: strings by name.
         dataset: name of its data set; empty for the sweep's own.
         dataset_key: hash of the examples asked.
@@ -92,11 +93,11 @@ class CellRecord:
     folder: Path
     params: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
-    table: tuple[Mapping[str, Any], ...] = ()
+    table: Sequence[Mapping[str, Any]] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     dataset: str = ""
     dataset_key: str = ""
     examples: int = 0
     control: bool = False
     models: Mapping[str, str] = field(default_factory=dict)
-    traces: tuple[TraceRecord, ...] = ()
+    traces: Sequence[TraceRecord] = ()

@@ -200,7 +200,7 @@ def _compared(wanted: Wanted, results: SweepResults, baseline: str) -> tuple[Cel
     for cell, base in results.pairs(baseline if baseline in known else None):
         if cell.control or base.control or cell.facts["examples"] != base.facts["examples"]:
             continue
-        clusters = {name: str(facts["cluster"]) for name, facts in cell.examples.items()}
+        clusters = cell.clusters
         sample = pairs_of(cell.scores(metric), base.scores(metric), clusters)
         if sample.p is not None:
             samples[cell.name] = sample

@@ -18,8 +18,8 @@ from ragvlc.integrity.findings import Finding, State
 from ragvlc.integrity.row_file import read_row_file, rewrite_row_file
 from ragvlc.results.completeness import is_unfinished
 from ragvlc.results.derived import what_is_wrong
+from ragvlc.results.questions import stored_row_key
 from ragvlc.results.store import CellStore
-from ragvlc.results.summary import stored_row_key
 from ragvlc.sweep.derived import write_summary_anew
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.scoring import QuestionSet, current_rows, failed_scores

@@ -6,7 +6,7 @@ nothing about a route that reads no document, and a share of surviving quotes no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from ragvlc.core.answer import Prediction
 if TYPE_CHECKING:
     from ragvlc.core.families import Metric, Route
 
-__all__ = ["applicable", "inapplicable"]
+__all__ = ["applicable", "applied", "blank_labels", "inapplicable"]
 
 
 def inapplicable(routes: Mapping[str, Route], metrics: Sequence[Metric]) -> dict[str, list[str]]:
@@ -28,21 +28,25 @@ def inapplicable(routes: Mapping[str, Route], metrics: Sequence[Metric]) -> dict
 
 
 def applicable(rows: Mapping[str, Prediction], by_route: Mapping[str, Sequence[str]]) -> dict[str, Prediction]:
-    """Returns the rows without scores of metrics that do not apply to their route.
-
-    A question that failed before a route answered has none of a metric that applies to no route of the cell.
-    """
-    if not by_route:
-        return dict(rows)
-    nowhere = set.intersection(*(set(labels) for labels in by_route.values()))
-    return {name: _without(row, _labels(row, by_route, nowhere)) for name, row in rows.items()}
+    """Returns the rows without scores of metrics that do not apply to their route."""
+    return {name: applied(row, by_route) for name, row in rows.items()}
 
 
-def _labels(row: Prediction, by_route: Mapping[str, Sequence[str]], nowhere: set[str]) -> set[str]:
-    return nowhere if row.answer is None else set(by_route.get(row.answer.route, ()))
-
-
-def _without(row: Prediction, labels: set[str]) -> Prediction:
+def applied(row: Prediction, by_route: Mapping[str, Sequence[str]]) -> Prediction:
+    """Returns a row without scores of metrics that do not apply to its route."""
+    labels = blank_labels(None if row.answer is None else row.answer.route, by_route)
     if not any(row.scores.get(label) is not None for label in labels):
         return row
     return replace(row, scores={label: None if label in labels else score for label, score in row.scores.items()})
+
+
+def blank_labels(route: str | None, by_route: Mapping[str, Sequence[str]]) -> Collection[str]:
+    """Returns the labels of the metrics that do not apply to an answer's route.
+
+    A question that failed before a route answered (`route` is None) has none of a metric that applies to no route.
+    """
+    if not by_route:
+        return ()
+    if route is None:
+        return set.intersection(*(set(labels) for labels in by_route.values()))
+    return by_route.get(route, ())

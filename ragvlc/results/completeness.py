@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from ragvlc.core.answer import Prediction
+from ragvlc.results.stored import StoredRows
 
 __all__ = ["is_finished", "is_unfinished"]
 
@@ -27,6 +28,10 @@ def is_finished(
         labels: of the metrics.
         max_failures: share of the questions that may fail before the cell is stopped; None if it is not known.
     """
-    failed = sum(row.failure is not None for row in rows.values())
+    if isinstance(rows, StoredRows):
+        failed, unfinished = len(rows.columns.failures), rows.columns.any_unfinished(labels)
+    else:
+        failed = sum(row.failure is not None for row in rows.values())
+        unfinished = any(is_unfinished(row, labels) for row in rows.values())
     allowed = -1.0 if max_failures is None else max_failures * questions
-    return len(rows) >= questions and failed <= allowed and not any(is_unfinished(row, labels) for row in rows.values())
+    return len(rows) >= questions and failed <= allowed and not unfinished

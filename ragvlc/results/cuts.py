@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from ragvlc.core.answer import Answer, Step
-
-__all__ = ["cut_texts"]
+__all__ = ["TextCuts", "cut_figures", "text_cuts"]
 
 
-def cut_texts(answers: Sequence[Answer]) -> dict[str, int | float]:
+@dataclass(frozen=True, slots=True)
+class TextCuts:
+    """The texts that one answer's embedders and rerankers did not read whole.
+
+    Attributes:
+        embedded: id of an index and number of its embedder, chunks, and chunks cut.
+        ranked: passages that rerankers ranked.
+        cut: of them.
+    """
+
+    embedded: tuple[tuple[tuple[str, int], int, int], ...]
+    ranked: int
+    cut: int
+
+
+def text_cuts(trace: Sequence[Mapping[str, Any]]) -> TextCuts:
+    """Returns what one answer's embedders and rerankers did not read whole, from its stored trace."""
+    embedded, ranked, cut = [], 0, 0
+    for root in trace:
+        for place, (index, facts) in enumerate(_embeddings(root, "")):
+            embedded.append(((index, place), int(facts["chunks"]), int(facts["embedder_cut_chunks"])))
+        for facts in _walk(root):
+            if "reranker_cut_passages" in facts:
+                ranked += int(facts.get("passages", 0))
+                cut += int(facts["reranker_cut_passages"])
+    return TextCuts(tuple(embedded), ranked, cut)
+
+
+def cut_figures(found: Iterable[TextCuts]) -> dict[str, int | float]:
     """Returns the number and share of chunks cut by embedders, and of passages cut by rerankers.
 
     An index that several answers used counts once; a passage counts each time that it was ranked.
     """
     embedded: dict[tuple[str, int], tuple[int, int]] = {}
     ranked = cut = 0
-    for answer in answers:
-        for root in answer.trace:
-            for place, (index, step) in enumerate(_embeddings(root, "")):
-                embedded[index, place] = int(step.facts["chunks"]), int(step.facts["embedder_cut_chunks"])
-            for step in root.walk():
-                if "reranker_cut_passages" in step.facts:
-                    ranked += int(step.facts.get("passages", 0))
-                    cut += int(step.facts["reranker_cut_passages"])
+    for one in found:
+        embedded |= {index: (chunks, cut_chunks) for index, chunks, cut_chunks in one.embedded}
+        ranked += one.ranked
+        cut += one.cut
     chunks, cut_chunks = (sum(column) for column in zip(*embedded.values(), strict=True)) if embedded else (0, 0)
     return {
         "embedder_cut_chunks": cut_chunks,
@@ -33,10 +57,17 @@ def cut_texts(answers: Sequence[Answer]) -> dict[str, int | float]:
     }
 
 
-def _embeddings(step: Step, index: str) -> Iterator[tuple[str, Step]]:
-    """Yields the steps that embedded chunks, with the id of the index that each is part of."""
-    index = str(step.facts.get("index", index))
-    if "embedder_cut_chunks" in step.facts:
-        yield index, step
-    for inner in step.steps:
+def _walk(step: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield step["facts"]
+    for inner in step.get("steps", ()):
+        yield from _walk(inner)
+
+
+def _embeddings(step: Mapping[str, Any], index: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yields the facts of steps that embedded chunks, with the id of the index that each is part of."""
+    facts = step["facts"]
+    index = str(facts.get("index", index))
+    if "embedder_cut_chunks" in facts:
+        yield index, facts
+    for inner in step.get("steps", ()):
         yield from _embeddings(inner, index)

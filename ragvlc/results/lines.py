@@ -23,9 +23,10 @@ from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import StoreError
 from ragvlc.core.limits import LINE_BYTES
 from ragvlc.core.surrogates import joined
+from ragvlc.results.row_form import row_values
 from ragvlc.results.rows import HASHED_VERSION, from_row, to_row
 
-__all__ = ["RowFindings", "RowLine", "read_lines", "sealed"]
+__all__ = ["RowFindings", "RowLine", "read_lines", "row_of", "sealed"]
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _START, _HASH, _BODY = b'{"hash":"', slice(9, 17), 19
@@ -45,7 +46,7 @@ class RowLine:
         number: of the line, from 1.
         start: place of its first byte in the file.
         data: its bytes without the line break.
-        row: None if it is damaged or foreign.
+        values: JSON values of its row that this version knows; None if it is damaged or foreign.
         revision: of the row; larger ones replace smaller ones. -1 for rows of versions that had none.
         fault: what is wrong, if there is no row.
         oddities: what is unusual about an intact row's line, such as `line breaks CR LF`.
@@ -54,7 +55,7 @@ class RowLine:
     number: int
     start: int
     data: bytes
-    row: Prediction | None = None
+    values: dict[str, Any] | None = None
     revision: int = -1
     fault: str = ""
     oddities: tuple[str, ...] = ()
@@ -79,10 +80,11 @@ class RowFindings:
     def add(self, line: RowLine) -> bool:
         """Adds the next line of the file; returns whether its row counts, until a later row replaces it."""
         self.oddities.update(line.oddities)
-        if line.row is None:
+        if line.values is None:
             self.damaged.append(line)
             return False
-        name, earlier = line.row.example_id, self.revisions.get(line.row.example_id)
+        name = line.values["id"]
+        earlier = self.revisions.get(name)
         if earlier is not None and line.revision <= earlier and (earlier, line.revision) != (-1, -1):
             self.repeated.append(line.number)
             return False
@@ -112,6 +114,14 @@ class RowFindings:
                 f"count. To write it as it was: {repair}"
             )
         return found
+
+
+def row_of(data: bytes) -> Prediction:
+    """Returns the row of an intact line. Raises `ValueError` if what is behind its form is not that of a row."""
+    try:
+        return from_row(json.loads(_text(data)))
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(repr(error)) from error
 
 
 def sealed(prediction: Prediction, cell: str, revision: int = 0) -> bytes:
@@ -215,19 +225,19 @@ def _is_sound(data: bytes) -> bool:
 def _parsed(line: RowLine, cell: str, *, hashed: bool) -> RowLine:
     """Returns a line, whose hash is right or which has none, with its row or its fault."""
     try:
-        row = json.loads(_text(line.data))
+        row = row_values(line.data)
         version, revision, home = (row.get(name, default) for name, default in _FACTS)
-        if type(version) is not int or type(revision) is not int:
-            fault = "no row of results"
-        elif version >= HASHED_VERSION and not hashed:
+        if version >= HASHED_VERSION and not hashed:
             fault = "its hash is damaged"
         elif hashed and home != cell:
             fault = f"a row of another cell, {home}"
         else:
-            return replace(line, row=from_row(row), revision=revision if hashed else -1, fault="")
+            if not hashed:
+                row_of(line.data)  # bytes without a hash may be of any form
+            return replace(line, values=row, revision=revision if hashed else -1, fault="")
     except (UnicodeDecodeError, json.JSONDecodeError):
         fault = "not JSON"
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, RecursionError):
         fault = "no row of results"
     return replace(line, fault=line.fault or fault, oddities=())
 

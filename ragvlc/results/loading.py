@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import ConfigError, DerivedError, StoreError, nearest
-from ragvlc.results.applicable import applicable
+from ragvlc.results.columns import CellColumns
 from ragvlc.results.completeness import is_finished
+from ragvlc.results.questions import Questions
 from ragvlc.results.store import SweepStore
-from ragvlc.results.summary import questions_key, scored_rows, stored_row_key, summarise
+from ragvlc.results.stored import StoredRows, columns_for
+from ragvlc.results.summary import questions_key, summarise
 from ragvlc.statistics.corrections import SETTLED, holm
 from ragvlc.statistics.differences import Difference, flips_for, paired_difference
 
@@ -31,7 +33,7 @@ class CellResult:
         facts: key, name, pipeline (and all `pipelines` that are equal to it), settings, dataset, repeat, seed, control,
             latency, labels of metrics where `smaller_is_better`.
         examples: the questions, by id.
-        rows: the answers, by id.
+        rows: the answers, by id; those on disk are read when they are looked up, one by one.
         complete: whether all questions have been answered.
         metrics: column labels.
     """
@@ -52,7 +54,17 @@ class CellResult:
         """Summary of the cell: counts, means with intervals, tokens and seconds; see `results.summary`."""
         facts = self.facts
         priced = {"prices": facts.get("prices"), "skipped": facts.get("skipped")}
-        return summarise(list(self.examples.values()), self.rows, self.metrics, **priced, cold=self.cold)
+        return summarise(list(self.examples.values()), self.columns, self.metrics, **priced, cold=self.cold)
+
+    @cached_property
+    def columns(self) -> CellColumns:
+        """Figures of the rows, as columns; see `results.columns`."""
+        return columns_for(self.rows, list(self.examples.values()), self.facts.get("prices"))
+
+    @cached_property
+    def clusters(self) -> Mapping[str, str]:
+        """Cluster of each question, by its id."""
+        return {name: facts["cluster"] for name, facts in self.examples.items()}
 
     @property
     def cold(self) -> bool:
@@ -66,7 +78,8 @@ class CellResult:
 
     def scores(self, metric: str) -> dict[str, float | None]:
         """Returns a metric's scores, keyed by example id."""
-        return {name: row.scores.get(metric) for name, row in self.rows.items()}
+        columns = self.columns
+        return dict(zip(columns.ids, columns.scored(metric), strict=True))
 
     def mean(self, metric: str) -> float | None:
         """Returns a metric's mean; None if no question has a score."""
@@ -140,6 +153,7 @@ class SweepResults:
         self.folder = folder
         self.cells = tuple(cells)
         self._baseline = baseline
+        self._comparisons: dict[str | None, list[Comparison]] = {}
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -147,7 +161,8 @@ class SweepResults:
         store = SweepStore(Path(folder))
         found = store.cells()
         try:
-            files = {file: _by_id(store.examples(file)) for file in dict.fromkeys(facts["examples"] for facts in found)}
+            names = dict.fromkeys(facts["examples"] for facts in found)
+            files = {file: Questions(list(_by_id(store.examples(file)).values())) for file in names}
             _check_examples(store.folder, found, files)
             cells = [_cell(store, facts, files[facts["examples"]]) for facts in found]
             baseline = found[-1]["baseline"] if found else ""
@@ -251,8 +266,10 @@ class SweepResults:
         Raises:
             ConfigError: if nothing has that name.
         """
-        pairs = self.pairs(baseline)
-        return [one for metric in self.metrics for one in _compared(metric, pairs)]
+        if baseline not in self._comparisons:
+            pairs = self.pairs(baseline)
+            self._comparisons[baseline] = [one for metric in self.metrics for one in _compared(metric, pairs)]
+        return list(self._comparisons[baseline])
 
     def pairs(self, baseline: str | None = None) -> list[tuple[CellResult, CellResult]]:
         """Returns every other cell with the baseline's cell that it is compared with; see `comparisons`."""
@@ -270,11 +287,9 @@ def _by_id(examples: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]
     return {one["id"]: one for one in examples}
 
 
-def _check_examples(
-    folder: Path, cells: Sequence[Mapping[str, Any]], files: Mapping[str, Mapping[str, Mapping[str, Any]]]
-) -> None:
+def _check_examples(folder: Path, cells: Sequence[Mapping[str, Any]], files: Mapping[str, Questions]) -> None:
     """Raises `DerivedError` for a file that no longer holds the questions that the cells were asked."""
-    stored = {file: questions_key(examples.values()) for file, examples in files.items()}
+    stored = {file: questions_key(asked.facts) for file, asked in files.items()}
     for facts in cells:
         if facts.get("data_key", stored[facts["examples"]]) != stored[facts["examples"]]:
             raise DerivedError(
@@ -283,15 +298,20 @@ def _check_examples(
             )
 
 
-def _cell(store: SweepStore, facts: Mapping[str, Any], examples: Mapping[str, Mapping[str, Any]]) -> CellResult:
+def _cell(store: SweepStore, facts: Mapping[str, Any], questions: Questions) -> CellResult:
     cell = store.cell(facts["key"])
-    rows = scored_rows(_current(cell.load(), examples, control=facts["control"]))
-    rows = applicable(rows, facts.get("inapplicable") or {})
+    rows = StoredRows(
+        cell,
+        questions,
+        control=facts["control"],
+        prices=facts.get("prices"),
+        inapplicable=facts.get("inapplicable"),
+    )
     summary = cell.summary()
-    asked = len(examples) - facts.get("left_out", (summary or {}).get("left_out", 0))  # by a replay
+    asked = len(questions) - facts.get("left_out", (summary or {}).get("left_out", 0))  # by a replay
     finished = summary is not None or is_finished(rows, asked, facts["metrics"], facts.get("max_failures"))
     complete = finished and len(rows) == asked
-    return CellResult(facts, examples, rows, complete, tuple(facts["metrics"]))
+    return CellResult(facts, questions.by_id, rows, complete, tuple(facts["metrics"]))
 
 
 def _dataset_words(cell: CellResult, *, alone: bool) -> str:
@@ -301,17 +321,6 @@ def _dataset_words(cell: CellResult, *, alone: bool) -> str:
         settings = cell.facts["settings"].items()
         words += [f"{path.removeprefix('dataset.')}={value}" for path, value in settings if path.startswith("dataset.")]
     return " ".join(words)
-
-
-def _current(
-    rows: Mapping[str, Prediction], examples: Mapping[str, Mapping[str, Any]], *, control: bool
-) -> dict[str, Prediction]:
-    """Returns the rows that belong to the current questions, in the order of the questions."""
-    return {
-        name: row
-        for name, facts in examples.items()
-        if (row := rows.get(name)) and row.example_key == stored_row_key(facts, control=control)
-    }
 
 
 def _first(bases: Sequence[CellResult], cell: CellResult) -> CellResult:
@@ -331,9 +340,8 @@ def _agreeing(bases: Sequence[CellResult], cell: CellResult) -> CellResult:
 def _compared(metric: str, pairs: Sequence[tuple[CellResult, CellResult]]) -> list[Comparison]:
     differences = []
     for cell, base in pairs:
-        clusters = {name: facts["cluster"] for name, facts in cell.examples.items()}
         flips = flips_for(len(pairs))
-        differences.append(paired_difference(cell.scores(metric), base.scores(metric), clusters, flips=flips))
+        differences.append(paired_difference(cell.scores(metric), base.scores(metric), cell.clusters, flips=flips))
     corrected = holm([difference.p for difference in differences])
     return [
         Comparison(

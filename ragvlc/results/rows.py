@@ -17,7 +17,7 @@ from ragvlc.core.answer_json import FAILURE, STEP, TIMING, USAGE, fields_json, m
 from ragvlc.core.data import Chunk, Hit, Span
 from ragvlc.core.replies import Reply, bounded, read_reply_json, reply_json
 
-__all__ = ["HASHED_VERSION", "REPLY_VERSION", "VERSION", "from_row", "to_row"]
+__all__ = ["HASHED_VERSION", "REPLY_VERSION", "VERSION", "brief_answer", "from_row", "read_usages", "to_row"]
 
 VERSION = 3
 REPLY_VERSION = 2
@@ -122,21 +122,33 @@ def _read_answer(row: Mapping[str, Any]) -> Answer:
         Hit(_chunk(document, index, start, end, document_index), score)
         for document, index, start, end, document_index, score in row["ranking"]
     )
+    return replace(
+        brief_answer(row),
+        ranking=ranking,
+        context=tuple(Span(*span) for span in row["context"]),
+        trace=read_steps(row["trace"]),
+        bills=read_usages(row.get("bills", {})),
+        long_prompts=read_usages(row.get("long_prompts", {})),
+        reply=_read_reply(row),
+    )
+
+
+def read_usages(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Usage]:
+    """Returns usages by name, as stored in a row."""
+    return {name: made(Usage, usage) for name, usage in stored.items()}
+
+
+def brief_answer(row: Mapping[str, Any]) -> Answer:
+    """Returns the answer stored in a row without its ranking, context, trace, bills and reply as it came."""
     return Answer(
         text=row["text"],
         route=row["route"],
-        ranking=ranking,
-        context=tuple(Span(*span) for span in row["context"]),
         usage=made(Usage, row["usage"]),
         timing=made(Timing, row["timing"]),
-        trace=read_steps(row["trace"]),
         finish=row["finish"],
         reused=row["reused"],
-        bills={role: made(Usage, usage) for role, usage in row.get("bills", {}).items()},
-        long_prompts={key: made(Usage, usage) for key, usage in row.get("long_prompts", {}).items()},
         memory=row.get("memory", {}),
         thought=row.get("thought", ""),
-        reply=_read_reply(row),
     )
 
 

@@ -26,7 +26,7 @@ from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import DerivedError, StoreError
 from ragvlc.results._writing import explained, replacing, write_line
 from ragvlc.results.derived import read_cells, read_examples, read_summary, remove_derived, write_derived
-from ragvlc.results.lines import RowFindings, RowLine, read_lines, sealed
+from ragvlc.results.lines import RowFindings, RowLine, read_lines, row_of, sealed
 
 __all__ = ["CellStore", "SweepStore", "is_results"]
 
@@ -69,19 +69,34 @@ class CellStore:
         A damaged or foreign line costs its own row only, so that its example is pending again. What was found beside
         the rows is logged, in a sentence each. Raises `StoreError`.
         """
-        return {row.example_id: row for _, _, row in self.each()}
+        rows = {}
+        for start, size, values in self.each():
+            if (row := self.row(start, size)) is not None:
+                rows[str(values["id"])] = row
+        return rows
 
-    def each(self) -> Iterator[tuple[int, int, Prediction]]:
-        """Yields start and size of each intact line and its row; a later row replaces an earlier one of its id."""
+    def each(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
+        """Yields start and size of each intact line and its JSON values; a later row replaces an earlier of its id."""
         found = RowFindings()
         for line in read_lines(self._rows, self.folder.name):
-            if found.add(line) and line.row is not None:
-                yield line.start, len(line.data), line.row
+            if found.add(line) and line.values is not None:
+                yield line.start, len(line.data), line.values
         for sentence in found.sentences(self._rows):
             if sentence not in self._said:
                 self._said.add(sentence)
                 log.warning("%s", sentence)
         self._found = found
+
+    def row(self, start: int, size: int) -> Prediction | None:
+        """Returns the row of the line at this place of the file; None if no row is there. Raises `StoreError`."""
+        try:
+            with open(self._name, "rb") as file:  # noqa: PTH123
+                file.seek(start)
+                return row_of(file.read(size))
+        except OSError as error:
+            raise StoreError(f"{self._rows}: cannot be read: {error}") from error
+        except ValueError:
+            return None
 
     def repair(self) -> RowFindings:
         """Writes the file anew without damaged, foreign and repeated lines; returns what was found.
@@ -103,10 +118,16 @@ class CellStore:
             self._found, self._appendable = None, False
         return found
 
+    def forget(self) -> None:
+        """Drops what is known of the rows, whose ids take memory; the next row appended finds it again."""
+        with self._lock:
+            self._found, self._appendable = None, False
+
     def _prepare(self) -> None:
         """Prepares the file for new rows: finds those that they replace, and copies damaged lines."""
         if self._found is None:
-            self.load()
+            for _ in self.each():
+                pass
         if self._found is not None:
             self._copy_damaged(self._found.damaged)
         if self._torn():

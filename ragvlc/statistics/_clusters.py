@@ -79,7 +79,7 @@ def by_cluster(values: Sequence[float], names: Sequence[str], weights: Sequence[
     if not (np.isfinite(given).all() and (given > 0).all()):
         message = "a weight is not a number above 0; leave out what does not count."
         raise ValueError(message)
-    members = members_of(names)
+    members = np.asarray(members_of(names))
 
     def total(what: Floats) -> Floats:
         return np.bincount(members, weights=what).astype(np.float64)

@@ -23,6 +23,8 @@ __all__ = ["end_next_to_zero", "flip_test"]
 
 BLOCK = 2_000_000
 """Random draws held in memory at once."""
+CONVERTED = 250_000
+"""Draws held as floats at once, few enough for a processor's cache."""
 CACHED = 300
 """Flips of up to this many clusters are drawn once."""
 ROUNDING = 1e-9
@@ -70,16 +72,24 @@ def _exact(clusters: int, flips: int) -> bool:
 
 
 def _sets(clusters: int, flips: int, seed: int) -> Iterator[Floats]:
-    """Yields the clusters to flip, one row of zeros and ones per random flip, in blocks that keep memory bounded."""
+    """Yields the clusters to flip, one row of zeros and ones per random flip, in blocks that keep memory bounded.
+
+    A block is overwritten by the next one.
+    """
     if clusters <= CACHED:
         yield _few(clusters, flips, seed)
         return
     import numpy as np
 
     random = np.random.default_rng([seed, 1])
-    most = max(1, BLOCK // clusters)
+    most, few = max(1, BLOCK // clusters), max(1, CONVERTED // clusters)
+    held = np.empty((few, clusters))  # one for all blocks: fresh memory takes longer than the flips themselves
     for start in range(0, flips, most):
-        yield random.integers(0, 2, (min(most, flips - start), clusters), np.int8).astype(np.float64)
+        drawn = random.integers(0, 2, (min(most, flips - start), clusters), np.int8)
+        for first in range(0, len(drawn), few):
+            part = drawn[first : first + few]
+            held[: len(part)] = part
+            yield held[: len(part)]
 
 
 @lru_cache(maxsize=8)

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example
 from ragvlc.core.errors import DerivedError
 from ragvlc.results.derived import what_is_wrong
@@ -32,7 +31,6 @@ class Pending:
         summary: as stored; empty without one.
         done: whether the summary is that of these questions and metrics, and every row is there.
         questions: pending, in the order of the data set.
-        rows: of a cell that is done, by example id.
     """
 
     def __init__(self, cell: Cell, asked: QuestionSet, store: CellStore, *, retry_failed: bool = False) -> None:
@@ -40,13 +38,12 @@ class Pending:
         self.store = store
         self.asked = asked
         self.summary = _summary(store)
-        rows = store.load()
-        self.questions = [one for one in asked.examples if self._is_pending(rows.get(one.id), one, retry_failed)]
+        there, answered, unscored = self._read(retry_failed)
+        self.questions = [one for one in asked.examples if one.id not in answered]
         finished = self.summary.get("asked") == asked.key and {"status", "metrics"} <= self.summary.keys()
         self.done = finished and not self.questions
-        self.rows = rows if self.done else {}
-        self._unscored = set() if self.done else self._without_scores(rows)
-        missing = sum(one.id not in rows for one in self.questions)
+        self._unscored = set() if self.done else unscored
+        missing = sum(one.id not in there for one in self.questions)
         if finished and missing:
             log.warning("%s: %d rows of this finished cell are missing: they are asked again", cell.name, missing)
 
@@ -54,21 +51,34 @@ class Pending:
         """Returns whether some answer, stored or still to come, has no current score of the metric with this label."""
         return label in self._unscored or bool(self.questions and not stored_only)
 
-    def _without_scores(self, rows: Mapping[str, Prediction]) -> set[str]:
-        """Returns the labels of metrics without a current score in some stored row."""
-        left = {one.id for one in self.questions}
-        return {
-            label
-            for one in self.asked.examples
-            if one.id in rows and one.id not in left
-            for label, key in self.asked.scored_by(one).items()
-            if rows[one.id].scored_by.get(label) != key
-        }
+    def _read(self, retry_failed: bool) -> tuple[set[str], set[str], set[str]]:
+        """Reads all rows once, and holds none.
 
-    def _is_pending(self, row: Prediction | None, example: Example, retry_failed: bool) -> bool:
-        if row is None or row.example_key != self.asked.row_key(example, control=self.cell.control):
+        Returns the ids of questions with a row, of those among them that are not pending, and the labels of metrics
+        without a current score in some row of these.
+        """
+        there, answered = set(), set()
+        stale: dict[str, frozenset[str]] = {}
+        for _, _, row in self.store.each():
+            example = self.asked.by_id.get(row["id"])
+            if example is None:
+                continue
+            there.add(example.id)
+            answered.discard(example.id)
+            stale.pop(example.id, None)
+            if not self._is_pending(row, example, retry_failed):
+                answered.add(example.id)
+                wanted = self.asked.scored_by(example)
+                if (scored_by := row.get("scored_by", {})) != wanted:
+                    labels = [label for label, key in wanted.items() if scored_by.get(label) != key]
+                    stale[example.id] = frozenset(labels)
+        return there, answered, set().union(*stale.values())
+
+    def _is_pending(self, row: Mapping[str, Any], example: Example, retry_failed: bool) -> bool:
+        if row["example_key"] != self.asked.row_key(example, control=self.cell.control):
             return True
-        return row.answer is None and row.failure is not None and (row.failure.transient or retry_failed)
+        failure = row.get("failure")
+        return row.get("answer") is None and failure is not None and (retry_failed or failure.get("transient", False))
 
 
 def _summary(store: CellStore) -> dict[str, Any]:

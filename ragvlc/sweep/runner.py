@@ -21,8 +21,8 @@ from ragvlc.core.answer_json import fields_json
 from ragvlc.core.jobs import Counts, Done, Job, SetupResult, TriesSetups, Workers, added
 from ragvlc.core.run import Engines
 from ragvlc.pool import EnginePool
-from ragvlc.results.completeness import is_unfinished
 from ragvlc.results.store import SweepStore
+from ragvlc.results.stored import StoredRows
 from ragvlc.sweep.lookup import Lookup, NotStored
 from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan, remarks
@@ -32,7 +32,7 @@ from ragvlc.sweep.schedule import schedule
 from ragvlc.sweep.scoring import QuestionSet, score, scored
 from ragvlc.sweep.setups import check_trials, metric_setups, pipeline_models, pipeline_setups, usage_of
 from ragvlc.sweep.spec import Sweep
-from ragvlc.sweep.tracking import Finish, Tracking, cell_record, cell_summary
+from ragvlc.sweep.tracking import Finish, Tracking, cell_record, cell_summary, stored_rows
 from ragvlc.trials import try_setups
 
 __all__ = ["Outcome", "SweepInterrupted", "Watcher", "run_sweep"]
@@ -256,9 +256,8 @@ class _SweepRun:
         self._trials += trials
 
     def _end(self, run: _CellRun, tracking: Tracking) -> None:
-        run.close()
-        one = run.one
-        tracking.cell(cell_record(one.cell, run.summary, one.store.folder, one.asked, run.rows))
+        rows, one = run.close(), run.one
+        tracking.cell(cell_record(one.cell, run.summary, one.store.folder, one.asked, rows))
         self._watcher.done(one.cell, run.status, run.summary)
 
 
@@ -278,7 +277,6 @@ class _CellRun:
 
     Attributes:
         left: pending questions.
-        rows: by example id, in the order of their arrival.
         written: the number of rows written in this run.
         tried: usage of the short questions that the cell's models were asked before the first question of this run.
         closed: whether no more rows are expected, and `status` and `summary` are final.
@@ -295,12 +293,10 @@ class _CellRun:
         self._engines = engines
         self._awaited = 0
         if one.done:
-            self.rows = one.rows
             return
         one.store.reopen(config.to_yaml(resolved_cell(one.cell)))
-        self.rows = scored(one.store, one.asked, engines, pipeline=one.cell.pipeline, control=one.cell.control)
-        asked = {example.id for example in one.questions}
-        self._failed = [name for name, row in self.rows.items() if row.failure is not None and name not in asked]
+        self._states = scored(one.store, one.asked, engines, pipeline=one.cell.pipeline, control=one.cell.control)
+        self._failed = self._states.failed - {example.id for example in one.questions}
         self._allowed = sweep.max_failures * len(one.asked.examples)
         if self.full:
             self.left = []
@@ -329,29 +325,30 @@ class _CellRun:
             one.store.append(row)
         self.written += 1
         if row.failure is not None:
-            self._failed.append(row.example_id)
+            self._failed.add(row.example_id)
         return row
 
     def add(self, row: Prediction) -> bool:
         """Registers a written row; returns whether it was the last row awaited."""
-        self.rows[row.example_id] = row
+        self._states.note(row.example_id, row.scored_by, row.failure)
         self._awaited -= 1
         return self._awaited == 0
 
-    def close(self) -> None:
-        """Determines the status of the cell, and writes its summary if it is complete."""
+    def close(self) -> StoredRows:
+        """Determines the status of the cell, writes its summary if it is complete, and returns its rows."""
         self.closed = True
         one = self.one
+        rows = stored_rows(one.cell, one.store, one.asked)
+        one.store.forget()
         if one.done:
-            return
-        labels = {metric.label for metric in one.asked.metrics}
-        pending = any(is_unfinished(row, labels) for row in self.rows.values())
-        self.status = "stopped" if self.full else "pending" if pending else "complete"
-        self.summary = cell_summary(one.cell, self.status, self.rows, one.asked)
+            return rows
+        self.status = "stopped" if self.full else "pending" if self._states.open else "complete"
+        self.summary = cell_summary(one.cell, self.status, rows, one.asked)
         if self.tried.calls:
             self.summary = {**self.summary, "tried": fields_json(self.tried)}
         if self.status == "complete":
             one.store.write_summary(self.summary)
+        return rows
 
 
 @contextmanager

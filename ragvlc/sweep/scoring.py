@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ragvlc.core.answer import Failure, Prediction, Usage
+from ragvlc.core.answer_json import made
 from ragvlc.core.data import Example, content_key
+from ragvlc.core.errors import StoreError
 from ragvlc.core.families import Metric, Score
 from ragvlc.core.run import Engines
 from ragvlc.documents.dataset import Examples
 from ragvlc.pipeline import Pipeline
+from ragvlc.results.questions import Questions, stored_row_key
 from ragvlc.results.rows import REPLY_VERSION
 from ragvlc.results.store import CellStore
-from ragvlc.results.summary import example_facts, questions_key, stored_row_key
+from ragvlc.results.summary import example_facts, questions_key
 from ragvlc.sweep.rereading import read_again
 
-__all__ = ["QuestionSet", "current_rows", "score", "scored"]
+__all__ = ["QuestionSet", "RowStates", "current_rows", "score", "scored"]
 
 
 class QuestionSet:
@@ -25,10 +28,12 @@ class QuestionSet:
 
     Attributes:
         examples: in the order of the data set.
+        by_id: the same by id.
         skipped: examples that the data set left out, by reason.
         notes: a sentence each about how the questions were read.
         metrics: in the order of their columns.
         facts: stored facts of each example.
+        questions: the same facts as results need them.
         data_key: hash of the questions and their gold.
         key: hash of those and the metrics; identifies a summary.
     """
@@ -42,7 +47,8 @@ class QuestionSet:
         keys = {metric.label: metric.key for metric in metrics}
         self.data_key = questions_key(self.facts)
         self.key = content_key([self.data_key, keys])
-        self._facts = {one["id"]: one for one in self.facts}
+        self.by_id = {example.id: example for example in examples}
+        self.questions = Questions(self.facts)
         self._scored_by = {
             one["id"]: {label: content_key([key, one["gold_key"]])[:16] for label, key in keys.items()}
             for one in self.facts
@@ -50,11 +56,11 @@ class QuestionSet:
 
     def row_key(self, example: Example, *, control: bool) -> str:
         """Returns the key that a row of `example` must have; rows of controls depend on its gold too."""
-        return stored_row_key(self._facts[example.id], control=control)
+        return stored_row_key(self.questions.by_id[example.id], control=control)
 
     def group(self, example: Example) -> str:
         """Returns the hash of the example's documents; questions with the same hash should be answered together."""
-        return str(self._facts[example.id]["group"])
+        return str(self.questions.by_id[example.id]["group"])
 
     def scored_by(self, example: Example) -> dict[str, str]:
         """Returns, for each metric, the hash of everything that its score depends on, except the answer."""
@@ -116,17 +122,59 @@ def current_rows(rows: Mapping[str, Prediction], asked: QuestionSet, *, control:
     }
 
 
-def scored(
-    store: CellStore, asked: QuestionSet, engines: Engines, *, pipeline: Pipeline, control: bool
-) -> dict[str, Prediction]:
-    """Returns the stored rows with up-to-date scores; rows that changed replace those of before."""
-    found = current_rows(store.load(), asked, control=control)
-    for example in asked.examples:
-        row = found.get(example.id)
-        if row is not None and row.version < REPLY_VERSION:
-            row = found[example.id] = read_again(row, pipeline)
-        if row is not None and dict(row.scored_by) != asked.scored_by(example):
-            found[example.id] = score(row, example, asked, engines)
-            if found[example.id] != row:
-                store.append(found[example.id])
+class RowStates:
+    """Which stored rows of a cell are failures, and which another run may complete; no row itself.
+
+    Attributes:
+        failed: ids of questions whose row is a failure.
+        open: ids of questions whose row is a transient failure, or lacks a score.
+    """
+
+    def __init__(self, labels: Iterable[str]) -> None:
+        self.failed: set[str] = set()
+        self.open: set[str] = set()
+        self._labels = set(labels)
+
+    def forget(self, name: str) -> None:
+        """Removes a question that has no row any more."""
+        self.failed.discard(name)
+        self.open.discard(name)
+
+    def note(self, name: str, scored_by: Mapping[str, str], failure: Failure | None) -> None:
+        """Registers the row of a question, in place of an earlier one."""
+        self.forget(name)
+        if failure is not None:
+            self.failed.add(name)
+        if not self._labels <= scored_by.keys() if failure is None else failure.transient:
+            self.open.add(name)
+
+
+def scored(store: CellStore, asked: QuestionSet, engines: Engines, *, pipeline: Pipeline, control: bool) -> RowStates:
+    """Brings the scores of stored rows up to date, and returns their states; changed rows replace those of before."""
+    stale: dict[str, tuple[int, int]] = {}
+    found = RowStates(metric.label for metric in asked.metrics)
+    for start, size, row in store.each():
+        example = asked.by_id.get(row["id"])
+        if example is None:
+            continue
+        stale.pop(example.id, None)
+        current = row["example_key"] == asked.row_key(example, control=control)
+        scored_by = row.get("scored_by", {})
+        if current and (row.get("version", 1) < REPLY_VERSION or scored_by != asked.scored_by(example)):
+            stale[example.id] = start, size
+        elif current:
+            failure = row.get("failure")
+            found.note(example.id, scored_by, None if failure is None else made(Failure, failure))
+        else:
+            found.forget(example.id)
+    for name in (one.id for one in asked.examples if one.id in stale):
+        stored = store.row(*stale[name])
+        if stored is None:
+            raise StoreError(f"{store.folder}: its rows were changed while they were read. Run this again.")
+        again = read_again(stored, pipeline) if stored.version < REPLY_VERSION else stored
+        if dict(again.scored_by) != asked.scored_by(asked.by_id[name]):
+            before, again = again, score(again, asked.by_id[name], asked, engines)
+            if again != before:
+                store.append(again)
+        found.note(name, again.scored_by, again.failure)
     return found

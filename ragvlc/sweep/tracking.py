@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast, overload
 
 from ragvlc import config
 from ragvlc.core.answer import Prediction
@@ -15,22 +15,25 @@ from ragvlc.core.errors import RagvlcError
 from ragvlc.core.families import TrackedSweep
 from ragvlc.core.records import CellRecord, SweepRecord, TraceRecord
 from ragvlc.pool import EnginePool
-from ragvlc.results.applicable import applicable, inapplicable
+from ragvlc.results.applicable import inapplicable
 from ragvlc.results.completeness import is_finished
 from ragvlc.results.store import CellStore, SweepStore
-from ragvlc.results.summary import metric_values, scored_rows, summarise
+from ragvlc.results.stored import StoredRows, columns_for
+from ragvlc.results.summary import metric_values, summarise
 from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.planned import load_questions, prices, write_plan
 from ragvlc.sweep.rereading import reread_other_cells
-from ragvlc.sweep.scoring import QuestionSet, current_rows, scored
+from ragvlc.sweep.scoring import QuestionSet, scored
 from ragvlc.sweep.setups import check_trials, metric_setups
 from ragvlc.sweep.spec import Sweep
 from ragvlc.trials import try_setups
 
-__all__ = ["Finish", "Tracking", "cell_record", "cell_summary", "is_complete", "rescore", "send"]
+__all__ = ["Finish", "Tracking", "cell_record", "cell_summary", "is_complete", "rescore", "send", "stored_rows"]
 
 log = logging.getLogger("ragvlc")
+
+MadeT = TypeVar("MadeT")
 
 Finish = Callable[[Path], Mapping[str, Path]]
 """Creates files, such as figures, from a results folder, and returns them by their path in the tracker."""
@@ -52,7 +55,8 @@ def rescore(sweep: Sweep, runs: Path) -> Path:
         check_trials(try_setups(pool, metric_setups(sweep.metrics, pending, stored_only=True)))
         for cell in cells:
             cell_store, own = store.cell(cell.key), asked[cell.dataset.key]
-            rows = scored(cell_store, own, pool, pipeline=cell.pipeline, control=cell.control)
+            scored(cell_store, own, pool, pipeline=cell.pipeline, control=cell.control)
+            rows = stored_rows(cell, cell_store, own)
             if is_complete(cell_store, rows, own, sweep):
                 cell_store.write_summary(cell_summary(cell, "complete", rows, own))
     return store.folder
@@ -84,7 +88,7 @@ def send(sweep: Sweep, runs: Path, *, finish: Finish | None = None) -> str | Non
 def _stored(cell: Cell, sweep: Sweep, store: SweepStore, asked: Mapping[str, QuestionSet]) -> Iterator[CellRecord]:
     """Yields the record of a cell as it is on disk; none if it has no rows."""
     cell_store, own = store.cell(cell.key), asked[cell.dataset.key]
-    rows = current_rows(cell_store.load(), own, control=cell.control)
+    rows = stored_rows(cell, cell_store, own)
     if rows:
         done = is_complete(cell_store, rows, own, sweep)
         summary = cell_summary(cell, "complete" if done else "stopped", rows, own)
@@ -98,11 +102,19 @@ def is_complete(store: CellStore, rows: Mapping[str, Prediction], asked: Questio
     return there and (store.summary() is not None or is_finished(rows, len(asked.examples), labels, sweep.max_failures))
 
 
+def stored_rows(cell: Cell, store: CellStore, asked: QuestionSet) -> StoredRows:
+    """Returns the stored rows of a cell that belong to its questions, without scores of metrics that do not apply."""
+    blank = inapplicable(cell.pipeline.routes, asked.metrics)
+    return StoredRows(store, asked.questions, control=cell.control, prices=prices(cell), inapplicable=blank)
+
+
 def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked: QuestionSet) -> dict[str, Any]:
     """Returns a cell's summary, with the key of its questions and metrics."""
     labels = [metric.label for metric in asked.metrics]
-    rows = applicable(rows, inapplicable(cell.pipeline.routes, asked.metrics))
-    figures = summarise(asked.facts, rows, labels, prices=prices(cell), skipped=asked.skipped, cold=cell.cold)
+    columns = columns_for(rows, asked.facts, prices(cell))
+    if not isinstance(rows, StoredRows):
+        columns.blank(inapplicable(cell.pipeline.routes, asked.metrics))
+    figures = summarise(asked.facts, columns, labels, prices=prices(cell), skipped=asked.skipped, cold=cell.cold)
     return {"key": cell.key, "name": cell.name, "status": status, "asked": asked.key, **figures}
 
 
@@ -235,11 +247,11 @@ def cell_record(
     summary: Mapping[str, Any],
     folder: Path,
     asked: QuestionSet,
-    rows: Mapping[str, Prediction],
+    rows: StoredRows,
 ) -> CellRecord:
-    """Returns the record of a cell for a tracker."""
+    """Returns the record of a cell for a tracker; its rows are read from disk when the tracker wants them."""
     params = {"pipeline": cell.pipeline_name, "dataset": cell.dataset.name, "seed": cell.seed, **cell.settings}
-    rows = scored_rows(applicable(rows, inapplicable(cell.pipeline.routes, asked.metrics)))
+    there = tuple(example for example in asked.examples if example.id in rows)
     return CellRecord(
         key=cell.key,
         name=cell.name,
@@ -247,15 +259,41 @@ def cell_record(
         folder=folder,
         params=params,
         metrics=metric_values(summary),
-        table=tuple(table_row(example, rows[example.id]) for example in asked.examples if example.id in rows),
+        table=_Read(there, rows, table_row),
         tags={"pipeline": cell.pipeline_name},
         dataset=cell.dataset.name,
         dataset_key=asked.data_key,
         examples=len(asked.examples),
         control=cell.control,
         models={role: str(model.spec().get("model", model.kind)) for role, model in cell.pipeline.generators.items()},
-        traces=tuple(TraceRecord(one, rows[one.id]) for one in asked.examples if one.id in rows),
+        traces=_Read(there, rows, TraceRecord),
     )
+
+
+class _Read(Sequence[MadeT]):
+    """What is made of questions and their rows, one by one when it is looked up, and not kept."""
+
+    def __init__(
+        self, examples: Sequence[Example], rows: StoredRows, make: Callable[[Example, Prediction], MadeT]
+    ) -> None:
+        self._examples = examples
+        self._rows = rows
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    @overload
+    def __getitem__(self, place: int) -> MadeT: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[MadeT]: ...
+
+    def __getitem__(self, place: int | slice) -> MadeT | list[MadeT]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(len(self))[place]]
+        example = self._examples[place]
+        return self._make(example, self._rows[example.id])
 
 
 def table_row(example: Example, row: Prediction) -> dict[str, Any]:

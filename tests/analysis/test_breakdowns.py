@@ -16,7 +16,6 @@ from ragvlc.analysis.breakdowns import (
     by_position,
     by_tag,
     by_task,
-    context_position,
     disagreements,
     document_lengths,
     document_position,
@@ -25,7 +24,8 @@ from ragvlc.analysis.breakdowns import (
 from ragvlc.analysis.passages import passages
 from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Answer
-from ragvlc.core.data import Span
+from ragvlc.core.data import Span, covered
+from ragvlc.results.positions import context_position
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,8 @@ SENT = (Span("d", 500, 600), Span("e", 0, 100), Span("d", 0, 100))
     ],
 )
 def test_the_place_in_what_was_sent_follows_the_order_of_the_prompt(evidence: Any, expected: float | None) -> None:
-    found = context_position({"evidence": evidence}, SENT)
+    sent = [(one.document_id, one.start, one.end) for one in SENT]
+    found = context_position(covered(Span(*one) for one in evidence), sent)
     assert found == (None if expected is None else pytest.approx(expected))
 
 

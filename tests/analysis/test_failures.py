@@ -16,7 +16,7 @@ NAMES = "abcdef"
 
 
 def grouped(*messages: str) -> list[tuple[int, str]]:
-    found = reasons(failed(f"q{n}", {}, message) for n, message in enumerate(messages))
+    found = reasons((f"q{n}", Failure("generate", "EngineError", message)) for n, message in enumerate(messages))
     return [(one.count, one.failure.message) for one in found]
 
 
@@ -53,13 +53,12 @@ def test_other_messages_are_several_reasons(one: str, other: str) -> None:
 def test_stage_type_and_whether_it_is_transient_tell_reasons_apart() -> None:
     first = Failure("generate", "EngineError", "x")
     others = (replace(first, stage="route"), replace(first, type="ValueError"), replace(first, transient=True))
-    rows = [Prediction("a", failure=one) for one in (first, *others, first)]
-    assert [one.count for one in reasons(rows)] == [2, 1, 1, 1]
+    assert [one.count for one in reasons(("a", one) for one in (first, *others, first))] == [2, 1, 1, 1]
 
 
 def test_the_most_frequent_reason_comes_first_and_then_the_first() -> None:
     assert grouped("b", "a", "c", "c 1", "c") == [(2, "c"), (1, "b"), (1, "a"), (1, "c 1")]
-    assert reasons([row("a", {})]) == ()
+    assert reasons([]) == ()
 
 
 def test_cells_are_together_whatever_their_counts_if_causes_and_ends_agree(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from sweep_things import FULL, RAG, asked_about, questions, ran, sweep_over, wri
 from ragvlc.core.answer import Answer, Prediction, Timing, Usage
 from ragvlc.core.engines import Generation, Request
 from ragvlc.generators.scripted import Scripted
+from ragvlc.results.columns import columns_of
 from ragvlc.results.summary import summarise
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.runner import run_sweep
@@ -229,18 +230,23 @@ def facts(groups: str) -> list[dict[str, Any]]:
     return [{"id": f"q{n}", "group": group, "cluster": group} for n, group in enumerate(groups)]
 
 
+def charged(groups: str, *answers: tuple[int, float, int]) -> dict[str, Any]:
+    asked = facts(groups)
+    return summarise(asked, columns_of(rows_of(*answers), asked), [])
+
+
 def test_a_cell_pays_for_a_beginning_that_another_cell_computed() -> None:
-    alone = summarise(facts("aab"), rows_of((0, 0, 1), (90, 3.0, 1), (0, 0, 1)), [])
+    alone = charged("aab", (0, 0, 1), (90, 3.0, 1), (0, 0, 1))
     assert (alone["engine_seconds"], alone["cached_tokens"]) == (1.0, 30)
     assert (alone["prefix_seconds_owed"], alone["prefix_seconds_saved"]) == (0, 3.0)
-    behind = summarise(facts("aab"), rows_of((80, 2.5, 1), (90, 3.0, 1), (0, 0, 1)), [])
+    behind = charged("aab", (80, 2.5, 1), (90, 3.0, 1), (0, 0, 1))
     assert behind["engine_seconds"] == pytest.approx((3 + 3.0) / 3)
     assert behind["cached_tokens"] == pytest.approx(80 / 3)
     assert (behind["prefix_seconds_owed"], behind["prefix_seconds_saved"]) == (3.0, 2.5)
 
 
 def test_answers_of_several_calls_are_left_as_they_are() -> None:
-    chained = summarise(facts("aa"), rows_of((80, 2.5, 3), (90, 3.0, 3)), [])
+    chained = charged("aa", (80, 2.5, 3), (90, 3.0, 3))
     assert (chained["engine_seconds"], chained["prefix_seconds_owed"]) == (1.0, 0)
 
 
@@ -252,7 +258,8 @@ def test_percentiles_lie_between_the_seconds_measured(count: int, median: float,
         )
         for n in range(1, count + 1)
     }
-    found = summarise([{"id": name, "cluster": name} for name in timed], timed, [], cold=True)
+    asked = [{"id": name, "cluster": name} for name in timed]
+    found = summarise(asked, columns_of(timed, asked), [], cold=True)
     assert found["cold_answer_seconds_median"] == pytest.approx(median)
     assert found["cold_answer_seconds_p95"] == pytest.approx(high)
     assert found["cold_first_token_seconds_median"] == pytest.approx(median / 2)

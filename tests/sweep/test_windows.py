@@ -11,11 +11,12 @@ from ragvlc import config
 from ragvlc.analysis.results import Results
 from ragvlc.analysis.tables import costs
 from ragvlc.check import check
-from ragvlc.core.answer import Answer, Step
+from ragvlc.core.answer import Step
+from ragvlc.core.answer_json import step_json
 from ragvlc.core.errors import MissingExtra
 from ragvlc.documents.text_limits import text_limit
 from ragvlc.rerankers.cross_encoder import CrossEncoder
-from ragvlc.results.cuts import cut_texts as counted
+from ragvlc.results.cuts import cut_figures, text_cuts
 from ragvlc.results.summary import metric_values
 from ragvlc.sweep.plan import plan, remarks
 from ragvlc.sweep.runner import run_sweep
@@ -181,16 +182,15 @@ def test_indexes_count_once_and_passages_each_time():
     index = Step("index", {"index": "a"}, steps=(embed, Step("index", {"index": "b"}, steps=(embed,))))
     rerank = Step("cross_encoder", {"passages": 10, "reranker_cut_passages": 5})
     other = Step("index", {"index": "c"}, steps=(Step("embed", {"chunks": 2, "embedder_cut_chunks": 2}),))
-    figures = counted(
-        [Answer("", trace=(index, rerank)), Answer("", trace=(index, rerank)), Answer("", trace=(other,))]
-    )
+    traces = ((index, rerank), (index, rerank), (other,))
+    figures = cut_figures(text_cuts([step_json(step) for step in trace]) for trace in traces)
     assert figures == {
         "embedder_cut_chunks": 4,
         "embedder_cut_share": 0.4,
         "reranker_cut_passages": 10,
         "reranker_cut_share": 0.5,
     }
-    assert set(counted([Answer("")]).values()) == {0}
+    assert set(cut_figures([text_cuts([])]).values()) == {0}
 
 
 @pytest.mark.parametrize("name", ["chunk_size", "quickstart", "retrieval_only", "search_long"])

@@ -1,0 +1,319 @@
+"""The figures of a cell's rows as columns: all that means, tables and figures need, in about 300 bytes a row.
+
+A row is read once, its figures go into the columns, and the row is dropped: what the columns do not have (texts,
+ranking, trace) is read again from its line, for the few rows that are shown. An entry of a column belongs to the
+question at the same place in `ids`, which has the order of the questions.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import compress
+from math import inf, nan
+from types import MappingProxyType
+from typing import Any
+
+from ragvlc.core.answer import Answer, Failure, Prediction
+from ragvlc.core.answer_json import made, read_steps
+from ragvlc.core.prices import money, prices_of
+from ragvlc.results.applicable import blank_labels
+from ragvlc.results.cuts import TextCuts, text_cuts
+from ragvlc.results.positions import context_position
+from ragvlc.results.questions import Questions
+from ragvlc.results.rows import brief_answer, read_usages, to_row
+from ragvlc.results.speculation import Speculation, speculation_of
+from ragvlc.results.trace_facts import TraceFacts
+from ragvlc.results.unanswered import cause, unanswered
+
+__all__ = ["CellColumns", "ColumnsBuilder", "columns_of", "known"]
+
+NUMBERS = (
+    *("prompt_tokens", "cached_tokens", "completion_tokens", "thought_tokens", "calls"),
+    *("queue_seconds", "first_token_seconds", "engine_seconds", "search_seconds", "rerank_seconds", "saved_seconds"),
+    *("dropped_tokens", "empty_replies", "agents", "paths", "attention_pairs"),
+    *("process_bytes", "device_bytes", "money", "evidence_position", "signal"),
+)
+"""Of an answer; NaN for a number that is not known, and for all of a question without an answer."""
+MARKS = ("answered", "replied", "reused", "sampled_by_server", "thoughts_read", "routed", "always")
+WORDS = ("route", "finish", "cause", "wrapped", "taken", "favours")
+NO_WORDS = ("",) * len(WORDS)
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+Indexes = tuple[tuple[str, float], ...]
+
+
+def known(values: Iterable[float]) -> list[float | None]:
+    """Returns the numbers, with None in place of NaN."""
+    return [None if value != value else value for value in values]  # noqa: PLR0124 - NaN alone differs from itself
+
+
+@dataclass
+class CellColumns:
+    """CellColumns of the rows of one cell.
+
+    Attributes:
+        ids: of the questions with a row.
+        scores: by metric label; NaN where there is none.
+        numbers: of the answers, by name: see `NUMBERS`. `money` is that of the prices with which they were built,
+            `evidence_position` is -1 where none of the evidence was sent, and `signal` the router's score.
+        marks: 1 or 0, by name: see `MARKS`. `replied`: there is a reply;
+            `routed`: the trace begins with the choice of a route; `always`: for the
+            only route there is.
+        words: by name: see `WORDS`. `cause`: why there is no answer; `wrapped`: which route of a wrapper ran last;
+            `taken`: name of the route that answered; `favours`: the route for which the router's score speaks.
+        flags: remarks of each row.
+        scoring_tokens: of models that scored.
+        scored_by: labels of the metrics with a score that is up to date, or was when it was stored.
+        indexes: index and its seconds, of each step that made or found one.
+        cuts: texts that were not read whole, by place.
+        speculation: sums of speculative decoding, by place.
+        failures: by place.
+    """
+
+    ids: Sequence[str]
+    scores: dict[str, array[float]] = field(default_factory=dict)
+    numbers: dict[str, array[float]] = field(default_factory=dict)
+    marks: dict[str, bytearray] = field(default_factory=dict)
+    words: dict[str, list[str]] = field(default_factory=dict)
+    flags: list[tuple[str, ...]] = field(default_factory=list)
+    scoring_tokens: array[int] = field(default_factory=lambda: array("q"))
+    scored_by: list[frozenset[str]] = field(default_factory=list)
+    indexes: list[Indexes] = field(default_factory=list)
+    cuts: dict[int, TextCuts] = field(default_factory=dict)
+    speculation: dict[int, Speculation] = field(default_factory=dict)
+    failures: dict[int, Failure] = field(default_factory=dict)
+
+    @property
+    def answers(self) -> int:
+        """Number of rows with an answer."""
+        return self.marks["answered"].count(1)
+
+    def of(self, name: str) -> list[float]:
+        """Returns a number of all answers; NaN where it is not known."""
+        return list(compress(self.numbers[name], self.marks["answered"]))
+
+    def a_call(self, name: str) -> list[float]:
+        """Returns a number of all answers, divided by their calls; 0 for an answer without any."""
+        return [value / calls if calls else 0.0 for value, calls in zip(self.of(name), self.of("calls"), strict=True)]
+
+    def whole_seconds(self) -> list[float]:
+        """Returns the seconds of search, reranking and engine of all answers, without indexing."""
+        parts = (self.of(name) for name in ("engine_seconds", "search_seconds", "rerank_seconds"))
+        return [engine + (search + rerank) for engine, search, rerank in zip(*parts, strict=True)]
+
+    def marked(self, name: str) -> int:
+        """Returns the number of rows with a mark."""
+        return self.marks[name].count(1)
+
+    def named(self, name: str) -> list[str]:
+        """Returns a word of all answers."""
+        return list(compress(self.words[name], self.marks["answered"]))
+
+    def scored(self, label: str) -> list[float | None]:
+        """Returns the scores by a metric, in the order of `ids`."""
+        return known(self.scores[label]) if label in self.scores else [None] * len(self.ids)
+
+    def numbered(self, name: str) -> Iterator[tuple[str, float]]:
+        """Yields question and number of each answer."""
+        answered = self.marks["answered"]
+        return zip(compress(self.ids, answered), compress(self.numbers[name], answered), strict=True)
+
+    def blank(self, by_route: Mapping[str, Sequence[str]]) -> None:
+        """Takes out scores of metrics that do not apply to the route, and all of them if nothing was answered."""
+        if not self.answers:
+            for column in self.scores.values():
+                column[:] = array("d", [nan]) * len(column)
+        if by_route:
+            answered, routes = self.marks["answered"], self.words["route"]
+            for place in range(len(self.ids)):
+                for label in blank_labels(routes[place] if answered[place] else None, by_route):
+                    if label in self.scores:
+                        self.scores[label][place] = nan
+
+    def any_unfinished(self, labels: Collection[str]) -> bool:
+        """Returns whether another run may complete some row: a transient failure, or a missing score."""
+        wanted = set(labels)
+        return any(
+            not wanted <= scored_by if (failure := self.failures.get(place)) is None else failure.transient
+            for place, scored_by in enumerate(self.scored_by)
+        )
+
+    def index_seconds(self) -> dict[str, float]:
+        """Returns the seconds that each index took, by its id."""
+        return {index: seconds for one in self.indexes for index, seconds in one}
+
+
+class ColumnsBuilder:
+    """Takes rows in any order; of several rows of a question the last counts.
+
+    Args:
+        questions: all of them.
+        prices: of the generators, by role.
+    """
+
+    def __init__(self, questions: Questions, prices: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        n = len(questions)
+        self._evidence = questions.evidence
+        self._ids = questions.ids
+        self._there = bytearray(n)
+        self._prices = prices_of(prices)
+        self._shared: dict[Any, Any] = {}
+        # All numbers of a row lie side by side until the end: one assignment a row.
+        self._numbers = array("d", [nan]) * (n * len(NUMBERS))
+        self._marks = bytearray(n * len(MARKS))
+        self._words: list[tuple[str, ...]] = [NO_WORDS] * n
+        self._columns = CellColumns(
+            self._ids,
+            flags=[()] * n,
+            scoring_tokens=array("q", [0]) * n,
+            scored_by=[frozenset()] * n,
+            indexes=[()] * n,
+        )
+
+    def add(self, place: int, row: Mapping[str, Any]) -> None:
+        """Puts the figures of a row, given as JSON values, at the place of its question."""
+        if self._there[place]:
+            self.remove(place)
+        self._there[place] = 1
+        found, shared = self._columns, self._shared
+        for label, score in row.get("scores", {}).items():
+            column = found.scores.get(label)
+            if column is None:
+                column = found.scores[label] = array("d", [nan]) * len(self._ids)
+            column[place] = nan if score is None else score
+        if flags := row.get("flags"):
+            found.flags[place] = shared.setdefault(tuple(flags), tuple(flags))
+        labels = frozenset(row.get("scored_by", ()))
+        found.scored_by[place] = shared.setdefault(labels, labels)
+        if scoring := row.get("scoring"):
+            found.scoring_tokens[place] = scoring.get("prompt_tokens", 0) + scoring.get("completion_tokens", 0)
+        if (failure := row.get("failure")) is not None:
+            told = made(Failure, failure)
+            found.failures[place] = shared.setdefault(told, told)
+        if (answer := row.get("answer")) is not None:
+            self._answer(place, answer)
+
+    def done(self) -> CellColumns:
+        """Returns the columns of the questions that have a row."""
+        found = self._columns
+        found.numbers = {name: self._numbers[at :: len(NUMBERS)] for at, name in enumerate(NUMBERS)}
+        found.marks = {name: self._marks[at :: len(MARKS)] for at, name in enumerate(MARKS)}
+        found.words = {name: [words[at] for words in self._words] for at, name in enumerate(WORDS)}
+        keep = self._there
+        self._shared, self._numbers, self._marks, self._words = {}, array("d"), bytearray(), []
+        if len(self._ids) == sum(keep):
+            return found
+        places = {old: new for new, old in enumerate(compress(range(len(keep)), keep))}
+        return CellColumns(
+            list(compress(self._ids, keep)),
+            {label: array("d", compress(column, keep)) for label, column in found.scores.items()},
+            {name: array("d", compress(column, keep)) for name, column in found.numbers.items()},
+            {name: bytearray(compress(column, keep)) for name, column in found.marks.items()},
+            {name: list(compress(column, keep)) for name, column in found.words.items()},
+            list(compress(found.flags, keep)),
+            array("q", compress(found.scoring_tokens, keep)),
+            list(compress(found.scored_by, keep)),
+            list(compress(found.indexes, keep)),
+            {places[place]: one for place, one in found.cuts.items()},
+            {places[place]: one for place, one in found.speculation.items()},
+            {places[place]: one for place, one in found.failures.items()},
+        )
+
+    def remove(self, place: int) -> None:
+        """Takes out the figures of a question's row."""
+        found = self._columns
+        self._there[place] = 0
+        for column in found.scores.values():
+            column[place] = nan
+        self._put(place, [nan] * len(NUMBERS), [False] * len(MARKS), NO_WORDS)
+        found.flags[place], found.indexes[place], found.scoring_tokens[place] = (), (), 0
+        for sparse in (found.cuts, found.speculation, found.failures):
+            sparse.pop(place, None)
+
+    def _put(self, place: int, numbers: Sequence[float], marks: Sequence[bool], words: tuple[str, ...]) -> None:
+        first, second = place * len(NUMBERS), place * len(MARKS)
+        self._numbers[first : first + len(NUMBERS)] = array("d", numbers)
+        self._marks[second : second + len(MARKS)] = bytes(marks)
+        self._words[place] = self._shared.setdefault(words, words)
+
+    def _answer(self, place: int, row: Mapping[str, Any]) -> None:
+        found, trace, memory = self._columns, row["trace"], row.get("memory", NOTHING)
+        answer, facts, signals = brief_answer(row), TraceFacts(trace), _signals(trace)
+        usage, timing, evidence = answer.usage, answer.timing, self._evidence[place]
+        phases, first, none = timing.phases, timing.first_token_seconds, unanswered(answer)
+        sent = context_position(evidence, row["context"]) if evidence else nan
+        numbers = (
+            usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.thought_tokens, usage.calls,
+            timing.queue_seconds, nan if first is None else first, timing.engine_seconds,
+            phases.get("search", 0.0), phases.get("rerank", 0.0), phases.get("saved", 0.0),
+            facts.dropped_tokens, max(0, facts.no_answer - none), facts.agents, facts.paths, facts.pairs(usage),
+            memory.get("process", 0), memory.get("device", 0), self._money(answer, row),
+            -1.0 if sent is None else sent, _score(signals),
+        )  # fmt: skip
+        routed = bool(trace) and trace[0]["name"] == "route"
+        always = routed and trace[0]["facts"].get("reason") == "always"
+        marks = (True, answer.answered, answer.reused, facts.sampled_by_server, facts.thoughts_read, routed, always)
+        wrapped = _wrapped(trace)
+        taken = _taken(trace, wrapped) if wrapped else answer.route
+        why = cause(answer) if none else ""
+        words = (answer.route, answer.finish, why, wrapped, taken, str(signals.get("favours", "")))
+        self._put(place, numbers, marks, words)
+        if facts.indexes:
+            indexes = tuple(facts.indexes)
+            found.indexes[place] = self._shared.setdefault(indexes, indexes)
+        if facts.cut:
+            cuts = text_cuts(trace)
+            found.cuts[place] = self._shared.setdefault(cuts, cuts)
+        if facts.speculated and (sums := speculation_of([replace(answer, trace=read_steps(trace))])) is not None:
+            found.speculation[place] = sums
+
+    def _money(self, answer: Answer, row: Mapping[str, Any]) -> float:
+        if not self._prices:
+            return nan
+        bills, long_prompts = read_usages(row.get("bills", NOTHING)), read_usages(row.get("long_prompts", NOTHING))
+        found = money(replace(answer, bills=bills, long_prompts=long_prompts), self._prices)
+        return nan if found is None else found
+
+
+def columns_of(
+    rows: Mapping[str, Prediction],
+    examples: Sequence[Mapping[str, Any]],
+    prices: Mapping[str, Mapping[str, Any]] | None = None,
+) -> CellColumns:
+    """Returns the columns of rows in memory; rows of no example are left out."""
+    builder = ColumnsBuilder(Questions(examples), prices)
+    for place, one in enumerate(examples):
+        if one["id"] in rows:
+            builder.add(place, to_row(rows[one["id"]]))
+    found = builder.done()
+    found.blank({})
+    return found
+
+
+def _wrapped(trace: Sequence[Mapping[str, Any]]) -> str:
+    """Returns which route of a wrapper ran last, `first` or `then`; empty for an answer without a wrapper."""
+    names = [step["name"] for step in trace]
+    return next((place for place in ("then", "first") if place in names), "")
+
+
+def _taken(trace: Sequence[Mapping[str, Any]], wrapped: str) -> str:
+    """Returns the name of a wrapper's inner route that ran last."""
+    return next(str(step["facts"].get("route", wrapped)) for step in trace if step["name"] == wrapped)
+
+
+def _signals(trace: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Returns the signals that the router recorded or, for a wrapper, those of its verdict on the first answer."""
+    for step in trace:
+        if step["name"] == "first" and "score" in step["facts"]:
+            return {"favours": "then", **step["facts"]}
+    found: Mapping[str, Any] = trace[0]["facts"] if trace else {}
+    return found
+
+
+def _score(signals: Mapping[str, Any]) -> float:
+    """Returns the router's score; NaN without one."""
+    score = signals.get("score")
+    if score is None and "score" in signals and signals.get("escalate"):
+        return inf  # no score: the first to be escalated
+    return float(score) if isinstance(score, (int, float)) else nan
