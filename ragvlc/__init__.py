@@ -1,5 +1,6 @@
 """ragvlc compares full context, retrieval and routing between the two on your own documents and questions."""
 
+import ragvlc._early  # noqa: F401 - before the imports that take seconds
 from ragvlc.analysis.results import Results
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Example, Query, Span

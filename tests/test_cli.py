@@ -371,6 +371,23 @@ def test_ctrl_c_is_status_130_and_loses_nothing(ragvlc: Cli, tmp_path: Path) -> 
     assert len(Results.load("runs/sweep").cells[0].rows) == 9
 
 
+@pytest.mark.parametrize("module", ["ragvlc._early", "ragvlc.core.errors", "ragvlc.cli.app"])
+def test_ctrl_c_while_starting_shows_no_traceback(module: str) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "ragvlc", "models"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert any(line.rstrip().endswith(f" {module}") for line in process.stderr), "it is being imported"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert "Traceback" not in err
+
+
+def test_a_library_leaves_ctrl_c_to_the_program() -> None:
+    code = "import ragvlc, signal; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_ctrl_c_while_asking_is_status_130(ragvlc: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: Any) -> Any:
         raise KeyboardInterrupt

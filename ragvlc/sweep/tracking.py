@@ -172,7 +172,9 @@ class Tracking:
         try:
             paths = make(self._store.folder)
         except Exception as error:
-            log.warning("results are safe on disk, but files about them were not created", exc_info=error)
+            problem = f"files about the sweep were not created: {type(error).__name__}: {error}"
+            log.warning("results are safe on disk, but %s", problem)
+            log.debug("that came from", exc_info=error)
             self._others.append("the files about the sweep, which were not created")
             self._reason = self._reason or _words(error)
             return

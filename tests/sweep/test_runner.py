@@ -526,3 +526,16 @@ def test_a_watcher_hears_of_every_row(data: Path, runs: Path) -> None:
     ran(sweep_over(data), runs, watcher=watcher)
     assert watcher.heard[:2] == [("planned", 2, 12, 24), ("done", "full", "complete", 12)]
     assert watcher.heard[2:] == [("row", "rag")] * 12 + [("done", "rag", "complete", 12)]
+
+
+def test_files_about_the_sweep_that_cannot_be_made_cost_a_sentence_and_no_traceback(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def make(folder: Path) -> dict[str, Path]:
+        raise StoreError("no space for figures")
+
+    outcome, _ = ran(sweep_over(write_set(tmp_path / "set", questions())), tmp_path / "runs", finish=make)
+    assert outcome.complete
+    assert outcome.untracked == "files about the sweep were not created: StoreError: no space for figures"
+    assert "results are safe on disk, but files about the sweep were not created" in caplog.text
+    assert all(record.exc_info is None for record in caplog.records if record.levelname != "DEBUG")

@@ -19,11 +19,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.torture import kills, tracked
+from tests.torture import damage, disk, kills, tracked
 from tests.torture.bench import Bench, Verdict
 from tests.torture.children import preload
 
-Trial = Callable[[Bench, random.Random], Verdict]
+Trial = Callable[[Bench, random.Random, int], Verdict]
+"""A trial on a bench, with its own chance and number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +68,34 @@ class Row:
 
 def any_signal(kill: Callable[[Bench, random.Random, str], Verdict]) -> Trial:
     """Returns trials of a kill with a signal drawn each time."""
-    return lambda bench, chance: kill(bench, chance, chance.choice(kills.SIGNALS))
+    return lambda bench, chance, _: kill(bench, chance, chance.choice(kills.SIGNALS))
+
+
+def named(trial: Callable[[Bench, random.Random, str], Verdict], name: str = "") -> Trial:
+    """Returns trials of one kind of a fault."""
+    return lambda bench, chance, _: trial(bench, chance, name)
+
+
+def damaged(name: str) -> Trial:
+    """Returns trials that damage one kind of file after another."""
+    return lambda bench, chance, number: damage.damage(bench, chance, name, number)
 
 
 def all_faults() -> list[Faults]:
     """Returns the rows of the table."""
+    mounts = disk.no_tmpfs()
     return [
         Faults("kills of run", 0.5, any_signal(kills.kill_run)),
         Faults("kills of score", 0.15, any_signal(kills.kill_score)),
         Faults("kills of report", 0.1, any_signal(kills.kill_report)),
         Faults("kills of track", 0.1, any_signal(tracked.kill_track)),
         Faults("kills of cache writes", 0.15, any_signal(kills.kill_cache)),
+        *(Faults(f"disk: {name}", 0.1, named(disk.fail_disk, name)) for name in disk.ERRORS),
+        Faults("disk: short writes", 0.05, named(disk.write_short)),
+        Faults("disk: file size limit", 0.05, named(disk.limit_file_size)),
+        Faults("disk: full file system", 0.1, named(disk.fill_disk), mounts),
+        Faults("disk: read-only mount", 0.05, named(disk.read_only_folder), mounts),
+        *(Faults(f"file: {name}", 0.1, damaged(name), damage.not_for_root(name)) for name in damage.DAMAGES),
     ]
 
 
@@ -88,7 +106,7 @@ def tortured(faults: Faults, folder: Path, kills_wanted: int, seed: int, only: i
     number = 0 if only is None else only
     while row.tried < wanted and number < 20 * wanted + (only or 0):
         began = time.monotonic()
-        verdict = faults.trial(bench, random.Random(f"{seed} {faults.name} {number}"))
+        verdict = faults.trial(bench, random.Random(f"{seed} {faults.name} {number}"), number)
         row.add(number, verdict)
         for note in verdict.notes:
             print(f"  {faults.name}, trial {number}: {note}", flush=True)

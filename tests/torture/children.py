@@ -146,8 +146,8 @@ def _enter(folder: Path, log: Path, environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     disk._PROCESS = uuid.uuid4().hex[:12]  # of its own, as in a process that was not forked
-    for number in (signal.SIGINT, signal.SIGTERM):  # not those of whoever started the torture
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM):  # as in a command line that starts
+        signal.signal(number, signal.SIG_DFL)
     target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(target, 1)
     os.dup2(target, 2)
