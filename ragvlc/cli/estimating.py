@@ -117,12 +117,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         found = estimated(sweep, runs_folder(target, runs), options)
         _print(found, plans=power_plans(sweep, target, runs, options, asked), as_json=as_json)
         return
-    if asked.given:
-        raise ConfigError(f"'{target}' is a pipeline: --difference and its options are for experiments.")
-    if limit is not None:
-        raise ConfigError("--limit is for experiments. Give a pipeline --questions.")
-    if context is None:
-        raise ConfigError(f"'{target}' is a pipeline: give --context TOKENS, the length of the document.")
+    context = _context_of(target, context, limit, asked)
     pipeline = _pipeline(target, settings)
     foretold, unknown = _foretold(pipeline, context, runs, options, (acceptance, shape))
     found = _of_pipeline(target, pipeline, runs, (context, questions or 1), options)
@@ -136,6 +131,17 @@ def _refuse(target: str, given: Mapping[str, object]) -> None:
         raise ConfigError(f"--context and --questions are for pipelines; '{target}' is an experiment. Use --limit.")
     if given["--shape"]:
         raise ConfigError(f"--shape is for pipelines; '{target}' is an experiment.")
+
+
+def _context_of(target: str, context: int | None, limit: int | None, asked: PowerOptions) -> int:
+    """Returns the length of a pipeline's document; raises `ConfigError` without one, or for options of experiments."""
+    if asked.given:
+        raise ConfigError(f"'{target}' is a pipeline: --difference and its options are for experiments.")
+    if limit is not None:
+        raise ConfigError("--limit is for experiments. Give a pipeline --questions.")
+    if context is None:
+        raise ConfigError(f"'{target}' is a pipeline: give --context TOKENS, the length of the document.")
+    return context
 
 
 def _print(
