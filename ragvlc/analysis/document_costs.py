@@ -19,14 +19,14 @@ from ragvlc.core.prices import Price
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["CACHED_FROM", "DocumentCost", "Reading", "break_even", "break_even_sentences", "draw_money"]
+__all__ = ["CACHED_FROM", "DocumentCost", "ModelCost", "break_even", "break_even_sentences", "draw_money"]
 
 CACHED_FROM = 1024
 """The fewest prompt tokens that providers put into a prefix cache (OpenAI, Anthropic; Gemini: 1,024 to 4,096)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ModelCost:
     """What a question about one document has a model read and write.
 
     Attributes:
@@ -84,7 +84,7 @@ class DocumentCost:
     """
 
     name: str
-    readings: tuple[Reading, ...]
+    readings: tuple[ModelCost, ...]
     once: float = 0.0
 
     def first(self) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ragvlc.analysis.document_costs import DocumentCost, Reading
+from ragvlc.analysis.document_costs import DocumentCost, ModelCost
 from ragvlc.core.data import content_key
 from ragvlc.core.families import Generator
 from ragvlc.core.prices import Price
@@ -60,12 +60,12 @@ def route_costs(
     return found, missing
 
 
-def _reading(price: Price | None, first: Mapping[str, float], second: Mapping[str, float]) -> Reading | None:
+def _reading(price: Price | None, first: Mapping[str, float], second: Mapping[str, float]) -> ModelCost | None:
     if price is None:
         return None
     shared = max(0.0, second.get("cached_tokens", 0.0))
     own = max(0.0, first["prompt_tokens"] - shared)
-    return Reading(price, shared, own, first["completion_tokens"], first["calls"])
+    return ModelCost(price, shared, own, first["completion_tokens"], first["calls"])
 
 
 Figures = dict[str, dict[str, float]]
