@@ -6,13 +6,14 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP_FLAGS ?=
 PYTEST_FLAGS ?=
+FUZZ_FLAGS ?=
 TORTURE_FLAGS ?=
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_FLAGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tools quickstart models test check format generate coverage bench bench-gpu failing-server torture clean
+.PHONY: help install install-tools quickstart models test check format generate coverage fuzz bench bench-gpu failing-server torture clean
 
 help:
 	@echo "make quickstart   install, fetch two small models, compare full context with retrieval (CPU, minutes)"
@@ -21,6 +22,7 @@ help:
 	@echo "make test         the tests (offline, CPU)"
 	@echo "make generate     write the README's table of kinds and the JSON Schemas again"
 	@echo "make coverage     how often intervals contain the true mean, and decisions are wrong (docs/statistics.md)"
+	@echo "make fuzz         damaged inputs of every kind: no traceback, ever (a minute a target; FUZZ_FLAGS='--seconds 600')"
 	@echo "make bench        the measurements behind the figures on speed"
 	@echo "make bench-gpu    those that need a GPU and vLLM in the environment"
 	@echo "make failing-server   2,000 questions against a server that fails 30 % of the time"
@@ -68,6 +70,10 @@ coverage: $(VENV)/.installed-tools
 	$(BIN)/python tests/benchmarks/interval_coverage.py
 	$(BIN)/python tests/benchmarks/decision_errors.py
 	$(BIN)/python tests/benchmarks/routing_and_length.py
+
+# 16 targets; what fails is written to fuzz-faults/. A minute of the same inputs in every run is part of `make test`.
+fuzz: $(VENV)/.installed-tools
+	$(BIN)/python tests/fuzz/run.py $(FUZZ_FLAGS)
 
 bench: $(VENV)/.installed-tools models
 	$(BIN)/python tests/benchmarks/run.py

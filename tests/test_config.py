@@ -182,8 +182,8 @@ def test_missing_and_of_the_wrong_type(problems, text, expected):
         ("a: [1, 2\nb: 3\n", "line 2, column 2: expected ',' or ']', but got ':'"),
         ("a: 1\n\tb: 2\n", "line 2, column 1: found character '\\t' that cannot start any token"),
         ("? [a, b]\n: 3\n", "line 1, column 3: ['a', 'b'] cannot be a name"),
-        ("", "needs a mapping of names to values, not NoneType."),
-        ("- a\n- b\n", "needs a mapping of names to values, not list."),
+        ("", "needs a mapping of names to values, not nothing."),
+        ("- a\n- b\n", "needs a mapping of names to values, not a list."),
     ],
 )
 def test_bad_yaml_is_placed(problems, text, expected):

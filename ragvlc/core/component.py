@@ -247,7 +247,7 @@ class Component(BaseModel):
             return found.model_validate(fields, context=context)
         except ValidationError as error:
             raise PydanticCustomError(
-                "part", "{problem}", {"problem": str(error), "nested": error, "cls": found}
+                "part", "{problem}", {"problem": _sentences(error), "nested": error, "cls": found}
             ) from None
 
     @classmethod
@@ -328,6 +328,10 @@ def _outside(family: type[PartT], kind: str) -> type[PartT]:
 
 def _problem(message: str) -> PydanticCustomError:
     return PydanticCustomError("kind", "{problem}", {"problem": message})
+
+
+def _sentences(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
 
 
 def _listing(family: str) -> str:

@@ -14,6 +14,7 @@ __all__ = [
     "DECOMPRESSED_BYTES",
     "DECOMPRESSED_RATIO",
     "DOCUMENT_BYTES",
+    "JSON_DEPTH",
     "LINE_BYTES",
     "YAML_ALIASES",
     "YAML_BYTES",
@@ -52,6 +53,7 @@ class Limit:
         return f"The limit is {self.value:,} {self.unit}. To raise it, set the environment variable {self.variable}."
 
 
+JSON_DEPTH = Limit(100, "RAGVLC_JSON_DEPTH", "levels")
 YAML_BYTES = Limit(4_000_000, "RAGVLC_YAML_BYTES", "bytes")
 YAML_DEPTH = Limit(100, "RAGVLC_YAML_DEPTH", "levels")
 YAML_ALIASES = Limit(1_000, "RAGVLC_YAML_ALIASES", "aliases")

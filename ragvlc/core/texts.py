@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["first_line", "one_line", "printable", "visible", "word_count"]
+from pydantic import ValidationError
+
+__all__ = ["first_fault", "first_line", "one_line", "printable", "visible", "word_count"]
 
 _SEQUENCES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
@@ -61,6 +63,24 @@ def word_count(text: str) -> int:
     if len(text) < _LONG:
         return len(text.split())
     return sum(1 for _ in _WORD.finditer(text))
+
+
+def first_fault(error: BaseException) -> str:
+    """Returns where the first wrong value of a file is and what is wrong with it, in a few words."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        place, message = ".".join(map(str, first["loc"])), str(first["msg"]).removeprefix("Value error, ")
+        return f"{place}: {message[:1].lower()}{message[1:]}" if place else message
+    return library_words(error)
+
+
+def library_words(error: BaseException) -> str:
+    """Returns what a library says about a file that it cannot read; nothing of its own code's confusion over it."""
+    if isinstance(error, (AttributeError, AssertionError, LookupError, NameError, RecursionError, TypeError)):
+        return "its content is damaged"
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    return first_line(error)
 
 
 def first_line(error: BaseException) -> str:

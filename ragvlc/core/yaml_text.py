@@ -20,6 +20,8 @@ __all__ = ["parse_mapping", "parse_value", "read_mapping"]
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a PyYAML built without libyaml has no such class
 
+_TYPES = {list: "a list", set: "a set", str: "a text", bool: "true or false", int: "a number", float: "a number"}
+
 
 class _StrictLoader(_Loader):  # type: ignore[misc]
     """A YAML loader that rejects duplicate keys, where PyYAML would silently use the last one."""
@@ -57,7 +59,8 @@ def parse_mapping(text: str, source: str) -> dict[str, Any]:
     """Returns the mapping in a YAML text; `source` names the text in errors."""
     data = parse_value(text, source)
     if not isinstance(data, dict):
-        raise ConfigError(f"{source}: needs a mapping of names to values, not {type(data).__name__}.")
+        given = _TYPES.get(type(data), "a single value") if data is not None else "nothing"
+        raise ConfigError(f"{source}: needs a mapping of names to values, not {given}.")
     return data
 
 

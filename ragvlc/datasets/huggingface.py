@@ -25,8 +25,9 @@ from pydantic import Field, model_validator
 from ragvlc.core.component import Execution, FilePath, ModelName
 from ragvlc.core.data import Document, Example, content_key
 from ragvlc.core.errors import DatasetError, missing_extra, nearest
-from ragvlc.core.texts import first_line, word_count
+from ragvlc.core.texts import word_count
 from ragvlc.datasets._jsonl_questions import QuestionReader
+from ragvlc.datasets._quiet_library import quiet, reason_of
 from ragvlc.documents.dataset import Dataset, Examples
 from ragvlc.documents.json_lines import Problems, Row
 from ragvlc.documents.jsonl import Documents
@@ -168,18 +169,14 @@ class Huggingface(Dataset):
         except ImportError as error:
             missing_extra("datasets", "huggingface", error)
         files = {"data_files": list(self.data_files)} if self.data_files else {}
-        bars = datasets.are_progress_bars_disabled()
-        datasets.disable_progress_bars()
         try:
-            found = datasets.load_dataset(
-                self.path, self.config or None, split=self.split or None, revision=self.revision or None, **files
-            )
+            with quiet(datasets):
+                found = datasets.load_dataset(
+                    self.path, self.config or None, split=self.split or None, revision=self.revision or None, **files
+                )
         except Exception as error:  # each builder raises what it likes
-            reason = first_line(error)
+            reason = reason_of(error)
             raise DatasetError(f"{self.source}: the library `datasets` cannot load it: {reason}") from error
-        finally:
-            if not bars:
-                datasets.enable_progress_bars()
         if isinstance(found, datasets.DatasetDict):
             if len(found) != 1:
                 raise DatasetError(f"{self.source}: name a split. Known: {', '.join(found)}.")

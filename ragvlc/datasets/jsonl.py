@@ -19,7 +19,6 @@ everything wrong with a file is reported at once, by line.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -29,6 +28,7 @@ from pydantic import Field
 from ragvlc.core.component import Execution, FilePath
 from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
+from ragvlc.core.json_text import parse_json
 from ragvlc.datasets._jsonl_questions import QuestionReader, examples_of
 from ragvlc.documents.dataset import Dataset
 from ragvlc.documents.json_lines import Problems, rows_of
@@ -119,7 +119,7 @@ class Jsonl(Dataset):
         if not file.is_file():
             return ""
         try:
-            facts = json.loads(file.read_text(encoding="utf-8"))
+            facts = parse_json(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DatasetError(f"{file}: cannot be read: {error}") from error
         language = facts.get("language") if isinstance(facts, dict) else None

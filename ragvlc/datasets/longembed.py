@@ -25,7 +25,7 @@ from pydantic import Field
 from ragvlc.core.component import Execution, ModelName
 from ragvlc.core.data import Collection, Document, Example, Query
 from ragvlc.core.errors import DatasetError, missing_extra
-from ragvlc.core.texts import first_line
+from ragvlc.datasets._quiet_library import quiet, reason_of
 from ragvlc.documents.dataset import Dataset, Examples
 
 Task = Literal["narrativeqa", "qmsum", "2wikimqa", "summ_screen_fd", "needle", "passkey"]
@@ -124,25 +124,19 @@ class Longembed(Dataset):
         except ImportError as error:
             missing_extra("datasets", "huggingface", error)
         files = {name: f"{self._where()}/{name}.jsonl" for name in FIELDS}
-        bars = datasets.are_progress_bars_disabled()
-        datasets.disable_progress_bars()
-        try:
-            # One file at a time: their columns differ.
-            found = {
-                name: datasets.load_dataset("json", data_files=file, split="train") for name, file in files.items()
-            }
-        except Exception as error:  # each builder raises what it likes
-            reason = first_line(error)
-            raise DatasetError(f"{self._where()}: the library `datasets` cannot load it: {reason}") from error
-        finally:
-            if not bars:
-                datasets.enable_progress_bars()
+        found = {}
+        for name, file in files.items():  # one at a time: their columns differ
+            try:
+                with quiet(datasets):
+                    found[name] = datasets.load_dataset("json", data_files=file, split="train")
+            except Exception as error:  # each builder raises what it likes
+                raise DatasetError(f"{file}: the library `datasets` cannot load it: {reason_of(error)}") from error
         for name, table in found.items():
             missing = [field for field in FIELDS[name] if field not in table.column_names]
             if missing or not len(table):
                 problem = f"no field '{missing[0]}'. Known: {', '.join(table.column_names)}" if missing else "is empty"
                 raise DatasetError(f"{files[name]}: {problem}.")
-        return {name: list(table) for name, table in found.items()}
+        return {name: _checked(files[name], list(table), FIELDS[name]) for name, table in found.items()}
 
     def _where(self) -> str:
         folder = Path(self.path).expanduser()
@@ -151,6 +145,18 @@ class Longembed(Dataset):
         if self.path.startswith((".", "/", "~")):
             raise DatasetError(f"{folder}: no such folder. Name one that holds {self.task}/corpus.jsonl, or a hub id.")
         return f"hf://datasets/{self.path}@{self.revision}/{self.task}"
+
+
+def _checked(file: str, rows: Rows, fields: Sequence[str]) -> Rows:
+    """Returns the rows. Raises `DatasetError` for the first value of another type than its field has."""
+    types = {**dict.fromkeys(fields, (str, int)), "text": (str,), "context_length": (int, type(None))}
+    for number, row in enumerate(rows, start=1):
+        for field, allowed in types.items():
+            value = row.get(field)
+            if field in row and (not isinstance(value, allowed) or isinstance(value, bool)):
+                wanted = "a text" if str in allowed else "a whole number"
+                raise DatasetError(f"{file}: line {number}: '{field}' must be {wanted}, not {value!r:.60}.")
+    return rows
 
 
 def _corpora(rows: Rows) -> dict[int | None, Collection]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ragvlc.core.errors import DatasetError
+from ragvlc.core.json_text import parse_json
 from ragvlc.core.surrogates import joined_within
 from ragvlc.documents.bounded import file_lines
 
@@ -136,7 +137,7 @@ def rows_of(path: Path, problems: Problems) -> Iterator[Row]:
 
 def _object(line: bytes, number: int, problems: Problems) -> Mapping[str, Any] | None:
     try:
-        values = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        values = parse_json(line.decode("utf-8-sig" if number == 1 else "utf-8"))
         if b"\\ud" in line.lower():  # an escaped half of a character may come without its other half
             values = joined_within(values)
     except UnicodeDecodeError as error:

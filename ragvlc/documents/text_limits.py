@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragvlc import packaged
+from ragvlc.packaged.model_json import model_mapping, positive
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -59,24 +59,15 @@ def text_limit(model: str, window: int | None = None, prompt: str = "") -> FileT
 
 
 def _window(model: str) -> int | None:
-    stated = _json(model, "sentence_bert_config.json").get("max_seq_length")
-    if isinstance(stated, int):
+    stated = positive(model_mapping(model, "sentence_bert_config.json"), "max_seq_length")
+    if stated is not None:
         return stated
-    config = _json(model, "config.json")
-    positions = config.get("max_position_embeddings")
-    if isinstance(positions, int) and config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet"):
+    config = model_mapping(model, "config.json")
+    positions = positive(config, "max_position_embeddings")
+    if positions is not None and config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet"):
         positions -= 2  # their positions count from 2
-    most = _json(model, "tokenizer_config.json").get("model_max_length")
-    return min((int(one) for one in (positions, most) if isinstance(one, int) and one < _NONE), default=None)
-
-
-def _json(model: str, name: str) -> dict[str, Any]:
-    file = packaged.local_file(model, name)
-    try:
-        found = {} if file is None else json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # a folder that is being written, or is no model: loading it says so
-        return {}
-    return found if isinstance(found, dict) else {}
+    most = positive(model_mapping(model, "tokenizer_config.json"), "model_max_length")
+    return min((one for one in (positions, most) if one is not None and one < _NONE), default=None)
 
 
 @lru_cache(maxsize=8)

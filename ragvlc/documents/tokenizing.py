@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from ragvlc import packaged
 from ragvlc.core.data import Document, content_key
 from ragvlc.core.errors import DatasetError, RagvlcError
+from ragvlc.core.json_text import parse_json
 from ragvlc.core.texts import first_line
 from ragvlc.core.token_spans import TokenSpans
+from ragvlc.packaged.model_json import model_mapping, positive
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -45,7 +47,7 @@ class DataTokenizer:
     def __init__(self, state: str) -> None:
         from tokenizers import Tokenizer
 
-        rules = json.loads(state) | {"truncation": None, "padding": None, "post_processor": None}
+        rules = parse_json(state) | {"truncation": None, "padding": None, "post_processor": None}
         added = rules.get("added_tokens") or []
         self.id = content_key(rules)[:32]
         self.control = tuple(token["content"] for token in added if token["special"] and token["content"].strip())
@@ -158,13 +160,6 @@ def model_file(model: str, name: str) -> Path:
 
 def window_of(model: str) -> int | None:
     """Returns the window in tokens that a model's `config.json` states, or None if the file is not on this machine."""
-    file = packaged.local_file(model, "config.json")
-    if file is None:
-        return None
-    try:
-        stated = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # a model folder that is being written, or is none
-        return None
-    inner = stated.get("text_config") if isinstance(stated.get("text_config"), dict) else stated
-    window = inner.get("max_position_embeddings")
-    return window if isinstance(window, int) else None
+    stated = model_mapping(model, "config.json")
+    inner = stated.get("text_config")
+    return positive(inner if isinstance(inner, dict) else stated, "max_position_embeddings")

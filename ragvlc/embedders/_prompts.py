@@ -6,13 +6,13 @@ below, the most specific first; spelling differs in case and punctuation (`Retri
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ragvlc import packaged
+from ragvlc.core.json_text import parse_json
 
 __all__ = ["Declared", "Need", "declared", "declared_in", "needed", "prompt_remarks"]
 
@@ -98,7 +98,7 @@ def declared_in(model: str) -> Declared | None:
     if file is None:
         return declared({}) if packaged.local_file(model, "config.json") else None
     try:
-        stated = json.loads(file.read_text(encoding="utf-8"))
+        stated = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # a folder that is being written, or is no model: loading it says so
         return None
     prompts = stated.get("prompts") if isinstance(stated, dict) else None

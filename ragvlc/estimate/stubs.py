@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from ragvlc.core.paths import walk
 from ragvlc.core.run import Index, Run
 from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
 from ragvlc.engines.scripted.word_vectors import vectors_of_words
+from ragvlc.packaged.model_json import model_mapping, positive
 from ragvlc.pipeline import Pipeline
 from ragvlc.reading.escalation import Verdict, Wrapper
 from ragvlc.sweep.settings import Changer
@@ -198,8 +198,7 @@ def _fast_tokenizer(file: Path | None) -> FastTokenizer | None:
 def _own_window(model: str) -> int:
     """Returns the number of tokens at which a model truncates texts, from its files; unbounded if unknown."""
     for name, field in (("sentence_bert_config.json", "max_seq_length"), ("config.json", "max_position_embeddings")):
-        path = packaged.local_file(model, name)
-        found = json.loads(path.read_text("utf-8")).get(field) if path else None
-        if found:
-            return int(found)
+        found = positive(model_mapping(model, name), field)
+        if found is not None:
+            return found
     return sys.maxsize

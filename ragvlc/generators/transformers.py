@@ -26,10 +26,10 @@ from ragvlc import packaged
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
-from ragvlc.core.errors import EngineError
+from ragvlc.core.errors import EngineError, RagvlcError
 from ragvlc.core.families import Generator
 from ragvlc.core.replies import Reply
-from ragvlc.core.texts import first_line
+from ragvlc.core.texts import library_words
 from ragvlc.core.window import input_ids
 from ragvlc.engines.batching.chat_template import ChatTokenizer
 from ragvlc.engines.batching.decoding import Batch, Detokenizer, RequestState
@@ -142,10 +142,12 @@ def _tokenizer(
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trusted)
-    except (OSError, ValueError, ImportError, KeyError, AttributeError) as error:
-        reason = f"The tokenizer of '{model}' cannot be loaded: {first_line(error)}"
+        return ChatTokenizer(tokenizer, system=system, options=json.loads(options), date=date)
+    except RagvlcError:
+        raise
+    except Exception as error:  # the libraries raise plain exceptions, too
+        reason = f"The tokenizer of '{model}' cannot be loaded: {library_words(error)}"
         raise EngineError(reason_not_loaded(model, error, reason)) from error
-    return ChatTokenizer(tokenizer, system=system, options=json.loads(options), date=date)
 
 
 class _TransformersEngine:
@@ -295,8 +297,8 @@ def _load(spec: TransformersGenerator) -> PreTrainedModel:
             folder, dtype=dtype, attn_implementation=spec.attention, trust_remote_code=spec.trust_remote_code
         )
         return model.to(_device(spec.device)).eval()
-    except (OSError, ValueError, ImportError, KeyError, AttributeError, RuntimeError) as error:
-        reason = f"'{spec.model}' cannot be loaded as {dtype}: {first_line(error)}"
+    except Exception as error:  # the libraries raise plain exceptions, too
+        reason = f"'{spec.model}' cannot be loaded as {dtype}: {library_words(error)}"
         raise EngineError(reason_not_loaded(spec.model, error, reason)) from error
     finally:
         if bars:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from ragvlc import packaged
+from ragvlc.core.json_text import parse_json
 
 __all__ = ["KNOWN", "Shape", "UnknownShape", "config_of", "shape_of"]
 
@@ -154,7 +157,7 @@ def config_of(model: str) -> Mapping[str, Any]:
     if path is None:
         raise UnknownShape(f"the configuration of '{model}' is not on this machine")
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = parse_json(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UnknownShape(f"{path.name} of '{model}' cannot be read: {error}") from error
     if not isinstance(found, dict):
@@ -172,7 +175,7 @@ def shape_of(facts: Mapping[str, Any], dtype: str = "auto") -> Shape:
     Raises:
         UnknownShape: for models of another build, and where a size is missing.
     """
-    own: Mapping[str, Any] = {**facts, **(facts.get("text_config") or {})}
+    own = _typed(facts)
     strange = [name for name in _UNLIKE if own.get(name)]
     layer_types = own.get("layer_types") or ()
     strange += sorted({str(kind) for kind in layer_types} - {"full_attention", "sliding_attention"})
@@ -209,6 +212,56 @@ def shape_of(facts: Mapping[str, Any], dtype: str = "auto") -> Shape:
     )
 
 
+_Count = Annotated[int, Field(ge=0, lt=2**53)] | None
+
+
+class _Sizes(TypedDict, total=False):
+    """What is read of a configuration. Absent numbers are None in some models' files."""
+
+    hidden_size: _Count
+    n_embd: _Count
+    d_model: _Count
+    num_attention_heads: _Count
+    n_head: _Count
+    num_hidden_layers: _Count
+    n_layer: _Count
+    num_layers: _Count
+    num_key_value_heads: _Count
+    head_dim: _Count
+    vocab_size: _Count
+    sliding_window: _Count
+    num_local_experts: _Count
+    num_experts: _Count
+    n_routed_experts: _Count
+    num_experts_per_tok: _Count
+    num_experts_per_token: _Count
+    n_shared_experts: _Count
+    intermediate_size: _Count
+    n_inner: _Count
+    ffn_dim: _Count
+    moe_intermediate_size: _Count
+    shared_expert_intermediate_size: _Count
+    layer_types: list[str] | None
+    quantization_config: dict[str, Any] | None
+    model_type: str | None
+    hidden_act: str | None
+
+
+_SIZES = TypeAdapter(_Sizes)
+
+
+def _typed(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the facts of the language model. Raises `UnknownShape` if one has another type than it must have."""
+    inner = facts.get("text_config")
+    own = {**facts, **(inner if isinstance(inner, dict) else {})}
+    try:
+        _SIZES.validate_python(own, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UnknownShape(f"its configuration's {first['loc'][0]} cannot be {first['input']!r:.60}") from error
+    return own
+
+
 def _like_llama(facts: Mapping[str, Any]) -> bool:
     size = facts.get("head_dim") or facts.get("hidden_size", 0) // (facts.get("num_attention_heads") or 1)
     plain = facts.get("hidden_act", "silu") == "silu" and not facts.get("mlp_bias")
@@ -225,6 +278,6 @@ def _size(facts: Mapping[str, Any], *names: str) -> int:
 def _quantised(facts: Mapping[str, Any], width: float) -> float:
     settings = facts.get("quantization_config") or {}
     bits = settings.get("bits") or (4 if settings.get("load_in_4bit") else None)
-    if bits:
+    if isinstance(bits, (int, float)) and 0 < bits < 65:
         return float(bits) / 8
     return 1.0 if str(settings.get("quant_method", "")) in {"fp8", "fbgemm_fp8"} else width

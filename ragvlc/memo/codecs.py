@@ -5,16 +5,60 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, Strict, TypeAdapter, with_config
+from typing_extensions import TypedDict  # pydantic refuses that of `typing` before Python 3.12
 
 from ragvlc.core.answer import UNREAD, Step, Timing, Usage
 from ragvlc.core.answer_json import fields_json, made, read_steps, step_json, timing_json
+from ragvlc.core.answer_shapes import Count, Number, ReplyShape, StepShape, TimingShape, UsageShape
 from ragvlc.core.data import Chunk, ChunkSet, Document, Hit
 from ragvlc.core.engines import Generation
 from ragvlc.core.replies import read_reply_json, reply_json
 from ragvlc.memo.once import Codec
 
 __all__ = ["ANSWERS", "Ranked", "chunking", "ranking"]
+
+
+_STRICT = ConfigDict(strict=True)
+_Logprob = Annotated[float, Field(allow_inf_nan=False)] | None
+_Joined = Annotated[tuple[Count, Count, int], Strict(False)]
+_Whole = Annotated[tuple[str, int, Count, Count, str, Count], Strict(False)]
+"""The fields of a chunk that is none of the index."""
+
+
+@with_config(_STRICT)
+class _Chunking(TypedDict):
+    seconds: Number
+    chunks: list[Annotated[tuple[Count, Count, Count, Count], Strict(False)]]
+
+
+@with_config(_STRICT)
+class _Ranking(TypedDict):
+    seconds: Number
+    hits: list[Annotated[tuple[Count | _Joined | _Whole, Number], Strict(False)]]
+    steps: list[StepShape]
+    index: Annotated[list[StepShape], Field(max_length=1)]
+
+
+@with_config(_STRICT)
+class _OptionalAnswer(TypedDict, total=False):
+    reply: ReplyShape | None
+
+
+@with_config(_STRICT)
+class _Answer(_OptionalAnswer):
+    text: str
+    token_ids: list[Count]
+    finish: str
+    usage: UsageShape
+    timing: TimingShape
+    logprobs: list[_Logprob] | None
+    notes: dict[str, Any]
+
+
+_CHUNKING, _RANKING, _ANSWER = TypeAdapter(_Chunking), TypeAdapter(_Ranking), TypeAdapter(_Answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +85,13 @@ def chunking(key: str, documents: Sequence[Document]) -> Codec:
         places = [[chunk.document_index, chunk.index, chunk.start, chunk.end] for chunk in chunks.chunks]
         return {"seconds": chunks.seconds, "chunks": places}
 
-    def read(stored: Mapping[str, Any]) -> ChunkSet:
+    def read(stored: object) -> ChunkSet:
         found = []
+        stored = _CHUNKING.validate_python(stored)
         for place, index, start, end in stored["chunks"]:
             document = documents[place]
+            if not start <= end <= len(document.text):
+                raise ValueError(f"a chunk ends at {end}, in a text of {len(document.text)} characters")
             found.append(Chunk(document.id, index, start, end, document.text[start:end], place))
         return ChunkSet(key, tuple(found), stored["seconds"])
 
@@ -87,12 +134,13 @@ def ranking(stage: str, chunks: Sequence[Chunk]) -> Codec:
         steps = [step_json(step) for step in ranked.steps]
         return {"seconds": ranked.seconds, "hits": hits, "steps": steps, "index": index}
 
-    def chunk_at(place: int | list[Any]) -> Chunk:
+    def chunk_at(place: int | tuple[Any, ...]) -> Chunk:
         if isinstance(place, int):
             return chunks[place]
         return _joined(chunks[place[0] : place[1]], place[2]) if len(place) == 3 else Chunk(*place)
 
-    def read(stored: Mapping[str, Any]) -> Ranked:
+    def read(stored: object) -> Ranked:
+        stored = _RANKING.validate_python(stored)
         hits = tuple(Hit(chunk_at(place), score) for place, score in stored["hits"])
         [index] = read_steps(stored["index"]) or (None,)
         return Ranked(hits, stored["seconds"], read_steps(stored["steps"]), index)
@@ -137,7 +185,8 @@ def _write_answer(generation: Generation) -> dict[str, Any] | None:
     }
 
 
-def _read_answer(stored: Mapping[str, Any]) -> Generation:
+def _read_answer(found: object) -> Generation:
+    stored: Mapping[str, Any] = _ANSWER.validate_python(found)
     return Generation(
         text=stored["text"],
         token_ids=tuple(stored["token_ids"]),

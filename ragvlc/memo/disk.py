@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragvlc import packaged
 from ragvlc.core.errors import StoreError
+from ragvlc.core.json_text import parse_json
 
 if TYPE_CHECKING:
     from ragvlc.core.engines import Arrays
@@ -107,7 +108,7 @@ class Cache:
             log.warning("%s is damaged; it is computed again", path)
             return None
         try:
-            return json.loads(data[65:].decode("utf-8", "surrogatepass"))
+            return parse_json(data[65:].decode("utf-8", "surrogatepass"))
         except ValueError:
             log.warning("%s is not JSON; it is computed again", path)
             return None

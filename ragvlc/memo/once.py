@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from ragvlc.core.texts import first_fault
 from ragvlc.memo.disk import Cache
 
 __all__ = ["Codec", "Memoised", "Once"]
@@ -138,8 +139,9 @@ class Once:
             return None
         try:
             return codec.read(stored)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            log.warning("%s %s: a stored entry has another form (%r); it is computed again", codec.stage, key, error)
+        except (LookupError, ValueError) as error:  # a value of another type, or a place that is not there
+            reason = first_fault(error)
+            log.warning("%s %s: a stored entry has another form (%s); it is computed again", codec.stage, key, reason)
             return None
 
     def _keep(self, key: str, value: Any, codec: Codec | None) -> None:  # noqa: ANN401 - whatever a stage computes

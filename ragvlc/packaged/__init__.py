@@ -29,6 +29,7 @@ from pydantic import AfterValidator
 
 from ragvlc.core.component import ModelName
 from ragvlc.core.errors import ConfigError, EngineError, nearest
+from ragvlc.core.json_text import parse_json
 from ragvlc.packaged import _smollm2
 from ragvlc.packaged.hub import model_on_hub
 
@@ -267,7 +268,7 @@ def _folder_hash(folder: Path) -> str:
 
 def _read_memo(path: Path) -> dict[str, list[Any]]:
     try:
-        memo = json.loads(path.read_text("utf-8"))
+        memo = parse_json(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return memo if isinstance(memo, dict) else {}

@@ -6,18 +6,18 @@ Only files on this machine are read, and neither torch nor transformers is impor
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator
 
 from ragvlc import packaged
 from ragvlc.core.errors import EngineError
+from ragvlc.packaged.model_json import model_json, model_mapping
 
 __all__ = [
     "TemplateDate",
@@ -43,10 +43,10 @@ def own_code(model: str) -> tuple[str, ...]:
     """
     known, found = _library_names(), []
     for folder in ("", *_module_folders(model)):
-        config = _read(model, f"{folder}config.json")
+        config = model_mapping(model, f"{folder}config.json")
         if config.get("auto_map") and config.get("model_type") not in known:
             found += _references(config["auto_map"])
-        tokenizer = _read(model, f"{folder}tokenizer_config.json")
+        tokenizer = model_mapping(model, f"{folder}tokenizer_config.json")
         if tokenizer.get("auto_map") and tokenizer.get("tokenizer_class") not in known:
             found += _references(tokenizer["auto_map"])
     found += [kind for kind, _ in _modules(model) if not kind.startswith("sentence_transformers.")]
@@ -132,22 +132,9 @@ TemplateDate = Annotated[str | None, BeforeValidator(_iso_date)]
 """A date as `2026-01-31`, which YAML reads as a date."""
 
 
-def _read(model: str, name: str) -> dict[str, Any]:
-    content = _content(model, name)
-    return content if isinstance(content, dict) else {}
-
-
-def _content(model: str, name: str) -> object:
-    path = packaged.local_file(model, name)
-    try:
-        return json.loads(path.read_text("utf-8")) if path else None
-    except (OSError, ValueError):
-        return None  # loading the model says what is wrong with it
-
-
 def _modules(model: str) -> Iterator[tuple[str, str]]:
     """Yields class and folder of each module of a sentence-transformers model."""
-    content = _content(model, "modules.json")
+    content = model_json(model, "modules.json")
     for module in content if isinstance(content, list) else []:
         if isinstance(module, dict):
             yield str(module.get("type", "")), str(module.get("path", ""))
@@ -182,7 +169,7 @@ def _template(model: str) -> str:
                 return path.read_text("utf-8")
             except (OSError, ValueError):
                 continue
-    template = _read(model, "tokenizer_config.json").get("chat_template")
+    template = model_mapping(model, "tokenizer_config.json").get("chat_template")
     if isinstance(template, list):
         template = {one.get("name"): one.get("template") for one in template if isinstance(one, dict)}
     if isinstance(template, dict):

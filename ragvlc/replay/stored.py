@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any, cast, get_args
 from ragvlc.core.answer import Answer, Finish, Prediction, Timing, Usage
 from ragvlc.core.data import Example
 from ragvlc.core.errors import DatasetError, nearest
+from ragvlc.core.json_text import parse_json
 from ragvlc.documents.bounded import file_bytes
 from ragvlc.documents.json_lines import Problems, rows_of
 from ragvlc.replay.spec import Answers
@@ -195,7 +195,7 @@ def _records(path: Path, problems: Problems) -> Iterator[tuple[int, Mapping[str,
     try:
         text = file_bytes(path).decode("utf-8-sig")
         if kind == ".json":
-            found = json.loads(text)
+            found = parse_json(text)
             if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
                 raise DatasetError(f"{path}: needs a list of objects.")
         else:

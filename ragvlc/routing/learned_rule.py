@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ragvlc.core.component import part
 from ragvlc.core.families import Chunker, Retriever
+from ragvlc.core.json_text import parse_json
+from ragvlc.core.texts import first_fault
 from ragvlc.routing.declared_metadata import Declared
 from ragvlc.routing.features import known_features
 
@@ -87,7 +89,7 @@ class LearnedRule(BaseModel):
     def load(cls, path: str | Path) -> Self:
         """Returns the rule in a file. Raises `ValueError` with a one-line reason if the file is invalid."""
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            data = parse_json(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             reason = error.strerror or error
             raise ValueError(f"{path}: cannot be read: {reason}. `ragvlc fit-router` makes such files.") from error
@@ -96,10 +98,7 @@ class LearnedRule(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            message = str(first["msg"]).removeprefix("Value error, ")
-            raise ValueError(f"{path}: no learned router: {place + ': ' if place else ''}{message}") from error
+            raise ValueError(f"{path}: no learned router: {first_fault(error)}") from error
 
     def text(self) -> str:
         """Returns the rule as JSON text for a file."""

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from zipfile import ZipFile
 
+from ragvlc.core.texts import library_words
 from ragvlc.documents.formats.found import Found, Settings, Unreadable, visible
 from ragvlc.documents.formats.html import page
 from ragvlc.documents.formats.office import drawn_paragraphs, members, opened, plain_texts
@@ -49,7 +50,7 @@ def read(data: bytes, settings: Settings) -> Found:
         file = io.BytesIO(_readable(archive, data))
         converted = mammoth.convert_to_html(file, convert_image=mammoth.images.img_element(picture))
     except Exception as error:  # whatever the library makes of a broken file
-        raise Unreadable(f"cannot be read as a Word file: {type(error).__name__}: {error}") from error
+        raise Unreadable(f"cannot be read as a Word file: {library_words(error)}") from error
     body = page(_with_heads(_BACK.sub("", converted.value)), settings)
     above, below = _repeated(archive, "header"), _repeated(archive, "footer")
     drawn = [text for _, xml in members(archive, _DRAWN) for text in drawn_paragraphs(xml)]

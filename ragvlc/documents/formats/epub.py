@@ -10,7 +10,7 @@ from zipfile import ZipFile
 from ragvlc.documents.encodings import NotText, decoded
 from ragvlc.documents.formats.found import Found, Settings, Unreadable, visible
 from ragvlc.documents.formats.html import page
-from ragvlc.documents.formats.office import opened
+from ragvlc.documents.formats.office import DAMAGED, opened
 from ragvlc.documents.formats.writer import one_line
 
 __all__ = ["read"]
@@ -81,7 +81,7 @@ def _xml(archive: ZipFile, name: str) -> Any:  # noqa: ANN401 - lxml has no type
     parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True)
     try:
         tree = etree.fromstring(archive.read(name), parser)
-    except (KeyError, etree.XMLSyntaxError) as error:
+    except (KeyError, ValueError, etree.LxmlError, *DAMAGED) as error:
         raise Unreadable(f"cannot be read as an EPUB: {name} is missing or broken") from error
     if tree is None:
         raise Unreadable(f"cannot be read as an EPUB: {name} is empty")
@@ -91,8 +91,10 @@ def _xml(archive: ZipFile, name: str) -> Any:  # noqa: ANN401 - lxml has no type
 def _chapter(archive: ZipFile, name: str, settings: Settings) -> Found:
     try:
         data = archive.read(name)
-    except KeyError as error:
+    except (KeyError, ValueError) as error:
         raise Unreadable(f"chapter {name} is missing") from error
+    except DAMAGED as error:
+        raise Unreadable(f"chapter {name} is damaged") from error
     try:
         source, encoding = decoded(data)
     except NotText as error:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter, with_config
+from typing_extensions import TypedDict  # pydantic refuses that of `typing` before Python 3.12
+
+from ragvlc.core.json_text import parse_json
+from ragvlc.core.texts import first_fault
 from ragvlc.documents.encodings import NotText, decoded
 from ragvlc.documents.formats.found import Found, Heading, Settings, Unreadable, visible
 
@@ -16,17 +20,51 @@ _HEADING = re.compile(r"(?m)^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*m")
 
 
+_Text = str | list[str] | None
+
+
+@with_config(ConfigDict(strict=True))
+class _Output(TypedDict, total=False):
+    output_type: str
+    data: dict[str, Any]
+    text: _Text
+    ename: str
+    evalue: str
+
+
+@with_config(ConfigDict(strict=True))
+class _Cell(TypedDict, total=False):
+    cell_type: str
+    source: _Text
+    input: _Text
+    outputs: list[_Output]
+
+
+@with_config(ConfigDict(strict=True))
+class _Sheet(TypedDict):
+    cells: list[_Cell]
+
+
+@with_config(ConfigDict(strict=True))
+class _Notebook(TypedDict, total=False):
+    cells: list[_Cell]
+    worksheets: list[_Sheet]
+
+
+_NOTEBOOK = TypeAdapter(_Notebook)
+
+
 def read(data: bytes, settings: Settings) -> Found:  # noqa: ARG001 - it knows its encoding
     """Returns the text of a notebook. Raises `Unreadable`."""
     try:
         text, _ = decoded(data)
-        notebook = json.loads(text)
+        notebook = parse_json(text)
+        _NOTEBOOK.validate_python(notebook)
         cells = notebook.get("cells")
         if cells is None:
             cells = [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
-        cells = [cell for cell in cells if isinstance(cell, Mapping)]
-    except (NotText, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise Unreadable(f"cannot be read as a notebook: {error}") from error
+    except (NotText, ValueError, KeyError) as error:
+        raise Unreadable(f"cannot be read as a notebook: {first_fault(error)}") from error
     parts: list[str] = []
     headings: list[Heading] = []
     length = images = 0

@@ -6,14 +6,17 @@ import html
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 
 from ragvlc.core.errors import DatasetError
 from ragvlc.documents.bounded import check_members
 from ragvlc.documents.formats.found import Unreadable
 
-__all__ = ["drawn_paragraphs", "members", "opened", "plain_texts"]
+__all__ = ["DAMAGED", "drawn_paragraphs", "members", "opened", "plain_texts"]
 
+DAMAGED = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError)
+"""What reading a member of a zip archive raises if the member is damaged or locked."""
 _OLE = b"\xd0\xcf\x11\xe0"
 _FALLBACK = re.compile(r"<mc:Fallback\b.*?</mc:Fallback>", re.DOTALL)
 _MOVED = re.compile(r"<w:moveFrom\b.*?</w:moveFrom>", re.DOTALL)
@@ -49,7 +52,7 @@ def members(archive: zipfile.ZipFile, pattern: str) -> Iterator[tuple[str, str]]
     for name in sorted((one for one in archive.namelist() if re.fullmatch(pattern, one)), key=numbered):
         try:
             yield name, archive.read(name).decode("utf-8", "replace")
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+        except DAMAGED as error:
             raise Unreadable(f"part {name} is damaged: {error}") from error
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ragvlc.core.texts import library_words
 from ragvlc.documents.formats.found import Found, Settings, Unreadable, visible
 from ragvlc.documents.formats.office import drawn_paragraphs, members, opened, plain_texts
 from ragvlc.documents.formats.writer import Writer, one_line
@@ -35,7 +36,7 @@ def read(data: bytes, settings: Settings) -> Found:  # noqa: ARG001 - it knows i
         for slide in slides:
             deck.slide(slide)
     except Exception as error:  # whatever the library makes of a broken file
-        raise Unreadable(f"cannot be read as a PowerPoint file: {type(error).__name__}: {error}") from error
+        raise Unreadable(f"cannot be read as a PowerPoint file: {library_words(error)}") from error
     held = visible("")
     for _, xml in members(archive, _TEXTS):
         held.update(visible(plain_texts(_FIELD.sub("", xml), "a:t")))

@@ -13,6 +13,7 @@ from collections import Counter
 from typing import Any
 from zipfile import ZipFile
 
+from ragvlc.core.texts import library_words
 from ragvlc.documents.formats.found import Found, Settings, Unreadable, visible
 from ragvlc.documents.formats.office import drawn_paragraphs, members, opened, plain_texts
 from ragvlc.documents.formats.writer import Writer, one_line
@@ -42,7 +43,7 @@ def read(data: bytes, settings: Settings) -> Found:  # noqa: ARG001 - it knows i
             else:
                 _sheet(sheet, hidden)
     except Exception as error:  # whatever the library makes of a broken file
-        raise Unreadable(f"cannot be read as an Excel file: {type(error).__name__}: {error}") from error
+        raise Unreadable(f"cannot be read as an Excel file: {library_words(error)}") from error
     for _, xml in members(archive, r"xl/(drawings/drawing|charts/chart)\d*\.xml"):
         for text in drawn_paragraphs(xml):
             writer.line()

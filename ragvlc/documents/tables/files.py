@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ragvlc.core.errors import DatasetError
-from ragvlc.core.texts import first_line
+from ragvlc.core.json_text import parse_json
+from ragvlc.core.texts import first_line, library_words
 from ragvlc.documents.encodings import NotText, decoded
 from ragvlc.documents.formats.xlsx import shown
 from ragvlc.documents.json_lines import Problems, rows_of
@@ -214,7 +213,7 @@ def _table_of(rows: list[tuple[int, dict[str, Any]]], unit: str) -> RawTable:
 def _json(file: Path) -> RawTable:
     """Returns the objects of a JSON file: a list of them, a list inside an object, or columns as pandas writes them."""
     try:
-        found = json.loads(decoded(_bytes_of(file))[0])
+        found = parse_json(decoded(_bytes_of(file))[0])
     except (ValueError, NotText) as error:
         lines = " Name it .jsonl if it holds one object a line." if "Extra data" in str(error) else ""
         raise DatasetError(f"{file}: is not JSON: {error}.{lines}") from error
@@ -285,12 +284,14 @@ def _sheets(file: Path, *, values: bool) -> dict[str, list[Sequence[Any]]]:
 
     try:
         book = openpyxl.load_workbook(io.BytesIO(_bytes_of(file)), read_only=True, data_only=values)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise DatasetError(f"{file}: cannot be read as .xlsx: {first_line(error)}.") from error
-    try:
-        return {sheet.title: [[_value(cell) for cell in row] for row in sheet.iter_rows()] for sheet in book.worksheets}
-    finally:
-        book.close()
+        try:
+            return {one.title: [[_value(cell) for cell in row] for row in one.iter_rows()] for one in book.worksheets}
+        finally:
+            book.close()
+    except DatasetError:
+        raise
+    except Exception as error:  # whatever the library makes of a broken file
+        raise DatasetError(f"{file}: cannot be read as .xlsx: {library_words(error)}.") from error
 
 
 def _value(cell: Any) -> Any:  # noqa: ANN401 - openpyxl has no types

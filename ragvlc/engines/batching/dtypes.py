@@ -7,7 +7,6 @@ has the dtype that is computed in.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -16,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ragvlc import packaged
+from ragvlc.core.json_text import parse_json
 
 __all__ = ["resolve_dtype"]
 
@@ -51,11 +51,14 @@ def _published_dtype(model: str) -> str:
             return "auto"
         config = cached
     try:
-        facts = json.loads(config.read_text("utf-8"))
+        facts = parse_json(config.read_text("utf-8"))
     except (OSError, ValueError):
         return "auto"  # opening the model says what is wrong with its folder
-    inner = facts.get("text_config") or {}
-    found = (facts.get(name) or inner.get(name) for name in ("dtype", "torch_dtype"))
+    if not isinstance(facts, dict):
+        return "auto"
+    inner = facts.get("text_config")
+    levels = (facts, inner if isinstance(inner, dict) else {})
+    found = (level.get(name) for name in ("dtype", "torch_dtype") for level in levels)
     return str(next(filter(None, found), "float32")).removeprefix("torch.")
 
 

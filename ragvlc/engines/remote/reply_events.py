@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ragvlc.core.json_text import parse_json
 from ragvlc.engines.remote.api_errors import ReplyRefused, ReplyUnusable
 from ragvlc.engines.remote.error_words import parsed
 from ragvlc.engines.remote.server import StreamBroken, not_an_answer
@@ -96,7 +97,7 @@ def _read_line(line: bytes, data: list[bytes], name: bytes) -> bytes:
 
 def _event_object(text: str) -> object:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         raise StreamBroken(f"a part of the stream is no JSON: '{text[:_SHOWN]}'") from None
 

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from ragvlc import packaged
 from ragvlc.core.data import content_key
 from ragvlc.core.engines import Prompt
-from ragvlc.core.errors import EngineError
-from ragvlc.core.texts import first_line
+from ragvlc.core.errors import EngineError, RagvlcError
+from ragvlc.core.texts import library_words
 from ragvlc.engines.batching.chat_template import ChatTokenizer, SpanCache, Spans
 from ragvlc.engines.remote.control_strings import ControlStrings
 from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
@@ -198,13 +198,15 @@ def tokenizer_from_files(source: str, fingerprint: str, system: str | None, opti
 
     try:
         found = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        reason = first_line(error)
+        chat = ChatTokenizer(found, system=system, options=json.loads(options))
+        template = found.get_chat_template() if found.chat_template else ""
+    except RagvlcError:
+        raise
+    except Exception as error:  # the libraries raise plain exceptions, too
+        reason = library_words(error)
         if "trust_remote_code" in str(error):
             reason = "it needs code of its own, which is not run to count tokens. Name another in tokenizer_from."
         raise EngineError(f"The tokenizer of '{source}' cannot be loaded: {reason}") from error
-    chat = ChatTokenizer(found, system=system, options=json.loads(options))
-    template = found.get_chat_template() if found.chat_template else ""
     added = found.added_tokens_decoder.values()
     control = (str(token.content) for token in added if token.special or token.content in template)
     return FileTokenizer(chat, ControlStrings(control, template))
