@@ -5,7 +5,7 @@ and machines may share the folder, and whoever reads sees a whole entry or none.
 damaged one is reported, dropped and computed again.
 
     $RAGVLC_STORE/indexes/ab/ab12….npz        arrays, such as vectors of chunks (the archive has checksums of its own)
-    $RAGVLC_STORE/rankings/ab/ab12….v1.json   SHA-256 of what follows, a line break, JSON
+    $RAGVLC_STORE/rankings/ab/ab12….v1.json   SHA-256 of the key and of what follows, a line break, JSON
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ STAGES = ("chunkings", "indexes", "rankings", "rerankings", "answers", "windows"
 windows of models."""
 
 _JSON_ENDING = "v1.json"  # counted up when the form of a stage's values changes: those of before are not found then
+_KEY = "key of this entry"
 _PROCESS = uuid.uuid4().hex[:12]  # processes of several machines may write into one folder
 _PARTS = itertools.count()
 _GROUPS_SAID: set[str] = set()
@@ -104,8 +105,8 @@ class Cache:
         except OSError as error:
             log.warning("%s cannot be read (%s); it is computed again", path, error)
             return None
-        if not _whole(data):
-            log.warning("%s is damaged; it is computed again", path)
+        if not _whole(data, key):
+            log.warning("%s is damaged, or another entry's; it is computed again", path)
             return None
         try:
             return parse_json(data[65:].decode("utf-8", "surrogatepass"))
@@ -116,7 +117,7 @@ class Cache:
     def put(self, stage: str, key: str, value: Any) -> None:  # noqa: ANN401 - JSON
         """Stores a JSON value. A full or read-only disk causes a warning, not an error."""
         data = _JSON.encode(value).encode("utf-8", "surrogatepass")
-        self._write(self._path(stage, key, _JSON_ENDING), hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+        self._write(self._path(stage, key, _JSON_ENDING), _seal(data, key) + b"\n" + data)
 
     def arrays(self, key: str, build: Callable[[], Arrays], needed: Collection[str] = ()) -> Arrays:
         """Returns the index arrays stored under `key`; builds and stores them if they are missing or damaged.
@@ -135,16 +136,16 @@ class Cache:
             try:
                 with np.load(path, allow_pickle=False) as stored:
                     found = {name: stored[name] for name in stored.files}
-                if found.keys() >= set(needed):
+                own = str(found.pop(_KEY, key)) == key  # entries of earlier versions do not say whose they are
+                if own and found.keys() >= set(needed):
                     return found
-                log.warning(
-                    "%s holds no %s; it is built again", path, " and no ".join(sorted({*needed} - found.keys()))
-                )
+                missing = " and no ".join(sorted({*needed} - found.keys()))
+                log.warning("%s %s; it is built again", path, f"holds no {missing}" if own else "is another entry's")
             except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
                 log.warning("%s is damaged (%s); it is built again", path, error)
         arrays = build()
         packed = io.BytesIO()
-        np.savez(packed, allow_pickle=False, **dict(arrays))
+        np.savez(packed, allow_pickle=False, **{**arrays, _KEY: np.array(key)})
         self._write(path, packed.getvalue())
         return arrays
 
@@ -202,15 +203,27 @@ def _check_owner(folder: Path) -> None:
         log.info("%s: the members of its group may write into this cache, and are trusted", folder)
 
 
-def _whole(data: bytes) -> bool:
-    return data[64:65] == b"\n" and hashlib.sha256(data[65:]).hexdigest().encode() == data[:64]
+def _seal(data: bytes, key: str) -> bytes:
+    """Returns the checksum of an entry's value and key, so that no entry passes for another."""
+    return hashlib.sha256(key.encode() + b"\n" + data).hexdigest().encode()
+
+
+def _whole(data: bytes, key: str) -> bool:
+    """Returns whether the checksum is right; entries of earlier versions have that of their value alone."""
+    seal, value = data[:64], data[65:]
+    return data[64:65] == b"\n" and seal in (_seal(value, key), hashlib.sha256(value).hexdigest().encode())
 
 
 def _sound(path: Path) -> bool:
     try:
         if path.suffix == ".json":
-            return _whole(path.read_bytes())
+            return _whole(path.read_bytes(), path.name.partition(".")[0])
+        import numpy as np
+
         with zipfile.ZipFile(path) as archive:
-            return path.suffix == ".npz" and archive.testzip() is None
-    except (OSError, EOFError, zipfile.BadZipFile):
+            if path.suffix != ".npz" or archive.testzip() is not None:
+                return False
+        with np.load(path, allow_pickle=False) as stored:
+            return _KEY not in stored.files or str(stored[_KEY]) == path.stem
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return False

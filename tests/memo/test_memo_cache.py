@@ -271,3 +271,45 @@ def test_a_cache_that_others_may_write_is_refused(tmp_path, monkeypatch, caplog)
     folder.chmod(0o1755)
     Cache(folder)
     Cache(tmp_path / "not there yet")
+
+
+# ---------------------------------------------------------------- entries in each other's place
+
+
+def test_an_entry_in_the_place_of_another_is_computed_again(tmp_path, caplog):
+    cache, other = Cache(tmp_path), "cd" + "1" * 62
+    cache.put("answers", KEY, "mine")
+    cache.put("answers", other, "another")
+    [mine], [foreign] = (list(tmp_path.rglob(f"{key}*")) for key in (KEY, other))
+    mine.write_bytes(foreign.read_bytes())
+    assert cache.get("answers", KEY) is None
+    assert "another entry's" in caplog.text
+    assert cache.damaged("answers") == [mine]
+    assert cache.get("answers", other) == "another"
+
+
+def test_arrays_in_the_place_of_others_are_built_again(tmp_path, caplog):
+    cache, other = Cache(tmp_path), "cd" + "1" * 62
+    cache.arrays(KEY, lambda: {"a": np.arange(3)})
+    cache.arrays(other, lambda: {"a": np.arange(4)})
+    [mine], [foreign] = (list(tmp_path.rglob(f"{key}*")) for key in (KEY, other))
+    mine.write_bytes(foreign.read_bytes())
+    assert cache.damaged("indexes") == [mine]
+    assert cache.arrays(KEY, lambda: {"a": np.arange(5)}, ["a"])["a"].tolist() == [0, 1, 2, 3, 4]
+    assert "is another entry's; it is built again" in caplog.text
+    assert cache.arrays(KEY, lambda: pytest.fail("built again"), ["a"]).keys() == {"a"}
+
+
+def test_entries_of_earlier_versions_are_found(tmp_path):
+    import hashlib
+
+    data = json.dumps("earlier").encode()
+    (tmp_path / "answers" / "ab").mkdir(parents=True)
+    path = tmp_path / "answers" / "ab" / f"{KEY}.v1.json"
+    path.write_bytes(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+    (tmp_path / "indexes" / "ab").mkdir(parents=True)
+    np.savez(tmp_path / "indexes" / "ab" / f"{KEY}.npz", a=np.arange(3))
+    cache = Cache(tmp_path)
+    assert cache.get("answers", KEY) == "earlier"
+    assert cache.arrays(KEY, lambda: pytest.fail("built again"))["a"].tolist() == [0, 1, 2]
+    assert [cache.damaged(stage) for stage in ("answers", "indexes")] == [[], []]

@@ -16,11 +16,12 @@ from typing import Any
 import yaml
 
 from ragvlc.memo.disk import STAGES, Cache
+from ragvlc.results.lines import RowLine, read_lines
 from tests.sweep.sweep_things import questions, standing, write_set
 from tests.torture.children import Ended, start
 from tests.torture.tap import Tap
 
-__all__ = ["NAME", "Bench", "Verdict", "damaged_lines", "intact_lines", "stored_rows"]
+__all__ = ["NAME", "Bench", "Verdict", "intact_lines"]
 
 NAME = "tortured"
 _VOLATILE = ("seconds", "timing", "bytes", "reused", "memory")
@@ -148,7 +149,7 @@ class Bench:
 
     def words(self, verb: str, *more: str, experiment: Path | None = None) -> list[str]:
         """Returns the words of a command on the sweep."""
-        given = str(experiment or self.experiment) if verb in ("run", "score", "track") else NAME
+        given = str(experiment or self.experiment) if verb in ("run", "score", "track") else f"runs/{NAME}"
         return [verb, given, "--runs", "runs", *more]
 
     def clear(self) -> None:
@@ -192,7 +193,7 @@ class Bench:
         """
         wanted = wanted or self.run
         folder, right = base / "runs" / NAME, wanted.folder / "runs" / NAME
-        _compare_lines(folder, before or {}, verdict)
+        _compare_lines(base, before or {}, verdict)
         try:
             found = standing(folder)
         except Exception as error:  # noqa: BLE001 - whatever makes results unreadable is a finding
@@ -211,18 +212,24 @@ class Bench:
         litter = [file.name for file in folder.rglob("*.part*") if not file.name.startswith("report.html")]
         verdict.add("wrong", f"parts of files are left: {litter}", len(litter))
 
-    def compare_cache(self, base: Path, verdict: Verdict, *, complete: bool = True) -> None:
+    def compare_cache(
+        self, base: Path, verdict: Verdict, *, complete: bool = True, ignored: Sequence[Path] = ()
+    ) -> None:
         """Adds cache entries that are missing, damaged or of another value than in the undisturbed run.
 
-        An entry that the disk refuses costs a warning and may be missing: then it is not `complete`.
+        An entry that the disk refuses costs a warning and may be missing: then it is not `complete`. Files that are
+        known to be damaged are `ignored`.
         """
         wanted, found = _entries(self.run.folder / "store"), _entries(base / "store")
         missing = wanted.keys() - found.keys() if complete else set()
         verdict.add("lost", f"cache entries are missing: {sorted(missing)[:3]}", len(missing))
-        other = [name for name in wanted.keys() & found.keys() if wanted[name] != found[name]]
+        names = wanted.keys() & found.keys() - {str(file.relative_to(base / "store")) for file in ignored}
+        other = [name for name in names if wanted[name] != found[name]]
         verdict.add("wrong", f"cache entries differ: {other[:3]}", len(other))
         cache = Cache(base / "store")
-        damaged = [one for stage in STAGES for one in cache.damaged(stage) if one.suffix != ".part"]
+        damaged = [
+            one for stage in STAGES for one in cache.damaged(stage) if one.suffix != ".part" and one not in ignored
+        ]
         verdict.add("wrong", f"cache entries are damaged: {damaged[:3]}", len(damaged))
 
 
@@ -248,46 +255,25 @@ def _spec(data: Path) -> dict[str, Any]:
     }
 
 
-def stored_rows(base: Path) -> int:
-    """Returns the number of lines of all cells."""
-    return sum(len(lines) for lines in intact_lines(base).values())
-
-
 def intact_lines(base: Path) -> dict[str, list[bytes]]:
-    """Returns the whole lines of each cell that are JSON, by its key."""
-    return {cell: [line for line in lines if _json(line) is not None] for cell, lines in _lines(base).items()}
+    """Returns the intact lines of each cell, by its key."""
+    return {cell: [line.data for line in lines if line.row is not None] for cell, lines in _lines(base).items()}
 
 
-def damaged_lines(base: Path) -> int:
-    """Returns the number of lines that are no JSON."""
-    return sum(_json(line) is None for lines in _lines(base).values() for line in lines)
+def _lines(base: Path) -> dict[str, list[RowLine]]:
+    files = sorted((base / "runs" / NAME).glob("*/predictions.jsonl"))
+    return {file.parent.name: list(read_lines(file, file.parent.name)) for file in files if file.is_file()}
 
 
-def _lines(base: Path) -> dict[str, list[bytes]]:
-    return {
-        file.parent.name: file.read_bytes().splitlines(keepends=True)
-        for file in sorted((base / "runs" / NAME).glob("*/predictions.jsonl"))
-        if file.is_file()
-    }
-
-
-def _json(line: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return found if line.endswith(b"\n") and isinstance(found, dict) and "id" in found else None
-
-
-def _compare_lines(folder: Path, before: Mapping[str, list[bytes]], verdict: Verdict) -> None:
+def _compare_lines(base: Path, before: Mapping[str, list[bytes]], verdict: Verdict) -> None:
     """Adds lines that are gone, and questions that were answered twice; scored again is not twice."""
-    after = intact_lines(folder.parents[1])
+    after = _lines(base)
     for cell, lines in before.items():
-        gone = Counter(lines) - Counter(after.get(cell, []))
+        gone = Counter(lines) - Counter(line.data for line in after.get(cell, []))
         verdict.add("lost", f"{cell}: stored lines are gone", gone.total())
-    for cell, lines in after.items():
-        rows = [row for line in lines if (row := _json(line)) and not (row.get("failure") or {}).get("transient")]
-        seen = Counter((row["id"], json.dumps(row.get("scored_by"), sort_keys=True)) for row in rows)
+    for cell, found in after.items():
+        rows = [one.row for one in found if one.row and not (one.row.failure and one.row.failure.transient)]
+        seen = Counter((row.example_id, tuple(sorted(row.scored_by.items()))) for row in rows)
         twice = [name for (name, _), count in seen.items() if count > 1]
         verdict.add("duplicated", f"{cell}: answered twice: {twice}", len(twice))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from ragvlc.memo.disk import Cache
 from tests.torture.bench import NAME, Bench, Verdict, intact_lines
 from tests.torture.children import start
 
@@ -63,6 +64,9 @@ def _exchange(file: Path, chance: random.Random) -> None:
 
 def _age(file: Path, chance: random.Random) -> None:
     """Gives it a version of the future, and a field that nobody knows yet."""
+    if file.suffix == ".npz":
+        file.write_bytes(b"version 99" + file.read_bytes())
+        return
     text = file.read_text(encoding="utf-8")
     if file.name == "predictions.jsonl":
         rows = [json.loads(line) for line in text.splitlines()]
@@ -106,34 +110,51 @@ def kinds_of_files(bench: Bench) -> list[str]:
 
 
 def damage(bench: Bench, chance: random.Random, name: str, number: int) -> Verdict:
-    """Damages a file, reads the results, runs again, and does what is said to do if that is refused."""
-    base, verdict = bench.base(finished=True), Verdict()
+    """Damages one file after another of the results and of the cache."""
     patterns = kinds_of_files(bench)
-    file = chance.choice(sorted(base.glob(patterns[number % len(patterns)])))
-    place = file.relative_to(base)
-    before = intact_lines(base)
+    pattern = patterns[number % len(patterns)]
+    if pattern.startswith("store"):
+        return _damage_cache(bench, chance, name, pattern)
+    return _damage_results(bench, chance, name, pattern)
+
+
+def _damage_cache(bench: Bench, chance: random.Random, name: str, pattern: str) -> Verdict:
+    """Damages an entry of the cache, and runs with the cache alone: the entry is computed again."""
+    base, verdict = bench.base(finished=True), Verdict()
+    shutil.rmtree(base / "runs")
+    file = chance.choice(sorted(base.glob(pattern)))
     DAMAGES[name](file, chance)
-    after = intact_lines(base)
-    what = f"{place} {name}"
-    for words in (["report"], ["show"]):
-        verdict.expect(start(bench.words(*words), base).wait(), [0, 2], f"{words[0]}, {what},")
-    ended = start(bench.words("run"), base).wait()
-    verdict.expect(ended, [0, 2], f"run, {what},")
-    if ended.code == 2:
-        if file.name not in ended.said:
-            verdict.add("wrong", f"run, {what}, does not name the file: {ended.said.strip()}")
-        _take_away(file)
-        bench.resume(base, verdict)
-    whole = {cell: [line for line in lines if line in before.get(cell, [])] for cell, lines in after.items()}
-    if file.name == "resolved.yaml" and not file.is_dir():  # of a cell that is complete: `run` does not write it again
-        shutil.copy(bench.run.folder / place, file)
-    bench.compare(base, verdict, before={} if file.name == "predictions.jsonl" and ended.code == 2 else whole)
-    bench.compare_cache(base, verdict, complete=False)
+    bench.resume(base, verdict)
+    bench.compare(base, verdict)
+    shutil.rmtree(file) if file.is_dir() else None
+    stage = file.relative_to(base).parts[1]
+    whole = file not in Cache(base / "store").damaged(stage)
+    bench.compare_cache(
+        base, verdict, complete=False, ignored=() if whole else (file,)
+    )  # not read: `ragvlc cache` says
     return verdict
 
 
-def _take_away(file: Path) -> None:
-    if file.is_dir():
-        file.rmdir()
-    else:
-        file.unlink(missing_ok=True)
+def _damage_results(bench: Bench, chance: random.Random, name: str, pattern: str) -> Verdict:
+    """Damages a file of the results, reads them, runs again, and repairs what `verify` finds."""
+    base, verdict = bench.base(finished=True), Verdict()
+    file = chance.choice(sorted(base.glob(pattern)))
+    what = f"{file.relative_to(base)} {name}"
+    before = intact_lines(base)
+    DAMAGES[name](file, chance)
+    after = intact_lines(base)
+    for verb in ("report", "show", "verify"):
+        verdict.expect(start(bench.words(verb), base).wait(), [0, 1, 2], f"{verb}, {what},")
+    ended = start(bench.words("run"), base).wait()
+    verdict.expect(ended, [0, 2], f"run, {what},")
+    if ended.code == 2 and file.name not in ended.said:
+        verdict.add("wrong", f"run, {what}, does not name the file: {ended.said.strip()}")
+    verdict.expect(start(bench.words("verify", "--repair"), base).wait(), [0, 1, 2], f"verify --repair, {what},")
+    if ended.code == 2 and file.is_dir():  # as the sentence says
+        shutil.rmtree(file)
+    bench.resume(base, verdict)
+    verdict.expect(start(bench.words("verify"), base).wait(), [0], f"verify, in the end, {what},")
+    whole = {cell: [line for line in lines if line in before.get(cell, [])] for cell, lines in after.items()}
+    bench.compare(base, verdict, before=whole)
+    bench.compare_cache(base, verdict)
+    return verdict
