@@ -1,0 +1,1 @@
+"""Questions written by a model from one's own documents, with evidence that is found in their texts and checked."""
