@@ -20,8 +20,8 @@ __all__ = ["SOURCE", "Finding", "GeneratedQuestion", "Level", "QuotedEvidence", 
 
 Level = Literal["passage", "document", "corpus"]
 """How much of the documents a question needs: one place, several places of a document, several documents."""
-Verdict = Literal["passed", "dropped", "marked"]
-"""What a filter found: nothing, a fault, or that it could not judge."""
+Verdict = Literal["passed", "dropped", "marked", "skipped"]
+"""What a filter found: no fault, a fault, that it could not judge, or that it does not apply to the question."""
 
 SOURCE = "ragvlc questions"
 ROW_VERSION = 1
@@ -52,8 +52,9 @@ class Finding:
 
     Attributes:
         filter: its name.
-        verdict: whether the question passed, was dropped, or was marked because the filter could not judge.
-        reason: why it was dropped or marked, as it is counted; empty if it passed.
+        verdict: whether the question passed, was dropped, was marked because the filter could not judge, or was
+            skipped because the filter does not apply to it.
+        reason: why it was dropped, marked or skipped, as it is counted; empty if it passed.
         facts: what the verdict was based on, such as the reply of the filter's model.
     """
 
