@@ -21,7 +21,7 @@ from ragvlc.core.prices import money, prices_of
 from ragvlc.results.applicable import blank_labels
 from ragvlc.results.cuts import TextCuts, text_cuts
 from ragvlc.results.positions import context_position
-from ragvlc.results.questions import Questions
+from ragvlc.results.questions import StoredQuestions
 from ragvlc.results.rows import brief_answer, read_usages, to_row
 from ragvlc.results.speculation import Speculation, speculation_of
 from ragvlc.results.trace_facts import TraceFacts
@@ -152,7 +152,7 @@ class ColumnsBuilder:
         prices: of the generators, by role.
     """
 
-    def __init__(self, questions: Questions, prices: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    def __init__(self, questions: StoredQuestions, prices: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         n = len(questions)
         self._evidence = questions.evidence
         self._ids = questions.ids
@@ -282,7 +282,7 @@ def columns_of(
     prices: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> CellColumns:
     """Returns the columns of rows in memory; rows of no example are left out."""
-    builder = ColumnsBuilder(Questions(examples), prices)
+    builder = ColumnsBuilder(StoredQuestions(examples), prices)
     for place, one in enumerate(examples):
         if one["id"] in rows:
             builder.add(place, to_row(rows[one["id"]]))

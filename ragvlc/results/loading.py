@@ -12,7 +12,7 @@ from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import ConfigError, DerivedError, StoreError, nearest
 from ragvlc.results.columns import CellColumns
 from ragvlc.results.completeness import is_finished
-from ragvlc.results.questions import Questions
+from ragvlc.results.questions import StoredQuestions
 from ragvlc.results.store import SweepStore
 from ragvlc.results.stored import StoredRows, columns_for
 from ragvlc.results.summary import questions_key, summarise
@@ -162,7 +162,7 @@ class SweepResults:
         found = store.cells()
         try:
             names = dict.fromkeys(facts["examples"] for facts in found)
-            files = {file: Questions(list(_by_id(store.examples(file)).values())) for file in names}
+            files = {file: StoredQuestions(list(_by_id(store.examples(file)).values())) for file in names}
             _check_examples(store.folder, found, files)
             cells = [_cell(store, facts, files[facts["examples"]]) for facts in found]
             baseline = found[-1]["baseline"] if found else ""
@@ -287,7 +287,7 @@ def _by_id(examples: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]
     return {one["id"]: one for one in examples}
 
 
-def _check_examples(folder: Path, cells: Sequence[Mapping[str, Any]], files: Mapping[str, Questions]) -> None:
+def _check_examples(folder: Path, cells: Sequence[Mapping[str, Any]], files: Mapping[str, StoredQuestions]) -> None:
     """Raises `DerivedError` for a file that no longer holds the questions that the cells were asked."""
     stored = {file: questions_key(asked.facts) for file, asked in files.items()}
     for facts in cells:
@@ -298,7 +298,7 @@ def _check_examples(folder: Path, cells: Sequence[Mapping[str, Any]], files: Map
             )
 
 
-def _cell(store: SweepStore, facts: Mapping[str, Any], questions: Questions) -> CellResult:
+def _cell(store: SweepStore, facts: Mapping[str, Any], questions: StoredQuestions) -> CellResult:
     cell = store.cell(facts["key"])
     rows = StoredRows(
         cell,

@@ -8,10 +8,10 @@ from typing import Any
 
 from ragvlc.core.data import Span, content_key, covered
 
-__all__ = ["Questions", "stored_row_key"]
+__all__ = ["StoredQuestions", "stored_row_key"]
 
 
-class Questions:
+class StoredQuestions:
     """Stored facts of questions, in order.
 
     Attributes:

@@ -11,7 +11,7 @@ from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import StoreError
 from ragvlc.results.applicable import applied
 from ragvlc.results.columns import CellColumns, ColumnsBuilder, columns_of
-from ragvlc.results.questions import Questions
+from ragvlc.results.questions import StoredQuestions
 from ragvlc.results.store import CellStore
 
 __all__ = ["StoredRows", "columns_for"]
@@ -36,7 +36,7 @@ class StoredRows(Mapping[str, Prediction]):
     def __init__(
         self,
         store: CellStore,
-        questions: Questions,
+        questions: StoredQuestions,
         *,
         control: bool = False,
         prices: Mapping[str, Mapping[str, Any]] | None = None,

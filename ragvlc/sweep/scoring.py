@@ -14,7 +14,7 @@ from ragvlc.core.families import Metric, Score
 from ragvlc.core.run import Engines
 from ragvlc.documents.dataset import Examples
 from ragvlc.pipeline import Pipeline
-from ragvlc.results.questions import Questions, stored_row_key
+from ragvlc.results.questions import StoredQuestions, stored_row_key
 from ragvlc.results.rows import REPLY_VERSION
 from ragvlc.results.store import CellStore
 from ragvlc.results.summary import example_facts, questions_key
@@ -48,7 +48,7 @@ class QuestionSet:
         self.data_key = questions_key(self.facts)
         self.key = content_key([self.data_key, keys])
         self.by_id = {example.id: example for example in examples}
-        self.questions = Questions(self.facts)
+        self.questions = StoredQuestions(self.facts)
         self._scored_by = {
             one["id"]: {label: content_key([key, one["gold_key"]])[:16] for label, key in keys.items()}
             for one in self.facts
