@@ -15,10 +15,11 @@ from ragvlc.core.errors import DerivedError
 from ragvlc.core.families import Embedder, Generator, Metric
 from ragvlc.core.run import Engines
 from ragvlc.integrity.findings import Finding, State
-from ragvlc.integrity.row_file import read_row_file, rewrite_row_file
 from ragvlc.results.completeness import is_unfinished
 from ragvlc.results.derived import what_is_wrong
+from ragvlc.results.lines import RowFindings, read_lines, row_of
 from ragvlc.results.questions import stored_row_key
+from ragvlc.results.rows import HASHED_VERSION
 from ragvlc.results.store import CellStore
 from ragvlc.sweep.derived import write_summary_anew
 from ragvlc.sweep.plan import Cell
@@ -68,8 +69,17 @@ class CellCheck:
         self._name = name
         self._store = store
         self._counts = counts
-        self._file = read_row_file(store)
-        self.rows: Mapping[str, Prediction] = self._file.rows
+        self._file = RowFindings()
+        self._unreadable: list[int] = []
+        self.rows: dict[str, Prediction] = {}
+        for line in read_lines(store.folder / "predictions.jsonl", store.folder.name):
+            if self._file.add(line):
+                try:
+                    row = row_of(line.data)
+                except ValueError:
+                    self._unreadable.append(line.number)
+                else:
+                    self.rows[row.example_id] = row
         counts.rows += len(self.rows)
         counts.cells += 1
 
@@ -77,7 +87,8 @@ class CellCheck:
         """Yields the lines that are damaged, repeated or unusual."""
         file = self._file
         if file.damaged:
-            found = f"{_several(len(file.damaged), 'damaged or foreign line')}: {_first(file.damaged)}"
+            lines = [f"{line.number} ({line.fault})" for line in file.damaged]
+            found = f"{_several(len(lines), 'damaged or foreign line')}: {_first(lines)}"
             yield self._rewritten(found, "they are taken out, and copied to predictions.jsonl.damaged")
         if file.repeated:
             found = f"{_several(len(file.repeated), 'intact line')} of questions that have a row already"
@@ -85,8 +96,11 @@ class CellCheck:
         if file.oddities:
             found = ", ".join(f"{what} ({count})" for what, count in file.oddities.items())
             yield self._rewritten(f"{found}; the rows are intact", "written without them")
-        if file.unhashed:
-            found = f"{_several(file.unhashed, 'row')} of an earlier version without a hash"
+        if self._unreadable:
+            found = f"intact lines that this version cannot read: {_first([str(one) for one in self._unreadable])}"
+            yield self._finding("rows", "open", found, "take them out of predictions.jsonl, and ragvlc run asks again")
+        if unhashed := sum(row.version < HASHED_VERSION for row in self.rows.values()):
+            found = f"{_several(unhashed, 'row')} of an earlier version without a hash"
             yield self._finding("rows", "note", found, "damage inside them cannot be noticed")
 
     def coverage(
@@ -189,7 +203,7 @@ class CellCheck:
 
     def _rewritten(self, found: str, remedy: str) -> Finding:
         def rewrite() -> None:
-            rewrite_row_file(self._store)
+            self._store.repair()
 
         return self._finding("rows", "repair", found, f"the file is written anew; {remedy}", rewrite)
 

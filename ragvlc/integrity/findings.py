@@ -39,6 +39,11 @@ class Finding:
     remedy: str = ""
     repair: Callable[[], None] | None = field(default=None, compare=False, repr=False)
 
+    def act(self) -> None:
+        """Does the repair, if there is one."""
+        if self.repair is not None:
+            self.repair()
+
     def to_json(self) -> dict[str, Any]:
         """Returns the finding as JSON values."""
         names = ("run", "cell", "check", "state", "found", "remedy")

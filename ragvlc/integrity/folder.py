@@ -12,6 +12,7 @@ from ragvlc.core.errors import DerivedError, RagvlcError, StoreError
 from ragvlc.integrity.findings import Finding, State
 from ragvlc.results.derived import move_aside, what_is_wrong, write_derived
 from ragvlc.results.store import SweepStore
+from ragvlc.results.summary import questions_key
 from ragvlc.sweep.derived import StoredSweep, write_cells_anew
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.planned import identities, planned_cells, resolved_cell
@@ -62,9 +63,14 @@ class FolderCheck:
         names = dict.fromkeys(str(facts["examples"]) for facts in self.cells)
         if self._setup is not None:
             names |= dict.fromkeys(_file_of(cell.dataset.key) for cell in self._setup.cells)
+        recorded = {str(facts["examples"]): facts["data_key"] for facts in self.cells if "data_key" in facts}
         for name in names:
             try:
-                self.stored[name] = self._store.examples(name)
+                stored = self._store.examples(name)
+                if questions_key(stored) == recorded.get(name, questions_key(stored)):
+                    self.stored[name] = stored
+                else:
+                    yield self._anew("examples", f"{name}: questions are missing or changed")
             except DerivedError as error:
                 yield self._anew("examples", what_is_wrong(error).removeprefix(f"{self._folder}/"))
             except StoreError as error:
@@ -162,7 +168,7 @@ class FolderCheck:
             yield self._finding("leftovers", "repair", found, "deleted", lambda: _delete(parts))
         lock = self._folder / ".lock"
         if lock.exists() and not lock.is_file():
-            yield self._finding("leftovers", "repair", ".lock is no file", "moved aside", lambda: _aside(lock))
+            yield self._finding("leftovers", "repair", ".lock is no file", "moved aside", lambda: move_aside(lock))
         for path in sorted([*self._folder.glob("*.damaged*"), *self._folder.glob("*/*.damaged*")]):
             found = f"{path.relative_to(self._folder)}, {path.stat().st_size:,} bytes"
             yield self._finding("leftovers", "note", found, "stays; delete it when you do not need it")
@@ -238,10 +244,6 @@ def _file_of(dataset_key: str) -> str:
 def _delete(paths: Sequence[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
-
-
-def _aside(path: Path) -> None:
-    move_aside(path)
 
 
 def _first(names: Sequence[str]) -> str:

@@ -12,8 +12,10 @@ from ragvlc.integrity.cells import CellCheck, ScoreCounts, is_deterministic
 from ragvlc.integrity.findings import CHECKS, Finding, Verification
 from ragvlc.integrity.folder import FolderCheck
 from ragvlc.pool import EnginePool
+from ragvlc.results.derived import move_aside
 from ragvlc.results.store import SweepStore, is_results
 from ragvlc.sweep.derived import StoredSweep
+from ragvlc.sweep.spec import Sweep
 
 __all__ = ["results_in", "verify"]
 
@@ -60,16 +62,19 @@ def verify(path: str | Path, *, repair: bool = False, cell: str | None = None) -
     cell = cell or key
     if not repair or is_busy(folder):
         return _verified(folder, cell)
-    done: list[Finding] = []
+    # What the lock itself needs, and what taking it removes, is known only before.
+    done = [one for one in FolderCheck(folder, None).leftovers(busy=False) if one.state == "repair"]
+    move_aside(folder / ".lock")
     with SweepStore(folder):
+        for one in done:
+            one.act()
         for _ in range(_ROUNDS):
             found = _verified(folder, cell, ours=True)
             todo = [one for one in found.repairable if one not in done]
             if not todo:
                 break
             for one in _once(todo):
-                if one.repair is not None:
-                    one.repair()
+                one.act()
             done += todo
     return Verification(found.folder, found.findings, repaired=tuple(done))
 
@@ -157,6 +162,9 @@ class _Checks:
             yield from check.leftovers(busy=self._busy)
             yield from check.tracker(busy=self._busy)
         yield from check.models()
+        if check.asked and self._setup and (judged := _asking(self._setup.sweep)):
+            found = f"not recomputed, as they ask a model: {', '.join(judged)}"
+            yield Finding(self._run, "", "scores", "note", found, "their stored values count")
         yield from self._cells(check)
 
     def _no_setup(self, error: RagvlcError) -> Iterator[Finding]:
@@ -206,13 +214,11 @@ class _Checks:
         }
         if self._setup is None:
             return words
-        asked = [metric for metric in self._setup.sweep.metrics if not is_deterministic(metric)]
-        rest = f"; not recomputed, as they ask a model: {', '.join(one.label for one in asked)}" if asked else ""
         words |= {
             "setup": "sweep.yaml can be planned",
             "data": "the questions, documents and references are those of the run",
             "models": "models and settings are those of the run; servers were not asked",
-            "scores": f"{counts.scores:,} scores recomputed, all equal{rest}",
+            "scores": f"{counts.scores:,} scores recomputed, all equal",
             "summary": f"agree with the rows in {cells}",
             "cells": "cells.json is that of sweep.yaml",
             "examples": "the stored questions are those of the data set",
@@ -223,6 +229,11 @@ class _Checks:
             for check in ("leftovers", "tracker", "examples", "cells"):
                 words.pop(check, None)
         return words
+
+
+def _asking(sweep: Sweep) -> list[str]:
+    """Returns the labels of the metrics that ask a model."""
+    return [metric.label for metric in sweep.metrics if not is_deterministic(metric)]
 
 
 def _is_replay(folder: Path) -> bool:

@@ -103,6 +103,7 @@ def test_every_command_of_the_tool_is_in_the_readme_or_in_its_help():
         "models",
         "schema",
         "init",
+        "verify",
     }
     for name in names:
         assert re.search(rf"^\W*{name}\b", shown, flags=re.MULTILINE), name
