@@ -10,11 +10,12 @@ from typing import Any
 from ragvlc import config
 from ragvlc.core.errors import DerivedError, RagvlcError, StoreError
 from ragvlc.integrity.findings import Finding, State
+from ragvlc.pipeline import Pipeline
 from ragvlc.results.derived import move_aside, what_is_wrong, write_derived
 from ragvlc.results.store import SweepStore
 from ragvlc.results.summary import questions_key
 from ragvlc.sweep.derived import StoredSweep, write_cells_anew
-from ragvlc.sweep.plan import Cell
+from ragvlc.sweep.plan import Cell, cell_key
 from ragvlc.sweep.planned import identities, planned_cells, resolved_cell
 from ragvlc.sweep.scoring import QuestionSet
 from ragvlc.trackers.mlflow import MlflowTracker, damaged_database, set_aside
@@ -119,23 +120,27 @@ class FolderCheck:
             wrong += [f"{now['name']}: {_first(names)}"] if names else []
         if wrong:
             yield self._anew("cells", f"cells.json is not that of sweep.yaml: {_first(wrong)}")
-        for cell in self._setup.cells:
-            yield from self._resolved(cell)
+        for cell, planned in zip(self._setup.cells, self._setup.planned, strict=True):
+            yield from self._resolved(cell, planned.key)
 
-    def _resolved(self, cell: Cell) -> Iterator[Finding]:
+    def _resolved(self, cell: Cell, key: str) -> Iterator[Finding]:
+        """Yields a `resolved.yaml` that is damaged, or of another cell than that with this key."""
         path = self._folder / cell.key / "resolved.yaml"
         if not path.parent.is_dir():
             return
         try:
-            found = config.read_yaml(path) if path.is_file() else None
-        except RagvlcError:
-            found = None
-        if not isinstance(found, Mapping) or not {"pipeline", "dataset", "seed"} <= found.keys():
+            found = config.read_yaml(path) if path.is_file() else {}
+            pipeline, seed = Pipeline.model_validate(found["pipeline"]), found["seed"]
+            same = cell_key(pipeline, cell.dataset, seed, found.get("latency", cell.latency)) == key
+            what = "" if same and isinstance(found["dataset"], Mapping) else "resolved.yaml has other settings"
+        except (RagvlcError, LookupError, ValueError, TypeError):
+            what = "resolved.yaml cannot be read"
+        if what:
 
             def anew() -> None:
                 write_derived(path, config.to_yaml(resolved_cell(cell)).encode())
 
-            yield self._finding("cells", "repair", "resolved.yaml cannot be read", "made anew", anew, cell.name)
+            yield self._finding("cells", "repair", what, "made anew", anew, cell.name)
 
     def models(self) -> Iterator[Finding]:
         """Yields cells whose models are not those that the run recorded."""

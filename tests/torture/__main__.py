@@ -18,8 +18,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from tests.torture import damage, disk, kills, tracked
+from tests.torture import damage, disk, kills, outside, tracked, writers
 from tests.torture.bench import Bench, Verdict
 from tests.torture.children import preload
 
@@ -36,12 +37,14 @@ class Faults:
         share: of the number of kills, as many are tried.
         trial: makes one.
         skipped: why none can be made on this machine.
+        fields: gives those of the sweep that differ.
     """
 
     name: str
     share: float
     trial: Trial
     skipped: str = ""
+    fields: Callable[[], dict[str, Any]] = dict
 
 
 @dataclass(slots=True)
@@ -95,13 +98,18 @@ def all_faults() -> list[Faults]:
         Faults("disk: file size limit", 0.05, named(disk.limit_file_size)),
         Faults("disk: full file system", 0.1, named(disk.fill_disk), mounts),
         Faults("disk: read-only mount", 0.05, named(disk.read_only_folder), mounts),
+        *(Faults(f"clock: {name}", 0.03, named(outside.clock, name)) for name in outside.CLOCKS),
+        Faults("memory: MemoryError", 0.1, named(outside.memory_error)),
+        Faults("memory: address space", 0.05, named(outside.memory_limit)),
+        Faults("server: 9 ways to fail", 0.05, outside.server, fields=outside.served_fields),
+        *(Faults(f"run beside {name}", 0.05, named(writers.both, name)) for name in writers.PAIRS),
         *(Faults(f"file: {name}", 0.1, damaged(name), damage.not_for_root(name)) for name in damage.DAMAGES),
     ]
 
 
 def tortured(faults: Faults, folder: Path, kills_wanted: int, seed: int, only: int | None) -> Row:
     """Makes the trials of one row; prints each that finds something, and how to repeat it."""
-    row, bench = Row(), Bench(folder)
+    row, bench = Row(), Bench(folder, faults.fields())
     wanted = max(1, round(faults.share * kills_wanted))
     number = 0 if only is None else only
     while row.tried < wanted and number < 20 * wanted + (only or 0):
