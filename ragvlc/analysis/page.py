@@ -22,6 +22,7 @@ from ragvlc.analysis.by_length import CAPTION as LENGTHS
 from ragvlc.analysis.decision_words import decision_tables, sentences
 from ragvlc.analysis.decisions import CellDecision, stored_decisions
 from ragvlc.analysis.front import front_tables
+from ragvlc.analysis.generated import captioned, generated_lines
 from ragvlc.analysis.length_words import CAPTION as EFFECTIVE
 from ragvlc.analysis.length_words import length_verdicts
 from ragvlc.analysis.reading import CAPTION as READING
@@ -144,12 +145,13 @@ def _page(
         "name": results.name,
         "description": _description(results.resolved),
         "compared": sections.compared(results),
+        "generated": generated_lines(results),
         "incomplete": sections.incomplete(results),
         "decisions": [DatasetVerdict(one.dataset, one.ship, sentences(one)) for one in decisions],
         "verdicts": length_verdicts(results)
         + (sections.routing_verdicts(results) if replayed else verdicts(results, comparisons)),
         "controls": ", ".join(cell.name for cell in results.cells if cell.control),
-        "tables": [*decided, *special, *shown] if replayed else [*decided, *shown, *special],
+        "tables": captioned(results, [*decided, *special, *shown] if replayed else [*decided, *shown, *special]),
         "breakdowns": sections.breakdowns(results, texts),
         "figures": _figures(results, texts),
         "metrics": results.metrics,

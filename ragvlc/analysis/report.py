@@ -11,6 +11,7 @@ from ragvlc.analysis import tables
 from ragvlc.analysis._sections import losses, notes, remarks, special_tables
 from ragvlc.analysis.decision_words import decision_tables, sentences
 from ragvlc.analysis.decisions import CellDecision, stored_decisions
+from ragvlc.analysis.generated import captioned, generated_lines
 from ragvlc.analysis.tables import Entry, Table
 from ragvlc.analysis.verdict import answer_sentence
 
@@ -47,9 +48,16 @@ def terminal_report(
     shown += special_tables(results)
     shown += decision_tables(results, made)
     parts: list[RenderableType] = []
-    for table in shown:
+    for table in captioned(results, shown):
         parts += [_Grid(table), table.note, ""]
-    return [*parts, answer_sentence(results, comparisons), *_missing(results), *_decided(made), ""]
+    return [
+        *parts,
+        *generated_lines(results),
+        answer_sentence(results, comparisons),
+        *_missing(results),
+        *_decided(made),
+        "",
+    ]
 
 
 def _decided(decisions: Sequence[CellDecision]) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ragvlc.analysis.generated import own_questions
 from ragvlc.analysis.tables import bounds, plain, probability
 from ragvlc.statistics.corrections import SETTLED, holm
 from ragvlc.statistics.differences import paired_difference, pairs_of
@@ -77,7 +78,10 @@ def answer_sentence(results: SweepResults, comparisons: Sequence[Comparison]) ->
     Several data sets get a line each.
     """
     datasets = results.by_dataset()
-    lines = [_line(results, cells, comparisons) for cells in datasets.values()]
+    lines = [
+        " ".join(filter(None, (_line(results, cells, comparisons), own_questions(cells))))
+        for cells in datasets.values()
+    ]
     if len(lines) == 1:
         return lines[0]
     return "\n".join(f"{name}: {line}" for name, line in zip(datasets, lines, strict=True))
@@ -100,6 +104,7 @@ def verdicts(
             _first(best, duel, metric),
             *([_second(duel, metric)] if duel else []),
             _third(best, duel, rivals, metric),
+            *([own] if (own := own_questions(cells)) else []),
         ]
         found.append(DatasetVerdict(name, best.name, tuple(sentences)))
     return found

@@ -11,7 +11,7 @@ import sys
 from io import TextIOWrapper
 
 # Each module adds its commands.
-from ragvlc.cli import asking, estimating, fitting, reading, replaying, running, starting, tools, verifying
+from ragvlc.cli import asking, estimating, fitting, questions, reading, replaying, running, starting, tools, verifying
 from ragvlc.cli.app import app
 from ragvlc.cli.interrupting import handled_signals
 from ragvlc.core.errors import ConfigError, RagvlcError
@@ -22,6 +22,7 @@ __all__ = [
     "estimating",
     "fitting",
     "main",
+    "questions",
     "reading",
     "replaying",
     "running",

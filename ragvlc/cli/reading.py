@@ -70,6 +70,7 @@ def show(
     runs: RunsOption = RUNS,
 ) -> None:
     """List the questions and the failures of cells, or show every cell's answer, scores or failure for one question."""
+    from ragvlc.analysis.generated import generated_lines
     from ragvlc.analysis.questions import one_question, question_list
     from ragvlc.sweep.derived import load_results
 
@@ -80,7 +81,7 @@ def show(
         parts = question_list(loaded)
     else:
         parts = one_question(loaded, question, passages=passages, texts=texts_of(loaded) if passages else None)
-    for part in parts:
+    for part in (*parts, *generated_lines(loaded)):
         out().print(part)
     if question is None:
         print_failures(loaded)
@@ -99,11 +100,12 @@ def compare(
 ) -> None:
     """Compare two cells question by question, from one results folder or from two."""
     from ragvlc.analysis.compare import comparison
+    from ragvlc.analysis.generated import generated_lines
     from ragvlc.sweep.derived import load_results
 
     beside = load_results(results_folder(other, runs)) if other else None
     loaded = load_results(results_folder(results, runs))
-    for part in comparison(loaded, first, second, other=beside, metric=metric):
+    for part in (*comparison(loaded, first, second, other=beside, metric=metric), *generated_lines(loaded)):
         out().print(part)
 
 

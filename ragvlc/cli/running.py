@@ -27,6 +27,7 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
     from rich.table import Table
 
     from ragvlc.documents.dataset import loaded
+    from ragvlc.results.generated import generated_share
     from ragvlc.sweep import plan as planning
     from ragvlc.sweep.windows import cut_remarks
 
@@ -53,6 +54,10 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
         reasons = "; ".join(f"{count} {reason}" for reason, count in asked[key].skipped.items())
         if reasons:
             out().print(f"Left out of {dataset.name}: {reasons}.", soft_wrap=True)
+    for key, examples in asked.items():
+        share = generated_share(example.tags for example in examples)
+        if share is not None:
+            out().print(f"{datasets[key].name}: {share.sentence}", soft_wrap=True)
     for note in dict.fromkeys(note for examples in asked.values() for note in examples.notes):
         out().print(f"- {note}", soft_wrap=True)
     for remark in cut_remarks(cells, asked):

@@ -15,7 +15,7 @@ from ragvlc.core.prompts import Template
 from ragvlc.questions.item import Level
 from ragvlc.questions.written import NOTHING
 
-__all__ = ["FORM", "RULES", "Places", "QuestionKind"]
+__all__ = ["EXAMPLE", "FORM", "PAIR", "RULES", "Places", "QuestionKind"]
 
 Places = Literal["one", "same_document", "other_document"]
 """Passages that the model is shown: one, two of a document, or two of different documents."""
@@ -28,10 +28,16 @@ text", "the passage" or "above".
 - If the text holds no such question, reply with the single word """
 RULES += f"{NOTHING}."
 
-FORM = """Reply in exactly this form:
-QUESTION: the question
-ANSWER: the answer
-QUOTE: the sentence of the text that proves it"""
+FORM = "Reply in exactly this form, which here is about another text:"
+EXAMPLE = f"""{FORM}
+QUESTION: In which year did the harbour of Oldmoor open?
+ANSWER: 1902
+QUOTE: The harbour of Oldmoor opened in 1902."""
+PAIR = f"""{FORM}
+QUESTION: How many years after its harbour did the school of Oldmoor open?
+ANSWER: 6 years
+QUOTE: The harbour of Oldmoor opened in 1902.
+QUOTE: A school for the children of Oldmoor followed in 1908."""
 
 
 class QuestionKind(Component):

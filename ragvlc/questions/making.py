@@ -35,9 +35,9 @@ def prompt_hash(template: str) -> str:
 
 def model_name(models: Models, role: str) -> str:
     """Returns the name of the model in a role, as tables show it."""
-    spec = models.generators[role].spec()
-    named = next((str(spec[name]) for name in ("model", "chat_model") if spec.get(name)), "")
-    return named or models.generators[role].kind
+    model = models.generators[role]
+    spec = model.spec()
+    return str(spec.get("model") or spec.get("chat_model") or model.kind)
 
 
 @dataclass(frozen=True)

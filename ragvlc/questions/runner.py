@@ -253,7 +253,7 @@ class _Making:
     def _money(self, bills: Mapping[str, Usage]) -> float | None:
         models = {**self._spec.models.generators, **self._judges()}
         prices = {role: models[role].price for role in bills if role in models}
-        costs = [price.of(bills[role]) for role, price in prices.items() if price is not None]
+        costs = [price.at_most(bills[role]) for role, price in prices.items() if price is not None]
         return sum(costs) if len(costs) == len(bills) else None
 
     def _judges(self) -> dict[str, Generator]:

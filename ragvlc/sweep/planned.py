@@ -7,9 +7,11 @@ from typing import Any
 
 from ragvlc import config
 from ragvlc.core.component import Component
+from ragvlc.core.families import Generator
 from ragvlc.core.paths import walk
 from ragvlc.documents.dataset import loaded
 from ragvlc.results.applicable import inapplicable
+from ragvlc.results.generated import generated_share
 from ragvlc.results.store import SweepStore
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.scoring import QuestionSet
@@ -44,12 +46,14 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
 def question_facts(cells: Sequence[Cell], key: str, file: str, asked: QuestionSet) -> dict[str, Any]:
     """Returns the facts of a cell about its questions: those of the data set with this key, stored in `file`."""
     losses = next([dict(one) for one in cell.dataset.losses()] for cell in cells if cell.dataset.key == key)
+    generated = generated_share(facts["tags"] for facts in asked.facts)
     return {
         "examples": file,
         "data_key": asked.data_key,
         "skipped": asked.skipped,
         **({"losses": losses} if losses else {}),
         **({"notes": list(asked.notes)} if asked.notes else {}),
+        **({"generated": generated.tags()} if generated else {}),
     }
 
 
@@ -86,6 +90,7 @@ def planned_cells(
             **({"remarks": remarks} if (remarks := cell.pipeline.all_remarks()) else {}),
             "smaller_is_better": [metric.label for metric in sweep.metrics if metric.smaller_is_better],
             "prices": prices(cell),
+            **(_models(cell, sweep) if "generated" in questions[cell.dataset.key] else {}),
         }
         for cell in cells
     ]
@@ -115,6 +120,18 @@ def prices(cell: Cell) -> dict[str, Any]:
     """Returns the prices of a cell's generators, by role."""
     models = cell.pipeline.generators.items()
     return {role: model.price.spec() for role, model in models if model.price is not None}
+
+
+def _models(cell: Cell, sweep: Sweep) -> dict[str, Any]:
+    """Returns the names of the models that answer and judge, one of which may have written the questions."""
+    judges = [part for metric in sweep.metrics for part in metric.parts() if isinstance(part, Generator)]
+    answering = list(cell.pipeline.generators.values())
+    return {"models": {"answer": sorted(map(_name, answering)), "judge": sorted(map(_name, judges))}}
+
+
+def _name(model: Generator) -> str:
+    spec = model.spec()
+    return str(spec.get("model") or spec.get("chat_model") or model.kind)
 
 
 def _inapplicable(cell: Cell, sweep: Sweep) -> dict[str, Any]:

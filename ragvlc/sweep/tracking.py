@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast, overload
@@ -17,6 +17,7 @@ from ragvlc.core.records import CellRecord, SweepRecord, TraceRecord
 from ragvlc.pool import EnginePool
 from ragvlc.results.applicable import inapplicable
 from ragvlc.results.completeness import is_finished
+from ragvlc.results.generated import generated_share
 from ragvlc.results.store import CellStore, SweepStore
 from ragvlc.results.stored import StoredRows, columns_for
 from ragvlc.results.summary import metric_values, summarise
@@ -106,6 +107,11 @@ def stored_rows(cell: Cell, store: CellStore, asked: QuestionSet) -> StoredRows:
     """Returns the stored rows of a cell that belong to its questions, without scores of metrics that do not apply."""
     blank = inapplicable(cell.pipeline.routes, asked.metrics)
     return StoredRows(store, asked.questions, control=cell.control, prices=prices(cell), inapplicable=blank)
+
+
+def _generated_tags(asked: Iterable[QuestionSet]) -> dict[str, str]:
+    share = generated_share(facts["tags"] for own in asked for facts in own.facts)
+    return {} if share is None else {f"ragvlc.{name}": value for name, value in share.tags().items()}
 
 
 def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked: QuestionSet) -> dict[str, Any]:
@@ -241,6 +247,7 @@ def _sweep_record(
         cells=tuple(cells),
         metrics=tuple(metric.label for metric in sweep.metrics),
         smaller_is_better=tuple(metric.label for metric in sweep.metrics if metric.smaller_is_better),
+        tags=_generated_tags(asked.values()),
     )
 
 
@@ -254,6 +261,7 @@ def cell_record(
     """Returns the record of a cell for a tracker; its rows are read from disk when the tracker wants them."""
     params = {"pipeline": cell.pipeline_name, "dataset": cell.dataset.name, "seed": cell.seed, **cell.settings}
     there = tuple(example for example in asked.examples if example.id in rows)
+    tags = _generated_tags([asked])
     return CellRecord(
         key=cell.key,
         name=cell.name,
@@ -261,8 +269,8 @@ def cell_record(
         folder=folder,
         params=params,
         metrics=metric_values(summary),
-        table=_Read(there, rows, table_row),
-        tags={"pipeline": cell.pipeline_name},
+        table=_Read(there, rows, _marked_row if tags else table_row),
+        tags={"pipeline": cell.pipeline_name, **tags},
         dataset=cell.dataset.name,
         dataset_key=asked.data_key,
         examples=len(asked.examples),
@@ -296,6 +304,11 @@ class _Read(Sequence[MadeT]):
             return [self[one] for one in range(len(self))[place]]
         example = self._examples[place]
         return self._make(example, self._rows[example.id])
+
+
+def _marked_row(example: Example, row: Prediction) -> dict[str, Any]:
+    """Returns one question's row of a tracker's table, with whether a model wrote the question."""
+    return {**table_row(example, row), "generated": example.tags.get("generated") is True}
 
 
 def table_row(example: Example, row: Prediction) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ragvlc.questions.item import Level
-from ragvlc.questions.kind import FORM, RULES, Places, QuestionKind
+from ragvlc.questions.kind import PAIR, RULES, Places, QuestionKind
 
 PROMPT = f"""{{passages}}
 
@@ -14,8 +14,7 @@ what one says leads to what the other says, with its short answer.
 {RULES}
 - Give two quotes, one from each document, each on a line of its own that begins with QUOTE.
 
-{FORM}
-QUOTE: the sentence of the other document"""
+{PAIR}"""
 
 
 class AcrossDocumentsQuestion(QuestionKind):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ragvlc.questions.item import Level
-from ragvlc.questions.kind import FORM, RULES, Places, QuestionKind
+from ragvlc.questions.kind import PAIR, RULES, Places, QuestionKind
 
 PROMPT = f"""{{passages}}
 
@@ -14,8 +14,7 @@ second (which is older, larger, earlier, by how much), with its short answer.
 {RULES.replace("- The question must not contain its answer.", "- Name both things that are compared.")}
 - Give two quotes, one from each document, each on a line of its own that begins with QUOTE.
 
-{FORM}
-QUOTE: the sentence of the other document"""
+{PAIR}"""
 
 
 class ComparisonQuestion(QuestionKind):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ragvlc.core.families import Metric
-from ragvlc.questions.kind import FORM, RULES, QuestionKind
+from ragvlc.questions.kind import EXAMPLE, RULES, QuestionKind
 from ragvlc.text.quantities import quantities
 
 PROMPT = f"""{{passages}}
@@ -14,7 +14,7 @@ Write one question whose answer is a number that this text states (an amount, a 
 number and its unit as the answer.
 {RULES}
 
-{FORM}"""
+{EXAMPLE}"""
 
 
 class NumberQuestion(QuestionKind):

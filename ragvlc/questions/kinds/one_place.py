@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ragvlc.questions.kind import FORM, RULES, QuestionKind
+from ragvlc.questions.kind import EXAMPLE, RULES, QuestionKind
 
 PROMPT = f"""{{passages}}
 
 Write one question about a fact that this text states, with its short answer.
 {RULES}
 
-{FORM}"""
+{EXAMPLE}"""
 
 
 class OnePlaceQuestion(QuestionKind):

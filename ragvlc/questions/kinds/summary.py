@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ragvlc.core.families import Metric
 from ragvlc.questions.item import Level
-from ragvlc.questions.kind import QuestionKind
+from ragvlc.questions.kind import FORM, QuestionKind
 from ragvlc.questions.written import NOTHING
 
 PROMPT = f"""{{passages}}
@@ -21,11 +21,11 @@ passage" or "above".
 - Copy as quotes, word for word, the two sentences of the text that matter most, each on a line that begins with QUOTE.
 - If the text has no main subject, reply with the single word {NOTHING}.
 
-Reply in exactly this form:
-QUESTION: the request
-ANSWER: the summary
-QUOTE: a sentence of the text
-QUOTE: another sentence of the text"""
+{FORM}
+QUESTION: Summarise how Oldmoor grew after its harbour opened.
+ANSWER: The harbour of Oldmoor opened in 1902. A school followed six years later.
+QUOTE: The harbour of Oldmoor opened in 1902.
+QUOTE: A school for the children of Oldmoor followed in 1908."""
 
 
 class SummaryQuestion(QuestionKind):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ragvlc.questions.item import Level
-from ragvlc.questions.kind import QuestionKind
+from ragvlc.questions.kind import FORM, QuestionKind
 from ragvlc.questions.written import NOTHING
 
 PROMPT = f"""{{passages}}
@@ -18,9 +18,9 @@ text", "the passage" or "above".
 - Copy as the quote, word for word, the sentence of the text that comes nearest to the question.
 - If there is no such question, reply with the single word {NOTHING}.
 
-Reply in exactly this form:
-QUESTION: the question
-QUOTE: the sentence of the text that comes nearest"""
+{FORM}
+QUESTION: How much did the harbour of Oldmoor cost?
+QUOTE: The harbour of Oldmoor opened in 1902."""
 
 
 class UnanswerableQuestion(QuestionKind):
