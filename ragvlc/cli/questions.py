@@ -43,6 +43,9 @@ def questions(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         list[str] | None, typer.Option("--kind", metavar="NAME=SHARE", help="A kind and its share; may be repeated.")
     ] = None,
     without: Annotated[list[str] | None, typer.Option("--without", help="A filter to leave out; repeatable.")] = None,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Ask for question, answer and quote one by one: for small models.")
+    ] = False,
     max_overlap: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Largest share of a question's words that may occur in its evidence."),
@@ -67,7 +70,7 @@ def questions(  # noqa: PLR0913, PLR0917 - options of a command are parameters
 
     own = source.endswith((".yaml", ".yml"))
     models = {WRITER: model or ("" if own else MODEL), READER: reader}
-    given = {"count": count, "seed": seed}
+    given = {"count": count, "seed": seed, "in_steps": steps or None}
     spec = spec_of(
         source,
         {role: name for role, name in models.items() if name},

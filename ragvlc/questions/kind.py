@@ -10,12 +10,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from ragvlc.core.component import Component, Execution
+from ragvlc.core.engines import placeholders
 from ragvlc.core.families import Metric
 from ragvlc.core.prompts import Template
 from ragvlc.questions.item import Level
 from ragvlc.questions.written import NOTHING
 
-__all__ = ["EXAMPLE", "FORM", "PAIR", "RULES", "Places", "QuestionKind"]
+__all__ = ["EXAMPLE", "FORM", "IN_STEPS", "PAIR", "RULES", "Places", "QuestionKind"]
 
 Places = Literal["one", "same_document", "other_document"]
 """Passages that the model is shown: one, two of a document, or two of different documents."""
@@ -40,12 +41,32 @@ QUOTE: The harbour of Oldmoor opened in 1902.
 QUOTE: A school for the children of Oldmoor followed in 1908."""
 
 
+ASK = """{passages}
+
+Write one short question about a fact in the text above. Name people, places and things. Reply with the \
+question only."""
+ANSWER = """{passages}
+
+Based on the text above, answer this question in a few words.
+
+{question}"""
+QUOTE = """{passages}
+
+Copy, word for word, the one sentence of the text above that answers this question.
+
+{question}"""
+
+
+IN_STEPS = (ASK, ANSWER, QUOTE)
+
+
 class QuestionKind(Component):
     """A kind of question.
 
     Attributes:
         share: of the set, relative to the shares of the other kinds.
         prompt: for the model that writes; `{passages}` is what it is shown.
+        steps: prompts for question, answer and quote, for sets that are written in steps; empty where a kind has none.
         lengths: tokens of the passages shown, used alternately.
         metrics: that compare a reply with the answer; a reply is right if any of them says so.
         right: score from which a reply is right.
@@ -63,10 +84,21 @@ class QuestionKind(Component):
 
     share: Annotated[float, Field(gt=0), Execution] = 1.0
     prompt: Annotated[str, Template({"passages"})]
+    steps: tuple[str, ...] = ()
     lengths: Annotated[tuple[Annotated[int, Field(ge=8)], ...], Field(min_length=1)] = (96, 192, 384)
     metrics: Annotated[tuple[Metric, ...], Field(min_length=1)] = Field(default=("contains", "token_f1"))  # type: ignore[arg-type]
     right: Annotated[float, Field(gt=0, le=1)] = 0.6
     wrong: Annotated[float, Field(ge=0, le=1)] = 0.2
+
+    @model_validator(mode="after")
+    def _three_steps(self) -> QuestionKind:
+        fields = ({"passages"}, {"passages", "question"}, {"passages", "question"})
+        if self.steps and [set(placeholders(one)) for one in self.steps] != list(fields):
+            raise ValueError(
+                "steps needs three prompts: for the question with {passages}, then for the answer and for the quote, "
+                "each with {passages} and {question}."
+            )
+        return self
 
     @model_validator(mode="after")
     def _ordered(self) -> QuestionKind:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,15 +22,21 @@ from ragvlc.questions.log import Attempt
 from ragvlc.questions.overlap import overlap
 from ragvlc.questions.quoting import QuoteProblem, located
 from ragvlc.questions.spec import WRITER, QuestionSpec
-from ragvlc.questions.written import NoQuestion, WrittenQuestion, read_written
+from ragvlc.questions.written import NoQuestion, WrittenQuestion, first_line_of, read_written, unusable
 from ragvlc.roles import Models
+from ragvlc.run import LiveRun
 
-__all__ = ["Maker", "model_name", "prompt_hash"]
+__all__ = ["Maker", "model_name", "prompt_hash", "prompt_text"]
 
 
-def prompt_hash(template: str) -> str:
-    """Returns the hash under which a prompt template is stored with the set."""
-    return content_key(template)[:16]
+def prompt_text(*templates: str) -> str:
+    """Returns the prompt templates of a question as one text."""
+    return "\n\n---\n\n".join(templates)
+
+
+def prompt_hash(*templates: str) -> str:
+    """Returns the hash under which the prompt templates of a question are stored with the set."""
+    return content_key(prompt_text(*templates))[:16]
 
 
 def model_name(models: Models, role: str) -> str:
@@ -61,20 +67,37 @@ class Maker:
             return Attempt(kind.kind, number, reason="no passage suits this kind")
         documents = [self.bench.documents[name] for name in dict.fromkeys(span.document_id for span in passages)]
         run = self.bench.run(Query(f"{kind.kind}/{number}", ""), documents)
-        prompt = filled(kind.prompt, {"passages": self._shown(passages)})
-        request = Request(prompt, max_tokens=self.spec.question_tokens, seed=run.seed_for("write"))
         try:
-            [reply] = run.generator(WRITER).generate([request])
+            written, reply = self._written(kind, self._shown(passages), run)
         except Exception as error:  # noqa: BLE001 - whatever a model's library raises is a reason
             interruption.check()
             return _failed(kind.kind, number, error)
         answer = run.answer(reply)
         blank = Attempt(kind.kind, number, bills=dict(answer.bills), seconds=answer.timing.engine_seconds)
-        found = self._item(kind, number, passages, reply)
+        found = self._item(kind, number, passages, written, reply)
         if isinstance(found, GeneratedQuestion):
             return self._examined(replace(blank, item=found), kind)
         reason, facts = found
         return replace(blank, reason=reason, facts=facts)
+
+    def _written(self, kind: QuestionKind, shown: str, run: LiveRun) -> tuple[WrittenQuestion | NoQuestion, Generation]:
+        """Returns what the model wrote, and its last reply."""
+        if not (self.spec.in_steps and kind.steps):
+            reply = self._reply(kind.prompt, {"passages": shown}, run, "write")
+            return read_written(reply, answered=kind.answered), reply
+        texts: list[str] = []
+        for template, step in zip(kind.steps, ("question", "answer", "quote"), strict=True):
+            fields = {"passages": shown, "question": texts[0] if texts else ""}
+            reply = self._reply(template, fields, run, step)
+            if problem := unusable(reply):
+                return NoQuestion(problem if step == "question" else f"{step}: {problem}"), reply
+            texts.append(first_line_of(reply.text))
+        return WrittenQuestion(texts[0], texts[1], (texts[2],)), reply
+
+    def _reply(self, template: str, fields: Mapping[str, str], run: LiveRun, step: str) -> Generation:
+        request = Request(filled(template, fields), max_tokens=self.spec.question_tokens, seed=run.seed_for(step))
+        [reply] = run.generator(WRITER).generate([request])
+        return reply
 
     def _shown(self, passages: Sequence[Span]) -> str:
         """Returns the passages as the model is shown them, with the titles of their documents."""
@@ -86,10 +109,14 @@ class Maker:
         return "\n\n".join(found)
 
     def _item(
-        self, kind: QuestionKind, number: int, passages: Sequence[Span], reply: Generation
+        self,
+        kind: QuestionKind,
+        number: int,
+        passages: Sequence[Span],
+        written: WrittenQuestion | NoQuestion,
+        reply: Generation,
     ) -> GeneratedQuestion | tuple[str, dict[str, object]]:
-        """Returns the question in a reply, its quotes located; or why there is none, and facts about that."""
-        written = read_written(reply, answered=kind.answered)
+        """Returns the written question with its quotes located; or why there is none, and facts about that."""
         if isinstance(written, NoQuestion):
             return written.reason, {"reply": reply.text[:500]}
         told: dict[str, object] = {"written": [written.question, written.answer, *written.quotes]}
@@ -124,7 +151,7 @@ class Maker:
             evidence=quotes if kind.answered else (),
             unanswerable=not kind.answered,
             written_by=self._writer,
-            prompt=prompt_hash(kind.prompt),
+            prompt=prompt_hash(*(kind.steps if self.spec.in_steps and kind.steps else (kind.prompt,))),
             seed=self.spec.seed,
             attempt=number,
             passages=tuple(passages),

@@ -29,12 +29,12 @@ from ragvlc.questions.files import SetFiles, read_questions, write_questions
 from ragvlc.questions.item import SOURCE
 from ragvlc.questions.kind import QuestionKind
 from ragvlc.questions.log import Attempt, AttemptLog
-from ragvlc.questions.making import Maker, model_name, prompt_hash
+from ragvlc.questions.making import Maker, model_name, prompt_hash, prompt_text
 from ragvlc.questions.spec import READER, WRITER, QuestionSpec
 from ragvlc.sweep.setups import check_trials
 from ragvlc.trials import try_setups
 
-__all__ = ["MadeQuestions", "QuestionWatcher", "Status", "make_questions"]
+__all__ = ["MadeQuestions", "QuestionWatcher", "Status", "counts", "make_questions"]
 
 Status = Literal["complete", "short", "budget", "pending"]
 """All questions were made; attempts ran out; the budget did; or attempts failed that another run may mend."""
@@ -307,12 +307,19 @@ class _Making:
                 "seed": spec.seed,
                 "documents": len(self._documents),
                 "documents_key": documents_key(self._documents),
-                "prompts": {prompt_hash(kind.prompt): kind.prompt for kind in kinds.values()},
+                "prompts": {
+                    prompt_hash(*one): prompt_text(*one) for one in _prompts(kinds.values(), in_steps=spec.in_steps)
+                },
                 "counts": counts(made),
                 "settings": spec.spec(),
             }
         )
         write_questions(self._files.questions, chosen.kept)  # last: where it is, the other files are
+
+
+def _prompts(kinds: Iterable[QuestionKind], *, in_steps: bool) -> list[tuple[str, ...]]:
+    """Returns the prompt templates that questions of each kind are written with."""
+    return [kind.steps if in_steps and kind.steps else (kind.prompt,) for kind in kinds]
 
 
 def counts(made: MadeQuestions) -> dict[str, object]:

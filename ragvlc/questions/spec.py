@@ -51,6 +51,8 @@ class QuestionSpec(Component):
         filters: that examine each question, in this order; a question is dropped at the first that finds a fault.
         chunker: cuts documents into the passages that filters compare with.
         retriever: finds passages that share words with a question or a passage.
+        in_steps: question, answer and quote are asked for one after the other, for models too small to follow a form;
+            kinds without prompts for that are written in one reply all the same.
         question_tokens: tokens that the reply of the writer may have.
         answer_tokens: tokens that an answer of a reader may have.
         summary_tokens: tokens that a summary of a reader may have.
@@ -70,6 +72,7 @@ class QuestionSpec(Component):
     filters: tuple[QuestionFilter, ...] = Field(default=FILTERS)  # type: ignore[arg-type]
     chunker: Chunker = Field(default={"kind": "sentences", "size": 160})  # type: ignore[assignment]
     retriever: Retriever = part("bm25")
+    in_steps: bool = False
     question_tokens: Annotated[int, Field(ge=16)] = 384
     answer_tokens: Annotated[int, Field(ge=1)] = 64
     summary_tokens: Annotated[int, Field(ge=1)] = 192

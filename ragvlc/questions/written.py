@@ -17,7 +17,7 @@ from ragvlc.text.folding import fold
 from ragvlc.text.refusals import refuses
 from ragvlc.text.replies import broken_off
 
-__all__ = ["NOTHING", "NoQuestion", "WrittenQuestion", "read_written"]
+__all__ = ["NOTHING", "NoQuestion", "WrittenQuestion", "first_line_of", "read_written", "unusable"]
 
 NOTHING = "NONE"
 """The word with which the model may say that the text holds no such question."""
@@ -28,6 +28,7 @@ _LABEL = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _PAIRS = {'"': '"', "'": "'", "“": "”", "„": "“”", "‘": "’", "«": "»", "»": "«", "「": "」", "『": "』", "`": "`"}
+_ITEM = re.compile(r"\A(?:[-*•]|\d{1,2}[.)])\s+")
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 _REFUSAL = re.compile(
     r"\A\W*(?:i'?m |i am )?(?:very |so )?sorry\b|\bas an ai\b"
@@ -61,7 +62,7 @@ def read_written(generation: Generation, *, answered: bool = True) -> WrittenQue
         generation: the reply, read: its text is without thoughts.
         answered: whether the question must have an answer.
     """
-    if problem := _unusable(generation):
+    if problem := unusable(generation):
         return NoQuestion(problem)
     found = _labelled(generation.text) or _object(generation.text)
     if found is None:
@@ -75,7 +76,7 @@ def read_written(generation: Generation, *, answered: bool = True) -> WrittenQue
     return found
 
 
-def _unusable(generation: Generation) -> str:
+def unusable(generation: Generation) -> str:
     """Returns why nothing of a reply is used: it broke off, was refused or filtered, is empty, or was cut off."""
     reply = generation.reply
     problems = {
@@ -98,6 +99,12 @@ def _nothing(text: str) -> NoQuestion:
         return NoQuestion("the model found no such question")
     refusal = refuses(text) or _REFUSAL.search(fold(text))
     return NoQuestion("the model refused" if refusal else "the reply was not in the form asked for")
+
+
+def first_line_of(text: str) -> str:
+    """Returns the first line of a reply that was asked for one thing, without a label and marks around it."""
+    line = next((line for line in text.splitlines() if any(map(str.isalnum, line))), "")
+    return _bare(_LABEL.sub("", line))
 
 
 def _is_nothing(text: str) -> bool:
@@ -134,13 +141,13 @@ def _first_paragraph(body: str) -> str:
 def _lines(body: str) -> list[str]:
     """Returns the quotes under one label: a list's items, else the whole text with the line breaks of its source."""
     lines = [line.strip() for line in body.splitlines() if line.strip()]
-    items = [re.sub(r"^(?:[-*•]|\d{1,2}[.)])\s+", "", line) for line in lines]
+    items = [_ITEM.sub("", line) for line in lines]
     if len(lines) > 1 and all(item != line for item, line in zip(items, lines, strict=True)):
         return [_bare(item) for item in items]
     quoted = [line for line in lines if _bare(line) != line]
     if len(lines) > 1 and len(quoted) == len(lines):
         return [_bare(line) for line in lines]
-    return [_bare(re.split(r"\n\s*\n", body.strip())[0])]
+    return [_bare(_ITEM.sub("", re.split(r"\n\s*\n", body.strip())[0]))]
 
 
 def _bare(text: str) -> str:

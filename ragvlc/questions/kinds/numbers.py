@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ragvlc.core.families import Metric
-from ragvlc.questions.kind import EXAMPLE, RULES, QuestionKind
+from ragvlc.questions.kind import EXAMPLE, IN_STEPS, RULES, QuestionKind
 from ragvlc.text.quantities import quantities
 
 PROMPT = f"""{{passages}}
@@ -16,11 +16,17 @@ number and its unit as the answer.
 
 {EXAMPLE}"""
 
+NUMBER = """{passages}
+
+Write one short question whose answer is a number in the text above. Name people, places and things. Reply with the \
+question only."""
+
 
 class NumberQuestion(QuestionKind):
     """A number that a text states."""
 
     prompt: str = PROMPT
+    steps: tuple[str, ...] = (NUMBER, *IN_STEPS[1:])
     metrics: tuple[Metric, ...] = Field(default=("number_match",))  # type: ignore[arg-type]
 
     def suits(self, text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ragvlc.questions.kind import EXAMPLE, RULES, QuestionKind
+from ragvlc.questions.kind import EXAMPLE, IN_STEPS, RULES, QuestionKind
 
 PROMPT = f"""{{passages}}
 
@@ -16,3 +16,4 @@ class OnePlaceQuestion(QuestionKind):
     """A fact that one place states."""
 
     prompt: str = PROMPT
+    steps: tuple[str, ...] = IN_STEPS
