@@ -44,7 +44,7 @@ def questions(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     ] = None,
     without: Annotated[list[str] | None, typer.Option("--without", help="A filter to leave out; repeatable.")] = None,
     steps: Annotated[
-        bool, typer.Option("--steps", help="Ask for question, answer and quote one by one: for small models.")
+        bool, typer.Option("--steps", help="Show one sentence, ask for a question, then its answer: for small models.")
     ] = False,
     max_overlap: Annotated[
         float | None,

@@ -25,6 +25,8 @@ GOLDEN = 0.6180339887498949
 _TRIES = 8
 _LEAST_WORDS = 8
 """Words that a document must have to be asked about."""
+_LEAST_LETTERS = 30
+"""Letters and digits of a sentence that a question is made from."""
 _LONGEST = 2
 """Times the wanted length that a passage of whole sentences may have."""
 
@@ -119,6 +121,19 @@ class Drawer:
             start, end = low, high
         return _trimmed(Span(name, start, end), text)
 
+    def sentence(self, span: Span, kind: QuestionKind, attempt: int) -> Span:
+        """Returns a sentence of a passage, drawn by seed among those that can give a question; else the passage."""
+        text = self.text(span)
+        ends = sentence_ends(text)
+        pieces = [
+            _trimmed(
+                Span(span.document_id, span.start + start, span.start + end), self.documents[span.document_id].text
+            )
+            for start, end in zip([0, *ends[:-1]], ends, strict=True)
+        ]
+        usable = [one for one in pieces if _letters(self.text(one)) >= _LEAST_LETTERS and kind.suits(self.text(one))]
+        return seeded(self.seed, kind.kind, attempt, "sentence").choice(usable) if usable else span
+
     def text(self, span: Span) -> str:
         """Returns the characters of a span."""
         return self.documents[span.document_id].text[span.start : span.end]
@@ -143,8 +158,11 @@ def _shuffled(names: Sequence[str], *seed: object) -> list[str]:
 
 
 def _has_words(text: str, least: int) -> bool:
-    letters = sum(character.isalnum() for character in text[: 64 * least])
-    return letters >= 3 * least
+    return _letters(text[: 64 * least]) >= 3 * least
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
 
 
 def _trimmed(span: Span, text: str) -> Span:

@@ -50,14 +50,7 @@ ANSWER = """{passages}
 Based on the text above, answer this question in a few words.
 
 {question}"""
-QUOTE = """{passages}
-
-Copy, word for word, the one sentence of the text above that answers this question.
-
-{question}"""
-
-
-IN_STEPS = (ASK, ANSWER, QUOTE)
+IN_STEPS = (ASK, ANSWER)
 
 
 class QuestionKind(Component):
@@ -66,7 +59,8 @@ class QuestionKind(Component):
     Attributes:
         share: of the set, relative to the shares of the other kinds.
         prompt: for the model that writes; `{passages}` is what it is shown.
-        steps: prompts for question, answer and quote, for sets that are written in steps; empty where a kind has none.
+        steps: prompts for the question and for its answer, for sets that are written in steps; empty where a kind has
+            none.
         lengths: tokens of the passages shown, used alternately.
         metrics: that compare a reply with the answer; a reply is right if any of them says so.
         right: score from which a reply is right.
@@ -91,12 +85,11 @@ class QuestionKind(Component):
     wrong: Annotated[float, Field(ge=0, le=1)] = 0.2
 
     @model_validator(mode="after")
-    def _three_steps(self) -> QuestionKind:
-        fields = ({"passages"}, {"passages", "question"}, {"passages", "question"})
-        if self.steps and [set(placeholders(one)) for one in self.steps] != list(fields):
+    def _two_steps(self) -> QuestionKind:
+        if self.steps and [set(placeholders(one)) for one in self.steps] != [{"passages"}, {"passages", "question"}]:
             raise ValueError(
-                "steps needs three prompts: for the question with {passages}, then for the answer and for the quote, "
-                "each with {passages} and {question}."
+                "steps needs two prompts: for the question with {passages}, and for its answer with {passages} and "
+                "{question}."
             )
         return self
 

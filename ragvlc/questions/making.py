@@ -65,6 +65,8 @@ class Maker:
         passages = self.drawer.draw(kind, number)
         if not passages:
             return Attempt(kind.kind, number, reason="no passage suits this kind")
+        if self._in_steps(kind):
+            passages = (self.drawer.sentence(passages[0], kind, number),)
         documents = [self.bench.documents[name] for name in dict.fromkeys(span.document_id for span in passages)]
         run = self.bench.run(Query(f"{kind.kind}/{number}", ""), documents)
         try:
@@ -82,17 +84,20 @@ class Maker:
 
     def _written(self, kind: QuestionKind, shown: str, run: LiveRun) -> tuple[WrittenQuestion | NoQuestion, Generation]:
         """Returns what the model wrote, and its last reply."""
-        if not (self.spec.in_steps and kind.steps):
+        if not self._in_steps(kind):
             reply = self._reply(kind.prompt, {"passages": shown}, run, "write")
             return read_written(reply, answered=kind.answered), reply
         texts: list[str] = []
-        for template, step in zip(kind.steps, ("question", "answer", "quote"), strict=True):
+        for template, step in zip(kind.steps, ("question", "answer"), strict=True):
             fields = {"passages": shown, "question": texts[0] if texts else ""}
             reply = self._reply(template, fields, run, step)
             if problem := unusable(reply):
                 return NoQuestion(problem if step == "question" else f"{step}: {problem}"), reply
             texts.append(first_line_of(reply.text))
-        return WrittenQuestion(texts[0], texts[1], (texts[2],)), reply
+        return WrittenQuestion(texts[0], texts[1], ()), reply
+
+    def _in_steps(self, kind: QuestionKind) -> bool:
+        return self.spec.in_steps and bool(kind.steps)
 
     def _reply(self, template: str, fields: Mapping[str, str], run: LiveRun, step: str) -> Generation:
         request = Request(filled(template, fields), max_tokens=self.spec.question_tokens, seed=run.seed_for(step))
@@ -122,6 +127,9 @@ class Maker:
         told: dict[str, object] = {"written": [written.question, written.answer, *written.quotes]}
         if kind.answered and (objection := kind.objection(written.answer)):
             return objection, told
+        if self._in_steps(kind):
+            [span] = passages
+            return self._built(kind, number, passages, written, (QuotedEvidence(span, self.drawer.text(span)),))
         quotes = located(written.quotes, passages, self.bench.documents, self.spec.quote_letters)
         if isinstance(quotes, QuoteProblem):
             return quotes.reason, told | {"quote": quotes.quote}
@@ -151,12 +159,16 @@ class Maker:
             evidence=quotes if kind.answered else (),
             unanswerable=not kind.answered,
             written_by=self._writer,
-            prompt=prompt_hash(*(kind.steps if self.spec.in_steps and kind.steps else (kind.prompt,))),
+            prompt=prompt_hash(*(kind.steps if self._in_steps(kind) else (kind.prompt,))),
             seed=self.spec.seed,
             attempt=number,
             passages=tuple(passages),
             overlap=overlap(written.question, [one.text for one in quotes]) if kind.answered else None,
-            findings=(Finding("quotes", "passed", facts={} if kind.answered else {"near": near}),),
+            findings=(
+                Finding("quotes", "skipped", "the sentence that was shown is the evidence")
+                if self._in_steps(kind)
+                else Finding("quotes", "passed", facts={} if kind.answered else {"near": near}),
+            ),
         )
 
     @cached_property

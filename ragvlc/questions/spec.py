@@ -51,8 +51,9 @@ class QuestionSpec(Component):
         filters: that examine each question, in this order; a question is dropped at the first that finds a fault.
         chunker: cuts documents into the passages that filters compare with.
         retriever: finds passages that share words with a question or a passage.
-        in_steps: question, answer and quote are asked for one after the other, for models too small to follow a form;
-            kinds without prompts for that are written in one reply all the same.
+        in_steps: for models too small to follow a form or to quote: the model is shown one sentence, which is the
+            evidence, and asked for a question, then for its answer. Kinds without prompts for that are written in one
+            reply all the same.
         question_tokens: tokens that the reply of the writer may have.
         answer_tokens: tokens that an answer of a reader may have.
         summary_tokens: tokens that a summary of a reader may have.

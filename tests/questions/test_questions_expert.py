@@ -297,6 +297,25 @@ def test_where_a_reader_fails_the_item_is_marked_not_judged(tmp_path: Path, said
     assert all(json.loads(line)["meta"]["marked"] == "closed_book" for line in read(tmp_path).splitlines())
 
 
+def test_in_steps_the_sentence_shown_is_the_evidence(tmp_path: Path) -> None:
+    expert = Expert()
+
+    def reply(prompt: str) -> str:
+        if "Reply with the question only" in prompt:
+            return "**Question:** " + expert.write(prompt).splitlines()[0].removeprefix("QUESTION: ")
+        return expert(prompt)
+
+    kinds = [{"kind": "numbers", "lengths": [40]}]
+    made = make(tmp_path, small(tmp_path, in_steps=True, kinds=kinds), reply)
+    assert made.status == "complete"
+    for item in made.chosen.kept:
+        [evidence] = item.evidence
+        assert evidence.text.endswith(".")
+        assert item.answers[0] in evidence.text
+        assert len(evidence.text) < 120
+    assert made.chosen.skips()["quotes: the sentence that was shown is the evidence"] == 12
+
+
 def test_reviewed_questions_are_not_overwritten(tmp_path: Path) -> None:
     made = make(tmp_path, small(tmp_path), Expert())
     items = read_questions(made.files.questions)

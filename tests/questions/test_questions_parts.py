@@ -251,7 +251,7 @@ def built(**fields: object) -> QuestionSpec:
         ({"filters": [{"kind": "closed_book", "generator": "judge"}]}, "no generator has the role 'judge'"),
         ({"kinds": [{"kind": "one_place", "prompt": "Write!"}]}, "prompt must contain {passages}"),
         ({"kinds": [{"kind": "one_place", "wrong": 0.7}]}, "must be below right"),
-        ({"kinds": [{"kind": "one_place", "steps": ["{passages}"]}]}, "steps needs three prompts"),
+        ({"kinds": [{"kind": "one_place", "steps": ["{passages}"]}]}, "steps needs two prompts"),
         ({"count": 0}, "greater than or equal to 1"),
     ],
 )

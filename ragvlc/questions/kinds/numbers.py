@@ -26,7 +26,7 @@ class NumberQuestion(QuestionKind):
     """A number that a text states."""
 
     prompt: str = PROMPT
-    steps: tuple[str, ...] = (NUMBER, *IN_STEPS[1:])
+    steps: tuple[str, ...] = (NUMBER, IN_STEPS[1])
     metrics: tuple[Metric, ...] = Field(default=("number_match",))  # type: ignore[arg-type]
 
     def suits(self, text: str) -> bool:
