@@ -101,6 +101,7 @@ def test_every_command_of_the_tool_is_in_the_readme_or_in_its_help():
         "track",
         "ui",
         "models",
+        "questions",
         "schema",
         "init",
         "verify",
