@@ -52,6 +52,8 @@ _CELL_MORE: dict[str, Any] = {
     "skipped": {"*": int},
     "losses": [dict],
     "inapplicable": {"*": [str]},
+    "generated": {"*": str},
+    "models": {"*": [str]},
     "prices": {"*": Price.model_validate},
     "decide": Decide.model_validate,
     "effective_length": LengthMargin.model_validate,
