@@ -170,6 +170,8 @@ def _remarks(made: MadeQuestions) -> list[str]:
     lines = [f"\nLeft out: {kind}: {reason}." for kind, reason in made.left_out.items()]
     if made.chosen.spare:
         lines.append(f"{made.chosen.spare} more than their kind has a share for are left out.")
+    if made.others:
+        lines.append(f"{made.others:,} attempts of other settings, models or documents are in the file, and not used.")
     ends = {
         "short": f"{kept} of {wanted} questions: attempts ran out. Raise them (--set attempts=8), use a better model, "
         "or look at the reasons above.",

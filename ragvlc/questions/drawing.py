@@ -64,13 +64,17 @@ class Drawer:
     seed: int
     related: Related
     _cuts: dict[str, _Cuts] = field(default_factory=dict)
+    _usable: dict[str, list[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def usable(self, kind: QuestionKind) -> list[str]:
         """Returns the ids of the documents that a kind can ask about, in the set's order."""
-        least = _LEAST_WORDS * (4 if kind.places == "same_document" else 1)
-        found = [name for name, one in self.documents.items() if _has_words(one.text, least)]
-        return [] if kind.places == "other_document" and len(found) < 2 else found
+        with self._lock:
+            if kind.places not in self._usable:
+                least = _LEAST_WORDS * (4 if kind.places == "same_document" else 1)
+                found = [name for name, one in self.documents.items() if _has_words(one.text, least)]
+                self._usable[kind.places] = [] if kind.places == "other_document" and len(found) < 2 else found
+            return self._usable[kind.places]
 
     def draw(self, kind: QuestionKind, attempt: int) -> tuple[Span, ...]:
         """Returns the passages of an attempt; none if the document has no passage that suits the kind."""

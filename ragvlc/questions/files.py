@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ragvlc.core.data import Document
-from ragvlc.core.errors import DatasetError, StoreError
+from ragvlc.core.errors import ConfigError, DatasetError, StoreError
 from ragvlc.core.surrogates import joined
 from ragvlc.documents.json_lines import Problems, rows_of
 from ragvlc.memo.disk import write_whole
@@ -41,8 +41,16 @@ class SetFiles:
 
     @classmethod
     def at(cls, out: str | Path) -> SetFiles:
-        """Returns the files of the set at `out`: a file that ends in `.jsonl`, else a folder for `questions.jsonl`."""
+        """Returns the files of the set at `out`: a file that ends in `.jsonl`, else a folder for `questions.jsonl`.
+
+        Raises:
+            ConfigError: it is a compressed file.
+        """
         path = Path(out).expanduser().absolute()
+        if path.name.endswith(".gz"):
+            raise ConfigError(
+                f"{out}: questions are written as plain text: name a file that ends in .jsonl, or a folder."
+            )
         return cls(path if path.name.endswith(_ENDING) else path / f"questions{_ENDING}")
 
     @property
@@ -79,6 +87,24 @@ class SetFiles:
     def _prefix(self) -> str:
         stem = self.questions.name.removesuffix(_ENDING)
         return "" if stem == "questions" else f"{stem}."
+
+    def refuse_others(self) -> None:
+        """Raises `ConfigError` where writing would replace files of another origin, or a person's review.
+
+        Raises `DatasetError` where the file of questions holds others than generated ones.
+        """
+        others = [one for one in (self.questions, self.documents, self.dropped) if one.exists()]
+        if others and not (self.facts.exists() or self.attempts.exists()):
+            raise ConfigError(
+                f"{', '.join(map(str, others))}: there already, and not of a set of generated questions. Choose "
+                "another place: --out FILE.jsonl."
+            )
+        reviewed = sum(bool(item.review) for item in read_questions(self.questions)) if self.questions.exists() else 0
+        if reviewed:
+            raise ConfigError(
+                f"{self.questions}: {reviewed} of its questions were reviewed, and a new run would undo that. Choose "
+                "another --out."
+            )
 
     def write_documents(self, documents: Iterable[Document]) -> None:
         """Writes the documents, in the form that the `jsonl` data set reads."""

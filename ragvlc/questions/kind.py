@@ -24,6 +24,7 @@ Places = Literal["one", "same_document", "other_document"]
 RULES = """Rules:
 - A reader who has never seen this text must understand the question: name people, places and things. Never write "the \
 text", "the passage" or "above".
+- Write question and answer in the language of the text.
 - The question must not contain its answer.
 - Copy every quote from the text word for word: whole sentences that prove the answer.
 - If the text holds no such question, reply with the single word """

@@ -25,7 +25,7 @@ from ragvlc.pool import EnginePool
 from ragvlc.questions.choosing import Chosen, choose, quotas
 from ragvlc.questions.drawing import Drawer
 from ragvlc.questions.examiner import Bench
-from ragvlc.questions.files import SetFiles, read_questions, write_questions
+from ragvlc.questions.files import SetFiles, write_questions
 from ragvlc.questions.item import SOURCE
 from ragvlc.questions.kind import QuestionKind
 from ragvlc.questions.log import Attempt, AttemptLog
@@ -68,6 +68,7 @@ class MadeQuestions:
         failures: messages of attempts that another run may mend.
         left_out: kinds that cannot be asked about these documents, with the reason.
         reader_is_writer: the filters asked the model that wrote the questions.
+        others: attempts in the same file that were made with other settings, models or documents, and are not used.
     """
 
     files: SetFiles
@@ -79,6 +80,7 @@ class MadeQuestions:
     failures: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     reader_is_writer: bool = False
+    others: int = 0
 
 
 def make_questions(
@@ -99,13 +101,13 @@ def make_questions(
         wait_seconds: how long to wait for servers to come up.
 
     Raises:
-        ConfigError: the set cannot be made as specified, or its questions were reviewed already.
+        ConfigError: the set cannot be made as specified, its questions were reviewed already, or other files are there.
         DatasetError, StoreError: documents cannot be read, or files not written.
         SetupError: a model or server does not work.
         Interrupted: after Ctrl-C; attempts that ended are stored.
     """
     files = SetFiles.at(out)
-    _refuse_reviewed(files)
+    files.refuse_others()
     documents = _documents(spec, files)
     key = content_key([spec.key, documents_key(documents)])
     with interruption.scope(), AttemptLog(files.attempts, key) as log, _pool(pool, spec) as engines:
@@ -292,6 +294,7 @@ class _Making:
             failures=tuple(dict.fromkeys(failures)) if self._failed else (self._over,) if self._over else (),
             left_out=left_out,
             reader_is_writer=models[READER].key == models[WRITER].key,
+            others=self._log.others,
         )
 
     def _write(self, made: MadeQuestions, kinds: Mapping[str, QuestionKind]) -> None:
@@ -366,18 +369,6 @@ def _documents(spec: QuestionSpec, files: SetFiles) -> Sequence[Document]:
     if len(set(names)) < len(names):
         raise DatasetError(f"{spec.dataset.source}: two documents have the same id.")
     return documents
-
-
-def _refuse_reviewed(files: SetFiles) -> None:
-    """Raises `ConfigError` if a person has reviewed the questions: their work must not be overwritten."""
-    if not files.questions.is_file():
-        return
-    reviewed = sum(bool(item.review) for item in read_questions(files.questions))
-    if reviewed:
-        raise ConfigError(
-            f"{files.questions}: {reviewed} of its questions were reviewed, and a new run would undo that. Choose "
-            "another --out."
-        )
 
 
 @contextmanager

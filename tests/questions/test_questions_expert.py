@@ -324,6 +324,25 @@ def test_reviewed_questions_are_not_overwritten(tmp_path: Path) -> None:
         make(tmp_path, small(tmp_path), Expert())
 
 
+def test_files_of_another_origin_are_not_replaced(tmp_path: Path) -> None:
+    given = small(tmp_path)
+    before = (tmp_path / "corpus" / "documents.jsonl").read_bytes()
+    with pytest.raises(ConfigError, match="not of a set of generated questions"):
+        make(tmp_path, given, Expert(), "corpus")
+    (tmp_path / "own.jsonl").write_text('{"question": "Mine?"}\n')
+    with pytest.raises(ConfigError, match="own.jsonl: there already"):
+        make(tmp_path, given, Expert(), "own.jsonl")
+    with pytest.raises(ConfigError, match="plain text"):
+        make(tmp_path, given, Expert(), "set.jsonl.gz")
+    assert (tmp_path / "corpus" / "documents.jsonl").read_bytes() == before
+
+
+def test_attempts_of_other_settings_are_counted_and_not_used(tmp_path: Path) -> None:
+    make(tmp_path, small(tmp_path), Expert())
+    made = make(tmp_path, small(tmp_path, seed=5), Expert())
+    assert (made.others, len(made.chosen.kept)) == (12, 12)
+
+
 def test_one_document_has_no_questions_across_documents(tmp_path: Path) -> None:
     given = spec(tmp_path, corpus(1), count=6, kinds=["one_place", "comparison"], attempts=1)
     made = make(tmp_path, given, Expert())

@@ -16,6 +16,7 @@ PROMPT = f"""{{passages}}
 Write one request for a short summary of what this text says about its main subject, and that summary in two or three \
 sentences.
 Rules:
+- Write in the language of the text.
 - A reader who has never seen this text must understand the request: name the subject. Never write "the text", "the \
 passage" or "above".
 - Copy as quotes, word for word, the two sentences of the text that matter most, each on a line that begins with QUOTE.

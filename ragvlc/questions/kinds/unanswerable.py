@@ -13,6 +13,7 @@ PROMPT = f"""{{passages}}
 Write one question that a reader of this text could well ask next, about a detail of the people, places or things in \
 it, and that the text does not answer.
 Rules:
+- Write in the language of the text.
 - A reader who has never seen this text must understand the question: name people, places and things. Never write "the \
 text", "the passage" or "above".
 - Copy as the quote, word for word, the sentence of the text that comes nearest to the question.
