@@ -24,6 +24,7 @@ from ragvlc.documents.lengths import Lengths, lengths_of
 from ragvlc.documents.sources import jsonl_file
 from ragvlc.documents.tokenizing import data_tokenizer, window_of
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
+from ragvlc.results.generated import generated_sentences
 from ragvlc.text.matching import has_cjk, normalise
 
 if TYPE_CHECKING:
@@ -260,6 +261,7 @@ def _look_at_documents(
 
 def _look_at_questions(found: Check, examples: Examples, sizes: _Sizes, windows: Mapping[str, int]) -> None:
     found.facts.append(("questions", f"{len(examples):,}"))
+    found.facts += [("origin", one) for one in generated_sentences([[example.tags for example in examples]])]
     tasks = Counter(example.task for example in examples)
     if len(tasks) > 1:
         found.facts.append(("by task", ", ".join(f"{task} {count}" for task, count in tasks.most_common())))

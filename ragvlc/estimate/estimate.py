@@ -27,6 +27,7 @@ from ragvlc.estimate.rates import EngineFacts, facts_of
 from ragvlc.estimate.sampling import draw
 from ragvlc.hardware.placement import Machine
 from ragvlc.pipeline import Pipeline
+from ragvlc.results.generated import generated_sentences
 from ragvlc.results.store import SweepStore
 from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan
@@ -263,6 +264,7 @@ class Workings:
         notes += run.drafting.notes.values()
         if run.stubbed:
             notes.append(f"Passages chosen by chance in place of: {', '.join(run.stubbed)}; not timed.")
+        notes += generated_sentences([facts["tags"] for facts in own.facts] for own in self.asked.values())
         return notes + run.escalation.notes
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["GeneratedShare", "generated_share"]
+__all__ = ["GeneratedShare", "generated_sentences", "generated_share"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,12 @@ class GeneratedShare:
             "generated.by": ", ".join(self.writers),
             "generated.reviewed": str(self.reviewed),
         }
+
+
+def generated_sentences(sets: Iterable[Iterable[Mapping[str, Any]]]) -> list[str]:
+    """Returns a sentence for each data set, given by the tags of its questions, that has generated questions."""
+    shares = map(generated_share, sets)
+    return list(dict.fromkeys(share.sentence for share in shares if share is not None))
 
 
 def generated_share(tags: Iterable[Mapping[str, Any]]) -> GeneratedShare | None:

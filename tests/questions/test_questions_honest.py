@@ -47,6 +47,8 @@ def test_reports_pages_and_lists_say_so(folder: Path, ragvlc: Cli, monkeypatch: 
     monkeypatch.chdir(folder)
     done = ragvlc("plan", "own.yaml")
     assert SENTENCE in done.out
+    for command in (("estimate", "own.yaml"), ("check", "own.yaml")):
+        assert SENTENCE in " ".join(ragvlc(*command).out.split())
     done = ragvlc("run", "own.yaml")
     assert done.code == 0
     words = " ".join(done.out.split())
