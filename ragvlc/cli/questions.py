@@ -143,13 +143,14 @@ def _print(made: MadeQuestions) -> None:
     from rich.table import Table
 
     chosen, screen = made.chosen, out()
-    table = Table("kind", "wanted", "attempts", "kept", "dropped", box=None, pad_edge=False)
+    table = Table("kind", "wanted", "attempts", "kept", "of them marked", "dropped", box=None, pad_edge=False)
     rows = [(kind, wanted, chosen.attempts[kind], chosen.kept_of(kind)) for kind, wanted in made.wanted.items()]
     for kind, wanted, attempts, kept in rows:
         dropped = sum(number for (one, _), number in chosen.reasons.items() if one == kind)
-        table.add_row(kind, str(wanted), str(attempts), str(kept), str(dropped))
+        table.add_row(kind, *map(str, (wanted, attempts, kept, chosen.marked_of(kind), dropped)))
     asked, kept = sum(row[2] for row in rows), len(chosen.kept)
-    table.add_row("all", str(sum(made.wanted.values())), str(asked), str(kept), str(chosen.reasons.total()))
+    marked = sum(map(chosen.marked_of, made.wanted))
+    table.add_row("all", *map(str, (sum(made.wanted.values()), asked, kept, marked, chosen.reasons.total())))
     screen.print(table)
     for title, counts in (
         ("Dropped, by reason:", chosen.by_reason()),
@@ -181,6 +182,11 @@ def _remarks(made: MadeQuestions) -> list[str]:
         f"({printable('; '.join(made.failures[:3]))}). Run the same command again.",
     }
     lines += [ends[made.status]] if made.status in ends else []
+    if unjudged := made.chosen.unjudged():
+        lines.append(
+            f"Of {unjudged:,} kept questions no filter with a model could judge anything: only their form is "
+            "checked. Use another --reader, or read them."
+        )
     writers = sorted({item.written_by for item in made.chosen.kept})
     if made.reader_is_writer and writers:
         lines.append(

@@ -47,6 +47,16 @@ class Chosen:
         """Returns the number of questions of a kind."""
         return sum(item.kind == kind for item in self.kept)
 
+    def marked_of(self, kind: str) -> int:
+        """Returns the number of chosen questions of a kind that a filter could not judge."""
+        return sum(item.kind == kind and bool(item.marked) for item in self.kept)
+
+    def unjudged(self) -> int:
+        """Returns the number of chosen questions of which no filter with a model could judge anything."""
+        judged = ("evidence_alone", "closed_book", "wrong_passage", "ambiguous", "unanswered")
+        verdicts = [{one.verdict for one in item.findings if one.filter in judged} for item in self.kept]
+        return sum("marked" in found and "passed" not in found for found in verdicts)
+
     def by_reason(self) -> Counter[str]:
         """Returns the number of attempts that left nothing, by reason over all kinds."""
         found: Counter[str] = Counter()

@@ -6,6 +6,7 @@ sent, or where the metrics neither say right nor wrong. Nothing is concluded fro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -19,6 +20,7 @@ from ragvlc.core.texts import first_line, one_line
 from ragvlc.pool import EnginePool
 from ragvlc.questions.item import GeneratedQuestion
 from ragvlc.questions.kind import QuestionKind
+from ragvlc.questions.overlap import content_words
 from ragvlc.reading.asking import Asking
 from ragvlc.results.unanswered import cause
 from ragvlc.roles import Models
@@ -195,7 +197,7 @@ class Examiner:
 
     def _read(self, answer: Answer, text: str) -> Asked:
         reply = answer.text
-        declined = answer.finish == "declined" or (bool(reply.strip()) and refuses(reply))
+        declined = answer.finish == "declined" or (bool(reply.strip()) and (refuses(reply) or self._declines(reply)))
         if why := self._unusable(answer, declined=declined):
             return Asked("unsure", reply, why)
         if declined:
@@ -205,6 +207,10 @@ class Examiner:
             return Asked("wrong", reply, grounded=grounded)
         outcome, why = self._judged(answer)
         return Asked(outcome, reply, why, grounded)
+
+    def _declines(self, reply: str) -> bool:
+        """Returns whether the decline word is in the reply, as in `the year is UNANSWERABLE`."""
+        return re.search(rf"\b{self.bench.decline}\b", reply) is not None
 
     def _unusable(self, answer: Answer, *, declined: bool) -> str:
         """Returns why nothing can be concluded from a reply; empty if something can."""
@@ -230,23 +236,40 @@ class Examiner:
                 return "unsure", f"{metric.label} gave no verdict"
             if score.value is not None:
                 scores[metric.label] = score.value
-        if not scores:
-            return "unsure", "no metric applies to the answer"
-        best = max(scores.values())
-        if best >= self.kind.right:
-            others = [value for label, value in scores.items() if label != "contains"]
-            if max(others, default=0.0) >= self.kind.right or self._whole_words(answer.text):
-                return "right", ""
-            return "unsure", "the answer occurs in the reply inside of other words"
-        if best <= self.kind.wrong:
-            return "wrong", ""
-        return "unsure", "neither right nor wrong by " + " and ".join(scores)
+        return self._verdict(scores, answer.text)
+
+    def _verdict(self, scores: Mapping[str, float], reply: str) -> tuple[Outcome, str]:
+        """Returns what scores say of a reply, and why they say nothing."""
+        best, limit = max(scores.values(), default=-1.0), self.kind.right
+        others = max((value for label, value in scores.items() if label != "contains"), default=0.0)
+        outcome: Outcome = "unsure"
+        why = "neither right nor wrong by " + " and ".join(scores) if scores else "no metric applies to the answer"
+        if best >= limit and others < limit and not self._whole_words(reply):
+            why = "the answer occurs in the reply inside of other words"
+        elif best >= limit and scores.get("contains", 0.0) < limit and not self._says_what_is_new(reply):
+            why = "the reply shares with the answer what the question says already"
+        elif best >= limit:
+            outcome, why = "right", ""
+        elif scores and best <= self.kind.wrong:
+            outcome, why = "wrong", ""
+        return outcome, why
+
+    def _says_what_is_new(self, reply: str) -> bool:
+        """Returns whether the reply has most words of an answer that the question does not have.
+
+        An answer that repeats the question has many words in common with any reply that does so too.
+        """
+        if self.kind.form == "summary":
+            return True
+        known, said = set(content_words(self.item.question)), set(content_words(reply))
+        new = [set(content_words(answer)) - known for answer in self.item.answers]
+        return any(not words or len(words & said) >= self.kind.right * len(words) for words in new)
 
     def _whole_words(self, reply: str) -> bool:
-        """Returns whether the reply has an answer as whole words: `5` is found in `1995` otherwise."""
+        """Returns whether the reply has an answer as whole words where that matters: `5` is found in `1995` too."""
         cjk = has_cjk(self.item.answers)
-        short = [one for one in self.item.answers if not distinctive([one], cjk=cjk)]
-        return len(short) < len(self.item.answers) or self.holds_answer(reply)
+        telling = distinctive(self.item.answers, cjk=cjk)
+        return any(not any(map(str.isdigit, one)) for one in telling) or self.holds_answer(reply)
 
 
 def _occurs(reply: str, text: str) -> bool:

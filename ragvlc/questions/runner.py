@@ -337,6 +337,7 @@ def counts(made: MadeQuestions) -> dict[str, object]:
         "kept": {kind: chosen.kept_of(kind) for kind in made.wanted},
         "dropped": reasons,
         "marked": dict(sorted(chosen.marks().items())),
+        "unjudged": chosen.unjudged(),
         "skipped": dict(sorted(chosen.skips().items())),
         "left_out": dict(made.left_out),
     }

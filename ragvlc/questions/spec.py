@@ -33,8 +33,8 @@ KINDS: tuple[Mapping[str, Any], ...] = (
     {"kind": "summary", "share": 1},
 )
 FILTERS = (
-    *("refers_to_text", "answer_in_question", "shared_words", "evidence_alone", "closed_book", "wrong_passage"),
-    *("ambiguous", "unanswered", "duplicate"),
+    *("names_subject", "refers_to_text", "answer_in_question", "shared_words"),
+    *("evidence_alone", "closed_book", "wrong_passage", "ambiguous", "unanswered", "duplicate"),
 )
 
 

@@ -1,6 +1,8 @@
 """The parts of a set of questions: replies, quotes, passages, filters of words, shares, specifications."""
 
 from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,18 +11,24 @@ from ragvlc.core.component import known_kinds
 from ragvlc.core.data import Document, Span
 from ragvlc.core.engines import Generation
 from ragvlc.core.errors import ConfigError
+from ragvlc.core.families import Chunker, Generator, Retriever
 from ragvlc.core.replies import Reply
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
 from ragvlc.questions.choosing import quotas
 from ragvlc.questions.drawing import Drawer
+from ragvlc.questions.examiner import Bench, Examiner
 from ragvlc.questions.filters.answer_in_question import _within
+from ragvlc.questions.filters.names_subject import NamesSubjectFilter
 from ragvlc.questions.filters.refers_to_text import _TALK
+from ragvlc.questions.item import GeneratedQuestion
 from ragvlc.questions.kind import QuestionKind
 from ragvlc.questions.overlap import likeness, overlap
 from ragvlc.questions.quoting import QuoteProblem, located
 from ragvlc.questions.sources import model_of, spec_of
 from ragvlc.questions.spec import FILTERS, KINDS, QuestionSpec
 from ragvlc.questions.written import NoQuestion, WrittenQuestion, read_written
+from ragvlc.roles import Models
+from ragvlc.testing import FunctionEngine, ScriptedPool
 from ragvlc.text.folding import fold
 from ragvlc.text.generations import read_generation
 
@@ -149,6 +157,52 @@ def test_talk_of_the_text_is_found(question: str) -> None:
 )
 def test_other_questions_are_no_talk_of_the_text(question: str) -> None:
     assert not _TALK.search(fold(question))
+
+
+SUBJECTS = [
+    ("Who built the mill of Reedwick?", ""),
+    ("Who built it?", "names nothing"),
+    ("What is the answer to this question?", "speaks of itself"),
+    ("What a delightful question!", "speaks of itself"),
+    ("Wann wurde die Windmühle gebaut?", "names nothing"),
+    ("谁建造了磨坊?", "names nothing"),
+]
+
+
+@pytest.mark.parametrize(("question", "fault"), SUBJECTS)
+def test_questions_name_what_they_are_about(question: str, fault: str) -> None:
+    text = "Ada Corbett was the builder of the mill of Reedwick."
+    item = GeneratedQuestion(
+        "q", "one_place", "passage", question, ("Ada",), ("d",), passages=(Span("d", 0, len(text)),)
+    )
+    bench = SimpleNamespace(documents={"d": Document("d", text)})
+    examiner = Examiner(item, QuestionKind.build("one_place"), bench)  # type: ignore[arg-type]
+    assert fault in NamesSubjectFilter().check(examiner).reason
+    assert bool(fault) == bool(NamesSubjectFilter().check(examiner).reason)
+
+
+REPLIES = [
+    ("1874", "It was built in 1874.", "right"),
+    ("1874", "It was built in 11874.", "unsure"),
+    ("1874", "The mill of Reedwick was built in 1901.", "wrong"),
+    ("The mill of Reedwick was built by Ada Corbett.", "The mill of Reedwick was built by Bruno Quayle.", "unsure"),
+    ("The mill of Reedwick was built by Ada Corbett.", "Ada Corbett built it.", "unsure"),
+    ("The mill of Reedwick was built by Ada Corbett.", "The mill was built by Ada Corbett.", "right"),
+    ("1874", "The year is UNANSWERABLE.", "declined"),
+    ("1874", "The text does not say.", "declined"),
+    ("1874", "", "unsure"),
+]
+
+
+@pytest.mark.parametrize(("right", "said", "outcome"), REPLIES)
+def test_replies_are_right_wrong_declined_or_unsure(tmp_path: Path, right: str, said: str, outcome: str) -> None:
+    item = GeneratedQuestion("q", "one_place", "passage", "Who built the mill of Reedwick?", (right,), ("d",))
+    documents = {"d": Document("d", "Some text about a mill.")}
+    models = Models({"reader": Generator.build("scripted")}, {})
+    with ScriptedPool(FunctionEngine(lambda _: said), tmp_path) as pool:
+        bench = Bench(models, pool, documents, Chunker.build("whole"), Retriever.build("bm25"))
+        asked = Examiner(item, QuestionKind.build("one_place"), bench).read([Span("d", 0, 4)], "reader")
+    assert asked.outcome == outcome
 
 
 @pytest.mark.parametrize(
