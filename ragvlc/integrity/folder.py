@@ -120,8 +120,8 @@ class FolderCheck:
             wrong += [f"{now['name']}: {_first(names)}"] if names else []
         if wrong:
             yield self._anew("cells", f"cells.json is not that of sweep.yaml: {_first(wrong)}")
-        for cell, planned in zip(self._setup.cells, self._setup.planned, strict=True):
-            yield from self._resolved(cell, planned.key)
+        for cell, own in zip(self._setup.cells, self._setup.planned, strict=True):
+            yield from self._resolved(cell, own.key)
 
     def _resolved(self, cell: Cell, key: str) -> Iterator[Finding]:
         """Yields a `resolved.yaml` that is damaged, or of another cell than that with this key."""
@@ -146,7 +146,7 @@ class FolderCheck:
         """Yields cells whose models are not those that the run recorded."""
         if self._setup is None:
             return
-        for cell, planned in zip(self._setup.cells, self._setup.planned, strict=True):
+        for cell, own in zip(self._setup.cells, self._setup.planned, strict=True):
             if cell.key == planned.key:
                 continue
             try:
