@@ -146,7 +146,7 @@ class FolderCheck:
         """Yields cells whose models are not those that the run recorded."""
         if self._setup is None:
             return
-        for cell, own in zip(self._setup.cells, self._setup.planned, strict=True):
+        for cell, planned in zip(self._setup.cells, self._setup.planned, strict=True):
             if cell.key == planned.key:
                 continue
             try:
