@@ -25,35 +25,44 @@ SMALL = (
 )
 
 
+_ModelOption = Annotated[
+    str, typer.Option(help="Model that writes: packaged:NAME, a folder, a hub id, or a generator in YAML.")
+]
+_ReaderOption = Annotated[str, typer.Option(help="Model that answers for the filters; the writer by default.")]
+_OutOption = Annotated[
+    str, typer.Option("--out", metavar="FILE.jsonl", help="File of the questions, or a folder of their own.")
+]
+_KindOption = Annotated[
+    list[str] | None, typer.Option("--kind", metavar="NAME=SHARE", help="A kind and its share; may be repeated.")
+]
+_StepsOption = Annotated[
+    bool, typer.Option("--steps", help="Show one sentence, ask for a question, then its answer: for small models.")
+]
+_OverlapOption = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Largest share of a question's words that may occur in its evidence."),
+]
+_LossOption = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Share of a file's text that may be missing; 1 skips unreadable files."),
+]
+
+
 @app.command()
 def questions(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     source: Annotated[
         str, typer.Argument(help="A folder of documents, a data set, an experiment, or a YAML file of a set.")
     ],
-    model: Annotated[
-        str, typer.Option(help="Model that writes: packaged:NAME, a folder, a hub id, or a generator in YAML.")
-    ] = "",
-    reader: Annotated[str, typer.Option(help="Model that answers for the filters; the writer by default.")] = "",
+    model: _ModelOption = "",
+    reader: _ReaderOption = "",
     count: Annotated[int | None, typer.Option(min=1, help="Number of questions.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the passages that are drawn.")] = None,
-    target: Annotated[
-        str, typer.Option("--out", metavar="FILE.jsonl", help="File of the questions, or a folder of their own.")
-    ] = "",
-    kind: Annotated[
-        list[str] | None, typer.Option("--kind", metavar="NAME=SHARE", help="A kind and its share; may be repeated.")
-    ] = None,
+    target: _OutOption = "",
+    kind: _KindOption = None,
     without: Annotated[list[str] | None, typer.Option("--without", help="A filter to leave out; repeatable.")] = None,
-    steps: Annotated[
-        bool, typer.Option("--steps", help="Show one sentence, ask for a question, then its answer: for small models.")
-    ] = False,
-    max_overlap: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Largest share of a question's words that may occur in its evidence."),
-    ] = None,
-    allow_loss: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Share of a file's text that may be missing; 1 skips unreadable files."),
-    ] = None,
+    steps: _StepsOption = False,
+    max_overlap: _OverlapOption = None,
+    allow_loss: _LossOption = None,
     settings: SetOption = None,
     wait: Annotated[
         float, typer.Option("--wait", min=0, metavar="SECONDS", help="Wait this long for servers to come up.")
