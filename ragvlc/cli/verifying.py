@@ -81,7 +81,9 @@ def _next(found: Verification, *, repair: bool) -> Sequence[str]:
     if opened := [one for one in found.findings if one.state == "open"]:
         advice = dict.fromkeys(one.remedy for one in opened)
         lines.append(f"{len(opened)} left that a repair cannot do: {'; '.join(advice)}.")
-    if any("ragvlc run" in one.remedy for one in opened):
+    if any("--retry failed" in one.remedy for one in opened):
+        lines.append(f"Fix the cause of the failures (ragvlc show {folder}), then: ragvlc run {folder} --retry failed")
+    elif any("ragvlc run" in one.remedy for one in opened):
         lines.append(f"Continue with: ragvlc run {folder}")
     return lines
 

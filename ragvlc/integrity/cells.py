@@ -103,19 +103,24 @@ class CellCheck:
             found = f"{_several(unhashed, 'row')} of an earlier version without a hash"
             yield self._finding("rows", "note", found, "damage inside them cannot be noticed")
 
-    def coverage(
-        self, facts: Sequence[Mapping[str, Any]], labels: Sequence[str], *, control: bool
-    ) -> Iterator[Finding]:
-        """Yields what is missing for the questions with these facts, and what is there beside them."""
-        wanted = {one["id"]: stored_row_key(one, control=control) for one in facts}
+    def coverage(self, cell: Mapping[str, Any], questions: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+        """Yields what is missing for these questions, and what is there beside them.
+
+        Args:
+            cell: its facts in `cells.json`.
+            questions: facts of all of them.
+        """
+        wanted = {one["id"]: stored_row_key(one, control=bool(cell["control"])) for one in questions}
         missing = [name for name in wanted if name not in self.rows]
         changed = [name for name, key in wanted.items() if name in self.rows and self.rows[name].example_key != key]
         current = {name: self.rows[name] for name, key in wanted.items() if name in self.rows and name not in changed}
         failed = [name for name, row in current.items() if row.failure is not None]
-        passing = [name for name in failed if is_unfinished(current[name], labels)]
+        passing = [name for name in failed if is_unfinished(current[name], cell["metrics"])]
+        stopped = len(failed) > cell.get("max_failures", 1.0) * len(wanted)
         if missing:
             found = f"{len(missing)} of {len(wanted)} questions have no row ({_first(missing)})"
-            yield self._finding("coverage", "open", found, "ragvlc run asks them")
+            remedy = "too many others failed: ragvlc run --retry failed" if stopped else "ragvlc run asks them"
+            yield self._finding("coverage", "open", found, remedy)
         if changed:
             found = f"{_several(len(changed), 'row')} of questions that have changed since ({_first(changed)})"
             yield self._finding("coverage", "open", found, "ragvlc run asks them again; the rows stay")

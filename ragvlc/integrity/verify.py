@@ -195,8 +195,7 @@ class _Checks:
                 asked = check.asked.get(cell.dataset.key) if cell is not None else None
                 questions = asked.facts if asked is not None else check.stored.get(str(facts["examples"]))
                 if questions is not None and not facts.get("left_out"):
-                    labels = [str(label) for label in facts["metrics"]]
-                    yield from one.coverage(questions, labels, control=bool(facts["control"]))
+                    yield from one.coverage(facts, questions)
                 if cell is not None and asked is not None and self._setup is not None:
                     yield from one.scores(cell, asked, pool)
                     yield from one.summary(cell, asked, self._setup.sweep)

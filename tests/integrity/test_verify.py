@@ -111,6 +111,7 @@ def rescored(folder: Path) -> None:
     store = CellStore(first(folder).parent)
     row = store.load()["q3"]
     store.append(replace(row, scores={**row.scores, "contains": 0.25}))
+    store.sync()
 
 
 def test_a_whole_run_is_whole_and_stays_as_it_is(run: Path, ragvlc: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,6 +249,7 @@ def transient(folder: Path) -> None:
     store = CellStore(first(folder).parent)
     row = store.load()["q3"]
     store.append(replace(row, answer=None, failure=Failure("generate", "EngineError", "busy", transient=True)))
+    store.sync()
 
 
 def change_questions(folder: Path, change: Callable[[list[dict[str, Any]]], None]) -> None:
@@ -327,6 +329,7 @@ def test_notes_do_not_make_a_run_less_than_whole(run: Path) -> None:
     store = CellStore(first(run).parent)
     row = store.load()["q3"]
     store.append(replace(row, example_id="of another time"))
+    store.sync()
     (run / "0123456789abcdef").mkdir()
     shutil.copy(first(run), run / "0123456789abcdef")
     (run / "examples-0123456789abcdef.jsonl").write_text("")
@@ -397,6 +400,41 @@ def test_a_judge_is_not_asked_and_that_is_said(tmp_path: Path) -> None:
     text = " ".join(one.found for one in found.findings if one.check == "scores")
     assert "not recomputed, as they ask a model: llm_judge" in text
     assert "24 scores recomputed" in text
+
+
+def test_a_stopped_cell_needs_more_than_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ragvlc: Cli
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = {"main": {"kind": "scripted", "default": "red", "window": 20}}
+    refusing = {"full": {"kind": "full_context", "truncation": "refuse"}}
+    experiment(tmp_path, pipelines={"full": {"generators": small, "routes": refusing}}, concurrency=1)
+    assert ragvlc("run", "things.yaml").code == 1
+    said = ragvlc("verify", "runs/things")
+    assert said.code == 1
+    assert "too many others failed: ragvlc run --retry failed" in said.out
+    assert "ragvlc run runs/things --retry failed" in said.out
+
+
+def test_axes_limits_repeats_and_controls_are_whole(tmp_path: Path) -> None:
+    sampled = {"main": {"kind": "scripted", "default": "{seed}", "temperature": 1.0}}
+    pipelines = {
+        "sampled": {"generators": sampled, "routes": {"full": "full_context"}},
+        "oracle": {"generators": sampled, "routes": {"oracle": "oracle_evidence"}},
+    }
+    axes = {"dataset.scope": ["example", "corpus"], "generators.main.default": ["{seed}", "blue"]}
+    file = experiment(tmp_path, pipelines=pipelines, axes=axes, repeats=2)
+    for limit in (3, 5):
+        sweep = Sweep.load(file, overrides={"dataset.limit": limit})
+        run_sweep(sweep, tmp_path / "runs")
+        found = package.verify(tmp_path / "runs" / "things")
+        assert found.whole, found
+        cells = len(json.loads((tmp_path / "runs" / "things" / "cells.json").read_text()))
+        assert finding(found, "rows", "ok").found == f"{limit * cells} rows in {cells} cells, all intact"
+    run_sweep(Sweep.load(file, overrides={"dataset.limit": 3}), tmp_path / "runs")
+    found = package.verify(tmp_path / "runs" / "things")
+    assert found.whole
+    assert states(found, "coverage") == [("coverage", "note"), ("coverage", "ok")]  # rows beyond the limit stay
 
 
 def test_a_changed_model_is_named_and_its_rows_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
