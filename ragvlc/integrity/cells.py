@@ -14,7 +14,7 @@ from ragvlc.core.data import Example
 from ragvlc.core.errors import DerivedError
 from ragvlc.core.families import Embedder, Generator, Metric
 from ragvlc.core.run import Engines
-from ragvlc.integrity.findings import Finding, State
+from ragvlc.integrity.findings import CheckFinding, State
 from ragvlc.results.completeness import is_unfinished
 from ragvlc.results.derived import what_is_wrong
 from ragvlc.results.lines import RowFindings, read_lines, row_of
@@ -83,7 +83,7 @@ class CellCheck:
         counts.rows += len(self.rows)
         counts.cells += 1
 
-    def row_findings(self) -> Iterator[Finding]:
+    def row_findings(self) -> Iterator[CheckFinding]:
         """Yields the lines that are damaged, repeated or unusual."""
         file = self._file
         if file.damaged:
@@ -103,7 +103,7 @@ class CellCheck:
             found = f"{_several(unhashed, 'row')} of an earlier version without a hash"
             yield self._finding("rows", "note", found, "damage inside them cannot be noticed")
 
-    def coverage(self, cell: Mapping[str, Any], questions: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    def coverage(self, cell: Mapping[str, Any], questions: Sequence[Mapping[str, Any]]) -> Iterator[CheckFinding]:
         """Yields what is missing for these questions, and what is there beside them.
 
         Args:
@@ -134,7 +134,7 @@ class CellCheck:
             found = f"{_several(len(extra), 'row')} of questions that are not asked ({_first(extra)})"
             yield self._finding("coverage", "note", found, "they stay, and count in no table")
 
-    def scores(self, cell: Cell, asked: QuestionSet, engines: Engines) -> Iterator[Finding]:
+    def scores(self, cell: Cell, asked: QuestionSet, engines: Engines) -> Iterator[CheckFinding]:
         """Yields stored scores that are not those of the metrics, recomputed where no model is needed."""
         rows = current_rows(self.rows, asked, control=cell.control)
         mended: dict[str, Prediction] = {}
@@ -172,7 +172,7 @@ class CellCheck:
             found = f"{_several(len(stale), 'row')} without current scores ({_first(stale)})"
             yield self._finding("scores", "open", found, "ragvlc score scores them; nothing is asked")
 
-    def summary(self, cell: Cell, asked: QuestionSet, sweep: Sweep) -> Iterator[Finding]:
+    def summary(self, cell: Cell, asked: QuestionSet, sweep: Sweep) -> Iterator[CheckFinding]:
         """Yields how the summary differs from the rows."""
         rows = current_rows(self.rows, asked, control=cell.control)
 
@@ -206,7 +206,7 @@ class CellCheck:
             found = f"lacks {_first(lacking)}: an earlier version wrote it"
             yield self._finding("summary", "note", found, "the figures of reports come from the rows")
 
-    def _rewritten(self, found: str, remedy: str) -> Finding:
+    def _rewritten(self, found: str, remedy: str) -> CheckFinding:
         def rewrite() -> None:
             self._store.repair()
 
@@ -222,8 +222,8 @@ class CellCheck:
 
     def _finding(
         self, check: str, state: State, found: str, remedy: str = "", repair: Callable[[], None] | None = None
-    ) -> Finding:
-        return Finding(self._run, self._name, check, state, found, remedy, repair)
+    ) -> CheckFinding:
+        return CheckFinding(self._run, self._name, check, state, found, remedy, repair)
 
 
 def _score(metric: Metric, row: Prediction, example: Example, engines: Engines) -> float | None:

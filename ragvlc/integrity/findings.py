@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["CHECKS", "Finding", "State", "Verification"]
+__all__ = ["CHECKS", "CheckFinding", "State", "Verification"]
 
 State = Literal["ok", "note", "repair", "open"]
 CHECKS = (
@@ -18,7 +18,7 @@ CHECKS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """A result of one check.
 
     Attributes:
@@ -62,9 +62,9 @@ class Verification:
     """
 
     folder: Path
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckFinding, ...]
     busy: bool = False
-    repaired: tuple[Finding, ...] = ()
+    repaired: tuple[CheckFinding, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -72,6 +72,6 @@ class Verification:
         return all(one.state in ("ok", "note") for one in self.findings)
 
     @property
-    def repairable(self) -> tuple[Finding, ...]:
+    def repairable(self) -> tuple[CheckFinding, ...]:
         """The findings that a repair would settle."""
         return tuple(one for one in self.findings if one.state == "repair")

@@ -9,7 +9,7 @@ from typing import Any
 
 from ragvlc import config
 from ragvlc.core.errors import DerivedError, RagvlcError, StoreError
-from ragvlc.integrity.findings import Finding, State
+from ragvlc.integrity.findings import CheckFinding, State
 from ragvlc.pipeline import Pipeline
 from ragvlc.results.derived import move_aside, what_is_wrong, write_derived
 from ragvlc.results.store import SweepStore
@@ -43,7 +43,7 @@ class FolderCheck:
         self.stored: dict[str, list[dict[str, Any]]] = {}
         self.cells: list[dict[str, Any]] = []
 
-    def data(self) -> Iterator[Finding]:
+    def data(self) -> Iterator[CheckFinding]:
         """Loads the questions, and yields how the data set differs from what the run recorded."""
         if self._setup is None:
             return
@@ -59,7 +59,7 @@ class FolderCheck:
             for found, remedy in _differences(stored, own):
                 yield self._finding("data", "open", found, remedy)
 
-    def examples(self) -> Iterator[Finding]:
+    def examples(self) -> Iterator[CheckFinding]:
         """Reads the stored questions, and yields what is wrong with their files."""
         names = dict.fromkeys(str(facts["examples"]) for facts in self.cells)
         if self._setup is not None:
@@ -80,7 +80,7 @@ class FolderCheck:
             if names and path.name not in names:
                 yield self._finding("examples", "note", f"{path.name}: of no cell", "stays")
 
-    def example_facts(self) -> Iterator[Finding]:
+    def example_facts(self) -> Iterator[CheckFinding]:
         """Yields stored questions that differ from the data set although their hash is the same."""
         for key, own in self.asked.items():
             now = {one["id"]: json.loads(json.dumps(one)) for one in own.facts}
@@ -95,7 +95,7 @@ class FolderCheck:
                 found = f"{len(wrong)} stored questions are not those of the data set ({_first(wrong)})"
                 yield self._anew("examples", found, all_files=True)
 
-    def read_cells(self) -> Iterator[Finding]:
+    def read_cells(self) -> Iterator[CheckFinding]:
         """Reads `cells.json`, and yields what is wrong with it."""
         try:
             self.cells = self._store.cells()
@@ -105,7 +105,7 @@ class FolderCheck:
                 facts = {cell.dataset.key: {"examples": _file_of(cell.dataset.key)} for cell in self._setup.cells}
                 self.cells = planned_cells(self._setup.sweep, self._setup.cells, facts)
 
-    def cell_facts(self) -> Iterator[Finding]:
+    def cell_facts(self) -> Iterator[CheckFinding]:
         """Yields how `cells.json` and the cells' `resolved.yaml` differ from the setup."""
         if self._setup is None:
             return
@@ -123,7 +123,7 @@ class FolderCheck:
         for cell, own in zip(self._setup.cells, self._setup.planned, strict=True):
             yield from self._resolved(cell, own.key)
 
-    def _resolved(self, cell: Cell, key: str) -> Iterator[Finding]:
+    def _resolved(self, cell: Cell, key: str) -> Iterator[CheckFinding]:
         """Yields a `resolved.yaml` that is damaged, or of another cell than that with this key."""
         path = self._folder / cell.key / "resolved.yaml"
         if not path.parent.is_dir():
@@ -142,7 +142,7 @@ class FolderCheck:
 
             yield self._finding("cells", "repair", what, "made anew", anew, cell.name)
 
-    def models(self) -> Iterator[Finding]:
+    def models(self) -> Iterator[CheckFinding]:
         """Yields cells whose models are not those that the run recorded."""
         if self._setup is None:
             return
@@ -165,7 +165,7 @@ class FolderCheck:
             remedy = "bring that model back; or ragvlc run asks this cell anew, and its rows stay"
             yield self._finding("models", "open", found, remedy, cell=cell.name)
 
-    def leftovers(self, *, busy: bool) -> Iterator[Finding]:
+    def leftovers(self, *, busy: bool) -> Iterator[CheckFinding]:
         """Yields files of interrupted writers, copies of damaged lines, and cells that are no longer asked."""
         parts = sorted([*self._folder.glob("*.part"), *self._folder.glob("*/*.part")])
         if parts and not busy:
@@ -183,7 +183,7 @@ class FolderCheck:
             found = f"rows of {len(others)} cells that are no longer planned ({_first(others)})"
             yield self._finding("leftovers", "note", found, "they stay, and are found again if the cell is")
 
-    def tracker(self, *, busy: bool) -> Iterator[Finding]:
+    def tracker(self, *, busy: bool) -> Iterator[CheckFinding]:
         """Yields whether MLflow's SQLite file beside the results is half made or damaged. Contacts no server."""
         if self._setup is None or not isinstance(self._setup.sweep.tracker, MlflowTracker) or busy:
             return
@@ -193,7 +193,7 @@ class FolderCheck:
             remedy = "set aside as *.broken; then ragvlc track sends the results again"
             yield self._finding("tracker", "repair", problem, remedy, lambda: set_aside(uri))
 
-    def _anew(self, check: str, found: str, *, all_files: bool = False) -> Finding:
+    def _anew(self, check: str, found: str, *, all_files: bool = False) -> CheckFinding:
         setup = self._setup
         if setup is None:
             return self._finding(check, "open", found, "cannot be made anew without sweep.yaml: see setup")
@@ -214,12 +214,12 @@ class FolderCheck:
         remedy: str,
         repair: Callable[[], object] | None = None,
         cell: str = "",
-    ) -> Finding:
+    ) -> CheckFinding:
         def act() -> None:
             if repair is not None:
                 repair()
 
-        return Finding(self._folder.resolve().name, cell, check, state, found, remedy, act if repair else None)
+        return CheckFinding(self._folder.resolve().name, cell, check, state, found, remedy, act if repair else None)
 
 
 def _differences(stored: Sequence[Mapping[str, Any]], own: QuestionSet) -> Iterator[tuple[str, str]]:

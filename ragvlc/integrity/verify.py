@@ -9,7 +9,7 @@ from pathlib import Path
 from ragvlc import config
 from ragvlc.core.errors import RagvlcError, StoreError
 from ragvlc.integrity.cells import CellCheck, ScoreCounts, is_deterministic
-from ragvlc.integrity.findings import CHECKS, Finding, Verification
+from ragvlc.integrity.findings import CHECKS, CheckFinding, Verification
 from ragvlc.integrity.folder import FolderCheck
 from ragvlc.pool import EnginePool
 from ragvlc.results.derived import move_aside
@@ -99,7 +99,7 @@ def is_busy(folder: Path) -> bool:
     return False
 
 
-def _once(findings: Sequence[Finding]) -> Iterator[Finding]:
+def _once(findings: Sequence[CheckFinding]) -> Iterator[CheckFinding]:
     """Yields one finding for each repair: the files are written before the rows are summed up."""
     seen: set[tuple[str, str]] = set()
     for one in sorted(findings, key=lambda one: CHECKS.index("summary") if one.check == "summary" else 0):
@@ -117,10 +117,10 @@ def _verified(folder: Path, cell: str | None, *, ours: bool = False) -> Verifica
     return Verification(folder, tuple(findings), busy)
 
 
-def _waiting(one: Finding) -> Finding:
+def _waiting(one: CheckFinding) -> CheckFinding:
     if one.state != "repair":
         return one
-    return Finding(one.run, one.cell, one.check, "note", one.found, "look again when the other process has ended")
+    return CheckFinding(one.run, one.cell, one.check, "note", one.found, "look again when the other process has ended")
 
 
 class _Checks:
@@ -135,19 +135,19 @@ class _Checks:
         self._setup: StoredSweep | None = None
         self._skipped: list[str] = []
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[CheckFinding]:
         """Yields every finding, and a line for each check that found nothing."""
         found = list(self._all())
         yield from found
         spoken = {one.check for one in found if one.state != "note"}
         for check, words in self._intact().items():
             if check not in spoken and words:
-                yield Finding(self._run, "", check, "ok", words)
+                yield CheckFinding(self._run, "", check, "ok", words)
 
-    def _all(self) -> Iterator[Finding]:
+    def _all(self) -> Iterator[CheckFinding]:
         if self._busy:
             found = "another process is running this sweep: rows are still to come"
-            yield Finding(self._run, "", "lock", "note", found, "nothing is repaired now")
+            yield CheckFinding(self._run, "", "lock", "note", found, "nothing is repaired now")
         try:
             self._setup = StoredSweep.of(self._folder)
         except RagvlcError as error:
@@ -164,18 +164,18 @@ class _Checks:
         yield from check.models()
         if check.asked and self._setup and (judged := _asking(self._setup.sweep)):
             found = f"not recomputed, as they ask a model: {', '.join(judged)}"
-            yield Finding(self._run, "", "scores", "note", found, "their stored values count")
+            yield CheckFinding(self._run, "", "scores", "note", found, "their stored values count")
         yield from self._cells(check)
 
-    def _no_setup(self, error: RagvlcError) -> Iterator[Finding]:
+    def _no_setup(self, error: RagvlcError) -> Iterator[CheckFinding]:
         replay = _is_replay(self._folder)
         if replay:
             found = "a replay: data, models, scores and summaries are not checked"
-            yield Finding(self._run, "", "setup", "note", found, "ragvlc replay makes it anew")
+            yield CheckFinding(self._run, "", "setup", "note", found, "ragvlc replay makes it anew")
         else:
-            yield Finding(self._run, "", "setup", "open", str(error), "until then only rows and files are checked")
+            yield CheckFinding(self._run, "", "setup", "open", str(error), "until then only rows and files are checked")
 
-    def _cells(self, check: FolderCheck) -> Iterator[Finding]:
+    def _cells(self, check: FolderCheck) -> Iterator[CheckFinding]:
         store = SweepStore(self._folder)
         planned = {cell.key: cell for cell in self._setup.cells} if self._setup else {}
         chosen = [one for one in check.cells if self._only in (None, one["key"], one["name"])]
@@ -188,7 +188,7 @@ class _Checks:
                     own = store.cell(str(facts["key"]))
                     one = CellCheck(self._run, str(facts["name"]), own, self._counts)
                 except StoreError as error:
-                    yield Finding(self._run, str(facts["name"]), "rows", "open", str(error), "allow reading")
+                    yield CheckFinding(self._run, str(facts["name"]), "rows", "open", str(error), "allow reading")
                     continue
                 yield from one.row_findings()
                 cell = planned.get(str(facts["key"]))

@@ -16,7 +16,7 @@ import yaml
 
 import ragvlc as package
 from ragvlc.core.errors import StoreError
-from ragvlc.integrity.findings import CHECKS, Finding, Verification
+from ragvlc.integrity.findings import CHECKS, CheckFinding, Verification
 from ragvlc.results.store import CellStore, SweepStore
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.spec import Sweep
@@ -76,7 +76,7 @@ def states(found: Verification, check: str = "") -> list[tuple[str, str]]:
     return sorted({(one.check, one.state) for one in here if check or one.state in ("repair", "open")})
 
 
-def finding(found: Verification, check: str, state: str) -> Finding:
+def finding(found: Verification, check: str, state: str) -> CheckFinding:
     [one] = [one for one in found.findings if (one.check, one.state) == (check, state)]
     return one
 
