@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from ragvlc import config
 from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
+from ragvlc.core.given_paths import path_of
 from ragvlc.core.texts import word_count
 from ragvlc.datasets.folder import Folder
 from ragvlc.datasets.jsonl import Jsonl
@@ -113,7 +114,7 @@ def check(target: str | Path | Dataset, tokenizer: str = "", window: int | None 
     """
     if isinstance(target, Dataset):
         return [checked(target, *_reader(tokenizer), window=window or window_of(tokenizer))]
-    place = Path(target).expanduser()
+    place = path_of(target)
     if place.is_dir():
         return [checked(_dataset_in(place), *_reader(tokenizer), window=window or window_of(tokenizer))]
     if place.suffix in (".yaml", ".yml") or (not place.exists() and str(target) in config.shipped("experiments")):

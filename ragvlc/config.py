@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from ragvlc.core.component import Component
 from ragvlc.core.errors import ConfigError, nearest
+from ragvlc.core.given_paths import path_of, real_path
 from ragvlc.core.paths import Base, place_field, put_field
 from ragvlc.core.yaml_text import read_mapping as read_yaml
 
@@ -43,10 +44,10 @@ def shipped(family: str) -> dict[str, Path]:
 
 def find_file(name: str, family: str, folder: Path | None = None) -> Path:
     """Returns the YAML file called `name`: a path (relative to `folder`), or a shipped file."""
-    path = Path(name).expanduser()
+    path = path_of(name)
     for candidate in ((folder / path) if folder else path, path):
         if candidate.is_file():
-            return candidate.resolve()
+            return real_path(candidate)
     known = shipped(family)
     if name in known:
         return known[name]

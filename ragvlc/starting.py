@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from ragvlc.chunkers.tokens import Tokens
 from ragvlc.core.data import Document
 from ragvlc.core.errors import ConfigError, DatasetError
+from ragvlc.core.given_paths import path_of
 from ragvlc.datasets.folder import Folder
 from ragvlc.documents.files import FolderFiles, read_folder
 from ragvlc.documents.tables.files import ENDINGS
@@ -95,9 +96,9 @@ def start(folder: str | Path, out: str | Path = ".", *, questions: str | Path = 
         ConfigError: a file exists already (nothing is overwritten), or cannot be written.
         DatasetError: the folder holds no documents, or the given table of questions cannot be read.
     """
-    place, target = Path(folder).expanduser().absolute(), Path(out).expanduser().absolute()
+    place, target = path_of(folder).absolute(), path_of(out).absolute()
     found = "" if questions else _table_of(place)
-    table = Path(questions or found or target / "questions.csv").expanduser().absolute()
+    table = path_of(questions or found or target / "questions.csv").absolute()
     given = bool(questions or found) and table.is_file()
     if not given and table.suffix.lower() != ".csv":
         known = ", ".join(ENDINGS)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ragvlc.core.errors import ConfigError
+from ragvlc.core.given_paths import path_of, real_path
 from ragvlc.core.texts import visible
 from ragvlc.core.yaml_text import parse_value
 
@@ -93,21 +94,21 @@ def is_results(folder: Path) -> bool:
     """Returns whether the folder holds the results of a sweep."""
     from ragvlc.results import store
 
-    return store.is_results(folder)
+    return store.is_results(path_of(folder))
 
 
 def runs_folder(experiment: str, runs: Path) -> Path:
     """Returns the folder of all results: the parent of the given results folder, or else `runs`."""
-    return Path(experiment).resolve().parent if is_results(Path(experiment)) else runs
+    return real_path(Path(experiment)).parent if is_results(Path(experiment)) else path_of(runs)
 
 
 def results_folder(results: str, runs: Path) -> Path:
     """Returns the given results folder, or the folder `runs/<name>` of the given experiment."""
-    path = Path(results)
+    path, runs = path_of(results), path_of(runs)
     if path.is_file():
         from ragvlc.config import read_yaml
 
-        return runs / str(read_yaml(path).get("name", path.stem))
+        return path_of(runs / str(read_yaml(path).get("name", path.stem)))
     return next((folder for folder in (path, runs / path) if is_results(folder)), runs / path.name)
 
 

@@ -41,6 +41,7 @@ from ragvlc.cli.power import (
     print_power,
 )
 from ragvlc.core.errors import ConfigError
+from ragvlc.core.given_paths import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -189,7 +190,7 @@ def _is_pipeline(target: str, *, asked: bool) -> bool:
     """Returns whether the target is a pipeline; if an experiment has the same name, the options decide."""
     from ragvlc import config
 
-    path = Path(target).expanduser()
+    path = path_of(target)
     if is_results(path):
         return False
     if path.is_file():

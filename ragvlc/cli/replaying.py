@@ -9,6 +9,7 @@ import typer
 
 from ragvlc.cli.app import RUNS, LimitOption, RunsOption, SetOption, app, is_results, out, settings_of
 from ragvlc.core.errors import ConfigError
+from ragvlc.core.given_paths import path_of
 
 if TYPE_CHECKING:
     from ragvlc.replay.spec import Replay
@@ -68,7 +69,7 @@ def _spec(
         given["questions"] = str(questions)
     if limit is not None:
         given["limit"] = limit
-    path = Path(answers).expanduser()
+    path = path_of(answers)
     is_yaml = path.suffix in (".yaml", ".yml") or (not path.exists() and answers in config.shipped("experiments"))
     if is_yaml:
         if names is not None:

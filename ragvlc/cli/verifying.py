@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ragvlc.cli.app import RUNS, RunsOption, app, out, results_folder
+from ragvlc.core.given_paths import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def verify(
 
     found: list[Verification] = []
     for name in results:
-        path = Path(name) if Path(name).is_dir() else results_folder(name, runs)
+        path = path_of(name) if path_of(name).is_dir() else results_folder(name, runs)
         for folder, key in results_in(path):
             found.append(verified(folder, repair=repair, cell=cell or key))
             if not as_json:

@@ -5,17 +5,15 @@ They are checked once, where a file is read, so that no later code meets a text 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import ConfigDict, Field, Strict, with_config
+from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict  # pydantic refuses that of `typing` before Python 3.12
 
-__all__ = ["Count", "Number", "Place", "ReplyShape", "StepShape", "TimingShape", "UsageShape"]
+__all__ = ["Count", "Number", "ReplyShape", "StepShape", "TimingShape", "UsageShape"]
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Number = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False)]
-Place = Annotated[tuple[str, Count, Count], Strict(False)]
-"""Document, first character and end; JSON has lists, no tuples."""
 
 _STRICT = ConfigDict(strict=True)
 
@@ -31,6 +29,8 @@ class UsageShape(TypedDict, total=False):
     drafted: Count
     accepted: Count
     thought_tokens: Count
+    written_tokens: Count
+    longest_prompt: Count
 
 
 @with_config(_STRICT)
@@ -41,6 +41,43 @@ class TimingShape(TypedDict, total=False):
     first_token_seconds: Number | None
     engine_seconds: Number
     phases: dict[str, Number]
+
+
+_Counts = Annotated[str, Field(pattern=r"^(\d{1,15}( \d{1,15})*)?$")]
+
+
+@with_config(ConfigDict(strict=True, extra="allow"))
+class _FactsShape(TypedDict, total=False):
+    """Facts that figures are made of; steps have any others besides."""
+
+    dropped_tokens: Count
+    unread_tokens: Count
+    no_answer: Count
+    quotes: Count
+    survived: Count
+    agents: Count
+    paths: Count
+    chunks: Count
+    ranked: Count
+    passages: Count
+    embedder_cut_chunks: Count
+    reranker_cut_passages: Count
+    prompt_tokens: Count
+    index: str | int
+    index_seconds: Number
+    logprob_quantiles: list[Number]
+    rounds: Count
+    tokens: Count
+    target_prompt: Count
+    draft_prompt: Count
+    tried_at: _Counts
+    judged_at: _Counts
+    accepted_at: _Counts
+    draft_seconds: Number
+    verify_seconds: Number
+    prefill_seconds: Number
+    draft_prefill_seconds: Number
+    plain_seconds: Number | None
 
 
 @with_config(_STRICT)
@@ -54,7 +91,7 @@ class StepShape(_OptionalStepShape):
     """A step of a route, and the steps inside it."""
 
     name: str
-    facts: dict[str, Any]
+    facts: _FactsShape
     seconds: Number
 
 

@@ -32,6 +32,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import nearest
+from ragvlc.core.given_paths import path_of, path_problem, real_path
 from ragvlc.core.outside import imported, signature
 from ragvlc.core.prompts import Template, check_templates
 
@@ -98,8 +99,10 @@ def _against_folder(value: str, info: ValidationInfo) -> str:
     if not value:  # none, which is not the folder itself
         return value
     folder = (info.context or {}).get("folder")
-    path = Path(value).expanduser()
-    return str((Path(folder) / path).resolve()) if folder else str(path)
+    if problem := path_problem(value):
+        raise ValueError(problem)
+    path = path_of(value)
+    return str(real_path(Path(folder) / path)) if folder else str(path)
 
 
 def _against_folder_if_dotted(value: str, info: ValidationInfo) -> str:

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, PydanticUndefined
 
 from ragvlc.core.component import Component, PathMark, fields_of, find_kind
+from ragvlc.core.given_paths import path_of, path_problem, real_path
 
 __all__ = ["Base", "Spot", "at", "place_field", "placed_choices", "put_field", "walk"]
 
@@ -56,11 +57,13 @@ class Base:
 
     def whole(self, value: str) -> str:
         """Returns the absolute path. Raises `ValueError` if the path exists relative to `other` but not to `folder`."""
-        path = Path(value).expanduser()
+        if problem := path_problem(value):
+            raise ValueError(f"'{value[:60]}': {problem}")
+        path = path_of(value)
         if path.is_absolute() or not value:
             return str(path) if value else value
-        found = (self.folder / path).resolve()
-        elsewhere = (self.other / path).resolve() if self.other else found
+        found = real_path(self.folder / path)
+        elsewhere = real_path(self.other / path) if self.other else found
         if not found.exists() and elsewhere.exists():
             message = (
                 f"'{value}' is seen from {self.folder}, and {found} does not exist; seen from {self.other} it would "

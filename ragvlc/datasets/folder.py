@@ -29,6 +29,7 @@ from pydantic import Field
 from ragvlc.core.component import Execution, FilePath
 from ragvlc.core.data import Document
 from ragvlc.core.errors import DatasetError, nearest
+from ragvlc.core.given_paths import path_of, real_path
 from ragvlc.core.texts import word_count
 from ragvlc.datasets._jsonl_questions import QuestionReader, examples_of
 from ragvlc.documents.balance import ALLOWED
@@ -129,14 +130,14 @@ class Folder(Dataset):
         return Examples(examples, found.skipped, notes)
 
     def _folder(self) -> Path:
-        return Path(self.path).expanduser().absolute()
+        return path_of(self.path).absolute()
 
     def _questions_file(self) -> Path:
         folder = self._folder()
         if not folder.is_dir():
             raise DatasetError(f"{folder}: no such folder.")
         if self.questions:
-            file = Path(os.path.normpath(folder / Path(self.questions).expanduser()))
+            file = Path(os.path.normpath(folder / path_of(self.questions)))
             if not file.is_file():
                 raise DatasetError(f"{file}: no such file.{self._looked_for(file)}")
             return file
@@ -170,7 +171,7 @@ class Folder(Dataset):
         """Returns the path patterns of files that are not documents: the excluded ones and the questions file."""
         if not self.questions:
             return self.exclude
-        file = (self._folder() / Path(self.questions).expanduser()).resolve()
-        inside = file.is_relative_to(self._folder().resolve())
-        name = file.relative_to(self._folder().resolve()).as_posix() if inside else self.questions
+        file = real_path(self._folder() / path_of(self.questions))
+        inside = file.is_relative_to(real_path(self._folder()))
+        name = file.relative_to(real_path(self._folder())).as_posix() if inside else self.questions
         return (*self.exclude, escape(name))

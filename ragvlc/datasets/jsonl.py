@@ -28,6 +28,7 @@ from pydantic import Field
 from ragvlc.core.component import Execution, FilePath
 from ragvlc.core.data import Document, Example
 from ragvlc.core.errors import DatasetError, nearest
+from ragvlc.core.given_paths import path_of
 from ragvlc.core.json_text import parse_json
 from ragvlc.datasets._jsonl_questions import QuestionReader, examples_of
 from ragvlc.documents.dataset import Dataset
@@ -101,11 +102,11 @@ class Jsonl(Dataset):
         return chosen
 
     def _folder(self) -> Path:
-        return Path(self.path).expanduser().absolute()
+        return path_of(self.path).absolute()
 
     def _file(self, stem: str, given: str) -> Path:
         names = [given] if given else [f"{stem}.jsonl", f"{stem}.jsonl.gz"]
-        candidates = [self._folder() / Path(name).expanduser() for name in names]
+        candidates = [self._folder() / path_of(name) for name in names]
         for candidate in candidates:
             if candidate.is_file():
                 return candidate

@@ -25,6 +25,7 @@ from pydantic import Field
 from ragvlc.core.component import Execution, ModelName
 from ragvlc.core.data import Collection, Document, Example, Query
 from ragvlc.core.errors import DatasetError, missing_extra
+from ragvlc.core.given_paths import path_of
 from ragvlc.datasets._quiet_library import quiet, reason_of
 from ragvlc.documents.dataset import Dataset, Examples
 
@@ -139,7 +140,7 @@ class Longembed(Dataset):
         return {name: _checked(files[name], list(table), FIELDS[name]) for name, table in found.items()}
 
     def _where(self) -> str:
-        folder = Path(self.path).expanduser()
+        folder = path_of(self.path)
         if folder.is_dir():
             return str(folder / self.task)
         if self.path.startswith((".", "/", "~")):

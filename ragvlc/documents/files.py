@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ragvlc.core.data import Document
 from ragvlc.core.errors import DatasetError
+from ragvlc.core.given_paths import path_of
 from ragvlc.documents.balance import ALLOWED, Balance, balanced, refusal
 from ragvlc.documents.bounded import file_bytes
 from ragvlc.documents.extraction import KINDS, Found, Settings, Unreadable, extract
@@ -27,13 +28,13 @@ def read_document(path: str | Path, *, encoding: str = "") -> Document:
     """
     document, balance = read_file(path, encoding=encoding)
     if document is None:
-        raise DatasetError(f"{Path(path).expanduser()}: {balance.problem}.")
+        raise DatasetError(f"{path_of(path)}: {balance.problem}.")
     return document
 
 
 def read_file(path: str | Path, *, encoding: str = "") -> tuple[Document | None, Balance]:
     """Returns a file as a document (None if nothing can be read) and the file's balance sheet."""
-    file = Path(path).expanduser()
+    file = path_of(path)
     ending = file.suffix.lower()
     kind = KINDS.get(ending, "txt")
     data = _bytes_of(file)
@@ -99,7 +100,7 @@ def read_folder(
     Raises:
         DatasetError: if there is no such folder.
     """
-    folder = Path(path).expanduser().absolute()
+    folder = path_of(path).absolute()
     if not folder.is_dir():
         why = "is a file, not a folder" if folder.exists() else "no such folder"
         raise DatasetError(f"{folder}: {why}.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ragvlc.core.data import Document
 from ragvlc.core.errors import DatasetError, nearest
+from ragvlc.core.given_paths import path_of
 from ragvlc.documents.balance import ALLOWED, Balance
 from ragvlc.documents.files import FolderFiles, read_file, read_folder
 from ragvlc.documents.jsonl import documents_of
@@ -36,7 +37,7 @@ def accounted_documents(
     Raises:
         DatasetError: there is nothing to read, or files lost more than is allowed.
     """
-    place = Path(path).expanduser()
+    place = path_of(path)
     if not place.exists():
         around = [other.name for other in place.parent.glob("*")]
         raise DatasetError(f"{place}: no such file or folder.{nearest(place.name, around)}")

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragvlc import packaged
 from ragvlc.core.errors import StoreError
+from ragvlc.core.given_paths import path_of
 from ragvlc.core.json_text import parse_json
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Cache:
 
     def __init__(self, folder: Path | None = None) -> None:
         chosen = os.environ.get("RAGVLC_STORE")
-        default = Path(chosen).expanduser().absolute() if chosen else packaged.cache_folder() / "store"
+        default = path_of(chosen).absolute() if chosen else packaged.cache_folder() / "store"
         self.folder = folder or default
         self._folder = str(self.folder)
         _check_owner(self.folder)

@@ -29,6 +29,7 @@ from pydantic import AfterValidator
 
 from ragvlc.core.component import ModelName
 from ragvlc.core.errors import ConfigError, EngineError, nearest
+from ragvlc.core.given_paths import path_of
 from ragvlc.core.json_text import parse_json
 from ragvlc.packaged import _smollm2
 from ragvlc.packaged.hub import model_on_hub
@@ -91,7 +92,7 @@ class PackagedModel:
 def cache_folder() -> Path:
     """Returns the folder for downloads: `$RAGVLC_CACHE`, or the user's cache folder on this system."""
     if chosen := os.environ.get("RAGVLC_CACHE"):
-        return Path(chosen).expanduser().absolute()
+        return path_of(chosen).absolute()
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("ragvlc"))

@@ -9,6 +9,7 @@ from typing import Any
 from ragvlc import config
 from ragvlc.analysis.results import Results
 from ragvlc.core.errors import ConfigError, StoreError
+from ragvlc.core.given_paths import path_of
 from ragvlc.datasets.jsonl import Jsonl
 from ragvlc.memo.disk import write_whole
 from ragvlc.replay.replaying import Replayed
@@ -33,8 +34,8 @@ def read_stored(replay: Replay) -> Stored:
     """
     if not replay.answers.file:
         raise ConfigError(f"{replay.name}: answers.file: name a file of answers, or a results folder.")
-    path = Path(replay.answers.file).expanduser()
-    beside = Path(replay.questions).expanduser() / path if replay.questions else path
+    path = path_of(replay.answers.file)
+    beside = path_of(replay.questions) / path if replay.questions else path
     found = path if path.exists() or not beside.exists() else beside
     if is_results(found):
         return _limited(read_runs(found, replay.answers), replay.limit)

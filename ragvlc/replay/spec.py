@@ -13,6 +13,7 @@ from ragvlc import config
 from ragvlc.core.component import Component, Execution, FilePath, part
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Chunker, Embedder, Generator, Metric, Price, Retriever, Route, Router, Tracker
+from ragvlc.core.given_paths import path_of, real_path
 from ragvlc.core.names import FolderName
 from ragvlc.core.paths import Base, Spot, placed_choices
 from ragvlc.reading.escalation import Wrapper
@@ -295,11 +296,11 @@ def _made(cls: type[ReplayT], data: dict[str, Any], overrides: Mapping[str, Any]
 
 def _answers_file(file: str, questions: Path | None, base: Base) -> str:
     """Returns the full path of the file in its base folder or the questions' folder; unchanged if not found."""
-    path = Path(file).expanduser()
+    path = path_of(file)
     if not file or path.is_absolute():
         return str(path) if file else file
     for folder in (base.folder, questions):
-        if folder and (found := (folder.expanduser() / path).resolve()).exists():
+        if folder and (found := real_path(path_of(folder) / path)).exists():
             return str(found)
     base.whole(file)  # refuses what is in the other folder alone
     return file

@@ -29,7 +29,7 @@ def text_cuts(trace: Sequence[Mapping[str, Any]]) -> TextCuts:
     embedded, ranked, cut = [], 0, 0
     for root in trace:
         for place, (index, facts) in enumerate(_embeddings(root, "")):
-            embedded.append(((index, place), int(facts["chunks"]), int(facts["embedder_cut_chunks"])))
+            embedded.append(((index, place), int(facts.get("chunks", 0)), int(facts["embedder_cut_chunks"])))
         for facts in _walk(root):
             if "reranker_cut_passages" in facts:
                 ranked += int(facts.get("passages", 0))

@@ -6,7 +6,6 @@ never stops a command that can make it anew.
 
 from __future__ import annotations
 
-import json
 import logging
 import reprlib
 import shlex
@@ -21,6 +20,7 @@ from pydantic import ValidationError
 from ragvlc.core.decision import Decide
 from ragvlc.core.errors import DerivedError, StoreError
 from ragvlc.core.families import Price
+from ragvlc.core.json_text import parse_json
 from ragvlc.core.length_margin import LengthMargin
 from ragvlc.core.surrogates import joined_within
 from ragvlc.memo.disk import write_whole
@@ -79,7 +79,7 @@ _SUMMARY_MORE: dict[str, Any] = {
 
 def read_cells(path: Path) -> list[dict[str, Any]] | None:
     """Returns the cells of a `cells.json`; None if there is no such file. Raises `DerivedError`."""
-    found = _parsed(path, json.loads)
+    found = _parsed(path, parse_json)
     if found is None:
         return None
     with _explained(path):
@@ -92,7 +92,7 @@ def read_cells(path: Path) -> list[dict[str, Any]] | None:
 
 def read_examples(path: Path) -> list[dict[str, Any]]:
     """Returns the questions in an `examples-*.jsonl`. Raises `DerivedError`, also where there is no such file."""
-    found = _parsed(path, lambda text: [joined_within(json.loads(line)) for line in text.splitlines()])
+    found = _parsed(path, lambda text: [joined_within(parse_json(line)) for line in text.splitlines()])
     with _explained(path):
         if not found:
             raise ValueError("is missing" if found is None else "is empty")
@@ -105,7 +105,7 @@ def read_examples(path: Path) -> list[dict[str, Any]]:
 
 def read_summary(path: Path) -> dict[str, Any] | None:
     """Returns a cell's summary; None if there is none. Raises `DerivedError`."""
-    found = _parsed(path, json.loads)
+    found = _parsed(path, parse_json)
     if found is not None:
         with _explained(path):
             _check(found, {}, _SUMMARY_MORE)
@@ -149,8 +149,8 @@ def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:  # noqa: ANN401 - J
         return parse(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, RecursionError) as error:
-        raise DerivedError(f"{path}: not JSON ({error or type(error).__name__}). {_remedy(path)}") from error
+    except ValueError as error:
+        raise DerivedError(f"{path}: not JSON ({error}). {_remedy(path)}") from error
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error
 

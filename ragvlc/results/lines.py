@@ -21,6 +21,7 @@ from zlib import crc32
 
 from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import StoreError
+from ragvlc.core.json_text import parse_json
 from ragvlc.core.limits import LINE_BYTES
 from ragvlc.core.surrogates import joined
 from ragvlc.results.row_form import row_values
@@ -119,7 +120,7 @@ class RowFindings:
 def row_of(data: bytes) -> Prediction:
     """Returns the row of an intact line. Raises `ValueError` if what is behind its form is not that of a row."""
     try:
-        return from_row(json.loads(_text(data)))
+        return from_row(parse_json(_text(data)))
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(repr(error)) from error
 

@@ -1,16 +1,16 @@
-"""The form of a stored row, checked as its line is parsed: what later code reads from the values is there, and typed.
-
-Of the ranking only its presence is checked here; `rows.from_row` makes hits of it.
-"""
+"""The form of a stored row, checked as its line is parsed: what later code reads from it is there, and typed."""
 
 from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NotRequired
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired
 
-from typing_extensions import TypedDict
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic refuses that of `typing` before Python 3.12
 
+from ragvlc.core.answer_shapes import Count, Number, ReplyShape, StepShape, TimingShape, UsageShape
+from ragvlc.core.json_text import parse_json
 from ragvlc.core.surrogates import joined, joined_within
 
 if TYPE_CHECKING:
@@ -19,47 +19,21 @@ if TYPE_CHECKING:
 __all__ = ["row_values"]
 
 
-class _Usage(TypedDict, total=False):
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
-    calls: int
-    drafted: int
-    accepted: int
-    thought_tokens: int
-    written_tokens: int
-    longest_prompt: int
-
-
-class _Timing(TypedDict, total=False):
-    queue_seconds: float
-    first_token_seconds: float | None
-    engine_seconds: float
-    phases: dict[str, float]
-
-
-class _Step(TypedDict):
-    name: str
-    facts: dict[str, Any]
-    seconds: float
-    usage: NotRequired[_Usage]
-    steps: NotRequired[list[_Step]]
-
-
 class _Answer(TypedDict):
     text: str
     route: str
     finish: str
     reused: bool
-    ranking: list[Any]
-    context: list[tuple[str, int, int]]
-    usage: _Usage
-    timing: _Timing
-    trace: list[_Step]
-    bills: NotRequired[dict[str, _Usage]]
-    long_prompts: NotRequired[dict[str, _Usage]]
-    memory: NotRequired[dict[str, int]]
+    ranking: list[tuple[str, int, Count, Count, Count, Number]]
+    context: list[tuple[str, Count, Count]]
+    usage: UsageShape
+    timing: TimingShape
+    trace: list[StepShape]
+    bills: NotRequired[dict[str, UsageShape]]
+    long_prompts: NotRequired[dict[str, UsageShape]]
+    memory: NotRequired[dict[str, Number]]
     thought: NotRequired[str]
+    reply: NotRequired[ReplyShape]
 
 
 class _Failure(TypedDict):
@@ -67,6 +41,9 @@ class _Failure(TypedDict):
     type: str
     message: str
     transient: NotRequired[bool]
+
+
+_Score = Annotated[float, Field(allow_inf_nan=False)] | bool | None
 
 
 class _Row(TypedDict):
@@ -77,10 +54,10 @@ class _Row(TypedDict):
     revision: NotRequired[int]
     answer: NotRequired[_Answer | None]
     failure: NotRequired[_Failure | None]
-    scores: NotRequired[dict[str, float | None]]
+    scores: NotRequired[dict[str, _Score]]
     scored_by: NotRequired[dict[str, str]]
     flags: NotRequired[list[str]]
-    scoring: NotRequired[_Usage]
+    scoring: NotRequired[UsageShape]
 
 
 def row_values(line: bytes) -> dict[str, Any]:
@@ -90,7 +67,7 @@ def row_values(line: bytes) -> dict[str, Any]:
         found = form.validate_json(line, strict=True)
     except ValueError:
         # Rows of version 1 may have halves of characters, which are no UTF-8.
-        mended = joined_within(json.loads(joined(line.decode("utf-8", "surrogatepass"))))
+        mended = joined_within(parse_json(joined(line.decode("utf-8", "surrogatepass"))))
         found = form.validate_json(json.dumps(mended), strict=True)
     return dict(found)
 

@@ -154,8 +154,14 @@ def figures_of(found: Speculation) -> dict[str, float]:
     return {name: float(value) for name, value in figures.items() if value is not None}
 
 
+_ROUNDS = {"rounds", "tokens", "tried_at", "judged_at", "accepted_at", "target_prompt", "draft_prompt"} | {
+    f"{phase}_seconds" for phase in ("draft", "verify", "prefill", "draft_prefill")
+}
+"""Facts that a step which decoded speculatively has, all together."""
+
+
 def _has_rounds(facts: Mapping[str, Any]) -> bool:
-    return {"rounds", "tokens", "judged_at", "target_prompt"} <= facts.keys()
+    return facts.keys() >= _ROUNDS
 
 
 def _sums_of(facts: Mapping[str, Any]) -> Speculation:

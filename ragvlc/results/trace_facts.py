@@ -73,7 +73,7 @@ class TraceFacts:
             elif name in _LARGEST:
                 largest[name] = max(value, largest.get(name, value))
             elif name == "index_seconds":
-                self.indexes.append((facts["index"], value))
+                self.indexes.append((facts.get("index", ""), value))
             else:
                 setattr(self, _MARKS[name], getattr(self, _MARKS[name]) or name in _THERE or bool(value))
         lengths: list[int] = []

@@ -15,6 +15,7 @@ from ragvlc.core.component import Component, Execution, part
 from ragvlc.core.decision import Decide
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Executor, Metric, Tracker
+from ragvlc.core.given_paths import path_of
 from ragvlc.core.length_margin import LengthMargin
 from ragvlc.core.names import FolderName
 from ragvlc.core.paths import Base, Spot, placed_choices
@@ -239,7 +240,7 @@ def _pipelines_from(value: object, base: Base, source: str) -> object:
 def _file(given: str, base: Base) -> str:
     """Returns the absolute path; if there is no such file, returns the path as given, for the error message."""
     whole = base.whole(given)
-    return whole if Path(whole).is_file() or Path(given).expanduser().is_file() else given
+    return whole if Path(whole).is_file() or path_of(given).is_file() else given
 
 
 def _is_axis(cls: type[Component], axes: object, place: str) -> bool:

@@ -153,5 +153,8 @@ def mutated_lines(draw: Draw, data: bytes) -> bytes:
         lines.insert(place, lines[draw(st.integers(0, len(lines) - 1))])
     else:
         changed = mutated_tree(draw, json.loads(lines[place]), raw=True)
-        lines[place] = dumped(changed, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass") + b"\n"
+        lines[place] = (
+            dumped(changed, ensure_ascii=draw(st.booleans()), separators=(",", ":")).encode("utf-8", "surrogatepass")
+            + b"\n"
+        )
     return b"".join(lines)

@@ -68,7 +68,7 @@ class Found:
 def run_case(case: Case, base: Path, place: Path, *, draws: bool = True) -> Outcome:
     """Returns the outcome of a case in a copy of the folder `base`; see `run_command`."""
     shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(base, place)
+    shutil.copytree(base, place, symlinks=True)
     for name, content in case.files.items():
         path = place / name
         path.parent.mkdir(parents=True, exist_ok=True)

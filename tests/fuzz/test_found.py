@@ -196,6 +196,9 @@ def test_cache_entries_of_another_form_are_computed_again(
         (("answer", "ranking"), [["d", 0, 1, 2, 3]]),
         (("answer", "trace"), [{"name": 5, "facts": {}, "seconds": 0}]),
         (("answer", "trace"), [{"name": "x", "facts": [], "seconds": 0}]),
+        (("answer", "trace"), [{"name": "x", "facts": {"dropped_tokens": "3"}, "seconds": 0}]),
+        (("answer", "trace"), [{"name": "x", "facts": {"index": [1], "index_seconds": 0}, "seconds": 0}]),
+        (("answer", "trace"), [{"name": "x", "facts": {"index_seconds": 0}, "seconds": 0}]),
         (("scores", "contains"), "x"),
         (("scores",), [1]),
         (("flags",), "x"),
@@ -236,3 +239,41 @@ def test_sets_of_longembed(run: Run, name: str, row: dict[str, Any]) -> None:
     dataset = {"kind": "longembed", "path": "./sets", "task": "qmsum"}
     changed["exp.yaml"] = yaml.safe_dump(material.EXPERIMENT | {"dataset": dataset})
     assert run("plan", "exp.yaml", names=(f"{name}.jsonl",), **changed).code == 2
+
+
+LONG, NOBODY = "a" * 300, "~nobody-of-this-name/x"
+
+
+@pytest.mark.parametrize("path", [LONG, NOBODY, "loop", "loop/x", "data/loop"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("plan", "{}"),
+        ("show", "{}"),
+        ("show", "exp.yaml", "--runs", "{}"),
+        ("verify", "{}"),
+        ("compare", "runs/exp", "full", "rag", "--with", "{}"),
+        ("check", "{}"),
+        ("replay", "{}"),
+        ("replay", "answers.jsonl", "--questions", "{}"),
+        ("ask", "pipe.yaml", "What?", "-d", "{}"),
+        ("ask", "{}", "What?"),
+        ("init", "{}"),
+        ("estimate", "{}", "--context", "9"),
+        ("plan", "exp.yaml", "--set", "dataset.path={}"),
+        ("plan", "own.yaml", "--set", "dataset.questions={}"),
+    ],
+)
+def test_paths_that_lead_nowhere(run: Run, base: Path, command: tuple[str, ...], path: str) -> None:
+    for name in ("loop", "data/loop"):
+        if not (base / name).is_symlink():
+            (base / name).symlink_to("loop")
+    assert run(*(word.format(path) for word in command)).code in (1, 2)
+
+
+@pytest.mark.parametrize("name", ["RAGVLC_STORE", "RAGVLC_CACHE"])
+@pytest.mark.parametrize("value", [LONG, NOBODY, "/dev/null", "/dev/null/x", "exp.yaml"])
+def test_folders_of_caches_that_are_none(base: Path, tmp_path: Path, name: str, value: str) -> None:
+    case = Case(["run", "exp.yaml", "--runs", "new"], {}, {name: value})
+    outcome = run_case(case, base, tmp_path / "case", draws=False)
+    assert outcome.fault() == "", outcome
