@@ -283,10 +283,12 @@ def _made(cls: type[ReplayT], data: dict[str, Any], overrides: Mapping[str, Any]
     answers = data.get("answers")
     if isinstance(answers, dict) and isinstance(answers.get("file"), str):
         given = any(place in overrides for place in ("answers", "answers.file"))
-        questions = data.get("questions") or ""
+        questions = data.get("questions")
         try:
             file = _answers_file(
-                answers["file"], folder / questions if questions else None, base if given else Base(folder, Path.cwd())
+                answers["file"],
+                folder / questions if questions and isinstance(questions, str) else None,
+                base if given else Base(folder, Path.cwd()),
             )
         except ValueError as error:
             raise ConfigError(f"{source}: answers.file: {error}") from error

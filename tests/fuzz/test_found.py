@@ -198,7 +198,6 @@ def test_cache_entries_of_another_form_are_computed_again(
         (("answer", "trace"), [{"name": "x", "facts": [], "seconds": 0}]),
         (("answer", "trace"), [{"name": "x", "facts": {"dropped_tokens": "3"}, "seconds": 0}]),
         (("answer", "trace"), [{"name": "x", "facts": {"index": [1], "index_seconds": 0}, "seconds": 0}]),
-        (("answer", "trace"), [{"name": "x", "facts": {"index_seconds": 0}, "seconds": 0}]),
         (("scores", "contains"), "x"),
         (("scores",), [1]),
         (("flags",), "x"),
@@ -239,6 +238,12 @@ def test_sets_of_longembed(run: Run, name: str, row: dict[str, Any]) -> None:
     dataset = {"kind": "longembed", "path": "./sets", "task": "qmsum"}
     changed["exp.yaml"] = yaml.safe_dump(material.EXPERIMENT | {"dataset": dataset})
     assert run("plan", "exp.yaml", names=(f"{name}.jsonl",), **changed).code == 2
+
+
+@pytest.mark.parametrize("questions", [5, ["data"], {"a": 1}, True, None, "a" * 300])
+def test_folders_of_questions_of_a_replay(run: Run, questions: Any) -> None:
+    text = yaml.safe_dump(material.REPLAY | {"questions": questions})
+    assert run("replay", "replay.yaml", **{"replay.yaml": text}).code == 2
 
 
 LONG, NOBODY = "a" * 300, "~nobody-of-this-name/x"
