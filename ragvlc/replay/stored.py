@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import reprlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -147,7 +148,7 @@ def _read(values: Mapping[str, Any], answers: Answers, problems: Problems, numbe
     named = {name: column for name, column in answers.columns.spec().items() if column}
     for name in ("question", "route", "text", "model"):
         if name in named and named[name] not in values:
-            known = list(values)
+            known = [column for column in values if isinstance(column, str)]  # a cell too many has none
             problems.add(
                 f"has no field '{named[name]}'. Known: {', '.join(known)}.{nearest(named[name], known)}", number
             )
@@ -157,28 +158,38 @@ def _read(values: Mapping[str, Any], answers: Answers, problems: Problems, numbe
     def count(name: str) -> float:
         value = values.get(named[name], 0) if name in named else 0
         try:
-            return float(value or 0)
-        except (TypeError, ValueError):
-            problems.add(f"'{named[name]}' must be a number, not {value!r}.", number)
-            return 0.0
+            found = float(value or 0)
+        except (TypeError, ValueError, OverflowError):
+            found = -1.0
+        if 0 <= found < 2**53:
+            return found
+        problems.add(f"'{named[name]}' must be a number of at least 0, not {reprlib.repr(value)}.", number)
+        return 0.0
+
+    def word(name: str) -> str:
+        value = values[named[name]]
+        if isinstance(value, (str, int, float)) or (value is None and name == "text"):
+            return "" if value is None else str(value)
+        problems.add(f"'{named[name]}' must be a text, not {reprlib.repr(value)}.", number)
+        return ""
 
     finish = str(values.get(named.get("finish", ""), "stop"))
     usage = Usage(int(count("prompt_tokens")), int(count("cached_tokens")), int(count("completion_tokens")), 1)
-    seconds, text = count("seconds"), values[named["text"]]
+    seconds, text = count("seconds"), word("text")
+    question, route, model = word("question"), word("route"), word("model") if "model" in named else ""
     if len(problems.sentences) > start:
         return None
-    said = str(text or "").strip()
+    said = text.strip()
     if not said and answers.empty == "refusal":
         finish = "declined"
     answer = Answer(
         text=said,
-        route=str(values[named["route"]]),
+        route=route,
         usage=usage,
         timing=Timing(engine_seconds=seconds),
         finish=cast("Finish", finish) if finish in get_args(Finish) else "stop",
     )
-    model = str(values[named["model"]]) if "model" in named else ""
-    return _Record(str(values[named["question"]]), model, answer.route, answer)
+    return _Record(question, model, route, answer)
 
 
 def _records(path: Path, problems: Problems) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -246,6 +246,30 @@ def test_folders_of_questions_of_a_replay(run: Run, questions: Any) -> None:
     assert run("replay", "replay.yaml", **{"replay.yaml": text}).code == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("tokens", float("nan"), "a number of at least 0"),
+        ("tokens", 1e400, "a number of at least 0"),
+        ("tokens", 10**400, "a number of at least 0"),
+        ("tokens", [1], "a number of at least 0"),
+        ("said", {"a": 1}, "must be a text"),
+        ("how", None, "must be a text"),
+        ("qid", ["q1"], "must be a text"),
+    ],
+)
+def test_stored_answers(run: Run, base: Path, name: str, value: Any, said: str) -> None:
+    first, *rest = (base / "answers.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    text = json.dumps(json.loads(first) | {name: value}) + "\n" + "".join(rest)
+    outcome = run("replay", "replay.yaml", names=("answers.jsonl",), **{"answers.jsonl": text})
+    assert said in outcome.err
+
+
+def test_stored_answers_with_a_cell_too_many(run: Run) -> None:
+    text = "qid,how,said\nq1,whole,x,too many\n"
+    assert run("replay", "replay.yaml", "--set", "answers.file=a.csv", names=("a.csv",), **{"a.csv": text}).code == 2
+
+
 LONG, NOBODY = "a" * 300, "~nobody-of-this-name/x"
 
 
