@@ -116,6 +116,7 @@ class Dispatch(Generic[ResultT]):
         self._left = Counter(job.group for job in stage)
         ended = False
         while not self._pool.closed:
+            self._pool.check_cluster()  # what runs there has no result
             if not self._stop.is_set():
                 try:
                     self._assign(waiting, wanted, cold=cold)

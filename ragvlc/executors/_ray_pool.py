@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import textwrap
 import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
@@ -15,6 +14,7 @@ from typing import Any
 from ragvlc.core import interruption
 from ragvlc.core.errors import EngineError
 from ragvlc.core.jobs import Counts, Setup, SetupResult
+from ragvlc.executors._ray_cluster import Cluster, last_line
 from ragvlc.executors._ray_queue import QueuedJob
 from ragvlc.executors._ray_worker import JobMessage, JobReply, Worker, WorkerInfo, WorkerSetup
 
@@ -99,18 +99,20 @@ class WorkerPool:
         needs: of the workers.
         setup: of each worker.
         concurrency: the number of jobs that each worker runs at the same time.
+        cluster: that they run on.
 
     Attributes:
         events: for the dispatching thread.
         ready: workers that can run jobs.
     """
 
-    def __init__(self, needs: WorkerRequirements, setup: WorkerSetup, concurrency: int) -> None:
+    def __init__(self, needs: WorkerRequirements, setup: WorkerSetup, concurrency: int, cluster: Cluster) -> None:
         self.events: queue.SimpleQueue[WorkerStarted | JobAnswered | ResultHandled] = queue.SimpleQueue()
         self.ready: list[RemoteWorker] = []
         self._needs = needs
         self._setup = setup
         self._concurrency = concurrency
+        self._cluster = cluster
         self._starting: set[RemoteWorker] = set()
         self._all: list[RemoteWorker] = []
         self._closed = False
@@ -151,12 +153,13 @@ class WorkerPool:
                     f"ragvlc {info.version} is installed on {info.host}, and {_own_version()} here. "
                     f"Install the same version on every node."
                 )
+            self._cluster.look()
             self.ready.append(worker)
         elif isinstance(error, RayActorError) and not error.actor_init_failed:
             self._restart(worker, error)
         else:
             raise EngineError(
-                f"a worker could not be started: {_last_line(error)}. "
+                f"a worker could not be started: {last_line(error)}. "
                 f"Every node needs ragvlc {_own_version()} with the same extras, and the modules of custom kinds."
             ) from error
 
@@ -180,7 +183,7 @@ class WorkerPool:
 
         self.ready.remove(worker)
         ray.kill(worker.actor)
-        log.warning("the worker on %s was lost: %s", worker.location, _last_line(error))
+        log.warning("the worker on %s was lost: %s", worker.location, last_line(error))
         worker.starts -= blameless and worker.starts > 0
         self._restart(worker, error)
 
@@ -190,9 +193,13 @@ class WorkerPool:
         elif not self.ready and not self._starting:
             raise EngineError(
                 f"every worker was lost, the last one {worker.starts} times before it answered anything: "
-                f"{_last_line(error)}",
+                f"{last_line(error)}",
                 transient=True,
             )
+
+    def check_cluster(self) -> None:
+        """Raises `EngineError` if Ray cannot go on."""
+        self._cluster.check()
 
     def check_started(self) -> None:
         """Raises `EngineError` if no worker is ready and none has started within the time limit."""
@@ -224,6 +231,7 @@ class WorkerPool:
         self.restart_clock()
         while not self.ready:
             interruption.check()
+            self.check_cluster()
             self.check_started()
             try:
                 event = self.events.get(timeout=interruption.POLL_SECONDS)
@@ -236,7 +244,7 @@ class WorkerPool:
         try:
             found: list[SetupResult] = interruption.result(call.future())
         except RayError as error:
-            raise EngineError(f"the worker on {worker.location} cannot try its models: {_last_line(error)}") from error
+            raise EngineError(f"the worker on {worker.location} cannot try its models: {last_line(error)}") from error
         return found
 
     def cancel(self, number: int) -> None:
@@ -272,6 +280,8 @@ class WorkerPool:
         import ray
 
         self._closed = True
+        if self._cluster.ended():  # there is nobody to ask
+            return
         idle = [_control(worker, "close") for worker in self.ready if not worker.running]
         try:
             if idle and not interruption.requested():
@@ -292,11 +302,6 @@ def _control(worker: RemoteWorker, method: str, *arguments: object) -> Any:  # n
 
 def _own_version() -> str:
     return metadata.version("ragvlc")
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return textwrap.shorten(lines[-1], 240, placeholder=" ...").rstrip(".") if lines else type(error).__name__
 
 
 def _amount(number: float, word: str) -> str:

@@ -13,16 +13,17 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, TypeVar, cast
 
 from pydantic import AfterValidator, Field, JsonValue
 
 from ragvlc import packaged
 from ragvlc.core.component import Component
-from ragvlc.core.errors import EngineError, missing_extra
+from ragvlc.core.errors import missing_extra
 from ragvlc.core.families import Executor
 from ragvlc.core.jobs import Counts, Done, Job, Setup, SetupResult
 from ragvlc.core.run import Engines
+from ragvlc.executors import _ray_cluster
 from ragvlc.executors._ray_dispatch import Dispatch
 from ragvlc.executors._ray_pool import WorkerPool, WorkerRequirements
 from ragvlc.executors._ray_worker import WorkerSetup
@@ -177,11 +178,11 @@ class _RayWorkers:
         return self._workers.counts() if self._workers else Counts()
 
     def _placed(self, jobs: Sequence[Job]) -> WorkerPool:
-        nodes = self._stack.enter_context(_cluster(self._spec.address))
+        cluster = self._stack.enter_context(_ray_cluster.opened(self._spec.address))
         pipelines = list({job.cell: cast("Pipeline", job.pipeline) for job in jobs}.values())
         reuse = self._pool.reuse
         setup = WorkerSetup(self._carried(), tuple(str(Path(folder).absolute()) for folder in sys.path), reuse)
-        pool = WorkerPool(self._spec.requirements(pipelines, nodes), setup, self._concurrency)
+        pool = WorkerPool(self._spec.requirements(pipelines, cluster.nodes), setup, self._concurrency, cluster)
         self._stack.callback(pool.close)
         return pool
 
@@ -200,39 +201,6 @@ class _RayWorkers:
     def _is_set(self, name: str) -> bool:
         given = self._spec.runtime_env.get("env_vars")
         return name in _OF_ONE_NODE or (isinstance(given, Mapping) and name in given)
-
-
-@contextmanager
-def _cluster(address: str | None) -> Iterator[list[Mapping[str, float]]]:
-    """Joins or starts a cluster and yields the resources of each of its nodes."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray
-    from ray.exceptions import RayError
-
-    if ray.is_initialized():  # by the calling program, which also shuts it down
-        yield _nodes()
-        return
-    place = address or os.environ.get("RAY_ADDRESS") or "local"
-    options: dict[str, Any] = {"address": place, "log_to_driver": False, "logging_level": "error"}
-    if place == "local":
-        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-    try:
-        ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        raise EngineError(
-            f"no Ray cluster at '{place}': {error}. Start one with `ray start --head`, or omit the address.",
-            transient=True,
-        ) from error
-    try:
-        yield _nodes()
-    finally:
-        ray.shutdown()
-
-
-def _nodes() -> list[Mapping[str, float]]:
-    import ray
-
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def _gpus_of(pipeline: Pipeline) -> int:
