@@ -243,3 +243,28 @@ def test_one_answer_makes_failures_count_as_zeros(ragvlc: Cli) -> None:
     facts = [{"id": name, "cluster": name, "group": name} for name in rows]
     found = [summarise(facts, columns_of(own, facts), ["contains"]) for own in (rows, {"b": rows["b"]})]
     assert [one["metrics"]["contains"]["mean"] for one in found] == [0.5, None]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_a_machine_without_memory_or_threads_is_one_sentence(
+    ragvlc: Cli, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def lacking(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ragvlc.cli.main.app", lacking)
+    said = ragvlc("models")
+    assert said.code == 2
+    assert said.err == (
+        f"error: {error or 'out of memory'}: free some memory or processes, or lower `concurrency`. Stored results are "
+        "safe: run the same command again to continue.\n"
+    ).replace("error: : ", "error: out of memory: ")
+
+
+def test_an_error_of_the_program_is_no_lack_of_memory(ragvlc: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("ragvlc.cli.main.app", broken)
+    with pytest.raises(RuntimeError, match="a fault"):
+        ragvlc("models")

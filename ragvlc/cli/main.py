@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from ragvlc.cli import asking, estimating, fitting, questions, reading, replaying, running, starting, tools, verifying
 from ragvlc.cli.app import app
 from ragvlc.cli.interrupting import handled_signals
-from ragvlc.core.errors import ConfigError, RagvlcError
+from ragvlc.core.errors import ConfigError, RagvlcError, lacks_resources
 from ragvlc.core.texts import printable, visible
 
 __all__ = [
@@ -48,6 +48,20 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # half a surrogate pair in a text must not end the program
             stream.reconfigure(errors="backslashreplace")
+    try:
+        _run()
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_resources(error):
+            raise
+        sys.stderr.write(
+            f"error: {printable(str(error)) or 'out of memory'}: free some memory or processes, or lower "
+            "`concurrency`. Stored results are safe: run the same command again to continue.\n"
+        )
+        sys.exit(2)
+
+
+def _run() -> None:
+    """Runs the command; what users can mend is one sentence."""
     with handled_signals() as signals:
         try:
             app(prog_name="ragvlc")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ragvlc.core.data import Hit, Span
-from ragvlc.core.errors import RagvlcError
+from ragvlc.core.errors import RagvlcError, lacks_resources
 from ragvlc.core.replies import Reply
 
 __all__ = [
@@ -209,7 +209,8 @@ class Failure:
         """Returns a failure that records the error's type and message."""
         if not isinstance(error, RagvlcError):
             log.debug("a question failed", exc_info=error)
-        return cls(stage, type(error).__name__, str(error), bool(getattr(error, "transient", False)))
+        transient = bool(getattr(error, "transient", False)) or lacks_resources(error)
+        return cls(stage, type(error).__name__, str(error), transient)
 
 
 @dataclass(frozen=True, slots=True)

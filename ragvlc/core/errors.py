@@ -17,6 +17,7 @@ An error says where, what, the known choices, the nearest guess, and what to do.
 from __future__ import annotations
 
 import difflib
+import errno
 import traceback
 from collections.abc import Iterable, Sequence
 from typing import Never
@@ -32,16 +33,31 @@ __all__ = [
     "SetupError",
     "StoreError",
     "WindowExceeded",
+    "lacks_resources",
     "missing_extra",
     "nearest",
     "raised_at",
 ]
 
 
+_LACKING = frozenset(
+    getattr(errno, name)
+    for name in ("ENOMEM", "EAGAIN", "EMFILE", "ENFILE", "ENOSPC", "EDQUOT", "EIO")
+    if hasattr(errno, name)
+)
+
+
 class RagvlcError(Exception):
     """Base class of all ragvlc errors. `transient` says whether trying again later may help."""
 
     transient: bool = False
+
+
+def lacks_resources(error: BaseException) -> bool:
+    """Returns whether the machine lacked memory, threads, files or disk, so that the same work may succeed later."""
+    if isinstance(error, OSError):
+        return error.errno in _LACKING
+    return isinstance(error, MemoryError) or (type(error) is RuntimeError and str(error) == "can't start new thread")
 
 
 class ConfigError(RagvlcError):

@@ -536,6 +536,25 @@ def test_files_about_the_sweep_that_cannot_be_made_cost_a_sentence_and_no_traceb
 
     outcome, _ = ran(sweep_over(write_set(tmp_path / "set", questions())), tmp_path / "runs", finish=make)
     assert outcome.complete
-    assert outcome.untracked == "files about the sweep were not created: StoreError: no space for figures"
+    assert outcome.untracked is not None
+    assert outcome.untracked.endswith("not created: no space for figures")
     assert "results are safe on disk, but files about the sweep were not created" in caplog.text
     assert all(record.exc_info is None for record in caplog.records if record.levelname != "DEBUG")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(28, "No space left"), RuntimeError("can't start new thread")])
+def test_a_question_that_failed_for_want_of_memory_threads_or_disk_is_asked_again(
+    tmp_path: Path, error: Exception
+) -> None:
+    sweep = sweep_over(write_set(tmp_path / "set", questions()), pipelines={"full": things.FULL}, max_failures=1.0)
+
+    def failing(prompt: str) -> str:
+        if "thing 3?" in prompt:
+            raise error
+        return reader(prompt)
+
+    first, _ = ran(sweep, tmp_path / "runs", failing)
+    assert list(first.status.values()) == ["pending"]
+    again, engine = ran(sweep, tmp_path / "runs")
+    assert again.complete
+    assert asked_about(engine) == ["q3"]

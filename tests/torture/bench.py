@@ -24,7 +24,7 @@ from tests.torture.tap import Tap
 __all__ = ["NAME", "Bench", "Verdict", "intact_lines"]
 
 NAME = "tortured"
-_KEYED = ("pipeline", "seed", "latency")
+_KEYED = ("pipeline",)
 _VOLATILE = ("seconds", "timing", "bytes", "reused", "memory")
 
 
@@ -279,7 +279,7 @@ def _compare_lines(base: Path, before: Mapping[str, list[bytes]], verdict: Verdi
         verdict.add("lost", f"{cell}: stored lines are gone", gone.total())
     for cell, found in after.items():
         rows = [json.loads(one.data) for one in found if not one.fault]
-        final = [row for row in rows if not (row.get("failure") or {}).get("transient")]
+        final = [row for row in rows if not row.get("failure")]
         seen = Counter((row["id"], json.dumps(row.get("scored_by"), sort_keys=True)) for row in final)
         twice = [name for (name, _), count in seen.items() if count > 1]
         verdict.add("duplicated", f"{cell}: answered twice: {twice}", len(twice))
