@@ -7,7 +7,8 @@ import re
 import resource
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from ragvlc.results.lines import read_lines
 from tests.generators.chat_server import ChatServer, Handler, answer, chunk, cut_off, refuse
 from tests.sweep.sweep_things import reader
 from tests.torture.bench import NAME, Bench, Verdict, intact_lines
-from tests.torture.children import Child, start, start_call
+from tests.torture.children import start, start_call
 from tests.torture.tap import Tap
 
 __all__ = ["CLOCKS", "clock", "memory_error", "memory_limit", "served_fields", "server"]
@@ -161,7 +162,8 @@ def served_fields() -> dict[str, Any]:
     return {"pipelines": {"full": full}, "axes": {}, "repeats": 1, "cache": False}
 
 
-def _serve(bench: Bench, fails: float, chance: random.Random) -> Child:
+@contextmanager
+def _served(bench: Bench, fails: float, chance: random.Random) -> Iterator[None]:
     """Starts a process that answers on the server's port, and fails a share of the requests."""
 
     def reply(handler: Handler, body: dict[str, Any]) -> None:
@@ -175,28 +177,27 @@ def _serve(bench: Bench, fails: float, chance: random.Random) -> Child:
         _socket().default = reply
         _socket().serve_forever(poll_interval=0.01)
 
-    return start_call(work, bench.folder / "server")
+    serving = start_call(work, bench.folder / "server")
+    try:
+        yield
+    finally:
+        serving.signal(signal.SIGKILL)
+        serving.wait()
 
 
 def server(bench: Bench, chance: random.Random, _: int) -> Verdict:
     """Runs against a server that fails most of the time, twice, and then against one that works."""
     if not bench.ready:
-        serving = _serve(bench, 0.0, chance)
-        assert bench.run
-        serving.signal(signal.SIGKILL)
-        serving.wait()
+        with _served(bench, 0.0, chance):
+            assert bench.run
     base, verdict = bench.base(), Verdict()
     for _ in range(2):
         before = intact_lines(base)
-        serving = _serve(bench, chance.uniform(0.3, 0.95), chance)
-        ended = start(bench.words("run"), base).wait()
-        serving.signal(signal.SIGKILL)
-        serving.wait()
-        verdict.expect(ended, [0, 1, 2], "run, against a server that fails,")
-        verdict.add("lost", "rows are gone", sum(len(set(b) - set(intact_lines(base)[c])) for c, b in before.items()))
-    serving = _serve(bench, 0.0, chance)
-    bench.resume(base, verdict, "--retry", "failed")
-    serving.signal(signal.SIGKILL)
-    serving.wait()
+        with _served(bench, chance.uniform(0.3, 0.95), chance):
+            verdict.expect(start(bench.words("run"), base).wait(), [0, 1, 2], "run, against a server that fails,")
+        after = intact_lines(base)
+        verdict.add("lost", "rows are gone", sum(len(set(lines) - set(after[cell])) for cell, lines in before.items()))
+    with _served(bench, 0.0, chance):
+        bench.resume(base, verdict, "--retry", "failed")
     bench.compare(base, verdict)
     return verdict
