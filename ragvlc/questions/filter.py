@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from ragvlc.core.component import Component
 from ragvlc.core.run import Engines
 from ragvlc.questions.examiner import Asked, Examiner
-from ragvlc.questions.item import Finding, GeneratedQuestion
+from ragvlc.questions.item import FilterFinding, GeneratedQuestion
 
 __all__ = ["QuestionFilter"]
 
@@ -23,27 +23,27 @@ class QuestionFilter(Component):
     compares: ClassVar[bool] = False
     """Whether it compares questions with those before them, after all other filters."""
 
-    def check(self, examiner: Examiner) -> Finding:  # noqa: ARG002 - filters that compare have none
+    def check(self, examiner: Examiner) -> FilterFinding:  # noqa: ARG002 - filters that compare have none
         """Returns the finding about one question."""
         return self.passed()
 
-    def against(self, item: GeneratedQuestion, others: Sequence[GeneratedQuestion], engines: Engines) -> Finding:  # noqa: ARG002
+    def against(self, item: GeneratedQuestion, others: Sequence[GeneratedQuestion], engines: Engines) -> FilterFinding:  # noqa: ARG002
         """Returns the finding about a question beside those that come before it in the set."""
         return self.passed()
 
-    def passed(self, **facts: Any) -> Finding:  # noqa: ANN401 - JSON values
+    def passed(self, **facts: Any) -> FilterFinding:  # noqa: ANN401 - JSON values
         """Returns that there is no fault."""
-        return Finding(self.kind, "passed", facts=facts)
+        return FilterFinding(self.kind, "passed", facts=facts)
 
-    def dropped(self, reason: str, **facts: Any) -> Finding:  # noqa: ANN401 - JSON values
+    def dropped(self, reason: str, **facts: Any) -> FilterFinding:  # noqa: ANN401 - JSON values
         """Returns that there is a fault."""
-        return Finding(self.kind, "dropped", reason, facts)
+        return FilterFinding(self.kind, "dropped", reason, facts)
 
-    def skipped(self, reason: str) -> Finding:
+    def skipped(self, reason: str) -> FilterFinding:
         """Returns that the filter does not apply to the question."""
-        return Finding(self.kind, "skipped", reason)
+        return FilterFinding(self.kind, "skipped", reason)
 
-    def unsure(self, asked: Asked, **facts: Any) -> Finding:  # noqa: ANN401 - JSON values
+    def unsure(self, asked: Asked, **facts: Any) -> FilterFinding:  # noqa: ANN401 - JSON values
         """Returns that the filter's model could not be judged by, and why."""
         found: Mapping[str, Any] = {**facts, **asked.facts()}
-        return Finding(self.kind, "marked", asked.why or "the reply could not be judged", found)
+        return FilterFinding(self.kind, "marked", asked.why or "the reply could not be judged", found)

@@ -16,7 +16,7 @@ from ragvlc.core.answer_json import fields_json, made
 from ragvlc.core.data import Span
 from ragvlc.core.errors import DatasetError
 
-__all__ = ["SOURCE", "Finding", "GeneratedQuestion", "Level", "QuotedEvidence", "Verdict", "from_json", "to_json"]
+__all__ = ["SOURCE", "FilterFinding", "GeneratedQuestion", "Level", "QuotedEvidence", "Verdict", "from_json", "to_json"]
 
 Level = Literal["passage", "document", "corpus"]
 """How much of the documents a question needs: one place, several places of a document, several documents."""
@@ -47,7 +47,7 @@ class QuotedEvidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FilterFinding:
     """The finding of one filter.
 
     Attributes:
@@ -103,7 +103,7 @@ class GeneratedQuestion:
     attempt: int = 0
     passages: tuple[Span, ...] = ()
     overlap: float | None = None
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FilterFinding, ...] = ()
     usage: Usage = Usage()
     review: Mapping[str, Any] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class GeneratedQuestion:
         return tuple(one.filter for one in self.findings if one.verdict == "marked")
 
     @property
-    def dropped(self) -> Finding | None:
+    def dropped(self) -> FilterFinding | None:
         """The finding that the question was dropped for; None if it was not."""
         return next((one for one in self.findings if one.verdict == "dropped"), None)
 
@@ -207,11 +207,11 @@ def _span(row: Mapping[str, Any]) -> Span:
     return Span(row["doc_id"], row["start"], row["end"])
 
 
-def _finding_json(one: Finding) -> dict[str, Any]:
+def _finding_json(one: FilterFinding) -> dict[str, Any]:
     reason = {"reason": one.reason} if one.reason else {}
     return {"filter": one.filter, "verdict": one.verdict, **reason, **dict(one.facts)}
 
 
-def _finding(row: Mapping[str, Any]) -> Finding:
+def _finding(row: Mapping[str, Any]) -> FilterFinding:
     facts = {name: value for name, value in row.items() if name not in {"filter", "verdict", "reason"}}
-    return Finding(row["filter"], row["verdict"], row.get("reason", ""), facts)
+    return FilterFinding(row["filter"], row["verdict"], row.get("reason", ""), facts)

@@ -16,7 +16,7 @@ from ragvlc.core.texts import first_line
 from ragvlc.questions.drawing import Drawer
 from ragvlc.questions.examiner import Bench, Examiner
 from ragvlc.questions.filter import QuestionFilter
-from ragvlc.questions.item import Finding, GeneratedQuestion, QuotedEvidence
+from ragvlc.questions.item import FilterFinding, GeneratedQuestion, QuotedEvidence
 from ragvlc.questions.kind import QuestionKind
 from ragvlc.questions.log import Attempt
 from ragvlc.questions.overlap import overlap
@@ -165,9 +165,9 @@ class Maker:
             passages=tuple(passages),
             overlap=overlap(written.question, [one.text for one in quotes]) if kind.answered else None,
             findings=(
-                Finding("quotes", "skipped", "the sentence that was shown is the evidence")
+                FilterFinding("quotes", "skipped", "the sentence that was shown is the evidence")
                 if self._in_steps(kind)
-                else Finding("quotes", "passed", facts={} if kind.answered else {"near": near}),
+                else FilterFinding("quotes", "passed", facts={} if kind.answered else {"near": near}),
             ),
         )
 
@@ -195,12 +195,14 @@ class Maker:
         return replace(attempt, item=examined, bills=bills, seconds=attempt.seconds + examiner.seconds)
 
 
-def _finding(one: QuestionFilter, examiner: Examiner) -> Finding:
+def _finding(one: QuestionFilter, examiner: Examiner) -> FilterFinding:
     try:
         return one.check(examiner)
     except Exception as error:  # noqa: BLE001 - a filter that fails has judged nothing
         interruption.check()
-        return Finding(one.kind, "marked", f"the filter failed: {type(error).__name__}", {"error": first_line(error)})
+        return FilterFinding(
+            one.kind, "marked", f"the filter failed: {type(error).__name__}", {"error": first_line(error)}
+        )
 
 
 def _failed(kind: str, number: int, error: Exception) -> Attempt:

@@ -11,7 +11,7 @@ from ragvlc.core.data import Document, Span
 from ragvlc.core.errors import DatasetError
 from ragvlc.datasets.jsonl import Jsonl
 from ragvlc.questions.files import SetFiles, read_questions, write_questions
-from ragvlc.questions.item import Finding, GeneratedQuestion, QuotedEvidence, from_json, to_json
+from ragvlc.questions.item import FilterFinding, GeneratedQuestion, QuotedEvidence, from_json, to_json
 
 TEXT = "The mill at Thornwick was built in 1874. It burned in 1901."
 DOCUMENT = Document("mill.md", TEXT, "The mill", {"year": 1910})
@@ -29,7 +29,7 @@ ITEM = GeneratedQuestion(
     attempt=3,
     passages=(Span("mill.md", 0, len(TEXT)),),
     overlap=0.75,
-    findings=(Finding("closed_book", "passed"), Finding("ambiguous", "marked", "cut off", {"reply": "18"})),
+    findings=(FilterFinding("closed_book", "passed"), FilterFinding("ambiguous", "marked", "cut off", {"reply": "18"})),
     usage=Usage(100, 0, 20, 3),
 )
 

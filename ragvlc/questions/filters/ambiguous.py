@@ -10,7 +10,7 @@ from ragvlc.core.component import Role
 from ragvlc.core.data import Span
 from ragvlc.questions.examiner import Asked, Examiner
 from ragvlc.questions.filter import QuestionFilter
-from ragvlc.questions.item import Finding
+from ragvlc.questions.item import FilterFinding
 
 
 class AmbiguousFilter(QuestionFilter):
@@ -27,7 +27,7 @@ class AmbiguousFilter(QuestionFilter):
     generator: Annotated[str, Role("generators")] = "reader"
     passages: Annotated[int, Field(ge=1)] = 3
 
-    def check(self, examiner: Examiner) -> Finding:
+    def check(self, examiner: Examiner) -> FilterFinding:
         """Returns whether another passage answers otherwise."""
         item = examiner.item
         if item.unanswerable or examiner.kind.form == "summary":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ragvlc.questions.examiner import Examiner
 from ragvlc.questions.filter import QuestionFilter
-from ragvlc.questions.item import Finding
+from ragvlc.questions.item import FilterFinding
 from ragvlc.questions.overlap import content_words
 from ragvlc.text.matching import has_cjk, normalise
 
@@ -18,7 +18,7 @@ _LETTERS = 12
 class AnswerInQuestionFilter(QuestionFilter):
     """Looks for the answer in the question: as whole words, or all words that carry the meaning of a long one."""
 
-    def check(self, examiner: Examiner) -> Finding:
+    def check(self, examiner: Examiner) -> FilterFinding:
         """Returns whether the question contains an answer."""
         if examiner.item.unanswerable:
             return self.skipped("unanswerable")

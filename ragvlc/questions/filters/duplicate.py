@@ -13,7 +13,7 @@ from ragvlc.core.families import Embedder
 from ragvlc.core.run import Engines
 from ragvlc.core.texts import first_line
 from ragvlc.questions.filter import QuestionFilter
-from ragvlc.questions.item import Finding, GeneratedQuestion
+from ragvlc.questions.item import FilterFinding, GeneratedQuestion
 from ragvlc.questions.overlap import likeness, shared
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class DuplicateFilter(QuestionFilter):
     meaning: Annotated[float, Field(gt=0, le=1)] = 0.92
     embedder: Embedder | None = part("sentence_transformer")
 
-    def against(self, item: GeneratedQuestion, others: Sequence[GeneratedQuestion], engines: Engines) -> Finding:
+    def against(self, item: GeneratedQuestion, others: Sequence[GeneratedQuestion], engines: Engines) -> FilterFinding:
         """Returns whether an earlier question asks the same."""
         for other in others:
             if likeness(item.question, other.question) >= self.words:
@@ -51,7 +51,7 @@ class DuplicateFilter(QuestionFilter):
             own, *rest = (vectors.of(one.question, embedder) for one in (item, *others))
         except Exception as error:  # noqa: BLE001 - whatever a model's library raises: nothing is concluded from it
             interruption.check()
-            return Finding(
+            return FilterFinding(
                 self.kind, "marked", f"the embedder failed: {type(error).__name__}", {"error": first_line(error)}
             )
         cosines = [float(own @ vector) for vector in rest]

@@ -7,7 +7,7 @@ from typing import Annotated
 from ragvlc.core.component import Role
 from ragvlc.questions.examiner import Examiner
 from ragvlc.questions.filter import QuestionFilter
-from ragvlc.questions.item import Finding
+from ragvlc.questions.item import FilterFinding
 
 
 class EvidenceAloneFilter(QuestionFilter):
@@ -19,7 +19,7 @@ class EvidenceAloneFilter(QuestionFilter):
 
     generator: Annotated[str, Role("generators")] = "reader"
 
-    def check(self, examiner: Examiner) -> Finding:
+    def check(self, examiner: Examiner) -> FilterFinding:
         """Returns whether the reply is right with the evidence alone."""
         if examiner.item.unanswerable:
             return self.skipped("unanswerable")

@@ -6,7 +6,7 @@ import re
 
 from ragvlc.questions.examiner import Examiner
 from ragvlc.questions.filter import QuestionFilter
-from ragvlc.questions.item import Finding
+from ragvlc.questions.item import FilterFinding
 from ragvlc.questions.overlap import content_words
 
 _ABOUT_ITSELF = re.compile(
@@ -23,7 +23,7 @@ class NamesSubjectFilter(QuestionFilter):
     A question about itself (`this question`, `the answer`) names nothing either.
     """
 
-    def check(self, examiner: Examiner) -> Finding:
+    def check(self, examiner: Examiner) -> FilterFinding:
         """Returns whether the question names something of its passages."""
         item = examiner.item
         about = _ABOUT_ITSELF.search(item.question)

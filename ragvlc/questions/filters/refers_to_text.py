@@ -6,7 +6,7 @@ import re
 
 from ragvlc.questions.examiner import Examiner
 from ragvlc.questions.filter import QuestionFilter
-from ragvlc.questions.item import Finding
+from ragvlc.questions.item import FilterFinding
 from ragvlc.text.folding import fold
 
 _TEXT = r"(?:text|passage|excerpt|paragraph|snippet|context|extract|section|quote)s?"
@@ -49,7 +49,7 @@ _TALK = re.compile("|".join((*_ENGLISH, *_GERMAN, *_ROMANCE, *_OTHERS)), re.IGNO
 class RefersToTextFilter(QuestionFilter):
     """Looks for words such as `according to the text above`, in twelve languages."""
 
-    def check(self, examiner: Examiner) -> Finding:
+    def check(self, examiner: Examiner) -> FilterFinding:
         """Returns whether the question speaks of the text."""
         found = _TALK.search(fold(examiner.item.question))
         return self.dropped("the question speaks of the text", words=found[0]) if found else self.passed()

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ragvlc.questions.examiner import Examiner
 from ragvlc.questions.filter import QuestionFilter
-from ragvlc.questions.item import Finding
+from ragvlc.questions.item import FilterFinding
 
 
 class SharedWordsFilter(QuestionFilter):
@@ -20,7 +20,7 @@ class SharedWordsFilter(QuestionFilter):
 
     max_overlap: Annotated[float, Field(ge=0, le=1)] = 1.0
 
-    def check(self, examiner: Examiner) -> Finding:
+    def check(self, examiner: Examiner) -> FilterFinding:
         """Returns whether the overlap is within the limit."""
         overlap = examiner.item.overlap
         if overlap is None:

@@ -7,7 +7,7 @@ from typing import Annotated
 from ragvlc.core.component import Role
 from ragvlc.questions.examiner import Asked, Examiner
 from ragvlc.questions.filter import QuestionFilter
-from ragvlc.questions.item import Finding
+from ragvlc.questions.item import FilterFinding
 
 
 class UnansweredFilter(QuestionFilter):
@@ -19,7 +19,7 @@ class UnansweredFilter(QuestionFilter):
 
     generator: Annotated[str, Role("generators")] = "reader"
 
-    def check(self, examiner: Examiner) -> Finding:
+    def check(self, examiner: Examiner) -> FilterFinding:
         """Returns whether a piece of the document answers."""
         if not examiner.item.unanswerable:
             return self.skipped("has an answer")

@@ -9,7 +9,7 @@ from ragvlc.core.data import Span
 from ragvlc.questions.drawing import seeded
 from ragvlc.questions.examiner import Examiner
 from ragvlc.questions.filter import QuestionFilter
-from ragvlc.questions.item import Finding
+from ragvlc.questions.item import FilterFinding
 
 
 class WrongPassageFilter(QuestionFilter):
@@ -23,7 +23,7 @@ class WrongPassageFilter(QuestionFilter):
 
     generator: Annotated[str, Role("generators")] = "reader"
 
-    def check(self, examiner: Examiner) -> Finding:
+    def check(self, examiner: Examiner) -> FilterFinding:
         """Returns whether the reply is right with a wrong passage."""
         item = examiner.item
         if item.unanswerable or examiner.kind.form == "summary":
