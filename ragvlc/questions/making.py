@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,6 +26,11 @@ from ragvlc.questions.spec import WRITER, QuestionSpec
 from ragvlc.questions.written import NoQuestion, WrittenQuestion, first_line_of, read_written, unusable
 from ragvlc.roles import Models
 from ragvlc.run import LiveRun
+from ragvlc.text.refusals import refuses
+
+_UNKNOWN = re.compile(
+    r"\b(?:is|are|remains?|stays?) (?:unknown|unclear|unspecified|not (?:known|given|specified))\W*\Z"
+)
 
 __all__ = ["Maker", "model_name", "prompt_hash", "prompt_text"]
 
@@ -125,7 +131,7 @@ class Maker:
         if isinstance(written, NoQuestion):
             return written.reason, {"reply": reply.text[:500]}
         told: dict[str, object] = {"written": [written.question, written.answer, *written.quotes]}
-        if kind.answered and (objection := kind.objection(written.answer)):
+        if kind.answered and (objection := _no_answer(written.answer) or kind.objection(written.answer)):
             return objection, told
         if self._in_steps(kind):
             [span] = passages
@@ -203,6 +209,11 @@ def _finding(one: QuestionFilter, examiner: Examiner) -> FilterFinding:
         return FilterFinding(
             one.kind, "marked", f"the filter failed: {type(error).__name__}", {"error": first_line(error)}
         )
+
+
+def _no_answer(answer: str) -> str:
+    """Returns that an answer says that there is none; empty for others."""
+    return "the answer says that there is none" if refuses(answer) or _UNKNOWN.search(answer) else ""
 
 
 def _failed(kind: str, number: int, error: Exception) -> Attempt:

@@ -22,6 +22,7 @@ from ragvlc.questions.filters.names_subject import NamesSubjectFilter
 from ragvlc.questions.filters.refers_to_text import _TALK
 from ragvlc.questions.item import GeneratedQuestion
 from ragvlc.questions.kind import QuestionKind
+from ragvlc.questions.making import _no_answer
 from ragvlc.questions.overlap import likeness, overlap
 from ragvlc.questions.quoting import QuoteProblem, located
 from ragvlc.questions.sources import model_of, spec_of
@@ -215,10 +216,23 @@ def test_replies_are_right_wrong_declined_or_unsure(tmp_path: Path, right: str, 
         ("Ada", "Which Canadarm was it?", False),
         ("the old grey stone mill near Reedwick", "Where near Reedwick is the grey and old mill of stone?", True),
         ("磨坊", "磨坊在哪里?", True),
+        (
+            "The person who built the Reedwick mill in Holland is the person who built it",
+            "Which person built the Reedwick mill in Holland?",
+            True,
+        ),
+        ("The person who built the Reedwick mill is Ada Corbett", "Which person built the Reedwick mill?", False),
     ],
 )
 def test_answers_in_questions(answer: str, question: str, *, inside: bool) -> None:
     assert _within(answer, question) is inside
+
+
+def test_an_answer_that_says_there_is_none_is_none() -> None:
+    assert _no_answer("The builder of the mill is unknown.")
+    assert _no_answer("The text does not say who built it.")
+    assert not _no_answer("the tomb of the unknown soldier")
+    assert not _no_answer("It is unknown to most that Ada built it.")
 
 
 def test_overlap_counts_the_words_that_carry_meaning() -> None:

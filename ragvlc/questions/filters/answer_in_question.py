@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import re
+
 from ragvlc.questions.examiner import Examiner
 from ragvlc.questions.filter import QuestionFilter
 from ragvlc.questions.item import FilterFinding
 from ragvlc.questions.overlap import content_words
+from ragvlc.text.folding import fold
 from ragvlc.text.matching import has_cjk, normalise
+from ragvlc.text.normalising import words
 
 _SAYS_LITTLE = frozenset(
     {"yes", "no", "true", "false", "ja", "nein", "oui", "non", "sí", "si", "both", "neither", "none", "all"}
 )
 _WORDS = 4
+_TELLING = re.compile(r"(?<=[^.!?\s] )[^\W\d_a-zß-öø-ÿ]\w*|\w*\d\w*")
+"""Words with a capital letter within a sentence, and words with digits."""
+_NEW = 0.2
+"""Share of a long answer's words that may be new where it only repeats the question."""
 _LETTERS = 12
 
 
 class AnswerInQuestionFilter(QuestionFilter):
-    """Looks for the answer in the question: as whole words, or all words that carry the meaning of a long one."""
+    """Looks for the answer in the question: as whole words, or as a long answer that only repeats the question.
+
+    A name or number that the question does not have makes an answer of its own.
+    """
 
     def check(self, examiner: Examiner) -> FilterFinding:
         """Returns whether the question contains an answer."""
@@ -38,6 +49,9 @@ def _within(answer: str, question: str) -> bool:
         return False
     if sought in normalise(question, cjk=cjk):
         return True
-    words = set(content_words(answer))
+    found = set(content_words(answer))
     least = _LETTERS if cjk else _WORDS
-    return len(words) >= least and words <= set(content_words(question))
+    if len(found) < least or len(found - set(content_words(question))) > _NEW * len(found):
+        return False
+    told = {word for name in _TELLING.findall(fold(answer)) for word in words(name)}
+    return told <= set(words(fold(question)))
