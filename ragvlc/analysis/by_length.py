@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -225,7 +225,8 @@ def _best(means: Sequence[float | None]) -> float | None:
     return max((mean for mean in means if mean is not None), default=None)
 
 
-def _lengths(cell: CellResult) -> dict[str, float]:
+@lru_cache(maxsize=64)
+def _lengths(cell: CellResult) -> Mapping[str, float]:
     """Returns the document length of each question that has a numeric tag `length`."""
     given = {name: facts["tags"].get("length") for name, facts in cell.examples.items()}
     return {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis.tables import Entry, Table, title
@@ -70,6 +71,11 @@ def front(cells: Sequence[CellResult], metric: str, cost: Cost) -> list[FrontCel
 
     Empty where no cell costs anything, since nothing can be cheaper.
     """
+    return list(_front(tuple(cells), metric, cost))
+
+
+@lru_cache(maxsize=16)
+def _front(cells: tuple[CellResult, ...], metric: str, cost: Cost) -> Sequence[FrontCell]:
     spent = {cell.name: question_costs(cell, cost) for cell in cells if not cell.control}
     found = {
         cell.name: (cell, interval)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis.failures import said
+from ragvlc.analysis.listing import Listing
 from ragvlc.analysis.passages import passages as found_passages
 from ragvlc.analysis.tables import title
 from ragvlc.core.answer import Answer, Prediction, Step
@@ -27,17 +28,14 @@ _THOUGHT = 400  # characters shown of a thought
 
 def question_list(results: SweepResults) -> list[RenderableType]:
     """Returns a table of all questions, with the first metric's mean over the cells."""
-    from rich import box
-    from rich.table import Table
-
     metric = results.metrics[0]
-    table = Table("id", "question", f"mean {metric}", "cells that score 1", box=box.SIMPLE_HEAD, pad_edge=False)
     columns = [cell.scores(metric) for cell in results.cells]
+    rows = []
     for name, facts in _questions(results).items():
         known = [score for column in columns if (score := column.get(name)) is not None]
         mean = f"{sum(known) / len(known):.2f}" if known else "-"
-        table.add_row(name, facts["question"], mean, f"{sum(score == 1 for score in known)}/{len(known)}")
-    return [table]
+        rows.append((name, str(facts["question"]), mean, f"{sum(score == 1 for score in known)}/{len(known)}"))
+    return [Listing(("id", "question", f"mean {metric}", "cells that score 1"), rows)]
 
 
 def one_question(

@@ -235,7 +235,8 @@ def _parsed(line: RowLine, cell: str, *, hashed: bool) -> RowLine:
         else:
             if not hashed:
                 row_of(line.data)  # bytes without a hash may be of any form
-            return replace(line, values=row, revision=revision if hashed else -1, fault="")
+            revised = revision if hashed else -1
+            return RowLine(line.number, line.start, line.data, row, revised, oddities=line.oddities)
     except (UnicodeDecodeError, json.JSONDecodeError):
         fault = "not JSON"
     except (ValueError, RecursionError):

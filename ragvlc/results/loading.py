@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["CellResult", "Comparison", "SweepResults"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CellResult:
-    """One cell's results as stored on disk.
+    """One cell's results as stored on disk; equal to itself alone.
 
     Attributes:
         facts: key, name, pipeline (and all `pipelines` that are equal to it), settings, dataset, repeat, seed, control,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -47,15 +49,16 @@ class StoredRows(Mapping[str, Prediction]):
         self._inapplicable = inapplicable or {}
         self._starts, self._sizes = (array("q", [-1]) * len(questions) for _ in range(2))
         builder, keys = ColumnsBuilder(questions, prices), questions.row_keys(control=control)
-        for start, size, row in store.each():
-            place = self._places.get(row["id"], -1)
-            if place >= 0:
-                if row["example_key"] == keys[place]:
-                    self._add(builder, place, row)
-                    self._starts[place], self._sizes[place] = start, size
-                elif self._starts[place] >= 0:  # a later row, of another question with this id
-                    builder.remove(place)
-                    self._starts[place] = -1
+        with without_collection():
+            for start, size, row in store.each():
+                place = self._places.get(row["id"], -1)
+                if place >= 0:
+                    if row["example_key"] == keys[place]:
+                        self._add(builder, place, row)
+                        self._starts[place], self._sizes[place] = start, size
+                    elif self._starts[place] >= 0:  # a later row, of another question with this id
+                        builder.remove(place)
+                        self._starts[place] = -1
         self.columns: CellColumns = builder.done()
         self.columns.blank(self._inapplicable)
 
@@ -88,6 +91,18 @@ class StoredRows(Mapping[str, Prediction]):
     def __contains__(self, name: object) -> bool:
         place = self._places.get(name, -1) if isinstance(name, str) else -1
         return place >= 0 and self._starts[place] >= 0
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Stops the search for unreachable cycles: rows have none, and many questions in memory make it slow."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def columns_for(

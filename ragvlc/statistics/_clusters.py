@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Sums:
 
 def members_of(names: Sequence[str]) -> list[int]:
     """Returns the index of each row's cluster; clusters are numbered in order of first appearance."""
+    if "" not in (found := dict(zip(dict.fromkeys(names), count(), strict=False))):
+        return list(map(found.__getitem__, names))
     places: dict[object, int] = {}
     return [places.setdefault(name or row, len(places)) for row, name in enumerate(names)]
 
