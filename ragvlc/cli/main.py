@@ -1,6 +1,7 @@
 """Entry point of the command-line interface. Invalid input causes one clear error and exit status 2, not a traceback.
 
-Exit status: 0 complete, 1 a cell stopped or answers are pending, 2 bad input, 130 interrupted (143 by SIGTERM).
+Exit status: 0 complete, 1 a cell stopped, answers are pending or something was not sent to the tracker, 2 bad input, or
+a model, server or cluster that does not work, 130 interrupted (143 by SIGTERM).
 """
 
 from __future__ import annotations

@@ -150,7 +150,10 @@ def _replaced(module: str, name: str, change: Callable[[Any], Any]) -> Iterator[
 def _no_cluster(place: str, error: Exception) -> str:
     said = last_line(error)
     if place != "local":
-        return f"no Ray cluster at '{place}': {said}. Start one with `ray start --head`, or omit the address."
+        return (
+            f"no Ray cluster at '{place}': {said}. Start one with `ray start --head`, or omit the address. "
+            f"Where one runs with token authentication, RAY_AUTH_MODE and RAY_AUTH_TOKEN must be the same here."
+        )
     if "timed out" in str(error) or isinstance(error, TimeoutError):
         return f"Ray did not start on this machine in its time: it is busy or short of memory. Try again, {_ELSE}."
     logs = "/tmp/ray/session_latest/logs"  # noqa: S108 - where Ray has them
