@@ -76,6 +76,10 @@ def _run() -> None:
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
+        except OSError as error:  # a disk, a folder or a permission: its words are those of the system
+            place = f"{error.filename}: " if error.filename else ""
+            sys.stderr.write(f"error: {printable(f'{place}{error.strerror or error}')}\n")
+            sys.exit(2)
         except KeyboardInterrupt:
             signals.leave()
         except SystemExit:

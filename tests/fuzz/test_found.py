@@ -300,6 +300,28 @@ def test_paths_that_lead_nowhere(run: Run, base: Path, command: tuple[str, ...],
     assert run(*(word.format(path) for word in command)).code in (1, 2)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("schema", "exp.yaml"),
+        ("init", "own", "--out", "exp.yaml"),
+        ("run", "exp.yaml", "--runs", "exp.yaml"),
+        ("run", "exp.yaml", "--runs", "/proc/nowhere"),
+        ("fit-router", "runs/exp", "--route", "full=full", "--route", "rag=rag size=9", "--out", "data"),
+    ],
+)
+def test_places_that_cannot_be_written(run: Run, command: tuple[str, ...]) -> None:
+    assert run(*command).code == 2
+
+
+def test_an_error_of_the_system_is_a_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(name: str, **_: Any) -> None:
+        raise PermissionError(13, "Permission denied", "a.yaml")
+
+    monkeypatch.setattr("ragvlc.sweep.spec.Sweep.load", refused)
+    assert "error: a.yaml: Permission denied" in run("plan", "exp.yaml").err
+
+
 @pytest.mark.parametrize("name", ["RAGVLC_STORE", "RAGVLC_CACHE"])
 @pytest.mark.parametrize("value", [LONG, NOBODY, "/dev/null", "/dev/null/x", "exp.yaml"])
 def test_folders_of_caches_that_are_none(base: Path, tmp_path: Path, name: str, value: str) -> None:
