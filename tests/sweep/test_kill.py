@@ -1,4 +1,7 @@
-"""Killed at any moment and run again, a sweep comes to the results of one that nobody disturbed."""
+"""Killed at any moment and run again, a sweep with a real model comes to the results of one that nobody disturbed.
+
+With scripted models, more kills and other faults: `make torture`.
+"""
 
 from __future__ import annotations
 
@@ -12,40 +15,9 @@ from typing import Any
 
 import pytest
 import yaml
-from sweep_things import COLOURS, questions, standing, write_set
+from sweep_things import standing
 
 from ragvlc.results.store import SweepStore
-
-RULES = {f"Thing {n} is (\\w+)[^?]*thing {n}\\?": "\\1" for n in range(12)}
-
-
-def scripted(**fields: Any) -> dict[str, Any]:
-    return {"main": {"kind": "scripted", "replies": RULES, "default": "unknown", "seconds_per_call": 0.02} | fields}
-
-
-@pytest.fixture
-def scripted_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Indexes of this test in a folder of its own, so that kills also hit their making."""
-    monkeypatch.setenv("RAGVLC_CACHE", str(tmp_path / "cache"))
-
-
-def scripted_sweep(folder: Path) -> dict[str, Any]:
-    write_set(folder / "things", questions())
-    rag = {"kind": "retrieve", "chunker": {"kind": "tokens", "size": 10}, "selector": {"kind": "top_k", "k": 2}}
-    sampled = {"main": {"kind": "scripted", "temperature": 1, "default": "{seed}", "seconds_per_call": 0.02}}
-    return {
-        "dataset": {"kind": "jsonl", "path": str(folder / "things")},
-        "pipelines": {
-            "full": {"generators": scripted(), "routes": {"full": "full_context"}},
-            "rag": {"generators": scripted(), "routes": {"rag": rag}},
-            "sampled": {"generators": sampled, "routes": {"full": "full_context"}},
-        },
-        "axes": {"routes.rag.order": ["document", "random"]},
-        "repeats": 2,
-        "metrics": ["contains", "token_f1"],
-        "concurrency": 3,
-        "tracker": "none",
-    }
 
 
 def model_sweep(folder: Path) -> dict[str, Any]:
@@ -105,21 +77,6 @@ def check(folder: Path, sweep: dict[str, Any], kills: int, seed: int) -> None:
     assert all(cell["complete"] and len(cell["rows"]) for cell in expected.values())
     with SweepStore(folder / "broken" / "killed") as free:
         assert len(free.cells()) == len(expected)
-
-
-@pytest.mark.usefixtures("scripted_cache")
-def test_two_kills_change_nothing(tmp_path: Path) -> None:
-    sweep = scripted_sweep(tmp_path)
-    check(tmp_path, sweep, kills=2, seed=1)
-    texts = {row["text"] for cell in standing(tmp_path / "quiet" / "killed").values() for row in cell["rows"].values()}
-    assert set(COLOURS) <= texts, "the scripted pipelines really read"
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("scripted_cache")
-@pytest.mark.parametrize("seed", [2, 3])
-def test_ten_kills_change_nothing(tmp_path: Path, seed: int) -> None:
-    check(tmp_path, scripted_sweep(tmp_path), kills=10, seed=seed)
 
 
 @pytest.mark.slow
