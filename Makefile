@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_FLAGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tools quickstart models test check format generate coverage fuzz bench bench-gpu failing-server torture clean
+.PHONY: help install install-tools quickstart models test check format generate coverage fuzz bench load bench-gpu failing-server torture clean
 
 help:
 	@echo "make quickstart   install, fetch two small models, compare full context with retrieval (CPU, minutes)"
@@ -24,6 +24,7 @@ help:
 	@echo "make coverage     how often intervals contain the true mean, and decisions are wrong (docs/statistics.md)"
 	@echo "make fuzz         damaged inputs of every kind: no traceback, ever (a minute a target; FUZZ_FLAGS='--seconds 600')"
 	@echo "make bench        the measurements behind the figures on speed"
+	@echo "make load         200,000 rows: rows a second, and time and memory of every command that reads them"
 	@echo "make bench-gpu    those that need a GPU and vLLM in the environment"
 	@echo "make failing-server   2,000 questions against a server that fails 30 % of the time"
 	@echo "make torture      200 kills, and faults of every other kind: nothing lost, duplicated or wrong (docs/torture.md)"
@@ -84,6 +85,9 @@ bench: $(VENV)/.installed-tools models
 	$(BIN)/python tests/benchmarks/ray_workers.py
 	$(BIN)/python tests/benchmarks/reading_files.py
 	$(BIN)/python tests/benchmarks/choices.py
+
+load: $(VENV)/.installed-tools
+	$(BIN)/python tests/benchmarks/load.py
 
 # One GPU and vLLM, or two GPUs: see the head of each file for its options.
 bench-gpu: $(VENV)/.installed-tools

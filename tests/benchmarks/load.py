@@ -176,6 +176,7 @@ def commands(file: Path, runs: Path) -> list[list[str]]:
         ["compare", stored, "full", _second(runs)],
         ["score", str(file), "--runs", str(runs)],
         ["track", str(file), "--runs", str(runs)],
+        ["verify", stored],
     ]
 
 

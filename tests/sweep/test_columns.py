@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-from dataclasses import fields
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,9 +13,8 @@ from sweep_folders import cell, example, failed, row, write
 from sweep_things import FULL, RAG, questions, sweep_over, write_set
 
 from ragvlc.analysis.results import Results
-from ragvlc.core.answer import Answer, Failure, Prediction, Step, Timing, Usage
+from ragvlc.core.answer import Answer, Prediction, Step, Timing, Usage
 from ragvlc.core.errors import StoreError
-from ragvlc.results import row_form
 from ragvlc.results.attention import telemetry
 from ragvlc.results.loading import CellResult
 from ragvlc.results.store import CellStore
@@ -121,11 +119,6 @@ def test_a_file_that_is_replaced_while_its_rows_are_read_is_noticed(tmp_path: Pa
     lines.write_bytes(b"".join(reversed(lines.read_bytes().splitlines(keepends=True)))[5:])
     with pytest.raises(StoreError, match="changed while they were read"):
         list(found.rows.values())
-
-
-def test_the_form_of_a_row_knows_every_field() -> None:
-    for form, kind in ((row_form._Usage, Usage), (row_form._Timing, Timing), (row_form._Failure, Failure)):  # noqa: SLF001
-        assert set(form.__annotations__) == {field.name for field in fields(kind)}
 
 
 class Counting:
