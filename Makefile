@@ -21,7 +21,7 @@ help:
 	@echo "make check        format, lint, types, import floors"
 	@echo "make test         the tests (offline, CPU)"
 	@echo "make generate     write the README's table of kinds and the JSON Schemas again"
-	@echo "make coverage     how often intervals contain the true mean, and decisions are wrong (docs/statistics.md)"
+	@echo "make coverage     how often intervals contain the true mean, and decisions and races are wrong (docs/statistics.md)"
 	@echo "make fuzz         damaged inputs of every kind: no traceback, ever (a minute a target; FUZZ_FLAGS='--seconds 600')"
 	@echo "make bench        the measurements behind the figures on speed"
 	@echo "make load         200,000 rows: rows a second, and time and memory of every command that reads them"
@@ -71,6 +71,7 @@ coverage: $(VENV)/.installed-tools
 	$(BIN)/python tests/benchmarks/interval_coverage.py
 	$(BIN)/python tests/benchmarks/decision_errors.py
 	$(BIN)/python tests/benchmarks/routing_and_length.py
+	$(BIN)/python tests/benchmarks/races.py
 
 # 16 targets; what fails is written to fuzz-faults/. A minute of the same inputs in every run is part of `make test`.
 fuzz: $(VENV)/.installed-tools

@@ -29,6 +29,7 @@ from ragvlc.core.families import (
     Router,
     Score,
     Selector,
+    Strategy,
     TrackedSweep,
     Tracker,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "Router",
     "Score",
     "Selector",
+    "Strategy",
     "TrackedSweep",
     "Tracker",
     "find",
@@ -71,6 +73,7 @@ _CLASSES: tuple[type[Component], ...] = (
     Route,
     Router,
     Selector,
+    Strategy,
     Tracker,
 )
 

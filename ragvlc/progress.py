@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ragvlc.core.answer import Prediction
@@ -16,11 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress"]
 
+_ENDED = ("pruned", "settled", "withdrawn", "undecided")
+"""Statuses of cells that are not asked all of their questions."""
+
 
 class Progress:
-    """A progress bar on standard error, so that standard output contains only results."""
+    """A progress bar on standard error, so that standard output contains only results.
 
-    def __init__(self) -> None:
+    Args:
+        known: called with the results folder after each block of a race or search.
+    """
+
+    def __init__(self, known: Callable[[Path], None] | None = None) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
@@ -41,6 +49,7 @@ class Progress:
         )
         self._all: TaskID | None = None
         self._failed = 0
+        self._known = known
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -68,6 +77,15 @@ class Progress:
         mean = "-" if figures["mean"] is None else f"{figures['mean']:.3f}"
         failed = f", {summary['failed']} failed" if summary["failed"] else ""
         self._say(f"{cell.name}: {status}, {label} {mean}{failed}")
+        unasked = summary["questions"] - summary["answered"] - summary["failed"]
+        if self._all is not None and status in _ENDED and unasked > 0:
+            task = next(one for one in self._bars.tasks if one.id == self._all)
+            self._bars.update(self._all, total=max(task.completed, (task.total or 0) - unasked))
+
+    def known(self, folder: Path) -> None:
+        """Shows what is known so far."""
+        if self._known is not None:
+            self._known(folder)
 
     def _say(self, text: str) -> None:
         text = visible(text)

@@ -150,7 +150,8 @@ def routing_groups(results: SweepResults, metric: str | None = None) -> list[Rou
     """Returns the groups of comparable cells that have at least two fixed routes.
 
     Quality is the first metric or the named one; unanswerable questions are scored by `refusal_recall`, if that is
-    among the metrics. A metric of which smaller is better is negated.
+    among the metrics. A metric of which smaller is better is negated. Cells of a race without all questions are left
+    out.
     """
     chosen = results.metric(metric)
     found = []
@@ -158,7 +159,7 @@ def routing_groups(results: SweepResults, metric: str | None = None) -> list[Rou
     for dataset, cells in datasets.items():
         groups: dict[str, list[CellResult]] = {}
         for cell in cells:
-            if not cell.control and cell.rows:
+            if not cell.control and cell.rows and cell.raced is None:  # its questions are not those of the others
                 groups.setdefault(model_of(cell), []).append(cell)
         for setting, members in groups.items():
             title = ", ".join(word for word in (setting, dataset) if word)

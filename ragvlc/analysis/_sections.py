@@ -132,7 +132,7 @@ def incomplete(results: SweepResults) -> list[str]:
         f"{cell.name} is not complete: {len(cell.rows)} of {len(cell.examples)} questions. "
         + (f"{failed:,} failed: see Failures." if (failed := cell.summary["failed"]) else "Run the sweep again.")
         for cell in results.cells
-        if not cell.complete
+        if not cell.complete and not (cell.raced is not None and cell.raced.ended is not None)
     ]
 
 

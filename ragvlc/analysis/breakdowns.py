@@ -8,7 +8,7 @@ evidence's characters; evidence that was sent twice counts twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import pvariance
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -247,6 +247,8 @@ def _broken_down(
             mean_interval(list(map(scores.__getitem__, names)), list(map(cell.clusters.__getitem__, names)))
             for names in members.values()
         ]
+        if cell.raced is not None:
+            found = [replace(one, low=None, high=None) for one in found]
         rows.append((cell, tuple(found)))
     filled = [place for place in range(len(parts)) if any(row[place].n for _, row in rows)]
     if not filled:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis.failures import said
 from ragvlc.analysis.tables import bounds, plain, title
 from ragvlc.core.errors import ConfigError, nearest
+from ragvlc.results.races import raced_difference
 from ragvlc.statistics.corrections import SETTLED
 from ragvlc.statistics.differences import Difference, paired_difference
 
@@ -55,7 +56,16 @@ class Pairing:
 
     def difference(self, metric: str) -> Difference:
         """Returns the paired difference of the scores, `a` minus `b`; questions are clustered as in `a`."""
-        return paired_difference(*self.scores(metric), self.a.clusters)
+        races = self.a.race, self.b.race
+        if races[0] is not None and races[1] is not None and races[0].note is races[1].note and self._raced:
+            scores_of = (self.a.scores(metric), self.b.scores(metric))
+            return raced_difference(races[0], races[1], metric, *scores_of, self.a.examples)
+        found = paired_difference(*self.scores(metric), self.a.clusters)
+        return replace(found, low=None, high=None, p=None) if self._raced else found
+
+    @property
+    def _raced(self) -> bool:
+        return self.a.raced is not None or self.b.raced is not None
 
     def scores(self, metric: str) -> tuple[dict[str, float | None], dict[str, float | None]]:
         """Returns the scores of the shared questions in both cells, in the order of `a`."""

@@ -151,6 +151,8 @@ def _dominated(
     pairs = []
     for cell in others:
         for rival in kept:
+            if cell.raced is not None or rival.raced is not None:  # tests of a fixed number of questions do not hold
+                continue
             ratio = cost_ratio(spent[rival.name], spent[cell.name], cell.clusters)
             if (ratio.high is not None and ratio.high < 1) or _no_dearer(spent[rival.name], spent[cell.name]):
                 pairs.append((cell, rival))

@@ -25,6 +25,7 @@ from ragvlc.analysis.front import front_tables
 from ragvlc.analysis.generated import captioned, generated_lines
 from ragvlc.analysis.length_words import CAPTION as EFFECTIVE
 from ragvlc.analysis.length_words import length_verdicts
+from ragvlc.analysis.races import race_tables
 from ragvlc.analysis.reading import CAPTION as READING
 from ragvlc.analysis.speculation import CAPTION as SPECULATION
 from ragvlc.analysis.verdict import DatasetVerdict, verdicts
@@ -136,7 +137,7 @@ def _page(
     comparisons = results.comparisons(baseline)
     shown = [tables.scores(results)]
     shown += [tables.differences(results, comparisons)] if comparisons else []
-    shown += [tables.costs(results, tables.MORE_COLUMNS)]
+    shown += [*race_tables(results), tables.costs(results, tables.MORE_COLUMNS)]
     replayed = _verbs(results.resolved) == REPLAY
     special = sections.special_tables(results)
     decided = decision_tables(results, decisions)

@@ -73,6 +73,8 @@ def one_question(
     for cell in results.cells:
         if question in cell.rows:
             table.add_row(*_line(cell, cell.rows[question]))
+        elif cell.raced is not None:
+            table.add_row(cell.name, f"not asked: {cell.raced.mark}", *("-" for _ in results.metrics), "-")
     read = [part for cell in results.cells if question in cell.rows for part in _read(cell, question, texts)]
     return [head, table, *(read if passages else [])]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis import tables
@@ -12,6 +12,7 @@ from ragvlc.analysis._sections import losses, notes, remarks, special_tables
 from ragvlc.analysis.decision_words import decision_tables, sentences
 from ragvlc.analysis.decisions import CellDecision, stored_decisions
 from ragvlc.analysis.generated import captioned, generated_lines
+from ragvlc.analysis.races import race_tables
 from ragvlc.analysis.tables import Entry, Table
 from ragvlc.analysis.verdict import answer_sentence
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from ragvlc.results.loading import SweepResults
 
-__all__ = ["routing_parts", "terminal_report"]
+__all__ = ["known_so_far", "race_parts", "routing_parts", "terminal_report"]
 
 NAME_WIDTH = 24
 """Least width of cell names in columns; longer names take several lines."""
@@ -44,7 +45,7 @@ def terminal_report(
     comparisons = results.comparisons(baseline)
     shown = [tables.scores(results)]
     shown += [tables.differences(results, comparisons)] if comparisons else []
-    shown += [tables.costs(results)]
+    shown += [*race_tables(results), tables.costs(results)]
     shown += special_tables(results)
     shown += decision_tables(results, made)
     parts: list[RenderableType] = []
@@ -58,6 +59,18 @@ def terminal_report(
         *_decided(made),
         "",
     ]
+
+
+def race_parts(results: SweepResults) -> list[RenderableType]:
+    """Returns the tables of races and searches: which cells got no more questions, at which block, and why."""
+    return [part for table in race_tables(results) for part in (_Grid(table), table.note, "")]
+
+
+def known_so_far(results: SweepResults) -> list[RenderableType]:
+    """Returns what a race or search knows after a block: scores with sequential bounds, and how cells ended."""
+    table = tables.scores(results)
+    head = replace(table, title="Scores so far")
+    return [_Grid(head), *race_parts(results)]
 
 
 def _decided(decisions: Sequence[CellDecision]) -> list[str]:

@@ -22,6 +22,7 @@ __all__ = [
     "costs",
     "differences",
     "latency",
+    "left",
     "probability",
     "scores",
     "title",
@@ -33,6 +34,9 @@ SCORES = (
 )
 OPEN = "°"
 """Behind brackets without 0 of a difference that Holm does not settle."""
+BY_LOOKS = "†"
+"""Behind brackets that hold at whatever block a race stops."""
+RACED = "Brackets with † are of a race: sequential bounds, which hold at whatever block a cell stopped."
 SMALLER = "Smaller is better: {labels}."
 DIFFERENCES = (
     "Question by question, so these intervals say more than those above. Brackets are for one comparison: they contain "
@@ -100,6 +104,7 @@ class Entry:
         word: shown instead of a figure.
         score: whether it is a score or a difference of scores, which a terminal shows in a shorter form.
         unsettled: whether it is a difference whose bounds exclude 0, but that is not settled after Holm.
+        sequential: whether the bounds are sequential, of a race.
     """
 
     value: float | None = None
@@ -111,6 +116,7 @@ class Entry:
     word: str = ""
     score: bool = False
     unsettled: bool = False
+    sequential: bool = False
 
     @property
     def text(self) -> str:
@@ -123,7 +129,7 @@ class Entry:
         if self.value is None or self.low is None or self.high is None:
             return ""
         low, high = (_bound(bound, self.digits, self.sign) for bound in (self.low, self.high))
-        return f"[{low}, {high}]{OPEN if self.unsettled else ''}"
+        return f"[{low}, {high}]{OPEN if self.unsettled else ''}{BY_LOOKS if self.sequential else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +238,9 @@ def scores(results: SweepResults) -> Table:
         for label in results.metrics:
             figures = cell.summary["metrics"][label]
             mark = (cell.name, label) in best
-            found.append(Entry(figures["mean"], figures["low"], figures["high"], digits, best=mark, score=True))
+            raced = bool(figures.get("sequential"))
+            bounds_of = (figures["low"], figures["high"])
+            found.append(Entry(figures["mean"], *bounds_of, digits, best=mark, score=True, sequential=raced))
         rows.append((title(cell), tuple(found)))
     smaller = [label for label in results.metrics if any(label in _smaller(cell) for cell in results.cells)]
     note = f"{SCORES} {SMALLER.format(labels=', '.join(smaller))}" if smaller else SCORES
@@ -245,6 +253,7 @@ def scores(results: SweepResults) -> Table:
     note += fewness(
         [(label, figures["clusters"]) for cell in results.cells for label, figures in cell.summary["metrics"].items()]
     )
+    note += f" {RACED}" if any(cell.raced is not None for cell in results.cells) else ""
     shown = tuple(f"{label}\n{count}" if count else label for label, (count, _) in heads.items())
     return Table("Scores", shown, tuple(rows), note)
 
@@ -261,12 +270,27 @@ def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Tab
             continue
         own = [found[cell.name, label] for label in results.metrics]
         figures = [
-            Entry(one.difference, one.low, one.high, digits, "+", score=True, unsettled=one.unsettled) for one in own
+            Entry(
+                one.difference,
+                one.low,
+                one.high,
+                digits,
+                "+",
+                score=True,
+                unsettled=one.unsettled,
+                sequential=one.sequential,
+            )
+            for one in own
         ]
         name = title(cell) if same else f"{title(cell)} - {bases[cell.name]}"
         rows.append((name, (*figures, Entry(own[0].p_holm, digits=3))))
     head = f"Difference to {next(iter(bases.values()))}" if same else "Differences"
     note = DIFFERENCES + (f" {UNSETTLED}" if any(one.unsettled for one in comparisons) else "")
+    note += (
+        f" {RACED} No p: it would be that of a fixed number of questions."
+        if any(one.sequential for one in comparisons)
+        else ""
+    )
     note += fewness([(one.metric, one.clusters) for one in comparisons], scarce=False) + hopeless(comparisons)
     return Table(head, (*results.metrics, f"p of\n{results.metrics[0]}"), tuple(rows), note)
 
@@ -314,9 +338,15 @@ def latency(results: SweepResults) -> Table | None:
 
 def title(cell: CellResult) -> str:
     """Returns a cell's name with remarks such as `not complete` and `control`."""
-    marks = [] if cell.complete else ["not complete"]
+    raced = cell.raced
+    marks = [raced.mark] if raced is not None else [] if cell.complete else ["not complete"]
     marks += ["control"] if cell.control else []
     return cell.name + (f" ({', '.join(marks)})" if marks else "")
+
+
+def left(cell: CellResult) -> bool:
+    """Returns whether a cell may be the best: it is no control, and no race or search has ruled it out."""
+    return not cell.control and (cell.race is None or not cell.race.ruled_out)
 
 
 def plain(value: float, digits: int, sign: str = "") -> str:
@@ -342,7 +372,7 @@ def _bound(value: float, digits: int, sign: str) -> str:
 
 
 def _best(cells: Sequence[CellResult], metric: str) -> list[CellResult]:
-    rivals = [cell for cell in cells if not cell.control and cell.merit(metric) is not None]
+    rivals = [cell for cell in cells if left(cell) and cell.merit(metric) is not None]
     most = max((cell.merit(metric) for cell in rivals), default=None, key=lambda merit: merit or 0.0)
     return [cell for cell in rivals if cell.merit(metric) == most]
 

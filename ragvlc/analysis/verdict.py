@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis.generated import own_questions
-from ragvlc.analysis.tables import bounds, plain, probability
+from ragvlc.analysis.races import race_note, race_sentences
+from ragvlc.analysis.tables import bounds, left, plain, probability
 from ragvlc.statistics.corrections import SETTLED, holm
 from ragvlc.statistics.differences import paired_difference, pairs_of
 from ragvlc.statistics.power import least_clusters, needed, pilot_of, smallest
@@ -95,6 +96,9 @@ def verdicts(
     found = []
     for name, cells in (datasets or results.by_dataset()).items():
         rivals = _rivals(cells, metric)
+        if (note := race_note(cells)) is not None:
+            found.append(DatasetVerdict(name, note.names.get(note.winner, ""), race_sentences(note, cells)))
+            continue
         if not rivals:
             found.append(DatasetVerdict(name, "", (_no_rival(cells, metric),)))
             continue
@@ -121,7 +125,7 @@ def shown_cells(cells: Sequence[CellResult], metric: str, limit: int) -> list[Ce
 
 def _rivals(cells: Sequence[CellResult], metric: str) -> list[CellResult]:
     """Returns the scored cells that are not controls, best first."""
-    rivals = [cell for cell in cells if not cell.control and cell.merit(metric) is not None]
+    rivals = [cell for cell in cells if left(cell) and cell.merit(metric) is not None]
     return sorted(rivals, key=lambda cell: cell.merit(metric) or 0.0, reverse=True)
 
 
@@ -168,6 +172,8 @@ def _negated(value: float | None) -> float | None:
 
 def _line(results: SweepResults, cells: Sequence[CellResult], comparisons: Sequence[Comparison]) -> str:
     metric = results.metric()
+    if (note := race_note(cells)) is not None:
+        return " ".join(race_sentences(note, cells))
     rivals = _rivals(cells, metric)
     if not rivals:
         return _no_rival(cells, metric)

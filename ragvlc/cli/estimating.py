@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from ragvlc.estimate.figures import CellEstimate, Estimate
     from ragvlc.estimate.forecast import Compared, Forecast
     from ragvlc.estimate.power import PowerPlan
+    from ragvlc.estimate.races import StrategyShare
     from ragvlc.pipeline import Pipeline
 
 _SAMPLE = 50
@@ -112,11 +113,14 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     if not _is_pipeline(target, asked=context is not None or questions is not None):
         _refuse(target, {"--context": context, "--questions": questions, "--shape": shape})
         refuse_document_costs(target, gap, draw)
-        from ragvlc.estimate.estimate import estimate as estimated
+        from ragvlc.estimate.estimate import workings
+        from ragvlc.estimate.races import strategy_shares
 
         sweep = load_sweep(target, settings, limit)
-        found = estimated(sweep, runs_folder(target, runs), options)
-        _print(found, plans=power_plans(sweep, target, runs, options, asked), as_json=as_json)
+        work = workings(sweep, runs_folder(target, runs), options)
+        shares = strategy_shares(sweep, [one.cell for one in work.sampled], work.asked)
+        plans = power_plans(sweep, target, runs, options, asked)
+        _print(work.estimate, plans=plans, shares=shares, as_json=as_json)
         return
     context = _context_of(target, context, limit, asked)
     pipeline = _pipeline(target, settings)
@@ -152,12 +156,15 @@ def _print(
     unknown: str = "",
     plans: Sequence[PowerPlan] = (),
     costs: DocumentCosts | None = None,
+    shares: Sequence[StrategyShare] = (),
     as_json: bool,
 ) -> None:
     if as_json:
-        _print_json(found, foretold, unknown, plans, costs)
+        more = {"strategy": [one.to_json() for one in shares]} if shares else {}
+        _print_json(found, foretold, unknown, plans, costs, more)
     else:
         _print_all(found, foretold, unknown, plans)
+        _print_shares(shares)
         if costs is not None:
             print_document_costs(costs)
 
@@ -168,8 +175,9 @@ def _print_json(
     unknown: str,
     plans: Sequence[PowerPlan],
     costs: DocumentCosts | None,
+    more: Mapping[str, object],
 ) -> None:
-    values = found.to_json() | ({"speculation": [one.to_json() for one in foretold]} if foretold else {})
+    values = found.to_json() | dict(more) | ({"speculation": [one.to_json() for one in foretold]} if foretold else {})
     values |= {"power": [one.to_json() for one in plans]} if plans else {}
     values |= {"document_costs": costs.to_json()} if costs is not None else {}
     values["notes"] += [unknown] if unknown else []
@@ -184,6 +192,13 @@ def _print_all(found: Estimate, foretold: Sequence[Forecast], unknown: str, plan
         out().print(unknown)
     for plan in plans:
         print_power(plan)
+
+
+def _print_shares(shares: Sequence[StrategyShare]) -> None:
+    if shares:
+        out().print("The table is for every question and cell; the strategy of this experiment asks less of them:")
+    for one in shares:
+        out().print(f"- {one.sentence()}", soft_wrap=True)
 
 
 def _is_pipeline(target: str, *, asked: bool) -> bool:

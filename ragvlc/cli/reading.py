@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ragvlc.analysis.decisions import CellDecision
     from ragvlc.analysis.results import Results
 
-__all__ = ["files_of", "print_failures", "print_report"]
+__all__ = ["KnownSoFar", "files_of", "print_failures", "print_report"]
 
 log = logging.getLogger("ragvlc")
 
@@ -72,13 +73,14 @@ def show(
     """List the questions and the failures of cells, or show every cell's answer, scores or failure for one question."""
     from ragvlc.analysis.generated import generated_lines
     from ragvlc.analysis.questions import one_question, question_list
+    from ragvlc.analysis.report import race_parts
     from ragvlc.sweep.derived import load_results
 
     if passages and question is None:
         raise ConfigError("--passages: needs --question ID. Without it, all questions are listed.")
     loaded = load_results(results_folder(results, runs))
     if question is None:
-        parts = question_list(loaded)
+        parts = [*question_list(loaded), *race_parts(loaded)]
     else:
         parts = one_question(loaded, question, passages=passages, texts=texts_of(loaded) if passages else None)
     for part in (*parts, *generated_lines(loaded)):
@@ -171,6 +173,30 @@ def print_report(results: Results, baseline: str | None, decisions: Sequence[Cel
 
     for part in terminal_report(results, baseline, decisions):
         out().print(part)
+
+
+class KnownSoFar:
+    """Prints what a race or search knows after a block, and writes the page; both are marked as of so far.
+
+    The page is left out where writing it would take more than a tenth of the time.
+    """
+
+    def __init__(self) -> None:
+        self._next_page = 0.0
+
+    def __call__(self, folder: Path) -> None:
+        """Shows the results in a folder."""
+        from ragvlc.analysis.page import write_html
+        from ragvlc.analysis.report import known_so_far
+        from ragvlc.analysis.results import Results
+
+        results = Results.load(folder)
+        for part in known_so_far(results):
+            out().print(part)
+        begun = time.monotonic()
+        if begun >= self._next_page:
+            write_html(results)
+            self._next_page = time.monotonic() + 10 * (time.monotonic() - begun)
 
 
 def print_failures(results: Results, status: Mapping[str, str] | None = None) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from ragvlc.cli.app import RUNS, ExperimentArg, LimitOption, RunsOption, SetOption, app, load_sweep, out, runs_folder
 from ragvlc.cli.interrupting import received
-from ragvlc.cli.reading import files_of, print_failures, print_report
+from ragvlc.cli.reading import KnownSoFar, files_of, print_failures, print_report
 from ragvlc.core.answer import Usage
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.texts import printable
@@ -91,7 +91,7 @@ def run(
             raise ConfigError(problems)
     load = cache(Results.load)  # the page and the terminal show the same rows
     try:
-        with Progress() as watcher:
+        with Progress(KnownSoFar()) as watcher:
             outcome = run_sweep(
                 sweep,
                 runs_folder(experiment, runs),

@@ -6,7 +6,7 @@ Data sets, which build on files and lengths, are in `ragvlc.documents.dataset`; 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol
 from ragvlc.core.answer import Answer, Usage
 from ragvlc.core.component import Component
 from ragvlc.core.data import Document, Example, Query
+from ragvlc.core.grids import Grid, Look
 from ragvlc.core.jobs import Workers
 from ragvlc.core.outside import signature
 from ragvlc.core.parts import Chunker, Embedder, Generator, Order, Price, Selector
@@ -36,6 +37,7 @@ __all__ = [
     "Router",
     "Score",
     "Selector",
+    "Strategy",
     "TrackedSweep",
     "Tracker",
 ]
@@ -123,6 +125,11 @@ class Metric(Component):
         return super().wanting()
 
     @property
+    def span(self) -> tuple[float, float] | None:
+        """The least and the largest score; None if unknown. Shipped metrics score from 0 to 1."""
+        return None if ":" in self.kind else (0.0, 1.0)
+
+    @property
     def label(self) -> str:
         """Column name of the metric, unique within a sweep."""
         return self.kind
@@ -183,4 +190,29 @@ class Executor(Component):
         Args:
             engines: the opened models of this process; closed by whoever opened them.
             concurrency: questions in work at the same time, for each process that holds models.
+        """
+
+
+class Strategy(Component):
+    """Decides which questions of a sweep are asked of which cells, block by block, from the rows so far alone.
+
+    Attributes:
+        metric: that cells are judged by; by default that of `decide`, else the first.
+    """
+
+    family: ClassVar[str] = "strategies"
+    fewest_clusters: ClassVar[int] = 0
+    """Fewer clusters of questions are refused."""
+    stops: ClassVar[bool] = True
+    """Whether cells may end without all questions."""
+    searches: ClassVar[bool] = False
+    """Whether it promotes by scores alone, so that it says nothing with confidence of the cells left out."""
+    metric: str = ""
+
+    @abstractmethod
+    def looks(self, grid: Grid) -> Iterator[Look]:
+        """Yields what to ask next, until a verdict.
+
+        Whatever a look asks has a row before the next one, or never will. A look depends on the stored rows only, so
+        that a second pass over the same rows yields the same looks: this is how an interrupted sweep continues.
         """

@@ -10,8 +10,10 @@ from typing import Any
 from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example
 
-__all__ = ["DECISION_FILE", "CellRecord", "SweepRecord", "TraceRecord", "bound_name", "score_name"]
+__all__ = ["DECISION_FILE", "FINISHED", "CellRecord", "SweepRecord", "TraceRecord", "bound_name", "score_name"]
 
+FINISHED = frozenset({"complete", "pruned", "settled"})
+"""Statuses of cells of which nothing is left to ask."""
 DECISION_FILE = "decision.txt"
 """Name of the file with the decision in sentences, among the files about a sweep."""
 
@@ -72,7 +74,8 @@ class CellRecord:
     Attributes:
         key: content key of the cell.
         name: readable and unique within the sweep.
-        status: `complete` or `stopped`.
+        status: `complete` or `stopped`; of a race or search also `pruned` and `settled`, which are finished too, and
+            others.
         folder: where its files are.
         params: settings by name: axis values, pipeline, data set, seed.
         metrics: numbers by name, as `score_name` and `bound_name` say; whatever else there is has another group.

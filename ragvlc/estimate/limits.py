@@ -9,6 +9,7 @@ from ragvlc.core.budget import Budget
 from ragvlc.documents.dataset import loaded
 from ragvlc.estimate.estimate import Workings, workings
 from ragvlc.estimate.figures import Estimate, known
+from ragvlc.estimate.races import first_share
 from ragvlc.sweep.spec import Sweep
 
 __all__ = ["over_budget"]
@@ -42,8 +43,23 @@ def over_budget(sweep: Sweep, runs: str | Path = "runs") -> list[str]:
     exceeded = {name: limit for name, limit in budget.limits.items() if total[name] > limit}
     if not exceeded:
         return []
+    if sweep.strategy.stops:  # it is spent block by block, on the cells that are still in question
+        return _first_block(sweep, work, exceeded)
     problems = [f"{sweep.name}: {_exceeded(name, limit, found)}" for name, limit in exceeded.items()]
     return [*problems, f"{sweep.name}: {_advice(work, budget)} Start anyway with --over-budget."]
+
+
+def _first_block(sweep: Sweep, work: Workings, exceeded: Mapping[str, float]) -> list[str]:
+    """Returns a sentence for each limit that even the first block of a race or search exceeds."""
+    total = work.estimate.total
+    share = first_share(sweep, [one.cell for one in work.sampled], work.asked)
+    return [
+        f"{sweep.name}: budget.{name} allows {_plain(name, limit)}, and the first block of strategy "
+        f"{sweep.strategy.kind} alone, {share:.0%} of the grid, is estimated at {_plain(name, share * total[name])}. "
+        "Raise the limit, set a smaller block, or start anyway with --over-budget."
+        for name, limit in exceeded.items()
+        if share * total[name] > limit
+    ]
 
 
 def _exceeded(name: str, limit: float, found: Estimate) -> str:

@@ -19,6 +19,7 @@ from ragvlc.results.completeness import is_unfinished
 from ragvlc.results.derived import what_is_wrong
 from ragvlc.results.lines import RowFindings, read_lines, row_of
 from ragvlc.results.questions import stored_row_key
+from ragvlc.results.races import CellRace
 from ragvlc.results.rows import HASHED_VERSION
 from ragvlc.results.store import CellStore
 from ragvlc.sweep.derived import write_summary_anew
@@ -103,15 +104,20 @@ class CellCheck:
             found = f"{_several(unhashed, 'row')} of an earlier version without a hash"
             yield self._finding("rows", "note", found, "damage inside them cannot be noticed")
 
-    def coverage(self, cell: Mapping[str, Any], questions: Sequence[Mapping[str, Any]]) -> Iterator[CheckFinding]:
+    def coverage(
+        self, cell: Mapping[str, Any], questions: Sequence[Mapping[str, Any]], race: CellRace | None = None
+    ) -> Iterator[CheckFinding]:
         """Yields what is missing for these questions, and what is there beside them.
 
         Args:
             cell: its facts in `cells.json`.
             questions: facts of all of them.
+            race: what a race or search says of the cell: questions that it does not ask are not missing, but counted.
         """
         wanted = {one["id"]: stored_row_key(one, control=bool(cell["control"])) for one in questions}
-        missing = [name for name in wanted if name not in self.rows]
+        absent = [name for name in wanted if name not in self.rows]
+        unasked = set() if race is None else race.unasked({one["id"]: one for one in questions})
+        missing = [name for name in absent if name not in unasked]
         changed = [name for name, key in wanted.items() if name in self.rows and self.rows[name].example_key != key]
         current = {name: self.rows[name] for name, key in wanted.items() if name in self.rows and name not in changed}
         failed = [name for name, row in current.items() if row.failure is not None]
@@ -121,6 +127,9 @@ class CellCheck:
             found = f"{len(missing)} of {len(wanted)} questions have no row ({_first(missing)})"
             remedy = "too many others failed: ragvlc run --retry failed" if stopped else "ragvlc run asks them"
             yield self._finding("coverage", "open", found, remedy)
+        if race is not None and len(absent) > len(missing):
+            found = f"{_several(len(absent) - len(missing), 'question')} not asked: {race.mark}"
+            yield self._finding("coverage", "note", found, "as the strategy decided")
         if changed:
             found = f"{_several(len(changed), 'row')} of questions that have changed since ({_first(changed)})"
             yield self._finding("coverage", "open", found, "ragvlc run asks them again; the rows stay")

@@ -13,6 +13,7 @@ from ragvlc.integrity.findings import CHECKS, CheckFinding, Verification
 from ragvlc.integrity.folder import FolderCheck
 from ragvlc.pool import EnginePool
 from ragvlc.results.derived import move_aside
+from ragvlc.results.races import race_notes
 from ragvlc.results.store import SweepStore, is_results
 from ragvlc.sweep.derived import StoredSweep
 from ragvlc.sweep.spec import Sweep
@@ -178,6 +179,7 @@ class _Checks:
     def _cells(self, check: FolderCheck) -> Iterator[CheckFinding]:
         store = SweepStore(self._folder)
         planned = {cell.key: cell for cell in self._setup.cells} if self._setup else {}
+        notes = race_notes(self._folder)
         chosen = [one for one in check.cells if self._only in (None, one["key"], one["name"])]
         if self._only is not None and not chosen:
             known = ", ".join(str(one["name"]) for one in check.cells)
@@ -195,7 +197,9 @@ class _Checks:
                 asked = check.asked.get(cell.dataset.key) if cell is not None else None
                 questions = asked.facts if asked is not None else check.stored.get(str(facts["examples"]))
                 if questions is not None and not facts.get("left_out"):
-                    yield from one.coverage(facts, questions)
+                    note = notes.get(str(facts["examples"]))
+                    race = None if note is None else note.of(str(facts["key"]))
+                    yield from one.coverage(facts, questions, race)
                 if cell is not None and asked is not None and self._setup is not None:
                     yield from one.scores(cell, asked, pool)
                     yield from one.summary(cell, asked, self._setup.sweep)

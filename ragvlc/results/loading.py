@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Self
 from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import ConfigError, DerivedError, StoreError, nearest
 from ragvlc.results.columns import CellColumns
-from ragvlc.results.completeness import is_finished
+from ragvlc.results.completeness import check_examples, is_finished
 from ragvlc.results.questions import StoredQuestions
+from ragvlc.results.races import CellRace, Examples, RaceNote, race_notes, raced_difference
 from ragvlc.results.store import SweepStore
 from ragvlc.results.stored import StoredRows, columns_for
-from ragvlc.results.summary import questions_key, summarise
+from ragvlc.results.summary import summarise
 from ragvlc.statistics.corrections import SETTLED, holm
 from ragvlc.statistics.differences import Difference, flips_for, paired_difference
 
@@ -36,13 +37,15 @@ class CellResult:
         rows: the answers, by id; those on disk are read when they are looked up, one by one.
         complete: whether all questions have been answered.
         metrics: column labels.
+        race: what a race or search says of it; None where every question is asked of every cell.
     """
 
     facts: Mapping[str, Any]
-    examples: Mapping[str, Mapping[str, Any]]
+    examples: Examples
     rows: Mapping[str, Prediction]
     complete: bool
     metrics: tuple[str, ...]
+    race: CellRace | None = None
 
     @property
     def name(self) -> str:
@@ -51,10 +54,19 @@ class CellResult:
 
     @cached_property
     def summary(self) -> Mapping[str, Any]:
-        """Summary of the cell: counts, means with intervals, tokens and seconds; see `results.summary`."""
-        facts = self.facts
+        """Summary of the cell: counts, means with intervals, tokens and seconds; see `results.summary` and `raced`."""
+        facts, race = self.facts, self.raced
         priced = {"prices": facts.get("prices"), "skipped": facts.get("skipped")}
-        return summarise(list(self.examples.values()), self.columns, self.metrics, **priced, cold=self.cold)
+        questions, columns = list(self.examples.values()), self.columns
+        if race is not None:
+            columns = columns_for(race.figure_rows(self.rows, self.examples), questions, facts.get("prices"))
+        found = summarise(questions, columns, self.metrics, **priced, cold=self.cold)
+        return found if race is None else race.bounded(found, columns, self.examples)
+
+    @cached_property
+    def raced(self) -> CellRace | None:
+        """What a race or search says of the cell, if its figures are of fewer questions than there are."""
+        return self.race if self.race is not None and self.race.rules(self.rows, self.examples) else None
 
     @cached_property
     def columns(self) -> CellColumns:
@@ -114,6 +126,7 @@ class Comparison:
         clusters: among them.
         better: share of questions where the cell scores better: higher, or lower where smaller is better.
         worse: share where it scores worse.
+        sequential: whether the bounds are sequential, of a race, and p is None.
     """
 
     cell: str
@@ -128,17 +141,21 @@ class Comparison:
     clusters: int
     better: float
     worse: float
+    sequential: bool = False
 
     @property
     def settled(self) -> bool:
-        """Whether the difference is significant after correction for multiple comparisons."""
-        return self.p_holm is not None and self.p_holm < SETTLED
+        """Whether the difference is significant after correction for multiple comparisons, or in a race for itself."""
+        return self._excludes_0 if self.sequential else self.p_holm is not None and self.p_holm < SETTLED
 
     @property
     def unsettled(self) -> bool:
         """Whether the interval excludes 0, but the difference is not significant after correction."""
-        excluded = self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
-        return excluded and not self.settled
+        return self._excludes_0 and not self.settled
+
+    @property
+    def _excludes_0(self) -> bool:
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
 class SweepResults:
@@ -163,8 +180,9 @@ class SweepResults:
         try:
             names = dict.fromkeys(facts["examples"] for facts in found)
             files = {file: StoredQuestions(list(_by_id(store.examples(file)).values())) for file in names}
-            _check_examples(store.folder, found, files)
-            cells = [_cell(store, facts, files[facts["examples"]]) for facts in found]
+            check_examples(store.folder, found, files)
+            notes = race_notes(store.folder)
+            cells = [_cell(store, facts, files[facts["examples"]], notes.get(facts["examples"])) for facts in found]
             baseline = found[-1]["baseline"] if found else ""
         except (KeyError, TypeError) as error:
             raise DerivedError(
@@ -287,31 +305,16 @@ def _by_id(examples: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]
     return {one["id"]: one for one in examples}
 
 
-def _check_examples(folder: Path, cells: Sequence[Mapping[str, Any]], files: Mapping[str, StoredQuestions]) -> None:
-    """Raises `DerivedError` for a file that no longer holds the questions that the cells were asked."""
-    stored = {file: questions_key(asked.facts) for file, asked in files.items()}
-    for facts in cells:
-        if facts.get("data_key", stored[facts["examples"]]) != stored[facts["examples"]]:
-            raise DerivedError(
-                f"{folder / facts['examples']}: questions are missing or changed. Make it anew (nothing is asked): "
-                f"ragvlc verify {folder} --repair, or ragvlc run EXPERIMENT."
-            )
-
-
-def _cell(store: SweepStore, facts: Mapping[str, Any], questions: StoredQuestions) -> CellResult:
+def _cell(store: SweepStore, facts: Mapping[str, Any], questions: StoredQuestions, note: RaceNote | None) -> CellResult:
     cell = store.cell(facts["key"])
-    rows = StoredRows(
-        cell,
-        questions,
-        control=facts["control"],
-        prices=facts.get("prices"),
-        inapplicable=facts.get("inapplicable"),
-    )
+    how = {name: facts.get(name) for name in ("prices", "inapplicable")}
+    rows = StoredRows(cell, questions, control=facts["control"], **how)
     summary = cell.summary()
     asked = len(questions) - facts.get("left_out", (summary or {}).get("left_out", 0))  # by a replay
     finished = summary is not None or is_finished(rows, asked, facts["metrics"], facts.get("max_failures"))
     complete = finished and len(rows) == asked
-    return CellResult(facts, questions.by_id, rows, complete, tuple(facts["metrics"]))
+    race = None if note is None else note.of(facts["key"])
+    return CellResult(facts, questions.by_id, rows, complete, tuple(facts["metrics"]), race)
 
 
 def _dataset_words(cell: CellResult, *, alone: bool) -> str:
@@ -341,24 +344,22 @@ def _compared(metric: str, pairs: Sequence[tuple[CellResult, CellResult]]) -> li
     differences = []
     for cell, base in pairs:
         flips = flips_for(len(pairs))
-        differences.append(paired_difference(cell.scores(metric), base.scores(metric), cell.clusters, flips=flips))
+        own, others = cell.scores(metric), base.scores(metric)
+        if _raced(cell, base) and cell.race is not None and base.race is not None:
+            differences.append(raced_difference(cell.race, base.race, metric, own, others, cell.examples))
+        else:
+            differences.append(paired_difference(own, others, cell.clusters, flips=flips))
     corrected = holm([difference.p for difference in differences])
-    return [
-        Comparison(
-            cell.name,
-            base.name,
-            metric,
-            one.mean,
-            one.low,
-            one.high,
-            one.p,
-            p_holm,
-            one.n,
-            one.clusters,
-            *_better_and_worse(cell, metric, one),
-        )
-        for (cell, base), one, p_holm in zip(pairs, differences, corrected, strict=True)
-    ]
+    found = []
+    for (cell, base), one, p_holm in zip(pairs, differences, corrected, strict=True):
+        figures = (one.mean, one.low, one.high, one.p, p_holm, one.n, one.clusters)
+        shares = _better_and_worse(cell, metric, one)
+        found.append(Comparison(cell.name, base.name, metric, *figures, *shares, sequential=_raced(cell, base)))
+    return found
+
+
+def _raced(cell: CellResult, base: CellResult) -> bool:
+    return cell.raced is not None or base.raced is not None
 
 
 def _better_and_worse(cell: CellResult, metric: str, one: Difference) -> tuple[float, float]:

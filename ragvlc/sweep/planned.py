@@ -12,7 +12,8 @@ from ragvlc.core.paths import walk
 from ragvlc.documents.dataset import loaded
 from ragvlc.results.applicable import inapplicable
 from ragvlc.results.generated import generated_share
-from ragvlc.results.store import SweepStore
+from ragvlc.results.store import CellStore, SweepStore
+from ragvlc.results.stored import StoredRows
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.scoring import QuestionSet
 from ragvlc.sweep.spec import Sweep
@@ -24,6 +25,7 @@ __all__ = [
     "prices",
     "question_facts",
     "resolved_cell",
+    "stored_rows",
     "write_plan",
 ]
 
@@ -137,3 +139,9 @@ def _name(model: Generator) -> str:
 def _inapplicable(cell: Cell, sweep: Sweep) -> dict[str, Any]:
     found = inapplicable(cell.pipeline.routes, sweep.metrics)
     return {"inapplicable": found} if found else {}
+
+
+def stored_rows(cell: Cell, store: CellStore, asked: QuestionSet) -> StoredRows:
+    """Returns the stored rows of a cell that belong to its questions, without scores of metrics that do not apply."""
+    blank = inapplicable(cell.pipeline.routes, asked.metrics)
+    return StoredRows(store, asked.questions, control=cell.control, prices=prices(cell), inapplicable=blank)

@@ -9,30 +9,32 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ragvlc import config
 from ragvlc.analysis.results import Results
 from ragvlc.core import interruption
-from ragvlc.core.answer import Failure, Prediction, Usage
-from ragvlc.core.answer_json import fields_json
+from ragvlc.core.answer import Prediction
 from ragvlc.core.jobs import Counts, Done, Job, SetupResult, TriesSetups, Workers, added
-from ragvlc.core.run import Engines
+from ragvlc.core.records import FINISHED
 from ragvlc.pool import EnginePool
+from ragvlc.results.races import CellRace
 from ragvlc.results.store import SweepStore
 from ragvlc.results.stored import StoredRows
+from ragvlc.sweep.cell_run import CellRun
 from ragvlc.sweep.lookup import Lookup, NotStored
 from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan, remarks
-from ragvlc.sweep.planned import resolved_cell, write_plan
+from ragvlc.sweep.planned import stored_rows, write_plan
+from ragvlc.sweep.racing import Racing, check_strategy
 from ragvlc.sweep.rereading import reread_other_cells
 from ragvlc.sweep.schedule import schedule
-from ragvlc.sweep.scoring import QuestionSet, score, scored
+from ragvlc.sweep.scoring import QuestionSet
 from ragvlc.sweep.setups import check_trials, metric_setups, pipeline_models, pipeline_setups, usage_of
 from ragvlc.sweep.spec import Sweep
-from ragvlc.sweep.tracking import Finish, Tracking, cell_record, cell_summary, stored_rows
+from ragvlc.sweep.spending import Spending
+from ragvlc.sweep.tracking import Finish, Tracking, cell_record
 from ragvlc.trials import try_setups
 
 __all__ = ["Outcome", "SweepInterrupted", "Watcher", "run_sweep"]
@@ -55,6 +57,10 @@ class Watcher(Protocol):
         """Called after a cell ended, with its status and summary."""
         ...
 
+    def known(self, folder: Path) -> None:
+        """Called after each block of a race or search but the last, with the folder of all results so far."""
+        ...
+
 
 class _Silent:
     def planned(self, cells: Sequence[Cell], pending: int, total: int) -> None:
@@ -66,6 +72,9 @@ class _Silent:
     def done(self, cell: Cell, status: str, summary: Mapping[str, Any]) -> None:
         """Prints nothing."""
 
+    def known(self, folder: Path) -> None:
+        """Prints nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -73,7 +82,8 @@ class Outcome:
 
     Attributes:
         folder: of its results.
-        status: by cell key: `complete`, `stopped` (too many failures), or `pending` (transient failures: run again).
+        status: by cell key: `complete`, `stopped` (too many failures), or `pending` (transient failures: run again);
+            of a race or search also `pruned`, `settled` (left at the verdict), `withdrawn`, `undecided` (budget spent).
         counts: of requests, computations and cache hits on disk, over all workers.
         untracked: what was not sent to the tracker and why, or None.
         trials: results of trying the models before the first question.
@@ -87,8 +97,8 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether every cell is complete."""
-        return all(status == "complete" for status in self.status.values())
+        """Whether nothing is left to ask of any cell."""
+        return all(status in FINISHED for status in self.status.values())
 
     def results(self) -> Results:
         """Returns the results on disk, as tables."""
@@ -141,6 +151,7 @@ def run_sweep(
         pending = [
             Pending(cell, asked[cell.dataset.key], store.cell(cell.key), retry_failed=retry_failed) for cell in cells
         ]
+        check_strategy(sweep, cells, asked)
         running = _SweepRun(sweep, store, open_pool, pending, watcher or _Silent())
         try:
             return running.run(finish, wait_seconds)
@@ -156,7 +167,12 @@ class _SweepRun:
     """
 
     def __init__(
-        self, sweep: Sweep, store: SweepStore, pool: EnginePool, pending: Sequence[Pending], watcher: Watcher
+        self,
+        sweep: Sweep,
+        store: SweepStore,
+        pool: EnginePool,
+        pending: Sequence[Pending],
+        watcher: Watcher,
     ) -> None:
         self._sweep = sweep
         self._store = store
@@ -164,9 +180,10 @@ class _SweepRun:
         self._pending = pending
         self._watcher = watcher
         self._asked = {one.cell.dataset.key: one.asked for one in pending}
-        self._cells: dict[str, _CellRun] = {}
+        self._cells: dict[str, CellRun] = {}
         self._lookup = Lookup(pool)
         self._trials: list[SetupResult] = []
+        self._tried: set[str] = set()
         self._left = sum(len(one.questions) for one in pending)
         self.total = sum(len(one.asked.examples) for one in pending)
 
@@ -185,27 +202,66 @@ class _SweepRun:
         opened = sweep.executor.open(self._pool, concurrency=sweep.concurrency)
         cells = [one.cell for one in self._pending]
         with opened as workers, Tracking(sweep, self._store, self._asked, cells) as tracking:
-            self._cells = {one.cell.key: _CellRun(one, sweep, self._pool) for one in self._pending}
-            for run in self._cells.values():
-                if not run.left:
-                    self._end(run, tracking)
-            missing = self._look_up(tracking, store_rows=not metrics)
-            self._try_models(workers, missing, wait_seconds)
-            # Closed here, not at garbage collection: after an error the work must end before the folder is unlocked.
-            # The scope is the inner one: Ctrl-C must reach the workers before they are waited for.
-            with closing(_rows(workers, self._cells, self._asked)) as rows, interruption.scope():
-                for cell, prediction in rows:
-                    run = self._cells[cell]
-                    self._watcher.row(run.one.cell, prediction)
-                    if run.add(prediction):
-                        self._end(run, tracking)
+            self._cells = {one.cell.key: CellRun(one, sweep, self._pool) for one in self._pending}
+            racing = Racing(sweep, cells, self._asked, self._rows_of)
+            spending = Spending(sweep.budget)
+            while (wanted := self._next(racing, tracking)) is not None:
+                for key, run in self._cells.items():
+                    run.take(wanted.get(key, ()))
+                if sweep.strategy.stops and (problem := spending.exceeded(self._jobs())):
+                    racing.stop(problem)
+                    break
+                self._ask(workers, tracking, spending, wait_seconds, store_rows=not metrics)
+            racing.write(self._store)
             for run in self._cells.values():
                 if not run.closed:  # stopped: the remaining questions are not asked
-                    self._end(run, tracking)
+                    self._end(run, tracking, racing.of(run.one.cell))
             tracking.finish(finish)
         status = {key: run.status for key, run in self._cells.items()}
         counts = added(workers.counts(), self._lookup.counts())
         return Outcome(self._store.folder, status, counts, tracking.problem, tuple(self._trials))
+
+    def _rows_of(self, key: str) -> StoredRows:
+        one = self._cells[key].one
+        return stored_rows(one.cell, one.store, one.asked)
+
+    def _next(self, racing: Racing, tracking: Tracking) -> dict[str, set[str]] | None:
+        """Returns the questions to ask now, by cell, after ending the cells that get no more; None at the end."""
+        wanted = racing.next()
+        if not self._sweep.strategy.stops:
+            for run in self._cells.values():
+                if not run.waiting and not run.closed:
+                    self._end(run, tracking)
+            return wanted
+        racing.write(self._store)
+        for key, run in self._cells.items():
+            if key in racing.ended and not run.closed:
+                self._end(run, tracking, racing.of(run.one.cell))
+        if racing.block and wanted is not None:
+            try:
+                self._watcher.known(self._store.folder)
+            except Exception as error:  # noqa: BLE001 - a table that fails stops no sweep
+                log.warning("no table after block %d: %s: %s", racing.block, type(error).__name__, error)
+        return wanted
+
+    def _ask(
+        self, workers: Workers, tracking: Tracking, spending: Spending, wait_seconds: float, *, store_rows: bool
+    ) -> None:
+        """Asks the questions that the cells have taken, and ends the cells that are complete by it."""
+        missing = self._look_up(tracking, store_rows=store_rows)
+        self._try_models(workers, missing, wait_seconds)
+        # Closed here, not at garbage collection: after an error the work must end before the folder is unlocked.
+        # The scope is the inner one: Ctrl-C must reach the workers before they are waited for.
+        with closing(_rows(workers, self._cells, self._asked)) as rows, interruption.scope():
+            for cell, prediction in rows:
+                spending.add(self._cells[cell].one.cell, prediction)
+                self._arrived(cell, prediction, tracking)
+
+    def _arrived(self, key: str, row: Prediction, tracking: Tracking) -> None:
+        run = self._cells[key]
+        self._watcher.row(run.one.cell, row)
+        if run.add(row) and not self._sweep.strategy.stops:
+            self._end(run, tracking)
 
     def _look_up(self, tracking: Tracking, *, store_rows: bool) -> dict[str, str]:
         """Writes the rows of pending questions whose answers are stored, until a cell's first that is not.
@@ -226,13 +282,9 @@ class _SweepRun:
             except NotStored as error:
                 missing[job.cell] = error.stage
                 continue
-            run = self._cells[job.cell]
             if store_rows:
                 found.add((job.cell, job.example.id))
-                row = run.write(Done(job, answer=answer))
-                self._watcher.row(run.one.cell, row)
-                if run.add(row):
-                    self._end(run, tracking)
+                self._arrived(job.cell, self._cells[job.cell].write(Done(job, answer=answer)), tracking)
         for key, run in self._cells.items():
             run.left = [one for one in run.left if (key, one.id) not in found]
         return missing
@@ -243,7 +295,8 @@ class _SweepRun:
     def _try_models(self, workers: Workers, missing: Mapping[str, str], wait_seconds: float) -> None:
         """Tries the models of the cells with missing answers, where they will run; raises `SetupError`."""
         jobs = [job for job in self._jobs() if job.cell in missing]
-        setups = pipeline_setups(jobs, missing)
+        setups = [one for one in pipeline_setups(jobs, missing) if one.part.key not in self._tried]
+        self._tried |= {one.part.key for one in setups}
         if setups and isinstance(workers, TriesSetups):
             trials = workers.try_setups(jobs, setups, wait_seconds)
             self._note(trials)
@@ -255,14 +308,14 @@ class _SweepRun:
         check_trials(trials)
         self._trials += trials
 
-    def _end(self, run: _CellRun, tracking: Tracking) -> None:
-        rows, one = run.close(), run.one
-        tracking.cell(cell_record(one.cell, run.summary, one.store.folder, one.asked, rows))
+    def _end(self, run: CellRun, tracking: Tracking, race: CellRace | None = None) -> None:
+        rows, one = run.close(race), run.one
+        tracking.cell(cell_record(one.cell, run.summary, one.store.folder, one.asked, rows, race))
         self._watcher.done(one.cell, run.status, run.summary)
 
 
 def _rows(
-    workers: Workers, runs: Mapping[str, _CellRun], asked: Mapping[str, QuestionSet]
+    workers: Workers, runs: Mapping[str, CellRun], asked: Mapping[str, QuestionSet]
 ) -> Generator[tuple[str, Prediction]]:
     """Runs all pending questions; yields the cell's key and the row of each question once the row is written."""
     return workers.work(
@@ -270,85 +323,6 @@ def _rows(
         wanted=lambda job: not runs[job.cell].full,
         finish=lambda done: (done.job.cell, runs[done.job.cell].write(done)),
     )
-
-
-class _CellRun:
-    """The rows of a cell during a run, until it is complete or too many questions have failed.
-
-    Attributes:
-        left: pending questions.
-        written: the number of rows written in this run.
-        tried: usage of the short questions that the cell's models were asked before the first question of this run.
-        closed: whether no more rows are expected, and `status` and `summary` are final.
-    """
-
-    def __init__(self, one: Pending, sweep: Sweep, engines: Engines) -> None:
-        self.one = one
-        self.left = list(one.questions)
-        self.closed = False
-        self.written = 0
-        self.tried = Usage()
-        self.status = "complete"
-        self.summary: Mapping[str, Any] = one.summary
-        self._engines = engines
-        self._awaited = 0
-        if one.done:
-            return
-        one.store.reopen(config.to_yaml(resolved_cell(one.cell)))
-        self._states = scored(one.store, one.asked, engines, pipeline=one.cell.pipeline, control=one.cell.control)
-        self._failed = self._states.failed - {example.id for example in one.questions}
-        self._allowed = sweep.max_failures * len(one.asked.examples)
-        if self.full:
-            self.left = []
-        self._awaited = len(self.left)
-
-    @property
-    def full(self) -> bool:
-        """Whether too many questions have failed."""
-        return len(self._failed) > self._allowed
-
-    def write(self, done: Done) -> Prediction:
-        """Scores the result of a job and appends its row; called from many threads."""
-        one, example = self.one, done.job.example
-        blank = Prediction(example.id, one.asked.row_key(example, control=one.cell.control))
-        unscored = replace(blank, answer=done.answer, failure=done.failure)
-        try:
-            row = score(unscored, example, one.asked, self._engines)
-        except interruption.Interrupted:
-            one.store.append(unscored)  # the next run scores it
-            self.written += 1
-            raise
-        try:
-            one.store.append(row)
-        except (TypeError, ValueError) as error:  # a fact of the trace is not JSON
-            row = score(replace(blank, failure=Failure.of("route", error)), example, one.asked, self._engines)
-            one.store.append(row)
-        self.written += 1
-        if row.failure is not None:
-            self._failed.add(row.example_id)
-        return row
-
-    def add(self, row: Prediction) -> bool:
-        """Registers a written row; returns whether it was the last row awaited."""
-        self._states.note(row.example_id, row.scored_by, row.failure)
-        self._awaited -= 1
-        return self._awaited == 0
-
-    def close(self) -> StoredRows:
-        """Determines the status of the cell, writes its summary if it is complete, and returns its rows."""
-        self.closed = True
-        one = self.one
-        rows = stored_rows(one.cell, one.store, one.asked)
-        one.store.forget()
-        if one.done:
-            return rows
-        self.status = "stopped" if self.full else "pending" if self._states.open else "complete"
-        self.summary = cell_summary(one.cell, self.status, rows, one.asked)
-        if self.tried.calls:
-            self.summary = {**self.summary, "tried": fields_json(self.tried)}
-        if self.status == "complete":
-            one.store.write_summary(self.summary)
-        return rows
 
 
 @contextmanager

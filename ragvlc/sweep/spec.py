@@ -14,7 +14,7 @@ from ragvlc.core.budget import Budget
 from ragvlc.core.component import Component, Execution, part
 from ragvlc.core.decision import Decide
 from ragvlc.core.errors import ConfigError, nearest
-from ragvlc.core.families import Executor, Metric, Tracker
+from ragvlc.core.families import Executor, Metric, Strategy, Tracker
 from ragvlc.core.given_paths import path_of
 from ragvlc.core.length_margin import LengthMargin
 from ragvlc.core.names import FolderName
@@ -115,6 +115,8 @@ class Sweep(Component):
         latency: `cold` asks one question at a time, ranks and generates anew, and uses no prefix cache: the seconds
             of such a cell are those of a single question, with models loaded and indexes built. Latency tables have
             cold cells only. Also an axis: `latency: [warm, cold]` does both.
+        strategy: which questions are asked of which cells: `all`; `race`, which stops asking cells that are shown to be
+            worse than another; or a search, `one_at_a_time` or `halving`.
         cache: reuse rankings and greedy answers of earlier runs from disk, and store new ones for later runs.
         executor: that runs the questions.
         tracker: that results are sent to.
@@ -138,6 +140,7 @@ class Sweep(Component):
     effective_length: Annotated[LengthMargin | None, Execution] = None
     budget: Annotated[Budget | None, Execution] = None
     latency: Latency = "warm"
+    strategy: Annotated[Strategy, Execution] = part("all")
     cache: Annotated[bool, Execution] = True
     executor: Annotated[Executor, Execution] = part("local")
     tracker: Annotated[Tracker, Execution] = part("mlflow")
@@ -253,7 +256,7 @@ def _is_axis(cls: type[Component], axes: object, place: str) -> bool:
     return first not in cls.model_fields or bool(rest)
 
 
-_PARTS = ("dataset", "executor", "tracker", "budget", "decide", "effective_length")
+_PARTS = ("dataset", "executor", "strategy", "tracker", "budget", "decide", "effective_length")
 
 
 def _replaces_dataset(axes: object) -> bool:

@@ -18,12 +18,14 @@ from ragvlc.pool import EnginePool
 from ragvlc.results.applicable import inapplicable
 from ragvlc.results.completeness import is_finished
 from ragvlc.results.generated import generated_share
+from ragvlc.results.races import CellRace
 from ragvlc.results.store import CellStore, SweepStore
 from ragvlc.results.stored import StoredRows, columns_for
 from ragvlc.results.summary import metric_values, summarise
 from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan
-from ragvlc.sweep.planned import load_questions, prices, write_plan
+from ragvlc.sweep.planned import load_questions, prices, stored_rows, write_plan
+from ragvlc.sweep.racing import stored_racing
 from ragvlc.sweep.rereading import reread_other_cells
 from ragvlc.sweep.scoring import QuestionSet, scored
 from ragvlc.sweep.setups import check_trials, metric_setups
@@ -60,6 +62,7 @@ def rescore(sweep: Sweep, runs: Path) -> Path:
             rows = stored_rows(cell, cell_store, own)
             if is_complete(cell_store, rows, own, sweep):
                 cell_store.write_summary(cell_summary(cell, "complete", rows, own))
+        stored_racing(sweep, cells, asked, store).write(store)
     return store.folder
 
 
@@ -78,22 +81,26 @@ def send(sweep: Sweep, runs: Path, *, finish: Finish | None = None) -> str | Non
     SweepStore(runs / sweep.name).check_results()
     with SweepStore(runs / sweep.name) as store:
         asked = load_questions(sweep, cells)
+        racing = stored_racing(sweep, cells, asked, store)
         with Tracking(sweep, store, asked, cells) as tracking:
             for cell in cells:
-                for record in _stored(cell, sweep, store, asked):
+                for record in _stored(cell, sweep, store, asked, racing.of(cell)):
                     tracking.cell(record)
             tracking.finish(finish)
     return tracking.problem
 
 
-def _stored(cell: Cell, sweep: Sweep, store: SweepStore, asked: Mapping[str, QuestionSet]) -> Iterator[CellRecord]:
+def _stored(
+    cell: Cell, sweep: Sweep, store: SweepStore, asked: Mapping[str, QuestionSet], race: CellRace | None
+) -> Iterator[CellRecord]:
     """Yields the record of a cell as it is on disk; none if it has no rows."""
     cell_store, own = store.cell(cell.key), asked[cell.dataset.key]
     rows = stored_rows(cell, cell_store, own)
     if rows:
         done = is_complete(cell_store, rows, own, sweep)
-        summary = cell_summary(cell, "complete" if done else "stopped", rows, own)
-        yield cell_record(cell, summary, cell_store.folder, own, rows)
+        ended = race.ended.status if race is not None and race.ended is not None else "stopped"
+        summary = cell_summary(cell, "complete" if done else ended, rows, own, race)
+        yield cell_record(cell, summary, cell_store.folder, own, rows, race)
 
 
 def is_complete(store: CellStore, rows: Mapping[str, Prediction], asked: QuestionSet, sweep: Sweep) -> bool:
@@ -103,24 +110,28 @@ def is_complete(store: CellStore, rows: Mapping[str, Prediction], asked: Questio
     return there and (store.summary() is not None or is_finished(rows, len(asked.examples), labels, sweep.max_failures))
 
 
-def stored_rows(cell: Cell, store: CellStore, asked: QuestionSet) -> StoredRows:
-    """Returns the stored rows of a cell that belong to its questions, without scores of metrics that do not apply."""
-    blank = inapplicable(cell.pipeline.routes, asked.metrics)
-    return StoredRows(store, asked.questions, control=cell.control, prices=prices(cell), inapplicable=blank)
-
-
 def _generated_tags(asked: Iterable[QuestionSet]) -> dict[str, str]:
     share = generated_share(facts["tags"] for own in asked for facts in own.facts)
     return {} if share is None else {f"ragvlc.{name}": value for name, value in share.tags().items()}
 
 
-def cell_summary(cell: Cell, status: str, rows: Mapping[str, Prediction], asked: QuestionSet) -> dict[str, Any]:
-    """Returns a cell's summary, with the key of its questions and metrics."""
+def cell_summary(
+    cell: Cell,
+    status: str,
+    rows: Mapping[str, Prediction],
+    asked: QuestionSet,
+    race: CellRace | None = None,
+) -> dict[str, Any]:
+    """Returns a cell's summary, with the key of its questions and metrics; of a race with sequential bounds."""
     labels = [metric.label for metric in asked.metrics]
+    facts = asked.questions.by_id
+    ruled = race if race is not None and race.rules(rows, facts) else None
+    rows = rows if ruled is None else ruled.figure_rows(rows, facts)
     columns = columns_for(rows, asked.facts, prices(cell))
     if not isinstance(rows, StoredRows):
         columns.blank(inapplicable(cell.pipeline.routes, asked.metrics))
     figures = summarise(asked.facts, columns, labels, prices=prices(cell), skipped=asked.skipped, cold=cell.cold)
+    figures = figures if ruled is None else ruled.bounded(figures, columns, facts)
     return {"key": cell.key, "name": cell.name, "status": status, "asked": asked.key, **figures}
 
 
@@ -203,10 +214,12 @@ class Tracking:
                 self._context.__exit__(None, None, None)
         self._tracked, self._transient = None, False
         self._open()
+        racing = stored_racing(self._sweep, list(self._cells.values()), self._asked, self._store)
         for key in [key for key in self._cells if key in self._unsent]:
             if self._tracked is None or self._transient:
                 return
-            for record in _stored(self._cells[key], self._sweep, self._store, self._asked):
+            race = racing.of(self._cells[key])
+            for record in _stored(self._cells[key], self._sweep, self._store, self._asked, race):
                 self.cell(record)
         if self._tracked is not None and not self._unsent:
             log.info("the tracker answers again: all cells were sent")
@@ -257,8 +270,11 @@ def cell_record(
     folder: Path,
     asked: QuestionSet,
     rows: StoredRows,
+    race: CellRace | None = None,
 ) -> CellRecord:
     """Returns the record of a cell for a tracker; its rows are read from disk when the tracker wants them."""
+    ended = race.ended if race is not None and race.rules(rows, asked.questions.by_id) else None
+    how = {} if race is None or ended is None else {"strategy": f"{race.mark}: {ended.reason}"}
     params = {"pipeline": cell.pipeline_name, "dataset": cell.dataset.name, "seed": cell.seed, **cell.settings}
     there = tuple(example for example in asked.examples if example.id in rows)
     tags = _generated_tags([asked])
@@ -270,7 +286,7 @@ def cell_record(
         params=params,
         metrics=metric_values(summary),
         table=_Read(there, rows, _marked_row if tags else table_row),
-        tags={"pipeline": cell.pipeline_name, **tags},
+        tags={"pipeline": cell.pipeline_name, **tags, **how},
         dataset=cell.dataset.name,
         dataset_key=asked.data_key,
         examples=len(asked.examples),

@@ -32,6 +32,7 @@ _OF_FAMILY: dict[str, tuple[Clause, ...]] = {
     "routers": routes.ROUTER_CLAUSES,
     "routes": routes.ROUTE_CLAUSES,
     "selectors": chunks.SELECTOR_CLAUSES,
+    "strategies": sweeps.STRATEGY_CLAUSES,
     "trackers": (),
 }
 _OPENED: dict[str, tuple[Clause, ...]] = {

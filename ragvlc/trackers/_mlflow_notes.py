@@ -81,7 +81,9 @@ def cell_note(record: CellRecord, labels: Sequence[str], wins: Sequence[Best] = 
     about += f", {record.examples} questions." if record.examples else "."
     if record.control:
         about += " A control: it reads the gold evidence, so it is a bound for the others and not a candidate."
-    if record.status != "complete":
+    if how := record.tags.get("strategy"):
+        about += f" Not all questions were asked: {how}. Bounds are sequential."
+    elif record.status != "complete":
         about += f" Not complete: {record.status}."
     for win in wins:
         tie = f", shared with {win.others}" if win.others else ""

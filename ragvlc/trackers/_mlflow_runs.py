@@ -15,7 +15,7 @@ from typing import Any
 
 from ragvlc.core.errors import StoreError
 from ragvlc.core.families import TrackedSweep
-from ragvlc.core.records import DECISION_FILE, CellRecord, SweepRecord, score_name
+from ragvlc.core.records import DECISION_FILE, FINISHED, CellRecord, SweepRecord, score_name
 from ragvlc.trackers._mlflow_calls import artifact_folder, talking
 from ragvlc.trackers._mlflow_calls import client as connect
 from ragvlc.trackers._mlflow_client import equals, search_runs
@@ -150,7 +150,7 @@ class _Sent:
             self._log(run, record)
             shown = self._traces.get(name, {})
             self._traces[name] = send_traces(self._client, run, record, self._how.traces, shown)
-            complete = record.status == "complete"
+            complete = record.status in FINISHED
             self._client.set_terminated(name, status="FINISHED" if complete else "FAILED", end_time=_end(record))
             self._runs[record.key] = self._client.get_run(name)
             self._records[record.key] = record

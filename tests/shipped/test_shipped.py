@@ -12,6 +12,7 @@ from ragvlc.datasets.toy import Toy
 from ragvlc.pipeline import Pipeline
 from ragvlc.reading.retrieving import Retrieving
 from ragvlc.replay.spec import Replay, is_replay
+from ragvlc.strategies.all import All
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.spec import Sweep
@@ -103,7 +104,9 @@ def test_an_experiment_is_planned_as_it_stands(name):
 def test_an_experiment_runs_through_on_the_toy_set(name, pool, tmp_path):
     sweep = Sweep.load(name, overrides=ON_TOY)
     axes = {path: values for path, values in sweep.axes.items() if not path.startswith("dataset")}
-    sweep = sweep.model_copy(update={"axes": axes, "dataset": Toy()})  # too small for lengths, and no axis of its own
+    sweep = sweep.model_copy(
+        update={"axes": axes, "dataset": Toy(), "strategy": All()}
+    )  # too small for lengths, and no axis of its own
     outcome = run_sweep(sweep, tmp_path / "runs", pool=pool)
     assert outcome.complete
     assert outcome.untracked is None

@@ -49,11 +49,11 @@ def questions(count: int = 12, documents: int = 3) -> list[dict[str, Any]]:
     ]
 
 
-def write_set(folder: Path, asked: Sequence[Mapping[str, Any]], documents: int = 3) -> Path:
+def write_set(folder: Path, asked: Sequence[Mapping[str, Any]], documents: int = 3, things: int = 40) -> Path:
     """Writes a data set whose documents say what colour each thing is; returns its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = [
-        " ".join(f"Thing {n} is {COLOURS[n % len(COLOURS)]}, as everybody knows." for n in range(d, 40, documents))
+        " ".join(f"Thing {n} is {COLOURS[n % len(COLOURS)]}, as everybody knows." for n in range(d, things, documents))
         for d in range(documents)
     ]
     rows = [{"doc_id": f"d{d}", "title": f"Things {d}", "text": text} for d, text in enumerate(texts)]

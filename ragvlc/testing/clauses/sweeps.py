@@ -1,12 +1,15 @@
-"""The contracts of executors, which run the questions of a sweep, and of trackers, which show its results."""
+"""The contracts of executors and strategies, which run a sweep, and of trackers, which show its results."""
 
 from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
+from zlib import crc32
 
-from ragvlc.core.families import Executor, Tracker
+from ragvlc.core.families import Executor, Strategy, Tracker
+from ragvlc.core.grids import Cluster, Entrant, Grid, Look
 from ragvlc.core.jobs import Counts, Done, Job
 from ragvlc.core.records import CellRecord, SweepRecord, score_name
 from ragvlc.memo.disk import Cache
@@ -14,7 +17,7 @@ from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
 from ragvlc.testing.trial import Broken, Trial, require, toy
 
-__all__ = ["EXECUTOR_CLAUSES", "TRACKER_CLAUSES"]
+__all__ = ["EXECUTOR_CLAUSES", "STRATEGY_CLAUSES", "TRACKER_CLAUSES"]
 
 _FAILING = "ragvlc.testing:Flaky"
 
@@ -114,9 +117,47 @@ def a_sweep_is_shown_and_sent_again(trial: Trial) -> None:
     require((sweep, cell) == before, "it changes the records that it is given. Work on copies.")
 
 
+def a_strategy_ends_and_repeats_itself(trial: Trial) -> None:
+    """A strategy ends with a verdict, asks no question of a cell twice, and does the same over the same rows again."""
+    strategy: Strategy = trial.build()
+    rows = {
+        f"cell{cell}": {f"q{n}": float(crc32(f"{cell} {n}".encode()) % 10 < 9 - 3 * cell) for n in range(80)}
+        for cell in range(3)
+    }
+    clusters = tuple(Cluster(f"c{n}", (f"q{2 * n}", f"q{2 * n + 1}"), 2) for n in range(40))
+    entries = tuple(Entrant(key, key, key) for key in rows)
+    passes = []
+    for _ in range(2):
+        asked: Counter[tuple[str, str]] = Counter()
+        looks: list[Look] = []
+        for look in strategy.looks(_grid_of(entries, clusters, rows, asked)):
+            asked.update((key, name) for key, ids in look.ask.items() for name in ids)
+            looks.append(look)
+            require(
+                len(looks) < 1000, "it yields a thousand looks without a verdict. Yield one with a verdict at last."
+            )
+        require(looks and looks[-1].verdict and not looks[-1].ask, "its last look has no verdict, or still asks.")
+        require(max(asked.values()) == 1, f"it asks {asked.most_common(1)[0][0]} twice. Ask what has no row yet.")
+        passes.append(looks)
+    require(passes[0] == passes[1], "it yields other looks over the same rows. Let them depend on the rows alone.")
+
+
+def _grid_of(
+    entries: tuple[Entrant, ...],
+    clusters: tuple[Cluster, ...],
+    rows: Mapping[str, Mapping[str, float]],
+    asked: Counter[tuple[str, str]],
+) -> Grid:
+    def merits(key: str) -> dict[str, float | None]:
+        return {name: score for name, score in rows[key].items() if asked[key, name]}
+
+    return Grid(entries, clusters, merits)
+
+
 def _same(done: Done) -> Done:
     return done
 
 
 EXECUTOR_CLAUSES = (every_wanted_job_is_done_once, leaving_early_ends_the_work)
+STRATEGY_CLAUSES = (a_strategy_ends_and_repeats_itself,)
 TRACKER_CLAUSES = (a_sweep_is_shown_and_sent_again,)

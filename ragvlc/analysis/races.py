@@ -1,0 +1,135 @@
+"""Races and searches in tables and sentences: which cells got no more questions, at which block, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ragvlc.analysis.tables import Entry, Table, title
+from ragvlc.results.races import raced_difference
+
+if TYPE_CHECKING:
+    from ragvlc.results.loading import CellResult, SweepResults
+    from ragvlc.results.races import RaceNote
+
+__all__ = ["race_note", "race_sentences", "race_tables"]
+
+MOST_REASONS = 12
+TARGETS = {
+    "grid": "the verdict that all questions of the grid would give",
+    "population": "the verdict for further questions of this kind",
+}
+SEQUENTIAL = (
+    "Brackets with † are sequential 95 % bounds of one cell or comparison: they hold at whatever block a cell stops. "
+    "Differences are on the questions asked of both cells. A cell is pruned by a test in one direction, so that the "
+    "bracket of its difference, in both, may still reach beyond 0."
+)
+SEARCH = (
+    "This is a search: cells were promoted by their scores alone, and nothing is said with confidence about those left "
+    "out. No brackets for them."
+)
+
+
+def race_note(cells: Sequence[CellResult]) -> RaceNote | None:
+    """Returns the note on the race or search of a data set; None where every cell has every question."""
+    if not any(cell.raced is not None for cell in cells):
+        return None
+    return next((cell.race.note for cell in cells if cell.race is not None), None)
+
+
+def race_tables(results: SweepResults) -> list[Table]:
+    """Returns a table for each data set with a race or search: how each cell ended, and how far it is behind."""
+    found = []
+    datasets = results.by_dataset()
+    for name, cells in datasets.items():
+        note = race_note(cells)
+        if note is None:
+            continue
+        of = f", {name}" if len(datasets) > 1 else ""
+        head = f"{str(note.strategy['kind']).replace('_', ' ').capitalize()}{of}"
+        if not note.over:
+            head += f": so far, after block {note.block}"
+        found.append(_table(head, note, cells))
+    return found
+
+
+def _table(head: str, note: RaceNote, cells: Sequence[CellResult]) -> Table:
+    reference = _reference(note, cells)
+    rows = []
+    for cell in cells:
+        if cell.race is None or cell.control:
+            continue
+        ended = cell.race.ended
+        words = "still asked" if ended is None else ended.status
+        block = "-" if ended is None else str(ended.block)
+        entries = [Entry(word=words), Entry(word=block), Entry(word=f"{cell.race.asked}/{len(note.clusters)}")]
+        entries += [Entry(word=f"{len(cell.rows):,}/{len(cell.examples):,}"), _gap(note, cell, reference)]
+        rows.append((title(cell), tuple(entries)))
+    against = f"{note.metric} less\nthat of {reference.name}" if reference is not None else "difference"
+    reasons = _reasons(note)
+    text = " ".join([*race_sentences(note, cells), SEARCH if note.searches else SEQUENTIAL, *reasons])
+    return Table(head, ("status", "block", "clusters\nasked", "questions", against), tuple(rows), text)
+
+
+def _reference(note: RaceNote, cells: Sequence[CellResult]) -> CellResult | None:
+    """Returns the winner, or the best of the cells left."""
+    left = [cell for cell in cells if cell.race is not None and not cell.control]
+    if note.winner:
+        return next((cell for cell in left if cell.facts["key"] == note.winner), None)
+    left = [cell for cell in left if cell.race is not None and (cell.race.ended is None or _settled(cell))]
+    return max(left, key=lambda cell: cell.merit(note.metric) or 0.0, default=None)
+
+
+def _settled(cell: CellResult) -> bool:
+    return cell.race is not None and cell.race.ended is not None and cell.race.ended.status == "settled"
+
+
+def _gap(note: RaceNote, cell: CellResult, reference: CellResult | None) -> Entry:
+    if reference is None or cell is reference or cell.race is None or reference.race is None:
+        return Entry()
+    if note.searches:
+        return Entry()
+    found = raced_difference(
+        cell.race, reference.race, note.metric, cell.scores(note.metric), reference.scores(note.metric), cell.examples
+    )
+    return Entry(found.mean, found.low, found.high, 2, "+", score=True, sequential=True)
+
+
+def _reasons(note: RaceNote) -> list[str]:
+    stopped = [(key, one) for key, one in note.ended.items() if one.status != "settled"]
+    lines = [
+        f"{note.names.get(key, key)}: {one.status} at block {one.block}, {one.reason}."
+        for key, one in stopped[:MOST_REASONS]
+    ]
+    rest = len(stopped) - MOST_REASONS
+    return [*lines, *([f"And {rest} more, as in the table."] if rest > 0 else [])]
+
+
+def race_sentences(note: RaceNote, cells: Sequence[CellResult]) -> tuple[str, ...]:
+    """Returns the verdict of a race or search, or what is known so far, and what it cost."""
+    kind = str(note.strategy["kind"]).replace("_", " ")
+    share = f" ({note.answers / note.grid:.0%})" if note.grid else ""
+    asked = f"{note.answers:,} of {note.grid:,} answers were asked for{share}"
+    where = f"block {note.block}, {note.asked} of {len(note.clusters)} clusters"
+    about = f"{kind} by {note.metric}"
+    if not note.searches:
+        about += f", for {TARGETS[note.target]}"
+    if note.over:
+        first = f"Verdict of the {about}: {note.verdict} (at {where})."
+    else:
+        left = len(note.names) - len(note.ended)
+        first = f"So far in the {about}: {where}, {left} of {len(note.names)} cells are still asked; nothing is final."
+    left_out = (
+        f" {note.left_out:,} questions without a score in some cell are not counted for any." if note.left_out else ""
+    )
+    return (first, *_measured(note, cells), f"{asked}.{left_out}")
+
+
+def _measured(note: RaceNote, cells: Sequence[CellResult]) -> list[str]:
+    """Returns the final figure of a search's winner, from the questions that were held back."""
+    for cell in cells:
+        if cell.race is not None and cell.race.measured_again:
+            figures = cell.summary["metrics"][note.metric]
+            entry = Entry(figures["mean"], figures["low"], figures["high"], 3)
+            return [f"There {cell.name} has {note.metric} {entry.text} {entry.interval}".rstrip() + "."]
+    return []
