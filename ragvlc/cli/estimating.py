@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from ragvlc.estimate.power import PowerPlan
     from ragvlc.estimate.races import StrategyShare
     from ragvlc.pipeline import Pipeline
+    from ragvlc.sweep.spec import Sweep
 
 _SAMPLE = 50
 _AcceptanceOption = Annotated[
@@ -113,14 +114,9 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     if not _is_pipeline(target, asked=context is not None or questions is not None):
         _refuse(target, {"--context": context, "--questions": questions, "--shape": shape})
         refuse_document_costs(target, gap, draw)
-        from ragvlc.estimate.estimate import workings
-        from ragvlc.estimate.races import strategy_shares
-
         sweep = load_sweep(target, settings, limit)
-        work = workings(sweep, runs_folder(target, runs), options)
-        shares = strategy_shares(sweep, [one.cell for one in work.sampled], work.asked)
-        plans = power_plans(sweep, target, runs, options, asked)
-        _print(work.estimate, plans=plans, shares=shares, as_json=as_json)
+        found, shares = _of_sweep(sweep, runs_folder(target, runs), options)
+        _print(found, plans=power_plans(sweep, target, runs, options, asked), shares=shares, as_json=as_json)
         return
     context = _context_of(target, context, limit, asked)
     pipeline = _pipeline(target, settings)
@@ -128,6 +124,15 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     found = _of_pipeline(target, pipeline, runs, (context, questions or 1), options)
     costs = document_costs(pipeline, (context, questions, gap or 0.0, draw), runs, options)
     _print(found, foretold=foretold, unknown=unknown, costs=costs, as_json=as_json)
+
+
+def _of_sweep(sweep: Sweep, runs: Path, options: Options) -> tuple[Estimate, list[StrategyShare]]:
+    """Returns the estimate of all questions, and the shares that the sweep's strategy is expected to ask."""
+    from ragvlc.estimate.estimate import workings
+    from ragvlc.estimate.races import strategy_shares
+
+    work = workings(sweep, runs, options)
+    return work.estimate, strategy_shares(sweep, [one.cell for one in work.sampled], work.asked)
 
 
 def _refuse(target: str, given: Mapping[str, object]) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field
 from ragvlc.core.families import Strategy
 from ragvlc.core.grids import Ended, Entrant, Grid, Look
 
-__all__ = ["Found", "Search"]
+__all__ = ["Search", "SearchState"]
 
 FEWEST_CLUSTERS = 10
 
@@ -33,7 +33,7 @@ class Search(Strategy):
         clusters = len(grid.clusters)
         return clusters - min(clusters - 1, max(1, round(self.held_back * clusters)))
 
-    def measured(self, grid: Grid, found: Found, winner: str) -> Iterator[Look]:
+    def measured(self, grid: Grid, found: SearchState, winner: str) -> Iterator[Look]:
         """Yields the look that measures the winner again, and the verdict."""
         done, all_of_them = self.searched(grid), len(grid.clusters)
         ids = ids_of(grid, done, all_of_them)
@@ -48,7 +48,7 @@ class Search(Strategy):
         yield found.look({}, verdict, winner, tuple(range(done, all_of_them)))
 
 
-class Found:
+class SearchState:
     """What a search has found so far.
 
     Attributes:
@@ -86,7 +86,9 @@ def mean_of(merits: Mapping[str, float | None], ids: Sequence[str]) -> float | N
     return math.fsum(known) / len(known) if known else None
 
 
-def ranked(grid: Grid, entries: Sequence[Entrant], ids: Sequence[str], found: Found) -> list[tuple[float, Entrant]]:
+def ranked(
+    grid: Grid, entries: Sequence[Entrant], ids: Sequence[str], found: SearchState
+) -> list[tuple[float, Entrant]]:
     """Returns the cells with rows for all of these questions, best first; the others are withdrawn.
 
     Means are over the questions that all of them have a score for.

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 
 from ragvlc.core.grids import Grid, Look
-from ragvlc.strategies._search import Found, Search, ids_of, ranked
+from ragvlc.strategies._search import Search, SearchState, ids_of, ranked
 
 __all__ = ["Halving"]
 
@@ -21,7 +21,7 @@ class Halving(Search):
 
     def looks(self, grid: Grid) -> Iterator[Look]:
         """Yields one look for each round, one that measures the winner again, and the verdict."""
-        found, alive = Found(), list(grid.entries)
+        found, alive = SearchState(), list(grid.entries)
         whole, done = self.searched(grid), 0
         rounds = max(1, math.ceil(math.log2(max(len(alive), 1))))
         for number in range(1, rounds + 1):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ragvlc.core.grids import Entrant, Grid, Look
-from ragvlc.strategies._search import Found, Search, ids_of, ranked
+from ragvlc.strategies._search import Search, SearchState, ids_of, ranked
 
 __all__ = ["OneAtATime"]
 
@@ -20,7 +20,7 @@ class OneAtATime(Search):
 
     def looks(self, grid: Grid) -> Iterator[Look]:
         """Yields one look for each axis with something to try, one that measures the winner again, and the verdict."""
-        found, whole = Found(), self.searched(grid)
+        found, whole = SearchState(), self.searched(grid)
         ids = ids_of(grid, 0, whole)
         best = grid.entries[0] if grid.entries else None
         asked: set[str] = set()
