@@ -184,6 +184,7 @@ class _SweepRun:
         self._lookup = Lookup(pool)
         self._trials: list[SetupResult] = []
         self._tried: set[str] = set()
+        self._fresh = False  # whether rows came since the last look
         self._left = sum(len(one.questions) for one in pending)
         self.total = sum(len(one.asked.examples) for one in pending)
 
@@ -237,7 +238,8 @@ class _SweepRun:
         for key, run in self._cells.items():
             if key in racing.ended and not run.closed:
                 self._end(run, tracking, racing.of(run.one.cell))
-        if racing.block and wanted is not None:
+        shown, self._fresh = self._fresh, False
+        if shown and wanted is not None:
             try:
                 self._watcher.known(self._store.folder)
             except Exception as error:  # noqa: BLE001 - a table that fails stops no sweep
@@ -259,6 +261,7 @@ class _SweepRun:
 
     def _arrived(self, key: str, row: Prediction, tracking: Tracking) -> None:
         run = self._cells[key]
+        self._fresh = True
         self._watcher.row(run.one.cell, row)
         if run.add(row) and not self._sweep.strategy.stops:
             self._end(run, tracking)

@@ -95,6 +95,10 @@ def test_what_is_known_so_far_is_printed_and_written_after_each_block(tmp_path, 
     assert "nothing is final" in first
     assert "nothing is final" in page
     assert len(shown) > 3
+    blocks = len(shown)
+    with Progress(known) as watcher:
+        ran(race_sweep(tmp_path / "set"), tmp_path / "runs", answers(), watcher=watcher)
+    assert len(shown) == blocks, "what was known before is not shown again"
     assert "pruned, contains" in capsys.readouterr().err
     assert "Scores so far" in text_of(known_so_far(Results.load(tmp_path / "runs" / "race")))
 
