@@ -73,7 +73,7 @@ coverage: $(VENV)/.installed-tools
 	$(BIN)/python tests/benchmarks/routing_and_length.py
 	$(BIN)/python tests/benchmarks/races.py
 
-# 16 targets; what fails is written to fuzz-faults/. A minute of the same inputs in every run is part of `make test`.
+# 17 targets; what fails is written to fuzz-faults/. A minute of the same inputs in every run is part of `make test`.
 fuzz: $(VENV)/.installed-tools
 	$(BIN)/python tests/fuzz/run.py $(FUZZ_FLAGS)
 

@@ -12,6 +12,7 @@ from ragvlc.cli.amounts import money_text
 from ragvlc.cli.app import SetOption, app, out, settings_of
 from ragvlc.core.answer import Usage
 from ragvlc.core.errors import ConfigError
+from ragvlc.core.given_paths import path_of
 from ragvlc.core.texts import printable
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def questions(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         max_overlap=max_overlap,
         allow_loss=allow_loss,
     )
-    place = Path(target) if target else Path("questions") / f"{Path(source).expanduser().absolute().stem}.jsonl"
+    place = path_of(target) if target else Path("questions") / f"{path_of(source).absolute().stem}.jsonl"
     if models[WRITER] == MODEL:
         sys.stderr.write(f"{SMALL}\n")
     try:

@@ -19,6 +19,8 @@ from typing import Any
 
 from ragvlc.core.data import Document
 from ragvlc.core.errors import ConfigError, DatasetError, StoreError
+from ragvlc.core.given_paths import path_of
+from ragvlc.core.json_text import parse_json
 from ragvlc.core.surrogates import joined
 from ragvlc.documents.json_lines import Problems, rows_of
 from ragvlc.memo.disk import write_whole
@@ -46,7 +48,7 @@ class SetFiles:
         Raises:
             ConfigError: it is a compressed file.
         """
-        path = Path(out).expanduser().absolute()
+        path = path_of(out).absolute()
         if path.name.endswith(".gz"):
             raise ConfigError(
                 f"{out}: questions are written as plain text: name a file that ends in .jsonl, or a folder."
@@ -126,7 +128,7 @@ class SetFiles:
     def read_facts(self) -> dict[str, Any]:
         """Returns how the set was made. Raises `DatasetError`."""
         try:
-            found = json.loads(self.facts.read_text(encoding="utf-8"))
+            found = parse_json(self.facts.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DatasetError(f"{self.facts}: cannot be read: {error}") from error
         if not isinstance(found, dict):

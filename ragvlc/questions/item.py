@@ -15,6 +15,8 @@ from ragvlc.core.answer import Usage
 from ragvlc.core.answer_json import fields_json, made
 from ragvlc.core.data import Span
 from ragvlc.core.errors import DatasetError
+from ragvlc.core.texts import first_fault
+from ragvlc.questions.shapes import QUESTION
 
 __all__ = ["SOURCE", "FilterFinding", "GeneratedQuestion", "Level", "QuotedEvidence", "Verdict", "from_json", "to_json"]
 
@@ -159,6 +161,7 @@ def to_json(item: GeneratedQuestion) -> dict[str, Any]:
 def from_json(row: Mapping[str, Any]) -> GeneratedQuestion:
     """Returns the question stored in a row. Raises `DatasetError` if it is no row of a generated question."""
     try:
+        QUESTION.validate_python(row)
         meta, history = row["meta"], row["generation"]
         quotes = history["quotes"]
         evidence = tuple(
@@ -188,7 +191,7 @@ def from_json(row: Mapping[str, Any]) -> GeneratedQuestion:
             unknown=others | ({"meta": extra} if extra else {}),
         )
     except (LookupError, TypeError, AttributeError, ValueError) as error:
-        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        what = f"lacks {error}" if isinstance(error, KeyError) else first_fault(error)
         raise DatasetError(f"no row of a generated question: {what}") from error
 
 

@@ -16,8 +16,10 @@ from filelock import FileLock, Timeout
 from ragvlc.core.answer import Usage
 from ragvlc.core.answer_json import fields_json, made
 from ragvlc.core.errors import DatasetError, StoreError
+from ragvlc.core.json_text import parse_json
 from ragvlc.core.surrogates import joined
 from ragvlc.questions.item import GeneratedQuestion, from_json, to_json
+from ragvlc.questions.shapes import ATTEMPT
 
 __all__ = ["Attempt", "AttemptLog"]
 
@@ -94,7 +96,7 @@ class AttemptLog:
         self.others = 0
         for number, line in enumerate(self._lines(), 1):
             try:
-                row = json.loads(line)
+                row = parse_json(line)
                 if row["key"] != self._key:
                     self.others += 1
                     continue
@@ -152,6 +154,7 @@ def _row(attempt: Attempt, key: str) -> dict[str, Any]:
 
 
 def _attempt(row: Mapping[str, Any]) -> Attempt:
+    ATTEMPT.validate_python(row)
     own = {"key", "kind", "number", "question", "reason", "bills", "seconds"}
     return Attempt(
         kind=row["kind"],

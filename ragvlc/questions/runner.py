@@ -20,6 +20,7 @@ from ragvlc.core.answer import Usage
 from ragvlc.core.data import Document, Span, content_key, documents_key
 from ragvlc.core.errors import ConfigError, DatasetError
 from ragvlc.core.families import Generator
+from ragvlc.core.given_paths import path_of
 from ragvlc.core.jobs import Setup
 from ragvlc.pool import EnginePool
 from ragvlc.questions.choosing import Chosen, choose, quotas
@@ -361,7 +362,7 @@ def _documents(spec: QuestionSpec, files: SetFiles) -> Sequence[Document]:
     """Returns the documents to ask about. Raises `DatasetError` if they include what this set writes."""
     documents = spec.dataset.all_documents()
     folder = getattr(spec.dataset, "path", None) if spec.dataset.kind == "folder" else None
-    if folder and files.questions.is_relative_to(Path(str(folder)).expanduser().absolute()):
+    if folder and files.questions.is_relative_to(path_of(str(folder)).absolute()):
         raise ConfigError(
             f"{files.questions}: lies in the folder of the documents, so that a later run would read the questions as "
             "a document. Choose another place: --out FILE.jsonl."

@@ -9,6 +9,7 @@ from typing import Any
 from ragvlc import config
 from ragvlc.core.component import known_kinds
 from ragvlc.core.errors import ConfigError, DatasetError, nearest
+from ragvlc.core.given_paths import path_of, real_path
 from ragvlc.core.paths import Base
 from ragvlc.core.yaml_text import parse_value
 from ragvlc.documents.sources import jsonl_file
@@ -44,7 +45,7 @@ def spec_of(
     Raises:
         ConfigError, DatasetError: with every problem found.
     """
-    path = Path(source).expanduser()
+    path = path_of(source)
     given = config.read_yaml(path) if path.suffix in _YAML and path.is_file() else {}
     is_spec = "generators" in given and "pipelines" not in given
     data: dict[str, Any] = dict(given) if is_spec else {"dataset": dataset_of(source, allow_loss)}
@@ -79,7 +80,7 @@ def dataset_of(source: str, allow_loss: float | None = None) -> dict[str, Any]:
     Raises:
         DatasetError: there is none.
     """
-    path = Path(source).expanduser().absolute()
+    path = path_of(source).absolute()
     if path.is_dir():
         if jsonl_file(path, "documents"):
             return {"kind": "jsonl", "path": str(path)}
@@ -109,7 +110,7 @@ def _of_experiment(file: Path) -> dict[str, Any]:
     found = dict(dataset)
     for name in ("path", "pad_from"):  # seen from the experiment's folder, not from here
         if isinstance(found.get(name), str) and found[name]:
-            found[name] = str((file.parent / Path(found[name]).expanduser()).resolve())
+            found[name] = str(real_path(file.parent / path_of(found[name])))
     return found
 
 

@@ -13,6 +13,7 @@ from ragvlc.core.budget import Budget
 from ragvlc.core.component import Component, Execution, part
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Chunker, Generator, Retriever
+from ragvlc.core.given_paths import path_of
 from ragvlc.core.paths import Base
 from ragvlc.documents.dataset import Dataset
 from ragvlc.questions.filter import QuestionFilter
@@ -109,7 +110,7 @@ class QuestionSpec(Component):
     @classmethod
     def load(cls, path: str | Path, overrides: Mapping[str, Any] | None = None) -> Self:
         """Returns the specification in a YAML file, with settings overridden by dotted path. Raises `ConfigError`."""
-        file = Path(path).expanduser()
+        file = path_of(path)
         if not file.is_file():
             raise ConfigError(f"{file}: no such file.")
         data = dict(config.read_yaml(file))

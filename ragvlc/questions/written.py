@@ -6,13 +6,13 @@ object with such names. Thoughts have been left out before, by `ragvlc.text.gene
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ragvlc.core.engines import Generation
+from ragvlc.core.json_text import parse_json
 from ragvlc.text.folding import fold
 from ragvlc.text.refusals import refuses
 from ragvlc.text.replies import broken_off
@@ -167,7 +167,7 @@ def _object(text: str) -> WrittenQuestion | None:
     if found is None:
         return None
     try:
-        values = json.loads(found[0])
+        values = parse_json(found[0])
     except ValueError:
         return None
     return _of_object(values) if isinstance(values, dict) else None

@@ -17,7 +17,17 @@ from tests.fuzz import material
 from tests.fuzz.case import FOLDER, Case, mutated_archive, mutated_yaml, or_folder, packed
 from tests.fuzz.hostile import Draw, dumped, mutated_bytes, mutated_lines, mutated_text, mutated_tree
 
-__all__ = ["answers", "document", "experiment", "json_lines", "pipeline", "public_set", "replay", "table"]
+__all__ = [
+    "answers",
+    "document",
+    "experiment",
+    "json_lines",
+    "pipeline",
+    "public_set",
+    "question_set",
+    "replay",
+    "table",
+]
 
 
 def experiment(draw: Draw, folder: Path) -> Case:
@@ -55,6 +65,19 @@ def _shipped_pipelines() -> tuple[Any, ...]:
 def replay(draw: Draw, folder: Path) -> Case:
     """A replay's YAML."""
     return Case(["replay", "replay.yaml"], {"replay.yaml": mutated_yaml(draw, material.REPLAY)})
+
+
+def question_set(draw: Draw, folder: Path) -> Case:
+    """The YAML of a set of generated questions, and what its earlier attempts wrote."""
+    command = ["questions", "set.yaml", "--out", "made"]
+    if draw(st.booleans()):
+        return Case(command, {"set.yaml": mutated_yaml(draw, material.SET)})
+    file = draw(st.sampled_from(sorted(path for path in (folder / "made").rglob("*.json*"))))
+    data = file.read_bytes()
+    changed = mutated_lines(draw, data) if file.suffix == ".jsonl" else mutated_bytes(draw, data)
+    name = str(file.relative_to(folder))
+    check = ["check", "made", "--tokenizer", ""] if draw(st.booleans()) else command
+    return Case(check, {name: or_folder(draw, changed)})
 
 
 def answers(draw: Draw, folder: Path) -> Case:

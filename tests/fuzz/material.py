@@ -10,7 +10,7 @@ import yaml
 
 from tests.fuzz.command import run_command
 
-__all__ = ["EXPERIMENT", "OWN", "PIPELINE", "REPLAY", "build", "router"]
+__all__ = ["EXPERIMENT", "OWN", "PIPELINE", "REPLAY", "SET", "build", "router"]
 
 _TEXTS = {
     "mill": "The mill by the lower weir was built in 1702. Its wheel turned two pairs of stones for rye. Ünïcödé 茶.",
@@ -73,6 +73,16 @@ REPLAY: dict[str, Any] = {
     "prices": {"small": {"prompt": 0.5, "completion": 1}},
 }
 
+SET: dict[str, Any] = {
+    "dataset": {"kind": "jsonl", "path": "data"},
+    "generators": {
+        "writer": {"kind": "scripted", "default": "QUESTION: When was it built?\nANSWER: 1702\nQUOTE: in 1702"}
+    },
+    "count": 2,
+    "attempts": 2,
+    "kinds": [{"kind": "one_place", "share": 2}, {"kind": "unanswerable", "share": 1}],
+}
+
 
 def router() -> dict[str, Any]:
     """Returns a learned router as its file has it."""
@@ -98,7 +108,7 @@ def build(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
     _data(folder / "data")
     _own(folder / "own")
-    files = {"exp": EXPERIMENT, "own": OWN, "pipe": PIPELINE, "replay": REPLAY}
+    files = {"exp": EXPERIMENT, "own": OWN, "pipe": PIPELINE, "replay": REPLAY, "set": SET}
     routed = PIPELINE | {"router": {"kind": "learned", "model": "router.json"}, "routes": _two()}
     for name, tree in (files | {"routed": routed}).items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
@@ -113,6 +123,7 @@ def build(folder: Path) -> None:
     done = run_command(["run", "exp.yaml"], folder, {"RAGVLC_STORE": str(folder / "store")})
     if done.code != 0:
         raise RuntimeError(f"the valid experiment does not run: {done}")
+    run_command(["questions", "set.yaml", "--out", "made"], folder, {"RAGVLC_STORE": str(folder / "store")})
 
 
 def _two() -> dict[str, Any]:

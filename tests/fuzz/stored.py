@@ -166,6 +166,7 @@ _VERBS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "replay": (("answers.jsonl",), ("--questions", "--with", "--set", "--limit", "--runs")),
+    "questions": (("set.yaml",), ("--count", "--seed", "--out", "--kind", "--without", "--max-overlap", "--set")),
     "models": (("list",), ()),
     "cache": (("size",), ("--older-than",)),
     "schema": (("schema",), ()),

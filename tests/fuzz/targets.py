@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.fuzz.case import Make
-from tests.fuzz.given import answers, document, experiment, json_lines, pipeline, public_set, replay, table
+from tests.fuzz.given import (
+    answers,
+    document,
+    experiment,
+    json_lines,
+    pipeline,
+    public_set,
+    question_set,
+    replay,
+    table,
+)
 from tests.fuzz.stored import (
     arguments,
     cache_entry,
@@ -27,6 +37,7 @@ TARGETS: Mapping[str, Make] = {
     "table": table,
     "document": document,
     "public_set": public_set,
+    "question_set": question_set,
     "rows": stored_reader("predictions.jsonl"),
     "results": stored_reader("cells.json", "examples-*.jsonl", "summary.json", "sweep.yaml", "resolved.yaml"),
     "learned_router": learned_router,

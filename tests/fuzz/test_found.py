@@ -328,3 +328,15 @@ def test_folders_of_caches_that_are_none(base: Path, tmp_path: Path, name: str, 
     case = Case(["run", "exp.yaml", "--runs", "new"], {}, {name: value})
     outcome = run_case(case, base, tmp_path / "case", draws=False)
     assert outcome.fault() == "", outcome
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("bills", {"writer": {"prompt_tokens": "x"}}), ("number", "1"), ("seconds", None), ("question", {"meta": 5})],
+)
+def test_attempts_of_another_form_are_made_again(run: Run, base: Path, field: str, value: Any) -> None:
+    (file,) = (base / "made").glob("*attempts*.jsonl")
+    first, *rest = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    text = json.dumps(json.loads(first) | {field: value}) + "\n" + "".join(rest)
+    outcome = run("questions", "set.yaml", "--out", "made", **{str(file.relative_to(base)): text})
+    assert "damaged lines, made again: 1" in outcome.err
