@@ -36,8 +36,7 @@ __all__ = ["WINDOWS", "Check", "Lengths", "check", "checked"]
 
 WINDOWS: Mapping[str, int] = {"4k": 4096, "8k": 8192, "16k": 16384, "32k": 32768, "128k": 131072}
 ESTIMATE = "words and marks (an estimate: name a tokenizer)"
-SHOWN = 5
-MOST_FILES = 30
+SHOWN, MOST_FILES = 5, 30
 MANY_WORDS = 20_000_000
 CONTROL = re.compile(
     r"<\|[^\s<>|]{1,40}\|>|<｜[^<>｜]{1,40}｜>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"

@@ -113,11 +113,16 @@ def _retyped(old: Any) -> Any:
     return str(old) if old is not None else 0
 
 
+def _place(draw: Draw, length: int) -> int:
+    """Returns a place in so many characters; what is drawn depends on no length, which a date in a file may change."""
+    return int(draw(st.integers(0, 2**16)) * length >> 16)
+
+
 def mutated_bytes(draw: Draw, data: bytes) -> bytes:
     """Returns bytes with a few changes: bits flipped, pieces cut, doubled or replaced, or cut off."""
     changed = bytearray(data)
     for _ in range(draw(st.integers(1, 4))):
-        place = draw(st.integers(0, len(changed)))
+        place = _place(draw, len(changed))
         end = min(len(changed), place + draw(st.integers(0, 16)))
         way = draw(st.integers(0, 5))
         if way == 0 and place < len(changed):
@@ -136,7 +141,7 @@ def mutated_bytes(draw: Draw, data: bytes) -> bytes:
 def mutated_text(draw: Draw, text: str, pieces: Sequence[str]) -> str:
     """Returns a text with some places replaced by pieces of its language, or by anything."""
     for _ in range(draw(st.integers(1, 4))):
-        place = draw(st.integers(0, len(text)))
+        place = _place(draw, len(text))
         end = min(len(text), place + draw(st.integers(0, 12)))
         text = text[:place] + draw(st.sampled_from(list(pieces)) | words) + text[end:]
     return text
