@@ -22,7 +22,7 @@ def _after(bench: Bench, base: Path, ended: Ended, what: str, verdict: Verdict) 
     """Judges how a run with a fault ended, and what is there after one without."""
     verdict.expect(ended, [0, 2], f"run, with {what},")
     before = intact_lines(base)
-    bench.resume(base, verdict)
+    bench.resume(base, verdict, after=ended)
     bench.compare(base, verdict, before=before)
     bench.compare_cache(base, verdict, complete=False)
 

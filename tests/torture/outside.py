@@ -69,7 +69,7 @@ def clock(bench: Bench, chance: random.Random, name: str) -> Verdict:
     for file in (base / "runs" / NAME).glob("*/predictions.jsonl"):
         negative = [line for line in read_lines(file, file.parent.name) if re.search(rb'seconds":-', line.data)]
         verdict.add("wrong", "a row has negative seconds", len(negative))
-    bench.resume(base, verdict)
+    bench.resume(base, verdict, after=begun)
     bench.compare(base, verdict)
     bench.compare_cache(base, verdict)
     return verdict
@@ -83,9 +83,10 @@ def memory_error(bench: Bench, chance: random.Random, _: str) -> Verdict:
         raise MemoryError
 
     tap = Tap(base, at=chance.randint(1, len(bench.run.operations)), fault=fault, lasting=chance.random() < 0.5)
-    verdict.expect(start(bench.words("run"), base, tap.open_up).wait(), [0, 1, 2], "run, without memory,")
+    ended = start(bench.words("run"), base, tap.open_up).wait()
+    verdict.expect(ended, [0, 1, 2], "run, without memory,")
     before = intact_lines(base)
-    bench.resume(base, verdict)
+    bench.resume(base, verdict, after=ended)
     bench.compare(base, verdict, before=before)
     bench.compare_cache(base, verdict)
     return verdict
@@ -105,7 +106,7 @@ def memory_limit(bench: Bench, chance: random.Random, _: str) -> Verdict:
     codes = [0, 1, 2, -signal.SIGSEGV, -signal.SIGABRT]
     verdict.expect(ended, codes, f"run, with {more >> 20} MB,")
     before = intact_lines(base)
-    bench.resume(base, verdict)
+    bench.resume(base, verdict, after=ended)
     bench.compare(base, verdict, before=before)
     bench.compare_cache(base, verdict)
     return verdict
