@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Cluster", "Ended", "Entrant", "Grid", "Look"]
+__all__ = ["Ended", "Entrant", "Grid", "Look", "QuestionCluster"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Entrant:
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class QuestionCluster:
     """Questions that share documents, and are asked together.
 
     Attributes:
@@ -56,7 +56,7 @@ class Grid:
     """
 
     entries: tuple[Entrant, ...]
-    clusters: tuple[Cluster, ...]
+    clusters: tuple[QuestionCluster, ...]
     merits: Callable[[str], Mapping[str, float | None]]
     costs: Callable[[str], Mapping[str, float | None]] = lambda key: {}  # noqa: ARG005 - the field's signature
     controls: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from ragvlc.core.families import Strategy
-from ragvlc.core.grids import Cluster, Ended, Grid, Look
+from ragvlc.core.grids import Ended, Grid, Look, QuestionCluster
 from ragvlc.statistics.races import FEWEST_CLUSTERS, RaceProcesses, Target
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class _Running:
         """Keys of the cells that are still asked."""
         return [key for key in self._keys if key not in self.ended]
 
-    def judge(self, part: Sequence[Cluster], number: int, done: int) -> None:
+    def judge(self, part: Sequence[QuestionCluster], number: int, done: int) -> None:
         """Judges the cells by a block that was asked."""
         merits = {key: self._grid.merits(key) for key in self.alive}
         ids = [name for cluster in part for name in cluster.ids]
@@ -122,7 +122,7 @@ class _Running:
             if key in self.ended:
                 self._race.alive[0, place] = False
 
-    def _add(self, part: Sequence[Cluster], merits: Merits) -> None:
+    def _add(self, part: Sequence[QuestionCluster], merits: Merits) -> None:
         import numpy as np
 
         for cluster in part:

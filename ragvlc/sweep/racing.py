@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Metric
-from ragvlc.core.grids import Cluster, Ended, Entrant, Grid, Look
+from ragvlc.core.grids import Ended, Entrant, Grid, Look, QuestionCluster
 from ragvlc.results.applicable import inapplicable
 from ragvlc.results.costs import question_costs
 from ragvlc.results.loading import CellResult
@@ -99,7 +99,7 @@ def _wrong_questions(sweep: Sweep, cells: Sequence[Cell], asked: Mapping[str, Qu
             yield f"{len(own):,} cells are more than {MOST_CELLS:,}. Leave out values of axes."
 
 
-def clusters_of(asked: QuestionSet, metric: Metric | None, seed: int) -> tuple[Cluster, ...]:
+def clusters_of(asked: QuestionSet, metric: Metric | None, seed: int) -> tuple[QuestionCluster, ...]:
     """Returns the clusters of the questions in seeded random order; their sizes count what the metric applies to."""
     members: dict[str, list[str]] = defaultdict(list)
     sizes: dict[str, int] = defaultdict(int)
@@ -108,7 +108,7 @@ def clusters_of(asked: QuestionSet, metric: Metric | None, seed: int) -> tuple[C
         members[name].append(example.id)
         sizes[name] += metric is None or metric.applies(example)
     order = sorted(members, key=lambda name: content_key([seed, "order of clusters", name]))
-    return tuple(Cluster(name, tuple(members[name]), sizes[name]) for name in order)
+    return tuple(QuestionCluster(name, tuple(members[name]), sizes[name]) for name in order)
 
 
 @dataclass

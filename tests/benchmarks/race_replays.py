@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ragvlc.analysis.results import Results
-from ragvlc.core.grids import Cluster, Entrant, Grid
+from ragvlc.core.grids import Entrant, Grid, QuestionCluster
 from ragvlc.results.races import cluster_name
 from ragvlc.strategies.race import Race
 
@@ -69,7 +69,7 @@ def replayed(folder: Path, metric: str | None = None, *, orders: int = 100, **se
     for name, facts in cells[0].examples.items():
         if name in common:
             members[cluster_name(facts["cluster"], name)].append(name)
-    clusters = [Cluster(name, tuple(ids), len(ids)) for name, ids in members.items()]
+    clusters = [QuestionCluster(name, tuple(ids), len(ids)) for name, ids in members.items()]
     means = {name: sum(own.values()) / len(own) for name, own in merits.items()}
     best = {name for name, mean in means.items() if mean >= max(means.values()) - TIE}
     entrants = tuple(Entrant(name, name) for name in merits)

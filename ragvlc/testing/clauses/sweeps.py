@@ -9,7 +9,7 @@ from typing import Any
 from zlib import crc32
 
 from ragvlc.core.families import Executor, Strategy, Tracker
-from ragvlc.core.grids import Cluster, Entrant, Grid, Look
+from ragvlc.core.grids import Entrant, Grid, Look, QuestionCluster
 from ragvlc.core.jobs import Counts, Done, Job
 from ragvlc.core.records import CellRecord, SweepRecord, score_name
 from ragvlc.memo.disk import Cache
@@ -124,7 +124,7 @@ def a_strategy_ends_and_repeats_itself(trial: Trial) -> None:
         f"cell{cell}": {f"q{n}": float(crc32(f"{cell} {n}".encode()) % 10 < 9 - 3 * cell) for n in range(80)}
         for cell in range(3)
     }
-    clusters = tuple(Cluster(f"c{n}", (f"q{2 * n}", f"q{2 * n + 1}"), 2) for n in range(40))
+    clusters = tuple(QuestionCluster(f"c{n}", (f"q{2 * n}", f"q{2 * n + 1}"), 2) for n in range(40))
     entries = tuple(Entrant(key, key, key) for key in rows)
     passes = []
     for _ in range(2):
@@ -144,7 +144,7 @@ def a_strategy_ends_and_repeats_itself(trial: Trial) -> None:
 
 def _grid_of(
     entries: tuple[Entrant, ...],
-    clusters: tuple[Cluster, ...],
+    clusters: tuple[QuestionCluster, ...],
     rows: Mapping[str, Mapping[str, float]],
     asked: Counter[tuple[str, str]],
 ) -> Grid:
