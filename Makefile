@@ -85,6 +85,7 @@ bench: $(VENV)/.installed-tools models
 	$(BIN)/python tests/benchmarks/embedding_throughput.py --quick
 	$(BIN)/python tests/benchmarks/ray_workers.py
 	$(BIN)/python tests/benchmarks/reading_files.py
+	$(BIN)/python tests/benchmarks/rows.py
 	$(BIN)/python tests/benchmarks/choices.py
 
 load: $(VENV)/.installed-tools

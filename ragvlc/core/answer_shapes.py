@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict  # pydantic refuses that of `typing` before Python 3.12
 
-__all__ = ["Count", "Number", "ReplyShape", "StepShape", "TimingShape", "UsageShape"]
+__all__ = ["Count", "FactsShape", "Number", "ReplyShape", "StepShape", "TimingShape", "UsageShape"]
 
-Count = Annotated[int, Field(ge=0, lt=2**53)]
-Number = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False)]
+# Each limit twice: for pydantic, and for msgspec, which reads rows.
+Count = Annotated[int, Field(ge=0, lt=2**53), msgspec.Meta(ge=0, lt=2**53)]
+Number = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False), msgspec.Meta(ge=-1e18, le=1e18)]
 
 _STRICT = ConfigDict(strict=True)
 
@@ -43,11 +45,12 @@ class TimingShape(TypedDict, total=False):
     phases: dict[str, Number]
 
 
-_Counts = Annotated[str, Field(pattern=r"^(\d{1,15}( \d{1,15})*)?$")]
+_COUNTS = r"^(\d{1,15}( \d{1,15})*)?$"
+_Counts = Annotated[str, Field(pattern=_COUNTS), msgspec.Meta(pattern=_COUNTS)]
 
 
 @with_config(ConfigDict(strict=True, extra="allow"))
-class _FactsShape(TypedDict, total=False):
+class FactsShape(TypedDict, total=False):
     """Facts that figures are made of; steps have any others besides."""
 
     dropped_tokens: Count
@@ -91,7 +94,7 @@ class StepShape(_OptionalStepShape):
     """A step of a route, and the steps inside it."""
 
     name: str
-    facts: _FactsShape
+    facts: FactsShape
     seconds: Number
 
 

@@ -14,16 +14,20 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 from zlib import crc32
+
+import msgspec
 
 from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import StoreError
 from ragvlc.core.json_text import parse_json
 from ragvlc.core.limits import LINE_BYTES
 from ragvlc.core.surrogates import joined
+from ragvlc.results._decoding import decoded
 from ragvlc.results.row_form import row_values
 from ragvlc.results.rows import HASHED_VERSION, from_row, to_row
 
@@ -119,6 +123,9 @@ class RowFindings:
 
 def row_of(data: bytes) -> Prediction:
     """Returns the row of an intact line. Raises `ValueError` if what is behind its form is not that of a row."""
+    if _is_sound(data):
+        with suppress(ValueError, RecursionError):  # fields of other versions
+            return decoded(data)
     try:
         return from_row(parse_json(_text(data)))
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -134,12 +141,26 @@ def sealed(prediction: Prediction, cell: str, revision: int = 0) -> bytes:
         revision: larger than that of the row that it replaces; 0 if there is none.
 
     Raises:
-        TypeError, ValueError: a value is not JSON.
+        TypeError, ValueError: a value is not JSON, or of another type than a row has, so that it could not be read.
     """
     row = to_row(prediction)
     whole = {"version": row.pop("version"), "cell": cell, **({"revision": revision} if revision else {}), **row}
-    body = joined(_JSON.encode(whole)).encode()[1:]
-    return b'%b%08x",%b\n' % (_START, crc32(body), body)
+    body = _encoded(whole)[1:]
+    line = b'%b%08x",%b' % (_START, crc32(body), body)
+    row_values(line)
+    return line + b"\n"
+
+
+def _encoded(row: dict[str, Any]) -> bytes:
+    """Returns a row as JSON. Raises `TypeError` or `ValueError` if a value is not JSON."""
+    try:
+        data = msgspec.json.encode(row)
+    except (TypeError, ValueError, OverflowError):  # subclasses of numbers, halves of characters
+        data = b""
+    # NaN and infinity become null in msgspec, without a word; the standard library refuses them.
+    if data and data.count(b"null") <= sum(score is None for score in row.get("scores", {}).values()):
+        return data
+    return joined(_JSON.encode(row)).encode()
 
 
 def read_lines(path: Path, cell: str) -> Iterator[RowLine]:

@@ -1,8 +1,9 @@
 """Conversion between predictions and the JSON lines of `predictions.jsonl`.
 
 Version 1 has no field `version`, and of a reply only its text. Version 2 also has the reply as it came, where it is not
-the text alone, and the thought. Version 3 has a hash, the cell and a revision, which belong to the line: see `lines`. A
-field that this version does not know, at any level, is kept and written again.
+the text alone, and the thought. Version 3 has a hash, the cell and a revision, which belong to the line (see `lines`),
+and leaves out numbers of tokens and seconds that are 0. A field that this version does not know, at any level, is kept
+and written again.
 """
 
 from __future__ import annotations
@@ -10,14 +11,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
-from ragvlc.core.answer import Answer, Failure, Prediction, Timing, Usage
-from ragvlc.core.answer_json import FAILURE, STEP, TIMING, USAGE, fields_json, made, read_steps, step_json, timing_json
+from ragvlc.core.answer import Answer, Failure, Prediction, Step, Timing, Usage
+from ragvlc.core.answer_json import FAILURE, STEP, TIMING, USAGE, fields_json, made, read_steps, timing_json
 from ragvlc.core.data import Chunk, Hit, Span
 from ragvlc.core.replies import Reply, bounded, read_reply_json, reply_json
 
-__all__ = ["HASHED_VERSION", "REPLY_VERSION", "VERSION", "brief_answer", "from_row", "read_usages", "to_row"]
+__all__ = [
+    "HASHED_VERSION",
+    "KNOWN",
+    "REPLY_VERSION",
+    "VERSION",
+    "brief_answer",
+    "chunk_at",
+    "from_row",
+    "read_stored_reply",
+    "read_usages",
+    "to_row",
+]
 
 VERSION = 3
 REPLY_VERSION = 2
@@ -25,7 +38,7 @@ REPLY_VERSION = 2
 HASHED_VERSION = 3
 """The first version whose lines have a hash."""
 
-_KNOWN: dict[str, Any] = {
+KNOWN: dict[str, Any] = {
     **dict.fromkeys(("hash", "version", "cell", "revision", "id", "example_key", "scores", "scored_by", "flags")),
     "answer": {
         **dict.fromkeys(("text", "route", "finish", "reused", "ranking", "context", "memory", "thought")),
@@ -40,6 +53,9 @@ _KNOWN: dict[str, Any] = {
     "scoring": USAGE,
 }
 """The fields of a row: None for a value without fields of its own, `*` for any name, a list for a list of such."""
+_USAGE = tuple(USAGE)
+_USAGE_OF = attrgetter(*_USAGE)
+_NOTHING = Step("").usage
 
 
 def to_row(prediction: Prediction) -> dict[str, Any]:
@@ -49,10 +65,10 @@ def to_row(prediction: Prediction) -> dict[str, Any]:
         row["answer"] = _answer(prediction.answer)
     if prediction.failure is not None:
         row["failure"] = fields_json(prediction.failure)
-    row |= {"scores": dict(prediction.scores), "scored_by": dict(prediction.scored_by), "flags": list(prediction.flags)}
-    if prediction.scoring != Usage():
-        row["scoring"] = fields_json(prediction.scoring)
-    _add_unknown(row, prediction.unknown, _KNOWN)
+    others = {"scores": dict(prediction.scores), "scored_by": dict(prediction.scored_by)}
+    others |= {"flags": list(prediction.flags), "scoring": _usage(prediction.scoring)}
+    row |= {name: value for name, value in others.items() if value}
+    _add_unknown(row, prediction.unknown, KNOWN)
     return row
 
 
@@ -69,7 +85,7 @@ def from_row(row: Mapping[str, Any]) -> Prediction:
         scored_by=row.get("scored_by", {}),
         scoring=made(Usage, row.get("scoring", {})),
         version=row.get("version", 1),
-        unknown=_unknown(row, _KNOWN),
+        unknown=_unknown(row, KNOWN),
     )
 
 
@@ -85,23 +101,40 @@ def _answer(answer: Answer) -> dict[str, Any]:
             for chunk, hit in zip(chunks, answer.ranking, strict=True)
         ],
         "context": [[span.document_id, span.start, span.end] for span in answer.context],
-        "usage": fields_json(answer.usage),
-        "timing": timing_json(answer.timing),
-        "trace": [step_json(step) for step in answer.trace],
+        "usage": _usage(answer.usage),
+        "timing": _timing(answer.timing),
+        "trace": [_step(step) for step in answer.trace],
         "bills": _usages(answer.bills),
-        **(
-            {"long_prompts": {key: fields_json(one) for key, one in long.items()}}
-            if (long := answer.long_prompts)
-            else {}
-        ),
+        **({"long_prompts": _usages(answer.long_prompts)} if answer.long_prompts else {}),
         **({"memory": dict(answer.memory)} if answer.memory else {}),
         **({"thought": bounded(answer.thought)} if answer.thought else {}),
         **_sent(answer),
     }
 
 
+def _usage(usage: Usage) -> dict[str, Any]:
+    if usage is _NOTHING:  # of most steps
+        return {}
+    return {name: value for name, value in zip(_USAGE, _USAGE_OF(usage), strict=True) if value}
+
+
 def _usages(usages: Mapping[str, Usage]) -> dict[str, Any]:
-    return {name: fields_json(usage) for name, usage in usages.items()}
+    return {name: _usage(usage) for name, usage in usages.items()}
+
+
+def _timing(timing: Timing) -> dict[str, Any]:
+    found = {name: value for name, value in timing_json(timing).items() if value}
+    return found | ({"first_token_seconds": 0.0} if timing.first_token_seconds == 0 else {})
+
+
+def _step(step: Step) -> dict[str, Any]:
+    """Returns a step and all steps inside it as JSON values, without numbers that are 0."""
+    found: dict[str, Any] = {"name": step.name, "facts": dict(step.facts), "seconds": step.seconds}
+    if usage := _usage(step.usage):
+        found["usage"] = usage
+    if step.steps:
+        found["steps"] = [_step(inner) for inner in step.steps]
+    return found
 
 
 def _sent(answer: Answer) -> dict[str, Any]:
@@ -119,7 +152,7 @@ def _sent(answer: Answer) -> dict[str, Any]:
 
 def _read_answer(row: Mapping[str, Any]) -> Answer:
     ranking = tuple(
-        Hit(_chunk(document, index, start, end, document_index), score)
+        Hit(chunk_at(document, index, start, end, document_index), score)
         for document, index, start, end, document_index, score in row["ranking"]
     )
     return replace(
@@ -129,7 +162,7 @@ def _read_answer(row: Mapping[str, Any]) -> Answer:
         trace=read_steps(row["trace"]),
         bills=read_usages(row.get("bills", {})),
         long_prompts=read_usages(row.get("long_prompts", {})),
-        reply=_read_reply(row),
+        reply=read_stored_reply(row),
     )
 
 
@@ -152,7 +185,8 @@ def brief_answer(row: Mapping[str, Any]) -> Answer:
     )
 
 
-def _read_reply(row: Mapping[str, Any]) -> Reply | None:
+def read_stored_reply(row: Mapping[str, Any]) -> Reply | None:
+    """Returns the reply of a row's answer as it came; None if that was the answer's text alone."""
     if "reply" not in row and "thought" not in row:
         return None
     sent = read_reply_json(row.get("reply", {}))
@@ -189,6 +223,6 @@ def _add_unknown(value: Any, unknown: Mapping[Any, Any], known: Any) -> None:  #
 
 
 @lru_cache(maxsize=65536)
-def _chunk(document: str, index: int, start: int, end: int, document_index: int) -> Chunk:
+def chunk_at(document: str, index: int, start: int, end: int, document_index: int) -> Chunk:
     """Returns a chunk, cached because cells rank the same chunks repeatedly."""
     return Chunk(document, index, start, end, "", document_index)

@@ -16,6 +16,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -70,17 +71,24 @@ class CellStore:
         the rows is logged, in a sentence each. Raises `StoreError`.
         """
         rows = {}
-        for start, size, values in self.each():
-            if (row := self.row(start, size)) is not None:
-                rows[str(values["id"])] = row
+        for line in self._counting():
+            with suppress(ValueError):
+                row = row_of(line.data)
+                rows[row.example_id] = row
         return rows
 
     def each(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
         """Yields start and size of each intact line and its JSON values; a later row replaces an earlier of its id."""
+        for line in self._counting():
+            if line.values is not None:
+                yield line.start, len(line.data), line.values
+
+    def _counting(self) -> Iterator[RowLine]:
+        """Yields the lines whose rows count, and logs what was found beside them."""
         found = RowFindings()
         for line in read_lines(self._rows, self.folder.name):
-            if found.add(line) and line.values is not None:
-                yield line.start, len(line.data), line.values
+            if found.add(line):
+                yield line
         for sentence in found.sentences(self._rows):
             if sentence not in self._said:
                 self._said.add(sentence)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from ragvlc.core.answer import Answer, Prediction, Step, Usage
+from ragvlc.core.answer import Answer, Failure, Prediction, Step, Timing, Usage
+from ragvlc.core.data import Chunk, Hit, Span
 from ragvlc.core.replies import Reply
 from ragvlc.pipeline import Pipeline
+from ragvlc.results._decoding import decoded
+from ragvlc.results.lines import sealed
 from ragvlc.results.rows import from_row, to_row
 from ragvlc.results.store import CellStore
 from ragvlc.sweep.rereading import read_again
+from tests.row_lines import write_rows
 
 TRACE = (Step("read", {"n": 1}, steps=(Step("answer"),)),)
 
@@ -65,8 +71,8 @@ def test_fields_of_other_versions_are_written_again_at_every_level() -> None:
     places = [
         row,
         row["answer"],
-        row["answer"]["usage"],
-        row["answer"]["timing"],
+        row["answer"].setdefault("usage", {}),
+        row["answer"].setdefault("timing", {}),
         row["answer"]["bills"]["main"],
         row["answer"]["trace"][0],
         row["answer"]["trace"][0]["steps"][0],
@@ -104,7 +110,8 @@ PIPELINE = Pipeline.model_validate({"generators": {"main": "scripted"}, "routes"
 def old(text: str, finish: str = "stop") -> Prediction:
     row = stored(Answer(text, "it", finish=finish), scores={"m": 1.0}, scored_by={"m": "now"})  # type: ignore[arg-type]
     del row["version"]
-    return from_row(row)
+    empty = {"ranking": [], "context": [], "usage": {}, "timing": {}, "trace": [], "finish": "stop", "reused": False}
+    return from_row({**row, "answer": empty | row["answer"]})
 
 
 def test_a_row_of_the_first_version_is_read_again_and_its_scores_are_stale() -> None:
@@ -127,3 +134,99 @@ def test_an_answer_as_it_was_stays_and_no_answer_is_scored_again() -> None:
     assert read_again(old("Rome"), PIPELINE) == old("Rome")
     assert read_again(old("NONE", "declined"), PIPELINE) == old("NONE", "declined")
     assert read_again(old(""), PIPELINE).scored_by == {}
+
+
+FULL = Answer(
+    "Rome",
+    "rag",
+    (Hit(Chunk("d", 1, 2, 3, "", 4), 0.5),),
+    (Span("d", 2, 3),),
+    Usage(1, 2, 3, 4, 5, 6, 7, 8, 9),
+    Timing(0.1, 0.0, 0.2, {"search": 0.3}),
+    (Step("a", {"n": None, "deep": {"list": [1, 2.5, "x"]}}, Usage(1), 0.5, (Step("b", seconds=0.25), Step("c"))),),
+    "length",
+    reused=True,
+    bills={"main": Usage(1), "judge": Usage()},
+    memory={"process": 1},
+    thought="hm",
+    reply=Reply("<think>hm</think>Rome", reason="max_tokens", unread=("image",)),
+    long_prompts={"main>5": Usage(3)},
+)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        Prediction("q", "key", FULL, None, {"m": 0.5, "none": None}, ("flag",), {"m": "abc"}, Usage(7)),
+        Prediction("q", "key", Answer("Rome")),
+        Prediction("q", "key", Answer("", timing=Timing(first_token_seconds=0.0))),
+        Prediction("q", "key", None, Failure("generate", "E", "m", True), {"m": 0.0}),
+        Prediction("q", "key"),
+    ],
+    ids=["full", "plain", "empty", "failed", "nothing"],
+)
+def test_both_ways_of_reading_give_the_row_back(row: Prediction) -> None:
+    line = sealed(row, "cell", 3)
+    assert decoded(line) == row
+    assert from_row(json.loads(line)) == row
+    assert repr(decoded(line)) == repr(row)
+
+
+def test_numbers_that_are_0_take_no_place() -> None:
+    line = sealed(Prediction("q", "key", Answer("Rome", usage=Usage(calls=1), trace=(Step("a"),))), "cell")
+    answer = json.loads(line)["answer"]
+    assert (answer["usage"], answer["timing"]) == ({"calls": 1}, {})
+    assert answer["trace"] == [{"name": "a", "facts": {}, "seconds": 0.0}]
+    assert set(json.loads(line)) == {"hash", "version", "cell", "id", "example_key", "answer"}
+
+
+@pytest.mark.parametrize("place", ["row", "answer", "usage", "step", "failure"])
+def test_unknown_fields_are_left_to_the_reader_that_keeps_them(place: str, tmp_path: Path) -> None:
+    row = json.loads(sealed(Prediction("q", "key", FULL, Failure("a", "b", "c")), tmp_path.name))
+    places = {"row": row, "answer": row["answer"], "usage": row["answer"]["usage"], "failure": row["failure"]}
+    (places | {"step": row["answer"]["trace"][0]["steps"][1]})[place]["later"] = [1]
+    write_rows(tmp_path / "predictions.jsonl", [row])
+    with pytest.raises(ValueError, match="later"):
+        decoded((tmp_path / "predictions.jsonl").read_bytes())
+    [found] = CellStore(tmp_path).load().values()
+    assert found.answer == FULL
+    assert json.loads(sealed(found, tmp_path.name)) == {**row, "hash": json.loads(sealed(found, tmp_path.name))["hash"]}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [float("-inf")], object()])
+def test_what_is_no_json_is_refused(value: object) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        sealed(Prediction("q", "key", Answer("null", trace=(Step("s", {"f": value}),)), scores={"m": None}), "cell")
+
+
+class Kind(enum.IntEnum):
+    ONE = 1
+
+
+@pytest.mark.parametrize("value", [None, "null", np.float64(0.1), 2**70, Kind.ONE, -0.0, 1e308, "\x00\u2028"])
+def test_what_the_standard_library_writes_comes_back(value: object, tmp_path: Path) -> None:
+    store = CellStore(tmp_path)
+    row = Prediction(
+        "q", "key", Answer("null", usage=Usage(2**53 - 1), memory={"process": 0.5}, trace=(Step("s", {"f": value}),))
+    )
+    store.append(row)
+    assert store.load() == {"q": row}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer("a", usage=Usage(1.5)),  # type: ignore[arg-type]
+        Answer("a", usage=Usage(-1)),
+        Answer("a", usage=Usage(2**53)),
+        Answer("a", trace=(Step("s", {"dropped_tokens": "3"}),)),
+        Answer("a", trace=(Step("s", steps=(Step("t", {"tried_at": "1  2"}),)),)),
+        Answer("a", ranking=(Hit(Chunk("d", "1", 2, 3, ""), 0.5),)),  # type: ignore[arg-type]
+        Answer(5),  # type: ignore[arg-type]
+    ],
+)
+def test_a_row_that_could_not_be_read_again_is_not_written(answer: Answer, tmp_path: Path) -> None:
+    store = CellStore(tmp_path)
+    with pytest.raises(ValueError, match="int|str"):
+        store.append(Prediction("q", "key", answer))
+    assert not store.has_rows
