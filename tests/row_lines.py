@@ -21,3 +21,20 @@ def write_rows(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def _line(row: Mapping[str, Any]) -> bytes:
     body = json.dumps({k: v for k, v in row.items() if k != "hash"}, ensure_ascii=False).replace(": ", ":", 1).encode()
     return b'{"hash":"%08x",%b\n' % (crc32(body[1:]), body[1:]) if "hash" in row else body + b"\n"
+
+
+def of_version_2(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of version 3 in the form of version 2: no hash, and every field of the answer is there."""
+    old = {name: value for name, value in row.items() if name not in {"hash", "cell", "revision"}}
+    if "answer" in row:
+        empty = {
+            "route": "",
+            "finish": "stop",
+            "reused": False,
+            "ranking": [],
+            "context": [],
+            "usage": {},
+            "timing": {},
+        }
+        old["answer"] = {**empty, "trace": [], **row["answer"]}
+    return {**old, "version": 2}

@@ -15,6 +15,7 @@ import yaml
 from ragvlc.core.answer import Answer, Failure, Prediction
 from ragvlc.results.store import CellStore
 from tests.command_line import Cli
+from tests.row_lines import of_version_2
 
 
 def row(name: str, text: str) -> Prediction:
@@ -85,8 +86,7 @@ def test_of_rows_of_earlier_versions_the_last_counts(tmp_path: Path, caplog: pyt
     cell.reopen("")
     cell.append(row("q", "x"))
     file = tmp_path / "cell" / "predictions.jsonl"
-    plain = json.loads(file.read_bytes())
-    del plain["hash"], plain["cell"]
+    plain = of_version_2(json.loads(file.read_bytes()))
     old: list[dict[str, Any]] = []
     for version, text in ((1, "one"), (2, "two"), (2, "three")):
         old.append({**plain, "version": version, "answer": {**plain["answer"], "text": text}})

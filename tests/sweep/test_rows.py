@@ -20,7 +20,7 @@ from ragvlc.results.lines import sealed
 from ragvlc.results.rows import from_row, to_row
 from ragvlc.results.store import CellStore
 from ragvlc.sweep.rereading import read_again
-from tests.row_lines import write_rows
+from tests.row_lines import of_version_2, write_rows
 
 TRACE = (Step("read", {"n": 1}, steps=(Step("answer"),)),)
 
@@ -109,9 +109,9 @@ PIPELINE = Pipeline.model_validate({"generators": {"main": "scripted"}, "routes"
 
 def old(text: str, finish: str = "stop") -> Prediction:
     row = stored(Answer(text, "it", finish=finish), scores={"m": 1.0}, scored_by={"m": "now"})  # type: ignore[arg-type]
+    row = of_version_2(row)
     del row["version"]
-    empty = {"ranking": [], "context": [], "usage": {}, "timing": {}, "trace": [], "finish": "stop", "reused": False}
-    return from_row({**row, "answer": empty | row["answer"]})
+    return from_row(row)
 
 
 def test_a_row_of_the_first_version_is_read_again_and_its_scores_are_stale() -> None:
