@@ -28,6 +28,7 @@ from ragvlc.core.errors import DerivedError, StoreError
 from ragvlc.results._writing import explained, replacing, write_line
 from ragvlc.results.derived import read_cells, read_examples, read_summary, remove_derived, write_derived
 from ragvlc.results.lines import RowFindings, RowLine, read_lines, row_of, sealed
+from ragvlc.results.network import network_mount
 
 __all__ = ["CellStore", "SweepStore", "is_results"]
 
@@ -262,6 +263,13 @@ class SweepStore:
             ) from error
         except OSError as error:
             raise StoreError(f"{self.folder}: cannot be written: {error}") from error
+        if mount := network_mount(self.folder):
+            log.warning(
+                "%s: lies on a network file system (%s): that its lock holds between machines is not proven. Run one "
+                "command at a time on this sweep, or choose a local folder with --runs.",
+                self.folder,
+                mount,
+            )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
