@@ -13,7 +13,7 @@ from ragvlc.core.texts import visible
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-__all__ = ["Listing"]
+__all__ = ["TextColumns"]
 
 GAP = "  "
 LEAST = 4
@@ -21,7 +21,7 @@ LEAST = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class TextColumns:
     """Rows of texts under heads; the widest columns are wrapped to the width of the terminal.
 
     Attributes:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis.failures import said
-from ragvlc.analysis.listing import Listing
+from ragvlc.analysis.listing import TextColumns
 from ragvlc.analysis.passages import passages as found_passages
 from ragvlc.analysis.tables import title
 from ragvlc.core.answer import Answer, Prediction, Step
@@ -35,7 +35,7 @@ def question_list(results: SweepResults) -> list[RenderableType]:
         known = [score for column in columns if (score := column.get(name)) is not None]
         mean = f"{sum(known) / len(known):.2f}" if known else "-"
         rows.append((name, str(facts["question"]), mean, f"{sum(score == 1 for score in known)}/{len(known)}"))
-    return [Listing(("id", "question", f"mean {metric}", "cells that score 1"), rows)]
+    return [TextColumns(("id", "question", f"mean {metric}", "cells that score 1"), rows)]
 
 
 def one_question(
