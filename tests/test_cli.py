@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -396,6 +397,17 @@ def test_ctrl_c_while_asking_is_status_130(ragvlc: Cli, monkeypatch: pytest.Monk
     said = ragvlc("ask", write("full.yaml", FULL), "?")
     assert said.code == 130
     assert said.out == ""
+
+
+def test_ctrl_c_before_signals_are_handled_is_status_130(ragvlc: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ragvlc.cli.main.handled_signals", interrupt)
+    monkeypatch.setattr("ragvlc.cli.interrupting.threading.Timer", Mock())  # it would end this process
+    said = ragvlc("models")
+    assert said.code == 130
+    assert "interrupted. Run the same command again to continue." in said.err
 
 
 # --- bad input

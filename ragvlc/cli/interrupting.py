@@ -15,7 +15,7 @@ from typing import Any, Never
 
 from ragvlc.core import interruption
 
-__all__ = ["Signals", "handled_signals"]
+__all__ = ["Signals", "handled_signals", "received"]
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _SAME_SECONDS = 0.3

@@ -14,7 +14,7 @@ from io import TextIOWrapper
 # Each module adds its commands.
 from ragvlc.cli import asking, estimating, fitting, questions, reading, replaying, running, starting, tools, verifying
 from ragvlc.cli.app import app
-from ragvlc.cli.interrupting import handled_signals
+from ragvlc.cli.interrupting import handled_signals, received
 from ragvlc.core.errors import ConfigError, RagvlcError, lacks_resources
 from ragvlc.core.texts import printable, visible
 
@@ -59,6 +59,8 @@ def main() -> None:
             "`concurrency`. Stored results are safe: run the same command again to continue.\n"
         )
         sys.exit(2)
+    except KeyboardInterrupt:  # while signals begin or cease to be handled
+        received.leave()
 
 
 def _run() -> None:

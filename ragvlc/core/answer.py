@@ -65,17 +65,17 @@ class Usage:
         return self.prompt_tokens if self.calls <= 1 else self.longest_prompt or None
 
     def __add__(self, other: Usage) -> Usage:
-        sides = self.longest, other.longest
+        sides, calls = (self.longest, other.longest), self.calls + other.calls
         return Usage(
             self.prompt_tokens + other.prompt_tokens,
             self.cached_tokens + other.cached_tokens,
             self.completion_tokens + other.completion_tokens,
-            self.calls + other.calls,
+            calls,
             self.drafted + other.drafted,
             self.accepted + other.accepted,
             self.thought_tokens + other.thought_tokens,
             self.written_tokens + other.written_tokens,
-            0 if None in sides else max(one or 0 for one in sides),
+            0 if None in sides or calls <= 1 else max(one or 0 for one in sides),
         )
 
 

@@ -25,7 +25,7 @@ __all__ = ["NAME", "Bench", "Verdict", "intact_lines"]
 
 NAME = "tortured"
 _KEYED = ("pipeline",)
-_VOLATILE = ("seconds", "timing", "bytes", "reused", "memory")
+_VOLATILE = ("seconds", "timing", "bytes", "reused", "memory", "tried")
 
 
 @dataclass

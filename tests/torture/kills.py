@@ -144,15 +144,15 @@ def kill_cache(bench: Bench, chance: random.Random, name: str) -> Verdict:
     base, verdict = bench.base(), Verdict(tried=0)
 
     def write() -> None:
-        from ragvlc.cli.interrupting import handled_signals
+        from ragvlc.cli.interrupting import handled_signals, received
 
-        with handled_signals() as signals:
-            try:
+        try:
+            with handled_signals():
                 for number in range(_ENTRIES):
                     Cache().put("answers", f"{number:064x}", _value(number))
                     Cache().arrays(f"{number:064x}", lambda number=number: {"a": np.full(90_000, number)})
-            except KeyboardInterrupt:
-                signals.leave()
+        except KeyboardInterrupt:
+            received.leave()
 
     import numpy as np
 
