@@ -135,9 +135,9 @@ def _of_role(role: str, usage: Usage, price: Price, long_prompts: Mapping[str, U
     return None if long is None else price.of(usage) - price.of(long) + tier.of(long)
 
 
-def prices_of(stored: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Price]:
+def prices_of(stored: Mapping[str, Mapping[str, Any] | None] | None) -> dict[str, Price]:
     """Returns the prices by role, as stored with a cell."""
-    return {role: Price.model_validate(price) for role, price in (stored or {}).items()}
+    return {role: Price.model_validate(price) for role, price in (stored or {}).items() if price is not None}
 
 
 def mean_money(answers: Sequence[Answer], prices: Mapping[str, Price]) -> float | None:

@@ -202,7 +202,8 @@ def _check_type(name: str, value: Any, wanted: Any) -> None:  # noqa: ANN401 - J
         for inner in value.values() if right else ():
             _check_type(name, inner, wanted["*"])
     else:
-        wanted(value)
+        if value is not None:  # as if it were not there
+            wanted(value)
         return
     if not right:
         raise TypeError(f"'{name}' is {reprlib.repr(value)}")
