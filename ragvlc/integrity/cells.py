@@ -14,7 +14,7 @@ from ragvlc.core.data import Example
 from ragvlc.core.errors import DerivedError
 from ragvlc.core.families import Embedder, Generator, Metric
 from ragvlc.core.run import Engines
-from ragvlc.integrity.findings import CheckFinding, State
+from ragvlc.integrity.findings import CheckFinding, State, several
 from ragvlc.results.completeness import is_unfinished
 from ragvlc.results.derived import what_is_wrong
 from ragvlc.results.lines import RowFindings, read_lines, row_of
@@ -89,10 +89,10 @@ class CellCheck:
         file = self._file
         if file.damaged:
             lines = [f"{line.number} ({line.fault})" for line in file.damaged]
-            found = f"{_several(len(lines), 'damaged or foreign line')}: {_first(lines)}"
+            found = f"{several(len(lines), 'damaged or foreign line')}: {_first(lines)}"
             yield self._rewritten(found, "they are taken out, and copied to predictions.jsonl.damaged")
         if file.repeated:
-            found = f"{_several(len(file.repeated), 'intact line')} of questions that have a row already"
+            found = f"{several(len(file.repeated), 'intact line')} of questions that have a row already"
             yield self._rewritten(found, "they are taken out; the first row counts, as now")
         if file.oddities:
             found = ", ".join(f"{what} ({count})" for what, count in file.oddities.items())
@@ -101,7 +101,7 @@ class CellCheck:
             found = f"intact lines that this version cannot read: {_first([str(one) for one in self._unreadable])}"
             yield self._finding("rows", "open", found, "take them out of predictions.jsonl, and ragvlc run asks again")
         if unhashed := sum(row.version < HASHED_VERSION for row in self.rows.values()):
-            found = f"{_several(unhashed, 'row')} of an earlier version without a hash"
+            found = f"{several(unhashed, 'row')} of an earlier version without a hash"
             yield self._finding("rows", "note", found, "damage inside them cannot be noticed")
 
     def coverage(
@@ -128,19 +128,19 @@ class CellCheck:
             remedy = "too many others failed: ragvlc run --retry failed" if stopped else "ragvlc run asks them"
             yield self._finding("coverage", "open", found, remedy)
         if race is not None and len(absent) > len(missing):
-            found = f"{_several(len(absent) - len(missing), 'question')} not asked: {race.mark}"
+            found = f"{several(len(absent) - len(missing), 'question')} not asked: {race.mark}"
             yield self._finding("coverage", "note", found, "as the strategy decided")
         if changed:
-            found = f"{_several(len(changed), 'row')} of questions that have changed since ({_first(changed)})"
+            found = f"{several(len(changed), 'row')} of questions that have changed since ({_first(changed)})"
             yield self._finding("coverage", "open", found, "ragvlc run asks them again; the rows stay")
         if passing:
-            found = f"{_several(len(passing), 'question')} failed for the moment ({_first(passing)})"
+            found = f"{several(len(passing), 'question')} failed for the moment ({_first(passing)})"
             yield self._finding("coverage", "open", found, "ragvlc run asks them again")
         if lasting := len(failed) - len(passing):
-            found = f"{_several(lasting, 'question')} failed"
+            found = f"{several(lasting, 'question')} failed"
             yield self._finding("coverage", "note", found, "ragvlc run --retry failed asks them again")
         if extra := [name for name in self.rows if name not in wanted]:
-            found = f"{_several(len(extra), 'row')} of questions that are not asked ({_first(extra)})"
+            found = f"{several(len(extra), 'row')} of questions that are not asked ({_first(extra)})"
             yield self._finding("coverage", "note", found, "they stay, and count in no table")
 
     def scores(self, cell: Cell, asked: QuestionSet, engines: Engines) -> Iterator[CheckFinding]:
@@ -172,13 +172,13 @@ class CellCheck:
                     before = mended.get(example.id, row)
                     mended[example.id] = replace(before, scores={**before.scores, label: score})
         for label, names in wrong.items():
-            found = f"{label}: {_several(len(names), 'stored score')} other than recomputed ({_first(names)})"
+            found = f"{label}: {several(len(names), 'stored score')} other than recomputed ({_first(names)})"
             yield self._finding("scores", "repair", found, "the recomputed ones are stored", self._append(mended))
         for label, names in broken.items():
-            found = f"{label}: fails now on {_several(len(names), 'answer')} that it scored ({_first(names)})"
+            found = f"{label}: fails now on {several(len(names), 'answer')} that it scored ({_first(names)})"
             yield self._finding("scores", "open", found, "mend the metric")
         if stale:
-            found = f"{_several(len(stale), 'row')} without current scores ({_first(stale)})"
+            found = f"{several(len(stale), 'row')} without current scores ({_first(stale)})"
             yield self._finding("scores", "open", found, "ragvlc score scores them; nothing is asked")
 
     def summary(self, cell: Cell, asked: QuestionSet, sweep: Sweep) -> Iterator[CheckFinding]:
@@ -261,7 +261,3 @@ def _alike(one: Any, other: Any) -> bool:  # noqa: ANN401 - JSON
 def _first(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
-
-
-def _several(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"

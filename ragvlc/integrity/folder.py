@@ -9,7 +9,7 @@ from typing import Any
 
 from ragvlc import config
 from ragvlc.core.errors import DerivedError, RagvlcError, StoreError
-from ragvlc.integrity.findings import CheckFinding, State
+from ragvlc.integrity.findings import CheckFinding, State, several
 from ragvlc.pipeline import Pipeline
 from ragvlc.results.derived import move_aside, what_is_wrong, write_derived
 from ragvlc.results.store import SweepStore
@@ -92,7 +92,7 @@ class FolderCheck:
                 and any(one[name] != other[name] for name in one.keys() & other.keys())
             ]
             if wrong:
-                found = f"{len(wrong)} stored questions are not those of the data set ({_first(wrong)})"
+                found = f"not those of the data set: {several(len(wrong), 'stored question')} ({_first(wrong)})"
                 yield self._anew("examples", found, all_files=True)
 
     def read_cells(self) -> Iterator[CheckFinding]:
@@ -169,7 +169,8 @@ class FolderCheck:
         """Yields files of interrupted writers, copies of damaged lines, and cells that are no longer asked."""
         parts = sorted([*self._folder.glob("*.part"), *self._folder.glob("*/*.part")])
         if parts and not busy:
-            found = f"{len(parts)} unfinished files of interrupted writers ({_first([one.name for one in parts])})"
+            names = _first([one.name for one in parts])
+            found = f"{several(len(parts), 'unfinished file')} of interrupted writers ({names})"
             yield self._finding("leftovers", "repair", found, "deleted", lambda: _delete(parts))
         lock = self._folder / ".lock"
         if lock.exists() and not lock.is_file():
@@ -180,7 +181,7 @@ class FolderCheck:
         known = {str(facts["key"]) for facts in self.cells}
         others = [path.parent.name for path in sorted(self._folder.glob("*/predictions.jsonl"))]
         if known and (others := [name for name in others if name not in known]):
-            found = f"rows of {len(others)} cells that are no longer planned ({_first(others)})"
+            found = f"no longer planned: the rows of {several(len(others), 'cell')} ({_first(others)})"
             yield self._finding("leftovers", "note", found, "they stay, and are found again if the cell is")
 
     def tracker(self, *, busy: bool) -> Iterator[CheckFinding]:
@@ -228,18 +229,19 @@ def _differences(stored: Sequence[Mapping[str, Any]], own: QuestionSet) -> Itera
     changed = [name for name in then if name in both and then[name]["key"] != now[name]["key"]]
     gold = [name for name in then if name in both and then[name]["gold_key"] != now[name]["gold_key"]]
     if changed:
-        words = f"{len(changed)} questions or their documents have changed since the run ({_first(changed)})"
+        whose = "its" if len(changed) == 1 else "their"
+        words = f"changed since the run: {several(len(changed), 'question')}, or {whose} documents ({_first(changed)})"
         yield words, "bring the data back; or ragvlc run asks them again"
     if gold:
         yield (
-            f"the references of {len(gold)} questions have changed since the run ({_first(gold)})",
+            f"changed since the run: the references of {several(len(gold), 'question')} ({_first(gold)})",
             "bring the data back; or ragvlc score scores the answers again",
         )
     if gone := [name for name in then if name not in now]:
-        words = f"{len(gone)} questions are no longer in the data set ({_first(gone)})"
+        words = f"no longer in the data set: {several(len(gone), 'question')} ({_first(gone)})"
         yield words, "bring the data back; or ragvlc run leaves them out"
     if new := [name for name in now if name not in then]:
-        yield f"{len(new)} questions are new in the data set ({_first(new)})", "ragvlc run asks them"
+        yield f"new in the data set: {several(len(new), 'question')} ({_first(new)})", "ragvlc run asks them"
 
 
 def _file_of(dataset_key: str) -> str:

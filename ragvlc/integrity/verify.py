@@ -9,10 +9,11 @@ from pathlib import Path
 from ragvlc import config
 from ragvlc.core.errors import RagvlcError, StoreError
 from ragvlc.integrity.cells import CellCheck, ScoreCounts, is_deterministic
-from ragvlc.integrity.findings import CHECKS, CheckFinding, Verification
+from ragvlc.integrity.findings import CHECKS, CheckFinding, Verification, several
 from ragvlc.integrity.folder import FolderCheck
 from ragvlc.pool import EnginePool
 from ragvlc.results.derived import move_aside
+from ragvlc.results.lines import NoFileError
 from ragvlc.results.races import race_notes
 from ragvlc.results.store import SweepStore, is_results
 from ragvlc.sweep.derived import StoredSweep
@@ -189,6 +190,9 @@ class _Checks:
                 try:
                     own = store.cell(str(facts["key"]))
                     one = CellCheck(self._run, str(facts["name"]), own, self._counts)
+                except NoFileError:
+                    yield self._no_file(str(facts["name"]), own.folder / "predictions.jsonl")
+                    continue
                 except StoreError as error:
                     yield CheckFinding(self._run, str(facts["name"]), "rows", "open", str(error), "allow reading")
                     continue
@@ -204,12 +208,19 @@ class _Checks:
                     yield from one.scores(cell, asked, pool)
                     yield from one.summary(cell, asked, self._setup.sweep)
 
+    def _no_file(self, cell: str, path: Path) -> CheckFinding:
+        def aside() -> None:
+            move_aside(path)
+
+        found = f"{path.name} is no file, but a folder, a pipe or a device"
+        return CheckFinding(self._run, cell, "rows", "repair", found, "moved aside; ragvlc run asks again", aside)
+
     def _intact(self) -> dict[str, str]:
         """Returns a line for each check that was made, in case it found nothing."""
         counts = self._counts
-        cells = f"{counts.cells:,} cell{'' if counts.cells == 1 else 's'}"
+        cells = several(counts.cells, "cell")
         words = {
-            "rows": f"{counts.rows:,} rows in {cells}, all intact",
+            "rows": f"{several(counts.rows, 'row')} in {cells}, all intact",
             "coverage": f"every question has a row in {cells}",
             "cells": "cells.json can be read",
             "examples": "the stored questions can be read",
@@ -221,7 +232,7 @@ class _Checks:
             "setup": "sweep.yaml can be planned",
             "data": "the questions, documents and references are those of the run",
             "models": "models and settings are those of the run; servers were not asked",
-            "scores": f"{counts.scores:,} scores recomputed, all equal",
+            "scores": f"{several(counts.scores, 'score')} recomputed, all equal",
             "summary": f"agree with the rows in {cells}",
             "cells": "cells.json is that of sweep.yaml",
             "examples": "the stored questions are those of the data set",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -31,16 +32,20 @@ from ragvlc.results._decoding import decoded
 from ragvlc.results.row_form import row_values
 from ragvlc.results.rows import HASHED_VERSION, from_row, to_row
 
-__all__ = ["RowFindings", "RowLine", "read_lines", "row_of", "sealed"]
+__all__ = ["NoFileError", "RowFindings", "RowLine", "read_lines", "row_of", "sealed"]
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _START, _HASH, _BODY = b'{"hash":"', slice(9, 17), 19
 _STARTS = re.compile(rb'\{"hash":"[0-9a-f]{8}","version":')
 _BOM = b"\xef\xbb\xbf"
 _CRLF, _MARK = "line breaks CR LF", "a byte order mark"
-_SEVERAL, _STRAY = "several rows in one line", "a byte beside a row"
+_SEVERAL, _STRAY, _SPACES = "several rows in one line", "a byte beside a row", "spaces beside a row"
 _SHOWN = 5
 """Lines that a warning names."""
+
+
+class NoFileError(StoreError):
+    """Something else is in the place of a file of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +112,10 @@ class RowFindings:
                 f"row answers them; all other rows stay. To take the lines out: {repair}"
             )
         if self.repeated:
+            lines = "line" if len(self.repeated) == 1 else "lines"
             found.append(
-                f"{path}: {len(self.repeated)} intact rows of questions that have a row already, on lines "
-                f"{_named([str(number) for number in self.repeated])}: the first row counts. To take the others out: "
+                f"{path}: rows of questions that have a row already: {len(self.repeated)}, all intact, on {lines} "
+                f"{_named([str(number) for number in self.repeated])}. The first row counts. To take the others out: "
                 f"{repair}"
             )
         if self.oddities:
@@ -171,9 +177,12 @@ def read_lines(path: Path, cell: str) -> Iterator[RowLine]:
         cell: name of the cell's folder; rows of others are foreign.
 
     Raises:
+        NoFileError: a folder, a pipe or a device is in its place.
         StoreError: the file cannot be read.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would wait for its writer
+            raise NoFileError(f"{path}: is no file. To move it aside: ragvlc verify {path.parent.parent} --repair")
         with path.open("rb") as file:
             for number, start, data, fault in _bounded(file):
                 if fault:
@@ -211,14 +220,15 @@ def _read(number: int, start: int, data: bytes, cell: str) -> Iterator[RowLine]:
         yield _parsed(RowLine(number, start, data, oddities=oddities), cell, hashed=True)
         return
     starts = [match.start() for match in _STARTS.finditer(data)]
-    pieces, left = _pieces(data, starts) if starts and starts != [0] else ([], data)
+    pieces, left = _pieces(data, starts) if starts else ([], data)
     if not pieces:
         line = RowLine(number, start, data, fault=_fault(data, whole=whole), oddities=oddities)
         yield line if data.startswith(_START) else _parsed(line, cell, hashed=False)
         return
-    lost = len(left) > len(pieces)  # more than a byte in place of each line break
+    spaces = not left.strip(b" \t\r")
+    lost = len(left) > len(pieces) and not spaces  # more than a byte in place of each line break
     for place, piece in pieces:
-        beside = (_SEVERAL,) if len(pieces) > 1 else () if lost else (_STRAY,)
+        beside = (_SEVERAL,) if len(pieces) > 1 else () if lost else (_SPACES if spaces else _STRAY,)
         yield _parsed(RowLine(number, start + place, piece, oddities=(*oddities, *beside)), cell, hashed=True)
         oddities = ()
     if lost:

@@ -184,7 +184,7 @@ REPAIRED: dict[str, tuple[Harm, str, str]] = {
             (path := min(folder.glob("examples-*"))).write_text(path.read_text().replace("thing 3", "thinG 3"))
         ),
         "examples",
-        "1 stored questions are not those of the data set (q3)",
+        "not those of the data set: 1 stored question (q3)",
     ),
     "a part": (
         lambda folder: void((first(folder).parent / "x.json.part").write_text("x")),
@@ -223,6 +223,17 @@ def test_what_can_be_made_anew_is_repaired(run: Path, harm: str) -> None:
     again = tree(run)
     assert package.verify(run, repair=True).repaired == ()
     assert tree(run) | {".": again["."], ".lock": again[".lock"]} == again
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_of_rows_is_moved_aside(run: Path, make: Callable[[Path], None]) -> None:
+    path = first(run)
+    path.unlink()
+    make(path)
+    [found] = package.verify(run).repairable
+    assert (found.check, found.found) == ("rows", "predictions.jsonl is no file, but a folder, a pipe or a device")
+    assert states(package.verify(run, repair=True)) == [("coverage", "open")]
+    assert path.with_name("predictions.jsonl.damaged").exists()
 
 
 def test_damaged_lines_stay_in_a_copy_and_their_questions_are_asked(run: Path, ragvlc: Cli, whole: Path) -> None:
@@ -270,25 +281,25 @@ OPEN: dict[str, tuple[Harm, str, str, str]] = {
     "another question": (
         lambda folder: change_questions(folder, lambda asked: asked[3].update(question="What colour is thing 4?")),
         "data",
-        "1 questions or their documents have changed since the run (q3)",
+        "changed since the run: 1 question, or its documents (q3)",
         "ragvlc run asks them again",
     ),
     "another reference": (
         lambda folder: change_questions(folder, lambda asked: asked[3].update(answers=["pink"])),
         "data",
-        "the references of 1 questions have changed since the run (q3)",
+        "changed since the run: the references of 1 question (q3)",
         "ragvlc score",
     ),
     "a question less": (
         lambda folder: change_questions(folder, lambda asked: void(asked.pop(3))),
         "data",
-        "1 questions are no longer in the data set (q3)",
+        "no longer in the data set: 1 question (q3)",
         "ragvlc run leaves them out",
     ),
     "a question more": (
         lambda folder: change_questions(folder, lambda asked: asked.append({**asked[0], "question_id": "q99"})),
         "data",
-        "1 questions are new in the data set (q99)",
+        "new in the data set: 1 question (q99)",
         "ragvlc run asks them",
     ),
     "another document": (
@@ -298,7 +309,7 @@ OPEN: dict[str, tuple[Harm, str, str, str]] = {
             )
         ),
         "data",
-        "4 questions or their documents have changed",
+        "changed since the run: 4 questions, or",
         "ragvlc run asks them again",
     ),
     "no data": (lambda folder: shutil.rmtree(folder.parents[1] / "data"), "data", "cannot be read", "bring the data"),
@@ -337,7 +348,7 @@ def test_notes_do_not_make_a_run_less_than_whole(run: Path) -> None:
     assert found.whole, found
     notes = {(one.check, one.found) for one in found.findings if one.state == "note"}
     assert ("coverage", "1 row of questions that are not asked (of another time)") in notes
-    assert ("leftovers", "rows of 1 cells that are no longer planned (0123456789abcdef)") in notes
+    assert ("leftovers", "no longer planned: the rows of 1 cell (0123456789abcdef)") in notes
     assert ("examples", "examples-0123456789abcdef.jsonl: of no cell") in notes
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from ragvlc.core.answer import Answer, Failure, Prediction, Step, Timing, Usage
 from ragvlc.core.data import Chunk, Hit, Span
+from ragvlc.core.errors import StoreError
 from ragvlc.results.rows import VERSION
 from ragvlc.results.store import CellStore, SweepStore
 from tests.row_lines import of_version_2, read_rows
@@ -151,8 +152,32 @@ def test_crlf_and_a_byte_order_mark_are_named_and_cost_nothing(
     assert set(cell.load()) == {*WHOLE, "q5"}
 
 
+@pytest.mark.parametrize(("before", "after"), [("", "  "), ("  ", ""), ("\t", " \r"), ("", " "), ("", ","), ("\0", "")])
+def test_spaces_or_a_byte_beside_rows_are_named_and_cost_nothing(
+    cell: CellStore, before: str, after: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [before.encode() + line.rstrip(b"\n") + after.encode() + b"\n" for line in lines_of(cell)]
+    file_of(cell).write_bytes(b"".join(lines))
+    assert cell.load() == WHOLE
+    assert ("spaces" if (before + after).isspace() else "a byte") + " beside a row (5)" in caplog.text
+    assert not cell.repair().damaged
+    assert not file_of(cell).with_name("predictions.jsonl.damaged").exists()
+    assert cell.load() == WHOLE
+
+
+def test_a_pipe_in_place_of_the_rows_is_not_waited_for(cell: CellStore) -> None:
+    file_of(cell).unlink()
+    os.mkfifo(file_of(cell))
+    with pytest.raises(StoreError, match=r"predictions\.jsonl: is no file\. To move it aside: ragvlc verify"):
+        cell.load()
+
+
 def zeros(lines: list[bytes]) -> list[bytes]:
     return [lines[0], b"\0" * 4096 + lines[1], *lines[2:]]
+
+
+def zeros_after(lines: list[bytes]) -> list[bytes]:
+    return [lines[0], lines[1][:-1] + b"\0" * 512 + b"\n", *lines[2:]]
 
 
 def zeros_over(lines: list[bytes]) -> list[bytes]:
@@ -194,6 +219,7 @@ def foreign(text: bytes) -> Callable[[list[bytes]], list[bytes]]:
 HARMS = {
     "zeros before": (zeros, "zeros in place of text", {"q1"}),
     "zeros in it": (zeros_over, "zeros in place of text", set()),
+    "zeros after": (zeros_after, "2 (zeros in place of text", {"q1"}),
     "zeros at the end": (zeros_at_end, "5 (zeros in place of text", {"q1", "-q4"}),
     "utf-16": (utf16, "2 (UTF-16: an editor", set()),
     "latin-1": (latin1, "2 (changed: its hash", set()),

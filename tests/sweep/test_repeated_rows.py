@@ -39,7 +39,7 @@ def test_the_first_of_two_intact_rows_counts_and_the_other_is_named(
     cells[0].append(row("q", "fourth"))
     assert texts(CellStore(tmp_path / "cell")) == {"q": "first", "other": "third"}
     [said] = [one.getMessage() for one in caplog.records]
-    assert "2 intact rows of questions that have a row already, on lines 2, 4: the first row counts" in said
+    assert "rows of questions that have a row already: 2, all intact, on lines 2, 4. The first row counts" in said
 
 
 def test_a_file_appended_to_itself_reads_as_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -54,7 +54,7 @@ def test_a_file_appended_to_itself_reads_as_before(tmp_path: Path, caplog: pytes
     file = tmp_path / "cell" / "predictions.jsonl"
     file.write_bytes(file.read_bytes() * 3)
     assert texts(cell) == before
-    assert "6 intact rows" in caplog.text
+    assert "have a row already: 6, all intact" in caplog.text
     assert len(cell.repair().repeated) == 6
     assert len(file.read_bytes().splitlines()) == 3
     assert texts(cell) == before
@@ -78,7 +78,7 @@ def test_a_failure_that_is_asked_again_is_replaced_whoever_writes(
     assert texts(CellStore(folder)) == {"q": "answered"}
     (folder / "predictions.jsonl").write_bytes(b"".join([lines[3], *lines[:3]]))
     assert texts(CellStore(folder)) == {"q": "answered"}
-    assert "3 intact rows" in caplog.text
+    assert "have a row already: 3, all intact" in caplog.text
 
 
 def test_of_rows_of_earlier_versions_the_last_counts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -99,7 +99,7 @@ def test_of_rows_of_earlier_versions_the_last_counts(tmp_path: Path, caplog: pyt
     assert not caplog.records
     file.write_bytes(file.read_bytes() + json.dumps(old[1]).encode() + b"\n")
     assert texts(cell) == {"q": "four"}
-    assert "1 intact rows" in caplog.text
+    assert "have a row already: 1, all intact, on line 5." in caplog.text
 
 
 def experiment(folder: Path, reference: str = "x") -> str:
@@ -138,7 +138,7 @@ def test_scores_of_a_changed_reference_replace_those_of_before(
     size = file.stat().st_size
     assert ragvlc("score", experiment(tmp_path, "y")).code == 0
     assert file.stat().st_size == size
-    assert "intact rows" not in caplog.text
+    assert "have a row already" not in caplog.text
 
 
 KILLED = """
