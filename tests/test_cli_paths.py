@@ -35,6 +35,25 @@ def typed(ragvlc: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     return ragvlc
 
 
+def test_a_renamed_results_folder_is_continued_where_it_is(typed: Cli, tmp_path: Path) -> None:
+    data = ("--set", "dataset={kind: jsonl, path: data}")
+    typed("run", "../far/sweep.yaml", *data, "--runs", "../runs")
+    rows = next((tmp_path / "runs/sweep").glob("*/predictions.jsonl"))
+    (tmp_path / "runs/sweep").rename(tmp_path / "runs/before")
+    before = tmp_path / "runs/before" / rows.parent.name / rows.name
+    whole = before.read_bytes()
+    for verb in ("run", "score"):
+        said = typed(verb, "../runs/before")
+        assert said.code == 0, said
+        assert before.read_bytes() == whole
+        assert not (tmp_path / "runs/sweep").exists()
+    before.unlink()
+    assert typed("run", "../runs/before").code == 0
+    assert before.read_bytes().count(b"\n") == 1
+    typed("run", "../runs/before", "--set", "name=other")
+    assert (tmp_path / "runs/other").is_dir()
+
+
 @pytest.mark.parametrize(
     "words",
     [

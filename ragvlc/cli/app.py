@@ -76,7 +76,10 @@ def settings_of(settings: list[str] | None) -> dict[str, Any]:
 
 
 def load_sweep(experiment: str, settings: list[str] | None, limit: int | None) -> Sweep:
-    """Returns the sweep of an experiment, with the settings given on the command line."""
+    """Returns the sweep of an experiment, with the settings given on the command line.
+
+    A results folder's sweep has the name that the folder has now, so that a renamed one is continued where it is.
+    """
     from ragvlc import config
     from ragvlc.replay.spec import is_replay
     from ragvlc.sweep.spec import Sweep
@@ -84,7 +87,10 @@ def load_sweep(experiment: str, settings: list[str] | None, limit: int | None) -
     overrides = settings_of(settings)
     if limit is not None:
         overrides["dataset.limit"] = limit
-    found = Path(experiment) / "sweep.yaml" if is_results(Path(experiment)) else experiment
+    found: str | Path = experiment
+    if is_results(Path(experiment)):
+        found = Path(experiment) / "sweep.yaml"
+        overrides.setdefault("name", real_path(Path(experiment)).name)
     if is_replay(config.find_file(str(found), "experiments")):
         raise ConfigError(f"{experiment}: describes a replay of stored answers. Run: ragvlc replay {experiment}")
     return Sweep.load(found, overrides=overrides)
