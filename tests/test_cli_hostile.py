@@ -75,6 +75,26 @@ def test_no_command_passes_control_characters_to_the_terminal(ragvlc: Cli, tmp_p
             assert character not in said.out + said.err, (command, character)
 
 
+def test_an_error_shows_what_it_does_not_pass_on(ragvlc: Cli, tmp_path: Path) -> None:
+    ragvlc("run", str(experiment(tmp_path)), "--runs", str(tmp_path / "runs"))
+    results = str(tmp_path / "runs" / "evil")
+    for command in (
+        ("show", results, "--question", EVIL),
+        ("verify", results, "--cell", f"x\r{EVIL}"),
+        ("verify", str(tmp_path / EVIL.replace("/", ""))),
+        ("run", EVIL),
+        ("run", results, "--set", f"{EVIL}=1"),
+    ):
+        said = ragvlc(*command)
+        assert said.code == 2, command
+        assert said.err.startswith("error: ")
+        assert said.err.count("\n") == 1, said.err
+        assert "␛[31m" in said.err
+        assert "zero<U+2028>" in said.err
+        for character in OBEYED:
+            assert character not in said.out + said.err, (command, character)
+
+
 @pytest.mark.parametrize("name", ["CON", "nul.txt", "com1", "ends.", "a" * 121, "../up", "a/b", "\u202etxt", ".hidden"])
 def test_names_that_are_no_folder_everywhere_are_refused(ragvlc: Cli, tmp_path: Path, name: str) -> None:
     said = ragvlc("run", str(experiment(tmp_path, name=name)), "--runs", str(tmp_path / "runs"))

@@ -16,7 +16,7 @@ from ragvlc.cli import asking, estimating, fitting, questions, reading, replayin
 from ragvlc.cli.app import app
 from ragvlc.cli.interrupting import handled_signals, received
 from ragvlc.core.errors import ConfigError, RagvlcError, lacks_resources
-from ragvlc.core.texts import printable, visible
+from ragvlc.core.texts import visible
 
 __all__ = [
     "asking",
@@ -55,7 +55,7 @@ def main() -> None:
         if not lacks_resources(error):
             raise
         sys.stderr.write(
-            f"error: {printable(str(error)) or 'out of memory'}: free some memory or processes, or lower "
+            f"error: {visible(str(error)) or 'out of memory'}: free some memory or processes, or lower "
             "`concurrency`. Stored results are safe: run the same command again to continue.\n"
         )
         sys.exit(2)
@@ -70,17 +70,17 @@ def _run() -> None:
             app(prog_name="ragvlc")
         except ConfigError as error:
             for problem in error.problems:
-                sys.stderr.write(f"error: {printable(problem)}\n")
+                sys.stderr.write(f"error: {visible(problem)}\n")
             sys.exit(2)
         except RagvlcError as error:
-            sys.stderr.write(f"error: {printable(str(error))}\n")
+            sys.stderr.write(f"error: {visible(str(error))}\n")
             sys.exit(2)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         except OSError as error:  # a disk, a folder or a permission: its words are those of the system
             place = f"{error.filename}: " if error.filename else ""
-            sys.stderr.write(f"error: {printable(f'{place}{error.strerror or error}')}\n")
+            sys.stderr.write(f"error: {visible(f'{place}{error.strerror or error}')}\n")
             sys.exit(2)
         except KeyboardInterrupt:
             signals.leave()

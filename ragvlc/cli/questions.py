@@ -13,7 +13,7 @@ from ragvlc.cli.app import SetOption, app, out, settings_of
 from ragvlc.core.answer import Usage
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.given_paths import path_of
-from ragvlc.core.texts import printable
+from ragvlc.core.texts import visible
 
 if TYPE_CHECKING:
     from ragvlc.questions.log import Attempt
@@ -170,7 +170,7 @@ def _print(made: MadeQuestions) -> None:
         if counts:
             screen.print(f"\n{title}")
             for reason, number in counts.most_common():
-                screen.print(f"  {number:>5}  {printable(reason)}", soft_wrap=True)
+                screen.print(f"  {number:>5}  {visible(reason)}", soft_wrap=True)
     for line in _remarks(made):
         screen.print(line, soft_wrap=True)
 
@@ -189,7 +189,7 @@ def _remarks(made: MadeQuestions) -> list[str]:
         "budget": f"{kept} of {wanted} questions: the budget is spent ({'; '.join(made.failures)}). A larger one goes "
         "on from here.",
         "pending": f"{kept} of {wanted} questions: attempts failed that another run may mend "
-        f"({printable('; '.join(made.failures[:3]))}). Run the same command again.",
+        f"({visible('; '.join(made.failures[:3]))}). Run the same command again.",
     }
     lines += [ends[made.status]] if made.status in ends else []
     if unjudged := made.chosen.unjudged():

@@ -13,7 +13,7 @@ from ragvlc.cli.interrupting import received
 from ragvlc.cli.reading import KnownSoFar, files_of, print_failures, print_report
 from ragvlc.core.answer import Usage
 from ragvlc.core.errors import ConfigError
-from ragvlc.core.texts import printable
+from ragvlc.core.texts import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
         f"{work['chunkings']} chunkings, {work['rankings']} rankings; identical prompts are generated once."
     )
     for remark in planning.remarks(cells):
-        out().print(printable(remark))
+        out().print(visible(remark))
     if sweep.repeats > 1 and not all(cell.pipeline.random for cell in cells):
         out().print("Cells without random parts run once, regardless of `repeats`.")
     for key, dataset in datasets.items():
@@ -61,7 +61,7 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
     for note in dict.fromkeys(note for examples in asked.values() for note in examples.notes):
         out().print(f"- {note}", soft_wrap=True)
     for remark in cut_remarks(cells, asked):
-        out().print(f"Warning: {printable(remark)}", markup=False, soft_wrap=True)
+        out().print(f"Warning: {visible(remark)}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -103,7 +103,7 @@ def run(
     except SweepInterrupted as stopped:
         left = stopped.total - stopped.stored
         rest = f"the other {left}" if left else "the report"
-        received.tell(f"{printable(str(stopped))}. Run the same command again for {rest}.")
+        received.tell(f"{visible(str(stopped))}. Run the same command again for {rest}.")
         raise
     print_report(load(outcome.folder), None)
     out().print(f"The same with figures and answers side by side: {outcome.folder / 'report.html'}")
@@ -111,7 +111,7 @@ def run(
     _print_trials(outcome.trials)
     if outcome.untracked:
         out().print(
-            f"Not sent to the tracker: {printable(outcome.untracked)}\nSend it with: ragvlc track {outcome.folder}"
+            f"Not sent to the tracker: {visible(outcome.untracked)}\nSend it with: ragvlc track {outcome.folder}"
         )
     elif sweep.tracker.kind == "mlflow":
         out().print(f"Browse it in MLflow: ragvlc ui {outcome.folder}")
@@ -146,7 +146,7 @@ def track(
     load_results(folder / sweep.name)  # makes damaged files anew
     problem = send(sweep, folder, finish=lambda folder: files_of(Results.load(folder)))
     if problem:
-        sys.stderr.write(f"error: not sent to the tracker: {printable(problem)}\n")
+        sys.stderr.write(f"error: not sent to the tracker: {visible(problem)}\n")
         sys.exit(1)
     out().print("sent")
 

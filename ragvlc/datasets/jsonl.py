@@ -110,6 +110,8 @@ class Jsonl(Dataset):
         for candidate in candidates:
             if candidate.is_file():
                 return candidate
+        if candidates[0].exists():
+            raise DatasetError(f"{candidates[0]}: is no file, but a folder, a pipe or a device.")
         around = [other.name for other in candidates[0].parent.glob("*")]
         hint = nearest(candidates[0].name, around) if around else " The folder does not exist or is empty."
         raise DatasetError(f"{candidates[0]}: no such file{'' if given else ', with or without .gz'}.{hint}")

@@ -304,6 +304,14 @@ def test_documents_are_checked(tmp_path, documents, told):
     assert told in message
 
 
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_called_so(tmp_path, make):
+    data = write(tmp_path, [question()])
+    (tmp_path / "documents.jsonl").unlink()
+    make(tmp_path / "documents.jsonl")
+    assert refusal(data) == f"{tmp_path / 'documents.jsonl'}: is no file, but a folder, a pipe or a device."
+
+
 def test_files_that_are_not_there(tmp_path):
     data = write(tmp_path, [question()])
     (tmp_path / "documents.jsonl").rename(tmp_path / "document.jsonl")
