@@ -261,7 +261,9 @@ def _look_at_documents(
 
 def _look_at_questions(found: Check, examples: Examples, sizes: _Sizes, windows: Mapping[str, int]) -> None:
     found.facts.append(("questions", f"{len(examples):,}"))
-    found.facts += [("origin", one) for one in generated_sentences([[example.tags for example in examples]])]
+    found.facts += [
+        ("origin", one) for one in generated_sentences([((one.tags for one in examples), examples.skipped)])
+    ]
     tasks = Counter(example.task for example in examples)
     if len(tasks) > 1:
         found.facts.append(("by task", ", ".join(f"{task} {count}" for task, count in tasks.most_common())))

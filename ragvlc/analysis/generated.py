@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis.tables import Table
-from ragvlc.results.generated import generated_share
+from ragvlc.results.generated import GeneratedShare, generated_share
 
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, SweepResults
@@ -22,7 +22,7 @@ def generated_lines(results: SweepResults) -> list[str]:
     datasets = results.by_dataset()
     lines = []
     for name, cells in datasets.items():
-        share = generated_share(facts["tags"] for facts in cells[0].examples.values())
+        share = _share(cells)
         if share is not None:
             lines.append(share.sentence if len(datasets) == 1 else f"{name}: {share.sentence}")
     return lines
@@ -30,14 +30,21 @@ def generated_lines(results: SweepResults) -> list[str]:
 
 def captioned(results: SweepResults, tables: Sequence[Table]) -> list[Table]:
     """Returns the tables; those of generated questions say so in their titles."""
-    if not generated_lines(results):
+    shares = [share for cells in results.by_dataset().values() if (share := _share(cells))]
+    if not shares:
         return list(tables)
-    return [replace(table, title=f"{table.title} ({CAPTION})") for table in tables]
+    caption = f"{CAPTION}, {shares[0].review}" if len(shares) == 1 else CAPTION
+    return [replace(table, title=f"{table.title} ({caption})") for table in tables]
+
+
+def _share(cells: Sequence[CellResult]) -> GeneratedShare | None:
+    """Returns the generated questions of a data set, given by its cells."""
+    return generated_share((facts["tags"] for facts in cells[0].examples.values()), cells[0].facts.get("skipped"))
 
 
 def own_questions(cells: Sequence[CellResult]) -> str:
     """Returns a sentence that names the models which wrote the questions and are judged on them, or judge them."""
-    share = generated_share(facts["tags"] for facts in cells[0].examples.values()) if cells else None
+    share = _share(cells) if cells else None
     if share is None:
         return ""
     sentences = []

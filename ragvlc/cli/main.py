@@ -12,7 +12,19 @@ import sys
 from io import TextIOWrapper
 
 # Each module adds its commands.
-from ragvlc.cli import asking, estimating, fitting, questions, reading, replaying, running, starting, tools, verifying
+from ragvlc.cli import (
+    asking,
+    estimating,
+    fitting,
+    questions,
+    reading,
+    replaying,
+    reviewing,
+    running,
+    starting,
+    tools,
+    verifying,
+)
 from ragvlc.cli.app import app
 from ragvlc.cli.interrupting import handled_signals, received
 from ragvlc.core.errors import ConfigError, RagvlcError, lacks_resources
@@ -26,6 +38,7 @@ __all__ = [
     "questions",
     "reading",
     "replaying",
+    "reviewing",
     "running",
     "starting",
     "tools",

@@ -55,7 +55,7 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
         if reasons:
             out().print(f"Left out of {dataset.name}: {reasons}.", soft_wrap=True)
     for key, examples in asked.items():
-        share = generated_share(example.tags for example in examples)
+        share = generated_share((example.tags for example in examples), examples.skipped)
         if share is not None:
             out().print(f"{datasets[key].name}: {share.sentence}", soft_wrap=True)
     for note in dict.fromkeys(note for examples in asked.values() for note in examples.notes):

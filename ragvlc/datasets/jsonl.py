@@ -31,7 +31,7 @@ from ragvlc.core.errors import DatasetError, nearest
 from ragvlc.core.given_paths import path_of
 from ragvlc.core.json_text import parse_json
 from ragvlc.datasets._jsonl_questions import QuestionReader, examples_of
-from ragvlc.documents.dataset import Dataset
+from ragvlc.documents.dataset import REJECTED, Dataset, Examples
 from ragvlc.documents.json_lines import Problems, rows_of
 from ragvlc.documents.jsonl import documents_of
 
@@ -88,6 +88,8 @@ class Jsonl(Dataset):
     def read(self) -> Sequence[Example]:
         """Returns the examples that pass the filters, in the file's order.
 
+        Generated questions that a reviewer has rejected are left out, unless a filter names the tag `reviewed`.
+
         Raises `DatasetError` with every problem of a file, and where a filter names what no example has.
         """
         documents = documents_of(self._file("documents", self.documents))
@@ -99,7 +101,10 @@ class Jsonl(Dataset):
         chosen = [example for example in examples if self._wants(example)]
         if not chosen:
             raise DatasetError(f"{file}: no question has the tasks and tags asked for together. Loosen the filters.")
-        return chosen
+        asked = chosen if "reviewed" in self.tags else [one for one in chosen if not _is_rejected(one)]
+        if not asked:
+            raise DatasetError(f"{file}: a reviewer has rejected all {len(chosen)} questions that are asked for.")
+        return Examples(asked, {REJECTED: len(chosen) - len(asked)} if len(asked) < len(chosen) else {})
 
     def _folder(self) -> Path:
         return path_of(self.path).absolute()
@@ -147,6 +152,10 @@ class Jsonl(Dataset):
         return (not self.tasks or example.task in self.tasks) and all(
             tag in example.tags and example.tags[tag] in _listed(wanted) for tag, wanted in self.tags.items()
         )
+
+
+def _is_rejected(example: Example) -> bool:
+    return example.tags.get("generated") is True and example.tags.get("reviewed") == "rejected"
 
 
 def _listed(wanted: Wanted) -> tuple[Scalar, ...]:

@@ -36,7 +36,10 @@ from ragvlc.documents.padding import Impossible, Padding, own_documents
 from ragvlc.documents.sources import documents_at
 from ragvlc.documents.tokenizing import data_tokenizer
 
-__all__ = ["Dataset", "Examples", "loaded"]
+__all__ = ["REJECTED", "Dataset", "Examples", "loaded"]
+
+REJECTED = "rejected by a reviewer"
+"""Why a generated question is left out that a person has rejected."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Shape = Callable[[Example, int], Example | Impossible]

@@ -264,7 +264,7 @@ class Workings:
         notes += run.drafting.notes.values()
         if run.stubbed:
             notes.append(f"Passages chosen by chance in place of: {', '.join(run.stubbed)}; not timed.")
-        notes += generated_sentences([facts["tags"] for facts in own.facts] for own in self.asked.values())
+        notes += generated_sentences(((one["tags"] for one in own.facts), own.skipped) for own in self.asked.values())
         return notes + run.escalation.notes
 
 

@@ -87,7 +87,7 @@ class GeneratedQuestion:
         overlap: share of the question's content words that occur in the evidence; None without evidence.
         findings: findings of the filters.
         usage: tokens and calls of writing and checking it.
-        review: a person's decision: `decision` (accepted, edited), and whatever else the reviewer stored.
+        review: a person's decision: `decision` (accepted, edited, rejected), and its history.
         unknown: other fields of the row.
     """
 

@@ -32,7 +32,7 @@ _UNKNOWN = re.compile(
     r"\b(?:is|are|remains?|stays?) (?:unknown|unclear|unspecified|not (?:known|given|specified))\W*\Z"
 )
 
-__all__ = ["Maker", "model_name", "prompt_hash", "prompt_text"]
+__all__ = ["Maker", "finding_of", "model_name", "no_answer", "prompt_hash", "prompt_text"]
 
 
 def prompt_text(*templates: str) -> str:
@@ -131,7 +131,7 @@ class Maker:
         if isinstance(written, NoQuestion):
             return written.reason, {"reply": reply.text[:500]}
         told: dict[str, object] = {"written": [written.question, written.answer, *written.quotes]}
-        if kind.answered and (objection := _no_answer(written.answer) or kind.objection(written.answer)):
+        if kind.answered and (objection := no_answer(written.answer) or kind.objection(written.answer)):
             return objection, told
         if self._in_steps(kind):
             [span] = passages
@@ -190,7 +190,7 @@ class Maker:
         findings = list(item.findings)
         for one in self.spec.filters:
             if not one.compares:
-                findings.append(_finding(one, examiner))
+                findings.append(finding_of(one, examiner))
                 if findings[-1].verdict == "dropped":
                     break
         bills = dict(attempt.bills)
@@ -201,17 +201,18 @@ class Maker:
         return replace(attempt, item=examined, bills=bills, seconds=attempt.seconds + examiner.seconds)
 
 
-def _finding(one: QuestionFilter, examiner: Examiner) -> FilterFinding:
+def finding_of(one: QuestionFilter, examiner: Examiner) -> FilterFinding:
+    """Returns what a filter finds about a question; one that fails has judged nothing."""
     try:
         return one.check(examiner)
-    except Exception as error:  # noqa: BLE001 - a filter that fails has judged nothing
+    except Exception as error:  # noqa: BLE001 - whatever a filter raises is stored with the question
         interruption.check()
         return FilterFinding(
             one.kind, "marked", f"the filter failed: {type(error).__name__}", {"error": first_line(error)}
         )
 
 
-def _no_answer(answer: str) -> str:
+def no_answer(answer: str) -> str:
     """Returns that an answer says that there is none; empty for others."""
     return "the answer says that there is none" if refuses(answer) or _UNKNOWN.search(answer) else ""
 

@@ -48,7 +48,7 @@ def write_plan(sweep: Sweep, cells: Sequence[Cell], store: SweepStore) -> dict[s
 def question_facts(cells: Sequence[Cell], key: str, file: str, asked: QuestionSet) -> dict[str, Any]:
     """Returns the facts of a cell about its questions: those of the data set with this key, stored in `file`."""
     losses = next([dict(one) for one in cell.dataset.losses()] for cell in cells if cell.dataset.key == key)
-    generated = generated_share(facts["tags"] for facts in asked.facts)
+    generated = generated_share((facts["tags"] for facts in asked.facts), asked.skipped)
     return {
         "examples": file,
         "data_key": asked.data_key,

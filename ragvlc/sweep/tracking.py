@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast, overload
@@ -110,8 +111,9 @@ def is_complete(store: CellStore, rows: Mapping[str, Prediction], asked: Questio
     return there and (store.summary() is not None or is_finished(rows, len(asked.examples), labels, sweep.max_failures))
 
 
-def _generated_tags(asked: Iterable[QuestionSet]) -> dict[str, str]:
-    share = generated_share(facts["tags"] for own in asked for facts in own.facts)
+def _generated_tags(asked: Collection[QuestionSet]) -> dict[str, str]:
+    skipped = sum((Counter(own.skipped) for own in asked), Counter[str]())
+    share = generated_share((facts["tags"] for own in asked for facts in own.facts), skipped)
     return {} if share is None else {f"ragvlc.{name}": value for name, value in share.tags().items()}
 
 

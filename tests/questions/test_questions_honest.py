@@ -25,7 +25,7 @@ PIPELINE = """
 generators: {main: {kind: scripted, default: "Ada Ashdown"}}
 routes: {whole: {kind: full_context}}
 """
-SENTENCE = "All 6 were written by scripted; 2 reviewed by a person."
+SENTENCE = "All 6 were written by scripted; 2 of 6 reviewed by a person."
 
 
 @pytest.fixture
@@ -54,14 +54,14 @@ def test_reports_pages_and_lists_say_so(folder: Path, ragvlc: Cli, monkeypatch: 
     words = " ".join(done.out.split())
     assert f"Generated questions: {SENTENCE}" in words
     for table in ("Scores", "Difference to whole", "Coverage and cost"):
-        assert f"{table} (generated questions)" in words
+        assert f"{table} (generated questions, 2 of 6 reviewed)" in words
     assert "scripted wrote these questions and is judged on them in every cell" in words
     for command in (("show", "own"), ("compare", "own", "whole", "again")):
         assert SENTENCE in " ".join(ragvlc(*command).out.split())
     results = Results.load(folder / "runs" / "own")
     page = html_page(results)
     assert SENTENCE in page
-    assert page.count("(generated questions)") >= 3
+    assert page.count("(generated questions, 2 of 6 reviewed)") >= 3
     assert "scripted wrote these questions" in page
     frame = results.frame()
     assert set(frame["tag_generated"]) == {True}
@@ -81,7 +81,7 @@ def test_a_run_in_mlflow_says_so(folder: Path, ragvlc: Cli, monkeypatch: pytest.
         assert run.data.tags["ragvlc.generated"] == "true"
         assert run.data.tags["ragvlc.generated.by"] == "scripted"
         assert run.data.tags["ragvlc.generated.questions"] == "6 of 6"
-        assert run.data.tags["ragvlc.generated.reviewed"] == "2"
+        assert run.data.tags["ragvlc.generated.reviewed"] == "2 of 6"
 
 
 def test_another_writer_is_not_named_in_the_verdict(folder: Path, ragvlc: Cli, monkeypatch: Any) -> None:
@@ -98,5 +98,6 @@ def test_questions_of_people_have_no_such_words() -> None:
     share = generated_share([{"generated": True, "written_by": "a", "marked": "ambiguous"}, {"generated": False}])
     assert share is not None
     assert share.sentence == (
-        "Generated questions: 1 of 2 were written by a; 0 reviewed by a person, 1 could not be judged by every filter."
+        "Generated questions: 1 of 2 were written by a; 0 of 1 reviewed by a person; 1 could not be judged by every "
+        "filter."
     )
