@@ -261,9 +261,8 @@ def _look_at_documents(
 
 def _look_at_questions(found: Check, examples: Examples, sizes: _Sizes, windows: Mapping[str, int]) -> None:
     found.facts.append(("questions", f"{len(examples):,}"))
-    found.facts += [
-        ("origin", one) for one in generated_sentences([((one.tags for one in examples), examples.skipped)])
-    ]
+    tags = [one.tags for one in examples]
+    found.facts += [("origin", one) for one in generated_sentences([(tags, examples.skipped)])]
     tasks = Counter(example.task for example in examples)
     if len(tasks) > 1:
         found.facts.append(("by task", ", ".join(f"{task} {count}" for task, count in tasks.most_common())))
@@ -273,9 +272,7 @@ def _look_at_questions(found: Check, examples: Examples, sizes: _Sizes, windows:
     standing = Counter(str(example.tags.get("evidence", "")) for example in examples)
     located = sum(bool(example.evidence) for example in examples)
     found.facts.append(("with located evidence", f"{located:,}"))
-    lost = [
-        example.id for example in examples if str(example.tags.get("evidence", "")) in ("not located", "partly located")
-    ]
+    lost = [one.id for one in examples if one.tags.get("evidence") in ("not located", "partly located")]
     if lost:
         part = f", {standing['partly located']} of them partly" if standing["partly located"] else ""
         found.problems.append(f"evidence that stands in no document, of {len(lost)} questions{part}: {_listing(lost)}.")

@@ -15,7 +15,7 @@ from ragvlc.core.texts import one_line, printable
 if TYPE_CHECKING:
     from ragvlc.questions.review.agreement import Agreement
     from ragvlc.questions.review.applying import Applied
-    from ragvlc.questions.review.decision import Decision
+    from ragvlc.questions.review.decision import ReviewDecision
     from ragvlc.questions.review.session import Review
 
 _FEW = 30
@@ -139,10 +139,10 @@ def _kappa_words(found: Agreement) -> str:
     return f"Cohen's kappa of accept, edit and reject: {found.kappa:.2f} ({more}).{few}"
 
 
-def _name(own: tuple[Decision, ...], file: str) -> str:
+def _name(own: tuple[ReviewDecision, ...], file: str) -> str:
     names = list(dict.fromkeys(one.reviewer for one in own if one.reviewer))
     return printable(", ".join(names)) or Path(file).name
 
 
-def _said(one: Decision) -> str:
+def _said(one: ReviewDecision) -> str:
     return f"{one.word} ({one_line(one.note, 100)})" if one.note else one.word

@@ -102,6 +102,7 @@ def test_every_command_of_the_tool_is_in_the_readme_or_in_its_help():
         "ui",
         "models",
         "questions",
+        "review",
         "schema",
         "init",
         "verify",
@@ -109,7 +110,7 @@ def test_every_command_of_the_tool_is_in_the_readme_or_in_its_help():
     for name in names:
         assert re.search(rf"^\W*{name}\b", shown, flags=re.MULTILINE), name
     used = {command.split()[1] for command in commands()}
-    assert used | {"cache", "fit-router", "init", "models", "questions", "schema"} == names
+    assert used | {"cache", "fit-router", "init", "models", "questions", "review", "schema"} == names
 
 
 def test_the_table_of_parts_lists_every_kind():

@@ -19,7 +19,7 @@ from ragvlc.documents.dataset import REJECTED
 from ragvlc.questions.files import SetFiles, read_questions, write_questions
 from ragvlc.questions.item import GeneratedQuestion
 from ragvlc.questions.review.agreement import agreement, kappa
-from ragvlc.questions.review.decision import WORDS, Decision
+from ragvlc.questions.review.decision import WORDS, ReviewDecision
 from ragvlc.questions.review.session import Review
 from ragvlc.questions.review.sheet import plain, read_sheet, shielded
 
@@ -287,9 +287,9 @@ def test_runs_say_how_much_was_reviewed(files: SetFiles, ragvlc: Cli, monkeypatc
     assert "3 of 6 reviewed, 1 rejected)" in Path("runs/own/report.html").read_text()
 
 
-def two(first: str, second: str) -> tuple[list[Decision], list[Decision]]:
+def two(first: str, second: str) -> tuple[list[ReviewDecision], list[ReviewDecision]]:
     words = {word[0]: word for word in WORDS}
-    made = [[Decision(f"q{n}", words[one]) for n, one in enumerate(own) if one != "-"] for own in (first, second)]
+    made = [[ReviewDecision(f"q{n}", words[one]) for n, one in enumerate(own) if one != "-"] for own in (first, second)]
     return made[0], made[1]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ragvlc.questions.review.decision import WORDS, Decision
+from ragvlc.questions.review.decision import WORDS, ReviewDecision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +37,7 @@ class Agreement:
         undefined: number of resamples without a kappa.
     """
 
-    both: tuple[tuple[Decision, Decision], ...]
+    both: tuple[tuple[ReviewDecision, ReviewDecision], ...]
     alone: tuple[int, int]
     kappa: float | None
     interval: tuple[float, float] | None
@@ -54,12 +54,12 @@ class Agreement:
         return Counter((one.word, other.word) for one, other in self.both)
 
     @property
-    def disagreements(self) -> list[tuple[Decision, Decision]]:
+    def disagreements(self) -> list[tuple[ReviewDecision, ReviewDecision]]:
         """Decisions that differ."""
         return [(one, other) for one, other in self.both if one.word != other.word]
 
     @property
-    def other_edits(self) -> list[tuple[Decision, Decision]]:
+    def other_edits(self) -> list[tuple[ReviewDecision, ReviewDecision]]:
         """Questions that both edited, to different texts."""
         return [
             (one, other)
@@ -68,7 +68,7 @@ class Agreement:
         ]
 
 
-def agreement(first: Sequence[Decision], second: Sequence[Decision], *, seed: int = 0) -> Agreement:
+def agreement(first: Sequence[ReviewDecision], second: Sequence[ReviewDecision], *, seed: int = 0) -> Agreement:
     """Returns the agreement of two reviewers."""
     import numpy as np
 
@@ -102,5 +102,5 @@ def kappa(table: NDArray[np.float64]) -> float | None:
     return None if chance >= 1 else (observed - chance) / (1 - chance)
 
 
-def _texts(one: Decision) -> list[str]:
+def _texts(one: ReviewDecision) -> list[str]:
     return " ".join((one.question or "", "||", *(one.answers or ()), "||", *(one.evidence or ()))).split()

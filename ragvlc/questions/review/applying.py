@@ -10,7 +10,7 @@ from typing import Any
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.questions.item import GeneratedQuestion
 from ragvlc.questions.review.checking import EditCheck, Fault, unchanged
-from ragvlc.questions.review.decision import DONE, Decision, reviewed_words, set_of, version_of
+from ragvlc.questions.review.decision import DONE, ReviewDecision, reviewed_words, set_of, version_of
 from ragvlc.questions.review.sheet import Sheet, same
 
 __all__ = ["Applied", "applied"]
@@ -86,7 +86,7 @@ class _Applying:
         self._changed_but_rejected = 0
 
     def run(self, sheet: Sheet) -> Applied:
-        edited: dict[str, Decision] = {}
+        edited: dict[str, ReviewDecision] = {}
         for one in sheet.decisions:
             decision = self._named(one)
             before = self._items[one.id]
@@ -106,13 +106,13 @@ class _Applying:
             raise ConfigError(self._faults)
         return Applied(tuple(self._items.values()), self._counts, not_judged, tuple(self._remarks(sheet)))
 
-    def _named(self, one: Decision) -> Decision | None:
+    def _named(self, one: ReviewDecision) -> ReviewDecision | None:
         if one.reviewer and self._reviewer and one.reviewer != self._reviewer:
             self._complain(one, f"is of the reviewer '{one.reviewer}', and --reviewer says '{self._reviewer}'")
             return None
         return replace(one, reviewer=one.reviewer or self._reviewer)
 
-    def _is_done(self, item: GeneratedQuestion, one: Decision) -> bool:
+    def _is_done(self, item: GeneratedQuestion, one: ReviewDecision) -> bool:
         """Returns whether the decision was applied before, so that a file may be applied twice."""
         review = item.review
         told = (DONE[one.word], one.reviewer, one.note)
@@ -122,7 +122,7 @@ class _Applying:
             and (one.word != "edit" or not _differences(item, one))
         )
 
-    def _decided(self, item: GeneratedQuestion, one: Decision) -> GeneratedQuestion:
+    def _decided(self, item: GeneratedQuestion, one: ReviewDecision) -> GeneratedQuestion:
         if one.version and one.version != version_of(item):
             raise Fault(
                 f"the question was changed since this file was made ({reviewed_words(item) or 'not by a review'}): "
@@ -137,7 +137,7 @@ class _Applying:
         found = self._check.edited(item, one) if one.word == "edit" else item
         return replace(found, review=self._review(item, one))
 
-    def _review(self, item: GeneratedQuestion, one: Decision) -> dict[str, Any]:
+    def _review(self, item: GeneratedQuestion, one: ReviewDecision) -> dict[str, Any]:
         """Returns the decision with what came before it: earlier decisions, and the text before an edit."""
         last = {name: value for name, value in item.review.items() if name != "earlier"}
         earlier = [*item.review.get("earlier", ()), *([last] if last else [])]
@@ -151,7 +151,7 @@ class _Applying:
             **({"earlier": earlier} if earlier else {}),
         }
 
-    def _examine(self, edited: Mapping[str, Decision]) -> Counter[str]:
+    def _examine(self, edited: Mapping[str, ReviewDecision]) -> Counter[str]:
         """Examines edited questions beside all others as they are now; returns what could not be judged."""
         not_judged: Counter[str] = Counter()
         for name, decision in edited.items():
@@ -175,11 +175,11 @@ class _Applying:
             lines.append("Nobody is named as the reviewer: --reviewer NAME.")
         return lines
 
-    def _complain(self, one: Decision, sentence: str) -> None:
+    def _complain(self, one: ReviewDecision, sentence: str) -> None:
         self._faults.append(f"{self._source}: {one.place} ({one.id}): {sentence}.")
 
 
-def _differences(item: GeneratedQuestion, one: Decision) -> list[str]:
+def _differences(item: GeneratedQuestion, one: ReviewDecision) -> list[str]:
     found = []
     if one.question is not None and not same(one.question, item.question):
         found.append("question")

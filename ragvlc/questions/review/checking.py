@@ -25,7 +25,7 @@ from ragvlc.questions.kind import QuestionKind
 from ragvlc.questions.making import finding_of, no_answer
 from ragvlc.questions.overlap import overlap
 from ragvlc.questions.quoting import QuoteProblem, located
-from ragvlc.questions.review.decision import Decision
+from ragvlc.questions.review.decision import ReviewDecision
 from ragvlc.questions.review.sheet import SEPARATOR, same
 from ragvlc.questions.spec import READER, WRITER, QuestionSpec
 from ragvlc.sweep.setups import check_trials
@@ -92,7 +92,7 @@ class EditCheck:
             seed=spec.seed,
         )
 
-    def edited(self, item: GeneratedQuestion, decision: Decision) -> GeneratedQuestion:
+    def edited(self, item: GeneratedQuestion, decision: ReviewDecision) -> GeneratedQuestion:
         """Returns the question with a reviewer's words, its quotes located. Raises `Fault`."""
         question = item.question if decision.question is None else decision.question.strip()
         answers = item.answers if decision.answers is None else decision.answers
@@ -149,7 +149,7 @@ class EditCheck:
     def _kind(self, item: GeneratedQuestion) -> QuestionKind:
         return next((one for one in self.spec.kinds if one.kind == item.kind), None) or QuestionKind.build(item.kind)
 
-    def _evidence(self, item: GeneratedQuestion, decision: Decision) -> tuple[QuotedEvidence, ...]:
+    def _evidence(self, item: GeneratedQuestion, decision: ReviewDecision) -> tuple[QuotedEvidence, ...]:
         """Returns evidence that did not change as it is, and the place of each other quote."""
         if decision.evidence is None or unchanged(decision.evidence, [one.text for one in item.evidence]):
             return item.evidence

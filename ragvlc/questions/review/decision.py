@@ -9,7 +9,7 @@ from typing import Literal
 from ragvlc.core.data import content_key
 from ragvlc.questions.item import GeneratedQuestion
 
-__all__ = ["DONE", "WORDS", "Decision", "Word", "reviewed_words", "set_of", "version_of"]
+__all__ = ["DONE", "WORDS", "ReviewDecision", "Word", "reviewed_words", "set_of", "version_of"]
 
 Word = Literal["accept", "edit", "reject"]
 WORDS: tuple[Word, ...] = ("accept", "edit", "reject")
@@ -18,7 +18,7 @@ DONE: dict[Word, str] = {"accept": "accepted", "edit": "edited", "reject": "reje
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ReviewDecision:
     """A decision about one question.
 
     Attributes:

@@ -22,7 +22,7 @@ from ragvlc.documents.tables.cells import number_text
 from ragvlc.documents.tables.files import RawTable, read_table
 from ragvlc.memo.disk import write_whole
 from ragvlc.questions.item import GeneratedQuestion
-from ragvlc.questions.review.decision import DONE, WORDS, Decision, Word, reviewed_words, set_of, version_of
+from ragvlc.questions.review.decision import DONE, WORDS, ReviewDecision, Word, reviewed_words, set_of, version_of
 
 __all__ = ["COLUMNS", "SEPARATOR", "Sheet", "plain", "read_sheet", "same", "sheet_rows", "shielded", "write_sheet"]
 
@@ -46,7 +46,7 @@ class Sheet:
         notes: a sentence each about how the file was read.
     """
 
-    decisions: tuple[Decision, ...]
+    decisions: tuple[ReviewDecision, ...]
     set: str
     undecided: int
     notes: tuple[str, ...] = ()
@@ -137,7 +137,7 @@ def _head(name: str) -> str:
     return name.strip().casefold()
 
 
-def _decisions(table: RawTable) -> tuple[list[Decision], list[str]]:
+def _decisions(table: RawTable) -> tuple[list[ReviewDecision], list[str]]:
     """Returns the decisions of a table, and a sentence for each row that cannot be read."""
     found, faults = [], []
     for line, values in table.rows:
@@ -150,7 +150,7 @@ def _decisions(table: RawTable) -> tuple[list[Decision], list[str]]:
                 f"{place}: '{word}' is no decision. Known: {', '.join(WORDS)}, or an empty cell.{nearest(word, WORDS)}"
             )
             continue
-        one = Decision(
+        one = ReviewDecision(
             id=_text(values, "id").strip(),
             word=_WORDS[word],
             question=_text(values, "question") if "question" in values else None,
@@ -168,7 +168,7 @@ def _decisions(table: RawTable) -> tuple[list[Decision], list[str]]:
     return found, faults
 
 
-def _doubles(decisions: Iterable[Decision]) -> list[str]:
+def _doubles(decisions: Iterable[ReviewDecision]) -> list[str]:
     places: dict[str, list[str]] = {}
     for one in decisions:
         places.setdefault(one.id, []).append(f"{one.word} in {one.place}")
