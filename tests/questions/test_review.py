@@ -76,7 +76,7 @@ def test_a_table_comes_back_as_it_was_written(files: SetFiles) -> None:
     assert rows_of(table)[0]["question"].startswith("'=HYPER")
     sheet = read_sheet(table)
     assert [one.word for one in sheet.decisions] == ["accept", "accept", "reject"]
-    assert sheet.undecided == 3
+    assert len(sheet.undecided) == 3
     assert sheet.decisions[0].question == odd[0].question
     assert sheet.decisions[0].answers == ("-5", "'=x")
     assert Review.of(files.questions).apply(table).counts == {"accepted": 2, "rejected": 1}
@@ -157,6 +157,7 @@ Change = Callable[[Rows], Any]
         (lambda rows: [row.update(set="0" * 12, id=f"x{row['id']}") for row in rows], "is of another set"),
         (lambda rows: rows[0].update(reviewer="Bob"), "is of the reviewer 'Bob', and --reviewer says 'Ada'"),
         (lambda rows: rows[0].update(decision=""), "none of its 6 rows has a decision"),
+        (lambda rows: rows[1].update(answer="Bob"), "has another answer than the set, and no decision: write edit"),
         (lambda rows: [row.pop("decision") for row in rows], "has no column decision"),
     ],
 )
@@ -352,3 +353,61 @@ def test_a_set_that_is_not_there_is_named_with_its_nearest(files: SetFiles, ragv
     said = ragvlc("review", str(files.questions.with_name("sett.jsonl")))
     assert said.code == 2
     assert "Nearest: set.jsonl" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"), [(("--without", "closed_boo"), "Nearest: closed_book"), (("--model", "{kind: x}"), "x")]
+)
+def test_settings_of_edits_are_checked_even_without_an_edit(
+    files: SetFiles, ragvlc: Cli, words: tuple[str, ...], problem: str
+) -> None:
+    before = files.questions.read_bytes()
+    said = ragvlc("review", str(files.questions), "--apply", str(decided(files, "accept")), *words)
+    assert said.code == 2
+    assert problem in said.err
+    assert files.questions.read_bytes() == before
+
+
+def test_a_workbook_is_read_and_notes_without_a_decision_are_counted(files: SetFiles, ragvlc: Cli) -> None:
+    from openpyxl import Workbook
+
+    rows = rows_of(decided(files, "accept", "reject"))
+    rows[3]["note"] = "look at it again"
+    book = Workbook()
+    book.active.append(list(rows[0]))
+    for row in rows:
+        book.active.append(list(row.values()))
+    book.save(files.questions.with_name("decisions.xlsx"))
+    said = ragvlc("review", str(files.questions), "--apply", str(files.questions.with_name("decisions.xlsx")))
+    assert said.code == 0
+    assert "1 accepted, 1 rejected." in said.out
+    assert "1 notes are left out" in said.out
+    assert "Nobody is named as the reviewer" in said.out
+
+
+def test_a_decision_asks_no_question_again_and_an_edit_asks_its_own(
+    files: SetFiles, ragvlc: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files.questions.parent)
+    Path("whole.yaml").write_text(
+        "generators: {main: {kind: scripted, default: Ada}}\nroutes: {whole: {kind: full_context}}\n"
+    )
+    dataset = "{kind: jsonl, path: ., questions: set.jsonl, documents: set.documents.jsonl}"
+    Path("own.yaml").write_text(f"dataset: {dataset}\npipelines: [whole.yaml]\nmetrics: [contains]\ntracker: none\n")
+    assert ragvlc("run", "own.yaml").code == 0
+
+    def lines() -> int:
+        return sum(len(one.read_text().splitlines()) for one in Path("runs").rglob("predictions.jsonl"))
+
+    before = lines()
+    assert before >= 6
+    table = decided(files, "accept", "accept")
+    assert ragvlc("review", "set.jsonl", "--apply", str(table)).code == 0
+    assert ragvlc("run", "own.yaml").code == 0
+    assert lines() == before
+    question = read_questions(files.questions)[2].question
+    rows = rows_of(decided(files))
+    rows[2] |= {"decision": "edit", "question": f"Say who built {question.partition('built ')[2]}"}
+    assert ragvlc("review", "set.jsonl", "--apply", str(written(table, rows))).code == 0
+    assert ragvlc("run", "own.yaml").code == 0
+    assert lines() == before + 1

@@ -50,9 +50,11 @@ def applied(
         ConfigError: with a sentence for every decision that cannot be applied; then none is.
     """
     refuse_other_set(items, sheet, source)
+    applying = _Applying(items, check, reviewer, date, source)
+    applying.refuse_changes(sheet)
     if not sheet.decisions:
-        raise ConfigError(f"{source}: none of its {sheet.undecided} rows has a decision.")
-    return _Applying(items, check, reviewer, date, source).run(sheet)
+        raise ConfigError(f"{source}: none of its {len(sheet.undecided)} rows has a decision.")
+    return applying.run(sheet)
 
 
 def refuse_other_set(items: Sequence[GeneratedQuestion], sheet: Sheet, source: str) -> None:
@@ -85,7 +87,21 @@ class _Applying:
         self._counts: Counter[str] = Counter()
         self._changed_but_rejected = 0
 
+    def refuse_changes(self, sheet: Sheet) -> None:
+        """Raises `ConfigError` for rows that were changed and have no decision."""
+        for one in sheet.undecided:
+            item = self._items.get(one.id)
+            if item is None or (one.version and one.version != version_of(item)):
+                continue
+            if changed := _differences(item, one):
+                self._complain(
+                    one, f"has another {' and '.join(changed)} than the set, and no decision: write edit, or undo that"
+                )
+        if self._faults:
+            raise ConfigError(self._faults)
+
     def run(self, sheet: Sheet) -> Applied:
+        """Returns the set with the decisions of a sheet."""
         edited: dict[str, ReviewDecision] = {}
         for one in sheet.decisions:
             decision = self._named(one)
@@ -171,6 +187,8 @@ class _Applying:
             lines.append(
                 f"{self._changed_but_rejected} rejected questions had been changed too: the change is left out."
             )
+        if noted := sum(bool(one.note) for one in sheet.undecided):
+            lines.append(f"{noted} notes are left out: their questions have no decision.")
         if any(not one.reviewer for one in sheet.decisions) and not self._reviewer:
             lines.append("Nobody is named as the reviewer: --reviewer NAME.")
         return lines

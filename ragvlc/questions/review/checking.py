@@ -68,12 +68,14 @@ class EditCheck:
         data["dataset"] = self.files.dataset()
         if self.model is not None:
             data["generators"] = {**data.get("generators", {}), WRITER: self.model, READER: self.model}
-        spec = config.build(QuestionSpec, data, str(self.files.facts), self.files.facts.parent)
-        names = [one.kind for one in spec.filters]
+        return config.build(QuestionSpec, data, str(self.files.facts), self.files.facts.parent)
+
+    def refuse_unknown(self) -> None:
+        """Raises `ConfigError` for a model that cannot be, or a filter that the set does not have."""
+        names = [one.kind for one in self.spec.filters]
         for name in self.without:
             if name not in names:
                 raise ConfigError(f"--without {name}: no such filter. Known: {', '.join(names)}.{nearest(name, names)}")
-        return spec
 
     @cached_property
     def _bench(self) -> Bench:

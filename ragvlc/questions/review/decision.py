@@ -45,14 +45,17 @@ class ReviewDecision:
 
 
 def version_of(item: GeneratedQuestion) -> str:
-    """Returns the hash of what a reviewer reads of a question: an edit changes it, a decision alone does not."""
+    """Returns the hash of what a reviewer reads of a question: an edit changes it, a decision alone does not.
+
+    It begins with a letter: spreadsheets take some hashes for numbers.
+    """
     places = [[one.span.document_id, one.span.start, one.span.end] for one in item.evidence]
-    return content_key([item.question, list(item.answers), places])[:12]
+    return f"v-{content_key([item.question, list(item.answers), places])[:12]}"
 
 
 def set_of(items: Iterable[GeneratedQuestion]) -> str:
     """Returns the hash of a set: of the ids of its questions, which no decision changes."""
-    return content_key(sorted(item.id for item in items))[:12]
+    return f"s-{content_key(sorted(item.id for item in items))[:12]}"
 
 
 def reviewed_words(item: GeneratedQuestion) -> str:

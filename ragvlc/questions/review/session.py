@@ -114,6 +114,8 @@ class Review:
         date = datetime.now(UTC).isoformat(timespec="seconds")
         with EnginePool() as pool:
             check = EditCheck(self.files, self.documents, pool, model, tuple(without))
+            if model is not None or without:
+                check.refuse_unknown()
             done = applied(self.items, sheet, check, reviewer=reviewer, date=date, source=str(source))
         if done.items == self.items:
             return done

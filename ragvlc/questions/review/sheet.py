@@ -42,13 +42,13 @@ class Sheet:
     Attributes:
         decisions: in the order of the file.
         set: hash of the set that the file was made for; empty if it does not say.
-        undecided: number of rows without a decision.
+        undecided: rows without a decision, read as if they said edit.
         notes: a sentence each about how the file was read.
     """
 
     decisions: tuple[ReviewDecision, ...]
     set: str
-    undecided: int
+    undecided: tuple[ReviewDecision, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -123,36 +123,35 @@ def read_sheet(path: Path) -> Sheet:
             f"{path}: has no column {' and no column '.join(sorted(missing))}. Columns of a review: "
             f"{', '.join(COLUMNS)}."
         )
-    found, faults = _decisions(table)
+    found, undecided, faults = _decisions(table)
     sets = {_text(values, "set") for _, values in table.rows} - {""}
     if len(sets) > 1:
         faults.append(f"its rows are of {len(sets)} different sets: apply each file to its own.")
     faults = [*problems.sentences, *faults, *_doubles(found)]
     if faults:
         raise ConfigError([f"{path}: {one}" for one in faults])
-    return Sheet(tuple(found), next(iter(sets), ""), len(table.rows) - len(found), tuple(table.notes))
+    return Sheet(tuple(found), next(iter(sets), ""), tuple(undecided), tuple(table.notes))
 
 
 def _head(name: str) -> str:
     return name.strip().casefold()
 
 
-def _decisions(table: RawTable) -> tuple[list[ReviewDecision], list[str]]:
-    """Returns the decisions of a table, and a sentence for each row that cannot be read."""
-    found, faults = [], []
+def _decisions(table: RawTable) -> tuple[list[ReviewDecision], list[ReviewDecision], list[str]]:
+    """Returns the decisions of a table, the rows without one, and a sentence for each row that cannot be read."""
+    found: list[ReviewDecision] = []
+    undecided: list[ReviewDecision] = []
+    faults = []
     for line, values in table.rows:
         place, word = f"{table.unit} {line}", _text(values, "decision").strip().casefold()
-        if not word:
-            faults += [] if _text(values, "id").strip() else [f"{place}: has no id."]
-            continue
-        if word not in _WORDS:
+        if word and word not in _WORDS:
             faults.append(
                 f"{place}: '{word}' is no decision. Known: {', '.join(WORDS)}, or an empty cell.{nearest(word, WORDS)}"
             )
             continue
         one = ReviewDecision(
             id=_text(values, "id").strip(),
-            word=_WORDS[word],
+            word=_WORDS[word] if word else "edit",
             question=_text(values, "question") if "question" in values else None,
             answers=_parts(values, "answer"),
             evidence=_parts(values, "evidence"),
@@ -162,10 +161,10 @@ def _decisions(table: RawTable) -> tuple[list[ReviewDecision], list[str]]:
             place=place,
         )
         if one.id:
-            found.append(one)
+            (found if word else undecided).append(one)
         else:
             faults.append(f"{place}: has no id.")
-    return found, faults
+    return found, undecided, faults
 
 
 def _doubles(decisions: Iterable[ReviewDecision]) -> list[str]:
