@@ -1,6 +1,8 @@
 """A person's last word: the table and the page, decisions applied with their history, edits checked, agreement."""
 
+import base64
 import csv
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from ragvlc.documents.dataset import REJECTED
 from ragvlc.questions.files import SetFiles, read_questions, write_questions
 from ragvlc.questions.item import GeneratedQuestion
 from ragvlc.questions.review.agreement import agreement, kappa
+from ragvlc.questions.review.checking import UNJUDGED
 from ragvlc.questions.review.decision import WORDS, ReviewDecision
 from ragvlc.questions.review.session import Review
 from ragvlc.questions.review.sheet import plain, read_sheet, shielded
@@ -103,6 +106,7 @@ def test_decisions_are_applied_with_their_history_and_nothing_is_lost(files: Set
         "evidence_alone",
         "closed_book",
     } <= set(edited.marked)
+    assert {one.reason for one in edited.findings if one.filter in ("evidence_alone", "closed_book")} == {UNJUDGED}
     assert edited.overlap != before[0].overlap
     assert (accepted.review["decision"], accepted.review["reviewer"]) == ("accepted", "Ada")
     assert accepted.review["date"]
@@ -226,6 +230,9 @@ def test_the_page_holds_every_question_and_no_text_is_code(files: SetFiles) -> N
     html = page.read_text(encoding="utf-8")
     assert html.count("<script") == 2
     assert HOSTILE not in html
+    [script] = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}';" in html
     assert not re.search(r"(?:src|href)\s*=\s*[\"']?(?:https?:)?//", html)
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert found

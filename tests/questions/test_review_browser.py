@@ -59,7 +59,10 @@ def review_by_keyboard(page: Path, before: list[GeneratedQuestion], tmp_path: Pa
         assert window.text("progress") == "2 of 6 decided: 1 accepted, 0 edited, 1 rejected"
         window.press("e")
         window.write(QUESTION, f"Tell me: {before[2].question}")
+        hidden = "['buttons', 'list', 'filtering'].every((id) => document.getElementById(id).hidden)"
+        assert window.run(hidden)  # nothing to click that would lose what was typed
         window.press("Escape")  # nothing is stored
+        assert not window.run(hidden)
         assert window.text("state") == "undecided"
         window.press("e")
         window.write(QUESTION, f"Tell me: {before[2].question}")

@@ -31,7 +31,7 @@ from ragvlc.questions.spec import READER, WRITER, QuestionSpec
 from ragvlc.sweep.setups import check_trials
 from ragvlc.trials import try_setups
 
-__all__ = ["EditCheck", "Fault", "unchanged"]
+__all__ = ["UNJUDGED", "EditCheck", "Fault", "unchanged"]
 
 UNJUDGED = "not judged after the edit: no model was given"
 BY_WORDS = "compared by words alone after the edit: no model was given"

@@ -184,14 +184,16 @@
     $("edit-answered").hidden = item.unanswerable;
     $("edit-evidence").replaceChildren();
     for (const quote of own.evidence) field(quote);
-    $("editing").hidden = false;
-    $("reading").hidden = true;
+    setEditing(true);
     $("edit-question").focus();
+  }
+  function setEditing(on) { // what would leave the question is hidden meanwhile, so that no typed text is lost
+    $("editing").hidden = !on;
+    for (const id of ["reading", "buttons", "list", "filtering"]) $(id).hidden = on;
   }
   function stopEditing() {
     if ($("editing").contains(document.activeElement)) document.activeElement.blur();
-    $("editing").hidden = true;
-    $("reading").hidden = false;
+    setEditing(false);
   }
   const squeezed = (texts) => texts.map((text) => text.split(/\s+/).filter(Boolean).join(" ")).join("\n");
   function saveEdit() {
