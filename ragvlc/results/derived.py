@@ -87,12 +87,15 @@ def read_cells(path: Path) -> list[dict[str, Any]] | None:
             raise TypeError("holds no list of cells")
         for cell in found:
             _check(cell, _CELL, _CELL_MORE)
+        for name in ("key", "name"):
+            if len({cell[name] for cell in found}) < len(found):
+                raise ValueError(f"two cells have the same {name}")
     return found
 
 
 def read_examples(path: Path) -> list[dict[str, Any]]:
     """Returns the questions in an `examples-*.jsonl`. Raises `DerivedError`, also where there is no such file."""
-    found = _parsed(path, lambda text: [joined_within(parse_json(line)) for line in text.splitlines()])
+    found = _parsed(path, lambda text: [_question(line) for line in text.splitlines()])
     with _explained(path):
         if not found:
             raise ValueError("is missing" if found is None else "is empty")
@@ -101,6 +104,12 @@ def read_examples(path: Path) -> list[dict[str, Any]]:
         if len({example["id"] for example in found}) < len(found):
             raise ValueError("holds a question twice")
     return list(found)
+
+
+def _question(line: str) -> Any:  # noqa: ANN401 - JSON
+    """Returns the JSON value of a line; a file's text has halves of characters only as escapes."""
+    found = parse_json(line)
+    return joined_within(found) if "\\ud" in line or "\\uD" in line else found
 
 
 def read_summary(path: Path) -> dict[str, Any] | None:

@@ -89,7 +89,8 @@ class RowFindings:
 
     def add(self, line: RowLine) -> bool:
         """Adds the next line of the file; returns whether its row counts, until a later row replaces it."""
-        self.oddities.update(line.oddities)
+        if line.oddities:
+            self.oddities.update(line.oddities)
         if line.values is None:
             self.damaged.append(line)
             return False
@@ -217,6 +218,11 @@ def _read(number: int, start: int, data: bytes, cell: str) -> Iterator[RowLine]:
     start += len(_BOM) * marked
     data = data.removeprefix(_BOM).removesuffix(b"\n").removesuffix(b"\r")
     if _is_sound(data):
+        with suppress(ValueError, RecursionError):
+            row = row_values(data)
+            if row.get("cell", "") == cell:
+                yield RowLine(number, start, data, row, row.get("revision", 0), oddities=oddities)
+                return
         yield _parsed(RowLine(number, start, data, oddities=oddities), cell, hashed=True)
         return
     starts = [match.start() for match in _STARTS.finditer(data)]

@@ -160,6 +160,16 @@ REPAIRED: dict[str, tuple[Harm, str, str]] = {
         "cells",
         "not that of sweep.yaml: no rag",
     ),
+    "a cell twice": (
+        lambda folder: edit_json(folder / "cells.json", lambda cells: cells.append(cells[0])),
+        "cells",
+        "two cells have the same key",
+    ),
+    "two cells of one name": (
+        lambda folder: edit_json(folder / "cells.json", lambda cells: cells[1].update(name=cells[0]["name"])),
+        "cells",
+        "two cells have the same name",
+    ),
     "another name": (
         lambda folder: edit_json(folder / "cells.json", lambda cells: cells[0].update(name="other")),
         "cells",
