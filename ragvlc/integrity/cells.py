@@ -225,6 +225,7 @@ class CellCheck:
         def append() -> None:
             for row in rows.values():
                 self._store.append(row)
+            self._store.sync()
             rows.clear()  # the findings of several metrics share them
 
         return append

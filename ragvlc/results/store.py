@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
+from weakref import WeakSet
 
 from filelock import FileLock, Timeout
 
@@ -248,6 +249,7 @@ class SweepStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._said: set[str] = set()
+        self._cells: WeakSet[CellStore] = WeakSet()
         self._lock = FileLock(str(folder / ".lock"), timeout=0)
 
     def __enter__(self) -> Self:
@@ -273,11 +275,19 @@ class SweepStore:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._lock.release()
+        try:
+            for cell in list(self._cells):  # those whose rows are not on the disk yet are held by their timers
+                cell.sync()
+        except StoreError as problem:
+            log.warning("%s", problem)
+        finally:
+            self._lock.release()
 
     def cell(self, key: str) -> CellStore:
-        """Returns the store of the cell with this key."""
-        return CellStore(self.folder / self._inside(key), self._said)
+        """Returns the store of the cell with this key; its rows are on the disk when this store is left."""
+        found = CellStore(self.folder / self._inside(key), self._said)
+        self._cells.add(found)
+        return found
 
     def write_examples(self, key: str, examples: Sequence[Mapping[str, Any]]) -> str:
         """Writes the questions of one data set and returns the file's name."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, cast
@@ -174,6 +175,25 @@ def test_rows_reach_the_disk_after_a_hundred_or_five_seconds(tmp_path: Path, mon
     cell.append(FAILED)
     cell.write_summary({})
     assert len(synced) == 5
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_the_last_rows_are_on_the_disk_when_the_sweep_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException] | None
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(CellStore, "_sync", lambda self, _: synced.append(self.folder.name))
+    with suppress(KeyboardInterrupt), SweepStore(tmp_path) as sweep:
+        for key in ("one", "two", "three"):
+            sweep.cell(key).reopen("")
+        for key in ("one", "two"):
+            sweep.cell(key).append(FAILED)
+        assert synced == []
+        if error is not None:
+            raise error
+    assert sorted(synced) == ["one", "two"]
+    with SweepStore(tmp_path):  # the lock is free
+        pass
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "5", "null", "\x00"])
