@@ -10,6 +10,7 @@ from expert import Expert, corpus, pool, spec
 
 from ragvlc.analysis.page import html_page
 from ragvlc.analysis.results import Results
+from ragvlc.documents.dataset import REJECTED
 from ragvlc.questions.files import SetFiles, read_questions, write_questions
 from ragvlc.questions.runner import make_questions
 from ragvlc.results.generated import generated_share
@@ -101,3 +102,12 @@ def test_questions_of_people_have_no_such_words() -> None:
         "Generated questions: 1 of 2 were written by a; 0 of 1 reviewed by a person; 1 could not be judged by every "
         "filter."
     )
+
+
+def test_rejected_questions_count_as_reviewed_and_are_tagged() -> None:
+    tags = [{"generated": True, "written_by": "a", "reviewed": "accepted"}, {"generated": True, "written_by": "a"}]
+    share = generated_share(tags, {REJECTED: 2, "row without a question": 5})
+    assert share is not None
+    assert share.sentence == ("Generated questions: All 2 were written by a; 3 of 4 reviewed by a person, 2 rejected.")
+    assert share.tags()["generated.reviewed"] == "3 of 4"
+    assert share.tags()["generated.rejected"] == "2"

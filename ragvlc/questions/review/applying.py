@@ -156,7 +156,8 @@ class _Applying:
     def _review(self, item: GeneratedQuestion, one: ReviewDecision) -> dict[str, Any]:
         """Returns the decision with what came before it: earlier decisions, and the text before an edit."""
         last = {name: value for name, value in item.review.items() if name != "earlier"}
-        earlier = [*item.review.get("earlier", ()), *([last] if last else [])]
+        before = item.review.get("earlier", [])
+        earlier = [*(before if isinstance(before, list) else [before]), *([last] if last else [])]
         return {
             "decision": DONE[one.word],
             **({"reviewer": one.reviewer} if one.reviewer else {}),
