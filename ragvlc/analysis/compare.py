@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from ragvlc.analysis.counts import raced_note
 from ragvlc.analysis.failures import said
-from ragvlc.analysis.tables import bounds, plain, title
+from ragvlc.analysis.tables import BY_LOOKS, bounds, plain, title
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.results.races import raced_difference
 from ragvlc.statistics.corrections import SETTLED
@@ -57,14 +58,15 @@ class Pairing:
     def difference(self, metric: str) -> Difference:
         """Returns the paired difference of the scores, `a` minus `b`; questions are clustered as in `a`."""
         races = self.a.race, self.b.race
-        if races[0] is not None and races[1] is not None and races[0].note is races[1].note and self._raced:
+        if races[0] is not None and races[1] is not None and races[0].note is races[1].note and self.raced:
             scores_of = (self.a.scores(metric), self.b.scores(metric))
             return raced_difference(races[0], races[1], metric, *scores_of, self.a.examples)
         found = paired_difference(*self.scores(metric), self.a.clusters)
-        return replace(found, low=None, high=None, p=None) if self._raced else found
+        return replace(found, low=None, high=None, p=None) if self.raced else found
 
     @property
-    def _raced(self) -> bool:
+    def raced(self) -> bool:
+        """Whether the number of questions of one of the cells depended on its scores."""
         return self.a.raced is not None or self.b.raced is not None
 
     def scores(self, metric: str) -> tuple[dict[str, float | None], dict[str, float | None]]:
@@ -180,13 +182,19 @@ def _differences(pair: Pairing) -> RenderableType:
     for metric in pair.metrics:
         one = pair.difference(metric)
         means = _means_over_both(pair, metric)
-        interval = "-" if one.low is None or one.high is None else bounds(one.low, one.high)
+        interval = _interval(pair, one)
         better, worse = map(len, pair.flips(metric))
         counts = [better, worse, one.n - better - worse, one.n]
         signed = "-" if one.mean is None else plain(one.mean, 3, "+")
         name = f"{metric} (smaller is better)" if pair.smaller(metric) else metric
         table.add_row(name, *means, signed, interval, "-" if one.p is None else f"{one.p:.3f}", *map(str, counts))
     return table
+
+
+def _interval(pair: Pairing, one: Difference) -> str:
+    if one.low is None or one.high is None:
+        return "-"
+    return bounds(one.low, one.high) + (BY_LOOKS if pair.raced else "")
 
 
 def _means_over_both(pair: Pairing, metric: str) -> list[str]:
@@ -251,6 +259,12 @@ def _verdict(pair: Pairing, metric: str) -> str:
     if one.low is not None and one.high is not None and one.p is not None:
         text += f" {bounds(one.low, one.high)}, p = {one.p:.3f}"
     where = f"{one.n} questions in {one.clusters} cluster{'' if one.clusters == 1 else 's'}"
+    if pair.raced:
+        interval, note = f" {_interval(pair, one)}", f" {raced_note([pair.a, pair.b])}"
+        return (
+            f"{text}{interval if one.low is not None else ''}, on {where}. No p: the number of questions depended on "
+            f"the scores; `ragvlc report` has the verdict.{note if one.low is not None else ''}".rstrip()
+        )
     if one.p is None or one.p >= SETTLED:
         return f"{text}: not settled by {where}."
     winner = "a" if (one.mean > 0) != pair.smaller(metric) else "b"

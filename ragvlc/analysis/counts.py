@@ -12,10 +12,16 @@ from ragvlc.statistics.few_clusters import FEW_CLUSTERS, warning
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, Comparison
 
-__all__ = ["SCARCE", "counted", "fewness", "hopeless", "questions_of"]
+__all__ = ["SCARCE", "counted", "fewness", "hopeless", "questions_of", "raced_note"]
 
 SCARCE = 20
 """Below this many clusters a table says that they are few."""
+
+RACED = "Brackets with † are of a race: sequential bounds, which hold at whatever block a cell stopped, of {of}."
+RACED_OF = {
+    "grid": "the mean over all questions of this grid, not over other questions",
+    "population": "the mean over further questions of this kind",
+}
 
 
 def counted(cells: Sequence[CellResult], metric: str) -> tuple[str, str]:
@@ -67,6 +73,16 @@ def fewness(counts: Sequence[tuple[str, int]], *, scarce: bool = True) -> str:
             named = "" if len(chosen) == len(fewest) else f"{', '.join(one for one in fewest if one in chosen)}: "
             parts.append(f" {named}{text(min(fewest[metric] for metric in chosen))}")
     return "".join(parts)
+
+
+def raced_note(cells: Sequence[CellResult]) -> str:
+    """Returns sentences on the brackets with † of raced cells, and of what mean they are; empty without a race.
+
+    A race whose target is the grid bounds the mean over all questions of the grid, which is known better than that of
+    further questions: next to usual intervals these brackets look too narrow if nothing says so.
+    """
+    targets = {cell.raced.note.target for cell in cells if cell.raced is not None and not cell.raced.note.searches}
+    return " ".join(RACED.format(of=RACED_OF[target]) for target in sorted(targets))
 
 
 def hopeless(comparisons: Sequence[Comparison]) -> str:

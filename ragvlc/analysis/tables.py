@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ragvlc.analysis.counts import counted, fewness, hopeless, questions_of
+from ragvlc.analysis.counts import counted, fewness, hopeless, questions_of, raced_note
 from ragvlc.results.unanswered import advice
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ OPEN = "°"
 """Behind brackets without 0 of a difference that Holm does not settle."""
 BY_LOOKS = "†"
 """Behind brackets that hold at whatever block a race stops."""
-RACED = "Brackets with † are of a race: sequential bounds, which hold at whatever block a cell stopped."
 SMALLER = "Smaller is better: {labels}."
 DIFFERENCES = (
     "Question by question, so these intervals say more than those above. Brackets are for one comparison: they contain "
@@ -251,9 +250,14 @@ def scores(results: SweepResults) -> Table:
     counts = [f"{', '.join(labels)}: {words}." for words, labels in rests.items() if words]
     note = " ".join([questions_of(results.cells), *counts, note]).strip()
     note += fewness(
-        [(label, figures["clusters"]) for cell in results.cells for label, figures in cell.summary["metrics"].items()]
+        [
+            (label, figures["clusters"])
+            for cell in results.cells
+            for label, figures in cell.summary["metrics"].items()
+            if not figures.get("sequential")
+        ]
     )
-    note += f" {RACED}" if any(cell.raced is not None for cell in results.cells) else ""
+    note += f" {raced_note(results.cells)}".rstrip()
     shown = tuple(f"{label}\n{count}" if count else label for label, (count, _) in heads.items())
     return Table("Scores", shown, tuple(rows), note)
 
@@ -287,11 +291,12 @@ def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Tab
     head = f"Difference to {next(iter(bases.values()))}" if same else "Differences"
     note = DIFFERENCES + (f" {UNSETTLED}" if any(one.unsettled for one in comparisons) else "")
     note += (
-        f" {RACED} No p: it would be that of a fixed number of questions."
+        f" {raced_note(results.cells)} No p: it would be that of a fixed number of questions."
         if any(one.sequential for one in comparisons)
         else ""
     )
-    note += fewness([(one.metric, one.clusters) for one in comparisons], scarce=False) + hopeless(comparisons)
+    fixed = [(one.metric, one.clusters) for one in comparisons if not one.sequential]
+    note += fewness(fixed, scarce=False) + hopeless(comparisons)
     return Table(head, (*results.metrics, f"p of\n{results.metrics[0]}"), tuple(rows), note)
 
 
