@@ -52,6 +52,15 @@ def test_plan_shows_cells_and_shared_work_and_writes_nothing(ragvlc: Cli, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["sweep.yaml"]
 
 
+def test_plan_names_the_strategy_and_refuses_a_metric_that_it_cannot_go_by(ragvlc: Cli) -> None:
+    said = ragvlc("plan", write("sweep.yaml", SWEEP), "--set", "strategy=race")
+    assert said.code == 0
+    assert "Strategy race, by contains: asks fewer than these answers" in said.out
+    said = ragvlc("plan", "sweep.yaml", "--set", "strategy={kind: race, metric: contain}")
+    assert (said.code, said.out) == (2, "")
+    assert "strategy.metric: 'contain' is no metric of this sweep. Known: contains" in said.err
+
+
 def test_run_prints_the_report_on_out_and_progress_on_err(ragvlc: Cli) -> None:
     said = ragvlc("run", write("sweep.yaml", SWEEP))
     assert said.code == 0

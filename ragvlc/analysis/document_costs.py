@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis.drawing import INK, label, legend, look, mark, numbers, panels
@@ -132,7 +133,9 @@ def break_even_sentences(costs: Sequence[DocumentCost], gap: float = 0.0) -> lis
             if level is None:
                 found.append(f"{dear.name} costs more than {cheap.name} for any number of questions a document.")
             elif level > 1:
-                found.append(f"{dear.name} costs no more than {cheap.name} from {level:,.1f} questions a document on.")
+                found.append(
+                    f"{dear.name} costs no more than {cheap.name} from {ceil(level):,} questions a document on."
+                )
     return found
 
 

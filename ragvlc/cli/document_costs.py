@@ -80,7 +80,7 @@ def refuse_document_costs(target: str, gap: float | None, draw: Path | None) -> 
 
 
 def document_costs(
-    pipeline: Pipeline, asked: tuple[int, int | None, float, Path | None], runs: Path, options: Options
+    pipeline: Pipeline, asked: tuple[int, int | None, float | None, Path | None], runs: Path, options: Options
 ) -> DocumentCosts | None:
     """Returns the money by the number of questions, and draws it if asked; None for a pipeline without prices.
 
@@ -92,16 +92,20 @@ def document_costs(
     """
     context, questions, gap, draw = asked
     if all(one.price is None for one in pipeline.generators.values()):
-        if draw is not None:
-            raise ConfigError("--draw needs prices: no generator has one. Add `price: {prompt: ..., completion: ...}`.")
+        vain = [name for name, given in (("--gap", gap), ("--draw", draw)) if given is not None]
+        if vain:
+            raise ConfigError(
+                f"{' and '.join(vain)} {'needs' if len(vain) == 1 else 'need'} prices: no generator has one. Add "
+                "`price: {prompt: ..., completion: ...}`."
+            )
         return None
     from ragvlc.analysis.document_costs import draw_money
     from ragvlc.estimate.document_costs import route_costs
 
     costs, missing = route_costs(pipeline, context, runs, options)
     if draw is not None and costs:
-        _save(draw_money(costs, questions or max(_ASKED), gap), draw)
-    return DocumentCosts(costs, missing, questions or max(_ASKED), gap, draw if costs else None)
+        _save(draw_money(costs, questions or max(_ASKED), gap or 0.0), draw)
+    return DocumentCosts(costs, missing, questions or max(_ASKED), gap or 0.0, draw if costs else None)
 
 
 def _save(figure: Any, file: Path) -> None:  # noqa: ANN401 - matplotlib is imported with the figure

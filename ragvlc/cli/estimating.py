@@ -115,24 +115,30 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         _refuse(target, {"--context": context, "--questions": questions, "--shape": shape})
         refuse_document_costs(target, gap, draw)
         sweep = load_sweep(target, settings, limit)
-        found, shares = _of_sweep(sweep, runs_folder(target, runs), options)
-        _print(found, plans=power_plans(sweep, target, runs, options, asked), shares=shares, as_json=as_json)
+        found, strategy = _of_sweep(sweep, runs_folder(target, runs), options)
+        plans = power_plans(sweep, target, runs, options, asked)
+        _print(found, plans=plans, strategy=strategy, as_json=as_json)
         return
     context = _context_of(target, context, limit, asked)
     pipeline = _pipeline(target, settings)
     foretold, unknown = _foretold(pipeline, context, runs, options, (acceptance, shape))
     found = _of_pipeline(target, pipeline, runs, (context, questions or 1), options)
-    costs = document_costs(pipeline, (context, questions, gap or 0.0, draw), runs, options)
+    costs = document_costs(pipeline, (context, questions, gap, draw), runs, options)
     _print(found, foretold=foretold, unknown=unknown, costs=costs, as_json=as_json)
 
 
-def _of_sweep(sweep: Sweep, runs: Path, options: Options) -> tuple[Estimate, list[StrategyShare]]:
-    """Returns the estimate of all questions, and the shares that the sweep's strategy is expected to ask."""
+def _of_sweep(sweep: Sweep, runs: Path, options: Options) -> tuple[Estimate, tuple[list[StrategyShare], list[str]]]:
+    """Returns the estimate of all questions, the shares that a strategy is expected to ask, and known verdicts."""
     from ragvlc.estimate.estimate import workings
-    from ragvlc.estimate.races import strategy_shares
+    from ragvlc.estimate.races import strategy_shares, verdicts_known
+    from ragvlc.results.store import SweepStore
 
     work = workings(sweep, runs, options)
-    return work.estimate, strategy_shares(sweep, [one.cell for one in work.sampled], work.asked)
+    cells = [one.cell for one in work.sampled]
+    store = SweepStore(Path(runs) / sweep.name)
+    known = {} if options.everything else verdicts_known(sweep, cells, work.asked, store)
+    shares = strategy_shares(sweep, cells, work.asked)
+    return work.estimate, ([one for one in shares if one.dataset not in known], list(known.values()))
 
 
 def _refuse(target: str, given: Mapping[str, object]) -> None:
@@ -161,15 +167,17 @@ def _print(
     unknown: str = "",
     plans: Sequence[PowerPlan] = (),
     costs: DocumentCosts | None = None,
-    shares: Sequence[StrategyShare] = (),
+    strategy: tuple[Sequence[StrategyShare], Sequence[str]] = ((), ()),
     as_json: bool,
 ) -> None:
+    shares, known = strategy
     if as_json:
-        more = {"strategy": [one.to_json() for one in shares]} if shares else {}
+        more: dict[str, object] = {"strategy": [one.to_json() for one in shares]} if shares else {}
+        more |= {"verdicts": list(known)} if known else {}
         _print_json(found, foretold, unknown, plans, costs, more)
     else:
         _print_all(found, foretold, unknown, plans)
-        _print_shares(shares)
+        _print_shares(shares, known)
         if costs is not None:
             print_document_costs(costs)
 
@@ -199,11 +207,11 @@ def _print_all(found: Estimate, foretold: Sequence[Forecast], unknown: str, plan
         print_power(plan)
 
 
-def _print_shares(shares: Sequence[StrategyShare]) -> None:
-    if shares:
+def _print_shares(shares: Sequence[StrategyShare], known: Sequence[str]) -> None:
+    if shares or known:
         out().print("The table is for every question and cell; the strategy of this experiment asks less of them:")
-    for one in shares:
-        out().print(f"- {one.sentence()}", soft_wrap=True)
+    for sentence in (*known, *(one.sentence() for one in shares)):
+        out().print(f"- {sentence}", soft_wrap=True)
 
 
 def _is_pipeline(target: str, *, asked: bool) -> bool:

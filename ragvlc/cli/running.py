@@ -29,10 +29,11 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
     from ragvlc.documents.dataset import loaded
     from ragvlc.results.generated import generated_share
     from ragvlc.sweep import plan as planning
+    from ragvlc.sweep.racing import raced_metric
     from ragvlc.sweep.windows import cut_remarks
 
     sweep = load_sweep(experiment, settings, limit)
-    cells = planning.plan(sweep)
+    cells, raced = planning.plan(sweep), raced_metric(sweep).label
     datasets = {cell.dataset.key: cell.dataset for cell in cells}
     asked = loaded(datasets)
     questions = {key: len(examples) for key, examples in asked.items()}
@@ -46,6 +47,12 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
         f"{len(cells)} cells, {answers} answers. Computed once for each document and question: "
         f"{work['chunkings']} chunkings, {work['rankings']} rankings; identical prompts are generated once."
     )
+    if sweep.strategy.stops:
+        out().print(
+            f"Strategy {sweep.strategy.kind}, by {raced}: asks fewer than these answers; "
+            "`ragvlc estimate` says how many.",
+            soft_wrap=True,
+        )
     for remark in planning.remarks(cells):
         out().print(visible(remark))
     if sweep.repeats > 1 and not all(cell.pipeline.random for cell in cells):

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ragvlc.results.store import SweepStore
 from ragvlc.statistics.race_shares import asked_shares
 from ragvlc.strategies.race import LOOKS, Race
 from ragvlc.sweep.plan import Cell
-from ragvlc.sweep.racing import Racing, clusters_of, nothing_stored, raced_metric
+from ragvlc.sweep.racing import Racing, clusters_of, nothing_stored, raced_metric, stored_racing
 from ragvlc.sweep.scoring import QuestionSet
 from ragvlc.sweep.spec import Sweep
 
-__all__ = ["StrategyShare", "first_share", "strategy_shares"]
+__all__ = ["StrategyShare", "first_share", "strategy_shares", "verdicts_known"]
 
 DIFFERENCES = (0.05, 0.1, 0.2)
 RACES = 200
@@ -84,6 +85,24 @@ def strategy_shares(sweep: Sweep, cells: Sequence[Cell], asked: Mapping[str, Que
             _races(sweep, own, asked[key]) if isinstance(sweep.strategy, Race) else _search(racing, own, asked[key])
         )
     ]
+
+
+def verdicts_known(
+    sweep: Sweep, cells: Sequence[Cell], asked: Mapping[str, QuestionSet], store: SweepStore
+) -> dict[str, str]:
+    """Returns a sentence for each data set on which the stored answers give the strategy's verdict, by its name."""
+    if not sweep.strategy.stops:
+        return {}
+    racing = stored_racing(sweep, cells, asked, store)
+    found = {}
+    for key, name in {cell.dataset.key: cell.dataset.name for cell in cells}.items():
+        note = racing.note(key)
+        if note.over:
+            found[name] = (
+                f"{sweep.strategy.kind} on {name}: nothing, the stored answers have its verdict (block {note.block}; "
+                f"{note.answers:,} of {note.grid:,} answers were asked for)."
+            )
+    return found
 
 
 def _races(sweep: Sweep, cells: Sequence[Cell], asked: QuestionSet) -> Iterator[StrategyShare]:

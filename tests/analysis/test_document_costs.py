@@ -90,7 +90,7 @@ def test_several_models_and_calls_are_added_up():
 
 def test_the_figure_marks_the_break_even_and_reaches_beyond_it():
     full, rag = routes(cache_write=1.25)
-    assert break_even_sentences([full, rag]) == ["full costs no more than rag from 57.5 questions a document on."]
+    assert break_even_sentences([full, rag]) == ["full costs no more than rag from 58 questions a document on."]
     uncached, _ = routes(cached=None)
     assert break_even_sentences([rag, uncached]) == ["full costs more than rag for any number of questions a document."]
     figure = draw_money([full, rag], 10)

@@ -53,7 +53,7 @@ def test_estimate_prints_and_draws_it(ragvlc, pipeline, tmp_path):
     assert said.code == 0, said.err
     assert "Money by questions about one document, 60 s apart" in said.out
     assert "full, as a batch" in said.out
-    assert "full costs no more than rag from 7.1 questions a document on." in said.out
+    assert "full costs no more than rag from 8 questions a document on." in said.out
     assert figure.read_text().startswith("<?xml")
     found = json.loads(ragvlc(*words, "--json").out)
     money = found["document_costs"]["money"]

@@ -15,8 +15,11 @@ from ragvlc.analysis.questions import one_question
 from ragvlc.analysis.report import known_so_far, race_parts, terminal_report
 from ragvlc.analysis.results import Results
 from ragvlc.cli.reading import KnownSoFar
+from ragvlc.estimate.estimate import Options, workings
+from ragvlc.estimate.races import verdicts_known
 from ragvlc.integrity.verify import verify
 from ragvlc.progress import Progress
+from ragvlc.results.store import SweepStore
 from ragvlc.sweep.plan import plan
 from ragvlc.sweep.tracking import send
 
@@ -132,3 +135,26 @@ def test_verify_counts_what_a_race_does_not_ask_and_misses_nothing(raced):
     assert [one.state for one in findings if one.check == "coverage" and one.state == "open"] == []
     [bad] = [one for one in findings if one.cell == "bad" and one.check == "coverage"]
     assert (bad.state, bad.found) == ("note", "51 questions not asked: pruned at block 3")
+
+
+def test_brackets_of_a_race_say_of_what_mean_and_no_number_of_clusters_is_called_too_few_for_them(raced):
+    tables = text_of(terminal_report(Results.load(raced)))
+    scores = " ".join(tables.split("Difference")[0].split())
+    assert "at whatever block a cell stopped, of the mean over all questions of this grid, not over other" in scores
+    assert "too few to rely on" not in tables
+
+    said = " ".join(text_of(comparison(Results.load(raced), "bad", "good")).split())
+    assert "contains: a - b = -0.667 [" in said
+    assert "]†, on 9 questions in 9 clusters. No p: the number of questions depended on the scores" in said
+    assert "not settled" not in said
+
+
+def test_estimate_says_that_a_race_with_a_verdict_asks_nothing(raced):
+    sweep = race_sweep(raced.parents[1] / "set")
+    work = workings(sweep, raced.parent, Options(sample=1))
+    store = SweepStore(raced)
+    cells = [one.cell for one in work.sampled]
+    (said,) = verdicts_known(sweep, cells, work.asked, store).values()
+    assert "nothing, the stored answers have its verdict (block " in said
+    assert "; 78 of 240 answers were asked for)." in said
+    assert verdicts_known(sweep, cells, work.asked, SweepStore(raced / "other")) == {}
