@@ -109,8 +109,12 @@ def override(cls: type[Component], data: dict[str, Any], values: Mapping[str, ob
 def problems(error: ValidationError, cls: type[Component], source: str, prefix: str = "") -> list[str]:
     """Returns one sentence for each validation problem, including problems in nested components and files."""
     found: list[str] = []
-    for one in error.errors():
+    listed = error.errors()
+    places = {one["loc"][: len(one["loc"]) - 1] for one in listed}
+    for one in listed:
         context: Mapping[str, Any] = one.get("ctx") or {}
+        if one["type"] == "too_short" and one["loc"] in places:  # its elements are there, and wrong
+            continue
         path = _dotted(one["loc"], prefix)
         if isinstance(context.get("nested"), ValidationError):
             found += problems(context["nested"], context["cls"], source, path)
@@ -128,7 +132,11 @@ def _sentence(one: Mapping[str, Any], cls: type[Component], context: Mapping[str
         cls = _owner(cls, one["loc"])
         known = list(cls.model_fields)
         name = str(one["loc"][-1])
-        owner = f"{cls.family} kind '{_kind(cls)}'" if cls.family else cls.__name__.lower()
+        owner = (
+            f"{cls.family} kind '{_kind(cls)}'"
+            if cls.family
+            else re.sub(r"(?<=[a-z])(?=[A-Z])", " ", cls.__name__).lower()
+        )
         listing = ", ".join(known) or "none"
         return f"{owner} has no field '{name}'. Known: {listing}.{nearest(name, known)}"
     if one["type"] == "literal_error":

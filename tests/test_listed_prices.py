@@ -49,3 +49,10 @@ def test_what_the_list_does_not_have_is_said_with_the_nearest(change, words):
     with pytest.raises(ValidationError) as caught:
         Price.model_validate(given)
     assert words in str(caught.value)
+
+
+def test_fields_of_a_list_without_from_are_one_sentence():
+    with pytest.raises(ValidationError) as caught:
+        Price.model_validate({"form": "genai-prices", "model": "gpt-4.1", "on": ON})
+    assert "model and on without `from`: a price from a list is {from: genai-prices" in str(caught.value)
+    assert caught.value.error_count() == 1

@@ -214,4 +214,4 @@ def _remarks(made: MadeQuestions) -> list[str]:
     lines.append(
         f"Questions: {files.questions}\nDropped, with reasons: {files.dropped}\nHow it was made: {files.facts}"
     )
-    return [*lines, f"Ask them in an experiment: dataset: {{{dataset}}}"]
+    return [*lines, *([f"Ask them in an experiment: dataset: {{{dataset}}}"] if made.chosen.kept else [])]

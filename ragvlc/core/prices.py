@@ -94,6 +94,11 @@ class Price(Rates):
     @model_validator(mode="before")
     @classmethod
     def _listed(cls, given: object) -> object:
+        if isinstance(given, Mapping) and "from" not in given and (names := sorted({"model", "on"} & set(given))):
+            raise ValueError(
+                f"{' and '.join(names)} without `from`: a price from a list is "
+                f"{{from: {LIST}, model: gpt-4.1, on: 2026-11-01}}."
+            )
         return listed(given) if isinstance(given, Mapping) and "from" in given else given
 
     def rates(self, prompt_tokens: float) -> Rates:

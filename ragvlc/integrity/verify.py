@@ -221,7 +221,7 @@ class _Checks:
         cells = several(counts.cells, "cell")
         words = {
             "rows": f"{several(counts.rows, 'row')} in {cells}, all intact",
-            "coverage": f"every question has a row in {cells}",
+            "coverage": f"every question that was to be asked has a row in {cells}",
             "cells": "cells.json can be read",
             "examples": "the stored questions can be read",
             "leftovers": "no unfinished files of interrupted writers",

@@ -29,6 +29,7 @@ from ragvlc.questions.item import GeneratedQuestion, from_json, to_json
 __all__ = ["SetFiles", "read_questions", "write_questions"]
 
 _ENDING = ".jsonl"
+_OTHER_FORMS = frozenset({".csv", ".gz", ".json", ".parquet", ".tsv", ".txt", ".xlsx", ".yaml", ".yml"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,12 @@ class SetFiles:
         """Returns the files of the set at `out`: a file that ends in `.jsonl`, else a folder for `questions.jsonl`.
 
         Raises:
-            ConfigError: it is a compressed file.
+            ConfigError: it is a compressed file, or one of another form.
         """
         path = path_of(out).absolute()
-        if path.name.endswith(".gz"):
+        if path.suffix.lower() in _OTHER_FORMS and not path.is_dir():
             raise ConfigError(
-                f"{out}: questions are written as plain text: name a file that ends in .jsonl, or a folder."
+                f"{out}: questions are written as plain JSON, one a line: name a file that ends in .jsonl, or a folder."
             )
         return cls(path if path.name.endswith(_ENDING) else path / f"questions{_ENDING}")
 

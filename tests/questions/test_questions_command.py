@@ -49,6 +49,7 @@ def test_mixed_files_give_one_question_and_duplicates_by_reason(ragvlc: Cli, tmp
     assert said.code == 1  # fewer than asked for
     assert "1 of 5 questions: attempts ran out" in said.out
     assert "4  asks what another asks, in the same words" in said.out
+    assert "Ask them in an experiment" in said.out
     assert "scripted wrote the questions and answered them for the filters" in said.out
     files = SetFiles.at(tmp_path / "set.jsonl")
     found = Jsonl.build(files.dataset()).collection()
@@ -89,7 +90,9 @@ def test_a_yaml_file_and_its_set(ragvlc: Cli, tmp_path: Path) -> None:
         (("toy", "--kind", "numbers=x"), "needs NAME=SHARE"),
         (("toy", "--without", "duplicates"), "Nearest: duplicate"),
         (("toy", "--set", "cuont=3"), "cuont"),
+        (("toy", "--set", "cuont=3"), "question spec has no field 'cuont'"),
         (("toy", "--model", "{kind: scriptd}"), "Nearest: scripted"),
+        (("toy", "--out", "set.csv"), "set.csv: questions are written as plain JSON, one a line"),
     ],
 )
 def test_bad_input_is_one_sentence(ragvlc: Cli, words: tuple[str, ...], problem: str) -> None:
@@ -98,3 +101,13 @@ def test_bad_input_is_one_sentence(ragvlc: Cli, words: tuple[str, ...], problem:
     assert said.code == 2
     assert problem in said.err
     assert "Traceback" not in said.err
+    assert said.err.count("error: ") == 1
+
+
+def test_a_set_without_questions_is_not_offered_to_an_experiment(ragvlc: Cli) -> None:
+    said = ragvlc(
+        "questions", "toy", "--model", "scripted", "--count", "1", "--kind", "one_place", "--out", "set.jsonl"
+    )
+    assert said.code == 1
+    assert "Questions: " in said.out
+    assert "Ask them in an experiment" not in said.out

@@ -332,7 +332,7 @@ def test_files_of_another_origin_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "own.jsonl").write_text('{"question": "Mine?"}\n')
     with pytest.raises(ConfigError, match="own.jsonl: there already"):
         make(tmp_path, given, Expert(), "own.jsonl")
-    with pytest.raises(ConfigError, match="plain text"):
+    with pytest.raises(ConfigError, match="plain JSON"):
         make(tmp_path, given, Expert(), "set.jsonl.gz")
     assert (tmp_path / "corpus" / "documents.jsonl").read_bytes() == before
 
