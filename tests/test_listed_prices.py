@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from ragvlc.core.prices import Price
+from ragvlc.core.yaml_text import parse_mapping
 
 ON = "2026-06-01"
 
@@ -56,3 +57,11 @@ def test_fields_of_a_list_without_from_are_one_sentence():
         Price.model_validate({"form": "genai-prices", "model": "gpt-4.1", "on": ON})
     assert "model and on without `from`: a price from a list is {from: genai-prices" in str(caught.value)
     assert caught.value.error_count() == 1
+
+
+def test_the_day_can_be_given_in_yaml_where_on_is_a_word_for_true():
+    pytest.importorskip("genai_prices")
+    given = parse_mapping("price: {from: genai-prices, model: gpt-4.1, on: 2026-11-01}\nyes: true", "p.yaml")
+    assert list(given) == ["price", "yes"]
+    assert given["yes"] is True
+    assert Price.model_validate(given["price"]).date == dt.date(2026, 11, 1)

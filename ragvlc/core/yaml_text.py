@@ -24,13 +24,18 @@ _TYPES = {list: "a list", set: "a set", str: "a text", bool: "true or false", in
 
 
 class _StrictLoader(_Loader):  # type: ignore[misc]
-    """A YAML loader that rejects duplicate keys, where PyYAML would silently use the last one."""
+    """A YAML loader that rejects duplicate keys, where PyYAML would silently use the last one.
+
+    Names are texts: `on: 2026-11-01` has the name `on`, which YAML 1.1 reads as true.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
+            if key_node.tag == "tag:yaml.org,2002:bool":
+                key_node.tag = "tag:yaml.org,2002:str"
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
                 raise yaml.constructor.ConstructorError(None, None, f"{key} cannot be a name", key_node.start_mark)
