@@ -110,6 +110,7 @@ def run(
     except SweepInterrupted as stopped:
         left = stopped.total - stopped.stored
         rest = f"the other {left}" if left else "the report"
+        rest = f"those that the {sweep.strategy.kind} still needs" if left and sweep.strategy.stops else rest
         received.tell(f"{visible(str(stopped))}. Run the same command again for {rest}.")
         raise
     print_report(load(outcome.folder), None)
