@@ -22,7 +22,7 @@ from ragvlc.questions.filters.names_subject import NamesSubjectFilter
 from ragvlc.questions.filters.refers_to_text import _TALK
 from ragvlc.questions.item import GeneratedQuestion
 from ragvlc.questions.kind import QuestionKind
-from ragvlc.questions.making import _no_answer
+from ragvlc.questions.making import no_answer
 from ragvlc.questions.overlap import likeness, overlap
 from ragvlc.questions.quoting import QuoteProblem, located
 from ragvlc.questions.sources import model_of, spec_of
@@ -229,10 +229,10 @@ def test_answers_in_questions(answer: str, question: str, *, inside: bool) -> No
 
 
 def test_an_answer_that_says_there_is_none_is_none() -> None:
-    assert _no_answer("The builder of the mill is unknown.")
-    assert _no_answer("The text does not say who built it.")
-    assert not _no_answer("the tomb of the unknown soldier")
-    assert not _no_answer("It is unknown to most that Ada built it.")
+    assert no_answer("The builder of the mill is unknown.")
+    assert no_answer("The text does not say who built it.")
+    assert not no_answer("the tomb of the unknown soldier")
+    assert not no_answer("It is unknown to most that Ada built it.")
 
 
 def test_overlap_counts_the_words_that_carry_meaning() -> None:
