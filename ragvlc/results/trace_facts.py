@@ -85,4 +85,4 @@ class TraceFacts:
         usage = step.get("usage")
         if lengths or usage is None or usage.get("calls") != 1:
             return lengths
-        return [usage["prompt_tokens"]]
+        return [usage.get("prompt_tokens", 0)]  # zeros are left out of rows

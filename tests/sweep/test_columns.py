@@ -18,6 +18,7 @@ from ragvlc.core.errors import StoreError
 from ragvlc.results.attention import telemetry
 from ragvlc.results.loading import CellResult
 from ragvlc.results.store import CellStore
+from ragvlc.results.trace_facts import TraceFacts
 from ragvlc.results.unanswered import cause, unanswered
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.runner import run_sweep
@@ -148,3 +149,8 @@ def test_a_run_holds_no_row_that_it_has_written(tmp_path: Path, count: int) -> N
         run_sweep(sweep, tmp_path / "runs", watcher=watcher)
         assert watcher.held < 20
         assert watcher.rows == (0 if again else 2 * count)
+
+
+def test_a_call_without_prompt_tokens_is_one_of_length_zero():
+    facts = TraceFacts([{"name": "generate", "facts": {}, "usage": {"calls": 1}}])  # zeros are left out of rows
+    assert facts.pairs(Usage(calls=1)) == 0
