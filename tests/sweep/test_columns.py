@@ -122,10 +122,16 @@ def test_a_file_that_is_replaced_while_its_rows_are_read_is_noticed(tmp_path: Pa
         list(found.rows.values())
 
 
+def rows_in_memory() -> int:
+    gc.collect()
+    return sum(isinstance(one, (Answer, Prediction)) for one in gc.get_objects())
+
+
 class Counting:
-    """Counts the rows and answers in memory at the end of the last cell, when none is in flight."""
+    """Counts the rows and answers that a run has in memory at the end of its last cell, when none is in flight."""
 
     def __init__(self) -> None:
+        self.before = rows_in_memory()  # of other tests
         self.held = 0
         self.rows = 0
 
@@ -137,7 +143,7 @@ class Counting:
 
     def done(self, cell: Cell, status: str, summary: Any) -> None:
         assert status == "complete"
-        self.held = sum(isinstance(one, (Answer, Prediction)) for one in gc.get_objects())
+        self.held = rows_in_memory() - self.before
 
 
 @pytest.mark.parametrize("count", [40, 160])
