@@ -171,7 +171,7 @@ class CellStore:
     def append(self, prediction: Prediction) -> None:
         """Appends a row, whole or not at all; it is on the disk at most 5 seconds or 100 rows later.
 
-        It replaces the row of its question that the file had when it was last loaded.
+        It replaces the row of its question that the file has, as last loaded or appended here.
 
         Raises:
             StoreError: the disk is full, or the folder cannot be written.
@@ -180,9 +180,11 @@ class CellStore:
         with self._lock, explained(self._rows):
             if not self._appendable:
                 self._prepare()
-        line = self._line(prediction)
+        line, revision = self._line(prediction)
         with self._lock, explained(self._rows), open(self._name, "ab", buffering=0) as file:  # noqa: PTH123
             write_line(file, line)
+            if self._found is not None:
+                self._found.revisions[prediction.example_id] = revision
             self._unsynced += 1
             if self._unsynced >= _SYNCED_ROWS or time.monotonic() - self._synced >= _SYNCED_SECONDS:
                 self._sync(file)
@@ -191,9 +193,9 @@ class CellStore:
                 self._timer.daemon = True
                 self._timer.start()
 
-    def _line(self, prediction: Prediction) -> bytes:
-        before = self._found.revisions.get(prediction.example_id, -1) if self._found else -1
-        return sealed(prediction, self.folder.name, before + 1)
+    def _line(self, prediction: Prediction) -> tuple[bytes, int]:
+        revision = 1 + (self._found.revisions.get(prediction.example_id, -1) if self._found else -1)
+        return sealed(prediction, self.folder.name, revision), revision
 
     def sync(self) -> None:
         """Waits until the rows written so far are on the disk. Raises `StoreError`."""

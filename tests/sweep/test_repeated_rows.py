@@ -36,10 +36,22 @@ def test_the_first_of_two_intact_rows_counts_and_the_other_is_named(
     cells[0].append(row("q", "first"))
     cells[1].append(row("q", "second"))
     cells[1].append(row("other", "third"))
-    cells[0].append(row("q", "fourth"))
     assert texts(CellStore(tmp_path / "cell")) == {"q": "first", "other": "third"}
     [said] = [one.getMessage() for one in caplog.records]
-    assert "rows of questions that have a row already: 2, all intact, on lines 2, 4. The first row counts" in said
+    assert "rows of questions that have a row already: 1, all intact, on line 2. The first row counts" in said
+
+
+def test_a_row_that_a_run_writes_twice_counts_as_written_last(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A stored failure without scores is scored first, and its question is asked afterwards."""
+    cell = CellStore(tmp_path / "cell")
+    cell.reopen("")
+    cell.append(row("q", "failed"))
+    again = CellStore(tmp_path / "cell")
+    again.load()
+    again.append(row("q", "failed, scored"))
+    again.append(row("q", "answer"))
+    assert texts(CellStore(tmp_path / "cell")) == {"q": "answer"}
+    assert not caplog.records
 
 
 def test_a_file_appended_to_itself_reads_as_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
