@@ -72,13 +72,14 @@ class _Threads:
                 finished.put(partial(_same, result))
             finished.put(None)
 
-        workers = [threading.Thread(target=run_jobs, name=f"ragvlc-{n}") for n in range(min(threads, len(jobs)))]
-        for worker in workers:
-            worker.start()
-        left = len(workers)
+        left, workers = min(threads, len(jobs)), list[threading.Thread]()
         with interruption.scope():
             try:
                 with interruption.scope():  # Ctrl-C reaches the workers before they are waited for
+                    for number in range(left):
+                        worker = threading.Thread(target=run_jobs, name=f"ragvlc-{number}")
+                        worker.start()  # RuntimeError where the system has no more threads
+                        workers.append(worker)
                     while left:
                         result = finished.get()
                         if result is None:

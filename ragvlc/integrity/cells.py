@@ -209,6 +209,9 @@ class CellCheck:
             return
         made = json.loads(json.dumps(cell_summary(cell, "complete", rows, asked)))
         differing = sorted(name for name in made.keys() & summary.keys() if not _alike(made[name], summary[name]))
+        if unknown := sorted(summary.keys() - made.keys() - {"tried"}):
+            found = f"has fields that this version does not write: {_first(unknown)}"
+            yield self._finding("summary", "repair", found, "made anew", anew)
         if differing:
             yield self._finding("summary", "repair", f"differs from the rows in {_first(differing)}", "made anew", anew)
         if lacking := sorted(made.keys() - summary.keys()):

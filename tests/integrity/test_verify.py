@@ -143,6 +143,11 @@ REPAIRED: dict[str, tuple[Harm, str, str]] = {
     "no summary": (lambda folder: first(folder, "summary.json").unlink(), "summary", "no summary"),
     "a torn summary": (lambda folder: void(first(folder, "summary.json").write_text("{")), "summary", "not JSON"),
     "a folder for a summary": (lambda folder: in_place_of(first(folder, "summary.json")), "summary", "is no file"),
+    "a summary of another version": (
+        lambda folder: edit_json(first(folder, "summary.json"), lambda one: one.update(version=99)),
+        "summary",
+        "fields that this version does not write: version",
+    ),
     "a wrong summary": (
         lambda folder: edit_json(first(folder, "summary.json"), lambda one: one.update(answered=3)),
         "summary",
