@@ -7,7 +7,7 @@ once a prompt is long. Caches expire, and some are charged by the hour.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, model_validator
@@ -16,7 +16,7 @@ from ragvlc.core.answer import Answer, Usage
 from ragvlc.core.component import Component
 from ragvlc.core.listed_prices import FIELDS, LIST, listed
 
-__all__ = ["LongPrompt", "Price", "Rates", "long_prompts_key", "mean_money", "money", "prices_of"]
+__all__ = ["LongPrompt", "Price", "Rates", "bill_money", "long_prompts_key", "money", "prices_of"]
 
 Amount = Annotated[float, Field(ge=0)]
 
@@ -123,9 +123,16 @@ def money(answer: Answer, prices: Mapping[str, Price]) -> float | None:
     It is not known without a price for each role that was asked, nor where some prompt of several was long and the
     price said so only after the run.
     """
-    if not answer.bills or not set(answer.bills) <= set(prices):
+    return bill_money(answer.bills, answer.long_prompts, prices)
+
+
+def bill_money(
+    bills: Mapping[str, Usage], long_prompts: Mapping[str, Usage], prices: Mapping[str, Price]
+) -> float | None:
+    """Returns the cost of an answer's bills in money; see `money`."""
+    if not bills or not bills.keys() <= prices.keys():
         return None
-    parts = [_of_role(role, usage, prices[role], answer.long_prompts) for role, usage in answer.bills.items()]
+    parts = [_of_role(role, usage, prices[role], long_prompts) for role, usage in bills.items()]
     known = [part for part in parts if part is not None]
     return sum(known) if len(known) == len(parts) else None
 
@@ -143,10 +150,3 @@ def _of_role(role: str, usage: Usage, price: Price, long_prompts: Mapping[str, U
 def prices_of(stored: Mapping[str, Mapping[str, Any] | None] | None) -> dict[str, Price]:
     """Returns the prices by role, as stored with a cell."""
     return {role: Price.model_validate(price) for role, price in (stored or {}).items() if price is not None}
-
-
-def mean_money(answers: Sequence[Answer], prices: Mapping[str, Price]) -> float | None:
-    """Returns the mean cost of an answer in money; None without answers, or where one's cost is not known."""
-    costs = [money(answer, prices) for answer in answers]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) / len(known) if known and len(known) == len(costs) else None

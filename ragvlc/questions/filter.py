@@ -43,6 +43,14 @@ class QuestionFilter(Component):
         """Returns that the filter does not apply to the question."""
         return FilterFinding(self.kind, "skipped", reason)
 
+    def by_reply(self, asked: Asked, reason: str, *, right: bool, **facts: Any) -> FilterFinding:  # noqa: ANN401
+        """Returns that the question is dropped for `reason` unless the reply is, or is not, right as it must be."""
+        if asked.outcome == "unsure":
+            return self.unsure(asked, **facts)
+        if (asked.outcome == "right") != right:
+            return self.dropped(reason, **facts, **asked.facts())
+        return self.passed(**facts, **asked.facts())
+
     def unsure(self, asked: Asked, **facts: Any) -> FilterFinding:  # noqa: ANN401 - JSON values
         """Returns that the filter's model could not be judged by, and why."""
         found: Mapping[str, Any] = {**facts, **asked.facts()}

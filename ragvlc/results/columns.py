@@ -15,9 +15,9 @@ from math import inf, nan
 from types import MappingProxyType
 from typing import Any
 
-from ragvlc.core.answer import Answer, Failure, Prediction
+from ragvlc.core.answer import Failure, Prediction
 from ragvlc.core.answer_json import made, read_steps
-from ragvlc.core.prices import money, prices_of
+from ragvlc.core.prices import bill_money, prices_of
 from ragvlc.results.applicable import blank_labels
 from ragvlc.results.cuts import TextCuts, text_cuts
 from ragvlc.results.positions import context_position
@@ -248,7 +248,7 @@ class ColumnsBuilder:
             timing.queue_seconds, nan if first is None else first, timing.engine_seconds,
             phases.get("search", 0.0), phases.get("rerank", 0.0), phases.get("saved", 0.0),
             facts.dropped_tokens, max(0, facts.no_answer - none), facts.agents, facts.paths, facts.pairs(usage),
-            memory.get("process", 0), memory.get("device", 0), self._money(answer, row),
+            memory.get("process", 0), memory.get("device", 0), self._money(row),
             -1.0 if sent is None else sent, _score(signals),
         )  # fmt: skip
         routed = bool(trace) and trace[0]["name"] == "route"
@@ -268,11 +268,11 @@ class ColumnsBuilder:
         if facts.speculated and (sums := speculation_of([replace(answer, trace=read_steps(trace))])) is not None:
             found.speculation[place] = sums
 
-    def _money(self, answer: Answer, row: Mapping[str, Any]) -> float:
+    def _money(self, row: Mapping[str, Any]) -> float:
         if not self._prices:
             return nan
         bills, long_prompts = read_usages(row.get("bills", NOTHING)), read_usages(row.get("long_prompts", NOTHING))
-        found = money(replace(answer, bills=bills, long_prompts=long_prompts), self._prices)
+        found = bill_money(bills, long_prompts, self._prices)
         return nan if found is None else found
 
 

@@ -24,8 +24,4 @@ class ClosedBookFilter(QuestionFilter):
         if examiner.item.unanswerable:
             return self.skipped("unanswerable")
         asked = examiner.recall(self.generator)
-        if asked.outcome == "unsure":
-            return self.unsure(asked)
-        if asked.outcome == "right":
-            return self.dropped("right closed book", **asked.facts())
-        return self.passed(**asked.facts())
+        return self.by_reply(asked, "right closed book", right=False)

@@ -24,8 +24,4 @@ class EvidenceAloneFilter(QuestionFilter):
         if examiner.item.unanswerable:
             return self.skipped("unanswerable")
         asked = examiner.read([one.span for one in examiner.item.evidence], self.generator)
-        if asked.outcome == "unsure":
-            return self.unsure(asked)
-        if asked.outcome == "right":
-            return self.passed(**asked.facts())
-        return self.dropped("not right with the evidence alone", **asked.facts())
+        return self.by_reply(asked, "not right with the evidence alone", right=True)

@@ -39,12 +39,7 @@ class WrongPassageFilter(QuestionFilter):
             return self.skipped("no other passage in the document")
         span = seeded(item.seed, item.id, "wrong passage").choice(others)
         asked = examiner.read([span], self.generator)
-        facts = {"start": span.start, "end": span.end}
-        if asked.outcome == "unsure":
-            return self.unsure(asked, **facts)
-        if asked.outcome == "right":
-            return self.dropped("right with a wrong passage", **facts, **asked.facts())
-        return self.passed(**facts, **asked.facts())
+        return self.by_reply(asked, "right with a wrong passage", right=False, start=span.start, end=span.end)
 
 
 def _touches(span: Span, others: list[Span]) -> bool:
