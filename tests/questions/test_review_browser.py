@@ -30,6 +30,12 @@ def files_of(folder: Path, name: str) -> Path:
     return path
 
 
+def opened(window: Browser, page: Path) -> None:
+    """Opens a review page and waits until what was decided before is read."""
+    window.open(page)
+    window.until("document.body.dataset.ready")
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> SetFiles:
     """Returns a set whose first question is hostile, and whose second a filter could not judge."""
@@ -44,7 +50,7 @@ def files(tmp_path: Path) -> SetFiles:
 def review_by_keyboard(page: Path, before: list[GeneratedQuestion], tmp_path: Path) -> list[Path]:
     """Returns the saved files of a review: accept, reject with a note, edit, accept; the others stay open."""
     with Browser(tmp_path) as window:
-        window.open(page)
+        opened(window, page)
         assert window.text("progress") == "0 of 6 decided: 0 accepted, 0 edited, 0 rejected"
         assert window.text("question") == before[0].question
         assert HOSTILE in window.text("excerpts")
@@ -75,7 +81,8 @@ def review_by_keyboard(page: Path, before: list[GeneratedQuestion], tmp_path: Pa
         for ending in ("csv", "json"):
             window.run(f"document.getElementById('save-{ending}').click()")
         saved = [files_of(tmp_path, f"set.decisions.Ada-Lovelace.{ending}") for ending in ("csv", "json")]
-        window.open(page)  # as after closing it
+        window.until("document.body.dataset.writing === '0'")
+        opened(window, page)  # as after closing it
         assert window.text("progress") == "4 of 6 decided: 2 accepted, 1 edited, 1 rejected"
         assert window.text("place").startswith("5 of 6")
         assert window.run("document.title") == "Review of set - ragvlc"
@@ -108,7 +115,7 @@ def test_a_review_by_keyboard_is_saved_and_applied(files: SetFiles, tmp_path: Pa
 def test_selected_text_becomes_a_quote(files: SetFiles, tmp_path: Path) -> None:
     page, _ = Review.of(files.questions).write()
     with Browser(tmp_path) as window:
-        window.open(page)
+        opened(window, page)
         window.press("n", "e")
         window.run(
             "getSelection().setBaseAndExtent(document.querySelector('mark').firstChild, 0, "
@@ -129,7 +136,7 @@ def test_five_hundred_questions_are_quick_in_both_colours(files: SetFiles, tmp_p
     for dark in (False, True):
         (tmp_path / str(dark)).mkdir()
         with Browser(tmp_path / str(dark), dark=dark) as window:
-            window.open(page)
+            opened(window, page)
             tones[dark] = window.run("getComputedStyle(document.body).backgroundColor")
             start = time.monotonic()
             window.press(*"arna" * 25)
@@ -146,8 +153,45 @@ def test_earlier_reviews_are_shown_and_passed_over(files: SetFiles, tmp_path: Pa
     Review.of(files.questions).apply(tmp_path / "done.json", reviewer="Ada")
     page, _ = Review.of(files.questions).write()
     with Browser(tmp_path) as window:
-        window.open(page)
+        opened(window, page)
         assert window.text("place").startswith("3 of 6")
         assert window.text("progress").endswith("0 rejected, 2 reviewed before")
         window.press("p")
         assert window.text("state").startswith("rejected by Ada on 20")
+
+
+def test_decisions_are_there_at_every_opening(files: SetFiles, tmp_path: Path) -> None:
+    page, _ = Review.of(files.questions).write()
+    with Browser(tmp_path) as window:
+        opened(window, page)
+        window.press("a", "a")
+        window.until("document.body.dataset.writing === '0'")
+        for _ in range(20):
+            opened(window, page)
+            assert window.text("progress").startswith("2 of 6 decided"), window.complaints()
+
+
+def test_decisions_of_another_window_appear(files: SetFiles, tmp_path: Path) -> None:
+    page, _ = Review.of(files.questions).write()
+    with Browser(tmp_path) as window:
+        opened(window, page)
+        window.run("window.heard = []; window.other = new BroadcastChannel('ragvlc-review')")
+        window.run("window.other.onmessage = ({ data }) => window.heard.push(data)")
+        window.press("a")
+        window.until("window.heard.length === 1")
+        assert window.run("window.heard[0][1].word") == "accept"
+        window.run("window.other.postMessage([window.heard[0][0], { word: 'reject', note: '' }])")
+        window.until("document.getElementById('progress').textContent.includes('1 rejected')")
+        assert window.text("progress").startswith("1 of 6 decided")
+
+
+def test_a_browser_without_a_database_says_so(files: SetFiles, tmp_path: Path) -> None:
+    page, _ = Review.of(files.questions).write()
+    with Browser(tmp_path) as window:
+        window.call(
+            "Page.addScriptToEvaluateOnNewDocument", source="Object.defineProperty(window, 'indexedDB', {value: null})"
+        )
+        opened(window, page)
+        assert not window.run("document.getElementById('storage').hidden")
+        window.press("a")
+        assert window.text("progress").startswith("1 of 6 decided")

@@ -5,44 +5,59 @@
   const $ = (id) => document.getElementById(id);
   const done = { accept: "accepted", edit: "edited", reject: "rejected" };
   const memory = new Map(), history = [];
-  let storage = null, place = 0;
+  let database = null, place = 0, writing = 0;
 
-  try {
-    storage = window.localStorage;
-    storage.setItem("ragvlc-review", "1");
-  } catch (error) {
-    storage = null;
+  // Each decision has a key of its own, so that two windows do not overwrite each other's. The page is mostly opened
+  // as a file, where some browsers give now and then a local storage that is empty: decisions are in a database.
+  const prefix = `ragvlc-review:${data.set}:`;
+  const key = (item) => `${prefix}${item.id}:${item.version}`;
+  const nameKey = `${prefix}reviewer`;
+  const others = "BroadcastChannel" in window ? new BroadcastChannel("ragvlc-review") : null;
+  const load = (name) => (memory.has(name) ? memory.get(name) : null);
+  const table = (mode) => database.transaction("decisions", mode).objectStore("decisions");
+  function unstored() {
+    database = null;
     $("storage").hidden = false;
   }
-
-  // Each decision has a key of its own, so that two windows do not overwrite each other's.
-  const key = (item) => `ragvlc-review:${data.set}:${item.id}:${item.version}`;
-  const nameKey = `ragvlc-review:${data.set}:reviewer`;
-  function load(name) {
-    try {
-      const text = storage ? storage.getItem(name) : memory.get(name);
-      return text ? JSON.parse(text) : null;
-    } catch (error) {
-      return null;
-    }
-  }
   function store(name, value) {
-    const text = value === null ? null : JSON.stringify(value);
+    if (value === null) memory.delete(name);
+    else memory.set(name, value);
+    if (!database) return;
     try {
-      if (storage && text === null) storage.removeItem(name);
-      else if (storage) storage.setItem(name, text);
-    } catch (error) { // full, or forbidden meanwhile: what was stored is taken along
-      for (const item of items) {
-        const old = storage.getItem(key(item));
-        if (old) memory.set(key(item), old);
-      }
-      storage = null;
-      $("storage").hidden = false;
+      const asked = value === null ? table("readwrite").delete(name) : table("readwrite").put(value, name);
+      writing += 1;
+      asked.transaction.oncomplete = () => {
+        writing -= 1;
+        document.body.dataset.writing = String(writing);
+        if (others) others.postMessage([name, value]);
+      };
+      asked.transaction.onabort = unstored; // full, or forbidden meanwhile
+    } catch (error) {
+      unstored();
     }
-    if (!storage) {
-      if (text === null) memory.delete(name);
-      else memory.set(name, text);
+    document.body.dataset.writing = String(writing);
+  }
+  function open(ready) {
+    const failed = () => { unstored(); ready(); };
+    let asked;
+    try {
+      asked = window.indexedDB.open("ragvlc-review", 1);
+    } catch (error) {
+      failed();
+      return;
     }
+    asked.onupgradeneeded = () => asked.result.createObjectStore("decisions");
+    asked.onerror = failed;
+    asked.onsuccess = () => {
+      database = asked.result;
+      const cursor = table("readonly").openCursor(IDBKeyRange.bound(prefix, `${prefix}\uffff`));
+      cursor.onerror = failed;
+      cursor.onsuccess = () => {
+        if (!cursor.result) { ready(); return; }
+        memory.set(cursor.result.key, cursor.result.value);
+        cursor.result.continue();
+      };
+    };
   }
   const percent = (share) => `${Math.round(100 * share)} %`;
   const decision = (item) => load(key(item)) || {};
@@ -251,6 +266,7 @@
     p: () => move(-1, passes), o: () => move(1, isOpen), ArrowRight: () => next(false), ArrowLeft: () => move(-1, passes),
   };
   document.addEventListener("keydown", (event) => {
+    if (!document.body.dataset.ready) return; // stored decisions are not read yet
     const editing = !$("editing").hidden;
     if (editing && event.key === "Escape") { stopEditing(); event.preventDefault(); return; }
     if (editing && event.key === "Enter" && (event.ctrlKey || event.metaKey)) { saveEdit(); event.preventDefault(); return; }
@@ -265,24 +281,30 @@
     "save-csv": () => save(csv(), "text/csv;charset=utf-8", "csv"),
     "save-json": () => save(JSON.stringify(rows(), null, 1) + "\n", "application/json", "json"),
   };
-  for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", act);
+  for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", () => { if (document.body.dataset.ready) act(); });
   $("add-quote").addEventListener("mousedown", (event) => event.preventDefault());
   $("editing").addEventListener("submit", (event) => { event.preventDefault(); saveEdit(); });
   $("filter").addEventListener("change", () => { if (!passes(items[place])) next(false); });
-  $("reviewer").value = load(nameKey) || "";
   $("reviewer").addEventListener("input", () => store(nameKey, $("reviewer").value));
   $("note").addEventListener("input", () => {
     const found = load(key(items[place]));
     store(key(items[place]), { ...(found || {}), note: $("note").value });
   });
-  window.addEventListener("storage", () => { if ($("editing").hidden) draw(); });
+  if (others) others.onmessage = ({ data: [name, value] }) => {
+    if (value === null) memory.delete(name);
+    else memory.set(name, value);
+    if (name.startsWith(prefix) && items.length && $("editing").hidden) draw();
+  };
   for (const number of items.keys()) {
     const button = element("button", String(number + 1));
     button.addEventListener("click", () => go(number));
     $("list").append(button);
   }
-  if (items.length) {
+  open(() => {
+    $("reviewer").value = load(nameKey) || "";
+    document.body.dataset.ready = "yes";
+    if (!items.length) return;
     const first = items.findIndex((item) => !decision(item).word && !item.reviewed);
     go(Math.max(0, first));
-  }
+  });
 })();
