@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ragvlc.core.answer import Answer, Usage
 from ragvlc.core.answer_json import fields_json, made
-from ragvlc.core.prices import Price, long_prompts_key, money
+from ragvlc.core.prices import Price, long_prompts_key, money, prices_of
 
 # Published rules, each in money per million tokens.
 SONNET = Price(
@@ -92,3 +94,10 @@ def test_usage_adds_up_and_travels_as_json():
 def test_a_price_without_the_later_numbers_has_the_key_it_always_had():
     assert Price(prompt=3, completion=15).key == Price(prompt=3, completion=15, cached=None, storage=0).key
     assert Price(prompt=3, completion=15).key != Price(prompt=3, completion=15, cache_write=3.75).key
+
+
+def test_a_dated_price_is_stored_and_read_again():
+    dated = Price(prompt=3, completion=15, source="https://example.org", date="2026-11-01")
+    assert json.loads(json.dumps(dated.spec()))["date"] == "2026-11-01"
+    assert prices_of({"main": dated.spec()}) == {"main": dated}
+    assert dated.key != Price(prompt=3, completion=15).key

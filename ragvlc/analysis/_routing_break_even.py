@@ -6,9 +6,10 @@
   over the logarithm of the length, by cluster), and where it changes sign, if among the lengths asked.
 - Questions for each document: with a prefix cache a document is paid in full by its first question only, and an index
   is built once. With first and further costs F and L of a question, and an index I, the dearer route (d) costs no more
-  than the cheaper (c) from n = 1 + (Fd - Fc - I) / (Lc - Ld) questions on. Costs of further questions are measured
-  where answers record prefix-cache hits; else, if the dearer route reads the same text of a document for every
-  question, the shared prefix is assumed to be cached: free in tokens, at the price of cached tokens in money. The
+  than the cheaper (c) from n = 1 + (Fd - Fc - I) / (Lc - Ld) questions on. In money, F and L are those of
+  `document_costs` (cache writes and reads, long prompts, storage, expiry), of each question's bill and shared prefix;
+  an index has no price. In tokens, further questions are measured where answers record prefix-cache hits; else, if the
+  dearer route reads the same text of a document for every question, the shared prefix is assumed to be free. The
   cheaper one, which reads other passages for each question, is assumed to have no cache hits.
 """
 
@@ -20,16 +21,13 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ragvlc.analysis._routing_groups import Arm, RoutingGroup
+from ragvlc.analysis.cell_costs import SAME
 from ragvlc.analysis.tables import bounds, plain
-from ragvlc.core.prices import prices_of
 from ragvlc.statistics.differences import Difference
 from ragvlc.statistics.intervals import Interval
 from ragvlc.statistics.ratios import ratio_interval, slope_interval
 
 __all__ = ["RouteBreakEven", "bracketed", "break_even", "break_even_sentences", "excludes_zero"]
-
-SAME = 0.05
-"""A route whose prompts over one document differ by less than this share reads the same text for every question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +119,13 @@ def _by_length(group: RoutingGroup, lengths: Sequence[float]) -> tuple[Interval,
 def _questions(group: RoutingGroup, *, money: bool) -> Interval:
     """Returns the number of questions per document from which the dearer route costs less; the mean may be None."""
     names = group.questions
-    first = {arm.name: (_money(arm, names) if money else _read(arm, names)) for arm in (group.cheap, group.dear)}
-    saved = {arm.name: _saved(group, arm, money=money) for arm in (group.cheap, group.dear)}
+    costs = [_money_lines(group, arm) if money else _token_lines(group, arm) for arm in (group.dear, group.cheap)]
     none = Interval(None, None, None, 0, 0)
-    columns = (first[group.dear.name], first[group.cheap.name], saved[group.dear.name], saved[group.cheap.name])
-    if any(column is None for column in columns):
+    if any(one is None for one in costs):
         return none
-    dear, cheap, less_dear, less_cheap = (column or [] for column in columns)
+    (dear, later_dear), (cheap, later_cheap) = (one or ([], []) for one in costs)
     more = [d - c for d, c in zip(dear, cheap, strict=True)]
-    less = [(c - lc) - (d - ld) for d, c, ld, lc in zip(dear, cheap, less_dear, less_cheap, strict=True)]
+    less = [c - d for d, c in zip(later_dear, later_cheap, strict=True)]
     if fmean(more) <= 0:
         return Interval(1.0, None, None, len(names), 0)
     found = ratio_interval(more, less, [group.clusters[name] for name in names])
@@ -139,21 +135,23 @@ def _questions(group: RoutingGroup, *, money: bool) -> Interval:
     return Interval(1 + found.mean, low, high, found.n, found.clusters)
 
 
-def _read(arm: Arm, names: Sequence[str]) -> list[float]:
-    return [arm.outcomes[name].prompt_tokens for name in names]
+Lines = tuple[list[float], list[float]]
+"""Costs of each question if it is the first about its documents, and if it is a further one."""
 
 
-def _saved(group: RoutingGroup, arm: Arm, *, money: bool) -> list[float] | None:
-    """Returns the tokens or money saved per question if its documents are in the prefix cache; None without a price."""
-    shared = _shared_tokens(group, arm)
-    if not money:
-        return shared
-    known = prices_of(arm.prices)
-    price = known.get("main") or (next(iter(known.values())) if len(known) == 1 else None)
-    if price is None:
+def _token_lines(group: RoutingGroup, arm: Arm) -> Lines:
+    read = [arm.outcomes[name].prompt_tokens for name in group.questions]
+    return read, [tokens - shared for tokens, shared in zip(read, _shared_tokens(group, arm), strict=True)]
+
+
+def _money_lines(group: RoutingGroup, arm: Arm) -> Lines | None:
+    """Returns the money of each question; None where it is not known of some."""
+    readings = arm.readings(by_length=arm is group.dear)
+    found = [parts for name in group.questions if (parts := readings.get(name)) is not None]
+    if len(found) < len(group.questions) or not any(found):
         return None
-    each = (price.prompt - (price.prompt if price.cached is None else price.cached)) / 1e6
-    return [tokens * each for tokens in shared]
+    first = [sum(one.first() for one in parts) for parts in found]
+    return first, [sum(one.further(arm.gap) for one in parts) for parts in found]
 
 
 def _shared_tokens(group: RoutingGroup, arm: Arm) -> list[float]:

@@ -7,17 +7,19 @@ Controls, which read the gold evidence, are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis.breakdowns import THIRDS, document_lengths, document_position
+from ragvlc.analysis.cell_costs import question_readings
 from ragvlc.results.columns import known
 from ragvlc.statistics.cross_fitting import best_on_other_folds
 
 if TYPE_CHECKING:
+    from ragvlc.analysis.document_costs import ModelCost
     from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["Arm", "ArmOutcome", "RoutingGroup", "model_of", "only_route", "routing_groups"]
@@ -69,7 +71,8 @@ class Arm:
         sent: for a router, the fixed arm whose route it took, by question; questions without one are left out.
         favours: the fixed arm that larger scores of the router favour; empty if it has no scores.
         index_seconds: of building the indexes, over all questions.
-        prices: of its models by role, as in a cell's facts.
+        readings: returns what each question had models read and write, by question; see `question_readings`.
+        gap: seconds between two questions about a document.
     """
 
     name: str
@@ -78,7 +81,8 @@ class Arm:
     sent: Mapping[str, str] | None = None
     favours: str = ""
     index_seconds: float = 0.0
-    prices: Mapping[str, Mapping[str, Any]] | None = None
+    readings: Callable[..., Mapping[str, Sequence[ModelCost]]] = dict
+    gap: float = 0.0
 
     @property
     def fixed(self) -> bool:
@@ -237,7 +241,14 @@ def _arm(cell: CellResult, metric: str, route: str) -> Arm | None:
     if not columns.marked("routed"):
         return None
     indexes = columns.index_seconds()
-    return Arm(_shown(cell), _outcomes(cell, metric), route, None, "", sum(indexes.values()), cell.facts.get("prices"))
+    return Arm(
+        _shown(cell),
+        _outcomes(cell, metric),
+        route,
+        index_seconds=sum(indexes.values()),
+        readings=partial(question_readings, cell),
+        gap=cell.facts.get("gap", 0.0),
+    )
 
 
 def _shown(cell: CellResult) -> str:
@@ -300,7 +311,7 @@ def _with_fixed_arms(router: Arm, fixed: Sequence[Arm]) -> Arm:
     sent = {name: arm for name, arm in chosen.items() if arm is not None}
     favoured = {named.get(one.favours, "") for one in router.outcomes.values() if one.score is not None}
     favours = favoured.pop() if len(favoured) == 1 else ""
-    return Arm(router.name, router.outcomes, "", sent, favours, router.index_seconds, router.prices)
+    return replace(router, sent=sent, favours=favours)
 
 
 def _alike(router: Arm, arm: Arm, route: str) -> int:

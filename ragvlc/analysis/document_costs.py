@@ -9,19 +9,22 @@ context costs more, and each further one may cost less.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis.drawing import INK, label, legend, look, mark, numbers, panels
-from ragvlc.core.prices import Price
+from ragvlc.core.prices import Price, Rates
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["CACHED_FROM", "DocumentCost", "ModelCost", "break_even", "break_even_sentences", "draw_money"]
 
+FARTHEST = 1e7
+"""No break-even is looked for beyond so many questions."""
 CACHED_FROM = 1024
 """The fewest prompt tokens that providers put into a prefix cache (OpenAI, Anthropic; Gemini: 1,024 to 4,096)."""
 
@@ -37,6 +40,8 @@ class ModelCost:
         completion: new tokens of a question.
         calls: of the model for a question; each is taken to be as long as the others.
         cached: whether the shared tokens are put into the provider's prefix cache.
+        weight: share of the documents that are read so; further ones of the same route differ in length or price.
+        share: of the questions about a document that are answered so, by chance, where a router chooses.
     """
 
     price: Price
@@ -45,33 +50,51 @@ class ModelCost:
     completion: float
     calls: float = 1.0
     cached: bool = True
+    weight: float = 1.0
+    share: float = 1.0
+
+    @property
+    def caches(self) -> bool:
+        """Whether the shared tokens are many enough for a provider's prefix cache."""
+        return self.cached and self.shared / max(1.0, self.calls) >= CACHED_FROM
+
+    @property
+    def long(self) -> bool:
+        """Whether the calls are charged at the prices of long prompts."""
+        return self.rates is not self.price
+
+    @property
+    def rates(self) -> Rates:
+        """The prices that calls of this length are charged at."""
+        return self.price.rates((self.shared + self.own) / max(1.0, self.calls))
+
+    def money(self, questions: float, gap: float = 0.0) -> float:
+        """Returns the expected money of questions about a document; only `share` of them are answered so."""
+        writes = 1.0 - float((1.0 - self.share) ** questions)
+        further = self.further(gap / self.share)
+        return self.weight * (writes * (self.first() - further) + questions * self.share * further)
 
     def first(self) -> float:
         """Returns the money of the first question about a document."""
-        if not self._cached:
+        if not self.caches:
             return self._question()
         return self._question(written=self.shared) + self._storage(self.price.lifetime or 0.0)
 
     def further(self, gap: float = 0.0) -> float:
         """Returns the money of each further question, `gap` seconds after the one before it."""
-        if not self._cached:
+        if not self.caches:
             return self._question()
         lifetime = self.price.lifetime
         if lifetime is not None and gap > lifetime:
             return self._question(written=self.shared) + self._storage(lifetime)
         return self._question(read=self.shared) + self._storage(gap)
 
-    @property
-    def _cached(self) -> bool:
-        return self.cached and self.shared >= CACHED_FROM
-
     def _storage(self, seconds: float) -> float:
         return self.shared / 1e6 * self.price.storage * seconds / 3600
 
     def _question(self, *, written: float = 0.0, read: float = 0.0) -> float:
-        prompt = self.shared + self.own
-        rates = self.price.rates(prompt / max(1.0, self.calls))
-        return rates.charge(prompt - read - written, self.completion, read=read, written=written)
+        fresh = self.shared + self.own - read - written
+        return self.rates.charge(fresh, self.completion, read=read, written=written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +113,13 @@ class DocumentCost:
 
     def first(self) -> float:
         """Returns the money of the first question, with what the document costs once."""
-        return self.once + sum(one.first() for one in self.readings)
+        return self.money(1)
 
     def further(self, gap: float = 0.0) -> float:
-        """Returns the money of each further question, `gap` seconds after the one before it."""
-        return sum(one.further(gap) for one in self.readings)
+        """Returns the money of each further question, `gap` seconds after the one before it, once all is cached."""
+        return sum(one.weight * one.share * one.further(gap / one.share) for one in self.readings)
 
-    def money(self, questions: int, gap: float = 0.0, *, batch: bool = False) -> float:
+    def money(self, questions: float, gap: float = 0.0, *, batch: bool = False) -> float:
         """Returns the money of all questions.
 
         Args:
@@ -104,11 +127,10 @@ class DocumentCost:
             gap: seconds between two questions.
             batch: whether they are sent as a batch, at the prices' `batch_factor`.
         """
-        found = self.once
-        for one in self.readings:
-            factor = one.price.batch_factor if batch else 1.0
-            found += factor * (one.first() + (questions - 1) * one.further(gap))
-        return found
+        factors = (one.price.batch_factor if batch else 1.0 for one in self.readings)
+        return self.once + sum(
+            factor * one.money(questions, gap) for factor, one in zip(factors, self.readings, strict=True)
+        )
 
 
 def break_even(dear: DocumentCost, cheap: DocumentCost, gap: float = 0.0) -> float | None:
@@ -120,7 +142,19 @@ def break_even(dear: DocumentCost, cheap: DocumentCost, gap: float = 0.0) -> flo
     if more <= 0:
         return 1.0
     less = cheap.further(gap) - dear.further(gap)
-    return 1 + more / less if less > 0 else None
+    if less <= 0:
+        return None
+    if all(one.share == 1 for cost in (dear, cheap) for one in cost.readings):
+        return 1 + more / less
+    low, high = 1.0, 2.0
+    while dear.money(high, gap) > cheap.money(high, gap):
+        if high > FARTHEST:
+            return None
+        low, high = high, 2 * high
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (low, middle) if dear.money(middle, gap) <= cheap.money(middle, gap) else (middle, high)
+    return high
 
 
 def break_even_sentences(costs: Sequence[DocumentCost], gap: float = 0.0) -> list[str]:
@@ -139,37 +173,53 @@ def break_even_sentences(costs: Sequence[DocumentCost], gap: float = 0.0) -> lis
     return found
 
 
-def draw_money(costs: Sequence[DocumentCost], questions: int, gap: float = 0.0) -> Figure:
+def draw_money(costs: Mapping[str, Sequence[DocumentCost]], questions: int, gap: float = 0.0) -> Figure:
     """Returns a figure of the mean money a question against the number of questions a document, with break-evens.
 
     Args:
-        costs: of the routes.
+        costs: of the routes, by data set: a panel for each.
         questions: the most that are drawn; break-evens up to ten times as many widen the figure.
         gap: seconds between two questions.
     """
+    apart = f", {gap:g} s apart" if gap else ""
+    with look():
+        figure, places = panels(list(costs), f"Money by questions about one document{apart}")
+        for axes, own in zip(places, costs.values(), strict=True):
+            _panel(axes, own, questions, gap)
+        legend(figure, places)
+    return figure
+
+
+def _panel(axes: Axes, costs: Sequence[DocumentCost], questions: int, gap: float) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    ordered = sorted(costs, key=DocumentCost.first, reverse=True)
-    pairs = [(dear, cheap) for place, dear in enumerate(ordered) for cheap in ordered[place + 1 :]]
-    levels = [(level, dear) for dear, cheap in pairs if (level := break_even(dear, cheap, gap)) and level > 1]
-    levels = [(level, dear) for level, dear in levels if level <= 10 * questions]
+    levels = [(level, height) for level, height in _crossings(costs, gap) if level <= 10 * questions]
     last = max([questions, *(int(1.3 * level) + 1 for level, _ in levels)])
     asked = sorted({round(last ** (step / 60)) for step in range(61)})
-    with look():
-        figure, [axes] = panels([""], "Money by questions about one document")
-        for place, one in enumerate(costs):
-            colour, _ = mark(place)
-            axes.plot(asked, [one.money(n, gap) / n for n in asked], color=colour, label=label(one.name))
-        for level, dear in levels:
-            height = (dear.first() + (level - 1) * dear.further(gap)) / level
-            axes.plot([level], [height], "o", color="none", markeredgecolor=INK, markersize=9)
-            axes.annotate(f"{level:,.1f}", (level, height), xytext=(6, 6), textcoords="offset points", fontsize=8.5)
-        numbers(axes, [float(n) for n in asked], few=False)
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("questions about one document")
-        axes.set_ylabel("money a question, on average")
-        legend(figure, [axes])
-    return figure
+    for place, one in enumerate(costs):
+        colour, _ = mark(place)
+        axes.plot(asked, [one.money(n, gap) / n for n in asked], color=colour, label=label(one.name))
+    for level, height in levels:
+        axes.plot([level], [height], "o", color="none", markeredgecolor=INK, markersize=9)
+        axes.annotate(f"{level:,.1f}", (level, height), xytext=(6, 6), textcoords="offset points", fontsize=8.5)
+    numbers(axes, [float(n) for n in asked], few=False)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("questions about one document")
+    axes.set_ylabel("money a question, on average")
+
+
+def _crossings(costs: Sequence[DocumentCost], gap: float) -> list[tuple[float, float]]:
+    """Returns questions and mean money at each break-even; of more than three routes, where the cheapest changes."""
+    ordered = sorted(costs, key=DocumentCost.first, reverse=True)
+    found = []
+    for place, dear in enumerate(ordered):
+        for cheap in ordered[place + 1 :]:
+            level = break_even(dear, cheap, gap)
+            if level is not None and level > 1:
+                height = dear.money(level, gap)
+                if len(costs) <= 3 or height <= 1.0001 * min(one.money(level, gap) for one in costs):
+                    found.append((level, height / level))
+    return found

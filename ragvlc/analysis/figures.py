@@ -1,6 +1,7 @@
 """Figures of a comparison, as matplotlib figures by name, for notebooks, HTML reports and trackers.
 
 quality_tokens, quality_seconds, quality_money    score against what a question costs
+money_questions                                   money against the number of questions about one document
 over_<setting>                                    score over a setting that takes several numbers
 speculation                                       acceptance by place in the draft, speed-up
 reading_cost                                      attention pairs, calls and seconds over the length of contexts
@@ -28,6 +29,7 @@ from ragvlc.analysis.drawing import FRONTIER, INK, label, legend, look, mark, nu
 from ragvlc.analysis.front import FrontCell, front, mean_cost
 from ragvlc.analysis.length_words import draw_lengths as draw_effective
 from ragvlc.analysis.length_words import lengths_to_draw
+from ragvlc.analysis.money_tables import money_drawers
 from ragvlc.analysis.reading import curves, draw
 from ragvlc.analysis.speculation import draw as draw_speculation
 from ragvlc.analysis.speculation import speculating
@@ -93,6 +95,7 @@ def drawers(
             found[name] = partial(_quality, name, shown, chosen)
     for one in axes(scored, chosen):
         found[f"over_{one.name}"] = partial(_over, one.path, scored, chosen)
+    found |= money_drawers(results, chosen)
     if drafts := [one for one in speculating(results) if one[1].by_place]:
         found["speculation"] = partial(draw_speculation, drafts)
     if lengths := curves(results.cells):

@@ -25,6 +25,7 @@ from ragvlc.analysis.front import front_tables
 from ragvlc.analysis.generated import captioned, generated_lines
 from ragvlc.analysis.length_words import CAPTION as EFFECTIVE
 from ragvlc.analysis.length_words import length_verdicts
+from ragvlc.analysis.money_tables import CAPTION as MONEY
 from ragvlc.analysis.races import race_tables
 from ragvlc.analysis.reading import CAPTION as READING
 from ragvlc.analysis.speculation import CAPTION as SPECULATION
@@ -57,6 +58,7 @@ CAPTIONS = {
     "quality_tokens": f"{COSTS} Hollow: controls.",
     "quality_seconds": f"{COSTS} Seconds depend on the machine and its load.",
     "quality_money": f"{COSTS} At the prices given, without indexing and scoring.",
+    "money_questions": MONEY,
     "effective_length": EFFECTIVE,
     "by_length": LENGTHS,
     "reading_cost": READING,

@@ -126,6 +126,11 @@ class Results(SweepResults):
         cells = [replace(cell, facts={**cell.facts, **facts}) for cell in self.cells]
         return type(self)(self.folder, cells, self._baseline)
 
+    def with_gap(self, seconds: float) -> Self:
+        """Returns the same results with the time between two questions about a document, for caches that expire."""
+        cells = [replace(cell, facts={**cell.facts, "gap": seconds}) for cell in self.cells]
+        return type(self)(self.folder, cells, self._baseline)
+
 
 def _all_scores(results: SweepResults, metric: str) -> list[float]:
     return [score for cell in results.cells for score in cell.scores(metric).values() if score is not None]

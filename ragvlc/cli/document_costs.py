@@ -104,7 +104,7 @@ def document_costs(
 
     costs, missing = route_costs(pipeline, context, runs, options)
     if draw is not None and costs:
-        _save(draw_money(costs, questions or max(_ASKED), gap or 0.0), draw)
+        _save(draw_money({"": costs}, questions or max(_ASKED), gap or 0.0), draw)
     return DocumentCosts(costs, missing, questions or max(_ASKED), gap or 0.0, draw if costs else None)
 
 

@@ -43,10 +43,17 @@ def report(
     cost: Annotated[
         str, typer.Option(help="Cost that a decision rests on: tokens, money, seconds or first_token.")
     ] = "",
+    gap: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="With prices: seconds between two questions about a document, for caches that expire."
+        ),
+    ] = None,
 ) -> None:
     """Print the comparison of the cells, and write it as an HTML page with figures.
 
-    With --decide also which cell may replace the baseline, how sure that is, and at what cost.
+    With --decide also which cell may replace the baseline, how sure that is, and at what cost. With prices also the
+    money by questions about one document, as if a provider's prefix cache were used (cache-augmented generation, CAG).
     """
     from ragvlc.analysis.page import write_html
     from ragvlc.sweep.derived import load_results
@@ -54,6 +61,7 @@ def report(
     loaded = load_results(results_folder(results, runs))
     if effective_length is not None:
         loaded = loaded.with_effective_length(*_metric_and_margin(effective_length))
+    loaded = loaded if gap is None else loaded.with_gap(gap)
     decisions = _decisions(loaded, decide, cost, baseline)
     print_report(loaded, baseline, decisions)
     page = write_html(loaded, baseline, texts_of(loaded), decisions)

@@ -7,6 +7,7 @@ takes a bare kind, a mapping with `kind`, or an instance.
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
 import inspect
 import pkgutil
@@ -364,7 +365,7 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
-    return value
+    return value.isoformat() if isinstance(value, dt.date) else value
 
 
 def _key_facts(value: object) -> Any:  # noqa: ANN401 - JSON
@@ -376,4 +377,4 @@ def _key_facts(value: object) -> Any:  # noqa: ANN401 - JSON
         return {str(name): _key_facts(item) for name, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [_key_facts(item) for item in value]
-    return value
+    return value.isoformat() if isinstance(value, dt.date) else value

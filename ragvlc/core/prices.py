@@ -16,7 +16,16 @@ from ragvlc.core.answer import Answer, Usage
 from ragvlc.core.component import Component
 from ragvlc.core.listed_prices import FIELDS, LIST, listed
 
-__all__ = ["LongPrompt", "Price", "Rates", "bill_money", "long_prompts_key", "money", "prices_of"]
+__all__ = [
+    "LongPrompt",
+    "Price",
+    "Rates",
+    "bill_money",
+    "long_prompts_key",
+    "money",
+    "priced_parts",
+    "prices_of",
+]
 
 Amount = Annotated[float, Field(ge=0)]
 
@@ -130,21 +139,40 @@ def bill_money(
     bills: Mapping[str, Usage], long_prompts: Mapping[str, Usage], prices: Mapping[str, Price]
 ) -> float | None:
     """Returns the cost of an answer's bills in money; see `money`."""
+    parts = priced_parts(bills, long_prompts, prices)
+    return None if parts is None else sum(rates.of(usage) for _, rates, usage in parts)
+
+
+def priced_parts(
+    bills: Mapping[str, Usage], long_prompts: Mapping[str, Usage], prices: Mapping[str, Price]
+) -> list[tuple[str, Rates, Usage]] | None:
+    """Returns the parts of an answer's bills by role, each with the prices that it is charged at; see `money`."""
     if not bills or not bills.keys() <= prices.keys():
         return None
-    parts = [_of_role(role, usage, prices[role], long_prompts) for role, usage in bills.items()]
-    known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
+    found: list[tuple[str, Rates, Usage]] = []
+    for role, usage in bills.items():
+        price, longest = prices[role], usage.longest
+        tier = price.long_prompt
+        if tier is None or usage.prompt_tokens <= tier.above or (longest is not None and longest <= tier.above):
+            found.append((role, price, usage))
+        elif usage.calls == 1:
+            found.append((role, tier, usage))
+        elif (long := long_prompts.get(f"{role}>{tier.above}")) is not None:
+            found += [(role, price, _rest(usage, long)), (role, tier, long)]
+        else:
+            return None
+    return found
 
 
-def _of_role(role: str, usage: Usage, price: Price, long_prompts: Mapping[str, Usage]) -> float | None:
-    tier, longest = price.long_prompt, usage.longest
-    if tier is None or usage.prompt_tokens <= tier.above or (longest is not None and longest <= tier.above):
-        return price.of(usage)
-    if usage.calls == 1:
-        return tier.of(usage)
-    long = long_prompts.get(f"{role}>{tier.above}")
-    return None if long is None else price.of(usage) - price.of(long) + tier.of(long)
+def _rest(usage: Usage, part: Usage) -> Usage:
+    """Returns usage without a part of it."""
+    return Usage(
+        usage.prompt_tokens - part.prompt_tokens,
+        usage.cached_tokens - part.cached_tokens,
+        usage.completion_tokens - part.completion_tokens,
+        usage.calls - part.calls,
+        written_tokens=usage.written_tokens - part.written_tokens,
+    )
 
 
 def prices_of(stored: Mapping[str, Mapping[str, Any] | None] | None) -> dict[str, Price]:

@@ -15,12 +15,12 @@ from math import inf, nan
 from types import MappingProxyType
 from typing import Any
 
-from ragvlc.core.answer import Failure, Prediction
+from ragvlc.core.answer import Failure, Prediction, Usage
 from ragvlc.core.answer_json import made, read_steps
 from ragvlc.core.prices import bill_money, prices_of
 from ragvlc.results.applicable import blank_labels
 from ragvlc.results.cuts import TextCuts, text_cuts
-from ragvlc.results.positions import context_position
+from ragvlc.results.positions import context_position, read_from_start
 from ragvlc.results.questions import StoredQuestions
 from ragvlc.results.rows import brief_answer, read_usages, to_row
 from ragvlc.results.speculation import Speculation, speculation_of
@@ -34,13 +34,15 @@ NUMBERS = (
     *("queue_seconds", "first_token_seconds", "engine_seconds", "search_seconds", "rerank_seconds", "saved_seconds"),
     *("dropped_tokens", "empty_replies", "agents", "paths", "attention_pairs"),
     *("process_bytes", "device_bytes", "money", "evidence_position", "signal"),
+    *("written_tokens", "longest_prompt", "sent_characters", "lead_characters"),
 )
 """Of an answer; NaN for a number that is not known, and for all of a question without an answer."""
 MARKS = ("answered", "replied", "reused", "sampled_by_server", "thoughts_read", "routed", "always")
-WORDS = ("route", "finish", "cause", "wrapped", "taken", "favours")
+WORDS = ("route", "finish", "cause", "wrapped", "taken", "favours", "role")
 NO_WORDS = ("",) * len(WORDS)
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 Indexes = tuple[tuple[str, float], ...]
+Bills = Mapping[str, Usage]
 
 
 def known(values: Iterable[float]) -> list[float | None]:
@@ -56,12 +58,14 @@ class CellColumns:
         ids: of the questions with a row.
         scores: by metric label; NaN where there is none.
         numbers: of the answers, by name: see `NUMBERS`. `money` is that of the prices with which they were built,
-            `evidence_position` is -1 where none of the evidence was sent, and `signal` the router's score.
+            `evidence_position` is -1 where none of the evidence was sent, and `signal` the router's score. The longest
+            prompt is 0 where it is not known; characters (see `read_from_start`) are read where there are prices.
         marks: 1 or 0, by name: see `MARKS`. `replied`: there is a reply;
             `routed`: the trace begins with the choice of a route; `always`: for the
             only route there is.
         words: by name: see `WORDS`. `cause`: why there is no answer; `wrapped`: which route of a wrapper ran last;
-            `taken`: name of the route that answered; `favours`: the route for which the router's score speaks.
+            `taken`: name of the route that answered; `favours`: the route for which the router's score speaks; `role`:
+            of the only model whose usage is on the bill, where there are prices.
         flags: remarks of each row.
         scoring_tokens: of models that scored.
         scored_by: labels of the metrics with a score that is up to date, or was when it was stored.
@@ -69,6 +73,7 @@ class CellColumns:
         cuts: texts that were not read whole, by place.
         speculation: sums of speculative decoding, by place.
         failures: by place.
+        bills: usage by role, and that of long prompts, by place, where there are prices and the word `role` is empty.
     """
 
     ids: Sequence[str]
@@ -83,6 +88,7 @@ class CellColumns:
     cuts: dict[int, TextCuts] = field(default_factory=dict)
     speculation: dict[int, Speculation] = field(default_factory=dict)
     failures: dict[int, Failure] = field(default_factory=dict)
+    bills: dict[int, tuple[Bills, Bills]] = field(default_factory=dict)
 
     @property
     def answers(self) -> int:
@@ -154,7 +160,7 @@ class ColumnsBuilder:
 
     def __init__(self, questions: StoredQuestions, prices: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         n = len(questions)
-        self._evidence = questions.evidence
+        self._questions, self._evidence = questions, questions.evidence
         self._ids = questions.ids
         self._there = bytearray(n)
         self._prices = prices_of(prices)
@@ -218,6 +224,7 @@ class ColumnsBuilder:
             {places[place]: one for place, one in found.cuts.items()},
             {places[place]: one for place, one in found.speculation.items()},
             {places[place]: one for place, one in found.failures.items()},
+            {places[place]: one for place, one in found.bills.items()},
         )
 
     def remove(self, place: int) -> None:
@@ -228,7 +235,7 @@ class ColumnsBuilder:
             column[place] = nan
         self._put(place, [nan] * len(NUMBERS), [False] * len(MARKS), NO_WORDS)
         found.flags[place], found.indexes[place], found.scoring_tokens[place] = (), (), 0
-        for sparse in (found.cuts, found.speculation, found.failures):
+        for sparse in (found.cuts, found.speculation, found.failures, found.bills):
             sparse.pop(place, None)
 
     def _put(self, place: int, numbers: Sequence[float], marks: Sequence[bool], words: tuple[str, ...]) -> None:
@@ -243,13 +250,15 @@ class ColumnsBuilder:
         usage, timing, evidence = answer.usage, answer.timing, self._evidence[place]
         phases, first, none = timing.phases, timing.first_token_seconds, unanswered(answer)
         sent = context_position(evidence, row["context"]) if evidence else nan
+        money, role, read = self._bills(place, row, usage)
         numbers = (
             usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.thought_tokens, usage.calls,
             timing.queue_seconds, nan if first is None else first, timing.engine_seconds,
             phases.get("search", 0.0), phases.get("rerank", 0.0), phases.get("saved", 0.0),
             facts.dropped_tokens, max(0, facts.no_answer - none), facts.agents, facts.paths, facts.pairs(usage),
-            memory.get("process", 0), memory.get("device", 0), self._money(row),
+            memory.get("process", 0), memory.get("device", 0), money,
             -1.0 if sent is None else sent, _score(signals),
+            usage.written_tokens, usage.longest or 0, *read,
         )  # fmt: skip
         routed = bool(trace) and trace[0]["name"] == "route"
         always = routed and trace[0]["facts"].get("reason") == "always"
@@ -257,7 +266,7 @@ class ColumnsBuilder:
         wrapped = _wrapped(trace)
         taken = _taken(trace, wrapped) if wrapped else answer.route
         why = cause(answer) if none else ""
-        words = (answer.route, answer.finish, why, wrapped, taken, str(signals.get("favours", "")))
+        words = (answer.route, answer.finish, why, wrapped, taken, str(signals.get("favours", "")), role)
         self._put(place, numbers, marks, words)
         if facts.indexes:
             indexes = tuple(facts.indexes)
@@ -268,12 +277,17 @@ class ColumnsBuilder:
         if facts.speculated and (sums := speculation_of([replace(answer, trace=read_steps(trace))])) is not None:
             found.speculation[place] = sums
 
-    def _money(self, row: Mapping[str, Any]) -> float:
+    def _bills(self, place: int, row: Mapping[str, Any], usage: Usage) -> tuple[float, str, tuple[float, float]]:
+        """Returns the money, the only role on the bill, and the characters sent and those from the start."""
         if not self._prices:
-            return nan
+            return nan, "", (nan, nan)
         bills, long_prompts = read_usages(row.get("bills", NOTHING)), read_usages(row.get("long_prompts", NOTHING))
+        role = next(iter(bills)) if len(bills) == 1 and not long_prompts and usage in bills.values() else ""
+        if bills and not role:
+            self._columns.bills[place] = bills, long_prompts
         found = bill_money(bills, long_prompts, self._prices)
-        return nan if found is None else found
+        read = read_from_start(row.get("context", ()), self._questions.lengths[place])
+        return nan if found is None else found, role, read
 
 
 def columns_of(

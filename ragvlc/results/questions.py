@@ -41,6 +41,11 @@ class StoredQuestions:
         """Where the evidence of each question is, without overlaps; of what is not located, nothing."""
         return [covered(Span(*span) for span in one.get("evidence") or ()) for one in self.facts]
 
+    @cached_property
+    def lengths(self) -> list[tuple[tuple[str, int], ...]]:
+        """Id and characters of the documents of each question; nothing where not all of them are named."""
+        return [_lengths(one) for one in self.facts]
+
     def row_keys(self, *, control: bool) -> list[str]:
         """Returns the key that a row of each question must have."""
         return self._gold_keys if control else self._keys
@@ -52,6 +57,12 @@ class StoredQuestions:
     @cached_property
     def _gold_keys(self) -> list[str]:
         return [stored_row_key(one, control=True) for one in self.facts]
+
+
+def _lengths(facts: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
+    names, sizes = facts.get("documents", ()), facts.get("characters", ())
+    whole = len(names) == len(sizes) == facts.get("document_count", len(names))
+    return tuple(zip(names, sizes, strict=True)) if whole else ()
 
 
 def stored_row_key(facts: Mapping[str, Any], *, control: bool) -> str:

@@ -93,8 +93,8 @@ def test_the_figure_marks_the_break_even_and_reaches_beyond_it():
     assert break_even_sentences([full, rag]) == ["full costs no more than rag from 58 questions a document on."]
     uncached, _ = routes(cached=None)
     assert break_even_sentences([rag, uncached]) == ["full costs more than rag for any number of questions a document."]
-    figure = draw_money([full, rag], 10)
+    figure = draw_money({"": [full, rag]}, 10)
     [axes] = figure.axes
     assert [text.get_text() for text in axes.texts] == ["57.5"]
     assert axes.get_xlim()[1] > 57.5
-    assert not draw_money([full, rag], 5).axes[0].texts  # too far away
+    assert not draw_money({"": [full, rag]}, 5).axes[0].texts  # too far away
