@@ -323,10 +323,11 @@ class _Sizes:
 
 def _experiment(name: str, tokenizer: str, window: int | None) -> list[Check]:
     from ragvlc.sweep.plan import plan, remarks
+    from ragvlc.sweep.racing import check_strategy
     from ragvlc.sweep.spec import Sweep
     from ragvlc.sweep.windows import cut_remarks
 
-    cells = plan(Sweep.load(name))
+    cells = plan(sweep := Sweep.load(name))
     generator = next(iter(cells[0].pipeline.generators.values()))
     counter, counted_by = _reader(tokenizer)
     if not tokenizer:
@@ -336,12 +337,12 @@ def _experiment(name: str, tokenizer: str, window: int | None) -> list[Check]:
     asked: dict[str, Examples] = {}
     with suppress(DatasetError):  # each data set says below what is wrong with it
         asked = loaded({key: _lossy(dataset) for key, dataset in datasets.items() if _asks(dataset)})
+    check_strategy(sweep, [cell for cell in cells if cell.dataset.key in asked], asked)
     found = []
     for key, dataset in datasets.items():
         one = checked(dataset, counter, counted_by, window=own, examples=asked.get(key))
         own_cells = [cell for cell in cells if cell.dataset.key == key]
-        one.remarks += remarks(own_cells)
-        one.remarks += cut_remarks(own_cells, {key: asked[key]}) if key in asked else []
+        one.remarks += [*remarks(own_cells), *(cut_remarks(own_cells, {key: asked[key]}) if key in asked else [])]
         found.append(one)
     return found
 

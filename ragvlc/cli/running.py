@@ -29,13 +29,14 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
     from ragvlc.documents.dataset import loaded
     from ragvlc.results.generated import generated_share
     from ragvlc.sweep import plan as planning
-    from ragvlc.sweep.racing import raced_metric
+    from ragvlc.sweep.racing import check_strategy, raced_metric
     from ragvlc.sweep.windows import cut_remarks
 
     sweep = load_sweep(experiment, settings, limit)
     cells, raced = planning.plan(sweep), raced_metric(sweep).label
     datasets = {cell.dataset.key: cell.dataset for cell in cells}
     asked = loaded(datasets)
+    check_strategy(sweep, cells, asked)
     questions = {key: len(examples) for key, examples in asked.items()}
     table = Table("cell", "key", "questions", title=sweep.name, title_justify="left", box=None, pad_edge=False)
     for cell in cells:
@@ -48,8 +49,10 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
         f"{work['chunkings']} chunkings, {work['rankings']} rankings; identical prompts are generated once."
     )
     if sweep.strategy.stops:
+        own = 0.0 if sweep.decide is None or sweep.strategy.searches else sweep.decide.margins.get(raced, 0.0)
+        margin = f", margin {own:g}" if own else ""
         out().print(
-            f"Strategy {sweep.strategy.kind}, by {raced}: asks fewer than these answers; "
+            f"Strategy {sweep.strategy.kind}, by {raced}{margin}: asks fewer than these answers; "
             "`ragvlc estimate` says how many.",
             soft_wrap=True,
         )

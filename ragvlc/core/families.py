@@ -209,6 +209,12 @@ class Strategy(Component):
     """Whether it promotes by scores alone, so that it says nothing with confidence of the cells left out."""
     metric: str = ""
 
+    def refusal(self, clusters: int) -> str:
+        """Returns why a data set with this number of clusters is refused and what to do; empty if it is not."""
+        if clusters >= self.fewest_clusters:
+            return ""
+        return f"and {self.fewest_clusters} are needed. Ask over more documents, or take strategy: all."
+
     @abstractmethod
     def looks(self, grid: Grid) -> Iterator[Look]:
         """Yields what to ask next, until a verdict.

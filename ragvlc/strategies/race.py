@@ -47,6 +47,17 @@ class Race(Strategy):
     target: Target = "grid"
     block: Annotated[int, Field(ge=1)] | None = None
 
+    def refusal(self, clusters: int) -> str:
+        """Returns why a data set with this number of clusters is refused and what to do; empty if it is not."""
+        if clusters < self.fewest_clusters:
+            return (
+                f"and with fewer than {self.fewest_clusters} next to nothing can be ruled out before the end. Ask over "
+                "more documents, or take strategy: all."
+            )
+        if clusters <= (self.block or 0):
+            return f"and a block of {self.block} is all of them: no cell could stop early. Leave block out."
+        return ""
+
     def looks(self, grid: Grid) -> Iterator[Look]:
         """Yields one look for each block, and the verdict."""
         run = _Running(grid, self.target)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ragvlc.core.data import content_key
+from ragvlc.core.data import Example, content_key
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Metric
 from ragvlc.core.grids import Ended, Entrant, Grid, Look, QuestionCluster
@@ -36,8 +36,8 @@ def nothing_stored(key: str) -> StoredRows:
     raise LookupError(key)
 
 
-def check_strategy(sweep: Sweep, cells: Sequence[Cell], asked: Mapping[str, QuestionSet]) -> None:
-    """Raises `ConfigError` if the strategy of the sweep cannot decide anything on its cells and questions."""
+def check_strategy(sweep: Sweep, cells: Sequence[Cell], asked: Mapping[str, Sequence[Example]]) -> None:
+    """Raises `ConfigError` if the strategy cannot decide anything on these cells and questions, by data set key."""
     if not sweep.strategy.stops:
         return
     if wrong := [*_wrong_cells(sweep, cells), *_wrong_questions(sweep, cells, asked)]:
@@ -74,6 +74,9 @@ def _wrong_cells(sweep: Sweep, cells: Sequence[Cell]) -> Iterator[str]:
             f"the range of {metric.label} is unknown, and how much one cluster can change is what the guarantee rests "
             f"on. Give the class a property `span` that returns (least, most), or take another metric or strategy: all."
         )
+    margin = 0.0 if sweep.decide is None else sweep.decide.margins.get(metric.label, 0.0)
+    if metric.span is not None and margin >= (width := metric.span[1] - metric.span[0]):
+        yield f"a margin of {margin:g} is all of {metric.label}, whose range is {width:g} wide. Take a smaller one."
     if len({cell.latency for cell in cells}) > 1:
         yield "a cold cell has the scores of its warm one, so they can never be told apart. Measure latency on its own."
     if any(cell.repeat for cell in cells):
@@ -84,26 +87,27 @@ def _wrong_cells(sweep: Sweep, cells: Sequence[Cell]) -> Iterator[str]:
             break
 
 
-def _wrong_questions(sweep: Sweep, cells: Sequence[Cell], asked: Mapping[str, QuestionSet]) -> Iterator[str]:
+def _wrong_questions(sweep: Sweep, cells: Sequence[Cell], asked: Mapping[str, Sequence[Example]]) -> Iterator[str]:
     metric = raced_metric(sweep)
     for key in dict.fromkeys(cell.dataset.key for cell in cells):
         own = [cell for cell in cells if cell.dataset.key == key]
-        clusters = [one for one in clusters_of(asked[key], metric, sweep.seed) if one.size]
-        if len(clusters) < sweep.strategy.fewest_clusters:
+        clusters = sum(one.size > 0 for one in clusters_of(asked[key], metric, sweep.seed))
+        if problem := sweep.strategy.refusal(clusters):
             yield (
-                f"{own[0].dataset.name} has {len(clusters)} clusters of questions with {metric.label} (questions that "
-                f"share documents are one), and with fewer than {sweep.strategy.fewest_clusters} next to nothing can "
-                "be ruled out before the end. Ask over more documents, or take strategy: all."
+                f"{own[0].dataset.name} has {clusters} clusters of questions with {metric.label} (questions that share "
+                f"documents are one), {problem}"
             )
+        if sum(not cell.control for cell in own) < 2:
+            yield f"there is one cell on {own[0].dataset.name}, and nothing to choose from. Take strategy: all."
         if len(own) > MOST_CELLS:
             yield f"{len(own):,} cells are more than {MOST_CELLS:,}. Leave out values of axes."
 
 
-def clusters_of(asked: QuestionSet, metric: Metric | None, seed: int) -> tuple[QuestionCluster, ...]:
+def clusters_of(asked: Sequence[Example], metric: Metric | None, seed: int) -> tuple[QuestionCluster, ...]:
     """Returns the clusters of the questions in seeded random order; their sizes count what the metric applies to."""
     members: dict[str, list[str]] = defaultdict(list)
     sizes: dict[str, int] = defaultdict(int)
-    for example in asked.examples:
+    for example in asked:
         name = cluster_name(example.cluster, example.id)
         members[name].append(example.id)
         sizes[name] += metric is None or metric.applies(example)
@@ -150,7 +154,7 @@ class Racing:
     """
 
     def __init__(self, sweep: Sweep, cells: Sequence[Cell], asked: Mapping[str, QuestionSet], rows: Rows) -> None:
-        check_strategy(sweep, cells, asked)
+        check_strategy(sweep, cells, {key: own.examples for key, own in asked.items()})
         self._sweep, self._asked, self._rows = sweep, asked, rows
         self._metric = raced_metric(sweep)
         self._prices = {cell.key: prices(cell) for cell in cells}
@@ -181,7 +185,7 @@ class Racing:
             entries=tuple(
                 Entrant(cell.key, cell.name, cell.pipeline_name, cell.settings) for cell in cells if not cell.control
             ),
-            clusters=clusters_of(asked, self._metric if sweep.strategy.stops else None, sweep.seed),
+            clusters=clusters_of(asked.examples, self._metric if sweep.strategy.stops else None, sweep.seed),
             merits=lambda cell: self._merits(cell, low, high),
             costs=costs,
             controls=tuple(cell.key for cell in cells if cell.control),

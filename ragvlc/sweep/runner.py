@@ -151,7 +151,7 @@ def run_sweep(
         pending = [
             Pending(cell, asked[cell.dataset.key], store.cell(cell.key), retry_failed=retry_failed) for cell in cells
         ]
-        check_strategy(sweep, cells, asked)
+        check_strategy(sweep, cells, {key: own.examples for key, own in asked.items()})
         running = _SweepRun(sweep, store, open_pool, pending, watcher or _Silent())
         try:
             return running.run(finish, wait_seconds)

@@ -1,25 +1,61 @@
-"""Races over a full grid stored on disk: the race's verdict against that of the grid, and what it would have asked.
+"""Races over full grids: the race's verdict against that of the grid, and the share of the answers it would ask for.
 
     .venv/bin/python tests/benchmarks/race_replays.py runs/my_sweep [--metric contains] [--orders 100]
+    .venv/bin/python tests/benchmarks/race_replays.py --data DATA/covidqa     (asks two grids first, or what they lack)
 
-Each order of the clusters is one race. The grid's best cells are those with the best mean over all questions.
+Each order of the clusters is one race. The grid's best cells are those with the best mean over all questions. `--data`
+names a folder in the format of the data set `jsonl`, with evidence; its grids, in `runs`, are:
+
+replayed_retrieval    BM25 and dense passages of 64, 128 and 256 tokens, every question
+replayed_answers      the packaged model on 1, 2 and 4 passages of 64 tokens, BM25 and dense, and without a document;
+                      of each document two questions
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from ragvlc.analysis.results import Results
 from ragvlc.core.grids import Entrant, Grid, QuestionCluster
+from ragvlc.progress import Progress
 from ragvlc.results.races import cluster_name
 from ragvlc.strategies.race import Race
+from ragvlc.sweep.runner import run_sweep
+from ragvlc.sweep.spec import Sweep
 
 TIE = 1e-9
+A_DOCUMENT = 2
+"""Questions of each document in the grid of answers."""
+RETRIEVAL: Mapping[str, Any] = {
+    "pipelines": ["search_bm25", "search_dense"],
+    "axes": {"routes.rag.chunker.size": [64, 128, 256]},
+    "metrics": [
+        {"kind": "recall_at", "k": 5, "unit": "span"},
+        {"kind": "mrr", "k": 10},
+        {"kind": "recall_at", "k": 1, "unit": "span"},
+    ],
+}
+ANSWERS: Mapping[str, Any] = {
+    "pipelines": ["rag", "closed_book"],
+    "axes": {
+        "routes.rag.chunker.size": [64],
+        "routes.rag.retriever": ["bm25", "dense"],
+        "routes.rag.selector.k": [1, 2, 4],
+    },
+    "metrics": ["token_f1", "rouge_l", "contains"],
+}
+HEADS = (
+    "grid, metric", "target", "cells", "clusters", "questions", "best ahead by",
+    "only best cells left", "best cells dropped", "asked: median", "range",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,22 +65,28 @@ class Replayed:
     Attributes:
         cells: that raced.
         clusters: of the questions.
-        orders: races.
-        right: share of the races that keep a best cell of the grid to the end.
-        alone: share that end at one cell, or at cells that are level in the grid.
-        asked: mean share of the answers.
-        least: smallest share of the answers.
-        most: largest share.
+        questions: with a score in every cell.
+        lead: of the grid's best cell over the next one, in the mean.
+        alone: races that end with best cells of the grid alone.
+        wrong: races that drop every best cell of the grid.
+        shares: of the answers, asked by each race.
     """
 
     cells: int
     clusters: int
-    orders: int
-    right: float
-    alone: float
-    asked: float
-    least: float
-    most: float
+    questions: int
+    lead: float
+    alone: int
+    wrong: int
+    shares: tuple[float, ...]
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """The figures as text, as in `HEADS`."""
+        races, found = len(self.shares), sorted(self.shares)
+        first = (str(self.cells), str(self.clusters), f"{self.questions:,}", f"{self.lead:.3f}")
+        counts = (f"{self.alone} of {races}", f"{self.wrong} of {races}")
+        return (*first, *counts, f"{median(found):.0%}", f"{found[0]:.0%} to {found[-1]:.0%}")
 
 
 def replayed(folder: Path, metric: str | None = None, *, orders: int = 100, **settings: Any) -> Replayed:
@@ -73,7 +115,7 @@ def replayed(folder: Path, metric: str | None = None, *, orders: int = 100, **se
     means = {name: sum(own.values()) / len(own) for name, own in merits.items()}
     best = {name for name, mean in means.items() if mean >= max(means.values()) - TIE}
     entrants = tuple(Entrant(name, name) for name in merits)
-    right = alone = 0
+    alone = wrong = 0
     shares = []
     for order in range(orders):
         shuffled = random.Random(order).sample(clusters, len(clusters))  # noqa: S311 - a repeatable order
@@ -81,27 +123,46 @@ def replayed(folder: Path, metric: str | None = None, *, orders: int = 100, **se
         for look in Race(**settings).looks(Grid(entrants, tuple(shuffled), merits.__getitem__)):
             asked += sum(len(ids) for ids in look.ask.values())
         left = {key for key, one in look.ended.items() if one.status == "settled"}
-        right += bool(left & best)
+        wrong += not left & best
         alone += left <= best
         shares.append(asked / len(common) / len(cells))
-    mean = sum(shares) / orders
-    return Replayed(len(cells), len(clusters), orders, right / orders, alone / orders, mean, min(shares), max(shares))
+    first, second = sorted(means.values(), reverse=True)[:2]
+    return Replayed(len(cells), len(clusters), len(common), first - second, alone, wrong, tuple(shares))
+
+
+def grids(data: Path, runs: Path) -> Iterator[Path]:
+    """Yields the folders of the two full grids over a data set, after asking what they lack."""
+    asked: dict[str, list[str]] = defaultdict(list)
+    for line in (data / "questions.jsonl").read_text(encoding="utf-8").splitlines():
+        asked[json.dumps(json.loads(line)["doc_ids"])].append(line)
+    runs.mkdir(parents=True, exist_ok=True)
+    few = runs / "replayed_questions.jsonl"
+    few.write_text("\n".join(line for own in asked.values() for line in own[:A_DOCUMENT]) + "\n", encoding="utf-8")
+    chosen = {"replayed_retrieval": (RETRIEVAL, {}), "replayed_answers": (ANSWERS, {"questions": str(few.absolute())})}
+    for name, (given, questions) in chosen.items():
+        dataset = {"kind": "jsonl", "path": str(data.absolute()), **questions}
+        sweep = Sweep.model_validate({"name": name, "tracker": "none", "dataset": dataset, **given})
+        with Progress() as watcher:
+            yield run_sweep(sweep, runs, watcher=watcher).folder
 
 
 def main() -> None:
-    """Prints one line."""
+    """Prints a table with a row for each grid, metric and target."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--metric")
+    parser.add_argument("folder", type=Path, nargs="?", help="results with complete cells")
+    parser.add_argument("--data", type=Path, help="folder of documents and questions to ask two grids over")
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--metric", help="label; all by default")
     parser.add_argument("--orders", type=int, default=100)
-    parser.add_argument("--target", default="grid")
     given = parser.parse_args()
-    found = replayed(given.folder, given.metric, orders=given.orders, target=given.target)
-    print(
-        f"{found.cells} cells, {found.clusters} clusters, {found.orders} orders: a best cell stays in "
-        f"{found.right:.0%}, only best cells in {found.alone:.0%}; {found.asked:.0%} of the answers "
-        f"asked ({found.least:.0%} to {found.most:.0%})."
-    )
+    if (given.folder is None) == (given.data is None):
+        parser.error("name either a folder of results or --data")
+    print(f"| {' | '.join(HEADS)} |\n{'|---' * len(HEADS)}|")
+    for folder in [given.folder] if given.data is None else grids(given.data, given.runs):
+        for metric in [given.metric] if given.metric else Results.load(folder).metrics:
+            for target in ("grid", "population"):
+                found = replayed(folder, metric, orders=given.orders, target=target)
+                print(f"| {' | '.join((f'{folder.name}, {metric}', target, *found.row))} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from typing import Any
 
 from sweep_things import questions, sweep_over, write_set
 
-from ragvlc.core.data import content_key
+from ragvlc.core.answer import Answer
+from ragvlc.core.data import Example, content_key
+from ragvlc.core.families import Metric
 from ragvlc.sweep.spec import Sweep
 
 SHARES = {"good": 0.9, "fair": 0.55, "poor": 0.2, "bad": 0.1}
@@ -41,3 +43,14 @@ def answers(shares: Mapping[str, float] = SHARES) -> Callable[[str], str]:
         return colour if chance < shares[name] else "unknown"
 
     return reply
+
+
+class Percent(Metric):
+    """A hundred if the first reference is in the answer."""
+
+    @property
+    def span(self) -> tuple[float, float]:
+        return (0.0, 100.0)
+
+    def score(self, answer: Answer, example: Example) -> float:
+        return 100.0 * (example.references[0] in answer.text)

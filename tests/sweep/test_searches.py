@@ -80,6 +80,6 @@ def test_a_winner_with_every_row_still_has_the_figure_of_the_questions_held_back
 
 
 def test_too_few_clusters_for_a_search_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="fewer than 10"):
+    with pytest.raises(ConfigError, match="10 are needed"):
         ran(race_sweep(tmp_path / "set", 9, 9, strategy="halving"), tmp_path / "runs", answers())
     assert len(SHARES) == 4
