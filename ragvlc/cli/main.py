@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from io import TextIOWrapper
 
 # Each module adds its commands.
@@ -81,23 +82,29 @@ def _run() -> None:
     with handled_signals() as signals:
         try:
             app(prog_name="ragvlc")
-        except ConfigError as error:
-            for problem in error.problems:
-                sys.stderr.write(f"error: {visible(problem)}\n")
-            sys.exit(2)
-        except RagvlcError as error:
-            sys.stderr.write(f"error: {visible(str(error))}\n")
-            sys.exit(2)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
-        except OSError as error:  # a disk, a folder or a permission: its words are those of the system
-            place = f"{error.filename}: " if error.filename else ""
-            sys.stderr.write(f"error: {visible(f'{place}{error.strerror or error}')}\n")
-            sys.exit(2)
-        except KeyboardInterrupt:
-            signals.leave()
-        except SystemExit:
-            if signals.first:  # the library of the command line has turned the signal into an exit
+        except BaseException as error:
+            # After a signal every end is its work: libraries turn it into an exit, or fail while they let go.
+            if signals.first or isinstance(error, KeyboardInterrupt):
                 signals.leave()
+            _explain(error)
             raise
+
+
+def _explain(error: BaseException) -> None:
+    """Ends the process with one sentence if the error is one that users can mend."""
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    problems: Sequence[str] = ()
+    if isinstance(error, ConfigError):
+        problems = error.problems
+    elif isinstance(error, RagvlcError):
+        problems = [str(error)]
+    elif isinstance(error, OSError):  # a disk, a folder or a permission: its words are those of the system
+        place = f"{error.filename}: " if error.filename else ""
+        problems = [f"{place}{error.strerror or error}"]
+    else:
+        return
+    for problem in problems:
+        sys.stderr.write(f"error: {visible(problem)}\n")
+    sys.exit(2)

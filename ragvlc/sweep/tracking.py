@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, cast, overload
 
 from ragvlc import config
+from ragvlc.core import interruption
 from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example, content_key
 from ragvlc.core.errors import RagvlcError
@@ -191,6 +192,7 @@ class Tracking:
         try:
             paths = make(self._store.folder)
         except Exception as error:
+            interruption.check()
             problem = f"files about the sweep were not created: {type(error).__name__}: {error}"
             log.warning("results are safe on disk, but %s", problem)
             log.debug("that came from", exc_info=error)
@@ -238,6 +240,7 @@ class Tracking:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - a tracker never stops a sweep
+            interruption.check()  # what fails because it was interrupted is no outage
             if not self._reason:
                 log.warning("results are safe on disk, but were not sent to the tracker: %s", _words(error))
             self._reason = _words(error)

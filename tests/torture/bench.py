@@ -69,7 +69,7 @@ class Verdict:
         if ended.hung:
             self.add("wrong", f"{what} hangs")
         elif ended.traceback:
-            self.add("wrong", f"{what} shows a traceback: {last[0]}")
+            self.add("wrong", f"{what} shows a traceback:\n{ended.said.strip()}")
         elif ended.code not in codes:
             self.add("wrong", f"{what} ends with status {ended.code}: {last[0]}")
         elif ended.code == 2 and "error: " not in ended.said:
