@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ragvlc.results.loading import SweepResults
 
-__all__ = ["known_so_far", "race_parts", "routing_parts", "terminal_report"]
+__all__ = ["known_so_far", "race_parts", "report_tables", "routing_parts", "terminal_report"]
 
 NAME_WIDTH = 24
 """Least width of cell names in columns; longer names take several lines."""
@@ -42,23 +42,32 @@ def terminal_report(
         decisions: to end with; by default that of the sweep's `decide`.
     """
     made = stored_decisions(results) if decisions is None else decisions
-    comparisons = results.comparisons(baseline)
-    shown = [tables.scores(results)]
-    shown += [tables.differences(results, comparisons)] if comparisons else []
-    shown += [*race_tables(results), tables.costs(results)]
-    shown += special_tables(results)
-    shown += decision_tables(results, made)
     parts: list[RenderableType] = []
-    for table in captioned(results, shown):
+    for table in report_tables(results, baseline, made):
         parts += [_Grid(table), table.note, ""]
     return [
         *parts,
         *generated_lines(results),
-        answer_sentence(results, comparisons),
+        answer_sentence(results, results.comparisons(baseline)),
         *_missing(results),
         *_decided(made),
         "",
     ]
+
+
+def report_tables(
+    results: SweepResults,
+    baseline: str | None,
+    decisions: Sequence[CellDecision],
+    columns: Sequence[tables.Column] = tables.COLUMNS,
+) -> list[Table]:
+    """Returns the tables of the comparison, in the order of the report; `columns` are those of costs."""
+    comparisons = results.comparisons(baseline)
+    shown = [tables.scores(results)]
+    shown += [tables.differences(results, comparisons)] if comparisons else []
+    shown += [*race_tables(results), tables.costs(results, columns)]
+    shown += special_tables(results)
+    return captioned(results, [*shown, *decision_tables(results, decisions)])
 
 
 def race_parts(results: SweepResults) -> list[RenderableType]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from ragvlc import config
 from ragvlc.analysis import figures as drawing
 from ragvlc.analysis.decisions import CellDecision, decided, made_decide, stored_decide
 from ragvlc.analysis.effective_length import asked_length, length_frame, route_lengths
+from ragvlc.analysis.export.export import TO, Choices, Exported, export
 from ragvlc.analysis.length_words import no_lengths
 from ragvlc.analysis.routing import routing_frame, routing_reports
 from ragvlc.core.decision import Cost
@@ -68,6 +70,30 @@ class Results(SweepResults):
                 raise ConfigError("decide: needs a metric and a margin, such as decide('contains', 0.03).")
             return decided(self, stored)
         return decided(self, made_decide(metric, margin, cost, baseline), afterwards=True)
+
+    def export(
+        self,
+        folder: str | Path | None = None,
+        *,
+        to: Sequence[str] = TO,
+        columns: Sequence[str] = (),
+        metric: str | None = None,
+        baseline: str | None = None,
+    ) -> list[Exported]:
+        """Writes tables, figures and data for a paper; returns the files with what each holds.
+
+        Args:
+            folder: where to write; `export` inside the results folder by default.
+            to: any of `latex`, `markdown`, `csv`, `parquet`, `figures`, `citations`.
+            columns: of the table `comparison`: labels of metrics, `difference`, `p`, settings, costs.
+            metric: of the figures; the first by default.
+            baseline: pipeline or cell to compare with; the sweep's own by default.
+
+        Raises:
+            ConfigError: an unknown format, column, metric or baseline.
+            StoreError: the folder cannot be written.
+        """
+        return export(self, folder, Choices(tuple(to), tuple(columns), metric, baseline))
 
     def routing(self, metric: str | None = None) -> pd.DataFrame:
         """Returns what each route, router and oracle is worth, with one row per group and arm; see `routing_frame`.

@@ -16,6 +16,7 @@ from io import TextIOWrapper
 from ragvlc.cli import (
     asking,
     estimating,
+    exporting,
     fitting,
     questions,
     reading,
@@ -34,6 +35,7 @@ from ragvlc.core.texts import visible
 __all__ = [
     "asking",
     "estimating",
+    "exporting",
     "fitting",
     "main",
     "questions",

@@ -1,6 +1,7 @@
 """Facts about invented people and places, each hidden in a long text about something else (LongEmbed's needle task).
 
-Zhu et al. 2024 (LongEmbed, arXiv 2404.12096), after Kamradt 2023 (needle in a haystack): 50 questions over 100
+Zhu et al. 2024 (LongEmbed, arXiv 2404.12096), after Kamradt 2023 (needle in a haystack,
+https://github.com/gkamradt/LLMTest_NeedleInAHaystack): 50 questions over 100
 documents at each of eight lengths, 256 to 32,768 tokens; ranking is within one length, and the score is the mean over
 the lengths of nDCG@1, which is accuracy as each question has one relevant document.
 

@@ -9,10 +9,10 @@ nDCG looks at how high the grade is (linear gain).
 `span`: `k` counts chunks. A chunk is relevant when it holds evidence: at least one character of a located span, and at
 least the share `min_overlap` of it. Grades are 0 and 1.
 
-Values are those of trec_eval, through pytrec_eval-terrier (Van Gysel and de Rijke 2018). It sorts by score, which it
-keeps in 32 bits, and breaks ties by name, downwards: the order of a run is not its own. Here scores are replaced by
-strictly falling whole numbers, so the order of `Answer.ranking` alone decides: chunks with equal scores count in the
-order in which the retriever gave them, which is that of the documents.
+Values are those of trec_eval, through pytrec_eval-terrier (Van Gysel and de Rijke 2018, arXiv 1805.01597). It sorts by
+score, which it keeps in 32 bits, and breaks ties by name, downwards: the order of a run is not its own. Here scores are
+replaced by strictly falling whole numbers, so the order of `Answer.ranking` alone decides: chunks with equal scores
+count in the order in which the retriever gave them, which is that of the documents.
 
 `Answer.ranking` ends at the retriever's `candidates` chunks. Where that leaves fewer than `k` and something relevant is
 not among them, the row is flagged `ranking_cut`: raise `candidates`. A ranking that is short because there is no more

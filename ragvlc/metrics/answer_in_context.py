@@ -1,9 +1,9 @@
 """Answer in context: whether a reference occurs in the text sent to the model.
 
 The ceiling of a reader that only copies, and the recall of a retriever where evidence is not located. As `has_answer`
-of DPR (Karpukhin et al. 2020), words must match whole (`5` is not in `1955`), here after the normalisation of
-`normalising` in folded typography (`ragvlc.text.folding`); so an answer that is part of a hyphenated word is missed,
-and a short or common one may occur by chance. Where all references are required, the share that occurs.
+of DPR (Karpukhin et al. 2020, arXiv 2004.04906), words must match whole (`5` is not in `1955`), here after the
+normalisation of `normalising` in folded typography (`ragvlc.text.folding`); so an answer that is part of a hyphenated
+word is missed, and a short or common one may occur by chance. Where all references are required, the share that occurs.
 
 The text is the union of the spans sent: an answer cut by the border of two neighbouring chunks counts where both were
 sent, so numbers are comparable across chunk sizes. References without a word after normalisation are skipped.

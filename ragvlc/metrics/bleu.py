@@ -1,9 +1,10 @@
 """BLEU: the share of the reply's words and word sequences that occur in a reference.
 
-Papineni et al. (2002) as sacrebleu computes it for one sentence (Post 2018, arXiv 1804.08771), divided by 100: clipped
-n-gram precisions up to `max_order`, their geometric mean, and the brevity penalty against the closest reference length.
-An n-gram counts up to the most often that one reference has it, so all references serve together. The order is the
-effective one: n-grams longer than the reply are left out, since an answer of two words has no 4-gram.
+Papineni et al. (2002, https://doi.org/10.3115/1073083.1073135) as sacrebleu computes it for one sentence (Post 2018,
+arXiv 1804.08771), divided by 100: clipped n-gram precisions up to `max_order`, their geometric mean, and the brevity
+penalty against the closest reference length. An n-gram counts up to the most often that one reference has it, so all
+references serve together. The order is the effective one: n-grams longer than the reply are left out, since an answer
+of two words has no 4-gram.
 
 Made for whole corpora of translations: over short answers it is harsh and rough. Differences: the column is a mean of
 sentence scores and not the corpus score that papers report. Sacrebleu's tokenizer `zh` is taken for Chinese and `char`

@@ -1,9 +1,10 @@
 """chrF: the overlap of character sequences between reply and reference.
 
-Popović (2015) as sacrebleu computes it for one sentence (Post 2018, arXiv 1804.08771), divided by 100: n-grams of
-characters up to `char_order`, blanks left out, precision and recall averaged over the orders, and their F measure with
-recall counting `beta` times as much; the best reference. With `word_order: 2` it is chrF++ (Popović 2017). It knows no
-words, so it suits languages written without blanks or with many endings, and forgives small differences of spelling.
+Popović (2015, https://doi.org/10.18653/v1/W15-3049) as sacrebleu computes it for one sentence (Post 2018, arXiv
+1804.08771), divided by 100: n-grams of characters up to `char_order`, blanks left out, precision and recall averaged
+over the orders, and their F measure with recall counting `beta` times as much; the best reference. With `word_order: 2`
+it is chrF++ (Popović 2017, https://doi.org/10.18653/v1/W17-4770). It knows no words, so it suits languages written
+without blanks or with many endings, and forgives small differences of spelling.
 
 Differences: the column is a mean of sentence scores and not the corpus score that papers report. A declined reply
 scores 0. Where all references are required, they are joined in their order. Does not apply to unanswerable examples.

@@ -1,8 +1,8 @@
 """Contains: 1 if a reference occurs in the reply, after normalisation.
 
-HELMET's substring exact match (Yen et al. 2025): the normalised reference is a substring of the normalised reply; no
-word boundaries are asked for, so `12345678` contains `1234567`. Where all references are required, the share that
-occurs, as RULER's `string_match_all` (Hsieh et al. 2024).
+HELMET's substring exact match (Yen et al. 2025, arXiv 2410.02694): the normalised reference is a substring of the
+normalised reply; no word boundaries are asked for, so `12345678` contains `1234567`. Where all references are required,
+the share that occurs, as RULER's `string_match_all` (Hsieh et al. 2024, arXiv 2404.06654).
 
 Differences: a reference that is empty after normalisation is skipped rather than contained in everything, the raw reply
 is searched without looking for `Answer:` in it, typography is folded on both sides (`ragvlc.text.folding`: `don’t`

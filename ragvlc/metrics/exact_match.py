@@ -1,7 +1,7 @@
 """Exact match: 1 if the reply equals a reference, after normalisation.
 
-SQuAD 2.0's definition (Rajpurkar, Jia and Liang 2018), maximum over the references; see `normalising` for what is
-normalised and `_references` for empty references. Unanswerable examples score 1 for a declined reply only.
+SQuAD 2.0's definition (Rajpurkar, Jia and Liang 2018, arXiv 1806.03822), maximum over the references; see `normalising`
+for what is normalised and `_references` for empty references. Unanswerable examples score 1 for a declined reply only.
 
 A reply without an answer (its tokens went into a thought, a content filter, a tool call, nothing at all) is wrong on
 every question; `empty: refusal` is SQuAD's own rule, under which it is a refusal.

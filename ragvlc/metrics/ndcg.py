@@ -1,7 +1,7 @@
 """nDCG at k: how well the first k items are ordered, relative to the best possible order.
 
-Järvelin and Kekäläinen (2002) with linear gain, trec_eval's `ndcg_cut`: sum of grade / log2(rank + 1) over the first
-`k`, divided by that of the ideal ranking. `_ranking` says what is ranked.
+Järvelin and Kekäläinen (2002, https://doi.org/10.1145/582415.582418) with linear gain, trec_eval's `ndcg_cut`: sum of
+grade / log2(rank + 1) over the first `k`, divided by that of the ideal ranking. `_ranking` says what is ranked.
 
 The ideal ranking. `document`: every relevant document, highest grade first, whether it was ranked or not. `span`: every
 ranked chunk that holds evidence, and one chunk for each evidence span that no ranked chunk holds; all of grade 1. So 1

@@ -1,8 +1,8 @@
 """ROUGE-L: the longest common subsequence of words, for summaries and long answers.
 
-The F measure of Lin (2004) as the `rouge-score` package computes it without stemming, one subsequence over the whole
-text (`rougeL`, not `rougeLsum`), best reference. Its tokens are runs of ASCII letters and digits: `naïve` is read as
-`na` and `ve`.
+The F measure of Lin (2004, https://aclanthology.org/W04-1013) as the `rouge-score` package computes it without
+stemming, one subsequence over the whole text (`rougeL`, not `rougeLsum`), best reference. Its tokens are runs of ASCII
+letters and digits: `naïve` is read as `na` and `ve`.
 
 Differences: where a reference or the question is mostly Chinese or Japanese (or always, or never: `script`), or a
 reference's letters are mostly not ASCII (the package would drop them and score 0), tokens are separated by blanks and

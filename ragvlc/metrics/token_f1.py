@@ -1,18 +1,18 @@
 """Token F1: the overlap of words between reply and reference.
 
-SQuAD 2.0's definition (Rajpurkar, Jia and Liang 2018): tokens are the words after normalisation, common tokens are
-counted with their multiplicity, precision is their share of the reply, recall their share of the reference, the score
-is the harmonic mean and the maximum over the references. If either side is empty, the score is 1 if both are, else 0.
-See `normalising` for tokens, `_references` for empty references. Unanswerable examples score 1 for a declined
-reply only.
+SQuAD 2.0's definition (Rajpurkar, Jia and Liang 2018, arXiv 1806.03822): tokens are the words after normalisation,
+common tokens are counted with their multiplicity, precision is their share of the reply, recall their share of the
+reference, the score is the harmonic mean and the maximum over the references. If either side is empty, the score is 1
+if both are, else 0. See `normalising` for tokens, `_references` for empty references. Unanswerable examples score 1 for
+a declined reply only.
 
 A reply without an answer (its tokens went into a thought, a content filter, a tool call, nothing at all) is wrong on
 every question; `empty: refusal` is SQuAD's own rule, under which it is a refusal.
 
 Typography is compared as in that script: curly quotes and ligatures are not folded, and `3.5` equals `35`
 (`number_match` compares values). Differences: Chinese and Japanese by character, as `normalising` says. Where all
-references are required, they are joined into one, as Qasper joins the spans of an answer (Dasigi et al. 2021); their
-order does not matter.
+references are required, they are joined into one, as Qasper joins the spans of an answer (Dasigi et al. 2021, arXiv
+2105.03011); their order does not matter.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Best passage first, second best last, weakest in the middle, as in equation 1 of Jin et al. 2024.
 
-The module `_edges` names the source. Differences from the paper: none.
+Source: "Long-Context LLMs Meet RAG", arXiv 2410.05983; see the module `_edges`. Differences from the paper: none.
 Haystack's `LostInTheMiddleRanker` gives the same order; LangChain's and LlamaIndex's
 `LongContextReorder` only for an odd number of passages.
 """

@@ -1,6 +1,6 @@
 """Best passage last, next to the question, second best first, weakest in the middle: the mirror of `edges_best_first`.
 
-Differences from Jin et al. 2024: their order read backwards. It is what LangChain's and LlamaIndex's
+Differences from Jin et al. 2024 (arXiv 2410.05983): their order read backwards. It is what LangChain's and LlamaIndex's
 `LongContextReorder` do with an even number of passages, kept for every number.
 """
 

@@ -1,6 +1,7 @@
 """Successive halving: each round asks more questions of the better half of the cells.
 
-Karnin, Koren, Somekh, "Almost optimal exploration in multi-armed bandits", ICML 2013.
+Karnin, Koren, Somekh, "Almost optimal exploration in multi-armed bandits", ICML 2013,
+https://proceedings.mlr.press/v28/karnin13.html.
 Every cell begins with few questions; after each round those in the worse half by mean score get no more, and the number
 of questions doubles. It is a search: no cell is left out with confidence.
 """

@@ -88,6 +88,7 @@ def test_every_command_of_the_tool_is_in_the_readme_or_in_its_help():
         "ask",
         "cache",
         "estimate",
+        "export",
         "plan",
         "run",
         "score",
