@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -24,6 +24,8 @@ from ragvlc.results.loading import SweepResults
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from ragvlc.core.data import Document
 
 __all__ = ["Results"]
 
@@ -77,23 +79,24 @@ class Results(SweepResults):
         *,
         to: Sequence[str] = TO,
         columns: Sequence[str] = (),
-        metric: str | None = None,
         baseline: str | None = None,
+        documents: Mapping[str, Iterable[Document]] | None = None,
     ) -> list[Exported]:
         """Writes tables, figures and data for a paper; returns the files with what each holds.
 
         Args:
             folder: where to write; `export` inside the results folder by default.
-            to: any of `latex`, `markdown`, `csv`, `parquet`, `figures`, `citations`.
-            columns: of the table `comparison`: labels of metrics, `difference`, `p`, settings, costs.
-            metric: of the figures; the first by default.
+            to: any of `latex`, `markdown`, `csv`, `parquet`, `figures`, `citations`, `bundle`.
+            columns: of the table `comparison`: labels of metrics, `difference`, `p`, settings, costs; the first metric
+                of them is that of the figures.
             baseline: pipeline or cell to compare with; the sweep's own by default.
+            documents: for the bundle, as `ragvlc.sweep.derived.stored_documents` returns them; none by default.
 
         Raises:
-            ConfigError: an unknown format, column, metric or baseline.
+            ConfigError: an unknown format, column or baseline.
             StoreError: the folder cannot be written.
         """
-        return export(self, folder, Choices(tuple(to), tuple(columns), metric, baseline))
+        return export(self, folder, Choices(tuple(to), tuple(columns), baseline, documents))
 
     def routing(self, metric: str | None = None) -> pd.DataFrame:
         """Returns what each route, router and oracle is worth, with one row per group and arm; see `routing_frame`.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragvlc.cli.app import RUNS, ResultsArg, RunsOption, app, out, results_folder
+from ragvlc.core.errors import ConfigError
 from ragvlc.core.given_paths import path_of
 
 if TYPE_CHECKING:
@@ -24,37 +25,43 @@ def export(
         list[str] | None,
         typer.Option(
             "--to",
-            help="Only latex, markdown, csv, parquet, figures or citations; may be repeated. By default, all.",
+            help="Only latex, markdown, csv, parquet, figures, citations or bundle; may be repeated. By default, all.",
         ),
     ] = None,
     columns: Annotated[
         str | None,
-        typer.Option(help="Columns of the table for a paper, as contains,difference,p,prompt_tokens."),
+        typer.Option(help="Columns of the table for a paper, as contains,p,size; figures are of their first metric."),
     ] = None,
-    metric: Annotated[str | None, typer.Option(help="Metric of the figures; the first by default.")] = None,
     baseline: Annotated[str | None, typer.Option(help="Pipeline or cell to compare with.")] = None,
+    documents: Annotated[
+        bool, typer.Option("--documents", help="Also put the texts of the documents into the bundle.")
+    ] = False,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder to write to; by default, export inside the results folder.")
     ] = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    r"""Write tables, figures and data for a paper, into runs/NAME/export by default.
+    r"""Write tables, figures, data and citations for a paper, and a bundle of the results for others.
 
     \b
     ragvlc export quickstart
     ragvlc export quickstart --to latex --columns contains,difference,p,prompt_tokens
-    ragvlc export quickstart --to figures --metric token_f1 --out paper
+    ragvlc export quickstart --to figures --columns token_f1 --out paper
+    ragvlc export quickstart --to bundle --documents
     """
     from ragvlc.analysis.export.export import TO
-    from ragvlc.sweep.derived import load_results
+    from ragvlc.sweep.derived import load_results, stored_documents
 
-    loaded = load_results(results_folder(results, runs))
+    place = results_folder(results, runs)
+    loaded = load_results(place)
+    if documents and to and "bundle" not in to:
+        raise ConfigError("--documents: are put into the bundle. Add --to bundle.")
     written = loaded.export(
         None if folder is None else path_of(folder),
         to=tuple(to or TO),
         columns=[one.strip() for one in (columns or "").split(",") if one.strip()],
-        metric=metric,
         baseline=baseline,
+        documents=stored_documents(place) if documents else None,
     )
     _print_written(written)
 

@@ -224,11 +224,14 @@ def files_of(results: Results) -> dict[str, Path]:
 
 def texts_of(results: Results) -> dict[str, str] | None:
     """Returns the documents' texts by id; None for several data sets, or if the data set cannot be loaded."""
+    from ragvlc.analysis.export.bundle import bundled_texts
     from ragvlc.replay.spec import is_replay
     from ragvlc.sweep.spec import Sweep
 
     if len(results.by_dataset()) > 1:
         return None
+    if (bundled := bundled_texts(results.folder)) is not None:
+        return bundled
     try:
         if is_replay(results.folder / "sweep.yaml"):
             log.info("the report shows positions instead of passages: a replay does not load its documents again")
@@ -237,4 +240,11 @@ def texts_of(results: Results) -> dict[str, str] | None:
     except RagvlcError as error:
         log.info("the report shows positions instead of passages: %s", error)
         return None
-    return {document.id: document.text for example in examples for document in example.documents}
+    stored = results.cells[0].examples if results.cells else {}
+    own = [one for one in examples if one.id not in stored or stored[one.id]["key"] == one.key]
+    if len(own) < len(examples):
+        log.info(
+            "the report shows positions instead of passages for %d questions: their documents have changed since",
+            len(examples) - len(own),
+        )
+    return {document.id: document.text for example in own for document in example.documents}

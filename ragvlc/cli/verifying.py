@@ -74,7 +74,10 @@ def _next(found: Verification, *, repair: bool) -> Sequence[str]:
     """Returns what to do next, in a sentence each."""
     folder = shlex.quote(str(found.folder))
     if found.whole:
-        return ["Still being written: verify it again at its end." if found.busy else "Everything is whole."]
+        if found.busy:
+            return ["Still being written: verify it again at its end."]
+        left = any(one.found.startswith("not checked") for one in found.findings)
+        return ["What can be checked here is whole." if left else "Everything is whole."]
     lines = []
     if found.repairable and not repair:
         lines.append(f"{len(found.repairable)} to repair: ragvlc verify {folder} --repair")

@@ -11,7 +11,7 @@ __all__ = ["CHECKS", "CheckFinding", "State", "Verification", "several"]
 
 State = Literal["ok", "note", "repair", "open"]
 CHECKS = (
-    *("lock", "setup", "rows", "coverage", "data", "models", "scores"),
+    *("lock", "bundle", "setup", "rows", "coverage", "data", "models", "scores"),
     *("summary", "cells", "examples", "leftovers", "tracker"),
 )
 """In the order of a table."""

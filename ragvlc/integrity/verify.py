@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ragvlc import config
+from ragvlc.analysis.export.bundle import Bundle
 from ragvlc.core.errors import RagvlcError, StoreError
 from ragvlc.integrity.cells import CellCheck, ScoreCounts, is_deterministic
 from ragvlc.integrity.findings import CHECKS, CheckFinding, Verification, several
@@ -21,6 +23,8 @@ from ragvlc.sweep.spec import Sweep
 
 __all__ = ["results_in", "verify"]
 
+_NOT_BUNDLED = "not in the bundle; where the data set is here, it is checked"
+_UNPACK = "unpack the bundle again; or, where the sweep has gone on here, delete bundle.json"
 _ROUNDS = 3
 """Repairs of one thing may show another: rows before their summary."""
 
@@ -135,7 +139,8 @@ class _Checks:
         self._run = folder.resolve().name
         self._counts = ScoreCounts()
         self._setup: StoredSweep | None = None
-        self._skipped: list[str] = []
+        self._bundle: Bundle | None = None
+        self._asked = False
 
     def findings(self) -> Iterator[CheckFinding]:
         """Yields every finding, and a line for each check that found nothing."""
@@ -150,6 +155,9 @@ class _Checks:
         if self._busy:
             found = "another process is running this sweep: rows are still to come"
             yield CheckFinding(self._run, "", "lock", "note", found, "nothing is repaired now")
+        self._bundle = Bundle.of(self._folder)
+        if self._bundle is not None:
+            yield from self._unpacked(self._bundle)
         try:
             self._setup = StoredSweep.of(self._folder)
         except RagvlcError as error:
@@ -157,13 +165,19 @@ class _Checks:
         check = FolderCheck(self._folder, self._setup)
         yield from check.read_cells()
         yield from check.examples()
-        yield from check.data()
+        for one in check.data():
+            missing = self._bundle is not None and not check.asked and one.state == "open"
+            yield replace(one, state="note", remedy=_NOT_BUNDLED) if missing else one
+        self._asked = bool(check.asked)
         if self._only is None:
             yield from check.example_facts()
             yield from check.cell_facts()
             yield from check.leftovers(busy=self._busy)
             yield from check.tracker(busy=self._busy)
         yield from check.models()
+        if self._setup and not check.asked:
+            found = "not checked without the data set: scores and summaries"
+            yield CheckFinding(self._run, "", "scores", "note", found, "the stored ones count")
         if check.asked and self._setup and (judged := _asking(self._setup.sweep)):
             found = f"not recomputed, as they ask a model: {', '.join(judged)}"
             yield CheckFinding(self._run, "", "scores", "note", found, "their stored values count")
@@ -174,8 +188,20 @@ class _Checks:
         if replay:
             found = "a replay: data, models, scores and summaries are not checked"
             yield CheckFinding(self._run, "", "setup", "note", found, "ragvlc replay makes it anew")
+        elif self._bundle is not None:
+            found = f"not checked: data, models, scores and summaries: {error}"
+            yield CheckFinding(self._run, "", "setup", "note", found, "rows and files are")
         else:
             yield CheckFinding(self._run, "", "setup", "open", str(error), "until then only rows and files are checked")
+
+    def _unpacked(self, bundle: Bundle) -> Iterator[CheckFinding]:
+        changed = bundle.changed(self._folder)
+        if changed:
+            found = f"{several(len(changed), 'file')} missing or other than in the bundle: {', '.join(changed[:3])}"
+            yield CheckFinding(self._run, "", "bundle", "open", found, _UNPACK)
+        else:
+            found = f"{several(len(bundle.files), 'file')} as in the bundle; it left out: {bundle.words}"
+            yield CheckFinding(self._run, "", "bundle", "ok", found)
 
     def _cells(self, check: FolderCheck) -> Iterator[CheckFinding]:
         store = SweepStore(self._folder)
@@ -239,6 +265,10 @@ class _Checks:
         }
         if self._setup.sweep.tracker.kind == "mlflow" and not self._busy:
             words["tracker"] = "the SQLite file is whole, not there, or on a server that was not asked"
+        if not self._asked:
+            for check in ("data", "scores", "summary"):
+                words[check] = ""
+            words["examples"] = "the stored questions can be read; not compared with the data set"
         if self._only is not None:
             for check in ("leftovers", "tracker", "examples", "cells"):
                 words.pop(check, None)

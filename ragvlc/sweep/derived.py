@@ -12,6 +12,7 @@ from typing import Any
 
 from ragvlc import config
 from ragvlc.analysis.results import Results
+from ragvlc.core.data import Document
 from ragvlc.core.errors import DerivedError, RagvlcError, StoreError
 from ragvlc.results.derived import read_examples, read_summary, remove_derived, what_is_wrong
 from ragvlc.results.store import CellStore, SweepStore
@@ -22,7 +23,7 @@ from ragvlc.sweep.scoring import QuestionSet, current_rows
 from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.tracking import cell_summary, is_complete
 
-__all__ = ["StoredSweep", "load_results", "write_cells_anew", "write_summary_anew"]
+__all__ = ["StoredSweep", "load_results", "stored_documents", "write_cells_anew", "write_summary_anew"]
 
 log = logging.getLogger("ragvlc")
 
@@ -148,6 +149,31 @@ def write_summary_anew(cell: Cell, store: CellStore, asked: QuestionSet, sweep: 
         return False
     store.write_summary({**cell_summary(cell, "complete", rows, asked), **tried})
     return True
+
+
+def stored_documents(folder: Path) -> dict[str, list[Document]]:
+    """Returns the documents that a sweep was asked over, each once, by the name of the file of their questions.
+
+    Raises:
+        StoreError: the questions or their documents have changed since, or it is a replay.
+        DatasetError: a data set cannot be read.
+    """
+    setup, store = StoredSweep.of(folder), SweepStore(folder)
+    found: dict[str, list[Document]] = {}
+    for key, asked in setup.asked.items():
+        name = f"examples-{key[:16]}.jsonl"
+        now = {one["id"]: one["key"] for one in asked.facts}
+        stored = store.examples(name)
+        changed = [str(one["id"]) for one in stored if now.get(one["id"]) != one["key"]]
+        if changed:
+            raise StoreError(
+                f"{folder}: {len(changed)} questions or their documents have changed since the run ({changed[0]}). "
+                "Bring the data back, or leave the documents out."
+            )
+        asked_now = {one["id"] for one in stored}
+        every = (document for one in asked.examples if one.id in asked_now for document in one.documents)
+        found[name] = list({(one.id, one.text): one for one in every}.values())
+    return found
 
 
 def _summaries_anew(folder: Path, damaged: Mapping[str, DerivedError]) -> None:

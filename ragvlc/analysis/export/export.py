@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis.decisions import stored_decisions
 from ragvlc.analysis.drawing import look
+from ragvlc.analysis.export.bundle import write_bundle
 from ragvlc.analysis.export.citations import Citations, citations
 from ragvlc.analysis.export.comparison import comparison_figures, comparison_table, paper_columns
 from ragvlc.analysis.export.frames import csv_bytes, parquet_bytes
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from ragvlc.core.data import Document
     from ragvlc.results.loading import SweepResults
 
 __all__ = ["TO", "Choices", "Exported", "export"]
 
-TO = ("latex", "markdown", "csv", "parquet", "figures", "citations")
+TO = ("latex", "markdown", "csv", "parquet", "figures", "citations", "bundle")
 """What can be exported."""
 FIGURE_FORMATS = ("svg", "pdf", "png")
 _METADATA = {"svg": {"Date": None, "Creator": "ragvlc"}, "pdf": {"CreationDate": None, "Creator": "ragvlc"}, "png": {}}
@@ -49,15 +51,15 @@ class Choices:
 
     Attributes:
         to: of `TO`; all by default.
-        columns: of the table for a paper; see `paper_columns`.
-        metric: of the figures; the first by default.
+        columns: of the table for a paper; see `paper_columns`. The first metric of them is that of the figures.
         baseline: pipeline or cell to compare with; the sweep's own by default.
+        documents: for the bundle: those of each file of questions; none by default. See `bundle`.
     """
 
     to: tuple[str, ...] = TO
     columns: tuple[str, ...] = ()
-    metric: str | None = None
     baseline: str | None = None
+    documents: Mapping[str, Iterable[Document]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +79,13 @@ def export(results: SweepResults, folder: str | Path | None = None, choices: Cho
     """Writes what is chosen into a folder, `export` inside the results folder by default; returns what was written.
 
     Raises:
-        ConfigError: an unknown format, column, metric or baseline; nothing is written then.
+        ConfigError: an unknown format, column or baseline; nothing is written then.
         StoreError: the folder cannot be written.
     """
     chosen = choices or Choices()
     if unknown := [one for one in chosen.to if one not in TO]:
         known = ", ".join(TO)
         raise ConfigError([f"--to {one}: is no format. Known: {known}.{nearest(one, TO)}" for one in unknown])
-    results.metric(chosen.metric)
     paper_columns(results, chosen.columns, chosen.baseline)
     place = results.folder / "export" if folder is None else Path(folder)
     written = []
@@ -96,6 +97,11 @@ def export(results: SweepResults, folder: str | Path | None = None, choices: Cho
         except OSError as error:
             raise StoreError(f"{path}: cannot be written: {error.strerror or error}. The results are safe.") from error
         written.append(Exported(path, words))
+    if "bundle" in chosen.to:
+        path = place / f"{_slug(results.name)}.zip"
+        found = write_bundle(path, results, chosen.documents)
+        inside = "with the texts of the documents" if found.documents else "without the texts of documents"
+        written.append(Exported(path, f"the results for others, {inside}; left out: {found.words}"))
     return written
 
 
@@ -106,7 +112,7 @@ def _files(results: SweepResults, chosen: Choices) -> Iterator[tuple[str, bytes,
     if {"csv", "parquet"} & set(chosen.to):
         yield from _data(results, chosen)
     if "figures" in chosen.to:
-        yield from _figures(results, chosen.metric)
+        yield from _figures(results, next((one for one in chosen.columns if one in results.metrics), None))
     if "citations" in chosen.to:
         found = citations(results)
         yield "citations.bib", found.bibtex.encode("utf-8", "replace"), _cited(found)
