@@ -26,7 +26,6 @@ from ragvlc.core.answer import Usage
 from ragvlc.core.prices import Price, priced_parts, prices_of
 
 if TYPE_CHECKING:
-    from ragvlc.results.columns import CellColumns
     from ragvlc.results.loading import CellResult
 
 __all__ = ["BASES", "SAME", "CellCost", "cell_cost", "question_readings", "unpriced"]
@@ -161,23 +160,14 @@ def _answers(cell: CellResult, *, by_length: bool = False) -> dict[int, _Answer 
         return {}
     charged: dict[int, list[tuple[str, Usage]] | None] = {}
     for place, answered in enumerate(columns.marks["answered"]):
-        if answered and (bills := _bills(columns, place))[0]:
-            parts = priced_parts(*bills, prices)
+        if answered and (bill := columns.bill(place)):
+            long = columns.bills[place][1] if place in columns.bills else {}
+            parts = priced_parts(bill, long, prices)
             charged[place] = None if parts is None else [(role, usage) for role, _, usage in parts]
     prefixes = _prefixes(cell, [place for place, parts in charged.items() if parts is not None], by_length)
     return {
         place: None if parts is None else _answer(parts, prices, *prefixes[place]) for place, parts in charged.items()
     }
-
-
-def _bills(columns: CellColumns, place: int) -> tuple[Mapping[str, Usage], Mapping[str, Usage]]:
-    if place in columns.bills:
-        return columns.bills[place]
-    role, numbers = columns.words["role"][place], columns.numbers
-    names = ("prompt_tokens", "cached_tokens", "completion_tokens", "calls", "written_tokens", "longest_prompt")
-    prompt, cached, completion, calls, written, longest = (int(numbers[name][place]) for name in names)
-    usage = Usage(prompt, cached, completion, calls, written_tokens=written, longest_prompt=longest)
-    return ({role: usage} if role else {}), {}
 
 
 def _answer(parts: Sequence[tuple[str, Usage]], prices: Mapping[str, Price], shared: float, basis: str) -> _Answer:

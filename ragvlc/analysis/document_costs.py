@@ -15,18 +15,16 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis.drawing import INK, label, legend, look, mark, numbers, panels
-from ragvlc.core.prices import Price, Rates
+from ragvlc.core.prices import CACHED_FROM, Price, Rates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["CACHED_FROM", "DocumentCost", "ModelCost", "break_even", "break_even_sentences", "draw_money"]
+__all__ = ["DocumentCost", "ModelCost", "break_even", "break_even_sentences", "draw_money"]
 
 FARTHEST = 1e7
 """No break-even is looked for beyond so many questions."""
-CACHED_FROM = 1024
-"""The fewest prompt tokens that providers put into a prefix cache (OpenAI, Anthropic; Gemini: 1,024 to 4,096)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,10 @@ THOUGHTS = (
     "none in the generator: nothing is asked again."
 )
 MONEY = "Money: for 1,000 questions at the prices given, without indexing and scoring."
+UNREPORTED = (
+    "Cache writes unreported: answers of models whose price has `cache_write`, while no reply says how many tokens it "
+    "wrote. They are charged at `prompt`: if the server wrote them, the money is too low (docs/costs.md)."
+)
 JUDGES = "Models that scored answers used {tokens:,} tokens beyond those of the table."
 
 
@@ -198,6 +202,7 @@ COLUMNS = (
     Column("engine\nseconds", "engine_seconds", 2, always=True),
     Column("index\nseconds", "index_seconds", 2),
     Column("money\nper 1000", "cost", 2, times=1000),
+    Column("cache writes\nunreported", "writes_unreported"),
 )
 """The columns for a terminal."""
 
@@ -325,6 +330,7 @@ def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
     if sampled := sum(summary["sampled_by_server"] for summary in summaries):
         note += f" {SAMPLED.format(answers=sampled)}"
     note += f" {MONEY}" if "cost" in names else ""
+    note += f" {UNREPORTED}" if "writes_unreported" in names else ""
     if judged := sum(summary["scoring_tokens"] for summary in summaries):
         note += f" {JUDGES.format(tokens=judged)}"
     return Table("Coverage and cost", ("questions", *(column.head for column in shown)), tuple(rows), note)

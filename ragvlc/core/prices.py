@@ -17,6 +17,7 @@ from ragvlc.core.component import Component
 from ragvlc.core.listed_prices import FIELDS, LIST, listed
 
 __all__ = [
+    "CACHED_FROM",
     "LongPrompt",
     "Price",
     "Rates",
@@ -27,6 +28,8 @@ __all__ = [
     "prices_of",
 ]
 
+CACHED_FROM = 1024
+"""The fewest prompt tokens that providers put into a prefix cache (OpenAI, Anthropic; Gemini: 1,024 to 4,096)."""
 Amount = Annotated[float, Field(ge=0)]
 
 

@@ -103,6 +103,18 @@ class CellColumns:
         """Returns a number of all answers, divided by their calls; 0 for an answer without any."""
         return [value / calls if calls else 0.0 for value, calls in zip(self.of(name), self.of("calls"), strict=True)]
 
+    def bill(self, place: int) -> Bills:
+        """Returns the usage of an answer by role; empty where none was charged, or without prices."""
+        if place in self.bills:
+            return self.bills[place][0]
+        role = self.words["role"][place]
+        names = ("prompt_tokens", "cached_tokens", "completion_tokens", "calls", "written_tokens", "longest_prompt")
+        prompt, cached, completion, calls, written, longest = (
+            int(self.numbers[name][place] if role else 0) for name in names
+        )
+        usage = Usage(prompt, cached, completion, calls, written_tokens=written, longest_prompt=longest)
+        return {role: usage} if role else {}
+
     def whole_seconds(self) -> list[float]:
         """Returns the seconds of search, reranking and engine of all answers, without indexing."""
         parts = (self.of(name) for name in ("engine_seconds", "search_seconds", "rerank_seconds"))

@@ -9,6 +9,7 @@ from statistics import fmean, median, quantiles
 from typing import Any
 
 from ragvlc.core.data import Example, content_key, documents_key
+from ragvlc.core.prices import CACHED_FROM
 from ragvlc.core.records import bound_name, score_name
 from ragvlc.results.columns import CellColumns, known
 from ragvlc.results.cuts import cut_figures
@@ -17,7 +18,7 @@ from ragvlc.statistics.intervals import mean_interval
 
 MANY = 100
 
-__all__ = ["charged_prefixes", "example_facts", "metric_values", "questions_key", "summarise"]
+__all__ = ["charged_prefixes", "example_facts", "metric_values", "questions_key", "summarise", "unreported_writes"]
 
 
 def example_facts(example: Example) -> dict[str, Any]:
@@ -105,6 +106,7 @@ def summarise(
         **(_latency(columns) if cold else {}),
         **(figures_of(sum(drafts, Speculation())) if drafts else {}),
         "cost": _cost(columns) if prices else None,
+        **({"writes_unreported": count} if (count := unreported_writes(columns, prices or {})) else {}),
         "scoring_tokens": sum(columns.scoring_tokens),
     }
 
@@ -214,6 +216,21 @@ def _cost(columns: CellColumns) -> float | None:
     """Returns the mean cost of an answer in money; None without answers, or where one's cost is not known."""
     money = columns.of("money")
     return sum(money) / len(money) if money and len(_without_nan(money)) == len(money) else None
+
+
+def unreported_writes(columns: CellColumns, prices: Mapping[str, Mapping[str, Any]]) -> int:
+    """Returns how many answers were charged without cache writes that a price has and that no reply of a model reports.
+
+    Answers with prompts too short for a provider's prefix cache do not count.
+    """
+    written: Counter[str] = Counter()
+    silent: Counter[str] = Counter()
+    for role in (role for role, price in prices.items() if (price or {}).get("cache_write") is not None):
+        for place, answered in enumerate(columns.marks["answered"]):
+            if answered and (usage := columns.bill(place).get(role)) is not None:
+                written[role] += usage.written_tokens
+                silent[role] += usage.prompt_tokens >= CACHED_FROM * max(1, usage.calls)
+    return sum(count for role, count in silent.items() if not written[role])
 
 
 def _without_nan(values: Iterable[float]) -> list[float]:

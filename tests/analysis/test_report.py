@@ -97,6 +97,30 @@ def test_columns_appear_when_there_is_something_to_say(tmp_path: Path) -> None:
     assert "Models that scored answers used 8,000 tokens" in " ".join(text.split())
 
 
+def test_a_price_of_cache_writes_that_no_reply_reports_is_said_and_counted(tmp_path: Path) -> None:
+    def said(name: str, price: dict[str, float], **usage: int) -> tuple[str, object]:
+        used = made.Usage(
+            2000, usage.get("cached", 0), 100, usage.get("calls", 1), written_tokens=usage.get("wrote", 0)
+        )
+        own = [*rows(HALF, usage=used, bills={"main": used})]
+        results = write(
+            tmp_path / name, EXAMPLES, [cell("full", own, prices={"main": {"prompt": 1, "completion": 5, **price}})]
+        )
+        return " ".join(text_of(terminal_report(results)).split()), results.cells[0].summary.get("writes_unreported")
+
+    text, count = said("silent", {"cache_write": 1.25})
+    assert "Cache writes unreported: answers of models whose price has `cache_write`" in text
+    assert count == 8
+    assert said("cached", {"cache_write": 1.25}, cached=1500)[1] == 8, "hits are no writes"
+    for name, price, usage in (
+        ("reported", {"cache_write": 1.25}, {"wrote": 1024}),
+        ("flat", {}, {}),
+        ("short", {"cache_write": 1.25}, {"calls": 2}),
+    ):
+        text, count = said(name, price, **usage)
+        assert (count, "unreported" in text) == (None, False), name
+
+
 def test_bold_are_the_best_of_each_data_set_without_controls(tmp_path: Path) -> None:
     oracle = cell("oracle", made.as_control(rows(GOOD)), control=True)
     results = write(tmp_path, EXAMPLES, [cell("full", rows(HALF)), cell("rag", rows(NONE)), oracle], metrics=("m",))
