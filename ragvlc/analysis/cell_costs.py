@@ -4,7 +4,10 @@ Of each answer the rows say how many tokens were read, found in a prefix cache a
 they do not say is which part of a prompt all questions about a document share, so that a provider's cache would hold
 it. It is taken from, in this order:
 
-- the cached tokens of the answers to several questions about the same documents (their median, hits only);
+- the cached tokens of answers to several questions about the same documents: their median, hits only. Where passages
+  were retrieved, it is the least of them but one, for that is what all prompts but the first found; where the
+  documents were sent from their start, hits of under half of these are left out if there are others, for they are
+  misses that found the instructions only;
 - in answers of one call, how much of what was sent is the documents from their start and in order: full context sends
   nothing else, retrieval sends other passages for each question. Questions about the same documents share the least
   of theirs; a single question counts only if nothing else was sent. In tokens, it is the prompt's by characters.
@@ -200,15 +203,18 @@ def _prefixes(cell: CellResult, places: Sequence[int], by_length: bool) -> dict[
 
 def _prefix(cell: CellResult, places: Sequence[int], by_length: bool) -> tuple[float, str]:
     numbers = cell.columns.numbers
-    hits = [cached for place in places if (cached := numbers["cached_tokens"][place])]
+    hits = sorted(cached for place in places if (cached := numbers["cached_tokens"][place]))
+    several = any(numbers["calls"][place] > 1 for place in places)
+    least = 0.0 if several else min(_from_start(cell, place, alone=len(places) == 1) for place in places)
     if len(places) > 1 and hits:
-        return median(hits), "measured"
-    if any(numbers["calls"][place] > 1 for place in places):
+        if not least and not several and any(numbers["sent_characters"][place] for place in places):
+            return hits[:2][-1], "measured"
+        return median([hit for hit in hits if hit >= least / 2] or hits), "measured"
+    if several:
         return 0.0, "unknown"
     if by_length and not any(numbers["sent_characters"][place] for place in places):
         tokens = [numbers["prompt_tokens"][place] for place in places]
         return (min(tokens), "lengths") if max(tokens) - min(tokens) <= SAME * max(tokens) else (0.0, "nothing")
-    least = min(_from_start(cell, place, alone=len(places) == 1) for place in places)
     return least, "documents" if least else "nothing"
 
 

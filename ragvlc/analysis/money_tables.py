@@ -80,18 +80,22 @@ def _gap(cells: Sequence[CellResult]) -> float:
 def _table(head: str, own: Sequence[tuple[CellResult, CellCost]], cells: Sequence[CellResult]) -> Table:
     gap = _gap(cells)
     columns: dict[str, Callable[[CellCost], str]] = {
-        f"{n:,}" + (" question" if n == 1 else ""): partial(_money_of, questions=n, gap=gap) for n in ASKED
+        f"{n:,}\n{'question' if n == 1 else 'questions'}": partial(_money_of, questions=n, gap=gap) for n in ASKED
     }
     columns |= {"shared\ntokens": _shared, "shared\nby": _sharing, "known\nby": lambda one: one.basis}
-    columns |= {head: partial(_price, of=of) for head, of in _PRICES.items()}
-    columns |= {"long\nprompts": lambda one: f"{one.long:.0%}" if one.long else "", "expires\nafter s": _lifetime}
-    entries = {head: [of(cost) for _, cost in own] for head, of in columns.items()}
-    heads = [head for head, words in entries.items() if any(words)]
+    columns |= {"long\nprompts": lambda one: f"{one.long:.0%}" if one.long else ""}
+    rules = {head: partial(_price, of=of) for head, of in _PRICES.items()}
+    entries = {head: [of(cost) for _, cost in own] for head, of in (columns | rules).items()}
+    same = [head for head in rules if len(set(entries[head])) == 1]
+    heads = [head for head, words in entries.items() if any(words) and head not in same]
+    prices = [f"{entries[head][0]} {_PRICE_WORDS[head]}" for head in same if entries[head][0]]
     rows = tuple(
         (title(cell), tuple(Entry(word=entries[head][place] or "-") for head in heads))
         for place, (cell, _) in enumerate(own)
     )
-    return Table(head + (f", {gap:g} s apart" if gap else ""), tuple(heads), rows, _note(own, cells, gap))
+    note = _note(own, cells, gap)
+    note += f" Prices of all, by million tokens: {', '.join(prices)}." if prices else ""
+    return Table(head + (f", {gap:g} s apart" if gap else ""), tuple(heads), rows, note)
 
 
 def _money_of(one: CellCost, questions: int, gap: float) -> str:
@@ -118,19 +122,16 @@ def _reader(one: CellCost) -> ModelCost:
 
 _PRICES: dict[str, Callable[[Rates], float | None]] = {
     "prompt\nat": lambda rates: rates.prompt,
+    "new\nat": lambda rates: rates.completion,
     "cache\nread at": lambda rates: rates.cached,
     "cache\nwrite at": lambda rates: rates.cache_write,
 }
+_PRICE_WORDS = dict(zip(_PRICES, ("prompt", "new", "read from the cache", "written to it"), strict=True))
 
 
 def _price(one: CellCost, of: Callable[[Rates], float | None]) -> str:
     value = of(_reader(one).rates)
     return "" if value is None else f"{value:,.10g}"
-
-
-def _lifetime(one: CellCost) -> str:
-    lifetime = _reader(one).price.lifetime
-    return "" if lifetime is None or not one.shared else f"{lifetime:,.10g}"
 
 
 def _note(own: Sequence[tuple[CellResult, CellCost]], cells: Sequence[CellResult], gap: float) -> str:

@@ -395,4 +395,8 @@ def _sharing(total: CellEstimate) -> str:
     if total["texts_embedded_asked"] or total["texts_embedded"]:
         embedded = f"{total['texts_embedded']:,.0f} to compute ({total['tokens_embedded']:,.0f} tokens)"
         parts.append(f"{total['texts_embedded_asked']:,.0f} texts to embed, {embedded}")
+    if total["tokens_reranked"]:
+        parts.append(f"about {total['tokens_reranked']:,.0f} tokens for rerankers to read")
+    if total["rescored"]:
+        parts.append(f"{total['rescored']:,.0f} stored answers to score")
     return "Requested: " + "; ".join(parts) + "."

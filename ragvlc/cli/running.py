@@ -48,6 +48,12 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
         f"{len(cells)} cells, {answers} answers. Computed once for each document and question: "
         f"{work['chunkings']} chunkings, {work['rankings']} rankings; identical prompts are generated once."
     )
+    if judges := planning.judges(sweep):
+        out().print(
+            f"Models of {', '.join(judges)} are asked about each of these answers; `ragvlc estimate` says how many are "
+            "left, for how many tokens and how much money.",
+            soft_wrap=True,
+        )
     if sweep.strategy.stops:
         own = 0.0 if sweep.decide is None or sweep.strategy.searches else sweep.decide.margins.get(raced, 0.0)
         margin = f", margin {own:g}" if own else ""

@@ -111,6 +111,8 @@ class Metric(Component):
     smaller_is_better: ClassVar[bool] = False
     worst: ClassVar[float] = 0.0
     """What a question that failed counts as, so that failing never pays."""
+    score_flags: ClassVar[frozenset[str]] = frozenset()
+    """Remarks that belong to a score that a generator gave, and stay with it where it is not asked for again."""
     needs: ClassVar[frozenset[str]] = frozenset()
     """What it scores, in the words of `Route.gives`: it does not apply to routes without that."""
 

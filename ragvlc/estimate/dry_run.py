@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.component import Component
 from ragvlc.core.data import Example
 from ragvlc.core.errors import ConfigError, MissingExtra
-from ragvlc.core.families import Embedder, Generator
+from ragvlc.core.families import Embedder, Generator, Metric
+from ragvlc.core.paths import walk
 from ragvlc.core.texts import first_line
 from ragvlc.estimate.counting import CountingPool, Tally
 from ragvlc.estimate.drafting import Drafting
 from ragvlc.estimate.escalation_rates import EscalationRates, Place, weights
 from ragvlc.estimate.figures import add_to
 from ragvlc.estimate.prices import Prices
-from ragvlc.estimate.sampling import Sample
-from ragvlc.estimate.stubs import with_stubs
+from ragvlc.estimate.sampling import NO_SAMPLE, Sample
+from ragvlc.estimate.stubs import StubReranker, with_stubs
 from ragvlc.pipeline import Pipeline
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.schedule import schedule
 from ragvlc.sweep.scoring import QuestionSet
 
-__all__ = ["CellFigures", "DryRun", "Record", "SampledCell"]
+__all__ = ["CellFigures", "DryRun", "Record", "SampledCell", "asks_models"]
 
 _WORDS = {"chunk": "chunkings", "index": "indexes", "rank": "rankings", "rerank": "rerankings"}
 """Figures by stage; on disk the stages have these names, too."""
@@ -31,10 +32,19 @@ _WORDS = {"chunk": "chunkings", "index": "indexes", "rank": "rankings", "rerank"
 
 @dataclass(frozen=True, slots=True)
 class SampledCell:
-    """A cell and the sample of its pending questions."""
+    """A cell and the sample of its pending questions.
+
+    Attributes:
+        cell: of the sweep.
+        sample: of questions.
+        unscored: sample of those whose stored answers models score.
+        stored: reads a stored answer by the question's id (None for a failure), with the labels that it lacks.
+    """
 
     cell: Cell
     sample: Sample
+    unscored: Sample = NO_SAMPLE
+    stored: Callable[[str], tuple[Answer | None, frozenset[str]]] = lambda _: (None, frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,8 @@ class Record:
         embedded: passages by index made of vectors, and under "" the questions embedded.
         weights: what each of the first calls counts; 1 where there is none.
         problem: why it could not be counted to the end, or nothing.
+        tokens_reranked: of pairs of question and passage, an estimate.
+        stored: whether a stored answer is scored, and the question is not asked.
     """
 
     cell: str
@@ -56,6 +68,8 @@ class Record:
     embedded: Mapping[str, int]
     weights: Sequence[float] = ()
     problem: str = ""
+    tokens_reranked: int = 0
+    stored: bool = False
 
 
 @dataclass(slots=True)
@@ -76,7 +90,8 @@ class CellFigures:
 
     def add(self, record: Record, own: CellFigures, weight: float) -> None:
         """Adds one question's figures, multiplied by the number of questions that it represents."""
-        self.prompt_tokens[record.example] = own.figures.get("prompt_tokens", 0.0)
+        if not record.stored:
+            self.prompt_tokens[record.example] = own.figures.get("prompt_tokens", 0.0)
         add_to(self.figures, own.figures, weight)
         for key, figures in own.models.items():
             add_to(self.models.setdefault(key, {}), figures, weight)
@@ -103,10 +118,15 @@ class DryRun:
     stubbed: list[str] = field(default_factory=list)
 
     def run(self, sampled: Sequence[SampledCell], asked: Mapping[str, QuestionSet]) -> None:
-        """Asks every sampled question."""
+        """Scores the sampled stored answers, as a run does first, and asks every sampled question."""
         cells = {one.cell.key: one.cell for one in sampled}
         pipelines = {key: self._stubbed(cell.pipeline) for key, cell in cells.items()}
         shares = {one.cell.key: self.escalation.shares(one.cell) for one in sampled if one.sample.examples}
+        self.records += [
+            self._score(one, example, asked[one.cell.dataset.key])
+            for one in sampled
+            for example in one.unscored.examples
+        ]
         for job in schedule([(one.cell, one.sample.examples) for one in sampled], asked):
             cell = cells[job.cell]
             record = self._ask(cell, pipelines[job.cell], job.example, asked[cell.dataset.key], shares[job.cell])
@@ -128,7 +148,8 @@ class DryRun:
         for record in self.records:
             one = samples[record.cell]
             if among is None or record.example in among[one.cell.dataset.key]:
-                found[record.cell].add(record, account.figures(record), one.sample.weight(record.example))
+                sample = one.unscored if record.stored else one.sample
+                found[record.cell].add(record, account.figures(record), sample.weight(record.example))
         return found
 
     def _stubbed(self, pipeline: Pipeline) -> Pipeline:
@@ -141,20 +162,40 @@ class DryRun:
     ) -> Record:
         routes = frozenset(route.kind for route in pipeline.routes.values())
         problem, embedded, counts = "", dict[str, int](), list[float]()
+        rerankers = [part for _, part in walk(pipeline) if isinstance(part, StubReranker)]
+        before = sum(one.tokens for one in rerankers)
         with self.pool.question(routes) as tally:
             try:
                 answer = pipeline.answer_example(example, seed=cell.seed, pool=self.pool, cold=cell.cold)
                 embedded = _embedded(answer, tally, pipeline)
                 counts = weights(answer, shares) if shares else []
                 self.drafting.settle(pipeline, answer.route, self.pool)
-                for metric in asked.metrics:
-                    if _asks_models(metric):
-                        metric.assess(answer, example, self.pool)
+                self._assess(answer, example, asked.metrics)
             except (ConfigError, MissingExtra):  # of the machine, not of the question: the run itself would not start
                 raise
             except Exception as error:  # noqa: BLE001 - a bad example is a row
                 problem = first_line(error)
-        return Record(cell.key, example.id, tally, embedded, counts, problem)
+        reranked = sum(one.tokens for one in rerankers) - before
+        return Record(cell.key, example.id, tally, embedded, counts, problem, reranked)
+
+    def _score(self, one: SampledCell, example: Example, asked: QuestionSet) -> Record:
+        """Returns what the models of metrics are asked about a stored answer."""
+        problem = ""
+        with self.pool.question(frozenset()) as tally:
+            try:
+                answer, labels = one.stored(example.id)
+                if answer is not None:
+                    self._assess(answer, example, [metric for metric in asked.metrics if metric.label in labels])
+            except (ConfigError, MissingExtra):
+                raise
+            except Exception as error:  # noqa: BLE001 - a bad example is a row
+                problem = first_line(error)
+        return Record(one.cell.key, example.id, tally, {}, problem=problem, stored=True)
+
+    def _assess(self, answer: Answer, example: Example, metrics: Sequence[Metric]) -> None:
+        for metric in metrics:
+            if asks_models(metric):
+                metric.assess(answer, example, self.pool)
 
 
 @dataclass(slots=True)
@@ -173,7 +214,11 @@ class _Account:
 
     def figures(self, record: Record) -> CellFigures:
         """Returns the figures of one question, without computations that were charged to earlier questions."""
-        found: dict[str, float] = {"questions": 1, "failed": float(bool(record.problem))}
+        found: dict[str, float] = {
+            "rescored" if record.stored else "questions": 1,
+            "failed": float(bool(record.problem)),
+        }
+        found["tokens_reranked"] = record.tokens_reranked
         own = CellFigures(found)
         self._add_calls(record, own)
         for stage, keys in record.tally.stages.items():
@@ -211,7 +256,8 @@ class _Account:
         return max(0.0, share - known)
 
 
-def _asks_models(part: Component) -> bool:
+def asks_models(part: Component) -> bool:
+    """Returns whether a metric has generators or embedders."""
     return any(isinstance(inner, Generator | Embedder) for inner in part.parts())
 
 

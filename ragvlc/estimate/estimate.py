@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import PrivateAttr
 
+from ragvlc.core.answer import Answer
 from ragvlc.core.component import Component
 from ragvlc.core.data import Document, Example, Query, content_key
 from ragvlc.core.engines import Tokenizer
@@ -18,9 +19,9 @@ from ragvlc.documents.dataset import Dataset, loaded
 from ragvlc.engines.scripted.filler import filler
 from ragvlc.estimate.counting import CountingPool
 from ragvlc.estimate.drafting import Drafting
-from ragvlc.estimate.dry_run import CellFigures, DryRun, SampledCell
+from ragvlc.estimate.dry_run import CellFigures, DryRun, SampledCell, asks_models
 from ragvlc.estimate.escalation_rates import EscalationRates
-from ragvlc.estimate.figures import CellEstimate, Estimate, add_to, added
+from ragvlc.estimate.figures import CellEstimate, Estimate, add_to, added, known
 from ragvlc.estimate.history import History
 from ragvlc.estimate.prices import Prices
 from ragvlc.estimate.rates import EngineFacts, facts_of
@@ -28,7 +29,7 @@ from ragvlc.estimate.sampling import draw
 from ragvlc.hardware.placement import Machine
 from ragvlc.pipeline import Pipeline
 from ragvlc.results.generated import generated_sentences
-from ragvlc.results.store import SweepStore
+from ragvlc.results.store import CellStore, SweepStore
 from ragvlc.sweep.pending import Pending
 from ragvlc.sweep.plan import Cell, plan
 from ragvlc.sweep.scoring import QuestionSet
@@ -84,11 +85,7 @@ def workings(sweep: Sweep, runs: str | Path = "runs", options: Options = Options
     asked = {key: QuestionSet(examples, sweep.metrics) for key, examples in loaded(datasets).items()}
     store = SweepStore(Path(runs) / sweep.name)
 
-    def pending(cell: Cell) -> Sequence[Example]:
-        own = asked[cell.dataset.key]
-        return own.examples if options.everything else Pending(cell, own, store.cell(cell.key)).questions
-
-    sampled = [SampledCell(cell, draw(pending(cell), asked[cell.dataset.key].group, options.sample)) for cell in cells]
+    sampled = [_sampled(cell, asked[cell.dataset.key], store.cell(cell.key), options) for cell in cells]
     dry_run = _dry_run(
         Path(runs),
         options,
@@ -97,6 +94,26 @@ def workings(sweep: Sweep, runs: str | Path = "runs", options: Options = Options
         stored=sweep.cache and not options.everything,
     )
     return Workings(sweep.name, sampled, asked, dry_run, options)
+
+
+def _sampled(cell: Cell, asked: QuestionSet, store: CellStore, options: Options) -> SampledCell:
+    """Returns a cell with samples of its pending questions, and of its stored answers that models are to score."""
+    if options.everything:
+        return SampledCell(cell, draw(asked.examples, asked.group, options.sample))
+    pending = Pending(cell, asked, store)
+    models = {metric.label for metric in asked.metrics if asks_models(metric)}
+    unscored = {name: one for name, one in pending.unscored.items() if models & one.labels}
+
+    def stored(name: str) -> tuple[Answer | None, frozenset[str]]:
+        row = store.row(unscored[name].start, unscored[name].size)
+        return None if row is None else row.answer, unscored[name].labels
+
+    return SampledCell(
+        cell,
+        draw(pending.questions, asked.group, options.sample),
+        draw([one for one in asked.examples if one.id in unscored], asked.group, options.sample),
+        stored,
+    )
 
 
 def estimate_pipeline(
@@ -214,14 +231,14 @@ class Workings:
             pending=not self.options.everything,
             answered=sum(len(self.asked[one.cell.dataset.key].examples) - one.sample.of for one in self.sampled),
             models=self._models(found.values()),
-            notes=tuple(self._notes()),
+            notes=(*self._notes(), *self._money_notes(found.values())),
             problems=tuple(f"{n:,.0f} questions could not be counted: {problem}" for problem, n in problems.items()),
         )
 
     @property
     def exact(self) -> bool:
         """Whether every question was counted, without sampling."""
-        return all(one.sample.whole for one in self.sampled)
+        return all(one.sample.whole and one.unscored.whole for one in self.sampled)
 
     def among(self, ids: Mapping[str, set[str]]) -> dict[str, float]:
         """Returns the total figures for these examples only, which are given as ids by data set key."""
@@ -233,6 +250,31 @@ class Workings:
             for key, figures in one.models.items():
                 add_to(models.setdefault(self._titles[key], {}), figures)
         return models
+
+    def _money_notes(self, found: Iterable[CellFigures]) -> list[str]:
+        """Returns sentences on what the money is without; nothing where no model has a price or should have one."""
+        cells = list(found)
+        total, models = added(one.figures for one in cells), self._models(cells)
+        if not total.get("money"):
+            return []
+        free = [title for title, figures in models.items() if figures.get("money") == 0 and figures.get("calls")]
+        unknown = [title for title, figures in models.items() if not known(figures.get("money", 0.0))]
+        notes = [
+            f"Money is unknown without a price of {title} ({_tokens(models[title])}): add `price: {{prompt: ..., "
+            "completion: ...}` (money per million tokens) to it."
+            for title in unknown
+        ]
+        if unknown and (rest := {title: one["money"] for title, one in models.items() if title not in unknown}):
+            each = ", ".join(f"{title} {money:,.4g}" for title, money in rest.items())
+            notes.append(f"Money of the other models: {each}.")
+        if free:
+            notes.append(f"Without money, since they run here without a price: {', '.join(free)}.")
+        parts = {"embedding": total.get("tokens_embedded", 0.0), "reranking": total.get("tokens_reranked", 0.0)}
+        words = [f"{name} ({tokens:,.0f} tokens)" for name, tokens in parts.items() if tokens]
+        words += ["indexing"] if total.get("indexes") else []
+        if words:
+            notes.append(f"In no money, for only generators have prices: {', '.join(words)}.")
+        return notes
 
     @cached_property
     def _titles(self) -> dict[str, str]:
@@ -264,8 +306,21 @@ class Workings:
         notes += run.drafting.notes.values()
         if run.stubbed:
             notes.append(f"Passages chosen by chance in place of: {', '.join(run.stubbed)}; not timed.")
+        if "langchain" in run.stubbed:
+            notes.append("langchain: what its own embedding model and store are asked and cost is in no figure.")
+        if (rescored := sum(one.unscored.of for one in self.sampled)) > 0:
+            labels = {metric.label for own in self.asked.values() for metric in own.metrics if asks_models(metric)}
+            notes.append(
+                f"{rescored:,} stored answers have no current score of {' or '.join(sorted(labels))}: what models are "
+                "asked about them is in the table."
+            )
         notes += generated_sentences(((one["tags"] for one in own.facts), own.skipped) for own in self.asked.values())
         return notes + run.escalation.notes
+
+
+def _tokens(figures: Mapping[str, float]) -> str:
+    prompt, new = figures.get("prompt_tokens", 0.0), figures.get("completion_tokens", 0.0)
+    return f"{figures.get('calls', 0.0):,.0f} calls, {prompt:,.0f} prompt and {new:,.0f} new tokens"
 
 
 def _embedders(part: Component) -> list[Embedder]:

@@ -10,14 +10,15 @@ from typing import Any
 __all__ = ["NAMES", "CellEstimate", "Estimate", "add_to", "added", "known"]
 
 NAMES = (
-    *("questions", "failed", "calls_asked", "prompt_tokens_asked", "completion_tokens_asked"),
+    *("questions", "rescored", "failed", "calls_asked", "prompt_tokens_asked", "completion_tokens_asked"),
     *("calls", "prompt_tokens", "cached_tokens", "completion_tokens", "completion_tokens_most", "calls_stored"),
     *("chunkings_asked", "chunkings", "indexes_asked", "indexes", "rankings_asked", "rankings"),
-    *("rerankings_asked", "rerankings", "texts_embedded_asked", "texts_embedded", "tokens_embedded"),
+    *("rerankings_asked", "rerankings", "tokens_reranked", "texts_embedded_asked", "texts_embedded", "tokens_embedded"),
     *("prefill_seconds", "decode_seconds", "embed_seconds", "seconds", "money", "money_most"),
 )
 """Figures of a cell. `_asked` is what it asks for, as if it ran alone and nothing were stored; without it, what is left
-to compute after sharing with the cells before it. `_most` is an upper bound. NaN is what is not known."""
+to compute after sharing with the cells before it. `rescored` are stored answers that models are to score. `_most` is an
+upper bound. NaN is what is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ragvlc.core.data import Example
 
-__all__ = ["Sample", "draw"]
+__all__ = ["NO_SAMPLE", "Sample", "draw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,10 @@ class Sample:
                 rest = sum((value - middle) ** 2 for value in own) / (len(own) - 1)
                 variance += self.group_count / drawn * size**2 * (1 - len(own) / (size - 1)) * rest / len(own)
         return 1.96 * math.sqrt(variance)
+
+
+NO_SAMPLE = Sample((), {}, {}, {}, 0, 0)
+"""Of no questions."""
 
 
 def draw(examples: Sequence[Example], group_of: Callable[[Example], str], most: int | None, seed: int = 0) -> Sample:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zlib import crc32
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from ragvlc import packaged
 from ragvlc.core.answer import Answer
@@ -70,9 +70,18 @@ class StubReranker(Reranker):
 
     original: str
     keep: Annotated[int | None, Field(ge=1)] = None
+    _read: list[int] = PrivateAttr(default_factory=list)
+
+    @property
+    def tokens(self) -> int:
+        """Estimated tokens of all pairs of question and passage that were ranked so far."""
+        return sum(self._read)
 
     def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:  # noqa: ARG002 - needs none
         """Returns the hits in a repeatable random order."""
+        estimate = EstimatedTokenizer()
+        asked = estimate.count(query.search_text)
+        self._read.append(sum(asked + estimate.count(hit.chunk.text) for hit in hits))
         return _by_chance(query, [hit.chunk for hit in hits])[: self.keep]
 
 

@@ -88,6 +88,7 @@ class LlmJudge(Metric):
 
     later_fields: ClassVar[frozenset[str]] = frozenset({"empty"})
     needs: ClassVar[frozenset[str]] = frozenset({"answer"})
+    score_flags: ClassVar[frozenset[str]] = frozenset({"judge_sampled"})
     judge: Generator
     prompt: Annotated[str, Template({"question", "answer", "reference"}, knows={"rule"})] = JUDGE
     unanswerable_prompt: Annotated[str, Template({"question", "answer"})] = JUDGE_UNANSWERABLE

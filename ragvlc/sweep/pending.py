@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ragvlc.core.data import Example
 from ragvlc.core.errors import DerivedError
@@ -13,9 +13,23 @@ from ragvlc.results.store import CellStore
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.scoring import QuestionSet
 
-__all__ = ["Pending"]
+__all__ = ["Pending", "Unscored"]
 
 log = logging.getLogger("ragvlc")
+
+
+class Unscored(NamedTuple):
+    """A stored row that lacks scores.
+
+    Attributes:
+        labels: of the metrics without a current score.
+        start: of its line in the file.
+        size: of its line.
+    """
+
+    labels: frozenset[str]
+    start: int
+    size: int
 
 
 class Pending:
@@ -31,6 +45,7 @@ class Pending:
         summary: as stored; empty without one.
         done: whether the summary is that of these questions and metrics, and every row is there.
         questions: pending, in the order of the data set.
+        unscored: of stored answers, the labels of metrics without a current score, and the place of the row, by id.
     """
 
     def __init__(self, cell: Cell, asked: QuestionSet, store: CellStore, *, retry_failed: bool = False) -> None:
@@ -38,28 +53,29 @@ class Pending:
         self.store = store
         self.asked = asked
         self.summary = _summary(store)
-        there, answered, unscored = self._read(retry_failed)
+        there, answered, stale = self._read(retry_failed)
         self.questions = [one for one in asked.examples if one.id not in answered]
         finished = self.summary.get("asked") == asked.key and {"status", "metrics"} <= self.summary.keys()
         self.done = finished and not self.questions
-        self._unscored = set() if self.done else unscored
+        self.unscored: Mapping[str, Unscored] = {} if self.done else stale
         missing = sum(one.id not in there for one in self.questions)
         if finished and missing:
             log.warning("%s: %d rows of this finished cell are missing: they are asked again", cell.name, missing)
 
     def needs(self, label: str, *, stored_only: bool = False) -> bool:
         """Returns whether some answer, stored or still to come, has no current score of the metric with this label."""
-        return label in self._unscored or bool(self.questions and not stored_only)
+        return bool(self.questions and not stored_only) or any(label in one.labels for one in self.unscored.values())
 
-    def _read(self, retry_failed: bool) -> tuple[set[str], set[str], set[str]]:
+    def _read(self, retry_failed: bool) -> tuple[set[str], set[str], dict[str, Unscored]]:
         """Reads all rows once, and holds none.
 
-        Returns the ids of questions with a row, of those among them that are not pending, and the labels of metrics
-        without a current score in some row of these.
+        Returns the ids of questions with a row, of those among them that are not pending, and the rows of these that
+        lack a current score.
         """
         there, answered = set(), set()
-        stale: dict[str, frozenset[str]] = {}
-        for _, _, row in self.store.each():
+        stale: dict[str, Unscored] = {}
+        shared: dict[frozenset[str], frozenset[str]] = {}
+        for start, size, row in self.store.each():
             example = self.asked.by_id.get(row["id"])
             if example is None:
                 continue
@@ -70,9 +86,9 @@ class Pending:
                 answered.add(example.id)
                 wanted = self.asked.scored_by(example)
                 if (scored_by := row.get("scored_by", {})) != wanted:
-                    labels = [label for label, key in wanted.items() if scored_by.get(label) != key]
-                    stale[example.id] = frozenset(labels)
-        return there, answered, set().union(*stale.values())
+                    labels = frozenset(label for label, key in wanted.items() if scored_by.get(label) != key)
+                    stale[example.id] = Unscored(shared.setdefault(labels, labels), start, size)
+        return there, answered, stale
 
     def _is_pending(self, row: Mapping[str, Any], example: Example, retry_failed: bool) -> bool:
         if row["example_key"] != self.asked.row_key(example, control=self.cell.control):

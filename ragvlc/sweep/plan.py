@@ -13,7 +13,7 @@ from typing import Any
 from ragvlc.core.component import Component
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import ConfigError, nearest
-from ragvlc.core.families import Chunker, Retriever
+from ragvlc.core.families import Chunker, Generator, Retriever
 from ragvlc.core.paths import walk
 from ragvlc.documents.dataset import Dataset
 from ragvlc.pipeline import Pipeline
@@ -21,7 +21,7 @@ from ragvlc.roles import Models
 from ragvlc.sweep.settings import Changer
 from ragvlc.sweep.spec import AROUND, Latency, Sweep, choices
 
-__all__ = ["Cell", "cell_key", "distinct_work", "plan", "remarks"]
+__all__ = ["Cell", "cell_key", "distinct_work", "judges", "plan", "remarks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,11 @@ def _part_of(settings: Mapping[str, Any], *, data: bool) -> dict[str, Any]:
 def remarks(cells: Sequence[Cell]) -> list[str]:
     """Returns sentences to know about the models of these cells, each once."""
     return list(dict.fromkeys(remark for cell in cells for remark in cell.pipeline.all_remarks()))
+
+
+def judges(sweep: Sweep) -> list[str]:
+    """Returns the labels of metrics that ask generators."""
+    return [metric.label for metric in sweep.metrics if any(isinstance(part, Generator) for part in metric.parts())]
 
 
 def distinct_work(cells: Sequence[Cell]) -> dict[str, int]:

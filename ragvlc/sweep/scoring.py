@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ragvlc.core.answer import Failure, Prediction, Usage
 from ragvlc.core.answer_json import made
 from ragvlc.core.data import Example, content_key
 from ragvlc.core.errors import StoreError
-from ragvlc.core.families import Metric, Score
+from ragvlc.core.families import Generator, Metric, Score
 from ragvlc.core.run import Engines
 from ragvlc.documents.dataset import Examples
 from ragvlc.pipeline import Pipeline
@@ -72,10 +72,19 @@ def failed_scores(example: Example, metrics: Sequence[Metric]) -> dict[str, floa
     return {metric.label: metric.worst if metric.applies(example) else None for metric in metrics}
 
 
-def score(row: Prediction, example: Example, asked: QuestionSet, engines: Engines) -> Prediction:
+def score(
+    row: Prediction, example: Example, asked: QuestionSet, engines: Engines, held: Collection[str] = frozenset()
+) -> Prediction:
     """Returns the row with its scores; if a metric raises an error, the row becomes a failure and can be scored again.
 
     A missing score is left out of `scored_by`, so that it is tried again.
+
+    Args:
+        row: to score.
+        example: that it is about.
+        asked: has the metrics.
+        engines: that metrics may ask.
+        held: labels of metrics whose stored scores are taken over, with their flags and their usage.
     """
     metrics, scored_by = asked.metrics, asked.scored_by(example)
     found: dict[str, Score] = {}
@@ -84,7 +93,11 @@ def score(row: Prediction, example: Example, asked: QuestionSet, engines: Engine
         if row.answer is None:
             return replace(row, scores=failed_scores(example, metrics), scored_by=scored_by, flags=())
         for metric in metrics:
-            found[metric.label] = metric.assess(row.answer, example, engines)
+            if metric.label in held:
+                flags = tuple(flag for flag in row.flags if flag in metric.score_flags)
+                found[metric.label] = Score(row.scores[metric.label], flags)
+            else:
+                found[metric.label] = metric.assess(row.answer, example, engines)
             scores[metric.label] = _finite(found[metric.label].value)
     except Exception as error:  # noqa: BLE001 - a metric that fails on one answer is a row
         failure = row.failure if row.answer is None else _failure(metrics[len(scores)], error)
@@ -95,7 +108,7 @@ def score(row: Prediction, example: Example, asked: QuestionSet, engines: Engine
         scores=scores,
         scored_by={label: key for label, key in scored_by.items() if not found[label].missing},
         flags=tuple(dict.fromkeys([*row.answer.flags, *(flag for one in found.values() for flag in one.flags)])),
-        scoring=sum((one.usage for one in found.values()), Usage()),
+        scoring=sum((one.usage for one in found.values()), row.scoring if held else Usage()),
     )
 
 
@@ -149,6 +162,18 @@ class RowStates:
             self.open.add(name)
 
 
+def _judged(row: Prediction, asked: QuestionSet) -> set[str]:
+    """Returns the labels of metrics with generators whose stored score is current: nobody pays for it again."""
+    wanted = asked.scored_by(asked.by_id[row.example_id])
+    return {
+        metric.label
+        for metric in asked.metrics
+        if row.scored_by.get(metric.label) == wanted[metric.label]
+        and metric.label in row.scores
+        and any(isinstance(part, Generator) for part in metric.parts())
+    }
+
+
 def scored(store: CellStore, asked: QuestionSet, engines: Engines, *, pipeline: Pipeline, control: bool) -> RowStates:
     """Brings the scores of stored rows up to date, and returns their states; changed rows replace those of before."""
     stale: dict[str, tuple[int, int]] = {}
@@ -173,7 +198,8 @@ def scored(store: CellStore, asked: QuestionSet, engines: Engines, *, pipeline: 
             raise StoreError(f"{store.folder}: its rows were changed while they were read. Run this again.")
         again = read_again(stored, pipeline) if stored.version < REPLY_VERSION else stored
         if dict(again.scored_by) != asked.scored_by(asked.by_id[name]):
-            before, again = again, score(again, asked.by_id[name], asked, engines)
+            held = _judged(again, asked) if again is stored else ()
+            before, again = again, score(again, asked.by_id[name], asked, engines, held)
             if again != before:
                 store.append(again)
         found.note(name, again.scored_by, again.failure)

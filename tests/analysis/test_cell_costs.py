@@ -175,10 +175,28 @@ def test_how_a_shared_prefix_is_known(tmp_path):
     assert known(Usage(5_000, 0, 0, 1), sent=(100, 200)) == ("nothing", 0)
     assert known(Usage(5_000, 4_000, 0, 1)) == ("measured", 4_000)
     assert known(Usage(5_000, 20, 0, 1)) == ("measured", 0), "a question in front of its document"
+    assert known(Usage(5_000, 2_000, 0, 1), sent=(100, 200)) == ("measured", 2_000), "passages, but always the same"
     assert known(Usage(5_000, 0, 0, 2)) == ("unknown", 0)
     assert known(Usage(6_000, 3_000, 0, 2)) == ("measured", 3_000), "two calls of 1,500 shared tokens"
     assert known(Usage(6_000, 2_000, 0, 2)) == ("measured", 0), "two of 1,000, too few for a cache"
     assert known(Usage(5_000, 0, 0, 1), sent=None) == ("nothing", 0)
+
+
+def test_misses_and_chance_hits_are_no_shared_prefix(tmp_path):
+    asked = questions(1, 4)
+
+    def shared(*cached: int, **more: Any) -> float:
+        rows = [
+            answer(one["id"], "one", Usage(5_000, hit, 0, 1), **more) for one, hit in zip(asked, cached, strict=True)
+        ]
+        found = cell_cost(priced(tmp_path / "-".join(map(str, (*cached, *more))), SONNET, asked, one=rows).cells[0])
+        assert found.basis == "measured"
+        return found.shared
+
+    assert shared(20, 20, 20, 4_600) == pytest.approx(4_600), "three asked at once"
+    assert shared(0, 0, 4_500, 4_600) == pytest.approx(4_550)
+    assert shared(20, 2_000, 40, 1_500, sent=(100, 200)) == 0, "retrieved passages, of which some come first twice"
+    assert shared(20, 2_000, 1_500, 1_500, sent=(100, 200)) == pytest.approx(1_500), "all but the first found these"
 
 
 def test_a_single_question_of_a_document_shares_it_only_if_nothing_else_was_sent(tmp_path):
@@ -239,12 +257,12 @@ def test_what_has_no_figure_is_said_with_what_to_do(tmp_path):
 def test_the_report_has_the_table_the_rules_and_the_figure(tmp_path):
     results = full_and_rag(tmp_path, SONNET, full=100_000, rag=12_000)
     found, even = money_tables(results)
-    assert found.heads[:3] == ("1 question", "10", "100")
+    assert found.heads == ("1\nquestion", "10\nquestions", "100\nquestions", "shared\ntokens", "known\nby")
     words = dict(zip(found.heads, (entry.word for entry in dict(found.rows)["full"]), strict=True))
     # 100,000 x 3.75 at first, then x .3
-    assert [float(words[n]) for n in ("1 question", "10", "100")] == pytest.approx([0.375, 0.645, 3.345], abs=0.006)
-    assert (words["shared\ntokens"], words["known\nby"], words["expires\nafter s"]) == ("100,000", "documents", "300")
-    assert (words["cache\nread at"], words["cache\nwrite at"], words["prompt\nat"]) == ("0.3", "3.75", "3")
+    assert [float(words[n]) for n in found.heads[:3]] == pytest.approx([0.375, 0.645, 3.345], abs=0.006)
+    assert (words["shared\ntokens"], words["known\nby"]) == ("100,000", "documents")
+    assert "by million tokens: 3 prompt, 15 new, 0.3 read from the cache, 3.75 written to it." in found.note
     assert "Documents: the documents in front of every prompt" in found.note
     assert "more than 300 s apart (--gap) find nothing in the cache, each then costs: full 0.375." in found.note
     assert [[entry.word for entry in row] for _, row in even.rows] == [["-", "from 58"], ["to 57", "-"]]

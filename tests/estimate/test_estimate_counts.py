@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,64 @@ def judged(data: Path, runs: Path) -> Estimate:
 def test_the_calls_of_judges_are_counted(data: Path, runs: Path) -> None:
     assert judged(data, runs).total["calls"] == 24
     assert len(judged(data, runs).models) == 2
+
+
+def test_verdicts_that_stored_answers_lack_are_counted_with_their_money(data: Path, runs: Path) -> None:
+    judge = {"kind": "llm_judge", "judge": generator(window=299, price={"prompt": 2, "completion": 0})["main"]}
+    sweeps = [
+        sweep_over(data, pipelines={"full": full()}, metrics=metrics)
+        for metrics in (["contains"], ["contains", judge], ["contains", "token_f1", judge])
+    ]
+    ran(sweeps[0], runs)
+    assert estimate(sweeps[0], runs).total["calls"] == 0
+    found = estimate(sweeps[1], runs)
+    assert (found.total["questions"], found.total["rescored"], found.total["calls"]) == (0, 12, 12)
+    assert any("12 stored answers have no current score of llm_judge" in note for note in found.notes)
+    _, engine = ran(sweeps[1], runs, "True")
+    judged = [one for one in engine.requests if "Reply with one word" in one.prompt.text()]
+    assert len(judged) == 12
+    assert found.total["prompt_tokens"] == sum(len(WordTokenizer().render(one.prompt)) for one in judged)
+    assert found.total["money"] == pytest.approx(found.total["prompt_tokens"] * 2e-6)
+    assert estimate(sweeps[1], runs).total["calls"] == estimate(sweeps[2], runs).total["calls"] == 0
+    part = estimate(sweeps[1], runs, Options(everything=True)).total
+    assert (part["rescored"], part["calls"]) == (0, 24)
+
+
+def test_a_sample_of_missing_verdicts_stands_for_all(tmp_path: Path, runs: Path) -> None:
+    data = write_set(tmp_path / "many", documents=20, each=5)
+    judge = {"kind": "llm_judge", "judge": generator(window=299)["main"]}
+    ran(sweep_over(data, pipelines={"full": full()}, metrics=["contains"]), runs)
+    whole, part = (
+        estimate(
+            sweep_over(data, pipelines={"full": full()}, metrics=["contains", judge]), runs, Options(sample=sample)
+        )
+        for sample in (None, 20)
+    )
+    assert (whole.total["calls"], part.total["calls"]) == (100, pytest.approx(100))
+    assert part.total["prompt_tokens"] == pytest.approx(whole.total["prompt_tokens"], rel=0.05)
+
+
+def test_what_the_money_is_without_is_said(data: Path, runs: Path) -> None:
+    price = {"prompt": 1, "completion": 1}
+    pipeline = rag(price=price)
+    pipeline["embedders"] = {"main": {"kind": "sentence_transformer", "model": "nobody/has-this-model"}}
+    pipeline["routes"]["rag"] |= {"retriever": "dense", "reranker": {"kind": "cross_encoder", "keep": 3}}
+    judge = {
+        "kind": "llm_judge",
+        "judge": {"kind": "openai_compatible", "model": "m", "url": "http://localhost:1/v1", "window": 2000},
+    }
+    found = estimate(sweep_over(data, pipelines={"rag": pipeline}, metrics=["contains", judge]), runs)
+    notes = " ".join(found.notes)
+    assert math.isnan(found.total["money"])
+    assert "Money is unknown without a price of openai_compatible m (12 calls," in notes
+    priced = sum(figures["money"] for figures in found.models.values() if figures["money"] == figures["money"])
+    assert f"Money of the other models: estimate_things:Sealed {priced:,.4g}." in notes
+    assert found.total["tokens_reranked"] > 12 * 20
+    assert f"embedding ({found.total['tokens_embedded']:,.0f} tokens)" in notes
+    assert f"reranking ({found.total['tokens_reranked']:,.0f} tokens), indexing." in notes
+    free = estimate(sweep_over(data, pipelines={"rag": rag(), "full": full(price=price, window=299)}), runs)
+    assert any(note.startswith("Without money, since they run here without a price: ") for note in free.notes)
+    assert not any("oney" in note for note in estimate(sweep_over(data, pipelines={"rag": rag()}), runs).notes)
 
 
 # --- samples

@@ -41,6 +41,13 @@ class Judge(Metric):
         return "it would judge itself." if any(one.temperature == 0.5 for one in candidates) else None
 
 
+class Paid(Judge):
+    """The same, with a model that the sweep knows of."""
+
+    judge: Generator
+    letter: str = "a"
+
+
 class Picky(Jsonl):
     """Leaves two questions out."""
 
@@ -88,6 +95,21 @@ def test_a_missing_score_is_no_zero_and_is_tried_again(data: Path, runs: Path) -
     [cell] = outcome.results().cells
     assert cell.summary["metrics"][Judge().label]["n"] == 12
     assert len(engine.requests) == 2
+
+
+def test_a_further_metric_pays_for_no_verdict_again(data: Path, runs: Path) -> None:
+    def engine_of(*metrics: Any) -> tuple[Any, Any]:
+        outcome, engine = ran(sweep_over(data, pipelines={"full": FULL}, metrics=[*metrics]), runs)
+        [cell] = outcome.results().cells
+        return cell, engine
+
+    first = Paid(judge=Scripted())
+    engine_of(first)
+    cell, engine = engine_of("contains", first)
+    assert engine.requests == []
+    assert cell.summary["metrics"][first.label]["n"] == cell.summary["metrics"]["contains"]["n"] == 12
+    assert cell.summary["scoring_tokens"] == 12 * 6, "what it cost stays on the bill"
+    assert len(engine_of("contains", Paid(judge=Scripted(), letter="b"))[1].requests) == 12, "another judge is asked"
 
 
 def test_a_failed_question_scores_zero_without_a_judge(data: Path, runs: Path) -> None:
