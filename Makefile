@@ -13,14 +13,15 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_FLAGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tools quickstart models test check format generate coverage fuzz bench load bench-gpu failing-server torture clean
+.PHONY: help install install-tools quickstart models test check format generate docs coverage fuzz bench load bench-gpu failing-server torture clean
 
 help:
 	@echo "make quickstart   install, fetch two small models, compare full context with retrieval (CPU, minutes)"
 	@echo "make models       fetch the small models (about 200 MB, once)"
 	@echo "make check        format, lint, types, import floors"
 	@echo "make test         the tests (offline, CPU)"
-	@echo "make generate     write the README's table of kinds and the JSON Schemas again"
+	@echo "make generate     write the tables of kinds and of servers, and the JSON Schemas again"
+	@echo "make docs         the site: build/site/html/index.html"
 	@echo "make coverage     how often intervals contain the true mean, and decisions and races are wrong (docs/statistics.md)"
 	@echo "make fuzz         damaged inputs of every kind: no traceback, ever (a minute a target; FUZZ_FLAGS='--seconds 600')"
 	@echo "make bench        the measurements behind the figures on speed"
@@ -66,6 +67,9 @@ test: $(VENV)/.installed-tools
 
 generate: $(VENV)/.installed-tools
 	$(BIN)/python tests/docs/generate.py
+
+docs: $(VENV)/.installed-tools
+	$(BIN)/python docs/site/build.py
 
 coverage: $(VENV)/.installed-tools
 	$(BIN)/python tests/benchmarks/interval_coverage.py

@@ -26,9 +26,9 @@ def presets_table() -> str:
 
 def generated() -> dict[Path, str]:
     """Returns the files and what they should hold."""
-    readme, servers = ROOT / "README.md", ROOT / "docs" / "servers.md"
+    extending, servers = ROOT / "docs" / "extending.md", ROOT / "docs" / "servers.md"
     return {
-        readme: TABLE.sub(lambda _: kinds_table() + "\n", readme.read_text(encoding="utf-8")),
+        extending: TABLE.sub(lambda _: kinds_table() + "\n", extending.read_text(encoding="utf-8")),
         servers: PRESET_TABLE.sub(lambda _: presets_table(), servers.read_text(encoding="utf-8")),
         **{ROOT / "schema" / name: text_of(schema) for name, schema in schemas().items()},
     }

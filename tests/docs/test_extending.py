@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 from command_line import Cli
-from test_readme import route
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -34,8 +33,8 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def written(ragvlc: Cli, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The page's kinds and the README's route as modules of the current folder, and a file of notes."""
-    texts = {"first_words": route()}
+    """The page's kinds as modules of the current folder, and a file of notes."""
+    texts = {}
     for block in blocks("python"):
         [module] = [name for name, kind in KINDS.items() if f"class {kind}(" in block]
         texts[module] = block

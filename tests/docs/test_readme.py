@@ -1,4 +1,4 @@
-"""What the README says is true: its commands run, its YAML and Python work, its tables and links are right."""
+"""What README and docs say is true: commands run, YAML and Python work, tables and links are right."""
 
 from __future__ import annotations
 
@@ -24,48 +24,53 @@ from ragvlc.sweep.spec import Sweep
 from ragvlc.testing import check
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+README, TUTORIAL, EXTENDING, DATA = (
+    (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "docs/tutorial.md", "docs/extending.md", "docs/data.md")
+)
 SET_UP_AND_SERVERS = ("make ", "python3 -m venv", "pip install", "pytest", "ragvlc ui")
 RUNNABLE = "dataset.topics=[exprlists, power]"
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, page: str = README) -> list[str]:
     """Returns the fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
 
 
 def route() -> str:
     """Returns the route, as printed."""
-    [found] = [block for block in blocks("python") if "class FirstWords" in block]
+    [found] = [block for block in blocks("python", EXTENDING) if "class FirstWords" in block]
     return found
 
 
-def commands() -> list[str]:
+def commands(page: str) -> list[str]:
     """Returns the lines after a prompt, without comments."""
-    lines = [line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()]
+    lines = [line.removeprefix("$ ") for block in blocks("console", page) for line in block.splitlines()]
     return [line.split("#")[0].strip() for line in lines]
 
 
 def cheap(command) -> list[str]:
     """Returns the command's words, on a few short topics and few settings, so that a test can afford it."""
     words = shlex.split(command)
-    if words[1] == "compare":
+    if words[1:3] == ["compare", "chunk_size"]:
         words[-1] = "rag"  # with one size, the cell's whole name
     if words[1] in {"run", "score", "track", "plan", "estimate"}:
         words[words.index("--limit") + 1 if "--limit" in words else len(words) :] = []
         words = [word for word in words if word != "--limit"]
-        words += ["--limit", "1", "--set", RUNNABLE, "--set", "routes.rag.chunker.size=64"]
+        words += ["--limit", "1"]
+        if "chunk_size" in words:
+            words += ["--set", RUNNABLE, "--set", "routes.rag.chunker.size=64"]
     return words
 
 
-def test_the_commands_run_in_their_order(language_model, embedding_model, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("page", [README, TUTORIAL], ids=["readme", "tutorial"])
+def test_the_commands_run_in_their_order(page, language_model, embedding_model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
     monkeypatch.setattr(sys, "path", [*sys.path])  # a kind of this folder is found there
     (tmp_path / "notes.txt").write_text("The report on the lighthouse was written by Ada Trevean in 2009.\n")
-    (tmp_path / "first_words.py").write_text(route())
     ran = 0
-    for command in commands():
+    for command in commands(page):
         assert command.startswith("ragvlc "), command
         if command.startswith(SET_UP_AND_SERVERS):
             continue
@@ -110,12 +115,12 @@ def test_every_command_of_the_tool_is_in_the_readme_or_in_its_help():
     }
     for name in names:
         assert re.search(rf"^\W*{name}\b", shown, flags=re.MULTILINE), name
-    used = {command.split()[1] for command in commands()}
-    assert used | {"cache", "fit-router", "init", "models", "questions", "review", "schema"} == names
+    everywhere = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
+    assert [name for name in names if f"ragvlc {name}" not in everywhere + README] == []
 
 
 def test_the_table_of_parts_lists_every_kind():
-    rows = dict(re.findall(r"^\| (\w+) \| (`.*`) \|$", TEXT, flags=re.MULTILINE))
+    rows = dict(re.findall(r"^\| (\w+) \| (`\w+`(?: `\w+`)*) \|$", EXTENDING, flags=re.MULTILINE))
     assert rows
     for family, cells in rows.items():
         assert tuple(re.findall(r"`(\w+)`", cells)) == known_kinds(family), f"{family}: run: make generate"
@@ -128,13 +133,13 @@ def test_the_sweep_in_the_readme_plans(tmp_path):
     assert len(plan(Sweep.load(tmp_path / "mine.yaml"))) == 5
 
 
-def test_the_data_in_the_readme_loads(tmp_path):
-    document, question = blocks("json")[0].splitlines()
+def test_the_data_of_the_page_loads(tmp_path):
+    document, question = blocks("json", DATA)[0].splitlines()
     (tmp_path / "documents.jsonl").write_text(document.replace("...", "Written by Ada Trevean") + "\n")
     (tmp_path / "questions.jsonl").write_text(
         question.replace('"start": 10, "end": 21', '"start": 11, "end": 22') + "\n"
     )
-    [spec] = [yaml.safe_load(block)["dataset"] for block in blocks("yaml") if "path:" in block]
+    [spec] = [yaml.safe_load(block)["dataset"] for block in blocks("yaml", DATA) if "path:" in block]
     from ragvlc.datasets.jsonl import Jsonl
 
     spec.pop("kind")
@@ -142,27 +147,27 @@ def test_the_data_in_the_readme_loads(tmp_path):
     assert example.references == ("Ada Trevean",)
 
 
-def test_the_route_in_the_readme_answers(tmp_path, monkeypatch):
-    (tmp_path / "readme_route.py").write_text(route(), encoding="utf-8")
+def test_the_route_of_the_page_answers(tmp_path, monkeypatch):
+    (tmp_path / "page_route.py").write_text(route(), encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     from ragvlc.core.data import Document
 
     generator = {"kind": "scripted", "replies": {"(?s)^(.{4})": r"\1"}}
     pipeline = Pipeline.model_validate(
-        {"generators": {"main": generator}, "routes": {"mine": {"kind": "readme_route:FirstWords", "characters": 4}}}
+        {"generators": {"main": generator}, "routes": {"mine": {"kind": "page_route:FirstWords", "characters": 4}}}
     )
     assert pipeline.answer("What?", [Document("d", "Ada wrote it")]).text == "Ada"
 
 
-def test_the_route_in_the_readme_keeps_the_contract(tmp_path, monkeypatch):
-    (tmp_path / "readme_first_words.py").write_text(route(), encoding="utf-8")
+def test_the_route_of_the_page_keeps_the_contract(tmp_path, monkeypatch):
+    (tmp_path / "page_first_words.py").write_text(route(), encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert check("readme_first_words:FirstWords", characters=100).family == "routes"
+    assert check("page_first_words:FirstWords", characters=100).family == "routes"
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A copy of the repository with the README's route as a file in its family's folder."""
+    """A copy of the repository with the route of `docs/extending.md` as a file in its family's folder."""
     root = tmp_path_factory.mktemp("checkout")
     for name in ("ragvlc", "tests", "pipelines", "experiments", "schema", "docs"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -214,7 +219,7 @@ def test_a_route_dropped_into_its_folder_asks_for_one_command(checkout):
     assert done.returncode == 0, done.stderr
     after = outcome_of(checkout)
     assert after.returncode == 0, after.stdout
-    assert "`first_words`" in (checkout / "README.md").read_text(encoding="utf-8")
+    assert "`first_words`" in (checkout / "docs" / "extending.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -225,8 +230,9 @@ def test_links_lead_somewhere(page):
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_files_named_in_the_readme_exist():
-    named = re.findall(r"`((?:notebooks|tests|pipelines|experiments)/[\w/.]+)`", TEXT)
+def test_files_named_in_the_pages_exist():
+    pages = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
+    named = re.findall(r"`((?:notebooks|tests|pipelines|experiments)/[\w/.]+)`", "\n".join(pages))
     assert named
     for name in named:
         assert (ROOT / name).exists(), name
