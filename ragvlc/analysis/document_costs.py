@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["DocumentCost", "ModelCost", "break_even", "break_even_sentences", "draw_money"]
+__all__ = ["PRICE_ADVICE", "DocumentCost", "ModelCost", "break_even", "break_even_sentences", "draw_money"]
 
+PRICE_ADVICE = "Add `price: {{prompt: ..., completion: ...}}` (money per million tokens) to {role}"
+STEPS = 60
+"""Of a drawn line."""
 FARTHEST = 1e7
 """No break-even is looked for beyond so many questions."""
 
@@ -182,29 +185,42 @@ def draw_money(costs: Mapping[str, Sequence[DocumentCost]], questions: int, gap:
     apart = f", {gap:g} s apart" if gap else ""
     with look():
         figure, places = panels(list(costs), f"Money by questions about one document{apart}")
+        names = list(dict.fromkeys(one.name for own in costs.values() for one in own))
         for axes, own in zip(places, costs.values(), strict=True):
-            _panel(axes, own, questions, gap)
+            _panel(axes, {names.index(one.name): one for one in own}, questions, gap)
         legend(figure, places)
     return figure
 
 
-def _panel(axes: Axes, costs: Sequence[DocumentCost], questions: int, gap: float) -> None:
+def _panel(axes: Axes, costs: Mapping[int, DocumentCost], questions: int, gap: float) -> None:
+    """Draws the lines of one data set; the numbers say which colour and marker they have in all panels."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    levels = [(level, height) for level, height in _crossings(costs, gap) if level <= 10 * questions]
+    levels = [(level, height) for level, height in _crossings([*costs.values()], gap) if level <= 10 * questions]
     last = max([questions, *(int(1.3 * level) + 1 for level, _ in levels)])
-    asked = sorted({round(last ** (step / 60)) for step in range(61)})
-    for place, one in enumerate(costs):
-        colour, _ = mark(place)
-        axes.plot(asked, [one.money(n, gap) / n for n in asked], color=colour, label=label(one.name))
-    for level, height in levels:
-        axes.plot([level], [height], "o", color="none", markeredgecolor=INK, markersize=9)
-        axes.annotate(f"{level:,.1f}", (level, height), xytext=(6, 6), textcoords="offset points", fontsize=8.5)
-    numbers(axes, [float(n) for n in asked], few=False)
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    asked = [last ** (step / STEPS) for step in range(STEPS + 1)]
+    for place, one in costs.items():
+        colour, marker = mark(place)
+        axes.plot(
+            asked, [one.money(n, gap) / n for n in asked],
+            color=colour, marker=marker, markersize=5, markevery=(place % 3, STEPS // 4), label=label(one.name),
+        )  # fmt: skip
+    for place, (level, height) in enumerate(sorted(levels)):
+        axes.plot([level], [height], "o", color="none", markeredgecolor=INK, markersize=10)
+        # Above a crossing the falling line is on the left, below on the right; neighbours are on different sides.
+        (aside, up), side = ((7, 7), "left") if place % 2 == 0 else ((-7, -15), "right")
+        words = f"from {ceil(level):,}"
+        axes.annotate(words, (level, height), xytext=(aside, up), textcoords="offset points", fontsize=8.5, ha=side)
+    numbers(axes, asked, few=False)
+    lines = [float(value) for line in axes.lines for value in line.get_ydata()]  # type: ignore[arg-type, union-attr]
+    low, high = min(lines), max(lines)
+    if low > 0:
+        beyond = max(1.2, (high / low) ** 0.15)  # for labels
+        axes.set_yscale("log")
+        axes.set_ylim(low / beyond, high * beyond)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("questions about one document")
     axes.set_ylabel("money a question, on average")
 

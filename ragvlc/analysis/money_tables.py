@@ -8,7 +8,7 @@ from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis.cell_costs import BASES, CellCost, cell_cost, unpriced
-from ragvlc.analysis.document_costs import DocumentCost, ModelCost, break_even, draw_money
+from ragvlc.analysis.document_costs import PRICE_ADVICE, DocumentCost, ModelCost, break_even, draw_money
 from ragvlc.analysis.tables import Entry, Table, title
 from ragvlc.analysis.verdict import shown_cells
 
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from ragvlc.core.prices import Rates
     from ragvlc.results.loading import CellResult, SweepResults
 
-__all__ = ["ASKED", "CAPTION", "PRICE_ADVICE", "money_drawers", "money_tables"]
+__all__ = ["ASKED", "CAPTION", "money_drawers", "money_tables"]
 
 ASKED = (1, 10, 100)
 MOST_LINES = 8
 MOST_RIVALS = 6
-PRICE_ADVICE = "Add `price: {{prompt: ..., completion: ...}}` (money per million tokens) to {role}"
 CAPTION = (
     "At the prices given, without embedding, indexing and scoring. Circles: break-evens, the number of questions from "
     "which on the line that starts higher costs no more in all; of more than three lines, where the cheapest changes."

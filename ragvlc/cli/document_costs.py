@@ -28,7 +28,10 @@ __all__ = [
 
 GapOption = Annotated[
     float | None,
-    typer.Option(min=0, help="For a pipeline with prices: seconds between two questions, for caches that expire."),
+    typer.Option(
+        min=0,
+        help="For a pipeline with prices: seconds between two questions, for prefix caches (CAG) that expire.",
+    ),
 ]
 DrawOption = Annotated[
     Path | None, typer.Option(help="For a pipeline with prices: file (.png, .svg) for a figure of money by questions.")
@@ -126,7 +129,7 @@ def print_document_costs(found: DocumentCosts) -> None:
     screen = out()
     if found.costs:
         gap = f", {found.gap:g} s apart" if found.gap else ""
-        title = f"Money by questions about one document{gap}, with the provider's prefix cache"
+        title = f"Money by questions about one document{gap}, with a prefix cache (cache-augmented generation, CAG)"
         table = Table("route", title=title, title_justify="left", box=None, pad_edge=False)
         for number in found.asked:
             table.add_column(f"{number:,}", justify="right")

@@ -100,7 +100,8 @@ def estimate(  # noqa: PLR0913, PLR0917 - options of a command are parameters
 
     With --difference, or with `decide` in an experiment that was run: the number of questions that would settle it, and
     their cost. For a pipeline with speculative decoding (rapid), also the context length from which it pays, and the
-    best drafts; with prices, the money of each route by the number of questions about one document.
+    best drafts; with prices, the money of each route by the number of questions about one document, as if a provider's
+    prefix cache were used (cache-augmented generation, CAG).
     """
     from ragvlc.estimate.estimate import Options
     from ragvlc.hardware.placement import Machine

@@ -39,7 +39,8 @@ class Rates(Component):
     Attributes:
         prompt: for tokens read.
         completion: for tokens written.
-        cached: for tokens found in the server's prefix cache; as `prompt` where none is given.
+        cached: for tokens found in the server's prefix cache (cache-augmented generation, CAG); as `prompt` where none
+            is given.
         cache_write: for tokens put into the server's prefix cache; as `prompt` where none is given.
     """
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ragvlc.analysis.document_costs import DocumentCost, ModelCost
+from ragvlc.analysis.document_costs import PRICE_ADVICE, DocumentCost, ModelCost
 from ragvlc.core.data import content_key
 from ragvlc.core.families import Generator
 from ragvlc.core.prices import Price
@@ -49,11 +49,12 @@ def route_costs(
         alone = Pipeline(generators=pipeline.generators, embedders=pipeline.embedders, routes={name: route})
         first, second, problem = _two_questions(alone, context, Path(runs), options)
         prices = {one.key: one.price for one in pipeline.generators.values()}
-        unpriced = [role for role, one in pipeline.generators.items() if one.key in first and one.price is None]
+        roles = [role for role, one in pipeline.generators.items() if one.key in first and one.price is None]
+        unpriced = " and ".join(f"generators.{role}" for role in roles)
         if problem:
             missing.append(f"{name}: {problem}")
         elif unpriced:
-            missing.append(f"{name}: generators.{unpriced[0]} has no price.")
+            missing.append(f"{name}: no price of {unpriced}. {PRICE_ADVICE.format(role=unpriced)}.")
         elif first:
             readings = [_reading(prices[key], first[key], second.get(key, {})) for key in first]
             found.append(DocumentCost(name, tuple(one for one in readings if one is not None)))

@@ -3,7 +3,8 @@
 Source: the long-context arm of LaRA (Li et al. 2025, arXiv 2502.09977), LongBench (Bai et al. 2023, arXiv 2308.14508)
 and HELMET (Yen et al. 2024, arXiv 2410.02694). Differences: those cut the middle (or end) of the rendered prompt,
 before or without regard to the chat template; here only document text is cut, inside the longest document, and the
-rendered prompt with the answer always fits the window.
+rendered prompt with the answer always fits the window. With a server's prefix cache, questions about one document read
+it anew only once; that is also called cache-augmented generation (CAG, Chan et al. 2024, arXiv 2412.15605).
 """
 
 from __future__ import annotations

@@ -95,6 +95,15 @@ def test_the_figure_marks_the_break_even_and_reaches_beyond_it():
     assert break_even_sentences([rag, uncached]) == ["full costs more than rag for any number of questions a document."]
     figure = draw_money({"": [full, rag]}, 10)
     [axes] = figure.axes
-    assert [text.get_text() for text in axes.texts] == ["57.5"]
+    assert [text.get_text() for text in axes.texts] == ["from 58"]
     assert axes.get_xlim()[1] > 57.5
     assert not draw_money({"": [full, rag]}, 5).axes[0].texts  # too far away
+
+
+def test_a_route_has_one_colour_in_all_panels():
+    full, rag = routes()
+    figure = draw_money({"one": [full, rag], "other": [rag]}, 10)
+    colours = [{line.get_label(): line.get_color() for line in axes.lines} for axes in figure.axes]
+    assert colours[0]["rag"] == colours[1]["rag"] != colours[0]["full"]
+    free = ModelCost(Price(prompt=0, completion=0), 0, 100, 0)
+    assert draw_money({"": [DocumentCost("free", (free,))]}, 10).axes[0].get_yscale() == "linear"

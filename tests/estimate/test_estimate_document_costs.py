@@ -61,6 +61,20 @@ def test_estimate_prints_and_draws_it(ragvlc, pipeline, tmp_path):
     assert found["document_costs"]["batch"]["rag"]["10"] == pytest.approx(money["rag"]["10"] / 2)
 
 
+def test_a_route_without_a_price_is_named_with_what_to_add(ragvlc, pipeline):
+    text = YAML.replace(
+        "routes:", "  other: {kind: openai_compatible, model: o, window: 200000, url: http://localhost:1/v1}\nroutes:"
+    )
+    pipeline.write_text(text.replace("rag: {kind: retrieve,", "rag: {kind: retrieve, generator: other,"))
+    said = ragvlc("estimate", str(pipeline), "--context", "5000")
+    words = " ".join(said.out.split())
+    assert (
+        "Not in the money by questions: rag: no price of generators.other. Add `price: {prompt: ..., completion: ...}`"
+        in words
+    )
+    assert "(cache-augmented generation, CAG)" in words
+
+
 def test_options_in_vain_are_refused(ragvlc, pipeline, tmp_path):
     said = ragvlc("estimate", str(pipeline), "--context", "500", "--draw", str(tmp_path / "money.xyz"))
     assert (said.code, "money.xyz" in said.err) == (2, True)
