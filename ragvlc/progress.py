@@ -19,6 +19,8 @@ __all__ = ["Progress"]
 
 _ENDED = ("pruned", "settled", "withdrawn", "undecided")
 """Statuses of cells that are not asked all of their questions."""
+_WORDS = {"settled": "left at the verdict", "undecided": "still in question"}
+"""Words for statuses that would say too much or too little."""
 
 
 class Progress:
@@ -76,7 +78,7 @@ class Progress:
         label, figures = next(iter(summary["metrics"].items()))
         mean = "-" if figures["mean"] is None else f"{figures['mean']:.3f}"
         failed = f", {summary['failed']} failed" if summary["failed"] else ""
-        self._say(f"{cell.name}: {status}, {label} {mean}{failed}")
+        self._say(f"{cell.name}: {_WORDS.get(status, status)}, {label} {mean}{failed}")
         unasked = summary["questions"] - summary["answered"] - summary["failed"]
         if self._all is not None and status in _ENDED and unasked > 0:
             task = next(one for one in self._bars.tasks if one.id == self._all)

@@ -61,12 +61,14 @@ class Line:
         pipeline: its name.
         control: whether it reads gold.
         points: value on the axis and score, by value.
+        stopped: values whose cells have the questions of a race or search only.
     """
 
     label: str
     pipeline: str
     control: bool
     points: tuple[tuple[float, Interval], ...]
+    stopped: frozenset[float] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,8 @@ def pooled(cells: Sequence[CellResult], metric: str) -> Interval:
 def _line(one: Series, metric: str) -> Line:
     found = ((value, pooled(cells, metric)) for value, cells in one.points)
     scored = tuple((value, interval) for value, interval in found if interval.mean is not None)
-    return Line(one.label, one.pipeline, one.control, scored)
+    stopped = frozenset(value for value, cells in one.points if any(cell.raced is not None for cell in cells))
+    return Line(one.label, one.pipeline, one.control, scored, stopped)
 
 
 def _followers(settings: Sequence[Mapping[str, Any]], path: str) -> dict[str, bool]:

@@ -8,19 +8,22 @@ A question's length is the tag `length`, which the data sets `passkey`, `needle`
 
 Differences: each length counts the same in a task's mean, however many questions it has; means have intervals
 by cluster: the same question at several lengths counts as one.
+
+In a race a system that was pruned has fewer questions. Its row is marked and never the best, and a row of the best
+system has the scores on the same questions, for comparison. Means of systems without all questions have no brackets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis.drawing import label as written
 from ragvlc.analysis.drawing import legend, look, mark, numbers, panels
-from ragvlc.analysis.tables import Entry, Table
+from ragvlc.analysis.tables import Entry, Table, left
 from ragvlc.statistics.intervals import Interval, mean_interval
 
 if TYPE_CHECKING:
@@ -35,7 +38,14 @@ NOTE = (
     "Mean score of the questions of each length, in tokens or in words as the data set counts; mean: over the lengths, "
     "each counting the same, and in brackets its 95 % interval."
 )
-CAPTION = "Mean score of the questions over documents of each length; hollow: controls."
+RACED = (
+    "Systems that a race stopped early have the mean of the questions asked of them and no brackets; compare a pruned "
+    "one with the row of the best system on the same questions, at the end."
+)
+CAPTION = (
+    "Mean score of the questions over documents of each length; hollow: controls; broken lines: systems that a race "
+    "stopped early, on the questions asked of them."
+)
 MOST_PANELS = 6
 STYLES = ("solid", (0, (5, 2)), (0, (1, 1.5)))
 OVERALL = (
@@ -52,20 +62,43 @@ class System:
         label: pipeline and the settings that distinguish its systems.
         control: whether it reads gold.
         cells: one for each length, or one over all lengths; with repeats, several.
+        only: by data set, questions that its figures are limited to; None for all that it was asked.
     """
 
     label: str
     control: bool
     cells: tuple[CellResult, ...]
+    only: Mapping[str, frozenset[str]] | None = None
 
     @property
     def complete(self) -> bool:
         """Whether every question of the system's cells has been answered."""
         return all(cell.complete for cell in self.cells)
 
+    @property
+    def stopped(self) -> str:
+        """How a race or search left a system without all questions, in words; empty if it has them all."""
+        marks = {cell.raced.mark for cell in self.cells if cell.raced is not None}
+        return "; ".join(sorted(marks))
+
+    @property
+    def left(self) -> bool:
+        """Whether the system may be the best: it is no control, and no race has ruled out one of its cells."""
+        return all(left(cell) for cell in self.cells)
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing more is to be asked of the system: it has every question, or all that a race asked of it."""
+        return all(cell.complete or (cell.raced is not None and cell.raced.note.over) for cell in self.cells)
+
+    def on_questions_of(self, other: System) -> System:
+        """Returns the system with the questions of another one only."""
+        names = {str(cell.facts["examples"]): frozenset(other._names(cell)) for cell in other.cells}
+        return replace(self, only=names)
+
     def points(self, metric: str) -> dict[float, Interval]:
         """Returns the mean score over the questions of each length; repeats of a question are averaged."""
-        return {length: mean_interval(*_values(found)) for length, found in self.scores(metric).items()}
+        return {length: self._interval(*_values(found)) for length, found in self.scores(metric).items()}
 
     def mean(self, metric: str, *, over_lengths: bool) -> Interval:
         """Returns the mean score, in which either all lengths or all questions have equal weight."""
@@ -79,18 +112,33 @@ class System:
             weights += [1 / len(own)] * len(own)
             values += [score for score, _ in own.values()]
             clusters += [cluster for _, cluster in own.values()]
-        return mean_interval(values, clusters, weights=weights)
+        return self._interval(values, clusters, weights)
+
+    def _interval(
+        self, values: list[float | None], clusters: list[str], weights: list[float] | None = None
+    ) -> Interval:
+        found = mean_interval(values, clusters, weights=weights)
+        return replace(found, low=None, high=None) if self.stopped else found
 
     def scores(self, metric: str) -> dict[float, dict[str, tuple[float, str]]]:
         """Returns the score and the cluster of each question, by length; repeats of a question are averaged."""
         found: dict[float, dict[str, tuple[float, str]]] = {}
         for length in sorted({length for cell in self.cells for length in _lengths(cell).values()}):
-            names = [{name for name, own in _lengths(cell).items() if own == length} for cell in self.cells]
+            own_names = [self._names(cell) for cell in self.cells]
+            names = [
+                {name for name, own in _lengths(cell).items() if own == length and name in wanted}
+                for cell, wanted in zip(self.cells, own_names, strict=True)
+            ]
             found[length] = _pooled([(cell, own) for cell, own in zip(self.cells, names, strict=True) if own], metric)
         return found
 
     def _all(self, metric: str) -> dict[str, tuple[float, str]]:
-        return _pooled([(cell, set(cell.examples)) for cell in self.cells], metric)
+        return _pooled([(cell, self._names(cell)) for cell in self.cells], metric)
+
+    def _names(self, cell: CellResult) -> set[str]:
+        """Returns the questions that a cell's figures rest on."""
+        names = set(cell.examples) if cell.raced is None else set(cell.raced.questions(cell.examples))
+        return names if self.only is None else names & self.only.get(str(cell.facts["examples"]), frozenset())
 
 
 @dataclass(frozen=True)
@@ -160,8 +208,8 @@ def draw(found: Sequence[Task], metric: str) -> Figure:
                 place.plot(
                     [length for length, _ in points], [mean for _, mean in points],
                     color=colour, marker=marker, markersize=5, label=written(_title(system)),
-                    linestyle=STYLES[labels.index(system.label) // 7 % len(STYLES)],
-                    markerfacecolor="none" if system.control else colour,
+                    linestyle="dashed" if system.stopped else STYLES[labels.index(system.label) // 7 % len(STYLES)],
+                    markerfacecolor="none" if system.control or system.stopped else colour,
                 )  # fmt: skip
             numbers(place, task.lengths, few=True)
             place.tick_params(axis="x", labelrotation=45)
@@ -176,20 +224,32 @@ def draw(found: Sequence[Task], metric: str) -> Figure:
 
 def _by_length(task: Task, metric: str) -> Table:
     heads = (*(f"{length:,.10g}" for length in task.lengths), "mean")
-    rivals = [system for system in task.systems if system.complete and not system.control]
-    best = _best([system.mean(metric, over_lengths=True).mean for system in rivals])
-    rows = []
-    for system in task.systems:
-        points = system.points(metric)
-        entries = [
-            Entry(points[length].mean, digits=2, score=True) if length in points else Entry() for length in task.lengths
-        ]
-        mean = system.mean(metric, over_lengths=True)
-        top = mean.mean is not None and mean.mean == best and not system.control
-        whole = system.complete and len(points) == len(task.lengths)
-        entries.append(Entry(mean.mean, mean.low, mean.high, 2, best=top, score=True) if whole else Entry())
-        rows.append((_title(system), tuple(entries)))
-    return Table(f"{metric} by length: {task.name}", heads, tuple(rows), NOTE)
+    means = {one.label: one.mean(metric, over_lengths=True).mean for one in task.systems if one.whole and one.left}
+    best = _best(list(means.values()))
+    rows = [_row(task, system, metric, best) for system in task.systems]
+    leader = next((one for one in task.systems if best is not None and means.get(one.label) == best), None)
+    pruned: dict[str, System] = {}
+    for one in task.systems:
+        if one.stopped and not one.left and not one.control:
+            pruned.setdefault(one.stopped, one)
+    if leader is not None:
+        for stopped, one in pruned.items():
+            _, entries = _row(task, leader.on_questions_of(one), metric, None)
+            rows.append((f"{leader.label} on the questions of those {stopped}", entries))
+    note = f"{NOTE} {RACED}" if any(system.stopped for system in task.systems) else NOTE
+    return Table(f"{metric} by length: {task.name}", heads, tuple(rows), note)
+
+
+def _row(task: Task, system: System, metric: str, best: float | None) -> tuple[str, tuple[Entry, ...]]:
+    points = {length: one for length, one in system.points(metric).items() if one.mean is not None}
+    entries = [
+        Entry(points[length].mean, digits=2, score=True) if length in points else Entry() for length in task.lengths
+    ]
+    mean = system.mean(metric, over_lengths=True)
+    top = mean.mean is not None and mean.mean == best and system.left
+    whole = system.whole and len(points) == len(task.lengths)
+    entries.append(Entry(mean.mean, mean.low, mean.high, 2, best=top, score=True) if whole else Entry())
+    return _title(system), tuple(entries)
 
 
 def _overall(found: Sequence[Task], measured: Mapping[str, str]) -> Table:
@@ -198,11 +258,15 @@ def _overall(found: Sequence[Task], measured: Mapping[str, str]) -> Table:
     for task in found:
         for system in task.systems:
             mean = system.mean(measured[task.name], over_lengths=bool(task.lengths)).mean
-            titles.setdefault(system.label, f"{system.label} (control)" if system.control else system.label)
+            stopped = system.stopped and "stopped early"
+            marks = ", ".join(filter(None, (stopped, "control" if system.control else "")))
+            if marks or system.label not in titles:
+                titles[system.label] = f"{system.label} ({marks})" if marks else system.label
             scores.setdefault(system.label, {})
-            if mean is not None and system.complete and set(system.points(measured[task.name])) >= set(task.lengths):
+            if mean is not None and system.whole and set(system.points(measured[task.name])) >= set(task.lengths):
                 scores[system.label][task.name] = mean
-    rivals = {system.label for task in found for system in task.systems if not system.control}
+    out = {system.label for task in found for system in task.systems if not system.left}
+    rivals = set(titles) - out
     means = {label: fmean(own.values()) for label, own in scores.items() if len(own) == len(found)}
     best = _best([mean for label, mean in means.items() if label in rivals])
     rows = []
@@ -217,7 +281,9 @@ def _overall(found: Sequence[Task], measured: Mapping[str, str]) -> Table:
 
 
 def _title(system: System) -> str:
-    marks = ["control"] * system.control + ["not complete"] * (not system.complete)
+    marks = ["control"] * system.control + (
+        [system.stopped] if system.stopped else ["not complete"] * (not system.whole)
+    )
     return f"{system.label} ({', '.join(marks)})" if marks else system.label
 
 

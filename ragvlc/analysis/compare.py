@@ -11,6 +11,7 @@ from ragvlc.analysis.counts import raced_note
 from ragvlc.analysis.failures import said
 from ragvlc.analysis.tables import BY_LOOKS, bounds, plain, title
 from ragvlc.core.errors import ConfigError, nearest
+from ragvlc.results.costs import question_costs
 from ragvlc.results.races import raced_difference
 from ragvlc.statistics.corrections import SETTLED
 from ragvlc.statistics.differences import Difference, paired_difference
@@ -216,7 +217,9 @@ def _costs(pair: Pairing) -> RenderableType:
         if both:
             means = [fmean(own[question] for question in both) for own in (one, two)]
             table.add_row(words, *_ratio(means[0], means[1], digits))
-    money = [cell.summary["cost"] for cell in (pair.a, pair.b)]
+    costs = [question_costs(cell, "money") for cell in (pair.a, pair.b)]
+    both = [name for name in pair.shared if all(own.get(name) is not None for own in costs)]
+    money = [fmean(own[name] or 0.0 for name in both) if both else 0.0 for own in costs]
     if all(money):
         table.add_row("money for 1,000", *_ratio(money[0] * 1000, money[1] * 1000, 4))
     indexing = [cell.summary["index_seconds"] for cell in (pair.a, pair.b)]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
     from matplotlib.figure import Figure
 
-__all__ = ["FRONTIER", "INK", "label", "legend", "look", "mark", "numbers", "panels", "svg"]
+__all__ = ["FRONTIER", "INK", "early", "label", "legend", "look", "mark", "numbers", "panels", "svg"]
 
 INK = "#6b6b6b"
 """Colour of text and axes, readable on white and on black; a page replaces it by its own."""
@@ -71,6 +72,13 @@ def panels(names: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
 def mark(place: int) -> tuple[str, str]:
     """Returns the colour and the marker of the line with this number; combinations repeat after 56 lines."""
     return COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+
+
+def early(bars: ErrorbarContainer) -> None:
+    """Draws the bars of a cell without all questions as broken lines: its bounds are sequential."""
+    _, _, lines = bars.lines
+    for one in lines:
+        one.set_linestyle((0, (3, 2)))
 
 
 def label(text: str) -> str:

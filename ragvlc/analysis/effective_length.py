@@ -6,12 +6,15 @@ tests are those of `ragvlc.statistics.effective_length`: from short to long, up 
 
 The length is `dataset.pad_to_tokens`, another setting named by `axis`, or else the length that the data set gives its
 questions (tag `length`), where questions have the same id, or the same text, at every length.
+
+A race may stop a route at some lengths: it is then compared on the questions asked at all of them, and not tested, as
+the number of questions depended on the scores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -49,6 +52,7 @@ class RouteLength:
         without: the length without which most others could be compared, and how many.
         complete: whether all questions have been answered.
         tagged: whether the length is the data set's own, in its own unit, and not in tokens.
+        stopped: how a race left it, in words, where it has not all questions; it is then not tested.
         sign: -1 where smaller scores are better; scores and differences here are times that.
     """
 
@@ -63,6 +67,12 @@ class RouteLength:
     complete: bool
     tagged: bool = False
     sign: float = 1.0
+    stopped: str = ""
+
+    def difference(self, length: float) -> Difference | None:
+        """Returns the difference from the shortest length, of which it is None; without bounds if it was stopped."""
+        found = self.pairs[length].difference() if length in self.pairs else None
+        return replace(found, low=None, high=None, p=None) if found is not None and self.stopped else found
 
     @property
     def lengths(self) -> tuple[float, ...]:
@@ -115,8 +125,7 @@ def length_frame(found: Sequence[RouteLength]) -> pd.DataFrame:
     for one in found:
         steps = {step.length: step.decision for step in one.found.steps} if one.found else {}
         for length, score in one.scores.items():
-            step, pairs = steps.get(length), one.pairs.get(length)
-            difference = pairs.difference() if pairs is not None else None
+            step, difference = steps.get(length), one.difference(length)
             row: dict[str, object] = {"route": one.route, "metric": one.asked.metric, "length": length}
             row |= dict(zip(("score", "low", "high"), one.signed(score), strict=True))
             row |= dict(zip(_DIFFERENCE, one.signed(difference), strict=True)) if difference else {}
@@ -139,7 +148,8 @@ def _along(results: SweepResults, asked: LengthMargin) -> list[RouteLength]:
         by_length = {length: _scores(repeats, asked.metric) for length, repeats in one.points}
         complete = all(cell.complete for _, repeats in one.points for cell in repeats)
         sign = _sign(one.points[0][1][0], asked.metric)
-        found.append(_route(one.label, asked, by_length, complete=complete, sign=sign))
+        stopped = _stopped([cell for _, repeats in one.points for cell in repeats])
+        found.append(_route(one.label, asked, by_length, complete=complete, sign=sign, stopped=stopped))
     return found
 
 
@@ -159,7 +169,9 @@ def _tagged(results: SweepResults, asked: LengthMargin) -> list[RouteLength]:
             if not set.intersection(*(set(own) for own in by_length.values())):
                 by_length = _by_text(system.cells, by_length)
             label = f"{system.label}, {task.name}" if len(several) > 1 else system.label
-            found.append(_route(label, asked, by_length, complete=system.complete, tagged=True, sign=sign))
+            whole, stopped = system.complete, system.stopped
+            one = _route(label, asked, by_length, complete=whole, sign=sign, tagged=True, stopped=stopped)
+            found.append(one)
     return found
 
 
@@ -185,6 +197,10 @@ def _scores(repeats: Sequence[CellResult], metric: str) -> dict[str, tuple[float
     return {name: (fmean(own), clusters[name]) for name, own in values.items()}
 
 
+def _stopped(cells: Sequence[CellResult]) -> str:
+    return "; ".join(dict.fromkeys(cell.raced.mark for cell in cells if cell.raced is not None))
+
+
 def _sign(cell: CellResult, metric: str) -> float:
     return -1.0 if metric in cell.facts.get("smaller_is_better", ()) else 1.0
 
@@ -197,6 +213,7 @@ def _route(
     complete: bool,
     sign: float,
     tagged: bool = False,
+    stopped: str = "",
 ) -> RouteLength:
     lengths = sorted(by_length)
     everyone = dict.fromkeys(name for length in lengths for name in by_length[length])
@@ -207,7 +224,9 @@ def _route(
     means = {length: mean_interval(list(own.values()), list(clusters.values())) for length, own in scores.items()}
     pairs = {length: pairs_of(scores[length], scores[lengths[0]], clusters) for length in lengths[1:]}
     found = None
-    if common and len(lengths) > 1:
+    if stopped:
+        means = {length: replace(one, low=None, high=None) for length, one in means.items()}
+    elif common and len(lengths) > 1:
         found = effective_length(lengths[0], list(pairs.items()), asked.margin, metric=asked.metric)
     without = max(
         (
@@ -219,5 +238,5 @@ def _route(
     more = (without[0], without[1] - len(common))
     fewest = min(((length, len(by_length[length])) for length in lengths), key=lambda one: one[1])
     return RouteLength(
-        label, asked, means, pairs, found, len(everyone) - len(common), fewest, more, complete, tagged, sign
+        label, asked, means, pairs, found, len(everyone) - len(common), fewest, more, complete, tagged, sign, stopped
     )

@@ -25,7 +25,7 @@ from ragvlc.analysis.axes import Axis, axes, axis
 from ragvlc.analysis.breakdowns import Breakdown, by_position
 from ragvlc.analysis.by_length import draw as draw_lengths
 from ragvlc.analysis.by_length import long_tasks
-from ragvlc.analysis.drawing import FRONTIER, INK, label, legend, look, mark, numbers, panels, svg
+from ragvlc.analysis.drawing import FRONTIER, INK, early, label, legend, look, mark, numbers, panels, svg
 from ragvlc.analysis.front import FrontCell, front, mean_cost
 from ragvlc.analysis.length_words import draw_lengths as draw_effective
 from ragvlc.analysis.length_words import lengths_to_draw
@@ -33,6 +33,7 @@ from ragvlc.analysis.money_tables import money_drawers
 from ragvlc.analysis.reading import curves, draw
 from ragvlc.analysis.speculation import draw as draw_speculation
 from ragvlc.analysis.speculation import speculating
+from ragvlc.analysis.tables import marked
 from ragvlc.analysis.verdict import shown_cells
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.results.costs import question_costs
@@ -57,6 +58,7 @@ DOMINATED = 0.35
 POSITIONS = ("document", "context")
 MOST_PANELS = 6
 MOST_LINES = 8
+EARLY = " (stopped early)"
 NAMED_CELLS = 12
 """The most cells named in a legend; with more, it names their pipelines."""
 
@@ -139,9 +141,9 @@ def _quality(name: str, datasets: Mapping[str, Sequence[CellResult]], metric: st
             dominated = {one.cell.name for one in placed if one.dominated_by}
             for cell in paid:
                 of = names.index(cell.name) if single else pipelines.index(cell.facts["pipeline"])
-                title = cell.name if single else cell.facts["pipeline"]
+                name_of = marked(cell) if single else cell.facts["pipeline"] + EARLY * (cell.raced is not None)
                 opacity = DOMINATED if cell.name in dominated else 0.9
-                _point(place, cell, metric, _times(spent[cell.name], times), (of, title, opacity))
+                _point(place, cell, metric, _times(spent[cell.name], times), (of, name_of, opacity))
             numbers(place, [(spent[cell.name].mean or 0.0) * times for cell in paid], few=False)
             place.set_ylabel(label(metric))
             place.set_xlabel(words)
@@ -165,12 +167,20 @@ def _over(path: str, cells: Sequence[CellResult], metric: str) -> Figure:
             lows = [mean if low is None else low for mean, (low, _) in zip(means, bounds, strict=True)]
             highs = [mean if high is None else high for mean, (_, high) in zip(means, bounds, strict=True)]
             title = label(line.label + (" (control)" if line.control else ""))
+            whole = [x not in line.stopped for x in xs]
             place.plot(
                 xs, means, color=colour, marker=marker, markersize=5, label=title,
-                markerfacecolor="none" if line.control else colour,
+                markerfacecolor="none" if line.control else colour, markevery=whole,
             )  # fmt: skip
+            for x, interval in line.points:
+                if x in line.stopped:
+                    words = label(f"{line.label}, stopped early: sequential bounds")
+                    early(place.errorbar(
+                        [x], [interval.mean or 0.0], yerr=_bars(interval), color=colour, marker=marker, markersize=5,
+                        elinewidth=1, linestyle="none", markerfacecolor="white", label=words,
+                    ))  # fmt: skip
             if len(found.lines) <= 3 and len(xs) > 1:
-                place.fill_between(xs, lows, highs, color=colour, alpha=0.13, linewidth=0)
+                place.fill_between(xs, lows, highs, where=whole, color=colour, alpha=0.13, linewidth=0)
         _references(place, cells, found, metric)
         numbers(place, [value for line in found.lines for value, _ in line.points], few=True)
         place.set_xlabel(label(found.words))
@@ -190,7 +200,9 @@ def _position(where: str, broken: Mapping[str, Breakdown], metric: str, names: S
                 known = [(x, found.mean) for x, found in enumerate(intervals) if found.mean is not None]
                 place.plot(
                     [x for x, _ in known], [mean for _, mean in known],
-                    color=colour, marker=marker, markersize=5, label=label(cell.name),
+                    color=colour, marker=marker, markersize=5, label=label(marked(cell)),
+                    linestyle="solid" if cell.raced is None else "dashed",
+                    markerfacecolor=colour if cell.raced is None else "white",
                 )  # fmt: skip
             counts = [[row[x].n for _, row in one.rows] for x in range(len(one.parts))]
             spans = [f"{min(n)}" if min(n) == max(n) else f"{min(n)}-{max(n)}" for n in counts]
@@ -209,14 +221,16 @@ def _point(place: Axes, cell: CellResult, metric: str, cost: Interval, drawn: tu
     """Draws a cell with the intervals of its score and cost; `drawn` is its place in the legend, title and opacity."""
     figures = cell.summary["metrics"][metric]
     score = Interval(figures["mean"], figures["low"], figures["high"], figures["n"], figures["clusters"])
-    of, title, opacity = drawn
+    of, words, opacity = drawn
     colour, marker = mark(of)
-    place.errorbar(
+    drawn_bars = place.errorbar(
         [cost.mean or 0.0], [score.mean or 0.0], xerr=_bars(cost), yerr=_bars(score),
         color=colour, marker=marker, markersize=7, linestyle="none", elinewidth=1, alpha=opacity,
-        markerfacecolor="none" if cell.control else colour,
-        label=label(title + (" (control)" if cell.control else "")),
+        markerfacecolor="none" if cell.control or cell.raced is not None else colour,
+        label=label(words + (" (control)" if cell.control else "")),
     )  # fmt: skip
+    if cell.raced is not None:
+        early(drawn_bars)
 
 
 def _bars(one: Interval) -> list[list[float]] | None:

@@ -2,17 +2,19 @@
 
 A cell is on the front where no cheaper cell has as good a mean. It is dominated with confidence where a cell of the
 front scores higher, by a settled difference (Holm over all such comparisons), and costs less: the 95 % interval of the
-ratio of their costs is below 1, or no question costs more. Controls take no part.
+ratio of their costs is below 1, or no question costs more. Controls take no part, nor do cells that a race has ruled
+out: their means are of other questions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis.tables import Entry, Table, title
+from ragvlc.analysis.counts import raced_note
+from ragvlc.analysis.tables import Entry, Table, left, title
 from ragvlc.results.costs import question_costs
 from ragvlc.statistics.corrections import SETTLED, holm
 from ragvlc.statistics.decisions import cost_ratio
@@ -38,6 +40,10 @@ NOTE = (
     "which is settled, and costs less with 95 % confidence, or no more on any question. Not settled: neither can be "
     "said. Brackets: 95 % intervals."
 )
+RACED = (
+    "Cells that were ruled out have no place: their figures are of the questions asked until then. Costs of cells "
+    "without all questions have no brackets, for their number depended on the scores."
+)
 ON_FRONT = "on the front"
 UNSETTLED = "not settled"
 
@@ -61,6 +67,8 @@ class FrontCell:
     @property
     def words(self) -> str:
         """The place in words."""
+        if self.cell.raced is not None and self.cell.raced.ruled_out:
+            return self.cell.raced.mark
         if self.on_front:
             return ON_FRONT
         return f"dominated by {self.dominated_by}" if self.dominated_by else UNSETTLED
@@ -88,9 +96,11 @@ def _front(cells: tuple[CellResult, ...], metric: str, cost: Cost) -> Sequence[F
     ordered = sorted(found.values(), key=lambda pair: (pair[1].mean or 0.0, -(pair[0].merit(metric) or 0.0)))
     kept: list[CellResult] = []
     for cell, _ in ordered:
+        if not left(cell):
+            continue
         if not kept or (cell.merit(metric) or 0.0) > (kept[-1].merit(metric) or 0.0):
             kept.append(cell)
-    others = [cell for cell, _ in ordered if cell not in kept]
+    others = [cell for cell, _ in ordered if cell not in kept and left(cell)]
     dominated = _dominated(others, kept, spent, metric)
     return [FrontCell(cell, own, cell in kept, dominated.get(cell.name, "")) for cell, own in ordered]
 
@@ -114,10 +124,14 @@ def front_tables(results: SweepResults, cost: Cost, metric: str | None = None) -
         rows = []
         for one in placed:
             figures = one.cell.summary["metrics"][metric]
-            score = Entry(figures["mean"], figures["low"], figures["high"], 2, score=True, best=one.on_front)
+            bounds = (figures["low"], figures["high"])
+            looks = bool(figures.get("sequential"))
+            score = Entry(figures["mean"], *bounds, 2, score=True, best=one.on_front, sequential=looks)
             rows.append((title(one.cell), (score, scaled(one.cost, times, digits), Entry(word=one.words))))
         of = f", {name}" if len(datasets) > 1 else ""
-        found.append(Table(f"Cost and quality{of}", (metric, words, "place"), tuple(rows), NOTE))
+        raced = any(cell.raced is not None for cell in cells)
+        note = f"{NOTE} {RACED} {raced_note(cells)}".rstrip() if raced else NOTE
+        found.append(Table(f"Cost and quality{of}", (metric, words, "place"), tuple(rows), note))
     return found
 
 
@@ -132,13 +146,15 @@ def scaled(interval: Interval, times: float, digits: int) -> Entry:
 def mean_cost(cell: CellResult, costs: Mapping[str, float | None]) -> Interval:
     """Returns the mean cost of a question with its interval, over the questions whose cost is known.
 
-    Costs of nothing have no interval: nothing says how large one would be.
+    Costs of nothing have no interval: nothing says how large one would be. Those of cells without all questions have
+    none, as the number of questions depended on the scores.
     """
     clusters = cell.clusters
     known = {name: cost for name, cost in costs.items() if cost is not None}
     if known and not any(known.values()):
         return Interval(0.0, None, None, len(known), len({clusters[name] for name in known}))
-    return ratio_interval(list(known.values()), [1.0] * len(known), [clusters[name] for name in known])
+    found = ratio_interval(list(known.values()), [1.0] * len(known), [clusters[name] for name in known])
+    return found if cell.raced is None else replace(found, low=None, high=None)
 
 
 def _dominated(

@@ -71,7 +71,8 @@ def effective_tables(results: SweepResults) -> list[Table]:
         entries += [Entry(word=short_length(one.found.length) if one.found else "-")]
         entries += [Entry(word=short_length(one.found.lost) if one.found and one.found.lost else "-")]
         entries += [] if same else [Entry(one.questions.n), Entry(one.questions.clusters), Entry(one.left_out)]
-        rows.append((one.route if one.complete else f"{one.route} (not complete)", tuple(entries)))
+        mark = one.stopped or ("" if one.complete else "not complete")
+        rows.append((f"{one.route} ({mark})" if mark else one.route, tuple(entries)))
     side = "below" if found[0].sign < 0 else "above"
     how = NOTE.format(margin=asked.margin, metric=asked.metric, side=side, line=-found[0].sign * asked.margin)
     afterwards = any(cell.facts.get("margin_afterwards") for cell in results.cells)
@@ -102,6 +103,11 @@ def length_verdicts(results: SweepResults) -> list[DatasetVerdict]:
 
 def sentence(one: RouteLength) -> str:
     """Returns the effective length of a route as a sentence, with what happens at the first length that fails."""
+    if one.stopped and one.questions.n:
+        return (
+            f"{one.route}: {one.stopped}, so that the differences are of the {one.questions.n} questions asked at "
+            "every length, without brackets or a test; run it with strategy: all for one."
+        )
     if one.found is None:
         length, count = one.fewest
         return (
@@ -172,7 +178,8 @@ def _entry(one: RouteLength, length: float) -> Entry:
         return Entry()
     if length == one.lengths[0]:
         return Entry(*one.signed(one.scores[length]), 2, score=True)
-    mean, low, high = one.signed(one.pairs[length].difference())
+    difference = one.difference(length)
+    mean, low, high = one.signed(difference) if difference is not None else (None, None, None)
     if one.found is None or length not in {step.length for step in one.found.steps}:
         low = high = None
     return Entry(mean, low, high, 2, "+", score=True)

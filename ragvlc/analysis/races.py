@@ -60,9 +60,12 @@ def _table(head: str, note: RaceNote, cells: Sequence[CellResult]) -> Table:
         if cell.race is None or cell.control:
             continue
         ended = cell.race.ended
-        words = "still asked" if ended is None else ended.status
         block = "-" if ended is None else str(ended.block)
-        entries = [Entry(word=words), Entry(word=block), Entry(word=f"{cell.race.asked}/{len(note.clusters)}")]
+        entries = [
+            Entry(word=cell.race.words),
+            Entry(word=block),
+            Entry(word=f"{cell.race.asked}/{len(note.clusters)}"),
+        ]
         entries += [Entry(word=f"{len(cell.rows):,}/{len(cell.examples):,}"), _gap(note, cell, reference)]
         rows.append((title(cell), tuple(entries)))
     against = f"{note.metric} less\nthat of {reference.name}" if reference is not None else "difference"

@@ -355,6 +355,11 @@ def title(cell: CellResult) -> str:
     return cell.name + (f" ({', '.join(marks)})" if marks else "")
 
 
+def marked(cell: CellResult) -> str:
+    """Returns a cell's name with how a race or search left it, if it has fewer questions than there are."""
+    return cell.name if cell.raced is None else f"{cell.name} ({cell.raced.mark})"
+
+
 def left(cell: CellResult) -> bool:
     """Returns whether a cell may be the best: it is no control, and no race or search has ruled it out."""
     return not cell.control and (cell.race is None or not cell.race.ruled_out)

@@ -10,10 +10,21 @@ from typing import Any
 from ragvlc.core.answer import Prediction
 from ragvlc.core.data import Example
 
-__all__ = ["DECISION_FILE", "FINISHED", "CellRecord", "SweepRecord", "TraceRecord", "bound_name", "score_name"]
+__all__ = [
+    "DECISION_FILE",
+    "FINISHED",
+    "RULED_OUT",
+    "CellRecord",
+    "SweepRecord",
+    "TraceRecord",
+    "bound_name",
+    "score_name",
+]
 
 FINISHED = frozenset({"complete", "pruned", "settled"})
 """Statuses of cells of which nothing is left to ask."""
+RULED_OUT = frozenset({"pruned", "withdrawn"})
+"""Statuses of cells that a race has ruled out."""
 DECISION_FILE = "decision.txt"
 """Name of the file with the decision in sentences, among the files about a sweep."""
 

@@ -133,6 +133,22 @@ class CellRace:
         return self.ended is not None and self.ended.status != "settled"
 
     @property
+    def words(self) -> str:
+        """How the race or search left the cell, in words: ruled out, best, or not told apart from others."""
+        if self.ended is None:
+            return "still in question"
+        if self.ended.status != "settled":
+            return self.ended.status
+        if self.note.searches:
+            return "won the search"
+        if sum(one.status == "settled" for one in self.note.ended.values()) == 1:
+            return "best"
+        if self.note.winner:  # the margin: nothing says how much worse than the winner another one is
+            return "equivalent within the margin" if self.key == self.note.winner else "not better by the margin"
+        exact = self.note.target == "grid" and not self.note.margin and self.note.asked == len(self.note.clusters)
+        return "level on all questions" if exact else "still in question"
+
+    @property
     def mark(self) -> str:
         """Words for a cell without all questions, in a table's first column."""
         if self.ended is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ragvlc.core.data import content_key
@@ -50,7 +50,13 @@ class Best:
 
 
 def best(
-    metric: str, scores: Mapping[str, float], names: Mapping[str, str], datasets: Mapping[str, str], *, smaller: bool
+    metric: str,
+    scores: Mapping[str, float],
+    names: Mapping[str, str],
+    datasets: Mapping[str, str],
+    *,
+    smaller: bool,
+    out: Collection[str] = (),
 ) -> list[Best]:
     """Returns the best cell on each data set; scores on different data sets are not comparable.
 
@@ -60,16 +66,20 @@ def best(
         names: of the cells.
         datasets: name of the data set by key of the cell.
         smaller: whether smaller scores are better.
+        out: keys of cells that a race has ruled out; their scores are of other questions.
     """
     groups: dict[str, list[str]] = {}
     for key in scores:
         groups.setdefault(datasets[key], []).append(key)
     found = []
-    for dataset, keys in groups.items():
+    for dataset, every in groups.items():
+        keys = [key for key in every if key not in out]
+        if not keys:
+            continue
         score = (min if smaller else max)(scores[key] for key in keys)
         winners = tuple(key for key in keys if scores[key] == score)
         shown = dataset if len(groups) > 1 else ""
-        found.append(Best(winners, names[winners[0]], score, metric, shown, len(keys)))
+        found.append(Best(winners, names[winners[0]], score, metric, shown, len(every)))
     return found
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ragvlc.core.errors import StoreError
 from ragvlc.core.families import TrackedSweep
-from ragvlc.core.records import DECISION_FILE, FINISHED, CellRecord, SweepRecord, score_name
+from ragvlc.core.records import DECISION_FILE, FINISHED, RULED_OUT, CellRecord, SweepRecord, score_name
 from ragvlc.trackers._mlflow_calls import artifact_folder, talking
 from ragvlc.trackers._mlflow_calls import client as connect
 from ragvlc.trackers._mlflow_client import equals, search_runs
@@ -319,12 +319,14 @@ class _Sent:
         names = {key: runs[key].info.run_name for key in order}
         datasets = {key: dataset_of(runs[key]) for key in order}
         legal = legal_names(score_name(label) for label in self._sweep.metrics)
+        out = {key for key in order if runs[key].data.tags.get("ragvlc.status") in RULED_OUT}
         wins = []
         for label in self._sweep.metrics:
             place = legal[score_name(label)]
             scores = {key: runs[key].data.metrics[place] for key in order if place in runs[key].data.metrics}
             if len(scores) > 1:
-                wins += best(label, scores, names, datasets, smaller=label in self._sweep.smaller_is_better)
+                smaller = label in self._sweep.smaller_is_better
+                wins += best(label, scores, names, datasets, smaller=smaller, out=out)
         return wins
 
     def _retag(self, run: Any, tags: Mapping[str, str]) -> None:  # noqa: ANN401

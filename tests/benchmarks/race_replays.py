@@ -6,9 +6,9 @@
 Each order of the clusters is one race. The grid's best cells are those with the best mean over all questions. `--data`
 names a folder in the format of the data set `jsonl`, with evidence; its grids, in `runs`, are:
 
-replayed_retrieval    BM25 and dense passages of 64, 128 and 256 tokens, every question
-replayed_answers      the packaged model on 1, 2 and 4 passages of 64 tokens, BM25 and dense, and without a document;
-                      of each document two questions
+replayed_retrieval    BM25 passages of 32 to 512 tokens and dense ones of 128, every question
+replayed_answers      the packaged model on one or two such passages, and without a document; the first question of
+                      each document
 """
 
 from __future__ import annotations
@@ -32,24 +32,29 @@ from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.spec import Sweep
 
 TIE = 1e-9
-A_DOCUMENT = 2
-"""Questions of each document in the grid of answers."""
+SIZES = (32, 64, 128, 256, 512)
+DENSE = 128
+"""Size of dense passages, for one is embedded once for both grids."""
+
+
+def _variant(kind: str, size: int, **more: Any) -> dict[str, Any]:
+    candidates = {} if more else {"candidates": 200}
+    return {"routes.rag.retriever": {"kind": kind, **candidates}, "routes.rag.chunker.size": size, **more}
+
+
 RETRIEVAL: Mapping[str, Any] = {
-    "pipelines": ["search_bm25", "search_dense"],
-    "axes": {"routes.rag.chunker.size": [64, 128, 256]},
+    "pipelines": ["search_dense"],
+    "axes": {"passages": [*(_variant("bm25", size) for size in SIZES), _variant("dense", DENSE)]},
     "metrics": [
         {"kind": "recall_at", "k": 5, "unit": "span"},
-        {"kind": "mrr", "k": 10},
+        {"kind": "mrr", "k": 10, "unit": "span"},
         {"kind": "recall_at", "k": 1, "unit": "span"},
     ],
 }
+READ = [_variant(kind, DENSE, **{"routes.rag.selector.k": k}) for kind in ("bm25", "dense") for k in (1, 2)]
 ANSWERS: Mapping[str, Any] = {
     "pipelines": ["rag", "closed_book"],
-    "axes": {
-        "routes.rag.chunker.size": [64],
-        "routes.rag.retriever": ["bm25", "dense"],
-        "routes.rag.selector.k": [1, 2, 4],
-    },
+    "axes": {"passages": [*READ, _variant("bm25", 64, **{"routes.rag.selector.k": 1})]},
     "metrics": ["token_f1", "rouge_l", "contains"],
 }
 HEADS = (
@@ -132,12 +137,12 @@ def replayed(folder: Path, metric: str | None = None, *, orders: int = 100, **se
 
 def grids(data: Path, runs: Path) -> Iterator[Path]:
     """Yields the folders of the two full grids over a data set, after asking what they lack."""
-    asked: dict[str, list[str]] = defaultdict(list)
+    first: dict[str, str] = {}
     for line in (data / "questions.jsonl").read_text(encoding="utf-8").splitlines():
-        asked[json.dumps(json.loads(line)["doc_ids"])].append(line)
+        first.setdefault(json.dumps(json.loads(line)["doc_ids"]), line)
     runs.mkdir(parents=True, exist_ok=True)
     few = runs / "replayed_questions.jsonl"
-    few.write_text("\n".join(line for own in asked.values() for line in own[:A_DOCUMENT]) + "\n", encoding="utf-8")
+    few.write_text("\n".join(first.values()) + "\n", encoding="utf-8")
     chosen = {"replayed_retrieval": (RETRIEVAL, {}), "replayed_answers": (ANSWERS, {"questions": str(few.absolute())})}
     for name, (given, questions) in chosen.items():
         dataset = {"kind": "jsonl", "path": str(data.absolute()), **questions}
