@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis.tables import Entry, Table, title
+from ragvlc.results.races import SEQUENTIAL as SEQUENTIAL_MARK
 from ragvlc.results.races import raced_difference
 
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, SweepResults
     from ragvlc.results.races import RaceNote
 
-__all__ = ["race_note", "race_sentences", "race_tables"]
+__all__ = ["block_tables", "race_note", "race_sentences", "race_tables", "so_far"]
 
 MOST_REASONS = 12
+MOST_LEFT = 5
+"""Rows of the table after a block."""
+MOST_NOW = 3
 TARGETS = {
     "grid": "the verdict that all questions of the grid would give",
     "population": "the verdict for further questions of this kind",
@@ -51,6 +55,71 @@ def race_tables(results: SweepResults) -> list[Table]:
             head += f": so far, after block {note.block}"
         found.append(_table(head, note, cells))
     return found
+
+
+def block_tables(results: SweepResults) -> list[Table]:
+    """Returns a short table for each race or search that goes on: the best of the cells left, and how far they are."""
+    found = []
+    datasets = results.by_dataset()
+    for name, cells in datasets.items():
+        note = next((cell.race.note for cell in cells if cell.race is not None), None)
+        if note is None or note.over:
+            continue
+        of = f", {name}" if len(datasets) > 1 else ""
+        share = f" ({note.answers / note.grid:.0%})" if note.grid else ""
+        words = (
+            f"So far{of}: {str(note.strategy['kind']).replace('_', ' ')}, block {note.block}, {note.asked} of "
+            f"{len(note.clusters)} clusters, {note.answers:,} of {note.grid:,} answers{share}"
+        )
+        found.append(_block(words, note, cells))
+    return found
+
+
+def _block(words: str, note: RaceNote, cells: Sequence[CellResult]) -> Table:
+    racing = [cell for cell in cells if cell.race is not None and not cell.control]
+    open_ones = [cell for cell in racing if cell.race is not None and cell.race.ended is None]
+    open_ones = sorted((one for one in open_ones if one.merit(note.metric) is not None), key=_merit(note), reverse=True)
+    rows = []
+    for cell in open_ones[:MOST_LEFT]:
+        figures = cell.summary["metrics"][note.metric]
+        looks = bool(figures.get(SEQUENTIAL_MARK))
+        score = Entry(figures["mean"], figures["low"], figures["high"], 2, score=True, sequential=looks)
+        rows.append((cell.name, (score, _gap(note, cell, open_ones[0]))))
+    lines = [f"{len(note.names) - len(note.ended)} of {len(note.names)} cells are still asked; nothing is final."]
+    now = [f"{note.names.get(key, key)} ({one.reason})" for key, one in note.ended.items() if one.block == note.block]
+    if now:
+        rest = f" and {len(now) - MOST_NOW} more" if len(now) > MOST_NOW else ""
+        lines.append(f"No more questions: {'; '.join(now[:MOST_NOW])}{rest}.")
+    return Table(words, (note.metric, "less the first"), tuple(rows), " ".join(lines))
+
+
+def so_far(results: SweepResults) -> Table:
+    """Returns a short table of a sweep that asks everything, while it runs: the best cells, without brackets.
+
+    The means of a data set are of the questions that all of its cells with answers have.
+    """
+    metric = results.metric()
+    rows: list[tuple[float, str, tuple[Entry, ...]]] = []
+    for cells in results.by_dataset().values():
+        begun = [cell for cell in cells if len(cell.rows) and not cell.control]
+        scores = [cell.scores(metric) for cell in begun]
+        common = set.intersection(*(set(own) for own in scores)) if scores else set()
+        for cell, own in zip(begun, scores, strict=True):
+            known = [score for name in common if (score := own[name]) is not None]
+            mean = sum(known) / len(known) if known else None
+            sign = -1 if metric in cell.facts.get("smaller_is_better", ()) else 1
+            asked = Entry(word=f"{len(cell.rows):,}/{len(cell.examples):,}")
+            entries = (Entry(mean, digits=2, score=True), Entry(word=f"{len(known):,}"), asked)
+            rows.append((float("-inf") if mean is None else sign * mean, cell.name, entries))
+    rows.sort(key=lambda row: -row[0])
+    rest = f" {len(rows) - MOST_LEFT} more cells are not shown." if len(rows) > MOST_LEFT else ""
+    note = f"Means of the questions that all cells begun have answered; nothing is final.{rest}"
+    shown = tuple((name, entries) for _, name, entries in rows[:MOST_LEFT])
+    return Table("So far", (metric, "of common\nquestions", "answered"), shown, note)
+
+
+def _merit(note: RaceNote) -> Callable[[CellResult], float]:
+    return lambda cell: cell.merit(note.metric) or 0.0
 
 
 def _table(head: str, note: RaceNote, cells: Sequence[CellResult]) -> Table:

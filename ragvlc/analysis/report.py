@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis import tables
@@ -12,7 +12,7 @@ from ragvlc.analysis._sections import losses, notes, remarks, special_tables
 from ragvlc.analysis.decision_words import decision_tables, sentences
 from ragvlc.analysis.decisions import CellDecision, stored_decisions
 from ragvlc.analysis.generated import captioned, generated_lines
-from ragvlc.analysis.races import race_tables
+from ragvlc.analysis.races import block_tables, race_tables, so_far
 from ragvlc.analysis.tables import Entry, Table
 from ragvlc.analysis.verdict import answer_sentence
 
@@ -76,10 +76,9 @@ def race_parts(results: SweepResults) -> list[RenderableType]:
 
 
 def known_so_far(results: SweepResults) -> list[RenderableType]:
-    """Returns what a race or search knows after a block: scores with sequential bounds, and how cells ended."""
-    table = tables.scores(results)
-    head = replace(table, title="Scores so far")
-    return [_Grid(head), *race_parts(results)]
+    """Returns a short table of what is known so far: of each race or search after a block, or of all cells."""
+    found = block_tables(results) or [so_far(results)]
+    return [part for table in found for part in (_Grid(table), table.note)]
 
 
 def _decided(decisions: Sequence[CellDecision]) -> list[str]:

@@ -7,6 +7,7 @@ run asks only the pending questions. A failed example is a row, not a crash; too
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ __all__ = ["Outcome", "SweepInterrupted", "Watcher", "run_sweep"]
 
 log = logging.getLogger("ragvlc")
 
+FIRST_TABLE = 60.0
+"""Seconds until a sweep that asks everything shows what is known so far."""
+
 
 class Watcher(Protocol):
     """Receives the progress of a sweep, in the thread that called `run_sweep`."""
@@ -58,7 +62,10 @@ class Watcher(Protocol):
         ...
 
     def known(self, folder: Path) -> None:
-        """Called after each block of a race or search but the last, with the folder of all results so far."""
+        """Called with the folder of all results so far.
+
+        That is after each block of a race or search but the last; in other sweeps after a minute, two, four and so on.
+        """
         ...
 
 
@@ -185,6 +192,8 @@ class _SweepRun:
         self._trials: list[SetupResult] = []
         self._tried: set[str] = set()
         self._fresh = False  # whether rows came since the last look
+        self._begun = time.monotonic()
+        self._next_table = self._begun + FIRST_TABLE
         self._left = sum(len(one.questions) for one in pending)
         self.total = sum(len(one.asked.examples) for one in pending)
 
@@ -240,11 +249,22 @@ class _SweepRun:
                 self._end(run, tracking, racing.of(run.one.cell))
         shown, self._fresh = self._fresh, False
         if shown and wanted is not None:
-            try:
-                self._watcher.known(self._store.folder)
-            except Exception as error:  # noqa: BLE001 - a table that fails stops no sweep
-                log.warning("no table after block %d: %s: %s", racing.block, type(error).__name__, error)
+            self._show(f"after block {racing.block}")
         return wanted
+
+    def _show_early(self) -> None:
+        """Shows what is known so far after the first minute of a sweep that asks everything, then ever more seldom."""
+        now = time.monotonic()
+        if now < self._next_table:
+            return
+        self._show(f"after {now - self._begun:.0f} s")
+        self._next_table = self._begun + 2 * (time.monotonic() - self._begun)
+
+    def _show(self, when: str) -> None:
+        try:
+            self._watcher.known(self._store.folder)
+        except Exception as error:  # noqa: BLE001 - a table that fails stops no sweep
+            log.warning("no table %s: %s: %s", when, type(error).__name__, error)
 
     def _ask(
         self, workers: Workers, tracking: Tracking, spending: Spending, wait_seconds: float, *, store_rows: bool
@@ -258,6 +278,8 @@ class _SweepRun:
             for cell, prediction in rows:
                 spending.add(self._cells[cell].one.cell, prediction)
                 self._arrived(cell, prediction, tracking)
+                if not self._sweep.strategy.stops:
+                    self._show_early()
 
     def _arrived(self, key: str, row: Prediction, tracking: Tracking) -> None:
         run = self._cells[key]

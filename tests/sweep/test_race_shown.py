@@ -93,9 +93,11 @@ def test_what_is_known_so_far_is_printed_and_written_after_each_block(tmp_path, 
     with Progress(known) as watcher:
         ran(race_sweep(tmp_path / "set"), tmp_path / "runs", answers(), watcher=watcher)
     first, page = shown[0]
-    assert "Scores so far" in first
-    assert "good (so far)" in first
-    assert "nothing is final" in first
+    assert "So far: race, block 1, 3 of 60 clusters, 12 of 240 answers (5%)" in first
+    assert "4 of 4 cells are still asked; nothing is final." in first
+    assert max(len(said.splitlines()) for said, _ in shown) <= 14, "one short table a block"
+    stopped = next(said for said, _ in shown if "No more questions" in said)
+    assert "bad (good is ahead: by 0.667 on 9 common questions)" in " ".join(stopped.split())
     assert "nothing is final" in page
     assert len(shown) > 3
     blocks = len(shown)
@@ -103,7 +105,33 @@ def test_what_is_known_so_far_is_printed_and_written_after_each_block(tmp_path, 
         ran(race_sweep(tmp_path / "set"), tmp_path / "runs", answers(), watcher=watcher)
     assert len(shown) == blocks, "what was known before is not shown again"
     assert "pruned, contains" in capsys.readouterr().err
-    assert "Scores so far" in text_of(known_so_far(Results.load(tmp_path / "runs" / "race")))
+
+
+def test_a_sweep_that_asks_everything_shows_a_table_early_and_marks_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("ragvlc.sweep.runner.FIRST_TABLE", 0.0)
+    shown, show = [], KnownSoFar()
+
+    def known(folder: Path) -> None:
+        show(folder)
+        shown.append((capsys.readouterr().out, (folder / "report.html").read_text(encoding="utf-8")))
+
+    with Progress(known) as watcher:
+        ran(race_sweep(tmp_path / "set", strategy="all"), tmp_path / "runs", answers(), watcher=watcher)
+    first, page = shown[0]
+    assert "So far" in first
+    assert "Means of the questions that all cells begun have answered; nothing is final." in " ".join(first.split())
+    assert "not complete" in page
+    assert len(shown) < 20, "ever more seldom"
+
+
+def test_the_early_table_compares_common_questions(raced):
+    results = Results.load(raced)
+    text = text_of(known_so_far(results))
+    common = len(results.cell("bad").rows)
+    rows = [line for line in text.splitlines() if line.strip().startswith(("good", "fair", "poor", "bad"))]
+    assert rows[0].split()[0] == "good"
+    assert [row.split()[-2] for row in rows] == [str(common)] * 4
+    assert rows[-1].split()[-1] == f"{common}/60"
 
 
 def test_mlflow_has_pruned_cells_as_finished_with_the_reason(tmp_path):
