@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import groupby
 from typing import Self, cast
 
 from ragvlc.core import interruption
@@ -16,7 +17,7 @@ from ragvlc.pipeline import Pipeline
 from ragvlc.pool import EnginePool
 from ragvlc.resources import Processes, Sampler, device_memory
 
-__all__ = ["JobRunner", "MemoryMeter", "counts_of", "done_with"]
+__all__ = ["JobRunner", "MemoryMeter", "counts_of", "stages"]
 
 _SECONDS = 0.25
 
@@ -105,11 +106,26 @@ def counts_of(pool: EnginePool) -> Counts:
     return Counts(dict(pool.once.asked), dict(pool.once.computed), dict(pool.once.stored))
 
 
-def done_with(jobs: Sequence[Job], later: Sequence[Job]) -> set[str]:
-    """Returns the keys of generators that `jobs` use and `later` does not; their models can then be closed."""
-    return _generators(jobs) - _generators(later)
+def stages(jobs: Sequence[Job]) -> Iterator[tuple[slice, set[str]]]:
+    """Yields the places of each stage's jobs, and the keys of generators that no later stage uses: they can be closed.
 
-
-def _generators(jobs: Sequence[Job]) -> set[str]:
-    pipelines = {job.cell: cast("Pipeline", job.pipeline) for job in jobs}
-    return {model.key for pipeline in pipelines.values() for model in pipeline.generators.values()}
+    Each job is looked at once, and none is held.
+    """
+    found: list[slice] = []
+    used: list[set[str]] = []
+    start = 0
+    for _, group in groupby(jobs, key=lambda job: job.stage):
+        pipelines: dict[str, Pipeline] = {}
+        size = 0
+        for job in group:
+            size += 1
+            pipelines.setdefault(job.cell, cast("Pipeline", job.pipeline))
+        found.append(slice(start, start + size))
+        used.append({model.key for pipeline in pipelines.values() for model in pipeline.generators.values()})
+        start += size
+    later: set[str] = set()
+    unused = []
+    for own in reversed(used):
+        unused.append(own - later)
+        later |= own
+    yield from zip(found, reversed(unused), strict=True)

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import groupby
 from typing import Any, Generic, TypeVar, cast
 
 from ragvlc.core import interruption
@@ -19,7 +18,7 @@ from ragvlc.core.component import Component
 from ragvlc.core.data import documents_key
 from ragvlc.core.errors import ConfigError, EngineError
 from ragvlc.core.jobs import Done, Job
-from ragvlc.executors._answering import done_with
+from ragvlc.executors._answering import stages
 from ragvlc.executors._ray_pool import JobAnswered, RemoteWorker, ResultHandled, WorkerPool, WorkerStarted
 from ragvlc.executors._ray_queue import JobQueue, QueuedJob
 from ragvlc.executors._ray_worker import JobMessage, JobReply, SentCell
@@ -93,15 +92,14 @@ class Dispatch(Generic[ResultT]):
         try:
             self._pool.restart_clock()
             with ThreadPoolExecutor(self._concurrency, thread_name_prefix="ragvlc-finish") as finishers:
-                done = 0
-                for _, group in groupby(jobs, key=lambda job: job.stage):
-                    stage = list(group)
-                    done += len(stage)
-                    self._run_stage(stage, wanted, lambda outcome: self._hand_over(finishers, outcome, finish))
+                for stage, unused in stages(jobs):
+                    self._run_stage(
+                        list(jobs[stage]), wanted, lambda outcome: self._hand_over(finishers, outcome, finish)
+                    )
                     if self._stop.is_set():
                         break
-                    if done < len(jobs):
-                        self._pool.release(done_with(stage, jobs[done:]))
+                    if stage.stop < len(jobs):
+                        self._pool.release(unused)
         except BaseException as error:  # noqa: BLE001 - raised where the results are read
             self._fail(error)
         finally:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import groupby
 from queue import SimpleQueue
 from typing import NoReturn, TypeVar, cast
 
@@ -15,11 +13,14 @@ from ragvlc.core import interruption
 from ragvlc.core.families import Executor
 from ragvlc.core.jobs import Counts, Done, Job, Setup, SetupResult
 from ragvlc.core.run import Engines
-from ragvlc.executors._answering import JobRunner, MemoryMeter, counts_of, done_with
+from ragvlc.executors._answering import JobRunner, MemoryMeter, counts_of, stages
 from ragvlc.pool import EnginePool
 from ragvlc.trials import try_setups
 
 ResultT = TypeVar("ResultT")
+
+_UNREAD = 1000
+"""Results that may wait: while a cell is summed up and tracked, models go on for so many questions."""
 
 
 class Local(Executor):
@@ -43,26 +44,26 @@ class _Threads:
         self, jobs: Sequence[Job], *, wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT]
     ) -> Generator[ResultT]:
         """Runs the jobs and yields `finish`'s result for each; `finish` is called in the thread that ran the job."""
-        done = 0
-        for _, group in groupby(jobs, key=lambda job: job.stage):
-            stage = list(group)
-            done += len(stage)
-            yield from self._run_stage(stage, wanted, finish, 1 if stage[0].cold else self._concurrency)
-            if done < len(jobs):
-                self._pool.close(done_with(stage, jobs[done:]))
+        for stage, unused in stages(jobs):
+            yield from self._run_stage(jobs[stage], wanted, finish, 1 if jobs[stage.start].cold else self._concurrency)
+            if stage.stop < len(jobs):
+                self._pool.close(unused)
 
     def _run_stage(
         self, jobs: Sequence[Job], wanted: Callable[[Job], bool], finish: Callable[[Done], ResultT], threads: int
     ) -> Generator[ResultT]:
-        waiting, finished, stop = deque(jobs), SimpleQueue[Callable[[], ResultT] | None](), threading.Event()
+        """Runs the jobs of a stage. Jobs are made one by one, and at most `_UNREAD` results wait to be read."""
+        finished, stop = SimpleQueue[Callable[[], ResultT] | None](), threading.Event()
+        places, free = iter(range(len(jobs))), threading.Semaphore(_UNREAD)  # one step of the iterator is atomic
 
         def run_jobs() -> None:
-            while not (stop.is_set() or interruption.requested()):
-                try:
-                    job = waiting.popleft()
-                except IndexError:
+            while free.acquire() and not (stop.is_set() or interruption.requested()):
+                place = next(places, None)
+                if place is None:
                     break
+                job = jobs[place]
                 if not wanted(job):
+                    free.release()
                     continue
                 try:
                     result = finish(self._runner.run(job))
@@ -82,6 +83,7 @@ class _Threads:
                         workers.append(worker)
                     while left:
                         result = finished.get()
+                        free.release()
                         if result is None:
                             left -= 1
                         else:
@@ -89,6 +91,7 @@ class _Threads:
                     interruption.check()
             finally:
                 stop.set()
+                free.release(max(1, len(workers)))
                 for worker in workers:
                     worker.join()
 

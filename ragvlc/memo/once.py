@@ -67,7 +67,7 @@ class Once:
         self._capacity = capacity
         self._large = large
         self._lock = threading.Lock()
-        self._futures: dict[str, OrderedDict[str, Future[Any]]] = {}
+        self._known: dict[str, OrderedDict[str, Future[Any] | Memoised]] = {}
         self.asked: Counter[str] = Counter()
         self.computed: Counter[str] = Counter()
         self.stored: Counter[str] = Counter()
@@ -88,7 +88,8 @@ class Once:
         Values with a codec are looked for on disk first, and stored there. An error reaches every thread that waits for
         the value and is then forgotten, so that a later call tries again.
         """
-        futures, mine = self._claim(stage, keys)
+        found, mine = self._claim(stage, keys)
+        futures = {place: one for place, one in enumerate(found) if isinstance(one, Future)}
         own = set(mine)
         try:
             mine = self._look_up(stage, keys, mine, futures, codec)
@@ -98,7 +99,7 @@ class Once:
                 raise ValueError(message)  # noqa: TRY301 - waiting threads must hear of it too
             for place, value in zip(mine, values, strict=True):
                 self._keep(keys[place], value, codec)
-                futures[place].set_result(value)
+                self._settle(stage, keys[place], futures[place], value)
         except BaseException as error:
             left = [place for place in mine if not futures[place].done()]
             self._forget(stage, [keys[place] for place in left])
@@ -106,7 +107,10 @@ class Once:
                 futures[place].set_exception(error)
             raise
         own &= set(mine)
-        return [Memoised(future.result(), place not in own) for place, future in enumerate(futures)]
+        return [
+            one if isinstance(one, Memoised) else Memoised(one.result(), place not in own)
+            for place, one in enumerate(found)
+        ]
 
     def alone(self, stage: str, n: int = 1) -> None:
         """Counts `n` computations that were made without this memo, for example to measure their time."""
@@ -115,9 +119,14 @@ class Once:
             self.computed[stage] += n
 
     def _look_up(
-        self, stage: str, keys: Sequence[str], mine: list[int], futures: Sequence[Future[Any]], codec: Codec | None
+        self,
+        stage: str,
+        keys: Sequence[str],
+        mine: list[int],
+        futures: Mapping[int, Future[Any]],
+        codec: Codec | None,
     ) -> list[int]:
-        """Sets the futures of values found on disk; returns the positions of the values still to compute."""
+        """Settles the futures of values found on disk; returns the positions of the values still to compute."""
         if codec is None or self._cache is None:
             return mine
         left = []
@@ -126,7 +135,7 @@ class Once:
             if found is None:
                 left.append(place)
             else:
-                futures[place].set_result(found)
+                self._settle(stage, keys[place], futures[place], found)
         with self._lock:
             self.stored[stage] += len(mine) - len(left)
             self.computed[stage] -= len(mine) - len(left)
@@ -148,26 +157,34 @@ class Once:
         if codec is not None and self._cache is not None and (written := codec.write(value)) is not None:
             self._cache.put(codec.stage, key, written)
 
-    def _claim(self, stage: str, keys: Sequence[str]) -> tuple[list[Future[Any]], list[int]]:
-        futures, mine = [], []
+    def _claim(self, stage: str, keys: Sequence[str]) -> tuple[list[Future[Any] | Memoised], list[int]]:
+        """Returns what is known of each key, a value or a future, and the positions of the caller's own futures."""
+        found, mine = list[Future[Any] | Memoised](), list[int]()
         with self._lock:
-            known = self._futures.setdefault(stage, OrderedDict())
+            known = self._known.setdefault(stage, OrderedDict())
             self.asked[stage] += len(keys)
             for place, key in enumerate(keys):
-                future = known.get(key)
-                if future is None:
-                    future = known[key] = Future()
+                one = known.get(key)
+                if one is None:
+                    one = known[key] = Future()
                     mine.append(place)
                 else:
                     known.move_to_end(key)
-                futures.append(future)
+                found.append(one)
             self.computed[stage] += len(mine)
             while len(known) > self._large.get(stage, self._capacity):
                 known.popitem(last=False)
-        return futures, mine
+        return found, mine
+
+    def _settle(self, stage: str, key: str, future: Future[Any], value: Any) -> None:  # noqa: ANN401
+        """Gives a value to those who wait for it; later callers get it without the future, which takes 1.5 kB."""
+        future.set_result(value)
+        with self._lock:
+            if self._known[stage].get(key) is future:
+                self._known[stage][key] = Memoised(value, reused=True)
 
     def _forget(self, stage: str, keys: Sequence[str]) -> None:
         with self._lock:
             self.computed[stage] -= len(keys)
             for key in keys:
-                self._futures[stage].pop(key, None)
+                self._known[stage].pop(key, None)

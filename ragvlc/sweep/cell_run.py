@@ -44,7 +44,7 @@ class CellRun:
         self.summary: Mapping[str, Any] = one.summary
         self._engines = engines
         self._awaited = 0
-        self._arrived: set[str] = set()
+        self._open: list[Example] = list(one.questions)  # not yet taken
         self._failed: set[str] = set()
         self._allowed = sweep.max_failures * len(one.asked.examples)
         if one.done:
@@ -86,14 +86,15 @@ class CellRun:
         return self._awaited > 0
 
     def take(self, ids: Collection[str]) -> None:
-        """Sets the questions to ask now: the pending ones among these."""
-        open_ones = [] if self.closed or self.full else self.one.questions
-        self.left = [example for example in open_ones if example.id in ids and example.id not in self._arrived]
+        """Sets the questions to ask now: the pending ones among these that were not taken before."""
+        if self.closed or self.full:
+            self._open = []
+        self.left = [example for example in self._open if example.id in ids]
+        self._open = [example for example in self._open if example.id not in ids]
 
     def add(self, row: Prediction) -> bool:
         """Registers a written row; returns whether it was the last row awaited."""
         self._states.note(row.example_id, row.scored_by, row.failure)
-        self._arrived.add(row.example_id)
         self._awaited -= 1
         return self._awaited == 0
 

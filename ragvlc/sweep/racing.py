@@ -221,8 +221,9 @@ class Racing:
         wanted: dict[str, set[str]] = {}
         for course in self._courses.values():
             if not course.over:
-                for key, ids in course.look.ask.items():
-                    course.answers[key] |= set(ids)
+                if self._sweep.strategy.stops:
+                    for key, ids in course.look.ask.items():
+                        course.answers[key] |= set(ids)
                 course.look = next(course.looks)
                 for key, ids in course.look.ask.items():
                     wanted.setdefault(key, set()).update(ids)

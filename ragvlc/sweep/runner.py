@@ -215,9 +215,7 @@ class _SweepRun:
             self._cells = {one.cell.key: CellRun(one, sweep, self._pool) for one in self._pending}
             racing = Racing(sweep, cells, self._asked, self._rows_of)
             spending = Spending(sweep.budget)
-            while (wanted := self._next(racing, tracking)) is not None:
-                for key, run in self._cells.items():
-                    run.take(wanted.get(key, ()))
+            while self._take(racing, tracking):
                 if sweep.strategy.stops and (problem := spending.exceeded(self._jobs())):
                     racing.stop(problem)
                     break
@@ -234,6 +232,13 @@ class _SweepRun:
     def _rows_of(self, key: str) -> StoredRows:
         one = self._cells[key].one
         return stored_rows(one.cell, one.store, one.asked)
+
+    def _take(self, racing: Racing, tracking: Tracking) -> bool:
+        """Lets the cells take the questions to ask now; returns whether there is a further block."""
+        wanted = self._next(racing, tracking)
+        for key, run in self._cells.items():
+            run.take(wanted.get(key, ()) if wanted is not None else ())
+        return wanted is not None
 
     def _next(self, racing: Racing, tracking: Tracking) -> dict[str, set[str]] | None:
         """Returns the questions to ask now, by cell, after ending the cells that get no more; None at the end."""
@@ -295,7 +300,7 @@ class _SweepRun:
         are left to the workers, which find the answers again.
         """
         missing: dict[str, str] = {}
-        found: set[tuple[str, str]] = set()
+        found: dict[str, set[str]] = {}
         for job in self._jobs():
             if job.cell in missing:
                 continue
@@ -308,18 +313,22 @@ class _SweepRun:
                 missing[job.cell] = error.stage
                 continue
             if store_rows:
-                found.add((job.cell, job.example.id))
+                found.setdefault(job.cell, set()).add(job.example.id)
                 self._arrived(job.cell, self._cells[job.cell].write(Done(job, answer=answer)), tracking)
-        for key, run in self._cells.items():
-            run.left = [one for one in run.left if (key, one.id) not in found]
+        for key, ids in found.items():
+            self._cells[key].left = [one for one in self._cells[key].left if one.id not in ids]
         return missing
 
-    def _jobs(self) -> list[Job]:
+    def _jobs(self) -> Sequence[Job]:
         return schedule([(run.one.cell, run.left) for run in self._cells.values()], self._asked)
 
     def _try_models(self, workers: Workers, missing: Mapping[str, str], wait_seconds: float) -> None:
         """Tries the models of the cells with missing answers, where they will run; raises `SetupError`."""
-        jobs = [job for job in self._jobs() if job.cell in missing]
+        first: dict[str, Job] = {}  # of each cell, in the order in which they are needed
+        for job in self._jobs():
+            if job.cell in missing:
+                first.setdefault(job.cell, job)
+        jobs = list(first.values())
         setups = [one for one in pipeline_setups(jobs, missing) if one.part.key not in self._tried]
         self._tried |= {one.part.key for one in setups}
         if setups and isinstance(workers, TriesSetups):
