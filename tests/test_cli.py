@@ -52,6 +52,13 @@ def test_plan_shows_cells_and_shared_work_and_writes_nothing(ragvlc: Cli, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["sweep.yaml"]
 
 
+def test_plan_counts_one_of_everything_in_the_singular(ragvlc: Cli) -> None:
+    one = {name: pipeline for name, pipeline in SWEEP["pipelines"].items() if name == "rag"}
+    said = ragvlc("plan", write("sweep.yaml", SWEEP | {"pipelines": one, "axes": {}}), "--limit", "1")
+    assert "1 cell, 1 answer. " in said.out
+    assert "1 chunking, 1 ranking; " in " ".join(said.out.split())
+
+
 def test_plan_names_the_strategy_and_refuses_a_metric_that_it_cannot_go_by(ragvlc: Cli) -> None:
     said = ragvlc("plan", write("sweep.yaml", SWEEP), "--set", "strategy=race")
     assert said.code == 0

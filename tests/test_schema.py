@@ -214,7 +214,9 @@ def parts_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
 
 
 def test_the_route_of_the_readme_adds_few_lines(parts_with: Callable[[str], dict[str, Any]]) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "extending.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "docs" / "extending.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
     [source] = [block for block in blocks if "class FirstWords" in block]
     parts = parts_with(source)
     assert "characters" in parts["$defs"]["routes.mine"]["properties"]

@@ -13,7 +13,7 @@ from ragvlc.cli.interrupting import received
 from ragvlc.cli.reading import KnownSoFar, files_of, print_failures, print_report
 from ragvlc.core.answer import Usage
 from ragvlc.core.errors import ConfigError
-from ragvlc.core.texts import visible
+from ragvlc.core.texts import several, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +45,9 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
     work = planning.distinct_work(cells)
     answers = sum(questions[cell.dataset.key] for cell in cells)
     out().print(
-        f"{len(cells)} cells, {answers} answers. Computed once for each document and question: "
-        f"{work['chunkings']} chunkings, {work['rankings']} rankings; identical prompts are generated once."
+        f"{several(len(cells), 'cell')}, {several(answers, 'answer')}. Computed once for each document and question: "
+        f"{several(work['chunkings'], 'chunking')}, {several(work['rankings'], 'ranking')}; identical prompts are "
+        "generated once."
     )
     if judges := planning.judges(sweep):
         out().print(

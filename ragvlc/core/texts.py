@@ -6,7 +6,7 @@ import re
 
 from pydantic import ValidationError
 
-__all__ = ["first_fault", "first_line", "one_line", "printable", "visible", "word_count"]
+__all__ = ["first_fault", "first_line", "one_line", "printable", "several", "visible", "word_count"]
 
 _SEQUENCES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
@@ -63,6 +63,11 @@ def word_count(text: str) -> int:
     if len(text) < _LONG:
         return len(text.split())
     return sum(1 for _ in _WORD.finditer(text))
+
+
+def several(count: int, word: str) -> str:
+    """Returns a count with its word, which is in the plural unless the count is 1."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def first_fault(error: BaseException) -> str:

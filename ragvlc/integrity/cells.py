@@ -14,7 +14,8 @@ from ragvlc.core.data import Example
 from ragvlc.core.errors import DerivedError
 from ragvlc.core.families import Embedder, Generator, Metric
 from ragvlc.core.run import Engines
-from ragvlc.integrity.findings import CheckFinding, State, several
+from ragvlc.core.texts import several
+from ragvlc.integrity.findings import CheckFinding, State
 from ragvlc.results.completeness import is_unfinished
 from ragvlc.results.derived import what_is_wrong
 from ragvlc.results.lines import RowFindings, read_lines, row_of
@@ -143,8 +144,17 @@ class CellCheck:
             found = f"{several(len(extra), 'row')} of questions that are not asked ({_first(extra)})"
             yield self._finding("coverage", "note", found, "they stay, and count in no table")
 
-    def scores(self, cell: Cell, asked: QuestionSet, engines: Engines) -> Iterator[CheckFinding]:
-        """Yields stored scores that are not those of the metrics, recomputed where no model is needed."""
+    def scores(
+        self, cell: Cell, asked: QuestionSet, engines: Engines, *, moved: bool = False
+    ) -> Iterator[CheckFinding]:
+        """Yields stored scores that are not those of the metrics, recomputed where no model is needed.
+
+        Args:
+            cell: as stored.
+            asked: its questions.
+            engines: for the metrics.
+            moved: whether its models have changed, so that the sweep as it is now scores the answers of another cell.
+        """
         rows = current_rows(self.rows, asked, control=cell.control)
         mended: dict[str, Prediction] = {}
         wrong: dict[str, list[str]] = {}
@@ -179,7 +189,10 @@ class CellCheck:
             yield self._finding("scores", "open", found, "mend the metric")
         if stale:
             found = f"{several(len(stale), 'row')} without current scores ({_first(stale)})"
-            yield self._finding("scores", "open", found, "ragvlc score scores them; nothing is asked")
+            remedy = (
+                "ragvlc run asks the cell anew: see models" if moved else "ragvlc score scores them; nothing is asked"
+            )
+            yield self._finding("scores", "open", found, remedy)
 
     def summary(self, cell: Cell, asked: QuestionSet, sweep: Sweep) -> Iterator[CheckFinding]:
         """Yields how the summary differs from the rows."""

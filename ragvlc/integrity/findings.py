@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["CHECKS", "CheckFinding", "State", "Verification", "several"]
+__all__ = ["CHECKS", "CheckFinding", "State", "Verification"]
 
 State = Literal["ok", "note", "repair", "open"]
 CHECKS = (
@@ -75,8 +75,3 @@ class Verification:
     def repairable(self) -> tuple[CheckFinding, ...]:
         """The findings that a repair would settle."""
         return tuple(one for one in self.findings if one.state == "repair")
-
-
-def several(count: int, word: str) -> str:
-    """Returns a count with its word, which is in the plural unless the count is 1."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -9,7 +9,8 @@ from typing import Any
 
 from ragvlc import config
 from ragvlc.core.errors import DerivedError, RagvlcError, StoreError
-from ragvlc.integrity.findings import CheckFinding, State, several
+from ragvlc.core.texts import several
+from ragvlc.integrity.findings import CheckFinding, State
 from ragvlc.pipeline import Pipeline
 from ragvlc.results.derived import move_aside, what_is_wrong, write_derived
 from ragvlc.results.store import SweepStore

@@ -10,12 +10,14 @@ from pathlib import Path
 from ragvlc import config
 from ragvlc.analysis.export.bundle import Bundle
 from ragvlc.core.errors import RagvlcError, StoreError
+from ragvlc.core.texts import several
 from ragvlc.integrity.cells import CellCheck, ScoreCounts, is_deterministic
-from ragvlc.integrity.findings import CHECKS, CheckFinding, Verification, several
+from ragvlc.integrity.findings import CHECKS, CheckFinding, Verification
 from ragvlc.integrity.folder import FolderCheck
+from ragvlc.memo.disk import Cache
 from ragvlc.pool import EnginePool
 from ragvlc.results.derived import move_aside
-from ragvlc.results.lines import NoFileError
+from ragvlc.results.lines import DanglingLinkError, NoFileError
 from ragvlc.results.races import race_notes
 from ragvlc.results.store import SweepStore, is_results
 from ragvlc.sweep.derived import StoredSweep
@@ -206,18 +208,24 @@ class _Checks:
     def _cells(self, check: FolderCheck) -> Iterator[CheckFinding]:
         store = SweepStore(self._folder)
         planned = {cell.key: cell for cell in self._setup.cells} if self._setup else {}
+        pairs = zip(self._setup.cells, self._setup.planned, strict=True) if self._setup else ()
+        moved = {cell.key for cell, now in pairs if cell.key != now.key}
         notes = race_notes(self._folder)
         chosen = [one for one in check.cells if self._only in (None, one["key"], one["name"])]
         if self._only is not None and not chosen:
             known = ", ".join(str(one["name"]) for one in check.cells)
             raise StoreError(f"{self._folder}: no cell '{self._only}'. Known: {known}.")
-        with EnginePool() as pool:
+        with EnginePool(Cache(checked=False), reuse=False) as pool:  # no model is asked: the cache is hardly needed
             for facts in chosen:
                 try:
                     own = store.cell(str(facts["key"]))
                     one = CellCheck(self._run, str(facts["name"]), own, self._counts)
                 except NoFileError:
                     yield self._no_file(str(facts["name"]), own.folder / "predictions.jsonl")
+                    continue
+                except DanglingLinkError as error:
+                    remedy = "bring back what it leads to; or delete the link, and ragvlc run asks again"
+                    yield CheckFinding(self._run, str(facts["name"]), "rows", "open", error.what, remedy)
                     continue
                 except StoreError as error:
                     yield CheckFinding(self._run, str(facts["name"]), "rows", "open", str(error), "allow reading")
@@ -231,7 +239,7 @@ class _Checks:
                     race = None if note is None else note.of(str(facts["key"]))
                     yield from one.coverage(facts, questions, race)
                 if cell is not None and asked is not None and self._setup is not None:
-                    yield from one.scores(cell, asked, pool)
+                    yield from one.scores(cell, asked, pool, moved=cell.key in moved)
                     yield from one.summary(cell, asked, self._setup.sweep)
 
     def _no_file(self, cell: str, path: Path) -> CheckFinding:

@@ -83,17 +83,24 @@ class Cache:
 
     Args:
         folder: where they are; by default `$RAGVLC_STORE`, or else `store` in the folder of downloaded models.
+        checked: whether it is to be used in any case; one that may not be needed is checked when it is.
 
     Raises:
         StoreError: everyone may write into the folder, or it is another user's: what it holds cannot be trusted.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, checked: bool = True) -> None:
         chosen = os.environ.get("RAGVLC_STORE")
         default = path_of(chosen).absolute() if chosen else packaged.cache_folder() / "store"
         self.folder = folder or default
         self._folder = str(self.folder)
+        self._checked = False
+        if checked:
+            self._check()
+
+    def _check(self) -> None:
         _check_owner(self.folder)
+        self._checked = True
 
     def get(self, stage: str, key: str) -> Any:  # noqa: ANN401 - JSON
         """Returns the JSON value stored under `key`, or None if there is none or it is damaged."""
@@ -170,6 +177,8 @@ class Cache:
         return Held(entries, size)
 
     def _path(self, stage: str, key: str, ending: str) -> str:
+        if not self._checked:
+            self._check()
         return f"{self._folder}/{stage}/{key[:2]}/{key}.{ending}"
 
     def _entries(self, stage: str) -> Iterator[Path]:

@@ -32,7 +32,16 @@ from ragvlc.results._decoding import decoded
 from ragvlc.results.row_form import row_values
 from ragvlc.results.rows import HASHED_VERSION, from_row, to_row
 
-__all__ = ["NoFileError", "RowFindings", "RowLine", "read_lines", "row_of", "sealed"]
+__all__ = [
+    "DanglingLinkError",
+    "NoFileError",
+    "RowFindings",
+    "RowLine",
+    "check_links",
+    "read_lines",
+    "row_of",
+    "sealed",
+]
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _START, _HASH, _BODY = b'{"hash":"', slice(9, 17), 19
@@ -46,6 +55,24 @@ _SHOWN = 5
 
 class NoFileError(StoreError):
     """Something else is in the place of a file of rows."""
+
+
+class DanglingLinkError(StoreError):
+    """A symbolic link in the place of rows or of their folder leads nowhere. `what` says so without a remedy."""
+
+    def __init__(self, link: Path) -> None:
+        self.what = f"{link.name} is a symbolic link to {link.readlink()}, which is not there"
+        super().__init__(
+            f"{link.parent}: {self.what}. Bring it back, such as by mounting its disk; or delete the link, and ragvlc "
+            "run asks its questions again."
+        )
+
+
+def check_links(*places: Path) -> None:
+    """Raises `DanglingLinkError` if a file or folder that is not there is a symbolic link."""
+    for link in places:
+        if link.is_symlink() and not link.exists():
+            raise DanglingLinkError(link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +218,7 @@ def read_lines(path: Path, cell: str) -> Iterator[RowLine]:
                 elif data.strip(b" \t\r\n"):
                     yield from _read(number, start, data, cell)
     except (FileNotFoundError, NotADirectoryError):
+        check_links(path.parent, path)
         return
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error

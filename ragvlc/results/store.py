@@ -28,7 +28,7 @@ from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import DerivedError, StoreError
 from ragvlc.results._writing import explained, replacing, write_line
 from ragvlc.results.derived import read_cells, read_examples, read_summary, remove_derived, write_derived
-from ragvlc.results.lines import RowFindings, RowLine, read_lines, row_of, sealed
+from ragvlc.results.lines import RowFindings, RowLine, check_links, read_lines, row_of, sealed
 from ragvlc.results.network import network_mount
 
 __all__ = ["CellStore", "SweepStore", "is_results"]
@@ -266,6 +266,7 @@ class SweepStore:
                 f"{self.folder}: another process is running this sweep. Wait for it, or write elsewhere with --runs."
             ) from error
         except OSError as error:
+            check_links(self.folder)
             raise StoreError(f"{self.folder}: cannot be written: {error}") from error
         if mount := network_mount(self.folder):
             log.warning(

@@ -11,7 +11,7 @@ own. Long texts are cut, and long rankings too: a trace is for reading.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,7 +61,7 @@ class LaidSpan:
     generator: str = ""
 
 
-def sample(records: Sequence[TraceRecord], count: int, keys: Mapping[str, str]) -> list[TraceRecord]:
+def sample(records: Sequence[TraceRecord], count: int, key: Callable[[str], str]) -> list[TraceRecord]:
     """Returns `count` sampled records and up to `count` more records of failures, in their original order.
 
     Which ones depends on the questions' keys alone: every cell shows the same questions, and a larger count shows the
@@ -70,13 +70,15 @@ def sample(records: Sequence[TraceRecord], count: int, keys: Mapping[str, str]) 
     Args:
         records: of a cell.
         count: number of records to take, failed or not.
-        keys: a random-looking key by question id.
+        key: makes a random-looking key of a question id.
     """
-    drawn = sorted(records, key=lambda record: keys[record.example.id])
-    taken = {record.example.id for record in drawn[:count]}
-    failed = [record.example.id for record in drawn if record.prediction.failure is not None]
-    taken |= set([name for name in failed if name not in taken][:count])
-    return [record for record in records if record.example.id in taken]
+    if not count:
+        return []
+    # Records may be read from disk one by one, and are not held: only what decides is.
+    drawn = sorted((key(one.example.id), place, one.prediction.failure is None) for place, one in enumerate(records))
+    taken = {place for _, place, _ in drawn[:count]}
+    failed = [place for _, place, answered in drawn if not answered and place not in taken]
+    return [records[place] for place in sorted(taken.union(failed[:count]))]
 
 
 def lay_out(record: TraceRecord) -> list[LaidSpan]:

@@ -69,8 +69,7 @@ def send_traces(
         count: number of questions to show.
         known: the traces of the run, and whether each is complete.
     """
-    keys = {one.example.id: content_key(["trace", one.example.id]) for one in record.traces}
-    chosen = sample(record.traces, count, keys)
+    chosen = sample(record.traces, count, lambda name: content_key(["trace", name]))
     wanted = {_trace_id(run, record, one, spans): (one, spans) for one in chosen for spans in [lay_out(one)]}
     stale = [name for name, whole in known.items() if name not in wanted or not whole]
     delete_traces(client, run.info.experiment_id, stale)

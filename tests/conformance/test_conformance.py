@@ -100,7 +100,9 @@ def test_scripted_engines_keep_the_protocols(tmp_path):
 def test_generated_files_know_it(any_kind):
     """The one thing that a new file in a family's folder asks for beside itself."""
     family, kind = any_kind
-    [row] = re.findall(rf"^\| {family} \| (.*) \|$", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.MULTILINE)
+    [row] = re.findall(
+        rf"^\| {family} \| (.*) \|$", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert f"`{kind}`" in row, "run: make generate"
     schemas = [json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "schema").glob("*.json")]
     assert any(f"{family}.{kind}" in schema.get("$defs", ()) for schema in schemas), "run: make generate"

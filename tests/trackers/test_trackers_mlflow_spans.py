@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakSet
 
 from traced_questions import ADA, TEXT, answered, traced
 
@@ -98,8 +101,36 @@ def test_samples_nest_and_failures_come_on_top() -> None:
     failure = Failure("generate", "EngineError", "no")
     records = [traced(f"q{n}", failure=failure if n % 2 else None) for n in range(20)]
     keys = {f"q{n}": f"{n * 7 % 20:02d}" for n in range(20)}
-    names = [[one.example.id for one in sample(records, count, keys)] for count in (0, 2, 4, 40)]
+    names = [[one.example.id for one in sample(records, count, keys.__getitem__)] for count in (0, 2, 4, 40)]
     assert names[0] == []
     assert names[1] == ["q0", "q3", "q9", "q15"]  # q0 and q3 are drawn; q9 and q15 are the next that failed
     assert set(names[1]) <= set(names[2])
     assert names[3] == [f"q{n}" for n in range(20)]
+
+
+def test_sampling_holds_no_record_but_those_chosen() -> None:
+    living: WeakSet[TraceRecord] = WeakSet()
+    most: list[int] = []
+
+    class OnDisk(Sequence[TraceRecord]):
+        def __len__(self) -> int:
+            return 200
+
+        def __getitem__(self, place: Any) -> Any:
+            if place >= len(self):
+                raise IndexError
+            made = Counted(**{field.name: getattr(record, field.name) for field in dataclasses.fields(record)})
+            living.add(made)
+            most.append(len(living))
+            return made
+
+    class Counted(TraceRecord):
+        __slots__ = ("__weakref__",)
+
+        def __hash__(self) -> int:
+            return id(self)
+
+    record = traced("q", failure=Failure("generate", "EngineError", "no"))
+    assert len(sample(OnDisk(), 3, str)) == 6
+    assert max(most) <= 8
+    assert sample(OnDisk(), 0, str) == []
