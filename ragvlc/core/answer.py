@@ -22,6 +22,7 @@ __all__ = [
     "Step",
     "Timing",
     "Usage",
+    "has_answer",
 ]
 
 log = logging.getLogger("ragvlc")
@@ -125,6 +126,11 @@ class Step:
             yield from step.walk()
 
 
+def has_answer(text: str, finish: str) -> bool:
+    """Returns whether a reply with this text that ended so is an answer: see `Answer.answered`."""
+    return finish == "declined" or (bool(text.strip()) and finish not in {"tool_call", "refused"})
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A reply, with its ranking, context, usage, timing and trace.
@@ -165,7 +171,7 @@ class Answer:
     @property
     def answered(self) -> bool:
         """Whether there is an answer: no answer is no refusal, and a decline word is an answer."""
-        return self.finish == "declined" or (bool(self.text.strip()) and self.finish not in {"tool_call", "refused"})
+        return has_answer(self.text, self.finish)
 
     def facts(self, name: str) -> Iterator[Any]:
         """Yields the value of the fact `name` from every step that has this fact."""

@@ -9,23 +9,25 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import compress
 from math import inf, nan
-from types import MappingProxyType
+from struct import Struct
 from typing import Any
 
-from ragvlc.core.answer import Failure, Prediction, Usage
-from ragvlc.core.answer_json import made, read_steps
+from msgspec import UNSET
+
+from ragvlc.core.answer import Answer, Failure, Prediction, Usage, has_answer
+from ragvlc.core.answer_json import read_steps, step_json
 from ragvlc.core.prices import bill_money, prices_of
 from ragvlc.results.applicable import blank_labels
 from ragvlc.results.cuts import TextCuts, text_cuts
 from ragvlc.results.positions import context_position, read_from_start
 from ragvlc.results.questions import StoredQuestions
-from ragvlc.results.rows import brief_answer, read_usages, to_row
+from ragvlc.results.row_form import AnswerForm, RowForm, StepForm, row_form, trace_values
 from ragvlc.results.speculation import Speculation, speculation_of
 from ragvlc.results.trace_facts import TraceFacts
-from ragvlc.results.unanswered import cause, unanswered
+from ragvlc.results.unanswered import cause
 
 __all__ = ["CellColumns", "ColumnsBuilder", "columns_of", "known"]
 
@@ -40,9 +42,10 @@ NUMBERS = (
 MARKS = ("answered", "replied", "reused", "sampled_by_server", "thoughts_read", "routed", "always")
 WORDS = ("route", "finish", "cause", "wrapped", "taken", "favours", "role")
 NO_WORDS = ("",) * len(WORDS)
-NOTHING: Mapping[str, Any] = MappingProxyType({})
-Indexes = tuple[tuple[str, float], ...]
+Indexes = tuple[tuple[str | int, float], ...]
 Bills = Mapping[str, Usage]
+_NUMBERS, _MARKS = Struct(f"{len(NUMBERS)}d"), Struct(f"{len(MARKS)}?")
+_NO_BILL = nan, "", (nan, nan)
 
 
 def known(values: Iterable[float]) -> list[float | None]:
@@ -157,7 +160,7 @@ class CellColumns:
             for place, scored_by in enumerate(self.scored_by)
         )
 
-    def index_seconds(self) -> dict[str, float]:
+    def index_seconds(self) -> dict[str | int, float]:
         """Returns the seconds that each index took, by its id."""
         return {index: seconds for one in self.indexes for index, seconds in one}
 
@@ -177,6 +180,7 @@ class ColumnsBuilder:
         self._there = bytearray(n)
         self._prices = prices_of(prices)
         self._shared: dict[Any, Any] = {}
+        self._labels: dict[tuple[str, ...], frozenset[str]] = {}
         # All numbers of a row lie side by side until the end: one assignment a row.
         self._numbers = array("d", [nan]) * (n * len(NUMBERS))
         self._marks = bytearray(n * len(MARKS))
@@ -189,28 +193,33 @@ class ColumnsBuilder:
             indexes=[()] * n,
         )
 
-    def add(self, place: int, row: Mapping[str, Any]) -> None:
-        """Puts the figures of a row, given as JSON values, at the place of its question."""
+    def add(self, place: int, row: RowForm, source: bytes | Prediction) -> None:
+        """Puts the figures of a row at the place of its question.
+
+        Args:
+            place: of the question.
+            row: its values.
+            source: the line, or the row in memory, that they are from.
+        """
         if self._there[place]:
             self.remove(place)
         self._there[place] = 1
         found, shared = self._columns, self._shared
-        for label, score in row.get("scores", {}).items():
+        for label, score in row.scores.items():
             column = found.scores.get(label)
             if column is None:
                 column = found.scores[label] = array("d", [nan]) * len(self._ids)
             column[place] = nan if score is None else score
-        if flags := row.get("flags"):
-            found.flags[place] = shared.setdefault(tuple(flags), tuple(flags))
-        labels = frozenset(row.get("scored_by", ()))
-        found.scored_by[place] = shared.setdefault(labels, labels)
-        if scoring := row.get("scoring"):
-            found.scoring_tokens[place] = scoring.get("prompt_tokens", 0) + scoring.get("completion_tokens", 0)
-        if (failure := row.get("failure")) is not None:
-            told = made(Failure, failure)
-            found.failures[place] = shared.setdefault(told, told)
-        if (answer := row.get("answer")) is not None:
-            self._answer(place, answer)
+        if row.flags:
+            flags = tuple(row.flags)
+            found.flags[place] = shared.setdefault(flags, flags)
+        labels = tuple(row.scored_by)
+        found.scored_by[place] = self._labels.get(labels) or self._labels.setdefault(labels, frozenset(labels))
+        found.scoring_tokens[place] = row.scoring.prompt_tokens + row.scoring.completion_tokens
+        if row.failure is not None:
+            found.failures[place] = shared.setdefault(row.failure, row.failure)
+        if row.answer is not None:
+            self._answer(place, row.answer, source)
 
     def done(self) -> CellColumns:
         """Returns the columns of the questions that have a row."""
@@ -251,54 +260,55 @@ class ColumnsBuilder:
             sparse.pop(place, None)
 
     def _put(self, place: int, numbers: Sequence[float], marks: Sequence[bool], words: tuple[str, ...]) -> None:
-        first, second = place * len(NUMBERS), place * len(MARKS)
-        self._numbers[first : first + len(NUMBERS)] = array("d", numbers)
-        self._marks[second : second + len(MARKS)] = bytes(marks)
+        _NUMBERS.pack_into(self._numbers, place * _NUMBERS.size, *numbers)
+        _MARKS.pack_into(self._marks, place * _MARKS.size, *marks)
         self._words[place] = self._shared.setdefault(words, words)
 
-    def _answer(self, place: int, row: Mapping[str, Any]) -> None:
-        found, trace, memory = self._columns, row["trace"], row.get("memory", NOTHING)
-        answer, facts, signals = brief_answer(row), TraceFacts(trace), _signals(trace)
-        usage, timing, evidence = answer.usage, answer.timing, self._evidence[place]
-        phases, first, none = timing.phases, timing.first_token_seconds, unanswered(answer)
-        sent = context_position(evidence, row["context"]) if evidence else nan
-        money, role, read = self._bills(place, row, usage)
+    def _answer(self, place: int, row: AnswerForm, source: bytes | Prediction) -> None:
+        found, trace, memory, usage, timing = self._columns, row.trace, row.memory, row.usage, row.timing
+        facts, evidence, phases = TraceFacts(trace), self._evidence[place], timing.phases
+        replied = has_answer(row.text, row.finish)
+        none = not replied and usage.calls > 0
+        sent = context_position(evidence, row.context) if evidence else nan
+        money, role, read = self._bills(place, row) if self._prices else _NO_BILL
+        names = [step.name for step in trace]
+        wrapped = "then" if "then" in names else "first" if "first" in names else ""
+        score, favours = _signals(trace, wrapped)
         numbers = (
             usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.thought_tokens, usage.calls,
-            timing.queue_seconds, nan if first is None else first, timing.engine_seconds,
-            phases.get("search", 0.0), phases.get("rerank", 0.0), phases.get("saved", 0.0),
+            timing.queue_seconds, nan if timing.first_token_seconds is None else timing.first_token_seconds,
+            timing.engine_seconds, phases.get("search", 0.0), phases.get("rerank", 0.0), phases.get("saved", 0.0),
             facts.dropped_tokens, max(0, facts.no_answer - none), facts.agents, facts.paths, facts.pairs(usage),
             memory.get("process", 0), memory.get("device", 0), money,
-            -1.0 if sent is None else sent, _score(signals),
-            usage.written_tokens, usage.longest or 0, *read,
+            -1.0 if sent is None else sent, score,
+            usage.written_tokens, usage.prompt_tokens if usage.calls <= 1 else usage.longest_prompt, *read,
         )  # fmt: skip
-        routed = bool(trace) and trace[0]["name"] == "route"
-        always = routed and trace[0]["facts"].get("reason") == "always"
-        marks = (True, answer.answered, answer.reused, facts.sampled_by_server, facts.thoughts_read, routed, always)
-        wrapped = _wrapped(trace)
-        taken = _taken(trace, wrapped) if wrapped else answer.route
-        why = cause(answer) if none else ""
-        words = (answer.route, answer.finish, why, wrapped, taken, str(signals.get("favours", "")), role)
+        routed = bool(names) and names[0] == "route"
+        always = routed and trace[0].facts.reason == "always"
+        marks = (True, replied, row.reused, facts.sampled_by_server, facts.thoughts_read, routed, always)
+        taken = _taken(trace, wrapped) if wrapped else row.route
+        words = (row.route, row.finish, cause(row) if none else "", wrapped, taken, favours, role)
         self._put(place, numbers, marks, words)
         if facts.indexes:
             indexes = tuple(facts.indexes)
             found.indexes[place] = self._shared.setdefault(indexes, indexes)
         if facts.cut:
-            cuts = text_cuts(trace)
+            cuts = text_cuts(_trace_of(source))
             found.cuts[place] = self._shared.setdefault(cuts, cuts)
-        if facts.speculated and (sums := speculation_of([replace(answer, trace=read_steps(trace))])) is not None:
-            found.speculation[place] = sums
+        if facts.speculated:
+            sums = speculation_of([Answer("", trace=read_steps(_trace_of(source)))])
+            if sums is not None:
+                found.speculation[place] = sums
 
-    def _bills(self, place: int, row: Mapping[str, Any], usage: Usage) -> tuple[float, str, tuple[float, float]]:
+    def _bills(self, place: int, row: AnswerForm) -> tuple[float, str, tuple[float, float]]:
         """Returns the money, the only role on the bill, and the characters sent and those from the start."""
-        if not self._prices:
-            return nan, "", (nan, nan)
-        bills, long_prompts = read_usages(row.get("bills", NOTHING)), read_usages(row.get("long_prompts", NOTHING))
-        role = next(iter(bills)) if len(bills) == 1 and not long_prompts and usage in bills.values() else ""
+        bills = {role: one.usage() for role, one in row.bills.items()}
+        long_prompts = {role: one.usage() for role, one in row.long_prompts.items()}
+        role = next(iter(bills)) if len(bills) == 1 and not long_prompts and row.usage.usage() in bills.values() else ""
         if bills and not role:
             self._columns.bills[place] = bills, long_prompts
         found = bill_money(bills, long_prompts, self._prices)
-        read = read_from_start(row.get("context", ()), self._questions.lengths[place])
+        read = read_from_start(row.context, self._questions.lengths[place])
         return nan if found is None else found, role, read
 
 
@@ -311,35 +321,39 @@ def columns_of(
     builder = ColumnsBuilder(StoredQuestions(examples), prices)
     for place, one in enumerate(examples):
         if one["id"] in rows:
-            builder.add(place, to_row(rows[one["id"]]))
+            builder.add(place, row_form(rows[one["id"]]), rows[one["id"]])
     found = builder.done()
     found.blank({})
     return found
 
 
-def _wrapped(trace: Sequence[Mapping[str, Any]]) -> str:
-    """Returns which route of a wrapper ran last, `first` or `then`; empty for an answer without a wrapper."""
-    names = [step["name"] for step in trace]
-    return next((place for place in ("then", "first") if place in names), "")
+def _trace_of(source: bytes | Prediction) -> Sequence[Mapping[str, Any]]:
+    """Returns the JSON values of a row's trace, with all facts."""
+    if isinstance(source, bytes):
+        return trace_values(source)
+    return [] if source.answer is None else [step_json(step) for step in source.answer.trace]
 
 
-def _taken(trace: Sequence[Mapping[str, Any]], wrapped: str) -> str:
+def _taken(trace: Sequence[StepForm], wrapped: str) -> str:
     """Returns the name of a wrapper's inner route that ran last."""
-    return next(str(step["facts"].get("route", wrapped)) for step in trace if step["name"] == wrapped)
+    routes = (step.facts.route for step in trace if step.name == wrapped)
+    return next(str(wrapped if route is UNSET else route) for route in routes)
 
 
-def _signals(trace: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Returns the signals that the router recorded or, for a wrapper, those of its verdict on the first answer."""
-    for step in trace:
-        if step["name"] == "first" and "score" in step["facts"]:
-            return {"favours": "then", **step["facts"]}
-    found: Mapping[str, Any] = trace[0]["facts"] if trace else {}
-    return found
+def _signals(trace: Sequence[StepForm], wrapped: str) -> tuple[float, str]:
+    """Returns the router's score, NaN without one, and which route it favours.
 
-
-def _score(signals: Mapping[str, Any]) -> float:
-    """Returns the router's score; NaN without one."""
-    score = signals.get("score")
-    if score is None and "score" in signals and signals.get("escalate"):
-        return inf  # no score: the first to be escalated
-    return float(score) if isinstance(score, (int, float)) else nan
+    Of a wrapper, they are those of its verdict on the first answer.
+    """
+    if not trace:
+        return nan, ""
+    facts, favours = trace[0].facts, ""
+    for step in trace if wrapped else ():
+        if step.name == "first" and step.facts.score is not UNSET:
+            facts, favours = step.facts, "then"
+            break
+    score = facts.score
+    if score is None and facts.escalate:
+        score = inf  # no score: the first to be escalated
+    known = isinstance(score, (int, float))
+    return float(score) if known else nan, favours if facts.favours is UNSET else str(facts.favours)

@@ -16,7 +16,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 from zlib import crc32
@@ -29,7 +29,7 @@ from ragvlc.core.json_text import parse_json
 from ragvlc.core.limits import LINE_BYTES
 from ragvlc.core.surrogates import joined
 from ragvlc.results._decoding import decoded
-from ragvlc.results.row_form import row_values
+from ragvlc.results.row_form import RowForm, row_values
 from ragvlc.results.rows import HASHED_VERSION, from_row, to_row
 
 __all__ = [
@@ -75,15 +75,14 @@ def check_links(*places: Path) -> None:
             raise DanglingLinkError(link)
 
 
-@dataclass(frozen=True, slots=True)
-class RowLine:
+class RowLine(msgspec.Struct, frozen=True, gc=False):
     """A line of a file of rows, or a part of one where a lost line break joined several.
 
     Attributes:
         number: of the line, from 1.
         start: place of its first byte in the file.
         data: its bytes without the line break.
-        values: JSON values of its row that this version knows; None if it is damaged or foreign.
+        values: those of its row that this version knows; None if it is damaged or foreign.
         revision: of the row; larger ones replace smaller ones. -1 for rows of versions that had none.
         fault: what is wrong, if there is no row.
         oddities: what is unusual about an intact row's line, such as `line breaks CR LF`.
@@ -92,7 +91,7 @@ class RowLine:
     number: int
     start: int
     data: bytes
-    values: dict[str, Any] | None = None
+    values: RowForm | None = None
     revision: int = -1
     fault: str = ""
     oddities: tuple[str, ...] = ()
@@ -121,7 +120,7 @@ class RowFindings:
         if line.values is None:
             self.damaged.append(line)
             return False
-        name = line.values["id"]
+        name = line.values.id
         earlier = self.revisions.get(name)
         if earlier is not None and line.revision <= earlier and (earlier, line.revision) != (-1, -1):
             self.repeated.append(line.number)
@@ -213,7 +212,9 @@ def read_lines(path: Path, cell: str) -> Iterator[RowLine]:
             raise NoFileError(f"{path}: is no file. To move it aside: ragvlc verify {path.parent.parent} --repair")
         with path.open("rb") as file:
             for number, start, data, fault in _bounded(file):
-                if fault:
+                if (plain := None if fault else _plain(number, start, data, cell)) is not None:
+                    yield plain
+                elif fault:
                     yield RowLine(number, start, data, fault=fault)
                 elif data.strip(b" \t\r\n"):
                     yield from _read(number, start, data, cell)
@@ -239,6 +240,18 @@ def _bounded(file: IO[bytes]) -> Iterator[tuple[int, int, bytes, str]]:
         start += size
 
 
+def _plain(number: int, start: int, data: bytes, cell: str) -> RowLine | None:
+    """Returns the row of a line as it was written, as nearly all are; None for any other line."""
+    line = data[:-1]
+    if not (data.endswith(b"}\n") and _is_sound(line)):
+        return None
+    try:
+        row = row_values(line)
+    except (ValueError, RecursionError):
+        return None
+    return RowLine(number, start, line, row, row.revision) if row.cell == cell else None
+
+
 def _read(number: int, start: int, data: bytes, cell: str) -> Iterator[RowLine]:
     """Yields the row of a line; where a lost line break joined several, those and what is left between them."""
     whole, marked = data.endswith(b"\n"), data.startswith(_BOM)
@@ -246,11 +259,6 @@ def _read(number: int, start: int, data: bytes, cell: str) -> Iterator[RowLine]:
     start += len(_BOM) * marked
     data = data.removeprefix(_BOM).removesuffix(b"\n").removesuffix(b"\r")
     if _is_sound(data):
-        with suppress(ValueError, RecursionError):
-            row = row_values(data)
-            if row.get("cell", "") == cell:
-                yield RowLine(number, start, data, row, row.get("revision", 0), oddities=oddities)
-                return
         yield _parsed(RowLine(number, start, data, oddities=oddities), cell, hashed=True)
         return
     starts = [match.start() for match in _STARTS.finditer(data)]
@@ -292,24 +300,20 @@ def _parsed(line: RowLine, cell: str, *, hashed: bool) -> RowLine:
     """Returns a line, whose hash is right or which has none, with its row or its fault."""
     try:
         row = row_values(line.data)
-        version, revision, home = (row.get(name, default) for name, default in _FACTS)
-        if version >= HASHED_VERSION and not hashed:
+        if row.version >= HASHED_VERSION and not hashed:
             fault = "its hash is damaged"
-        elif hashed and home != cell:
-            fault = f"a row of another cell, {home}"
+        elif hashed and row.cell != cell:
+            fault = f"a row of another cell, {row.cell}"
         else:
             if not hashed:
                 row_of(line.data)  # bytes without a hash may be of any form
-            revised = revision if hashed else -1
+            revised = row.revision if hashed else -1
             return RowLine(line.number, line.start, line.data, row, revised, oddities=line.oddities)
     except (UnicodeDecodeError, json.JSONDecodeError):
         fault = "not JSON"
     except (ValueError, RecursionError):
         fault = "no row of results"
-    return replace(line, fault=line.fault or fault, oddities=())
-
-
-_FACTS: tuple[tuple[str, Any], ...] = (("version", 1), ("revision", 0), ("cell", ""))
+    return msgspec.structs.replace(line, fault=line.fault or fault, oddities=())
 
 
 def _fault(data: bytes, *, whole: bool) -> str:

@@ -19,7 +19,7 @@ def context_position(evidence: Sequence[Span], context: Iterable[tuple[str, int,
     at = count = weighted = 0
     for document, first, last in context:
         for one in evidence:
-            if one.document_id == document:
+            if one.start < last and first < one.end and one.document_id == document:
                 start, end = max(one.start, first), min(one.end, last)
                 if start < end:
                     count += end - start

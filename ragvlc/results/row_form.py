@@ -1,4 +1,4 @@
-"""The form of a stored row, checked as its line is parsed: what later code reads from it is there, and typed.
+"""The form of a stored row, checked as its line is parsed: what figures are made of is there, and typed.
 
 A row is checked before it is written, too: what is on the disk can be read.
 """
@@ -6,102 +6,180 @@ A row is checked before it is written, too: what is on the disk can be read.
 from __future__ import annotations
 
 import json
-from typing import Any, NotRequired, get_type_hints
+from collections.abc import Sequence
+from typing import Any, get_type_hints
 
 import msgspec
-from typing_extensions import TypedDict  # pydantic refuses that of `typing` before Python 3.12
+from msgspec import UNSET, UnsetType
 
-from ragvlc.core.answer_shapes import Count, FactsShape, Number, ReplyShape, TimingShape, UsageShape
+from ragvlc.core.answer import Failure, Prediction, Step, Usage
+from ragvlc.core.answer_json import step_json
+from ragvlc.core.answer_shapes import Count, FactsShape, Number, ReplyShape
 from ragvlc.core.json_text import parse_json
 from ragvlc.core.surrogates import joined, joined_within
+from ragvlc.results.rows import to_row
 
-__all__ = ["row_values"]
+__all__ = [
+    "AnswerForm",
+    "FactsForm",
+    "RowForm",
+    "StepForm",
+    "UsageForm",
+    "row_form",
+    "row_values",
+    "steps_form",
+    "trace_values",
+]
+
+_READ = {"dropped_tokens", "no_answer", "agents", "paths", "prompt_tokens", "index", "index_seconds", "rounds"} | {
+    "embedder_cut_chunks", "reranker_cut_passages"
+}  # fmt: skip
+_Checked = msgspec.defstruct(
+    "_Checked",
+    [
+        (name, hint | UnsetType, UNSET)
+        for name, hint in get_type_hints(FactsShape, include_extras=True).items()
+        if name not in _READ
+    ],
+    gc=False,
+)
 
 
-class _Step(TypedDict):
+# No row is part of a cycle: `gc=False` spares the search for some.
+class FactsForm(_Checked, gc=False):  # type: ignore[misc, valid-type, call-arg]
+    """Facts of a step that figures are made of; the others that have a type are checked only."""
+
+    dropped_tokens: Count = 0
+    no_answer: Count = 0
+    agents: Count | UnsetType = UNSET
+    paths: Count | UnsetType = UNSET
+    prompt_tokens: Count | UnsetType = UNSET
+    index: str | int = ""
+    index_seconds: Number | UnsetType = UNSET
+    rounds: Count | UnsetType = UNSET
+    embedder_cut_chunks: Count | UnsetType = UNSET
+    reranker_cut_passages: Count | UnsetType = UNSET
+    temperature_unsent: Any = None
+    thoughts_read: Any = None
+    reason: Any = None
+    escalate: Any = None
+    route: Any = UNSET
+    score: Any = UNSET
+    favours: Any = UNSET
+
+
+class UsageForm(msgspec.Struct, frozen=True, gc=False):
+    """Numbers of tokens and calls, as in `Usage`."""
+
+    prompt_tokens: Count = 0
+    cached_tokens: Count = 0
+    completion_tokens: Count = 0
+    calls: Count = 0
+    drafted: Count = 0
+    accepted: Count = 0
+    thought_tokens: Count = 0
+    written_tokens: Count = 0
+    longest_prompt: Count = 0
+
+    def usage(self) -> Usage:
+        """Returns the same as `Usage`."""
+        return Usage(*msgspec.structs.astuple(self))
+
+
+_NOTHING = UsageForm()
+
+
+class _Timing(msgspec.Struct, gc=False):
+    queue_seconds: Number = 0.0
+    first_token_seconds: Number | None = None
+    engine_seconds: Number = 0.0
+    phases: dict[str, Number] = {}
+
+
+class StepForm(msgspec.Struct, gc=False):
+    """A step of a trace; of its facts, those that figures are made of."""
+
     name: str
-    facts: dict[str, Any]
+    facts: FactsForm
     seconds: Number
-    usage: NotRequired[UsageShape]
-    steps: NotRequired[list[_Step]]
+    usage: UsageForm = _NOTHING
+    steps: list[StepForm] = []
 
 
-class _Answer(TypedDict):
+class AnswerForm(msgspec.Struct, gc=False):
+    """An answer of a row."""
+
     text: str
     route: str
     finish: str
     reused: bool
     ranking: list[tuple[str, int, Count, Count, Count, Number]]
     context: list[tuple[str, Count, Count]]
-    usage: UsageShape
-    timing: TimingShape
-    trace: list[_Step]
-    bills: NotRequired[dict[str, UsageShape]]
-    long_prompts: NotRequired[dict[str, UsageShape]]
-    memory: NotRequired[dict[str, Number]]
-    thought: NotRequired[str]
-    reply: NotRequired[ReplyShape]
+    usage: UsageForm
+    timing: _Timing
+    trace: list[StepForm]
+    bills: dict[str, UsageForm] = {}
+    long_prompts: dict[str, UsageForm] = {}
+    memory: dict[str, Number] = {}
+    thought: str = ""
+    reply: ReplyShape | UnsetType = UNSET
 
 
-class _Failure(TypedDict):
-    stage: str
-    type: str
-    message: str
-    transient: NotRequired[bool]
+class RowForm(msgspec.Struct, gc=False):
+    """A row; fields that this version does not know are left out."""
 
-
-class _Row(TypedDict):
     id: str
     example_key: str
-    version: NotRequired[int]
-    cell: NotRequired[str]
-    revision: NotRequired[int]
-    answer: NotRequired[_Answer | None]
-    failure: NotRequired[_Failure | None]
-    scores: NotRequired[dict[str, float | bool | None]]
-    scored_by: NotRequired[dict[str, str]]
-    flags: NotRequired[list[str]]
-    scoring: NotRequired[UsageShape]
+    version: int = 1
+    cell: str = ""
+    revision: int = 0
+    answer: AnswerForm | None = None
+    failure: Failure | None = None
+    scores: dict[str, float | bool | None] = {}
+    scored_by: dict[str, str] = {}
+    flags: list[str] = []
+    scoring: UsageForm = _NOTHING
 
 
-# A mapping's form would drop the facts that it does not name: those that it does are checked beside the others.
-_Facts = msgspec.defstruct(
-    "_Facts",
-    [
-        (name, hint | msgspec.UnsetType, msgspec.UNSET)
-        for name, hint in get_type_hints(FactsShape, include_extras=True).items()
-    ],
-)
+class _AnswerTrace(msgspec.Struct):
+    trace: list[dict[str, Any]] = []
 
 
-class _StepFacts(msgspec.Struct):
-    facts: _Facts  # type: ignore[valid-type]
-    steps: list[_StepFacts] = []
+class _RowTrace(msgspec.Struct):
+    answer: _AnswerTrace | None = None
 
 
-class _AnswerFacts(msgspec.Struct):
-    trace: list[_StepFacts]
+_FORM = msgspec.json.Decoder(RowForm)
+_TRACE = msgspec.json.Decoder(_RowTrace)
 
 
-class _RowFacts(msgspec.Struct):
-    answer: _AnswerFacts | None = None
-
-
-_FORM: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(_Row)
-_FACTS = msgspec.json.Decoder(_RowFacts)
-
-
-def row_values(line: bytes) -> dict[str, Any]:
-    """Returns the JSON values of a row that this version knows. Raises `ValueError` if the line is no row."""
+def row_values(line: bytes) -> RowForm:
+    """Returns the values of a row that this version knows. Raises `ValueError` if the line is no row."""
     try:
-        return _checked(line)
+        return _FORM.decode(line)
     except ValueError:
-        # Rows of version 1 may have halves of characters, which are no UTF-8.
-        mended = joined_within(parse_json(joined(line.decode("utf-8", "surrogatepass"))))
-        return _checked(json.dumps(mended).encode())
+        return _FORM.decode(_mended(line))
 
 
-def _checked(line: bytes) -> dict[str, Any]:
-    values = _FORM.decode(line)
-    _FACTS.decode(line)
-    return values
+def row_form(row: Prediction) -> RowForm:
+    """Returns the values of a row in memory."""
+    return msgspec.convert(to_row(row), RowForm)
+
+
+def steps_form(trace: Sequence[Step]) -> list[StepForm]:
+    """Returns the steps of an answer in memory."""
+    return msgspec.convert([step_json(step) for step in trace], list[StepForm])
+
+
+def trace_values(line: bytes) -> list[dict[str, Any]]:
+    """Returns the JSON values of a row's trace, with all facts, from a line that `row_values` has read."""
+    try:
+        found = _TRACE.decode(line)
+    except ValueError:
+        found = _TRACE.decode(_mended(line))
+    return found.answer.trace if found.answer else []
+
+
+def _mended(line: bytes) -> bytes:
+    """Returns a line without halves of characters, which are no UTF-8: rows of version 1 may have some."""
+    return json.dumps(joined_within(parse_json(joined(line.decode("utf-8", "surrogatepass"))))).encode()

@@ -30,6 +30,7 @@ from ragvlc.results._writing import explained, replacing, write_line
 from ragvlc.results.derived import read_cells, read_examples, read_summary, remove_derived, write_derived
 from ragvlc.results.lines import RowFindings, RowLine, check_links, read_lines, row_of, sealed
 from ragvlc.results.network import network_mount
+from ragvlc.results.row_form import RowForm
 
 __all__ = ["CellStore", "SweepStore", "is_results"]
 
@@ -79,11 +80,11 @@ class CellStore:
                 rows[row.example_id] = row
         return rows
 
-    def each(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
-        """Yields start and size of each intact line and its JSON values; a later row replaces an earlier of its id."""
+    def each(self) -> Iterator[tuple[RowLine, RowForm]]:
+        """Yields each intact line and the values of its row; a later row replaces an earlier of its id."""
         for line in self._counting():
             if line.values is not None:
-                yield line.start, len(line.data), line.values
+                yield line, line.values
 
     def _counting(self) -> Iterator[RowLine]:
         """Yields the lines whose rows count, and logs what was found beside them."""

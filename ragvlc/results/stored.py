@@ -14,9 +14,14 @@ from ragvlc.core.errors import StoreError
 from ragvlc.results.applicable import applied
 from ragvlc.results.columns import CellColumns, ColumnsBuilder, columns_of
 from ragvlc.results.questions import StoredQuestions
+from ragvlc.results.row_form import RowForm
 from ragvlc.results.store import CellStore
 
 __all__ = ["StoredRows", "columns_for"]
+
+
+_OTHER_TYPE = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
+"""Errors of a fact of another type than figures are made of."""
 
 
 class StoredRows(Mapping[str, Prediction]):
@@ -50,26 +55,26 @@ class StoredRows(Mapping[str, Prediction]):
         self._starts, self._sizes = (array("q", [-1]) * len(questions) for _ in range(2))
         builder, keys = ColumnsBuilder(questions, prices), questions.row_keys(control=control)
         with without_collection():
-            for start, size, row in store.each():
-                place = self._places.get(row["id"], -1)
+            for line, row in store.each():
+                place = self._places.get(row.id, -1)
                 if place >= 0:
-                    if row["example_key"] == keys[place]:
-                        self._add(builder, place, row)
-                        self._starts[place], self._sizes[place] = start, size
+                    if row.example_key == keys[place]:
+                        try:
+                            builder.add(place, row, line.data)
+                        except _OTHER_TYPE as error:
+                            raise self._unreadable(row, error) from error
+                        self._starts[place], self._sizes[place] = line.start, len(line.data)
                     elif self._starts[place] >= 0:  # a later row, of another question with this id
                         builder.remove(place)
                         self._starts[place] = -1
         self.columns: CellColumns = builder.done()
         self.columns.blank(self._inapplicable)
 
-    def _add(self, builder: ColumnsBuilder, place: int, row: Mapping[str, Any]) -> None:
-        try:
-            builder.add(place, row)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:  # a fact of the trace of another type
-            raise StoreError(
-                f"{self._store.folder}: the row of '{row['id']}' cannot be read: {error!r}. Take its line out of "
-                "predictions.jsonl, and run the same command again: it asks only what is missing."
-            ) from error
+    def _unreadable(self, row: RowForm, error: Exception) -> StoreError:
+        return StoreError(
+            f"{self._store.folder}: the row of '{row.id}' cannot be read: {error!r}. Take its line out of "
+            "predictions.jsonl, and run the same command again: it asks only what is missing."
+        )
 
     def __getitem__(self, name: str) -> Prediction:
         if name not in self:

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import nan
-from typing import Any
 
-from ragvlc.core.answer import UNSENT_TEMPERATURE, Usage
+from msgspec import UNSET
+
+from ragvlc.core.answer import Usage
 from ragvlc.results.attention import attention_pairs
+from ragvlc.results.row_form import StepForm, UsageForm
 
 __all__ = ["TraceFacts"]
-
-_SUMS = frozenset({"dropped_tokens", "no_answer"})
-_LARGEST = frozenset({"agents", "paths"})
-_MARKS = {
-    UNSENT_TEMPERATURE: "sampled_by_server",
-    "thoughts_read": "thoughts_read",
-    "embedder_cut_chunks": "cut",
-    "reranker_cut_passages": "cut",
-    "rounds": "speculated",
-}
-_THERE = frozenset({"embedder_cut_chunks", "reranker_cut_passages", "rounds"})
-"""Facts that count whatever their value."""
-_READ = _SUMS | _LARGEST | _MARKS.keys() | {"index_seconds"}
 
 
 class TraceFacts:
     """What the steps of an answer say.
 
     Args:
-        trace: JSON values of the steps.
+        trace: of the answer.
 
     Attributes:
         dropped_tokens: sum over all steps.
@@ -40,49 +29,56 @@ class TraceFacts:
         sampled_by_server, thoughts_read: whether some step says so.
         cut: whether some step counts texts that were not read whole.
         speculated: whether some step decoded speculatively.
+        lengths: of the prompts, as far as the steps record them.
     """
 
     __slots__ = (
-        "_lengths", "agents", "cut", "dropped_tokens", "indexes", "no_answer", "paths", "sampled_by_server",
+        "agents", "cut", "dropped_tokens", "indexes", "lengths", "no_answer", "paths", "sampled_by_server",
         "speculated", "thoughts_read",
     )  # fmt: skip
 
-    def __init__(self, trace: Sequence[Mapping[str, Any]]) -> None:
-        self.dropped_tokens = self.no_answer = 0
+    def __init__(self, trace: Sequence[StepForm]) -> None:
+        self.dropped_tokens = self.no_answer = self.agents = 0
+        self.paths = -1
         self.sampled_by_server = self.thoughts_read = self.cut = self.speculated = False
-        self.indexes: list[tuple[str, float]] = []
-        self._lengths: list[int] = []
-        largest: dict[str, int] = {}
+        self.indexes: list[tuple[str | int, float]] = []
+        self.lengths: list[int] = []
         for step in trace:
-            self._lengths += self._walk(step, largest)
-        self.agents, self.paths = largest.get("agents", 0), largest.get("paths", 1)
+            self._walk(step)
+        if self.paths < 0:
+            self.paths = 1
 
-    def pairs(self, usage: Usage) -> float:
+    def pairs(self, usage: Usage | UsageForm) -> float:
         """Returns the number of token pairs that attention compared; NaN if the steps do not record every prompt."""
-        lengths = self._lengths
+        lengths = self.lengths
         whole = len(lengths) == usage.calls and sum(lengths) == usage.prompt_tokens
         return attention_pairs(lengths) if whole else nan
 
-    def _walk(self, step: Mapping[str, Any], largest: dict[str, int]) -> list[int]:
-        """Collects the facts of a step and all inside it; returns the lengths of its prompts, as far as it has them."""
-        facts: Mapping[str, Any] = step["facts"]
-        for name in () if _READ.isdisjoint(facts) else facts.keys() & _READ:
-            value = facts[name]
-            if name in _SUMS:
-                setattr(self, name, getattr(self, name) + value)
-            elif name in _LARGEST:
-                largest[name] = max(value, largest.get(name, value))
-            elif name == "index_seconds":
-                self.indexes.append((facts.get("index", ""), value))
-            else:
-                setattr(self, _MARKS[name], getattr(self, _MARKS[name]) or name in _THERE or bool(value))
-        lengths: list[int] = []
-        if "steps" in step:
-            for inner in step["steps"]:
-                lengths += self._walk(inner, largest)
-        if "prompt_tokens" in facts:
-            return [int(facts["prompt_tokens"])]
-        usage = step.get("usage")
-        if lengths or usage is None or usage.get("calls") != 1:
-            return lengths
-        return [usage.get("prompt_tokens", 0)]  # zeros are left out of rows
+    def _walk(self, step: StepForm) -> None:
+        """Collects the facts of a step and all inside it; what this records of its prompts goes before what they do."""
+        facts, lengths = step.facts, self.lengths
+        if facts.dropped_tokens:
+            self.dropped_tokens += facts.dropped_tokens
+        if facts.no_answer:
+            self.no_answer += facts.no_answer
+        if facts.agents is not UNSET:
+            self.agents = max(self.agents, facts.agents)
+        if facts.paths is not UNSET:
+            self.paths = max(self.paths, facts.paths)
+        if facts.index_seconds is not UNSET:
+            self.indexes.append((facts.index, facts.index_seconds))
+        if facts.temperature_unsent:
+            self.sampled_by_server = True
+        if facts.thoughts_read:
+            self.thoughts_read = True
+        if facts.embedder_cut_chunks is not UNSET or facts.reranker_cut_passages is not UNSET:
+            self.cut = True
+        if facts.rounds is not UNSET:
+            self.speculated = True
+        before = len(lengths)
+        for inner in step.steps:
+            self._walk(inner)
+        if facts.prompt_tokens is not UNSET:
+            lengths[before:] = [facts.prompt_tokens]
+        elif len(lengths) == before and step.usage.calls == 1:
+            lengths.append(step.usage.prompt_tokens)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ragvlc.core.answer import Answer
+from ragvlc.results.row_form import AnswerForm
 
 __all__ = ["CAUSES", "advice", "cause", "unanswered", "words"]
 
@@ -31,7 +32,7 @@ def unanswered(answer: Answer) -> bool:
     return not answer.answered and answer.usage.calls > 0
 
 
-def cause(answer: Answer) -> str:
+def cause(answer: Answer | AnswerForm) -> str:
     """Returns why there is no answer: one of `CAUSES`."""
     if answer.finish in {"filtered", "tool_call", "refused"}:
         return answer.finish

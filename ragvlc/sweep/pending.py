@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ragvlc.core.data import Example
 from ragvlc.core.errors import DerivedError
 from ragvlc.results.derived import what_is_wrong
+from ragvlc.results.row_form import RowForm
 from ragvlc.results.store import CellStore
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.scoring import QuestionSet
@@ -75,8 +76,8 @@ class Pending:
         there, answered = set(), set()
         stale: dict[str, Unscored] = {}
         shared: dict[frozenset[str], frozenset[str]] = {}
-        for start, size, row in self.store.each():
-            example = self.asked.by_id.get(row["id"])
+        for line, row in self.store.each():
+            example = self.asked.by_id.get(row.id)
             if example is None:
                 continue
             there.add(example.id)
@@ -85,16 +86,16 @@ class Pending:
             if not self._is_pending(row, example, retry_failed):
                 answered.add(example.id)
                 wanted = self.asked.scored_by(example)
-                if (scored_by := row.get("scored_by", {})) != wanted:
-                    labels = frozenset(label for label, key in wanted.items() if scored_by.get(label) != key)
-                    stale[example.id] = Unscored(shared.setdefault(labels, labels), start, size)
+                if row.scored_by != wanted:
+                    labels = frozenset(label for label, key in wanted.items() if row.scored_by.get(label) != key)
+                    stale[example.id] = Unscored(shared.setdefault(labels, labels), line.start, len(line.data))
         return there, answered, stale
 
-    def _is_pending(self, row: Mapping[str, Any], example: Example, retry_failed: bool) -> bool:
-        if row["example_key"] != self.asked.row_key(example, control=self.cell.control):
+    def _is_pending(self, row: RowForm, example: Example, retry_failed: bool) -> bool:
+        if row.example_key != self.asked.row_key(example, control=self.cell.control):
             return True
-        failure = row.get("failure")
-        return row.get("answer") is None and failure is not None and (retry_failed or failure.get("transient", False))
+        failure = row.failure
+        return row.answer is None and failure is not None and (retry_failed or failure.transient)
 
 
 def _summary(store: CellStore) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ragvlc.core.answer import Failure, Prediction, Usage
-from ragvlc.core.answer_json import made
 from ragvlc.core.data import Example, content_key
 from ragvlc.core.errors import StoreError
 from ragvlc.core.families import Generator, Metric, Score
@@ -178,18 +177,16 @@ def scored(store: CellStore, asked: QuestionSet, engines: Engines, *, pipeline: 
     """Brings the scores of stored rows up to date, and returns their states; changed rows replace those of before."""
     stale: dict[str, tuple[int, int]] = {}
     found = RowStates(metric.label for metric in asked.metrics)
-    for start, size, row in store.each():
-        example = asked.by_id.get(row["id"])
+    for line, row in store.each():
+        example = asked.by_id.get(row.id)
         if example is None:
             continue
         stale.pop(example.id, None)
-        current = row["example_key"] == asked.row_key(example, control=control)
-        scored_by = row.get("scored_by", {})
-        if current and (row.get("version", 1) < REPLY_VERSION or scored_by != asked.scored_by(example)):
-            stale[example.id] = start, size
+        current = row.example_key == asked.row_key(example, control=control)
+        if current and (row.version < REPLY_VERSION or row.scored_by != asked.scored_by(example)):
+            stale[example.id] = line.start, len(line.data)
         elif current:
-            failure = row.get("failure")
-            found.note(example.id, scored_by, None if failure is None else made(Failure, failure))
+            found.note(example.id, row.scored_by, row.failure)
         else:
             found.forget(example.id)
     for name in (one.id for one in asked.examples if one.id in stale):

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import sweep_folders as made
 
 from ragvlc.analysis.agents import agents
 from ragvlc.core.answer import Answer, Step, Usage
-from ragvlc.results.attention import attention_pairs, chain_pairs, prompt_lengths, telemetry
+from ragvlc.results.attention import attention_pairs, chain_pairs
+from ragvlc.results.row_form import steps_form
+from ragvlc.results.trace_facts import TraceFacts
+
+
+def facts_of(answer: Answer) -> TraceFacts:
+    return TraceFacts(steps_form(answer.trace))
 
 
 def call(prompt: int, new: int = 2, **facts) -> Step:
@@ -41,19 +49,19 @@ def test_pairs_are_the_triangle_numbers_of_prompts():
 
 @pytest.mark.parametrize(("answer", "lengths"), [(CHAIN, [100, 80, 20]), (FULL, [50]), (Answer("x"), [])])
 def test_each_prompt_is_counted_once(answer, lengths):
-    assert prompt_lengths(answer) == lengths
-    assert telemetry(answer).pairs == attention_pairs(lengths)
+    assert facts_of(answer).lengths == lengths
+    assert facts_of(answer).pairs(answer.usage) == attention_pairs(lengths)
 
 
 def test_a_trace_that_does_not_tell_calls_apart_has_no_count():
     step = Step("read", usage=Usage(100, 0, 4, 2))
-    assert prompt_lengths(Answer("x", trace=(step,), usage=Usage(100, 0, 4, 2))) is None
+    assert math.isnan(facts_of(Answer("x", trace=(step,))).pairs(Usage(100, 0, 4, 2)))
 
 
 def test_what_agents_did():
-    found = telemetry(CHAIN)
-    assert (found.agents, found.paths, found.calls, found.tokens_per_call) == (2, 1, 3, 4.0)
-    assert telemetry(FULL).agents == 0
+    found = facts_of(CHAIN)
+    assert (found.agents, found.paths) == (2, 1)
+    assert (facts_of(FULL).agents, facts_of(FULL).paths) == (0, 1)
 
 
 def results(folder, *answers):

@@ -16,7 +16,9 @@ from reading_engines import MANAGER, WORDS, echo, lossy, numbering, pieces_read,
 from ragvlc.core.data import Document, Example, Query
 from ragvlc.core.errors import WindowExceeded
 from ragvlc.pipeline import Pipeline
-from ragvlc.results.attention import attention_pairs, chain_pairs, prompt_lengths, telemetry
+from ragvlc.results.attention import attention_pairs, chain_pairs
+from ragvlc.results.row_form import steps_form
+from ragvlc.results.trace_facts import TraceFacts
 from ragvlc.routes.chain_of_agents import ChainOfAgents
 from ragvlc.testing import FunctionEngine, ScriptedPool
 
@@ -195,21 +197,22 @@ class TestC8Pairs:
         assert chain_pairs(64_000, 1000) / attention_pairs([64_000]) == pytest.approx(1000 / 64_000, rel=0.01)
 
     def test_real_prompts_are_counted_and_a_chain_grows_linearly(self, tmp_path):
-        pairs: dict[str, list[int]] = {"chain": [], "full": []}
+        pairs: dict[str, list[float]] = {"chain": [], "full": []}
         for count in (100, 200, 400):
             text = sentences(count)
             chain = read({**ROUTE, "window": 500}, "Which?", text, echo, tmp_path / f"c{count}").answer
             full = read("full_context", "Which?", text, echo, tmp_path / f"f{count}").answer
             for name, answer in (("chain", chain), ("full", full)):
-                assert sum(prompt_lengths(answer)) == answer.usage.prompt_tokens
-                pairs[name].append(telemetry(answer).pairs)
+                facts = TraceFacts(steps_form(answer.trace))
+                assert sum(facts.lengths) == answer.usage.prompt_tokens
+                pairs[name].append(facts.pairs(answer.usage))
         assert all(later / before < 2.3 for before, later in zip(pairs["chain"], pairs["chain"][1:], strict=False))
         assert all(later / before > 3.5 for before, later in zip(pairs["full"], pairs["full"][1:], strict=False))
 
     def test_prompts_as_long_as_the_window_cost_what_the_paper_counts(self, tmp_path):
         """k is the window; what is kept free for notes makes prompts a little shorter."""
         asked = read({**ROUTE, "window": 500}, "Which?", sentences(400), echo, tmp_path)
-        *workers, _ = prompt_lengths(asked.answer)
+        *workers, _ = TraceFacts(steps_form(asked.answer.trace)).lengths
         assert attention_pairs(workers) <= len(workers) * attention_pairs([500])
         assert attention_pairs(workers[:-1]) > 0.6 * (len(workers) - 1) * attention_pairs([500])
 

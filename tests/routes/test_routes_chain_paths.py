@@ -9,7 +9,8 @@ from reading_engines import CHAIN as ROUTE
 from reading_engines import MANAGER, echo, numbering, pieces_read, read, sentences, units
 
 from ragvlc.core.data import Query
-from ragvlc.results.attention import telemetry
+from ragvlc.results.row_form import steps_form
+from ragvlc.results.trace_facts import TraceFacts
 
 
 class TestC7Paths:
@@ -23,7 +24,7 @@ class TestC7Paths:
         [agents] = set(asked.answer.facts("agents"))
         judged = combine == "judge" and count > 1
         assert asked.answer.usage.calls == (count * agents + 1 if judged else count * (agents + 1))
-        assert telemetry(asked.answer).paths == count
+        assert TraceFacts(steps_form(asked.answer.trace)).paths == count
 
     def test_paths_are_read_side_by_side(self, tmp_path):
         route = {**ROUTE, "window": 300, "paths": "self_consistency", "path_count": 4}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+from dataclasses import fields
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,10 +14,11 @@ from sweep_folders import cell, example, failed, row, write
 from sweep_things import FULL, RAG, questions, sweep_over, write_set
 
 from ragvlc.analysis.results import Results
-from ragvlc.core.answer import Answer, Prediction, Step, Timing, Usage
+from ragvlc.core.answer import UNSENT_TEMPERATURE, Answer, Prediction, Step, Timing, Usage
+from ragvlc.core.answer_shapes import FactsShape
 from ragvlc.core.errors import StoreError
-from ragvlc.results.attention import telemetry
 from ragvlc.results.loading import CellResult
+from ragvlc.results.row_form import FactsForm, UsageForm, steps_form
 from ragvlc.results.store import CellStore
 from ragvlc.results.trace_facts import TraceFacts
 from ragvlc.results.unanswered import cause, unanswered
@@ -45,16 +47,25 @@ def check(found: CellResult) -> None:
             check_answer(found, place, one.answer)
 
 
+def prompts(step: Step) -> list[int]:
+    """Returns the lengths of the prompts in a step, as far as it records them."""
+    if "prompt_tokens" in step.facts:
+        return [step.facts["prompt_tokens"]]
+    inner = [length for below in step.steps for length in prompts(below)]
+    return inner or [step.usage.prompt_tokens] * (step.usage.calls == 1)
+
+
 def check_answer(found: CellResult, place: int, answer: Answer) -> None:
     numbers = {name: known(column[place]) for name, column in found.columns.numbers.items()}
     for name in ("prompt_tokens", "cached_tokens", "completion_tokens", "thought_tokens", "calls"):
         assert numbers[name] == getattr(answer.usage, name)
     for name in ("queue_seconds", "first_token_seconds", "engine_seconds"):
         assert numbers[name] == getattr(answer.timing, name)
-    counts = telemetry(answer)
-    assert [numbers[name] for name in ("agents", "paths", "attention_pairs")] == [
-        counts.agents, counts.paths, counts.pairs
-    ]  # fmt: skip
+    assert numbers["agents"] == max(answer.facts("agents"), default=0)
+    assert numbers["paths"] == max(answer.facts("paths"), default=1)
+    lengths = [length for root in answer.trace for length in prompts(root)]
+    whole = len(lengths) == answer.usage.calls and sum(lengths) == answer.usage.prompt_tokens
+    assert numbers["attention_pairs"] == (sum(n * (n + 1) // 2 for n in lengths) if whole else None)
     assert numbers["dropped_tokens"] == answer.dropped_tokens
     assert numbers["search_seconds"] == answer.timing.phases.get("search", 0.0)
     marks = {name: bool(column[place]) for name, column in found.columns.marks.items()}
@@ -158,5 +169,10 @@ def test_a_run_holds_no_row_that_it_has_written(tmp_path: Path, count: int) -> N
 
 
 def test_a_call_without_prompt_tokens_is_one_of_length_zero():
-    facts = TraceFacts([{"name": "generate", "facts": {}, "usage": {"calls": 1}}])  # zeros are left out of rows
+    facts = TraceFacts(steps_form((Step("generate", usage=Usage(calls=1)),)))  # zeros are left out of rows
     assert facts.pairs(Usage(calls=1)) == 0
+
+
+def test_the_forms_of_rows_have_the_fields_of_what_is_stored():
+    assert UsageForm.__struct_fields__ == tuple(field.name for field in fields(Usage))
+    assert FactsShape.__annotations__.keys() | {UNSENT_TEMPERATURE} <= set(FactsForm.__struct_fields__)
