@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Container
 from typing import Any, Self, TypeVar, cast
 
+from ragvlc.core.activity import doing
 from ragvlc.core.component import Component
 from ragvlc.core.engines import Closable, TextEngine, Tokenizer, VectorEngine, members, missing_from
 from ragvlc.core.errors import EngineError
@@ -75,7 +76,8 @@ class EnginePool:
         """Returns the resource that `open_it` returns; equal components share one, which is closed with the pool."""
         with self._lock:
             if part.key not in self._engines:
-                self._engines[part.key] = _whole(part, "open", open_it(), Closable)
+                with doing("opening models"):
+                    self._engines[part.key] = _whole(part, "open", open_it(), Closable)
             return cast("OpenedT", self._engines[part.key])
 
     def holds(self, part: Component) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterable
@@ -30,6 +31,7 @@ __all__ = [
     "RunsOption",
     "SetOption",
     "app",
+    "is_quiet",
     "is_results",
     "load_sweep",
     "out",
@@ -38,19 +40,67 @@ __all__ = [
     "settings_of",
 ]
 
+RUNS = Path("runs")
+
 app = typer.Typer(
     name="ragvlc",
     help="Compare full context, retrieval and routing between the two on your documents, questions and model.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
+_loudness = {"quiet": False}
+
+
+def _version(*, asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"ragvlc {version('ragvlc')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda asked: _version(asked=asked), is_eager=True, help="Show it.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say more: what is opened and why, and causes of errors.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say less: results, warnings and errors only.")] = False,
+) -> None:
+    """Compare full context, retrieval and routing between the two on your documents, questions and model."""
+    del version
+    _loudness["quiet"] = quiet
+    logging.getLogger("ragvlc").setLevel(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
+
+
+def is_quiet() -> bool:
+    """Returns whether `--quiet` was given."""
+    return _loudness["quiet"]
+
+
+def known_experiments(incomplete: str) -> list[str]:
+    """Returns the shipped experiments and the stored results whose names begin so, for the shell's completion."""
+    from ragvlc import config
+
+    names = {*config.shipped("experiments"), *map(str, (path.parent for path in RUNS.glob("*/sweep.yaml")))}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
 ExperimentArg = Annotated[
-    str, typer.Argument(help="A YAML file, the name of a shipped experiment, or a results folder.")
+    str,
+    typer.Argument(
+        help="A YAML file, the name of a shipped experiment, or a results folder.", autocompletion=known_experiments
+    ),
 ]
-ResultsArg = Annotated[str, typer.Argument(help="A results folder, or the experiment that produced it.")]
+ResultsArg = Annotated[
+    str, typer.Argument(help="A results folder, or the experiment that produced it.", autocompletion=known_experiments)
+]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of all results.")]
 SetOption = Annotated[
     list[str] | None,
@@ -61,7 +111,6 @@ SetOption = Annotated[
     ),
 ]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Limit the number of questions.")]
-RUNS = Path("runs")
 
 
 def settings_of(settings: list[str] | None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from ragvlc.cli import (
     verifying,
 )
 from ragvlc.cli.app import app
+from ragvlc.cli.examples import add_examples
 from ragvlc.cli.interrupting import handled_signals, received
 from ragvlc.core.errors import ConfigError, RagvlcError, lacks_resources
 from ragvlc.core.texts import visible
@@ -47,6 +48,11 @@ __all__ = [
     "tools",
     "verifying",
 ]
+
+
+_LOUDNESS = frozenset({"-q", "-v", "--quiet", "--verbose"})
+
+add_examples(app)
 
 
 class _Visible(logging.Formatter):
@@ -83,13 +89,20 @@ def _run() -> None:
     """Runs the command; what users can mend is one sentence."""
     with handled_signals() as signals:
         try:
-            app(prog_name="ragvlc")
+            app(args=_loudness_first(sys.argv[1:]), prog_name="ragvlc")
         except BaseException as error:
             # After a signal every end is its work: libraries turn it into an exit, or fail while they let go.
             if signals.first or isinstance(error, KeyboardInterrupt):
                 signals.leave()
             _explain(error)
             raise
+
+
+def _loudness_first(words: list[str]) -> list[str]:
+    """Returns the words with `-v` and `-q` before the command, which may also be written after it."""
+    end = words.index("--") if "--" in words else len(words)
+    first = [word for word in words[:end] if word in _LOUDNESS]
+    return first + [word for word in words[:end] if word not in _LOUDNESS] + words[end:]
 
 
 def _explain(error: BaseException) -> None:

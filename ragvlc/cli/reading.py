@@ -70,24 +70,41 @@ def report(
 
 
 @app.command()
-def show(
+def show(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     results: ResultsArg,
     question: Annotated[str | None, typer.Option(help="Id of a question to show; by default, all are listed.")] = None,
     passages: Annotated[
         bool, typer.Option("--passages", help="Also show the passages and steps of each cell.")
     ] = False,
+    wrong: Annotated[bool, typer.Option("--wrong", help="List questions that some cell does not score 1 on.")] = False,
+    flipped: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--flipped", metavar="CELL CELL", help="List questions that these cells score differently on."),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="GROUP", help="Means of groups: cluster, document, task, or tag:NAME."),
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="Metric to filter and group by; the first by default.")] = None,
     runs: RunsOption = RUNS,
 ) -> None:
     """List the questions and the failures of cells, or show every cell's answer, scores or failure for one question."""
     from ragvlc.analysis.generated import generated_lines
+    from ragvlc.analysis.question_filters import filtered_questions, grouped_questions
     from ragvlc.analysis.questions import one_question, question_list
     from ragvlc.analysis.report import race_parts
     from ragvlc.sweep.derived import load_results
 
     if passages and question is None:
         raise ConfigError("--passages: needs --question ID. Without it, all questions are listed.")
+    if question is not None and (wrong or flipped or by or metric):
+        raise ConfigError("--question: shows one question; leave out --wrong, --flipped, --by and --metric.")
     loaded = load_results(results_folder(results, runs))
-    if question is None:
+    if wrong or flipped or by or metric:
+        label = loaded.metric(metric)
+        chosen, parts = filtered_questions(loaded, label, wrong=wrong, flipped=flipped)
+        parts = parts if by is None else grouped_questions(loaded, label, by, chosen)
+    elif question is None:
         parts = [*question_list(loaded), *race_parts(loaded)]
     else:
         parts = one_question(loaded, question, passages=passages, texts=texts_of(loaded) if passages else None)

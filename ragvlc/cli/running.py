@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ragvlc.cli.app import RUNS, ExperimentArg, LimitOption, RunsOption, SetOption, app, load_sweep, out, runs_folder
+from ragvlc.cli.app import (
+    RUNS,
+    ExperimentArg,
+    LimitOption,
+    RunsOption,
+    SetOption,
+    app,
+    is_quiet,
+    load_sweep,
+    out,
+    runs_folder,
+)
 from ragvlc.cli.interrupting import received
 from ragvlc.cli.reading import KnownSoFar, files_of, print_failures, print_report
 from ragvlc.core.answer import Usage
@@ -108,7 +119,7 @@ def run(
             raise ConfigError(problems)
     load = cache(Results.load)  # the page and the terminal show the same rows
     try:
-        with Progress(KnownSoFar()) as watcher:
+        with Progress(KnownSoFar(), quiet=is_quiet()) as watcher:
             outcome = run_sweep(
                 sweep,
                 runs_folder(experiment, runs),

@@ -27,6 +27,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from ragvlc import packaged
+from ragvlc.core.activity import doing
 from ragvlc.core.component import Component, Execution, FilePath
 from ragvlc.core.data import Document, Example, content_key
 from ragvlc.core.errors import DatasetError, RagvlcError, nearest, raised_at
@@ -171,7 +172,7 @@ class Dataset(Component):
 
     def _read(self) -> Sequence[Example]:
         """Returns the examples of `read`, after checking that they are a sequence of examples with unique ids."""
-        with self._own_errors("read"):
+        with self._own_errors("read"), doing("reading documents"):
             found: object = self.read()
         if not isinstance(found, Sequence) or isinstance(found, str):
             raise DatasetError(f"{self.kind}: read() must return a list of Example, not {type(found).__name__}.")
@@ -269,6 +270,7 @@ def loaded(datasets: Mapping[str, Dataset]) -> dict[str, Examples]:
     return {key: found[key] for key in datasets}
 
 
+@doing("preparing questions")
 def _together(datasets: Sequence[Dataset]) -> list[Examples]:
     """Returns the examples of data sets with the same questions: those that are possible in each of their contexts."""
     first = datasets[0]

@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from ragvlc.core.activity import doing
 from ragvlc.core.component import Component
 from ragvlc.core.data import ChunkSet, Document, Hit, Query, content_key, documents_key
 from ragvlc.core.engines import Generation, Request, TextEngine, Tokenizer
@@ -68,11 +69,12 @@ class Memo:
 
         def cut() -> ChunkSet:
             start = time.perf_counter()
-            found = [
-                replace(chunk, document_index=place)
-                for place, document in enumerate(documents)
-                for chunk in chunker.split(document, tokenizer)
-            ]
+            with doing("dividing documents"):
+                found = [
+                    replace(chunk, document_index=place)
+                    for place, document in enumerate(documents)
+                    for chunk in chunker.split(document, tokenizer)
+                ]
             return ChunkSet(key, tuple(found), time.perf_counter() - start)
 
         found: ChunkSet = self._once.get("chunk", key, cut, chunking(key, documents)).value
@@ -84,7 +86,12 @@ class Memo:
 
     def index(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], ValueT]) -> ValueT:
         """Returns the retriever's index of `chunks`, built by `build` if necessary."""
-        found: ValueT = self._once.get("index", self.index_key(retriever, chunks), build).value
+
+        def built() -> ValueT:
+            with doing("building indexes"):
+                return build()
+
+        found: ValueT = self._once.get("index", self.index_key(retriever, chunks), built).value
         return found
 
     def arrays(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], Arrays]) -> tuple[Arrays, float]:
@@ -99,7 +106,7 @@ class Memo:
         def timed() -> Arrays:
             nonlocal stored, waited
             stored, begun = False, time.perf_counter()
-            with self._building:
+            with self._building, doing("building indexes"):
                 start = time.perf_counter()
                 arrays = dict(build())
                 seconds = time.perf_counter() - start
@@ -128,7 +135,12 @@ class Memo:
         if self._cold:
             self._once.alone(stage)
             return rank()
-        found: Ranked = self._once.get(stage, key, rank, codec).value
+
+        def ranked() -> Ranked:
+            with doing("ranking passages"):
+                return rank()
+
+        found: Ranked = self._once.get(stage, key, ranked, codec).value
         return found
 
     def generations(
@@ -141,11 +153,16 @@ class Memo:
         if self._cold:
             self._once.alone("generate", len(requests))
             return engine().generate(requests)
+
+        def generated(places: Sequence[int]) -> Sequence[Generation]:
+            with doing("asking models"):
+                return engine().generate([requests[place] for place in places])
+
         lasting = generator.lasting and all(request.temperature == 0 for request in requests)
         found: list[Memoised] = self._once.many(
             "generate",
             [_generation_key(generator, request) for request in requests],
-            lambda places: engine().generate([requests[place] for place in places]),
+            generated,
             ANSWERS if lasting else None,
         )
         return [replace(one.value, reused=True) if one.reused else one.value for one in found]
