@@ -44,7 +44,8 @@ def money_tables(results: SweepResults) -> list[Table]:
     found = []
     by_dataset = _costs(results)
     for name, own in by_dataset.items():
-        of = f", {name}" if len(by_dataset) > 1 else ""
+        gap = _gap([cell for cell, _ in own])
+        of = (f", {name}" if len(by_dataset) > 1 else "") + (f", {gap:g} s apart" if gap else "")
         found.append(_table(f"Money by questions about one document{of}", own, results.by_dataset()[name]))
         if even := _break_evens(f"Break-even in questions about one document{of}", own, results.metrics):
             found.append(even)
@@ -94,7 +95,7 @@ def _table(head: str, own: Sequence[tuple[CellResult, CellCost]], cells: Sequenc
     )
     note = _note(own, cells, gap)
     note += f" Prices of all, by million tokens: {', '.join(prices)}." if prices else ""
-    return Table(head + (f", {gap:g} s apart" if gap else ""), tuple(heads), rows, note)
+    return Table(head, tuple(heads), rows, note)
 
 
 def _money_of(one: CellCost, questions: int, gap: float) -> str:
