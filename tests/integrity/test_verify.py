@@ -125,7 +125,9 @@ def test_a_whole_run_is_whole_and_stays_as_it_is(run: Path, ragvlc: Cli, monkeyp
     assert tree(run.parent) == before
     found = package.verify(run)
     assert found.whole
-    assert [one.check for one in found.findings] == [check for check in CHECKS if check not in ("lock", "tracker")]
+    assert [one.check for one in found.findings] == [
+        check for check in CHECKS if check not in ("lock", "bundle", "tracker")
+    ]
     assert package.verify(run, repair=True).repaired == ()
     after = tree(run.parent)
     assert {name for name, facts in after.items() if facts != before.get(name)} <= {"things/.lock", "things"}

@@ -21,12 +21,10 @@ MOST_METRICS = 3
 USUAL_COSTS = ("prompt_tokens", "completion_tokens", "engine_seconds", "cost")
 LOSSES = ("failed", "skipped", "no_answer", "truncated", "unparsed", "embedder_cut_chunks", "reranker_cut_passages")
 """Counts that change how scores are read: named below the table where they are no columns of it."""
-DIFFERENCES = (
-    "Differences are question by question; brackets: 95 % interval of one comparison, by cluster. p: corrected for the "
-    "number of rows (Holm)."
-)
+DIFFERENCES = "Differences are question by question; brackets: 95 % interval of one comparison, by cluster."
+PROBABILITY = "p: corrected for the number of rows (Holm)."
 COSTS = "Tokens and seconds: mean of a question, as if its cell had run alone."
-WORDS = {"cost": "money per 1000", "completion_tokens": "new tokens"}
+WORDS = {"cost": "money\nper 1000"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,6 @@ def comparison_table(results: SweepResults, columns: Sequence[PaperColumn]) -> T
     """Returns the table of these columns; its note says what the brackets and signs mean."""
     rows = tuple((tables.title(cell), tuple(one.entry(cell) for one in columns)) for cell in results.cells)
     entries = [entry for _, row in rows for entry in row]
-    differs = any(one.name.startswith(("difference", "p:")) or one.name == "p" for one in columns)
     shown = [one.name for one in columns if one.name in results.metrics]
     smaller = [
         label for label in shown if any(label in cell.facts.get("smaller_is_better", ()) for cell in results.cells)
@@ -79,7 +76,8 @@ def comparison_table(results: SweepResults, columns: Sequence[PaperColumn]) -> T
     notes = [questions_of(results.cells)]
     notes += [tables.SCORES] if shown else []
     notes += [tables.SMALLER.format(labels=", ".join(smaller))] if smaller else []
-    notes += [DIFFERENCES] if differs else []
+    notes += [DIFFERENCES] if any(one.name.startswith("difference") for one in columns) else []
+    notes += [PROBABILITY] if any(one.name == "p" or one.name.startswith("p:") for one in columns) else []
     notes += [tables.UNSETTLED] if any(entry.unsettled for entry in entries) else []
     notes += [raced_note(results.cells)] if any(entry.sequential for entry in entries) else []
     notes += [COSTS] if any(one.name in _summary_columns() for one in columns) else []
@@ -129,7 +127,7 @@ def _known(results: SweepResults, baseline: str | None) -> dict[str, PaperColumn
     for name, column in _summary_columns().items():
         if not (column.always or any(cell.summary.get(name) for cell in results.cells)):
             continue
-        head = WORDS.get(name, column.head.replace("\n", " "))
+        head = WORDS.get(name, column.head)
         found.setdefault(name, PaperColumn(name, head, _counted(column), _number(column)))
     return found
 
@@ -148,7 +146,7 @@ def _scores(results: SweepResults) -> dict[str, PaperColumn]:
         def entry(cell: CellResult) -> Entry:
             return by_cell[cell.name][place]
 
-        return PaperColumn(label, table.heads[place].replace("\n", " "), entry, lambda cell: entry(cell).value)
+        return PaperColumn(label, table.heads[place], entry, lambda cell: entry(cell).value)
 
     return {label: column(place, label) for place, label in enumerate(results.metrics)}
 
