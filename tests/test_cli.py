@@ -569,7 +569,9 @@ def test_bad_words_are_told_in_a_sentence(ragvlc: Cli, what: str) -> None:
     assert told in said.err
 
 
-@pytest.mark.parametrize("words", [("run", "x", "--limit", "0"), ("run", "--nonsense"), ("runn",), ("ask", "--nonsense")])
+@pytest.mark.parametrize(
+    "words", [("run", "x", "--limit", "0"), ("run", "--nonsense"), ("runn",), ("ask", "--nonsense")]
+)
 def test_words_that_are_no_command_are_status_2(ragvlc: Cli, words: tuple[str, ...]) -> None:
     said = ragvlc(*words)
     assert (said.code, said.out) == (2, "")
