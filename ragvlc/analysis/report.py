@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ragvlc.results.loading import SweepResults
 
-__all__ = ["known_so_far", "race_parts", "report_tables", "routing_parts", "terminal_report"]
+__all__ = ["known_so_far", "race_parts", "report_tables", "routing_parts", "table_parts", "terminal_report"]
 
 NAME_WIDTH = 24
 """Least width of cell names in columns; longer names take several lines."""
@@ -72,7 +72,12 @@ def report_tables(
 
 def race_parts(results: SweepResults) -> list[RenderableType]:
     """Returns the tables of races and searches: which cells got no more questions, at which block, and why."""
-    return [part for table in race_tables(results) for part in (_Grid(table), table.note, "")]
+    return table_parts(race_tables(results))
+
+
+def table_parts(shown: Sequence[Table]) -> list[RenderableType]:
+    """Returns tables with their notes, as a terminal shows them."""
+    return [part for table in shown for part in (_Grid(table), table.note, "")]
 
 
 def known_so_far(results: SweepResults) -> list[RenderableType]:
