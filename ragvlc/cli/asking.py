@@ -39,7 +39,7 @@ def ask(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     ] = None,
     questions: Annotated[
         Path | None,
-        typer.Option("--questions", "-q", help="A table of questions, with answers if known; or a text, one a line."),
+        typer.Option("--questions", help="A table of questions, with answers if known; or a text, one a line."),
     ] = None,
     choice: Annotated[
         list[str] | None, typer.Option("--choice", help="An option of a multiple-choice question; may be repeated.")
@@ -58,11 +58,6 @@ def ask(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     r"""Answer one question over your documents; or several, by several pipelines, side by side on one page.
 
     Without a pipeline, full context and retrieval of the packaged model are compared.
-
-    \b
-    ragvlc ask paper.pdf "What was measured?" "Who did it?"
-    ragvlc ask paper.pdf --questions questions.csv -p full_context -p rag -p self_route
-    ragvlc ask rag --document notes.txt --trace "Who wrote the report?"
     """
     from ragvlc.asking.ask import Asked
 

@@ -11,6 +11,8 @@ __all__ = ["EXAMPLES", "add_examples", "name_of"]
 
 EXAMPLES = {
     "ask": (
+        'ragvlc ask paper.pdf "What was measured?" "Who did it?"',
+        "ragvlc ask paper.pdf --questions questions.csv -p full_context -p rag -p self_route",
         'ragvlc ask full_context -d report.pdf "Who wrote the report?"',
         'ragvlc ask rag -d papers --trace "Which method was used?"',
     ),
@@ -32,6 +34,7 @@ EXAMPLES = {
     "models": ("ragvlc models", "ragvlc models fetch"),
     "plan": ("ragvlc plan quickstart", "ragvlc plan my_sweep.yaml --set routes.rag.chunker.size=64"),
     "questions": ("ragvlc questions papers --model model.yaml --count 50",),
+    "rankings": ("ragvlc rankings runs/generated_or_human", "ragvlc rankings runs/human runs/generated --metric ndcg"),
     "replay": ("ragvlc replay runs/routing", "ragvlc replay routing_lara --questions lara"),
     "report": ("ragvlc report quickstart", "ragvlc report quickstart --decide contains=0.03 --cost money"),
     "review": ("ragvlc review questions.jsonl", "ragvlc review questions.jsonl --apply decisions.csv"),

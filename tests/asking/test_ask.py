@@ -103,7 +103,7 @@ def test_with_references_there_are_scores_with_intervals_and_the_evidence_is_mar
 
 def test_questions_may_be_lines_of_a_text(here: Path, ragvlc: Cli) -> None:
     (here / "q.txt").write_text("\ufeffHow high?\n\n  Who built it?  \n")
-    done = ragvlc("ask", "-d", "tower.md", "-q", "q.txt", "-p", "full.yaml")
+    done = ragvlc("ask", "-d", "tower.md", "--questions", "q.txt", "-p", "full.yaml")
     assert done.code == 0, done.err
     assert replies((here / "ask.html").read_text()) == [["It is 31 metres high."], ["Ada"]]
 
@@ -218,9 +218,9 @@ def test_words_are_taken_for_what_they_are(here: Path) -> None:
     [
         (("tower.md", "a?", "b?", "--trace", *BOTH), "--trace: is of one pipeline"),
         (("tower.md", "a?", "b?", "--choice", "x", *BOTH), "--choice: are the options of one question"),
-        (("tower.md", "-q", "nothing.csv"), "nothing.csv: no such file of questions"),
-        (("tower.md", "-q", "picture.png", *BOTH), "is no table of questions. Known endings: .txt"),
-        (("tower.md", "-q", "empty.txt", *BOTH), "empty.txt: no question in it"),
+        (("tower.md", "--questions", "nothing.csv"), "nothing.csv: no such file of questions"),
+        (("tower.md", "--questions", "picture.png", *BOTH), "is no table of questions. Known endings: .txt"),
+        (("tower.md", "--questions", "empty.txt", *BOTH), "empty.txt: no question in it"),
         (("tower.md", "a?", "b?", "--page", "folder", *BOTH), "--page folder: is a folder"),
         (("tower.md", "a?", "b?", "-p", "rga"), "Nearest: rag."),
         (("tower.md", "a?", "b?", "-p", "missing.yaml"), "missing.yaml"),
