@@ -55,7 +55,7 @@ def ask(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     ] = False,
     page: Annotated[Path, typer.Option("--page", help="Where to write the page that compares.")] = Path("ask.html"),
 ) -> None:
-    r"""Answer one question over your documents; or several, by several pipelines, side by side on one page.
+    """Answer one question over your documents; or several, by several pipelines, side by side on one page.
 
     Without a pipeline, full context and retrieval of the packaged model are compared.
     """
