@@ -56,7 +56,7 @@ def test_without_documents_no_text_of_them_is_in_it_and_that_is_said(here: Path,
     size = len((here / "docs/a.md").read_text())
     folder, said = unpacked(here, ragvlc)
     assert "nobody else knows" not in everything(folder)
-    assert f"without the texts of documents; left out: 1 documents, {size:,} characters of them" in said
+    assert f"without the texts of documents; left out: 1 document, {size:,} characters of them" in said
     facts = json.loads((folder / "bundle.json").read_text())
     assert facts["documents"] is False
     assert {one["name"] for one in facts["cells"]} == {"full", "rag"}
@@ -71,7 +71,7 @@ def test_verify_elsewhere_says_what_it_cannot_check(here: Path, ragvlc: Cli) -> 
     folder, _ = unpacked(here, ragvlc)
     done = ragvlc("verify", str(folder))
     assert done.code == 0, done.out
-    assert "files as in the bundle; it left out: 1 documents" in done.out
+    assert "files as in the bundle; it left out: 1 document" in done.out
     assert "not checked without the data set: scores and summaries" in done.out
     assert "What can be checked here is whole." in done.out
     assert "recomputed" not in done.out

@@ -77,7 +77,9 @@ class Bundle:
     @property
     def words(self) -> str:
         """What was left out, in words."""
-        found = [f"{count:,} {name}" for name, count in self.left_out.items() if count]
+        one = {"documents": "document"}
+        counts = {name: count for name, count in self.left_out.items() if count}
+        found = [f"{count:,} {one.get(name, name) if count == 1 else name}" for name, count in counts.items()]
         return ", ".join(found) or "nothing"
 
 
