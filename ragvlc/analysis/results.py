@@ -13,7 +13,7 @@ from ragvlc import config
 from ragvlc.analysis import figures as drawing
 from ragvlc.analysis.decisions import CellDecision, decided, made_decide, stored_decide
 from ragvlc.analysis.effective_length import asked_length, length_frame, route_lengths
-from ragvlc.analysis.export.export import TO, Choices, Exported, export
+from ragvlc.analysis.export.export import EVERYTHING, Choices, Exported, export
 from ragvlc.analysis.length_words import no_lengths
 from ragvlc.analysis.routing import routing_frame, routing_reports
 from ragvlc.core.decision import Cost
@@ -77,26 +77,29 @@ class Results(SweepResults):
         self,
         folder: str | Path | None = None,
         *,
-        to: Sequence[str] = TO,
+        to: Sequence[str] = EVERYTHING,
         columns: Sequence[str] = (),
         baseline: str | None = None,
         documents: Mapping[str, Iterable[Document]] | None = None,
+        cell: str | None = None,
     ) -> list[Exported]:
         """Writes tables, figures and data for a paper; returns the files with what each holds.
 
         Args:
             folder: where to write; `export` inside the results folder by default.
-            to: any of `latex`, `markdown`, `csv`, `parquet`, `figures`, `citations`, `bundle`.
+            to: any of `latex`, `markdown`, `csv`, `parquet`, `figures`, `citations`, `bundle`,
+                `model`; by default all but the last.
             columns: of the table `comparison`: labels of metrics, `difference`, `p`, settings, costs; the first metric
                 of them is that of the figures.
             baseline: pipeline or cell to compare with; the sweep's own by default.
             documents: for the bundle, as `ragvlc.sweep.derived.stored_documents` returns them; none by default.
+            cell: whose pipeline is the model; the best by the first metric by default.
 
         Raises:
             ConfigError: an unknown format, column or baseline.
             StoreError: the folder cannot be written.
         """
-        return export(self, folder, Choices(tuple(to), tuple(columns), baseline, documents))
+        return export(self, folder, Choices(tuple(to), tuple(columns), baseline, documents, cell))
 
     def routing(self, metric: str | None = None) -> pd.DataFrame:
         """Returns what each route, router and oracle is worth, with one row per group and arm; see `routing_frame`.

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 @app.command()
-def export(
+def export(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     results: ResultsArg,
     to: Annotated[
         list[str] | None,
         typer.Option(
             "--to",
-            help="Only latex, markdown, csv, parquet, figures, citations or bundle; may be repeated. By default, all.",
+            help="Only latex, markdown, csv, parquet, figures, citations, bundle or model. By default, all but model.",
         ),
     ] = None,
     columns: Annotated[
@@ -36,6 +36,9 @@ def export(
     documents: Annotated[
         bool, typer.Option("--documents", help="Also put the texts of the documents into the bundle.")
     ] = False,
+    cell: Annotated[
+        str | None, typer.Option(help="Cell whose pipeline is the model; the best by the first metric by default.")
+    ] = None,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder to write to; by default, export inside the results folder.")
     ] = None,
@@ -48,20 +51,24 @@ def export(
     ragvlc export quickstart --to latex --columns contains,difference,p,prompt_tokens
     ragvlc export quickstart --to figures --columns token_f1 --out paper
     ragvlc export quickstart --to bundle --documents
+    ragvlc export quickstart --to model --cell full_context
     """
-    from ragvlc.analysis.export.export import TO
+    from ragvlc.analysis.export.export import EVERYTHING
     from ragvlc.sweep.derived import load_results, stored_documents
 
     place = results_folder(results, runs)
     loaded = load_results(place)
     if documents and to and "bundle" not in to:
         raise ConfigError("--documents: are put into the bundle. Add --to bundle.")
+    if cell and "model" not in (to or ()):
+        raise ConfigError(f"--cell {cell}: is the cell of the model. Add --to model.")
     written = loaded.export(
         None if folder is None else path_of(folder),
-        to=tuple(to or TO),
+        to=tuple(to or EVERYTHING),
         columns=[one.strip() for one in (columns or "").split(",") if one.strip()],
         baseline=baseline,
         documents=stored_documents(place) if documents else None,
+        cell=cell,
     )
     _print_written(written)
 

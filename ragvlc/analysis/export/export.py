@@ -4,6 +4,7 @@ export/tables/NAME.tex, .md          every table of the report, and `comparison`
 export/data/NAME.csv, .parquet       the same as numbers: comparison, cells, differences, answers
 export/figures/NAME.svg, .pdf, .png  every figure of the report
 export/RUN.zip                       the results for others; see `bundle`
+export/model/                        the pipeline of one cell as an MLflow model, if asked for; see `model`
 export/citations.bib                 of the methods, data sets and metrics that took part; see `citations`
 """
 
@@ -24,6 +25,7 @@ from ragvlc.analysis.export.comparison import comparison_figures, comparison_tab
 from ragvlc.analysis.export.frames import csv_bytes, parquet_bytes
 from ragvlc.analysis.export.latex import latex_table
 from ragvlc.analysis.export.markdown import markdown_table
+from ragvlc.analysis.export.model import winner, write_model
 from ragvlc.analysis.figures import drawers
 from ragvlc.analysis.report import report_tables
 from ragvlc.analysis.tables import MORE_COLUMNS, Table
@@ -37,9 +39,11 @@ if TYPE_CHECKING:
     from ragvlc.core.data import Document
     from ragvlc.results.loading import SweepResults
 
-__all__ = ["TO", "Choices", "Exported", "export"]
+__all__ = ["EVERYTHING", "TO", "Choices", "Exported", "export"]
 
-TO = ("latex", "markdown", "csv", "parquet", "figures", "citations", "bundle")
+EVERYTHING = ("latex", "markdown", "csv", "parquet", "figures", "citations", "bundle")
+"""What is exported by default."""
+TO = (*EVERYTHING, "model")
 """What can be exported."""
 FIGURE_FORMATS = ("svg", "pdf", "png")
 _METADATA = {"svg": {"Date": None, "Creator": "ragvlc"}, "pdf": {"CreationDate": None, "Creator": "ragvlc"}, "png": {}}
@@ -50,16 +54,18 @@ class Choices:
     """What to export, and how.
 
     Attributes:
-        to: of `TO`; all by default.
+        to: of `TO`; `EVERYTHING` by default.
         columns: of the table for a paper; see `paper_columns`. The first metric of them is that of the figures.
         baseline: pipeline or cell to compare with; the sweep's own by default.
         documents: for the bundle: those of each file of questions; none by default. See `bundle`.
+        cell: whose pipeline is the model; the best one by default. See `model`.
     """
 
-    to: tuple[str, ...] = TO
+    to: tuple[str, ...] = EVERYTHING
     columns: tuple[str, ...] = ()
     baseline: str | None = None
     documents: Mapping[str, Iterable[Document]] | None = None
+    cell: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ def export(results: SweepResults, folder: str | Path | None = None, choices: Cho
         known = ", ".join(TO)
         raise ConfigError([f"--to {one}: is no format. Known: {known}.{nearest(one, TO)}" for one in unknown])
     paper_columns(results, chosen.columns, chosen.baseline)
+    best = winner(results, chosen.cell) if "model" in chosen.to else None
     place = results.folder / "export" if folder is None else Path(folder)
     written = []
     for name, content, words in _files(results, chosen):
@@ -102,6 +109,9 @@ def export(results: SweepResults, folder: str | Path | None = None, choices: Cho
         found = write_bundle(path, results, chosen.documents)
         inside = "with the texts of the documents" if found.documents else "without the texts of documents"
         written.append(Exported(path, f"the results for others, {inside}; left out: {found.words}"))
+    if best is not None:
+        write_model(place / "model", results, best)
+        written.append(Exported(place / "model", f"MLflow model of {best.name}: mlflow models serve -m ..."))
     return written
 
 
