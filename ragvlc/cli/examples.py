@@ -28,7 +28,12 @@ EXAMPLES = {
         "ragvlc estimate full_context --context 100000 --questions 50",
         "ragvlc estimate my_sweep.yaml --difference 0.05",
     ),
-    "export": ("ragvlc export quickstart", "ragvlc export quickstart --to latex"),
+    "export": (
+        "ragvlc export quickstart",
+        "ragvlc export quickstart --to latex --columns contains,difference,p,prompt_tokens",
+        "ragvlc export quickstart --to bundle --documents",
+        "ragvlc export quickstart --to model --cell full_context",
+    ),
     "fit-router": ("ragvlc fit-router runs/my_sweep --route rag='rag size=64' --route full=full_context",),
     "init": ("ragvlc init papers",),
     "models": ("ragvlc models", "ragvlc models fetch"),

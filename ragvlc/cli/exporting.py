@@ -44,15 +44,7 @@ def export(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     ] = None,
     runs: RunsOption = RUNS,
 ) -> None:
-    r"""Write tables, figures, data and citations for a paper, and a bundle of the results for others.
-
-    \b
-    ragvlc export quickstart
-    ragvlc export quickstart --to latex --columns contains,difference,p,prompt_tokens
-    ragvlc export quickstart --to figures --columns token_f1 --out paper
-    ragvlc export quickstart --to bundle --documents
-    ragvlc export quickstart --to model --cell full_context
-    """
+    """Write tables, figures, data and citations for a paper, and a bundle of the results for others."""
     from ragvlc.analysis.export.export import EVERYTHING
     from ragvlc.sweep.derived import load_results, stored_documents
 

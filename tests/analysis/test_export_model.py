@@ -21,12 +21,14 @@ from ragvlc.core.errors import ConfigError
 TEXTS = {"a.md": "# A\n\nThe tower is 31 metres high.", "b.md": "# B\n\nThe bridge is 90 metres long."}
 FILES = {
     **{f"docs/{name}": text for name, text in TEXTS.items()},
-    "docs/questions.csv": "question,answers,documents\nHow high is it?,31 metres,a.md\nHow long is it?,90 metres,b.md\n",
+    "docs/questions.csv": "question,answers,documents\nHow high is it?,31 metres,a.md\n"
+    "How long is it?,90 metres,b.md\n",
     "exp.yaml": "dataset: {kind: folder, path: docs, questions: questions.csv}\npipelines: [good.yaml, bad.yaml]\n"
     "metrics: [contains]\ntracker: none\n",
     "good.yaml": "generators: {main: {kind: scripted, replies: {'The (tower|bridge) is ([^.]+)': '\\2'}}}\n"
     "routes: {full: {kind: full_context}}\nrouter: always\n",
-    "bad.yaml": "generators: {main: {kind: scripted, default: no}}\nroutes: {full: {kind: full_context}}\nrouter: always\n",
+    "bad.yaml": "generators: {main: {kind: scripted, default: 'no'}}\n"
+    "routes: {full: {kind: full_context}}\nrouter: always\n",
 }
 
 
@@ -45,11 +47,8 @@ def results(tmp_path: Path, ragvlc: Cli) -> Results:
 def asked(results: Results, cell: str) -> tuple[list[dict], list[str]]:
     """Returns the questions with their documents as a model takes them, and the stored answers of a cell."""
     chosen = results.cell(cell)
-    texts = {
-        name: path.read_text() for path in (results.folder.parents[1] / "docs").glob("*.md") for name in [path.name]
-    }
     rows = [
-        {"question": one["question"], "documents": [texts[name] for name in one["documents"]]}
+        {"question": one["question"], "documents": [TEXTS[name] for name in one["documents"]]}
         for one in chosen.examples.values()
     ]
     return rows, [chosen.rows[name].answer.text for name in chosen.examples]  # type: ignore[union-attr]
@@ -86,6 +85,16 @@ def test_by_default_there_is_no_model_and_a_cell_needs_one(results: Results, rag
     done = ragvlc("export", "exp", "--to", "model", "--cell", "goo")
     assert done.code == 2
     assert "Nearest: good." in done.err
+
+
+def test_only_a_model_is_replaced(results: Results) -> None:
+    place = results.folder / "export/model"
+    for _ in range(2):
+        results.export(to=["model"])
+    (place / "MLmodel").unlink()
+    with pytest.raises(ConfigError, match="is in the way"):
+        results.export(to=["model"])
+    assert (place / "data/pipeline.yaml").is_file()
 
 
 @pytest.mark.slow

@@ -38,9 +38,10 @@ def winner(results: SweepResults, cell: str | None = None) -> CellResult:
 
 
 def write_model(path: Path, results: SweepResults, cell: CellResult) -> None:
-    """Writes a cell's pipeline as an MLflow model into a folder, which is replaced.
+    """Writes a cell's pipeline as an MLflow model into a folder; another model there is replaced.
 
     Raises:
+        ConfigError: there is something else of that name.
         StoreError: the cell's settings cannot be read, or the folder cannot be written.
     """
     from mlflow import pyfunc
@@ -48,6 +49,8 @@ def write_model(path: Path, results: SweepResults, cell: CellResult) -> None:
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import Array
 
+    if path.exists() and not (path / "MLmodel").is_file():
+        raise ConfigError(f"{path}: is in the way and no MLflow model. Move it, or write elsewhere with --out.")
     resolved = config.read_yaml(results.folder / str(cell.facts["key"]) / "resolved.yaml").get("pipeline")
     if not isinstance(resolved, dict):
         raise StoreError(f"{results.folder}: the settings of {cell.name} cannot be read: verify the results first.")
