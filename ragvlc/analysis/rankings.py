@@ -29,7 +29,7 @@ CAPTION = (
 SCORES = "Mean score of the questions that all cells have a score of, its 95 % interval, and the rank (1 is the best)."
 PAIRS = (
     "Differences, question by question, with the 95 % interval of this comparison alone. Better: the cell that is "
-    "settled to be better, after correction for all pairs in both sets (step-down maximum of sign flips by document); "
+    "settled to be better, after correction for all pairs and both sets (step-down maximum of sign flips by document); "
     "- where neither is."
 )
 
@@ -157,7 +157,9 @@ def _title(cell: CellResult, listed: Sequence[CellResult]) -> str:
         for path in {path for two in listed for path in two.facts["settings"]}:
             values.setdefault(path, set()).add(repr(one.facts["settings"].get(path)))
     varied = [path for path, found in values.items() if len(found) > 1 and not path.startswith("dataset")]
-    words = [f"{path.rsplit('.', 1)[-1]}={_short(cell.facts['settings'].get(path))}" for path in sorted(varied)]
+    named = [(path.rsplit(".", 1)[-1], cell.facts["settings"].get(path)) for path in sorted(varied)]
+    kinds = [_short(value) for _, value in named if isinstance(value, str | Mapping)]
+    words = [*kinds, *(f"{name}={value}" for name, value in named if not isinstance(value, str | Mapping))]
     pipelines = {one.facts["pipeline"] for one in listed}
     words = [*([cell.facts["pipeline"]] if len(pipelines) > 1 or not words else []), *words]
     return " ".join([*words, *([f"repeat {cell.facts['repeat'] + 1}"] if cell.facts["repeat"] else [])])
