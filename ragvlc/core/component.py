@@ -120,7 +120,7 @@ ModelName = Annotated[str, AfterValidator(_against_folder_if_dotted), _DOTTED]
 class Component(BaseModel):
     """Base class of all components. Subclasses declare their settings as fields and do their work in one method."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     family: ClassVar[str] = ""
     """Folder of the kinds; set on the abstract class of a family, nowhere else."""

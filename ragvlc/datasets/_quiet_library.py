@@ -1,15 +1,45 @@
-"""The `datasets` library without its progress bars and its log of errors, which it raises as well."""
+"""The `datasets` library without its progress bars, its log of errors, which it raises as well, and its crashes."""
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from ragvlc.core.errors import DatasetError
 from ragvlc.core.texts import library_words
 
-__all__ = ["quiet", "reason_of"]
+__all__ = ["check_json", "quiet", "reason_of"]
+
+_NULL = re.compile(rb"(\[\s*)?null\s*[,\]]?")
+
+
+def check_json(*places: Path) -> None:
+    """Raises `DatasetError` for a `null` in the place of a row, which ends the process in the library's own reader.
+
+    Args:
+        places: files of JSON or of JSON lines, and folders with some; others are not looked at.
+    """
+    for place in places:
+        inside = sorted(place.rglob("*.json*")) if place.is_dir() else [place]
+        for file in (one for one in inside if one.suffix in (".json", ".jsonl") and one.is_file()):
+            _check_rows(file)
+
+
+def _check_rows(file: Path) -> None:
+    opening = True  # nothing but white space and the bracket of a list so far
+    try:
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                text = line.strip(b" \t\r\n\xef\xbb\xbf")
+                if text == b"null" or (opening and _NULL.match(text)):
+                    raise DatasetError(f"{file}: line {number}: null is no row. Take it out.")
+                opening = opening and text in (b"", b"[")
+    except OSError as error:
+        raise DatasetError(f"{file}: cannot be read: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -25,9 +25,10 @@ from pydantic import Field, model_validator
 from ragvlc.core.component import Execution, FilePath, ModelName
 from ragvlc.core.data import Document, Example, content_key
 from ragvlc.core.errors import DatasetError, missing_extra, nearest
+from ragvlc.core.given_paths import path_of
 from ragvlc.core.texts import word_count
 from ragvlc.datasets._jsonl_questions import QuestionReader
-from ragvlc.datasets._quiet_library import quiet, reason_of
+from ragvlc.datasets._quiet_library import check_json, quiet, reason_of
 from ragvlc.documents.dataset import Dataset, Examples
 from ragvlc.documents.json_lines import Problems, Row
 from ragvlc.documents.jsonl import Documents
@@ -169,6 +170,8 @@ class Huggingface(Dataset):
         except ImportError as error:
             missing_extra("datasets", "huggingface", error)
         files = {"data_files": list(self.data_files)} if self.data_files else {}
+        local = [self.path] if self.path.startswith((".", "/", "~")) else []
+        check_json(*(path_of(name) for name in (*local, *self.data_files)))
         try:
             with quiet(datasets):
                 found = datasets.load_dataset(

@@ -26,7 +26,7 @@ from ragvlc.core.component import Execution, ModelName
 from ragvlc.core.data import Collection, Document, Example, Query
 from ragvlc.core.errors import DatasetError, missing_extra
 from ragvlc.core.given_paths import path_of
-from ragvlc.datasets._quiet_library import quiet, reason_of
+from ragvlc.datasets._quiet_library import check_json, quiet, reason_of
 from ragvlc.documents.dataset import Dataset, Examples
 
 Task = Literal["narrativeqa", "qmsum", "2wikimqa", "summ_screen_fd", "needle", "passkey"]
@@ -127,6 +127,7 @@ class Longembed(Dataset):
         files = {name: f"{self._where()}/{name}.jsonl" for name in FIELDS}
         found = {}
         for name, file in files.items():  # one at a time: their columns differ
+            check_json(Path(file))
             try:
                 with quiet(datasets):
                     found[name] = datasets.load_dataset("json", data_files=file, split="train")

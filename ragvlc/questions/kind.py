@@ -77,7 +77,7 @@ class QuestionKind(Component):
     names_options: ClassVar[bool] = False
     """Whether the question may name its answer, as in `which is older, A or B`."""
 
-    share: Annotated[float, Field(gt=0), Execution] = 1.0
+    share: Annotated[float, Field(gt=0, le=1e6), Execution] = 1.0
     prompt: Annotated[str, Template({"passages"})]
     steps: tuple[str, ...] = ()
     lengths: Annotated[tuple[Annotated[int, Field(ge=8)], ...], Field(min_length=1)] = (96, 192, 384)

@@ -234,7 +234,13 @@ def public_set(draw: Draw, folder: Path) -> Case:
     else:
         rows = [{"q": "what?", "a": ["x"], "c": "the text x", "t": "T", "i": place} for place in range(3)]
         columns = {"question": "q", "answers": "a", "document": "c", "title": "t", "id": "i"}
-        data = {"kind": "huggingface", "path": "json", "data_files": "rows.jsonl", "split": "train", "columns": columns}
+        data = {
+            "kind": "huggingface",
+            "path": "json",
+            "data_files": ["rows.jsonl"],
+            "split": "train",
+            "columns": columns,
+        }
         lines = mutated_lines(draw, "".join(json.dumps(row) + "\n" for row in rows).encode())
         held = {"rows.jsonl": lines}
         if draw(st.booleans()):

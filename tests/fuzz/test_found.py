@@ -340,3 +340,31 @@ def test_attempts_of_another_form_are_made_again(run: Run, base: Path, field: st
     text = json.dumps(json.loads(first) | {field: value}) + "\n" + "".join(rest)
     outcome = run("questions", "set.yaml", "--out", "made", **{str(file.relative_to(base)): text})
     assert "damaged lines, made again: 1" in outcome.err
+
+
+@pytest.mark.parametrize("rows", ['null\n{"doc_id": "d", "text": "x"}\n', "\n null\n", 'null {"doc_id": "d"}\n'])
+def test_a_null_that_ends_the_process_in_a_library_is_no_row(run: Run, rows: str) -> None:
+    embed = {"kind": "longembed", "path": "./sets", "task": "qmsum"}
+    exp = json.dumps(material.EXPERIMENT | {"dataset": embed})
+    said = run("plan", "exp.yaml", **{"exp.yaml": exp, "sets/qmsum/corpus.jsonl": rows})
+    assert said.code == 2
+    assert "null is no row. Take it out." in said.err
+    columns = {"question": "q", "document": "c"}
+    for data in (
+        {"kind": "huggingface", "path": "json", "data_files": ["rows.jsonl"], "split": "train", "columns": columns},
+        {"kind": "huggingface", "path": "./sets", "split": "train", "columns": columns},
+    ):
+        exp = json.dumps(material.EXPERIMENT | {"dataset": data})
+        said = run("plan", "exp.yaml", **{"exp.yaml": exp, "rows.jsonl": rows, "sets/rows.json": f"[\n {rows}"})
+        assert said.code == 2
+        assert "null is no row. Take it out." in said.err
+
+
+@pytest.mark.parametrize("share", ["Infinity", "-Infinity", "NaN", "1e308"])
+def test_shares_are_finite(run: Run, share: str) -> None:
+    writer = {"kind": "scripted", "default": "QUESTION: When?\nANSWER: 1702\nQUOTE: in 1702"}
+    kinds = [{"kind": "one_place", "share": 0.5}, {"kind": "unanswerable", "share": 1}]
+    spec = {"dataset": {"kind": "jsonl", "path": "data"}, "generators": {"writer": writer}, "count": 2, "kinds": kinds}
+    said = run("questions", "set.yaml", "--out", "made", **{"set.yaml": json.dumps(spec).replace("0.5", share)})
+    assert said.code == 2
+    assert "share" in said.err
