@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from ragvlc.statistics.intervals import Interval, mean_interval
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult
 
-__all__ = ["Axis", "Line", "Series", "axes", "axis", "pooled", "series"]
+__all__ = ["Axis", "Line", "Series", "SettingGrid", "axes", "axis", "grids", "pooled", "series"]
 
 WORDS = {
     "selector.k": "passages read (top k)",
@@ -88,6 +89,23 @@ class Axis:
     lines: tuple[Line, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SettingGrid:
+    """Cells that differ only in two settings, which both take several numbers, and in what changes with them.
+
+    Attributes:
+        label: pipeline and the other settings that distinguish its grids.
+        names: short names of the two settings, unique among the axes of a sweep.
+        words: descriptions of the two settings, with units.
+        fields: cells, which are repeats, by the values of the two settings.
+    """
+
+    label: str
+    names: tuple[str, str]
+    words: tuple[str, str]
+    fields: Mapping[tuple[float, float], tuple[CellResult, ...]]
+
+
 def axes(cells: Sequence[CellResult], metric: str) -> list[Axis]:
     """Returns the axes on which at least one combination of the other settings has two or more values."""
     found = (axis(cells, path, metric) for path in _numeric(cells))
@@ -129,6 +147,49 @@ def series(cells: Sequence[CellResult], path: str) -> list[Series]:
             words = [f"{_last(name)}={value}" for name, value in key if len(seen[name]) > 1]
             ordered = tuple((value, tuple(repeats)) for value, repeats in sorted(points.items()))
             found.append(Series(" ".join([pipeline, *words]), pipeline, along, ordered))
+    return found
+
+
+def grids(cells: Sequence[CellResult]) -> list[SettingGrid]:
+    """Returns a grid for each pipeline, pair of numeric settings and combination of others with two values on each."""
+    found = []
+    short = _names(_numeric(cells))
+    flat = [(cell, _flat(cell.facts["settings"])) for cell in cells]
+    for across, up in combinations(short, 2):
+        for pipeline in dict.fromkeys(cell.facts["pipeline"] for cell in cells):
+            own = [
+                (cell, one)
+                for cell, one in flat
+                if cell.facts["pipeline"] == pipeline and _is_number(one.get(across)) and _is_number(one.get(up))
+            ]
+            given = [settings for _, settings in own]
+            apart = {across, up, *_followers(given, across), *_followers(given, up)} if own else set()
+            if across in _followers(given, up) or up in _followers(given, across):
+                continue  # they change together: that is one axis
+            found += _grids(own, (across, up), apart, pipeline, short)
+    return found
+
+
+def _grids(
+    own: Sequence[tuple[CellResult, Mapping[str, Any]]],
+    pair: tuple[str, str],
+    apart: set[str],
+    pipeline: str,
+    short: Mapping[str, str],
+) -> list[SettingGrid]:
+    groups: dict[tuple[tuple[str, str], ...], dict[tuple[float, float], list[CellResult]]] = {}
+    for cell, settings in own:
+        key = tuple((name, str(value)) for name, value in settings.items() if name not in apart)
+        place = (float(settings[pair[0]]), float(settings[pair[1]]))
+        groups.setdefault(key, {}).setdefault(place, []).append(cell)
+    found = []
+    for key, fields in groups.items():
+        words = [f"{_last(name)}={value}" for name, value in key if len({dict(one).get(name) for one in groups}) > 1]
+        if all(len(set(values)) > 1 for values in zip(*fields, strict=True)):
+            names, texts = (short[pair[0]], short[pair[1]]), (_words(pair[0]), _words(pair[1]))
+            found.append(
+                SettingGrid(" ".join([pipeline, *words]), names, texts, {k: tuple(v) for k, v in fields.items()})
+            )
     return found
 
 

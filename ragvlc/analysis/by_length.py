@@ -22,13 +22,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis.drawing import label as written
-from ragvlc.analysis.drawing import legend, look, mark, numbers, panels
+from ragvlc.analysis.drawing import legend, line, look, numbers, panels, spoken, within
 from ragvlc.analysis.tables import Entry, Table, left
 from ragvlc.statistics.intervals import Interval, mean_interval
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from ragvlc.analysis.pictures import Picture
     from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["CAPTION", "System", "Task", "draw", "length_tables", "long_tasks", "tasks"]
@@ -47,7 +46,7 @@ CAPTION = (
     "stopped early, on the questions asked of them."
 )
 MOST_PANELS = 6
-STYLES = ("solid", (0, (5, 2)), (0, (1, 1.5)))
+STYLES: tuple[str | tuple[int, tuple[float, float]], ...] = ("solid", (0, (5, 2)), (0, (1, 1.5)))
 OVERALL = (
     "As in LongEmbed: nDCG@1, averaged over the lengths, for tasks with lengths ({with_lengths}), else nDCG@10; mean: "
     "over the tasks; - where answers are pending."
@@ -196,28 +195,28 @@ def long_tasks(results: SweepResults) -> list[Task]:
     return [task for task in tasks(results) if len(task.lengths) > 1]
 
 
-def draw(found: Sequence[Task], metric: str) -> Figure:
+def draw(found: Sequence[Task], metric: str) -> Picture:
     """Returns a figure of scores over document length, with a panel for each data set and a line for each system."""
     labels = list(dict.fromkeys(system.label for task in found for system in task.systems))
     with look():
         drawn, places = panels([task.name for task in found[:MOST_PANELS]], f"{metric} by length")
         for place, task in zip(places, found, strict=False):
             for system in task.systems:
-                points = [(length, one.mean) for length, one in system.points(metric).items() if one.mean is not None]
-                colour, marker = mark(labels.index(system.label))
-                place.plot(
-                    [length for length, _ in points], [mean for _, mean in points],
-                    color=colour, marker=marker, markersize=5, label=written(_title(system)),
-                    linestyle="dashed" if system.stopped else STYLES[labels.index(system.label) // 7 % len(STYLES)],
-                    markerfacecolor="none" if system.control or system.stopped else colour,
+                at = labels.index(system.label)
+                line(
+                    place, at, _title(system),
+                    [
+                        (length, one, (f"length {length:,.10g}", spoken(one, metric)))
+                        for length, one in system.points(metric).items()
+                    ],
+                    hollow=system.control or bool(system.stopped),
+                    style="dashed" if system.stopped else STYLES[at // 7 % len(STYLES)],
                 )  # fmt: skip
             numbers(place, task.lengths, few=True)
             place.tick_params(axis="x", labelrotation=45)
-            place.set_xlabel("length of the documents")
-            place.set_ylabel(written(metric))
-            low, high = place.get_ylim()
-            if place.dataLim.y0 >= 0 and place.dataLim.y1 <= 1:
-                place.set_ylim(max(low, -0.03), min(high, 1.03))
+            place.set_xlabel("length of the documents (in tokens or words, as the data set counts)")
+            place.set_ylabel(written(f"{metric} (mean)"))
+            within(place)
         legend(drawn, places)
     return drawn
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis.drawing import INK, label, legend, look, mark, numbers, panels
+from ragvlc.analysis.drawing import INK, hover, label, legend, look, mark, numbers, panels, tie
 from ragvlc.core.prices import CACHED_FROM, Price, Rates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    from ragvlc.analysis.pictures import Picture
 
 __all__ = ["PRICE_ADVICE", "DocumentCost", "ModelCost", "break_even", "break_even_sentences", "draw_money"]
 
@@ -174,7 +175,7 @@ def break_even_sentences(costs: Sequence[DocumentCost], gap: float = 0.0) -> lis
     return found
 
 
-def draw_money(costs: Mapping[str, Sequence[DocumentCost]], questions: int, gap: float = 0.0) -> Figure:
+def draw_money(costs: Mapping[str, Sequence[DocumentCost]], questions: int, gap: float = 0.0) -> Picture:
     """Returns a figure of the mean money a question against the number of questions a document, with break-evens.
 
     Args:
@@ -201,16 +202,20 @@ def _panel(axes: Axes, costs: Mapping[int, DocumentCost], questions: int, gap: f
     asked = [last ** (step / STEPS) for step in range(STEPS + 1)]
     for place, one in costs.items():
         colour, marker = mark(place)
-        axes.plot(
+        tie(place, axes.plot(
             asked, [one.money(n, gap) / n for n in asked],
             color=colour, marker=marker, markersize=5, markevery=(place % 3, STEPS // 4), label=label(one.name),
-        )  # fmt: skip
+        ))  # fmt: skip
+        for n in sorted({round(one) for one in asked}):
+            each, total = one.money(n, gap) / n, one.money(n, gap)
+            hover(axes, (n, each), one.name, f"{n:,} questions: {each:,.4g} each, {total:,.4g} in all", series=place)
     for place, (level, height) in enumerate(sorted(levels)):
         axes.plot([level], [height], "o", color="none", markeredgecolor=INK, markersize=10)
         # Above a crossing the falling line is on the left, below on the right; neighbours are on different sides.
         (aside, up), side = ((7, 7), "left") if place % 2 == 0 else ((-7, -15), "right")
         words = f"from {ceil(level):,}"
         axes.annotate(words, (level, height), xytext=(aside, up), textcoords="offset points", fontsize=8.5, ha=side)
+        hover(axes, (level, height), f"break-even {words} questions about one document", f"{height:,.4g} each")
     numbers(axes, asked, few=False)
     lines = [float(value) for line in axes.lines for value in line.get_ydata()]  # type: ignore[arg-type, union-attr]
     low, high = min(lines), max(lines)

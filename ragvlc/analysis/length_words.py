@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis.drawing import INK, label, legend, look, mark, numbers, panels
+from ragvlc.analysis.drawing import INK, hover, label, legend, look, mark, numbers, panels
 from ragvlc.analysis.effective_length import RouteLength, asked_length, route_lengths
 from ragvlc.analysis.tables import Entry, Table, plain
 from ragvlc.analysis.verdict import DatasetVerdict
@@ -15,8 +15,7 @@ from ragvlc.statistics.decisions import MarginVerdict
 from ragvlc.statistics.effective_length import LengthStep
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from ragvlc.analysis.pictures import Picture
     from ragvlc.core.length_margin import LengthMargin
     from ragvlc.results.loading import SweepResults
 
@@ -206,7 +205,7 @@ def lengths_to_draw(results: SweepResults, metric: str) -> list[RouteLength]:
     return [one for one in route_lengths(results, asked) if one.found is not None]
 
 
-def draw_lengths(found: Sequence[RouteLength]) -> Figure:
+def draw_lengths(found: Sequence[RouteLength]) -> Picture:
     """Returns a figure of scores by length, with a panel for each route, its intervals and its margin."""
     shown = found[:MOST_PANELS]
     title = f"Effective length by {shown[0].asked.metric}"
@@ -227,13 +226,18 @@ def draw_lengths(found: Sequence[RouteLength]) -> Figure:
                     [length], [mean],
                     yerr=None if ends is None else [[max(0.0, mean - ends[0])], [max(0.0, ends[1] - mean)]],
                     color=colour, marker=marker, markersize=6, elinewidth=1, linestyle="none",
-                    markerfacecolor=colour if holds else "white",
+                    markerfacecolor=colour if holds else "none",
+                )  # fmt: skip
+                bounds = "" if ends is None else f" [{ends[0]:.3f}, {ends[1]:.3f}] by the difference from the shortest"
+                hover(
+                    place, (length, mean), f"{one.route} at {short_length(length)}",
+                    f"{one.asked.metric} {mean:.3f}{bounds}", "" if holds else "beyond the effective length",
                 )  # fmt: skip
             words = f"score at {short_length(one.lengths[0])} {'plus' if one.sign < 0 else 'less'} the margin"
             line = start - one.sign * one.asked.margin
             place.axhline(line, color=INK, linestyle=(0, (4, 3)), linewidth=1, label=label(words))
             numbers(place, one.lengths, few=True)
             place.set_xlabel("length" if one.tagged else "context length (tokens)")
-            place.set_ylabel(label(one.asked.metric))
+            place.set_ylabel(label(f"{one.asked.metric} (mean)"))
         legend(drawn, places)
     return drawn

@@ -13,8 +13,7 @@ from ragvlc.analysis.tables import Entry, Table, title
 from ragvlc.analysis.verdict import shown_cells
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from ragvlc.analysis.pictures import Picture
     from ragvlc.core.prices import Rates
     from ragvlc.results.loading import CellResult, SweepResults
 
@@ -52,7 +51,7 @@ def money_tables(results: SweepResults) -> list[Table]:
     return found
 
 
-def money_drawers(results: SweepResults, metric: str) -> dict[str, Callable[[], Figure]]:
+def money_drawers(results: SweepResults, metric: str) -> dict[str, Callable[[], Picture]]:
     """Returns the function that draws money by the number of questions about one document; none without prices."""
     shown = {}
     for name, own in _costs(results).items():

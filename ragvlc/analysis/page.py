@@ -1,4 +1,4 @@
-"""A sweep's comparison as one self-contained HTML page: no scripts, no requests, all texts escaped.
+"""A sweep's comparison as one self-contained HTML page: no requests, all texts escaped, one script for hovering.
 
 What was compared, the answer in sentences, tables, parts of the questions, figures, the questions that cells disagree
 on most, failures and truncation, and how to reproduce it. It reads on a phone and on paper, in light and in dark.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import platform
 import time
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +25,11 @@ from ragvlc.analysis.decision_words import decision_tables, sentences
 from ragvlc.analysis.decisions import CellDecision, stored_decisions
 from ragvlc.analysis.front import front_tables
 from ragvlc.analysis.generated import captioned, generated_lines
+from ragvlc.analysis.heat import CAPTION as HEAT
 from ragvlc.analysis.length_words import CAPTION as EFFECTIVE
 from ragvlc.analysis.length_words import length_verdicts
 from ragvlc.analysis.money_tables import CAPTION as MONEY
+from ragvlc.analysis.pictures import hover_files
 from ragvlc.analysis.races import race_tables
 from ragvlc.analysis.reading import CAPTION as READING
 from ragvlc.analysis.speculation import CAPTION as SPECULATION
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
 
     from ragvlc.results.loading import SweepResults
 
-__all__ = ["PAGE", "html_page", "write_html"]
+__all__ = ["PAGE", "TEMPLATE", "hovering", "html_page", "write_html"]
 
 PAGE = "report.html"
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -47,6 +51,8 @@ LIBRARIES = ("torch", "transformers", "sentence-transformers", "vllm", "bm25s", 
 REPLAY = ("replay",)
 _OLD_SECONDS = 3600.0
 """Age of a part of a page whose writer was killed: it is removed."""
+OF_ALL_METRICS = ("quality_tokens", "effective_length", "by_length", "over_", "heat_")
+"""Prefixes of the figures drawn for the metrics after the first one too."""
 OTHER_METRICS = 4
 """The most further metrics with figures of their own."""
 
@@ -64,10 +70,15 @@ CAPTIONS = {
     "reading_cost": READING,
     **ROUTING,
     "speculation": SPECULATION,
-    "position_document": "By known position of the answer in the documents; n: questions with a score.",
-    "position_context": "By position of the evidence in the text that the cell sent; n differs from cell to cell.",
+    "position_document": "By known position of the answer in the documents; n: questions with a score. Bars: 95 % "
+    "intervals.",
+    "position_context": "By position of the evidence in the text that the cell sent; n differs from cell to cell. "
+    "Bars: 95 % intervals.",
 }
-OVER = "A line for each combination of the other settings; across: cells without this setting. Shade: 95 % interval."
+OVER = (
+    "A line for each combination of the other settings; across: cells without this setting. Bars and shades: 95 % "
+    "intervals."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +168,7 @@ def _page(
         "tables": captioned(results, [*decided, *special, *shown] if replayed else [*decided, *shown, *special]),
         "breakdowns": sections.breakdowns(results, texts),
         "figures": _figures(results, texts),
+        **hovering(),
         "metrics": results.metrics,
         "most_cells": sections.MOST_CELLS,
         "texts": bool(texts),
@@ -187,13 +199,26 @@ def _figures(results: SweepResults, texts: Mapping[str, str]) -> list[FigureGrou
     for place, metric in enumerate(results.metrics[: 1 + OTHER_METRICS]):
         drawn: list[PageFigure] = []
         for name, draw in drawers(results, metric, texts).items():
-            if place == 0 or name in ("quality_tokens", "effective_length", "by_length") or name.startswith("over_"):
+            if (
+                place == 0
+                or name in ("quality_tokens", "effective_length", "by_length")
+                or name.startswith(("over_", "heat_"))
+            ):
                 # A drawing of ours with escaped texts.
                 element = Markup(svg(draw(), f"f{place}-{len(drawn)}"))  # noqa: S704
-                drawn.append(PageFigure(element, CAPTIONS.get(name, OVER)))
+                drawn.append(PageFigure(element, CAPTIONS.get(name, HEAT if name.startswith("heat_") else OVER)))
         if drawn:
             groups.append(FigureGroup(f"Figures for {metric}", tuple(drawn)))
     return groups
+
+
+def hovering() -> dict[str, str]:
+    """Returns the style and the script of figures, and the hash by which the page allows this script and no other."""
+    from markupsafe import Markup
+
+    style, script = hover_files()
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    return {"style": Markup(style), "script": Markup(script), "script_hash": digest}  # noqa: S704 - files of ours
 
 
 def _verbs(resolved: str) -> tuple[str, ...]:

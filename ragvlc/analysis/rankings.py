@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis.drawing import label, look, mark
+from ragvlc.analysis.drawing import blank, hover, label, look, mark, tie
 from ragvlc.analysis.tables import Entry, Table, bounds, plain
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.results.generated import generated_share
@@ -16,8 +16,7 @@ from ragvlc.statistics.intervals import mean_interval
 from ragvlc.statistics.rankings import ALIKE, Agreement, Outcome, ScoredSet, agreement
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from ragvlc.analysis.pictures import Picture
     from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["CAPTION", "RankedSets", "draw", "rank_tables", "ranked_sets", "sentences"]
@@ -313,13 +312,11 @@ def rank_tables(sets: RankedSets, metric: str) -> list[Table]:
     ]  # fmt: skip
 
 
-def draw(sets: RankedSets, metric: str) -> Figure:
+def draw(sets: RankedSets, metric: str) -> Picture:
     """Returns the figure of all cells' scores under both sets, with intervals and ranks."""
-    from matplotlib.figure import Figure
-
     found = sets.on(metric)
     with look():
-        figure = Figure(figsize=(6.4, 4.6), layout="constrained")
+        figure = blank(6.4, 4.6)
         axes = figure.add_subplot()
         axes.set_title(label(f"{metric}: cells under both sets"))
         for place, way in enumerate(found.ways):
@@ -332,10 +329,12 @@ def draw(sets: RankedSets, metric: str) -> Figure:
                 middle.append(mean)
                 ends.append([[mean - (given.low or mean)], [(given.high or mean) - mean]])
             ranks = ", ".join(plain(one[place], 0 if one[place] == int(one[place]) else 1) for one in found.ranks)
-            axes.errorbar(
+            tie(place, axes.errorbar(
                 middle[0], middle[1], xerr=ends[0], yerr=ends[1], color=colour, marker=marker, capsize=2, linewidth=1,
                 label=label(f"{way} ({ranks})"), linestyle="none",
-            )  # fmt: skip
+            ))  # fmt: skip
+            facts = [f"{name}: {mean:.3f}" for name, mean in zip(sets.names, middle, strict=True)]
+            hover(axes, (middle[0], middle[1]), way, *facts, f"ranks {ranks}", series=place)
         axes.set_xlabel(label(sets.names[0]))
         axes.set_ylabel(label(sets.names[1]))
         figure.legend(loc="outside lower left", ncols=2, frameon=False)

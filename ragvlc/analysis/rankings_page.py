@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis.drawing import svg
-from ragvlc.analysis.page import TEMPLATE
+from ragvlc.analysis.page import TEMPLATE, hovering
 from ragvlc.analysis.rankings import CAPTION, RankedSets, draw, rank_tables, sentences
 from ragvlc.core.errors import StoreError
 from ragvlc.memo.disk import write_whole
@@ -63,6 +63,7 @@ def rankings_page(sets: RankedSets, metrics: tuple[str, ...], lines: list[str]) 
     ]
     return template.render(
         title=TITLE,
+        page=hovering(),
         style=Markup(style[0] if style else ""),  # noqa: S704 - of our own template
         names=sets.names,
         metrics=found,

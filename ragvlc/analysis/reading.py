@@ -19,8 +19,7 @@ from ragvlc.analysis.tables import Entry, Table
 from ragvlc.results.columns import CellColumns, known
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from ragvlc.analysis.pictures import Picture
     from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["CAPTION", "CostCurve", "ReadingCost", "curves", "draw", "reading_cost"]
@@ -97,9 +96,9 @@ def reading_cost(results: SweepResults) -> Table | None:
     return Table("Reading cost by length of the context", tuple(heads), rows, NOTE)
 
 
-def draw(found: Sequence[CostCurve]) -> Figure:
+def draw(found: Sequence[CostCurve]) -> Picture:
     """Returns a figure with one panel for each known quantity: token pairs, calls and seconds."""
-    from ragvlc.analysis.drawing import label, legend, look, mark, numbers, panels
+    from ragvlc.analysis.drawing import hover, label, legend, look, mark, numbers, panels, tie
 
     measures: dict[str, Callable[[ReadingCost], float | None]] = {
         "pairs of tokens (millions)": lambda one: one.pairs,
@@ -114,10 +113,12 @@ def draw(found: Sequence[CostCurve]) -> Figure:
             for at, curve in enumerate(found):
                 colour, marker = mark(at)
                 known = [(one.length, value) for one in curve.costs if (value := figure(one)) is not None]
-                place.plot(
+                tie(at, place.plot(
                     [x for x, _ in known], [y for _, y in known],
                     color=colour, marker=marker, markersize=5, label=label(curve.label),
-                )  # fmt: skip
+                ))  # fmt: skip
+                for x, y in known:
+                    hover(place, (x, y), curve.label, f"{x:,.0f} tokens of context", f"{y:,.4g} {name}", series=at)
             numbers(place, [one.length for one in every], few=True)
             place.set_ylim(bottom=0)
             place.set_xlabel("context length (tokens)")

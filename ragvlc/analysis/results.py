@@ -23,8 +23,8 @@ from ragvlc.results.loading import SweepResults
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
+    from ragvlc.analysis.pictures import Picture
     from ragvlc.core.data import Document
 
 __all__ = ["Results"]
@@ -38,11 +38,11 @@ class Results(SweepResults):
         cells: in the order of the plan.
     """
 
-    def figures(self, metric: str | None = None) -> dict[str, Figure]:
+    def figures(self, metric: str | None = None) -> dict[str, Picture]:
         """Returns every figure available for these results, by name. Raises `ConfigError` for an unknown metric."""
         return drawing.figures(self, metric)
 
-    def figure(self, name: str, metric: str | None = None) -> Figure:
+    def figure(self, name: str, metric: str | None = None) -> Picture:
         """Returns one figure, e.g. `quality_tokens`. Raises `ConfigError` for an unknown figure or metric."""
         return drawing.figure(self, name, metric)
 

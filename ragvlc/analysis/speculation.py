@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis.drawing import INK, label, legend, look, mark, panels
+from ragvlc.analysis.drawing import INK, hover, label, legend, look, mark, panels, tie
 from ragvlc.analysis.tables import Entry, Table, title
 from ragvlc.results.speculation import Speculation
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from ragvlc.analysis.pictures import Picture
     from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = [
@@ -84,7 +83,7 @@ def speculating(results: SweepResults) -> list[tuple[CellResult, Speculation]]:
     return [(cell, sum(sums, Speculation())) for cell, sums in found if sums]
 
 
-def draw(cells: Sequence[tuple[CellResult, Speculation]]) -> Figure:
+def draw(cells: Sequence[tuple[CellResult, Speculation]]) -> Picture:
     """Returns a figure of acceptance by draft position and, if plain decoding was measured, of speed-ups."""
     shown = list(cells)[:MOST_LINES]
     compared = [(at, cell, found.speedup) for at, (cell, found) in enumerate(shown) if found.speedup is not None]
@@ -95,15 +94,18 @@ def draw(cells: Sequence[tuple[CellResult, Speculation]]) -> Figure:
         for at, (cell, found) in enumerate(shown):
             colour, marker = mark(at)
             xs = range(1, len(found.by_place) + 1)
-            above.plot(xs, found.by_place, color=colour, marker=marker, markersize=5, label=label(cell.name))
+            drawn = above.plot(xs, found.by_place, color=colour, marker=marker, markersize=5, label=label(cell.name))
+            tie(at, drawn)
+            for x, accepted, tried in zip(xs, found.by_place, found.tried, strict=False):
+                hover(above, (x, accepted), cell.name, f"accepted at {x}: {accepted:.3f}, n = {tried:,}", series=at)
         above.set_ylim(0.0, 1.03)
         above.set_xticks(range(1, 1 + max((len(found.by_place) for _, found in shown), default=1)))
-        above.set_xlabel("position in the draft")
-        above.set_ylabel("accepted")
+        above.set_xlabel("position in the draft (tokens)")
+        above.set_ylabel("accepted (share of drafted tokens)")
         if compared:
             below = places[1]
             for row, (at, _, gain) in enumerate(compared):
-                below.barh([row], [gain], color=mark(at)[0], height=0.6)
+                tie(at, below.barh([row], [gain], color=mark(at)[0], height=0.6))
                 below.annotate(f" {gain:.2f}", (gain, row), va="center")
             below.axvline(1.0, color=INK, linestyle=(0, (4, 3)), linewidth=1)
             below.set_yticks([])

@@ -7,11 +7,11 @@ from dataclasses import replace
 from math import log2
 from typing import TYPE_CHECKING
 
-from ragvlc.analysis.drawing import INK, label, look
+from ragvlc.analysis.drawing import INK, blank, label, look
 from ragvlc.analysis.speculation_break_even import Speculator
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from ragvlc.analysis.pictures import Picture
 
 __all__ = ["draw", "speedups"]
 
@@ -51,7 +51,7 @@ def draw(
     *,
     gamma: int | None = None,
     title: str = "",
-) -> Figure:
+) -> Picture:
     """Returns the heat map: each field shows its speed-up, and a line marks the break-even.
 
     Args:
@@ -62,13 +62,12 @@ def draw(
         title: of the figure.
     """
     from matplotlib.colors import TwoSlopeNorm
-    from matplotlib.figure import Figure
 
     found = speedups(model, contexts, acceptances, gamma=gamma)
     rows = [[log2(one) for one in row] for row in found]
     widest = max(abs(one) for row in rows for one in row) or 1.0
     with look():
-        figure = Figure(figsize=(0.55 * len(contexts) + 2.2, 0.28 * len(acceptances) + 1.4), layout="constrained")
+        figure = blank(0.55 * len(contexts) + 2.2, 0.28 * len(acceptances) + 1.4)
         axes = figure.add_subplot()
         axes.grid(visible=False)
         axes.imshow(rows, origin="lower", aspect="auto", cmap="RdBu", norm=TwoSlopeNorm(0.0, -widest, widest))

@@ -32,7 +32,7 @@ def lines(figure, place: int = 0) -> dict[str, list[tuple[float, float]]]:
 
 def test_which_figures_there_are_follows_from_the_results(results: Results, tmp_path: Path) -> None:
     assert list(results.figures()) == [
-        "quality_tokens", "quality_seconds", "quality_money", "over_k", "over_size", "money_questions",
+        "quality_tokens", "quality_seconds", "quality_money", "over_k", "over_size", "heat_k_size", "money_questions",
         "position_document", "position_context",
     ]  # fmt: skip
     assert "quality_money" not in figures(things.hostile(tmp_path / "unpriced", prices=False))
