@@ -1,11 +1,11 @@
-"""Results of a sweep with methods that draw figures, for notebooks."""
+"""Results of a sweep with methods that compare cells and draw figures, for notebooks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError
 
@@ -13,9 +13,13 @@ from ragvlc import config
 from ragvlc.analysis import figures as drawing
 from ragvlc.analysis.decisions import CellDecision, decided, made_decide, stored_decide
 from ragvlc.analysis.effective_length import asked_length, length_frame, route_lengths
+from ragvlc.analysis.embedded import EmbeddedPage, stored_texts, summary
 from ragvlc.analysis.export.export import EVERYTHING, Choices, Exported, export
+from ragvlc.analysis.frames import compared_frame, flips_frame, pareto_frame
 from ragvlc.analysis.length_words import no_lengths
+from ragvlc.analysis.page import html_page
 from ragvlc.analysis.routing import routing_frame, routing_reports
+from ragvlc.analysis.side_by_side import side_by_side
 from ragvlc.core.decision import Cost
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.length_margin import LengthMargin
@@ -45,6 +49,107 @@ class Results(SweepResults):
     def figure(self, name: str, metric: str | None = None) -> Picture:
         """Returns one figure, e.g. `quality_tokens`. Raises `ConfigError` for an unknown figure or metric."""
         return drawing.figure(self, name, metric)
+
+    def compare(self, a: str | None = None, b: str | None = None) -> pd.DataFrame:
+        """Returns paired differences with their intervals, a row for each comparison and metric.
+
+        Args:
+            a: name of a cell or pipeline; alone, every other cell is compared with it. By default with the sweep's
+                baseline.
+            b: the cell that `a` is compared with.
+
+        Returns:
+            Columns `cell`, `baseline`, `metric`, `difference` (with `low`, `high`, `p`, `p_holm`), `n`, `clusters`,
+            `better`, `worse`, `sequential`.
+
+        Raises:
+            ConfigError: nothing has that name, or two cells have no question in common.
+        """
+        return compared_frame(self, a, b)
+
+    def pareto(self, metric: str | None = None, cost: Cost = "tokens") -> pd.DataFrame:
+        """Returns score and cost of each cell with its place relative to the cost-quality front, cheapest first.
+
+        Args:
+            metric: label; the first by default.
+            cost: `tokens`, `money` (for 1,000 questions), `seconds` or `first_token`.
+
+        Returns:
+            Columns `dataset`, `cell`, `metric`, `score` (with `score_low`, `score_high`), `cost` (with `cost_low`,
+            `cost_high`), `cost_kind`, `on_front`, `dominated_by`. Empty if no cell costs anything.
+
+        Raises:
+            ConfigError: no such metric or cost.
+        """
+        return pareto_frame(self, metric, cost)
+
+    def flips(self, a: str, b: str, metric: str | None = None) -> pd.DataFrame:
+        """Returns the questions on which the scores of two cells differ, the largest difference first.
+
+        Args:
+            a: name of a cell, or of a pipeline with one cell.
+            b: likewise.
+            metric: label; the first by default.
+
+        Returns:
+            Columns `id`, `question`, `references`, `cluster`, `metric`, `a`, `b`, `score_a`, `score_b`, `better`,
+            `answer_a`, `answer_b`, `evidence_a`, `evidence_b`, `prompt_tokens_a`, `prompt_tokens_b`.
+
+        Raises:
+            ConfigError: no such cell or metric, twice the same cell, or no question in common.
+        """
+        return flips_frame(self, a, b, metric)
+
+    def side_by_side(
+        self,
+        a: str | None = None,
+        b: str | None = None,
+        metric: str | None = None,
+        texts: Mapping[str, str] | None = None,
+    ) -> EmbeddedPage:
+        """Returns a page to pick two cells and read where they differ: answers and passages side by side.
+
+        Args:
+            a: name of the cell to begin with on the left; the best one by default.
+            b: on the right.
+            metric: label; the first by default.
+            texts: documents by id; by default they are read again, if the data set can be loaded.
+
+        Raises:
+            ConfigError: no such cell or metric, or fewer than two cells with scores.
+        """
+        return side_by_side(self, a, b, metric, stored_texts(self) if texts is None else texts)
+
+    def report(self, baseline: str | None = None, texts: Mapping[str, str] | None = None) -> EmbeddedPage:
+        """Returns the HTML report, which a notebook shows in a frame; nothing is written.
+
+        Args:
+            baseline: a pipeline's or a cell's name; the sweep's own by default.
+            texts: documents by id; by default they are read again, if the data set can be loaded.
+
+        Raises:
+            ConfigError: nothing has the name `baseline`.
+        """
+        known = stored_texts(self) if texts is None else texts
+        return EmbeddedPage(html_page(self, baseline, known), f"report of {self.name}", 720)
+
+    def _repr_html_(self) -> str:
+        """Returns the answer in sentences, the table of scores, and the figure of quality against cost."""
+        figure = self._first_figure()
+        return summary(self) + (figure.html() if figure is not None else "")
+
+    def _ipython_display_(self) -> None:
+        """Displays the same as two outputs, so that pages without scripts show the figure as a picture."""
+        import IPython.display
+
+        notebook: Any = IPython.display  # its functions have no types
+        notebook.display(notebook.HTML(summary(self)))
+        figure = self._first_figure()
+        if figure is not None:
+            notebook.display(figure)
+
+    def _first_figure(self) -> Picture | None:
+        return next((draw() for draw in drawing.drawers(self).values()), None) if self.cells else None
 
     def decide(
         self,
@@ -104,7 +209,7 @@ class Results(SweepResults):
     def routing(self, metric: str | None = None) -> pd.DataFrame:
         """Returns what each route, router and oracle is worth, with one row per group and arm; see `routing_frame`.
 
-        CellColumns: `group`, `arm`, `kind`, `n`, `clusters`, `quality`, `gain` over the best single route of the other
+        Columns: `group`, `arm`, `kind`, `n`, `clusters`, `quality`, `gain` over the best single route of the other
         folds (with bounds, `p` and `p_holm`), `regret`, `of_possible`, `right`, `tokens`, `money`, `seconds`, the share
         sent `to` each route, and of routers the quality over random mixing of two routes at equal cost. Empty if fewer
         than two routes have scores. Raises `ConfigError` for an unknown metric.
@@ -122,7 +227,7 @@ class Results(SweepResults):
             axis: setting that is the length; see `LengthMargin`.
 
         Returns:
-            CellColumns `route`, `length`, `score` (with `low`, `high`), `difference` from the shortest length (with
+            Columns `route`, `length`, `score` (with `low`, `high`), `difference` from the shortest length (with
             `difference_low`, `difference_high`, `p`), `verdict`, `holds`, and of the route `effective_length`,
             `lost_from`, `n`, `clusters`, `left_out`, `margin`.
 
