@@ -8,12 +8,13 @@ PIP_FLAGS ?=
 PYTEST_FLAGS ?=
 FUZZ_FLAGS ?=
 TORTURE_FLAGS ?=
+NOTEBOOKS ?=
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_FLAGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tools quickstart models test check format generate docs coverage fuzz bench load bench-gpu failing-server torture clean
+.PHONY: help install install-tools quickstart models test check format generate notebooks docs coverage fuzz bench load bench-gpu failing-server torture clean
 
 help:
 	@echo "make quickstart   install, fetch two small models, compare full context with retrieval (CPU, minutes)"
@@ -21,6 +22,7 @@ help:
 	@echo "make check        format, lint, types, import floors"
 	@echo "make test         the tests (offline, CPU)"
 	@echo "make generate     write the tables of kinds and of servers, and the JSON Schemas again"
+	@echo "make notebooks    run the notebooks and store them with their outputs (minutes; a test says when they are stale)"
 	@echo "make docs         the site: build/site/html/index.html"
 	@echo "make coverage     how often intervals contain the true mean, and decisions and races are wrong (docs/statistics.md)"
 	@echo "make fuzz         damaged inputs of every kind: no traceback, ever (a minute a target; FUZZ_FLAGS='--seconds 600')"
@@ -64,6 +66,10 @@ format: $(VENV)/.installed-tools
 
 test: $(VENV)/.installed-tools
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+# Needs the small models. One of them: make notebooks NOTEBOOKS=02
+notebooks: models $(VENV)/.installed-tools
+	$(BIN)/python tests/docs/notebooks.py $(NOTEBOOKS)
 
 generate: $(VENV)/.installed-tools
 	$(BIN)/python tests/docs/generate.py
