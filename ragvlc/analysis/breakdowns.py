@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
+from math import isnan
 from statistics import pvariance
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ragvlc.analysis.bins import binned
 from ragvlc.core.data import Span, covered
-from ragvlc.results.columns import known
 from ragvlc.results.positions import context_position
 from ragvlc.statistics.intervals import Interval, mean_interval
 
@@ -39,6 +40,8 @@ DECILES_FROM = 100
 """The least number of located questions for tenths; with fewer, each has too few."""
 UNREAD = "not read"
 MOST_VALUES = 12
+
+ValueT = TypeVar("ValueT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,29 +119,26 @@ def by_position(
         where: in the documents, or in the text that each cell sent, where unsent evidence is a part of its own.
         texts: documents by id, for their lengths; see `document_lengths`.
     """
-    places: list[dict[str, float | None]] = []
     if where == "document":
         lengths = document_lengths(cells, texts)
         asked = {id(cell.examples): cell.examples for cell in cells}  # cells share them
-        found = {key: _document_positions(examples, lengths) for key, examples in asked.items()}
-        places = [found[id(cell.examples)] for cell in cells]
+        positions = {key: _document_positions(examples, lengths) for key, examples in asked.items()}
+        places = _aligned(cells, positions)
+        located = [len(positions[id(cell.examples)]) for cell in cells]
+        known = [bool(count) for count in located]
     else:
-        for cell in cells:
-            sent = zip(cell.columns.ids, known(cell.columns.numbers["evidence_position"]), strict=True)
-            places.append({name: None if place < 0 else place for name, place in sent if place is not None})
-    bins = DECILES if max(map(len, places), default=0) >= DECILES_FROM else THIRDS
+        columns = [cell.columns.numbers["evidence_position"] for cell in cells]
+        places = [[None if isnan(place) else place for place in own] for own in columns]
+        located = [len(own) - own.count(None) for own in places]
+        # A cell that sent no evidence at all, such as closed book, has no positions to compare.
+        known = [any(place is not None and place >= 0 for place in own) for own in places]
+    bins = DECILES if max(located, default=0) >= DECILES_FROM else THIRDS
     names = (*bins, UNREAD) if where == "context" else bins
-
-    def part(place: float | None) -> str:
-        return UNREAD if place is None else bins[min(int(place * len(bins)), len(bins) - 1)]
-
-    # A cell that sent no evidence at all, such as closed book, has no positions to compare.
-    kept = [
-        (cell, own) for cell, own in zip(cells, places, strict=True) if any(one is not None for one in own.values())
-    ]
-    groups = [{name: part(place) for name, place in own.items()} for _, own in kept]
+    part_of = [*bins, bins[-1], UNREAD]  # of a place times the number of bins; the last one is that of -1
+    count = len(bins)
+    parts = [[None if one is None else part_of[max(-1, int(one * count))] for one in own] for own in places]
     by = f"position of the evidence in the {where}"
-    return _broken_down([cell for cell, _ in kept], metric, by, names, groups)
+    return _broken_down(list(compress(cells, known)), metric, by, names, list(compress(parts, known)))
 
 
 def _document_positions(
@@ -220,8 +220,24 @@ def _by_fact(
     else:
         groups = {key: {name: str(one) for name, one in own.items()} for key, own in there.items()}
         parts = sorted({part for own in groups.values() for part in own.values()}, key=_natural)
-    placed = [groups[id(cell.examples)] for cell in cells]
-    return _broken_down(cells, metric, by, parts, placed) if len(parts) > 1 else []
+    return _broken_down(cells, metric, by, parts, _aligned(cells, groups)) if len(parts) > 1 else []
+
+
+def _aligned(cells: Sequence[CellResult], found: Mapping[int, Mapping[str, ValueT]]) -> list[list[ValueT | None]]:
+    """Returns, for each cell, what was found of its rows' questions, in the order of its columns.
+
+    Args:
+        cells: in any order.
+        found: by the identity of the questions, which cells share, and by question.
+    """
+    asked = {id(cell.examples): cell.examples for cell in cells}
+    whole = {key: [found[key].get(name) for name in examples] for key, examples in asked.items()}
+    return [
+        whole[id(cell.examples)]
+        if len(cell.columns.ids) == len(cell.examples)
+        else [found[id(cell.examples)].get(name) for name in cell.columns.ids]
+        for cell in cells
+    ]
 
 
 def _natural(text: str) -> tuple[bool, float, str]:
@@ -233,20 +249,26 @@ def _natural(text: str) -> tuple[bool, float, str]:
 
 
 def _broken_down(
-    cells: Sequence[CellResult], metric: str, by: str, parts: Sequence[str], groups: Sequence[Mapping[str, str]]
+    cells: Sequence[CellResult], metric: str, by: str, parts: Sequence[str], groups: Sequence[Sequence[str | None]]
 ) -> list[Breakdown]:
-    """Returns a list with the breakdown of a metric by the given parts; empty if no part has a score."""
+    """Returns a list with the breakdown of a metric by the given parts; empty if no part has a score.
+
+    Args:
+        cells: with scores.
+        metric: label.
+        by: what the parts are.
+        parts: in order.
+        groups: part of each row's question, for each cell, in the order of its columns.
+    """
     rows = []
     for cell, own in zip(cells, groups, strict=True):
-        scores = cell.scores(metric)
-        members: dict[str, list[str]] = {part: [] for part in parts}
-        for name, value in own.items():
-            if value in members and name in scores:
-                members[value].append(name)
-        found = [
-            mean_interval(list(map(scores.__getitem__, names)), list(map(cell.clusters.__getitem__, names)))
-            for names in members.values()
-        ]
+        members: dict[str | None, tuple[list[float | None], list[str]]] = {part: ([], []) for part in parts}
+        for part, score, cluster in zip(own, cell.columns.scored(metric), cell.row_clusters, strict=True):
+            if part in members:
+                scores, clusters = members[part]
+                scores.append(score)
+                clusters.append(cluster)
+        found = [mean_interval(*both) for both in members.values()]
         if cell.raced is not None:
             found = [replace(one, low=None, high=None) for one in found]
         rows.append((cell, tuple(found)))

@@ -17,7 +17,8 @@ from ragvlc.statistics.corrections import SETTLED
 from ragvlc.statistics.differences import Difference, paired_difference
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.table import Table
 
     from ragvlc.results.loading import CellResult, SweepResults
 
@@ -25,6 +26,7 @@ __all__ = ["Pairing", "comparison", "paired"]
 
 MOST_FLIPS = 10
 """The most flipped questions shown in each direction."""
+_HEADS = ("", "a", "b", "a - b", "95 % interval", "p", "a better", "b better", "equal", "n")
 COSTS = {
     "prompt tokens": ("prompt_tokens", 0),
     "new tokens": ("completion_tokens", 0),
@@ -173,13 +175,45 @@ def _coverage(pair: Pairing) -> str:
     return ", ".join(words) + "."
 
 
-def _differences(pair: Pairing) -> RenderableType:
-    from rich import box
-    from rich.table import Table
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A table of which nothing is cut: columns that do not fit the terminal follow in further tables."""
 
-    table = Table(title="Scores, question by question", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for head in ("", "a", "b", "a - b", "95 % interval", "p", "a better", "b better", "equal", "n"):
-        table.add_column(head, justify="right" if head else "left", no_wrap=True)
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        start = 1
+        while start < len(self.heads):
+            end = start + 1
+            while end < len(self.heads) and self._fits(start, end + 1, console, options):
+                end += 1
+            yield self._part(start, end)
+            start = end
+
+    def _fits(self, start: int, end: int, console: Console, options: ConsoleOptions) -> bool:
+        from rich.measure import Measurement
+
+        free = options.update(max_width=10_000)
+        return Measurement.get(console, free, self._part(start, end)).maximum <= options.max_width
+
+    def _part(self, start: int, end: int) -> Table:
+        from rich import box
+        from rich.table import Table
+
+        title = self.title if start == 1 else f"{self.title}, continued"
+        table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+        table.add_column(self.heads[0], overflow="fold")
+        for head in self.heads[start:end]:
+            table.add_column(head, justify="right", no_wrap=True)
+        for row in self.rows:
+            table.add_row(row[0], *row[start:end])
+        return table
+
+
+def _differences(pair: Pairing) -> RenderableType:
+    rows = []
     for metric in pair.metrics:
         one = pair.difference(metric)
         means = _means_over_both(pair, metric)
@@ -188,8 +222,8 @@ def _differences(pair: Pairing) -> RenderableType:
         counts = [better, worse, one.n - better - worse, one.n]
         signed = "-" if one.mean is None else plain(one.mean, 3, "+")
         name = f"{metric} (smaller is better)" if pair.smaller(metric) else metric
-        table.add_row(name, *means, signed, interval, "-" if one.p is None else f"{one.p:.3f}", *map(str, counts))
-    return table
+        rows.append([name, *means, signed, interval, "-" if one.p is None else f"{one.p:.3f}", *map(str, counts)])
+    return _Whole("Scores, question by question", _HEADS, rows)
 
 
 def _interval(pair: Pairing, one: Difference) -> str:

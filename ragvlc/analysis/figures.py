@@ -158,7 +158,7 @@ def _quality(name: str, datasets: Mapping[str, Sequence[CellResult]], metric: st
     with look():
         drawn, places = panels(list(datasets), f"{metric} against {cost}")
         for place, cells in zip(places, datasets.values(), strict=True):
-            spent = {cell.name: mean_cost(cell, question_costs(cell, cost)) for cell in cells}
+            spent = {cell.name: mean_cost(cell, cost) for cell in cells}
             paid = [cell for cell in cells if spent[cell.name].mean is not None]
             placed = front(paid, metric, cost)
             dominated = {one.cell.name for one in placed if one.dominated_by}

@@ -89,7 +89,7 @@ def _front(cells: tuple[CellResult, ...], metric: str, cost: Cost) -> Sequence[F
         cell.name: (cell, interval)
         for cell in cells
         if cell.name in spent and cell.merit(metric) is not None
-        if (interval := mean_cost(cell, spent[cell.name])).mean is not None
+        if (interval := mean_cost(cell, cost)).mean is not None
     }
     if not any(interval.mean for _, interval in found.values()):
         return []
@@ -143,12 +143,19 @@ def scaled(interval: Interval, times: float, digits: int) -> Entry:
     return Entry(mean, low, high, digits)
 
 
-def mean_cost(cell: CellResult, costs: Mapping[str, float | None]) -> Interval:
+def mean_cost(cell: CellResult, cost: Cost) -> Interval:
     """Returns the mean cost of a question with its interval, over the questions whose cost is known.
 
     Costs of nothing have no interval: nothing says how large one would be. Those of cells without all questions have
     none, as the number of questions depended on the scores.
     """
+    found = cell.memo.get(("mean", cost))
+    if found is None:
+        found = cell.memo["mean", cost] = _mean_cost(cell, question_costs(cell, cost))
+    return found
+
+
+def _mean_cost(cell: CellResult, costs: Mapping[str, float | None]) -> Interval:
     clusters = cell.clusters
     known = {name: cost for name, cost in costs.items() if cost is not None}
     if known and not any(known.values()):

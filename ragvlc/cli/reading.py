@@ -130,8 +130,8 @@ def compare(
     from ragvlc.analysis.generated import generated_lines
     from ragvlc.sweep.derived import load_results
 
-    beside = load_results(results_folder(other, runs)) if other else None
-    loaded = load_results(results_folder(results, runs))
+    beside = load_results(results_folder(other, runs), only=[second]) if other else None
+    loaded = load_results(results_folder(results, runs), only=[first] if other else [first, second])
     for part in (*comparison(loaded, first, second, other=beside, metric=metric), *generated_lines(loaded)):
         out().print(part)
 

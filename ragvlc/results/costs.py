@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import compress
+from array import array
+from operator import add
 from typing import TYPE_CHECKING
 
 from ragvlc.results.columns import known
@@ -21,20 +22,24 @@ def question_costs(cell: CellResult, cost: Cost) -> dict[str, float | None]:
     Tokens are those read and written. Seconds are those of search, reranking and models; a prefix that all questions
     over some documents found in the cache is charged to one of them, as in `summary`. Indexing is not included.
     """
-    columns = cell.columns
-    found: dict[str, float | None] = dict.fromkeys(columns.ids)
-    answered = list(compress(columns.ids, columns.marks["answered"]))
+    values = cell.memo.get(cost)
+    if values is None:
+        values = cell.memo[cost] = _costs(cell, cost)
+    return dict(zip(cell.columns.ids, known(values), strict=True))
+
+
+def _costs(cell: CellResult, cost: Cost) -> array[float]:
+    """Returns the cost of each question, in the order of the columns; NaN where it is not known."""
+    columns, numbers = cell.columns, cell.columns.numbers  # NaN without an answer
     if cost == "money":
-        values = columns.of("money")
-    elif cost == "first_token":
-        values = columns.of("first_token_seconds")
-    elif cost == "tokens":
-        both = zip(columns.of("prompt_tokens"), columns.of("completion_tokens"), strict=True)
-        values = [read + written for read, written in both]
-    else:
-        groups = [str(cell.examples[name].get("group", name)) for name in columns.ids]
-        saved = columns.numbers["saved_seconds"]
-        charged = {columns.ids[place]: saved[place] for place in charged_prefixes(columns, groups)}
-        whole = zip(answered, columns.whole_seconds(), strict=True)
-        values = [seconds + charged.get(name, 0.0) for name, seconds in whole]
-    return found | dict(zip(answered, known(values), strict=True))
+        return numbers["money"]
+    if cost == "first_token":
+        return numbers["first_token_seconds"]
+    if cost == "tokens":
+        return array("d", map(add, numbers["prompt_tokens"], numbers["completion_tokens"]))
+    parts = (numbers[name] for name in ("engine_seconds", "search_seconds", "rerank_seconds"))
+    found = array("d", [engine + (search + rerank) for engine, search, rerank in zip(*parts, strict=True)])
+    groups = [str(cell.examples[name].get("group", name)) for name in columns.ids]
+    for place in charged_prefixes(columns, groups):
+        found[place] += numbers["saved_seconds"][place]
+    return found

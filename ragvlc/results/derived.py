@@ -10,6 +10,7 @@ import logging
 import reprlib
 import shlex
 import stat
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,6 +102,7 @@ def read_examples(path: Path) -> list[dict[str, Any]]:
             raise ValueError("is missing" if found is None else "is empty")
         for example in found:
             _check(example, _EXAMPLE, _EXAMPLE_MORE)
+            example["cluster"] = sys.intern(example["cluster"])  # one text for all: found again sooner
         if len({example["id"] for example in found}) < len(found):
             raise ValueError("holds a question twice")
     return list(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import ConfigError, DerivedError, StoreError, nearest
 from ragvlc.results.columns import CellColumns
 from ragvlc.results.completeness import check_examples, is_finished
+from ragvlc.results.frame import frame_row
 from ragvlc.results.questions import StoredQuestions
 from ragvlc.results.races import CellRace, Examples, RaceNote, race_notes, raced_difference
 from ragvlc.results.store import SweepStore
@@ -77,6 +78,16 @@ class CellResult:
     def clusters(self) -> Mapping[str, str]:
         """Cluster of each question, by its id."""
         return {name: facts["cluster"] for name, facts in self.examples.items()}
+
+    @cached_property
+    def row_clusters(self) -> list[str]:
+        """Cluster of each row's question, in the order of the columns."""
+        return [self.examples[name]["cluster"] for name in self.columns.ids]
+
+    @cached_property
+    def memo(self) -> dict[Hashable, Any]:
+        """What has been computed from this cell, for those who need it again."""
+        return {}
 
     @property
     def cold(self) -> bool:
@@ -173,8 +184,16 @@ class SweepResults:
         self._comparisons: dict[str | None, list[Comparison]] = {}
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """Returns the results in `runs/<sweep>`. Raises `StoreError` if none exist or another version wrote them."""
+    def load(cls, folder: str | Path, *, only: Collection[str] = ()) -> Self:
+        """Returns the results in `runs/<sweep>`.
+
+        Args:
+            folder: with the results.
+            only: names of cells or pipelines; the rows of no other cells are read if each names one, over one data set.
+
+        Raises:
+            StoreError: there are none, or another version wrote them.
+        """
         store = SweepStore(Path(folder))
         found = store.cells()
         try:
@@ -182,7 +201,8 @@ class SweepResults:
             files = {file: StoredQuestions(list(_by_id(store.examples(file)).values())) for file in names}
             check_examples(store.folder, found, files)
             notes = race_notes(store.folder)
-            cells = [_cell(store, facts, files[facts["examples"]], notes.get(facts["examples"])) for facts in found]
+            read = _named(found, only)
+            cells = [_cell(store, facts, files[facts["examples"]], notes.get(facts["examples"])) for facts in read]
             baseline = found[-1]["baseline"] if found else ""
         except (KeyError, TypeError) as error:
             raise DerivedError(
@@ -250,7 +270,7 @@ class SweepResults:
         """Returns a table with a row for each cell and question: settings, answer, scores, tokens, seconds, tags."""
         import pandas as pd
 
-        return pd.DataFrame([_row(cell, name, row) for cell in self.cells for name, row in cell.rows.items()])
+        return pd.DataFrame([frame_row(cell, name, row) for cell in self.cells for name, row in cell.rows.items()])
 
     def table(self) -> pd.DataFrame:
         """Returns a table with a row for each cell: settings, means and bounds of metrics, tokens, seconds, counts."""
@@ -303,6 +323,17 @@ class SweepResults:
 
 def _by_id(examples: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return {one["id"]: one for one in examples}
+
+
+def _named(cells: Sequence[Mapping[str, Any]], names: Collection[str]) -> Sequence[Mapping[str, Any]]:
+    """Returns the cells with these names or of these pipelines; all if one names none or several."""
+    keys = set()
+    for name in names if len({facts["examples"] for facts in cells}) == 1 else ():
+        own = [one for one in cells if one["name"] == name] or [one for one in cells if name in one["pipelines"]]
+        if len(own) != 1:
+            return cells
+        keys.add(own[0]["key"])
+    return [facts for facts in cells if facts["key"] in keys] if keys else cells
 
 
 def _cell(store: SweepStore, facts: Mapping[str, Any], questions: StoredQuestions, note: RaceNote | None) -> CellResult:
@@ -365,36 +396,3 @@ def _raced(cell: CellResult, base: CellResult) -> bool:
 def _better_and_worse(cell: CellResult, metric: str, one: Difference) -> tuple[float, float]:
     smaller = metric in cell.facts.get("smaller_is_better", ())
     return (one.worse, one.better) if smaller else (one.better, one.worse)
-
-
-def _row(cell: CellResult, name: str, row: Prediction) -> dict[str, Any]:
-    facts, answer = cell.examples[name], row.answer
-    found: dict[str, Any] = {
-        "cell": cell.name,
-        "pipeline": cell.facts["pipeline"],
-        **cell.facts["settings"],
-        "id": name,
-        "question": facts["question"],
-        "references": tuple(facts["references"]),
-        "cluster": facts["cluster"],
-        "task": facts["task"],
-        "answer": answer.text if answer else None,
-        "route": answer.route if answer else None,
-        "finish": answer.finish if answer else None,
-        "answered": answer.answered if answer else None,
-        "thought": answer.thought if answer else None,
-        "failure": row.failure.message if row.failure else None,
-        **{label: row.scores.get(label) for label in cell.metrics},
-        "flags": row.flags,
-    }
-    if answer:
-        found |= {
-            "prompt_tokens": answer.usage.prompt_tokens,
-            "completion_tokens": answer.usage.completion_tokens,
-            "thought_tokens": answer.usage.thought_tokens,
-            "dropped_tokens": answer.dropped_tokens,
-            "engine_seconds": answer.timing.engine_seconds,
-            "search_seconds": answer.timing.phases.get("search", 0.0),
-            "reused": answer.reused,
-        }
-    return found | {f"tag_{tag}": value for tag, value in facts["tags"].items()}

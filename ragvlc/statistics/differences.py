@@ -107,11 +107,16 @@ class PairedSample:
         n = len(self.differences)
         if not n:
             return Difference(None, None, None, None, 0, 0, 0.0, 0.0, 0.0)
-        better = sum(one > 0 for one in self.differences) / n
-        worse = sum(one < 0 for one in self.differences) / n
-        equal = sum(one == 0 for one in self.differences) / n
+        better, worse, equal = self._shares()
         low, high = self.bounds(level)
         return Difference(float(self.sums.mean), low, high, self.p, n, self.sums.clusters, better, worse, equal)
+
+    def _shares(self) -> tuple[float, float, float]:
+        """Returns the shares of differences above, below and equal to 0."""
+        import numpy as np
+
+        signs = np.sign(np.asarray(self.differences, dtype=np.float64))
+        return float((signs > 0).mean()), float((signs < 0).mean()), float((signs == 0).mean())
 
 
 def paired_difference(
@@ -181,10 +186,11 @@ def pairs_of(
         ValueError: a paired question has no cluster.
     """
     pairs = {name: one - two for name, one in a.items() if one is not None and (two := b.get(name)) is not None}
-    if missing := [name for name in pairs if name not in clusters]:
+    if not pairs.keys() <= clusters.keys():
+        missing = [name for name in pairs if name not in clusters]
         message = f"clusters lacks example '{missing[0]}' (and {len(missing) - 1} more); give each example's cluster."
         raise ValueError(message)
-    return PairedSample(tuple(pairs.values()), tuple(clusters[name] for name in pairs), flips, seed)
+    return PairedSample(tuple(pairs.values()), tuple(map(clusters.__getitem__, pairs)), flips, seed)
 
 
 def ruled_bounds(sums: Sums, p: float | Floats, level: float, flips: int, seed: int) -> tuple[Floats, Floats]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
+from typing import cast
 
 from ragvlc.statistics._clusters import by_cluster
 from ragvlc.statistics._scores import mean_bounds
@@ -53,18 +55,22 @@ def mean_interval(
         ValueError: lengths differ, a value is not finite, or a weight or the level is out of range.
     """
     check_level(level)
-    rows = [(value, name) for value, name in zip(values, clusters, strict=True) if value is not None]
-    if not rows:
+    if len({len(column) for column in (values, clusters, weights) if column is not None}) > 1:
+        message = "values, clusters and weights differ in length; give one of each for every question."
+        raise ValueError(message)
+    if None in values:
+        there = [value is not None for value in values]
+        values, clusters = list(compress(values, there)), list(compress(clusters, there))
+        weights = None if weights is None else list(compress(weights, there))
+    n = len(values)
+    if not n:
         return Interval(None, None, None, 0, 0)
-    shares = None
-    if weights is not None:
-        shares = [weight for value, weight in zip(values, weights, strict=True) if value is not None]
-    sums = by_cluster([value for value, _ in rows], [name for _, name in rows], shares)
+    sums = by_cluster(cast("Sequence[float]", values), clusters, weights)
     mean = float(sums.mean)
     if sums.clusters < 2:
-        return Interval(mean, None, None, len(rows), sums.clusters)
+        return Interval(mean, None, None, n, sums.clusters)
     low, high = mean_bounds(sums, level)
-    return Interval(mean, min(float(low), mean), max(float(high), mean), len(rows), sums.clusters)
+    return Interval(mean, min(float(low), mean), max(float(high), mean), n, sums.clusters)
 
 
 def check_level(level: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -88,19 +88,21 @@ class StoredSweep:
         return load_questions(self.sweep, self.planned)
 
 
-def load_results(folder: Path) -> Results:
+def load_results(folder: Path, *, only: Collection[str] = ()) -> Results:
     """Returns a folder's results; derived files that cannot be read are made anew first, with a line for each.
+
+    With `only`, the rows of other cells than these need not be read; see `SweepResults.load`.
 
     Raises `StoreError` where one cannot be made anew, or where another process is running the sweep.
     """
     try:
-        results = Results.load(folder)
+        results = Results.load(folder, only=only)
     except DerivedError as error:
         try:
             setup = StoredSweep.of(folder)
             with SweepStore(folder) as store:
                 write_cells_anew(setup, store)
-            results = Results.load(folder)
+            results = Results.load(folder, only=only)
         except RagvlcError as problem:
             raise StoreError(f"{error} It was not made anew now: {problem}") from problem
         log.warning("%s", _made_anew(error))

@@ -52,6 +52,16 @@ def test_differences_counts_costs_and_flips(results: Results) -> None:
     assert "not settled by 7 questions in 7 clusters." in text
 
 
+@pytest.mark.parametrize("width", [24, 40, 60, 80, 160])
+def test_no_figure_is_cut_whatever_the_width(results: Results, width: int) -> None:
+    text = text_of(comparison(results, "rag k=1", "full")[2:3], width)
+    assert "…" not in text
+    for shown in ("0.857", "0.429", "+0.429", "a better", "b better", "equal", "95 % interval", "other"):
+        assert shown in text
+    assert max(map(len, text.splitlines())) <= width
+    assert ("continued" in text) == (width < 100)
+
+
 def test_the_sign_turns_with_the_sides(results: Results) -> None:
     one, two = paired(results, "rag k=1", "full"), paired(results, "full", "rag k=1")
     assert one.difference("m").mean == pytest.approx(3 / 7)

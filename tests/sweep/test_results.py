@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,33 @@ def test_cells_are_found_by_name_or_by_a_pipeline_with_one_cell(tmp_path: Path) 
         results.cell("rag")
     with pytest.raises(ConfigError, match=r"'ragk=2' is not a cell of .*Nearest: rag k=2"):
         results.cell("ragk=2")
+
+
+def test_only_the_rows_of_the_cells_asked_for_are_read(tmp_path: Path) -> None:
+    cells = [
+        cell("rag k=1", [row("a", {"m": 1.0})], pipeline="rag"),
+        cell("rag k=2", [row("a", {"m": 0.5})], pipeline="rag"),
+        cell("full", [row("a", {"m": 0.0})]),
+    ]
+    write(tmp_path, [example("a")], cells, baseline="full")
+
+    def read(*names: str) -> list[str]:
+        return [one.name for one in Results.load(tmp_path, only=names).cells]
+
+    whole = ["rag k=1", "rag k=2", "full"]
+    assert read("full", "rag k=2") == ["rag k=2", "full"]
+    assert read("full", "full") == ["full"]
+    assert read() == read("full", "rag") == read("full", "nothing") == whole  # errors name every cell
+
+
+def test_over_several_data_sets_the_rows_of_every_cell_are_read(tmp_path: Path) -> None:
+    cells = [cell("full", [row("a", {"m": 1.0})]), cell("rag", [row("a", {"m": 1.0})])]
+    write(tmp_path, [example("a")], cells, baseline="full")
+    facts = json.loads((tmp_path / "cells.json").read_text())
+    facts[1]["examples"] = "examples-other.jsonl"
+    (tmp_path / "examples-other.jsonl").write_bytes((tmp_path / facts[0]["examples"]).read_bytes())
+    (tmp_path / "cells.json").write_text(json.dumps(facts))
+    assert [one.name for one in Results.load(tmp_path, only=["rag"]).cells] == ["full", "rag"]
 
 
 def test_cells_are_grouped_by_data_set_under_names_that_differ(tmp_path: Path) -> None:
