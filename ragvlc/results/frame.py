@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ragvlc.core.answer import Prediction
-
-if TYPE_CHECKING:
-    from ragvlc.results.loading import CellResult
 
 __all__ = ["frame_row"]
 
 
-def frame_row(cell: CellResult, name: str, row: Prediction) -> dict[str, Any]:
-    """Returns a row as a row of the table of all rows."""
-    facts, answer = cell.examples[name], row.answer
+def frame_row(
+    cell: Mapping[str, Any], question: Mapping[str, Any], row: Prediction, metrics: Sequence[str]
+) -> dict[str, Any]:
+    """Returns a row as a row of the table of all rows.
+
+    Args:
+        cell: its facts.
+        question: its facts.
+        row: as stored.
+        metrics: labels.
+    """
+    facts, answer = question, row.answer
     found: dict[str, Any] = {
-        "cell": cell.name,
-        "pipeline": cell.facts["pipeline"],
-        **cell.facts["settings"],
-        "id": name,
+        "cell": str(cell["name"]),
+        "pipeline": cell["pipeline"],
+        **cell["settings"],
+        "id": row.example_id,
         "question": facts["question"],
         "references": tuple(facts["references"]),
         "cluster": facts["cluster"],
@@ -30,7 +37,7 @@ def frame_row(cell: CellResult, name: str, row: Prediction) -> dict[str, Any]:
         "answered": answer.answered if answer else None,
         "thought": answer.thought if answer else None,
         "failure": row.failure.message if row.failure else None,
-        **{label: row.scores.get(label) for label in cell.metrics},
+        **{label: row.scores.get(label) for label in metrics},
         "flags": row.flags,
     }
     if answer:

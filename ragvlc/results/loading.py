@@ -270,7 +270,13 @@ class SweepResults:
         """Returns a table with a row for each cell and question: settings, answer, scores, tokens, seconds, tags."""
         import pandas as pd
 
-        return pd.DataFrame([frame_row(cell, name, row) for cell in self.cells for name, row in cell.rows.items()])
+        return pd.DataFrame(
+            [
+                frame_row(cell.facts, cell.examples[name], row, cell.metrics)
+                for cell in self.cells
+                for name, row in cell.rows.items()
+            ]
+        )
 
     def table(self) -> pd.DataFrame:
         """Returns a table with a row for each cell: settings, means and bounds of metrics, tokens, seconds, counts."""
