@@ -300,7 +300,7 @@ def _frontier(place: Axes, kept: Sequence[FrontCell], metric: str, times: float)
 
 def _name_front(place: Axes, cells: Sequence[CellResult], metric: str, cost: Cost, times: float) -> None:
     """Writes the names of the cells on the frontier, the best first, where the legend names pipelines only."""
-    ends = {cell: mean_cost(cell, question_costs(cell, cost)).mean for cell in cells}
+    ends = {cell: mean_cost(cell, cost).mean for cell in cells}
     points = {cell.name: (end * times, cell.mean(metric) or 0.0) for cell, end in ends.items() if end is not None}
     best = [one.cell.name for one in reversed(front(list(cells), metric, cost)) if one.on_front]
     place_names(place, [(*points[name], name) for name in best], list(points.values()))

@@ -12,7 +12,6 @@ from ragvlc.analysis.compare import Pairing, paired
 from ragvlc.analysis.front import COST_WORDS, front, mean_cost
 from ragvlc.analysis.passages import passages
 from ragvlc.core.errors import ConfigError, nearest
-from ragvlc.results.costs import question_costs
 from ragvlc.results.loading import Comparison
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def pareto_frame(results: SweepResults, metric: str | None = None, cost: Cost = 
     for name, cells in results.by_dataset().items():
         for one in front(cells, label, cost):
             figures = one.cell.summary["metrics"][label]
-            spent = mean_cost(one.cell, question_costs(one.cell, cost))
+            spent = mean_cost(one.cell, cost)
             ends = [None if value is None else value * times for value in (spent.mean, spent.low, spent.high)]
             values = (figures["mean"], figures["low"], figures["high"], *ends)
             rows.append((name, one.cell.name, label, *values, cost, one.on_front, one.dominated_by))

@@ -1,32 +1,42 @@
-"""A stored row as a row of a table, with the settings of its cell and the facts of its question."""
+"""Stored rows as rows of a table, with the settings of their cell and the facts of their questions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ragvlc.core.answer import Prediction
 
-__all__ = ["frame_row"]
+__all__ = ["frame_rows"]
 
 
-def frame_row(
-    cell: Mapping[str, Any], question: Mapping[str, Any], row: Prediction, metrics: Sequence[str]
-) -> dict[str, Any]:
-    """Returns a row as a row of the table of all rows.
+def frame_rows(
+    cell: Mapping[str, Any],
+    questions: Mapping[str, Mapping[str, Any]],
+    rows: Mapping[str, Prediction],
+    metrics: Sequence[str],
+) -> Iterator[dict[str, Any]]:
+    """Yields each row of a cell as a row of the table of all rows.
 
     Args:
         cell: its facts.
-        question: its facts.
-        row: as stored.
+        questions: facts, by id.
+        rows: as stored, by id.
         metrics: labels.
     """
-    facts, answer = question, row.answer
+    for name, row in rows.items():
+        yield _row(cell, name, questions[name], row, metrics)
+
+
+def _row(
+    cell: Mapping[str, Any], name: str, facts: Mapping[str, Any], row: Prediction, metrics: Sequence[str]
+) -> dict[str, Any]:
+    answer = row.answer
     found: dict[str, Any] = {
         "cell": str(cell["name"]),
         "pipeline": cell["pipeline"],
         **cell["settings"],
-        "id": row.example_id,
+        "id": name,
         "question": facts["question"],
         "references": tuple(facts["references"]),
         "cluster": facts["cluster"],

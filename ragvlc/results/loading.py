@@ -12,7 +12,7 @@ from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import ConfigError, DerivedError, StoreError, nearest
 from ragvlc.results.columns import CellColumns
 from ragvlc.results.completeness import check_examples, is_finished
-from ragvlc.results.frame import frame_row
+from ragvlc.results.frame import frame_rows
 from ragvlc.results.questions import StoredQuestions
 from ragvlc.results.races import CellRace, Examples, RaceNote, race_notes, raced_difference
 from ragvlc.results.store import SweepStore
@@ -270,13 +270,8 @@ class SweepResults:
         """Returns a table with a row for each cell and question: settings, answer, scores, tokens, seconds, tags."""
         import pandas as pd
 
-        return pd.DataFrame(
-            [
-                frame_row(cell.facts, cell.examples[name], row, cell.metrics)
-                for cell in self.cells
-                for name, row in cell.rows.items()
-            ]
-        )
+        parts = (frame_rows(cell.facts, cell.examples, cell.rows, cell.metrics) for cell in self.cells)
+        return pd.DataFrame([row for part in parts for row in part])
 
     def table(self) -> pd.DataFrame:
         """Returns a table with a row for each cell: settings, means and bounds of metrics, tokens, seconds, counts."""
