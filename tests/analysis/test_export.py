@@ -61,7 +61,14 @@ def test_the_best_is_bold_and_intervals_are_beside_the_figures(tmp_path: Path) -
     results.export(to=["latex", "markdown"], columns=["m", "difference", "p", "size", "failed"])
     text = (tmp_path / "export/tables/comparison.tex").read_text()
     rows = [line for line in text.splitlines() if line.endswith(r"\\") and "rule" not in line]
-    assert rows[0].split(" & ") == ["    ", "{m}", "{difference to full}", "{p}", "{size}", "{failed} \\\\"]
+    assert rows[0].split(" & ") == [
+        "    ",
+        "{m}",
+        r"{\shortstack[r]{difference \\ to full}}",
+        "{p}",
+        "{size}",
+        "{failed} \\\\",
+    ]
     assert rows[1].startswith(r"    full & 0.44 {\footnotesize {[}0.")
     assert rows[2].startswith(r"    rag size=128 & \textbf{1.00} {\footnotesize {[}0.")
     assert "+0.56 {\\footnotesize {[}" in rows[2]

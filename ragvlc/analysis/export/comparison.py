@@ -167,7 +167,7 @@ def _differences(results: SweepResults, baseline: str | None) -> dict[str, Paper
         def entry(cell: CellResult) -> Entry:
             return by_cell[cell.name][place] if cell.name in by_cell else Entry()
 
-        head = f"{label} {to}" if place else f"difference {to}"
+        head = f"{label}\n{to}" if place else f"difference\n{to}"
         return PaperColumn(name, head, entry, lambda cell: entry(cell).value)
 
     found = {}
@@ -188,7 +188,7 @@ def _probability(name: str, label: str, found: Mapping[tuple[str, str], Comparis
         p = value(cell)
         return Entry(word="<0.001") if p is not None and p < 0.0005 else Entry(p, digits=3)
 
-    return PaperColumn(name, "p" if name == "p" else f"p of {label}", entry, value)
+    return PaperColumn(name, "p" if name == "p" else f"p of\n{label}", entry, value)
 
 
 def _setting(path: str) -> tuple[Callable[[CellResult], Entry], Callable[[CellResult], Any]]:

@@ -32,6 +32,9 @@ _ACCENTS = {
     "\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0304": "=", "\u0306": "u", "\u0307": ".",
     "\u0308": '"', "\u030a": "r", "\u030b": "H", "\u030c": "v", "\u0327": "c",
 }  # fmt: skip
+LINE_END = r" \\ "
+WIDE = 88
+"""Characters of a row that a page of an article has room for, in small type."""
 _NUMBER = re.compile(r"(?<![\w.])-(?=\.?\d)")
 _MACRO = r"""\ifdefined\ragvlcchar\else
   % Shows a character in XeLaTeX and LuaLaTeX, and its number in pdflatex, which does not know it. It expands, so
@@ -74,6 +77,8 @@ def latex_table(table: Table, label: str, source: str) -> str:
     ]
     text = "\n".join(lines) + "\n"
     opening = f"% {' '.join(visible(source).split())}: written by ragvlc. Needs \\usepackage{{booktabs}}.\n"
+    if _width(table) > WIDE:
+        opening += "% Wider than the text of an article: table* and \\resizebox help, or fewer --columns.\n"
     return opening + (_MACRO if r"\ragvlcchar{" in text else "") + text
 
 
@@ -92,7 +97,19 @@ def _numbers(text: str) -> str:
 
 
 def _braced(head: str) -> str:
-    return "{" + escaped(head.replace("\n", " ")) + "}"
+    lines = [escaped(line) for line in head.splitlines() if line.strip()]
+    if len(lines) < 2:
+        return f"{{{''.join(lines)}}}"
+    return rf"{{\shortstack[r]{{{LINE_END.join(lines)}}}}}"
+
+
+def _width(table: Table) -> int:
+    """Returns the number of characters of the widest row; bounds, which are small, count three quarters."""
+    columns = [max((len(name) for name, _ in table.rows), default=0)]
+    for place, head in enumerate(table.heads):
+        figures = [len(row[place].text) + 3 * len(row[place].interval) // 4 for _, row in table.rows]
+        columns.append(2 + max([*figures, *map(len, head.splitlines())], default=0))
+    return sum(columns)
 
 
 def _letter(one: str) -> str:
