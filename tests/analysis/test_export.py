@@ -91,7 +91,7 @@ def test_latex_of_hostile_results_compiles_and_obeys_nothing(tmp_path: Path) -> 
     results = things.hostile(tmp_path)
     results.export(to=["latex"])
     texts = [path.read_text("utf-8") for path in sorted((tmp_path / "export/tables").glob("*.tex"))]
-    assert len(texts) == 4
+    assert len(texts) >= 4
     compiled(tmp_path, *texts)
 
 
