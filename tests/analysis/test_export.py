@@ -151,6 +151,17 @@ def test_data_loads_again_with_the_figures_of_the_results(tmp_path: Path) -> Non
         assert json.loads(chosen["selector"][1]) == {"kind": "top_k", "k": 2}
 
 
+def test_another_baseline_changes_table_and_data_and_a_single_cell_has_no_differences(tmp_path: Path) -> None:
+    small(tmp_path).export(to=["csv", "latex"], baseline="rag", columns=["m", "difference"])
+    found = pd.read_csv(tmp_path / "export/data/differences.csv")
+    assert list(found["baseline"]) == ["rag size=128"] * 2
+    assert found["difference"][0] == pytest.approx(-5 / 9)
+    assert "to rag size=128" in (tmp_path / "export/tables/comparison.tex").read_text()
+    alone = write(tmp_path / "alone", [example("q")], [cell("a", [row("q", {"m": 1.0})])])
+    alone.export(to=["csv", "parquet"])
+    assert list(pd.read_parquet(tmp_path / "alone/export/data/differences.parquet")["cell"]) == []
+
+
 def test_a_column_of_numbers_and_words_is_of_words(tmp_path: Path) -> None:
     cells = [
         cell("a", [row("q", {"m": 1.0})], settings={"k": 4}),

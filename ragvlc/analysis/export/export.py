@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from ragvlc.analysis.report import report_tables
 from ragvlc.analysis.tables import MORE_COLUMNS, Table
 from ragvlc.core.errors import ConfigError, StoreError, nearest
 from ragvlc.memo.disk import write_whole
+from ragvlc.results.loading import Comparison
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +151,7 @@ def _data(results: SweepResults, chosen: Choices) -> Iterator[tuple[str, bytes, 
     frames: dict[str, tuple[Callable[[], pd.DataFrame], str]] = {
         "comparison": (lambda: pd.DataFrame(comparison_figures(results, columns)), "the chosen columns as numbers"),
         "cells": (results.table, "every figure of every cell"),
-        "differences": (lambda: results.compare(chosen.baseline), "every difference to the baseline"),
+        "differences": (lambda: _differences(results, chosen.baseline), "every difference to the baseline"),
         "answers": (results.frame, "every question of every cell: answer, scores, tokens, seconds"),
     }
     writers: Mapping[str, Callable[[pd.DataFrame], bytes]] = {"csv": csv_bytes, "parquet": parquet_bytes}
@@ -159,6 +160,13 @@ def _data(results: SweepResults, chosen: Choices) -> Iterator[tuple[str, bytes, 
         for ending, write in writers.items():
             if ending in chosen.to:
                 yield f"data/{name}.{ending}", write(frame), f"{words}, {len(frame)} rows"
+
+
+def _differences(results: SweepResults, baseline: str | None) -> pd.DataFrame:
+    import pandas as pd
+
+    names = [one.name for one in fields(Comparison)]
+    return pd.DataFrame([asdict(one) for one in results.comparisons(baseline)], columns=names)
 
 
 def _figures(results: SweepResults, metric: str | None) -> Iterator[tuple[str, bytes, str]]:
