@@ -84,6 +84,8 @@ def stored_texts(results: SweepResults) -> dict[str, str] | None:
 
 def summary(results: SweepResults) -> str:
     """Returns what was compared, the answer in sentences, and the table of scores, as HTML without scripts."""
+    if not results.cells:
+        return f"<p>{escape(results.name)}: no cells yet. Run the experiment.</p>"
     made = stored_decisions(results)
     comparisons = results.comparisons()
     lines = [sentence for one in made for sentence in sentences(one)] or answer_sentence(results, comparisons).split(

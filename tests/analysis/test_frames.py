@@ -101,6 +101,13 @@ def test_results_show_the_answer_a_table_and_a_figure(results: Results) -> None:
     assert f"full {things.HOSTILE}" not in shown, "names are escaped"
 
 
+def test_results_without_cells_or_scores_still_show(tmp_path: Path) -> None:
+    assert Results(tmp_path / "none", [], "")._repr_html_() == "<p>none: no cells yet. Run the experiment.</p>"
+    lone = write(tmp_path / "lone", [example("x")], [cell("full", [row("x", {"m": None})])])
+    assert "<td>full</td>" in lone._repr_html_()
+    assert lone.pareto().empty
+
+
 def test_many_cells_are_cut_and_counted(tmp_path: Path) -> None:
     cells = [cell(f"c{n}", [row("x", {"m": n / 40})]) for n in range(30)]
     shown = write(tmp_path, [example("x")], cells)._repr_html_()
