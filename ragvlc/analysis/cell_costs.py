@@ -74,7 +74,6 @@ class _Answer:
 
     parts: Sequence[ModelCost]
     basis: str
-    long: bool
 
 
 def unpriced(cell: CellResult) -> list[str]:
@@ -117,8 +116,10 @@ def cell_cost(cell: CellResult) -> CellCost | None:
     known = [one for one in answers.values() if one is not None]
     if not known:
         return None
-    sharing = [one for one in known if any(part.caches for part in one.parts)]
-    apart = [one for one in known if not any(part.caches for part in one.parts)]
+    sharing: list[_Answer] = []
+    apart: list[_Answer] = []
+    for one in known:
+        (sharing if any(part.caches for part in one.parts) else apart).append(one)
     chosen = len(set(cell.columns.named("taken"))) > 1
     share = len(sharing) / len(known)
     readings = [*_merged(apart, len(known))]
@@ -127,13 +128,13 @@ def cell_cost(cell: CellResult) -> CellCost | None:
         readings += [replace(one, share=share if chosen else 1.0) for one in _merged(sharing, weight)]
     bases = [one.basis for one in (sharing or known)]
     shared = sum(part.shared for one in sharing for part in one.parts) / len(sharing) if sharing else 0.0
-    calls = sum(part.calls for one in known for part in one.parts)
+    calls = [(one.long, one.weight * one.share * one.calls) for one in readings]
     return CellCost(
         DocumentCost(cell.name, tuple(readings)),
         max(BASES, key=bases.count),
         shared,
         share,
-        sum(part.calls for one in known for part in one.parts if part.long) / calls if calls else 0.0,
+        sum(number for long, number in calls if long) / (sum(number for _, number in calls) or 1.0),
         len(answers) - len(known),
     )
 
@@ -144,9 +145,10 @@ def _merged(answers: Iterable[_Answer], of: int) -> Iterable[ModelCost]:
     prices: dict[int, Price] = {}
     for one in answers:
         for part in one.parts:
-            key = id(part.price), part.long, part.caches
+            caches = part.caches
+            key = id(part.price), part.long, caches
             prices[key[0]] = part.price
-            shared = part.shared if part.caches else 0.0
+            shared = part.shared if caches else 0.0
             own = part.own + part.shared - shared
             total = sums.setdefault(key, [0.0] * 5)
             for place, value in enumerate((1.0, shared, own, part.completion, part.calls)):
@@ -184,7 +186,7 @@ def _answer(parts: Sequence[tuple[str, Usage]], prices: Mapping[str, Price], sha
         common = share * usage.prompt_tokens if role == reader else 0.0
         own = usage.prompt_tokens - common
         found.append(ModelCost(prices[role], common, own, usage.completion_tokens, usage.calls))
-    return _Answer(found, basis, any(one.long for one in found))
+    return _Answer(found, basis)
 
 
 def _prefixes(cell: CellResult, places: Sequence[int], by_length: bool) -> dict[int, tuple[float, str]]:

@@ -223,14 +223,21 @@ def unreported_writes(columns: CellColumns, prices: Mapping[str, Mapping[str, An
 
     Answers with prompts too short for a provider's prefix cache do not count.
     """
+    roles = {role for role, price in prices.items() if (price or {}).get("cache_write") is not None}
+    if not roles:
+        return 0
     written: Counter[str] = Counter()
     silent: Counter[str] = Counter()
-    for role in (role for role, price in prices.items() if (price or {}).get("cache_write") is not None):
-        for place, answered in enumerate(columns.marks["answered"]):
-            if answered and (usage := columns.bill(place).get(role)) is not None:
-                written[role] += usage.written_tokens
-                silent[role] += usage.prompt_tokens >= CACHED_FROM * max(1, usage.calls)
-    return sum(count for role, count in silent.items() if not written[role])
+    for bills, _ in columns.bills.values():
+        for role, usage in bills.items():
+            written[role] += usage.written_tokens
+            silent[role] += usage.prompt_tokens >= CACHED_FROM * max(1, usage.calls)
+    names = ("prompt_tokens", "calls", "written_tokens")
+    for role, prompt, calls, wrote in zip(columns.words["role"], *(columns.numbers[one] for one in names), strict=True):
+        if role:
+            written[role] += int(wrote)
+            silent[role] += prompt >= CACHED_FROM * max(1.0, calls)
+    return sum(count for role, count in silent.items() if role in roles and not written[role])
 
 
 def _without_nan(values: Iterable[float]) -> list[float]:
