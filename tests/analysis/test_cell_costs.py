@@ -20,6 +20,7 @@ from ragvlc.analysis.routing import routing_groups
 from ragvlc.core.answer import Answer, Prediction, Step, Usage
 from ragvlc.core.data import Span
 from ragvlc.results.loading import CellResult
+from ragvlc.results.positions import read_from_start
 
 SONNET = {
     "prompt": 3.0, "completion": 15.0, "cached": 0.3, "cache_write": 3.75, "lifetime": 300,
@@ -182,6 +183,25 @@ def test_how_a_shared_prefix_is_known(tmp_path):
     assert known(Usage(5_000, 0, 0, 1), sent=None) == ("nothing", 0)
 
 
+@pytest.mark.parametrize(
+    ("context", "sent", "lead"),
+    [
+        ([("a", 0, 10), ("b", 0, 5)], 15, 15),
+        ([("b", 0, 5), ("a", 0, 10)], 15, 0),
+        ([("a", 0, 4), ("a", 4, 10), ("b", 0, 2)], 12, 12),
+        ([("a", 0, 4), ("a", 2, 8)], 8, 8),  # pieces that overlap are read once
+        ([("a", 0, 4), ("a", 6, 10), ("b", 0, 5)], 13, 4),
+        ([("a", 0, 4), ("b", 0, 5)], 9, 4),
+        ([("a", 1, 10)], 9, 0),
+        ([("c", 0, 3)], 3, 0),
+        ([], 0, 0),
+    ],
+)
+def test_what_was_read_from_the_start(context, sent, lead):
+    assert read_from_start(context, (("a", 10), ("b", 5))) == (sent, lead)
+    assert read_from_start(context, ())[1] == 0, "documents that are not named"
+
+
 def test_misses_and_chance_hits_are_no_shared_prefix(tmp_path):
     asked = questions(1, 4)
 
@@ -195,7 +215,7 @@ def test_misses_and_chance_hits_are_no_shared_prefix(tmp_path):
 
     assert shared(20, 20, 20, 4_600) == pytest.approx(4_600), "three asked at once"
     assert shared(0, 0, 4_500, 4_600) == pytest.approx(4_550)
-    assert shared(20, 2_000, 40, 1_500, sent=(100, 200)) == 0, "retrieved passages, of which some come first twice"
+    assert shared(40, 2_000, 60, 2_100, sent=(100, 200)) == 0, "retrieved passages, of which some come first twice"
     assert shared(20, 2_000, 1_500, 1_500, sent=(100, 200)) == pytest.approx(1_500), "all but the first found these"
 
 
