@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ragvlc.analysis.cell_costs import MONEY, UNREPORTED
 from ragvlc.analysis.counts import counted, fewness, hopeless, questions_of, raced_note
 from ragvlc.results.unanswered import advice
 
@@ -84,11 +85,6 @@ EMPTY_REPLIES = "Empty replies: calls of agents, rerankers, routers and the like
 THOUGHTS = (
     "Thoughts are no part of an answer; their tokens are part of the new tokens. If one was an answer, set thinking: "
     "none in the generator: nothing is asked again."
-)
-MONEY = "Money: for 1,000 questions at the prices given, without indexing and scoring."
-UNREPORTED = (
-    "Cache writes unreported: answers of models whose price has `cache_write`, while no reply says how many tokens it "
-    "wrote. They are charged at `prompt`: if the server wrote them, the money is too low (docs/costs.md)."
 )
 JUDGES = "Models that scored answers used {tokens:,} tokens beyond those of the table."
 
