@@ -31,7 +31,7 @@ from ragvlc.core.prices import Price, priced_parts, prices_of
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult
 
-__all__ = ["BASES", "MONEY", "SAME", "UNREPORTED", "CellCost", "cell_cost", "question_readings", "unpriced"]
+__all__ = ["BASES", "SAME", "UNREPORTED", "CellCost", "cell_cost", "question_readings", "unpriced"]
 
 BASES = {
     "measured": "cached tokens of the answers",
@@ -43,7 +43,6 @@ BASES = {
 """How the shared prefix of a cell is known."""
 
 
-MONEY = "Money: for 1,000 questions at the prices given, without indexing and scoring."
 UNREPORTED = (
     "Cache writes unreported: answers of models whose price has `cache_write`, while no reply says how many tokens it "
     "wrote. They are charged at `prompt`: if the server wrote them, the money is too low (docs/costs.md)."

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ragvlc.analysis.cell_costs import MONEY, UNREPORTED
+from ragvlc.analysis.cell_costs import UNREPORTED
 from ragvlc.analysis.counts import counted, fewness, hopeless, questions_of, raced_note
 from ragvlc.results.unanswered import advice
 
@@ -86,6 +86,7 @@ THOUGHTS = (
     "Thoughts are no part of an answer; their tokens are part of the new tokens. If one was an answer, set thinking: "
     "none in the generator: nothing is asked again."
 )
+MONEY = "Money: for 1,000 questions at the prices given, without indexing and scoring."
 JUDGES = "Models that scored answers used {tokens:,} tokens beyond those of the table."
 
 

@@ -29,6 +29,7 @@ from ragvlc.cli.document_costs import (
     print_document_costs,
     refuse_document_costs,
 )
+from ragvlc.cli.forecasting import print_forecast
 from ragvlc.cli.power import (
     CorrelationOption,
     DeviationOption,
@@ -46,12 +47,9 @@ from ragvlc.core.given_paths import path_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rich.table import Table as RichTable
-
-    from ragvlc.analysis.speculation_break_even import Point
     from ragvlc.estimate.estimate import Options
     from ragvlc.estimate.figures import CellEstimate, Estimate
-    from ragvlc.estimate.forecast import Compared, Forecast
+    from ragvlc.estimate.forecast import Forecast
     from ragvlc.estimate.power import PowerPlan
     from ragvlc.estimate.races import StrategyShare
     from ragvlc.pipeline import Pipeline
@@ -201,7 +199,7 @@ def _print_json(
 def _print_all(found: Estimate, foretold: Sequence[Forecast], unknown: str, plans: Sequence[PowerPlan]) -> None:
     _print_table(found)
     for one in foretold:
-        _print_forecast(one)
+        print_forecast(one)
     if unknown:
         out().print(unknown)
     for plan in plans:
@@ -312,67 +310,6 @@ def _print_table(found: Estimate) -> None:
             screen.print(f"{name}: {figures['calls']:,.0f} calls, {tokens}, {seconds_text(figures['seconds'])}")
     for sentence in (*found.notes, *found.problems):
         screen.print(sentence)
-
-
-def _print_forecast(found: Forecast) -> None:
-    from rich.table import Table
-
-    screen, asked, best = out(), found.asked, found.best
-    screen.print(f"\nSpeculative decoding, route '{found.route}' ({found.models}), after {asked.context:,} tokens:")
-    screen.print(f"plain decoding {_each(asked.plain_seconds)}")
-    screen.print(f"drafts of {asked.gamma}, as set: {_gain(asked)}; pays {found.own_break_even.words}")
-    screen.print(
-        f"drafts of {best.gamma}, the best here: {_gain(best)}; with the best drafts it pays {found.break_even.words}"
-    )
-    table = Table("context", "drafter's", title="speed-up by drafts of", title_justify="left", box=None, pad_edge=False)
-    for point in found.table[0]:
-        table.add_column(str(point.gamma), justify="right")
-    for row in found.table:
-        style = "bold" if row[0].context == asked.context else ""
-        figures = [f"{point.speedup:.2f}" for point in row]
-        table.add_row(f"{row[0].context:,}", f"{row[0].draft_context:,}", *figures, style=style)
-    screen.print(table)
-    if found.measured:
-        screen.print(_measured(found.measured))
-    for sentence in found.notes:
-        screen.print(sentence)
-    screen.print("Decoding only, without prompts: one text at a time, both models alternating on that device.")
-
-
-def _measured(cells: Sequence[Compared]) -> RichTable:
-    from rich.table import Table
-
-    table = Table("measured, and (by the model)", title_justify="left", box=None, pad_edge=False)
-    for head in ("context", "drafter's", "drafts", "accepted", "tokens\na second", "plain", "speed-up"):
-        table.add_column(head, justify="right")
-    for one in cells:
-        point, sums = one.point, one.sums
-        table.add_row(
-            one.name,
-            f"{point.context:,}",
-            f"{point.draft_context:,}",
-            str(one.gamma),
-            _figure(sums.token_acceptance, 2),
-            f"{_figure(sums.tokens_a_second, 1)} ({1 / point.seconds:.1f})",
-            f"{_figure(sums.plain_tokens_a_second, 1)} ({1 / point.plain_seconds:.1f})",
-            f"{_figure(sums.speedup, 2)} ({point.speedup:.2f})",
-        )
-    return table
-
-
-def _figure(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _gain(point: Point) -> str:
-    words = (
-        f"{point.speedup:.2f} times as fast" if point.speedup > 1 else f"slower, {point.speedup:.2f} times the speed"
-    )
-    return f"{_each(point.seconds)}, {words}, {point.tokens_a_round:.2f} tokens a round"
-
-
-def _each(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g} ms a token"
 
 
 def _row(cell: CellEstimate, *, money: bool) -> list[str]:
