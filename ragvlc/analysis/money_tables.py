@@ -29,8 +29,8 @@ CAPTION = (
 NOTE = (
     "Money of the cell for so many questions about one document, at the prices given, as if its provider's prefix "
     "cache held what all prompts about a document share (cache-augmented generation, CAG): the first question writes "
-    "it, further ones read it. Means over the answers; without embedding, indexing and scoring, which have no price. "
-    "Shared: tokens that questions about one document share; under 1,024 a call are not cached."
+    "it, further ones read it. Means over the answers; without embedding and indexing, which have no price, and without "
+    "scoring. Shared: tokens that questions about one document share; under 1,024 a call are not cached."
 )
 EVEN = (
     "Questions about one document from which on the row costs no more than the column, or up to which it does; always "
