@@ -29,7 +29,7 @@ CAPTION = (
 NOTE = (
     "Money of the cell for so many questions about one document, at the prices given, as if its provider's prefix "
     "cache held what all prompts about a document share (cache-augmented generation, CAG): the first question writes "
-    "it, further ones read it. Means over the answers; without embedding and indexing, which have no price, and without "
+    "it, further ones read it. Means over the answers; without embedding and indexing, which have no price, or "
     "scoring. Shared: tokens that questions about one document share; under 1,024 a call are not cached."
 )
 EVEN = (
