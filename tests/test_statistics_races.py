@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 from races import simulate
 
-from ragvlc.statistics.races import RaceProcesses
+from ragvlc.statistics.races import RaceProcesses, size_order
 from ragvlc.statistics.sequential_bounds import sequential_bounds
 
 
@@ -64,6 +64,37 @@ def test_a_dropped_cell_is_no_opponent_any_more():
     assert race.alive[0].tolist() == [True, False, True]
 
 
+def test_a_grid_whose_large_clusters_disagree_with_the_small_ones_drops_its_best_cell_rarely():
+    """Sizes that go with the scores: a race that took clusters as alike would side with the many small ones."""
+    random = np.random.default_rng(5)
+    sizes = np.array([30.0] * 4 + [1.0] * 76)
+    ahead = np.where(sizes > 1, 0.4, -0.55)  # of the first cell: best over questions, worse in most clusters
+    assert (ahead * sizes).sum() > 0
+    assert ahead.sum() < 0
+    wrong, bounded = 0, 0
+    for _ in range(300):
+        order = size_order(random.random(80), sizes).argsort()
+        drawn, gap = sizes[order], ahead[order]
+        race = RaceProcesses(2, 80, np.array([sizes.sum() / 30]))
+        for size, one in zip(drawn, gap, strict=True):
+            means = np.array([[0.5 + one / 2, 0.5 - one / 2]])
+            race.add(means * size / 30, np.array([size / 30]))
+            race.look()
+        wrong += not race.alive[0, 0]
+        low, high = sequential_bounds((gap * drawn)[:15], drawn[:15], drawn, least=-1, most=1, draws=drawn)
+        bounded += low <= (ahead * sizes).sum() / sizes.sum() <= high
+    assert wrong <= 0.05 * 300
+    assert bounded >= 0.95 * 300
+
+
+def test_draws_in_proportion_to_size_are_those_of_equal_sizes_if_all_are_equal():
+    uniform = np.random.default_rng(1).random(50)
+    assert size_order(uniform, np.full(50, 3.0)).argsort().tolist() == uniform.argsort().tolist()
+    first = [size_order(one, [1, 3]).argmin() for one in np.random.default_rng(2).random((4000, 2))]
+    assert np.mean(first) == pytest.approx(0.75, abs=0.03)
+    assert size_order([0.9, 0.001], [2, 0]).argmax() == 1, "empty clusters are last"
+
+
 @pytest.mark.parametrize("target", ["grid", "population"])
 @pytest.mark.parametrize("mixed", [False, True])
 def test_sequential_bounds_contain_the_mean_at_every_look(target, mixed):
@@ -71,10 +102,13 @@ def test_sequential_bounds_contain_the_mean_at_every_look(target, mixed):
     missed = 0
     for _ in range(60):
         sizes = random.integers(1, 13, 40) if mixed else np.ones(40, dtype=int)
+        draws = sizes if mixed and target == "grid" else None
+        if draws is not None:
+            sizes = draws = sizes[size_order(random.random(40), sizes).argsort()]
         sums = random.binomial(sizes, random.beta(3, 1.3, 40)).astype(float)
         true = sums.sum() / sizes.sum() if target == "grid" else 3 / 4.3
         looks = [
-            sequential_bounds(sums[:seen], sizes[:seen], sizes, least=0, most=1, target=target)
+            sequential_bounds(sums[:seen], sizes[:seen], sizes, least=0, most=1, target=target, draws=draws)
             for seen in (2, 10, 20, 30, 40)
         ]
         missed += any(not low - 1e-9 <= true <= high + 1e-9 for low, high in looks)

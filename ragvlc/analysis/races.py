@@ -86,10 +86,10 @@ def _block(words: str, note: RaceNote, cells: Sequence[CellResult]) -> Table:
         score = Entry(figures["mean"], figures["low"], figures["high"], 2, score=True, sequential=looks)
         rows.append((cell.name, (score, _gap(note, cell, open_ones[0]))))
     lines = [f"{len(note.names) - len(note.ended)} of {len(note.names)} cells are still asked; nothing is final."]
-    now = [f"{note.names.get(key, key)} ({one.reason})" for key, one in note.ended.items() if one.block == note.block]
+    now = [note.names.get(key, key) for key, one in note.ended.items() if one.block == note.block]
     if now:
         rest = f" and {len(now) - MOST_NOW} more" if len(now) > MOST_NOW else ""
-        lines.append(f"No more questions: {'; '.join(now[:MOST_NOW])}{rest}.")
+        lines.append(f"No more questions for {', '.join(now[:MOST_NOW])}{rest}.")
     return Table(words, (note.metric, "less the first"), tuple(rows), " ".join(lines))
 
 

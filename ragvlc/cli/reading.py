@@ -218,6 +218,7 @@ class KnownSoFar:
         results = Results.load(folder)
         for part in known_so_far(results):
             out().print(part)
+        sys.stdout.flush()  # a log is read while the run goes on
         begun = time.monotonic()
         if begun >= self._next_page:
             write_html(results)

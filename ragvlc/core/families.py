@@ -211,6 +211,11 @@ class Strategy(Component):
     """Whether it promotes by scores alone, so that it says nothing with confidence of the cells left out."""
     metric: str = ""
 
+    @property
+    def by_size(self) -> bool:
+        """Whether clusters of questions come in an order drawn in proportion to their sizes; else all are alike."""
+        return False
+
     def refusal(self, clusters: int) -> str:
         """Returns why a data set with this number of clusters is refused and what to do; empty if it is not."""
         if clusters >= self.fewest_clusters:

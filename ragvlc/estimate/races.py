@@ -110,7 +110,7 @@ def _races(sweep: Sweep, cells: Sequence[Cell], asked: QuestionSet) -> Iterator[
     assert isinstance(strategy, Race)  # noqa: S101 - for the type checker
     low, high = metric.span or (0.0, 1.0)
     margin = 0.0 if sweep.decide is None else sweep.decide.margins.get(metric.label, 0.0) / (high - low)
-    clusters = clusters_of(asked.examples, metric, sweep.seed)
+    clusters = clusters_of(asked.examples, metric, sweep.seed, by_size=strategy.by_size)
     racing = sum(not cell.control for cell in cells)
     simulated = min(racing, MOST_CELLS)
     races = int(max(5, min(RACES, MOST_WORK / (simulated**2 * len(clusters) * 60))))

@@ -71,6 +71,7 @@ class RaceNote:
         left_out: questions without a score in some cell, which no cell was judged by.
         answers: number of answers asked for so far, of all cells that took part.
         grid: number of answers of the whole grid.
+        by_size: whether clusters were drawn in proportion to their sizes.
     """
 
     strategy: Mapping[str, Any]
@@ -89,6 +90,7 @@ class RaceNote:
     left_out: int
     answers: int
     grid: int
+    by_size: bool = False
 
     @property
     def target(self) -> Target:
@@ -227,10 +229,14 @@ class CellRace:
             counts.append(len(found))
         if counts != sizes[:asked]:  # a mean over some questions is no mean of the grid
             return None
+        drawn = np.array([size if self.note.by_size else 1 for _, size in self.note.clusters], dtype=float)
+        there = drawn > 0
+        if np.array(sizes)[~there].any():  # never drawn, so that nothing is known of them
+            return None
+        reached = there[:asked]
+        known = (np.array(sums)[reached], np.array(counts)[reached], np.array(sizes)[there])
         try:
-            return sequential_bounds(
-                np.array(sums), np.array(counts), np.array(sizes), least=least, most=most, target=self.note.target
-            )
+            return sequential_bounds(*known, least=least, most=most, target=self.note.target, draws=drawn[there])
         except ValueError as error:
             log.warning("%s: no sequential bounds of %s: %s", self.note.names.get(self.key, self.key), label, error)
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ragvlc.statistics.races import PRIOR_SD, RaceProcesses, Target
+from ragvlc.statistics.races import PRIOR_SD, RaceProcesses, Target, size_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +51,9 @@ def asked_shares(
     spread = means * (1 - means) / (PRIOR_SD**2 / 2) - 1
     largest = max(sizes)
     weights = np.array([random.permutation(np.asarray(sizes, dtype=float)) / largest for _ in range(races)])
+    if target == "grid" and len(set(sizes)) > 1:  # the race draws in proportion to size
+        order = np.argsort(size_order(random.random(weights.shape), weights), axis=1)
+        weights = np.take_along_axis(weights, order, 1)
     drawn = random.beta(means * spread, (1 - means) * spread, (races, len(sizes), cells)) * weights[:, :, None]
     race = RaceProcesses(cells, len(sizes), weights.sum(1), target=target, margin=margin)
     asked, over = np.zeros(races), np.zeros(races, dtype=bool)

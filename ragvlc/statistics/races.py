@@ -7,19 +7,23 @@ the opponent is: the capital exceeds 1 / level with probability of at most `leve
 cell is dropped only if its own process does that. So the level needs no division by the number of opponents, which one
 test for each pair would (.05 / (cells - 1) each): the same guarantee, and fewer questions.
 
-For `grid`, the verdict that all questions would give, clusters are drawn without replacement: what the drawn ones have
-gained must be lost again in the rest, so the mean of the next difference is at most -sum / clusters left (Waudby-Smith
-and Ramdas 2020, 2024). A cell is dropped too where the rest is too small to change the order: nothing is open at the
-end. For `population`, clusters are independent draws, and the mean is at most 0.
+For `grid`, the verdict that all questions would give, clusters are drawn without replacement, each time in proportion
+to size (`size_order`), and count with their mean of differences, which is between -1 and 1 whatever the size. What the
+drawn ones have gained must be lost again in the rest, so the mean of the next difference is at most -sum / questions
+left (Waudby-Smith and Ramdas 2020, 2024; for draws in proportion to size see Shekhar, Xu, Lipton, Liang and Ramdas,
+"Risk-limiting financial audits via weighted sampling without replacement", 2023). A cell is dropped too where the rest
+is too small to change the order: nothing is open at the end.
 
-A cluster counts with its sum of differences, divided by the range of the metric and the largest cluster's size: what is
-tested is the mean over questions, as in tables, and every difference is between -1 and 1. The size of the next cluster
-is not used: it would not be a fair draw. Bets are those of aGRAPA: the gap to the null mean over variance plus squared
-gap, never so large that one cluster could take everything.
+For `population`, clusters are independent draws in any order, and the mean is at most 0. A cluster counts with its sum
+of differences divided by the largest cluster's size; the size of the next one is not used: it would not be a fair draw.
+
+Both ways what is tested is the mean over questions, as in tables. Bets are those of aGRAPA: the gap to the null mean
+over variance plus squared gap, never so large that one cluster could take everything.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Whole = NDArray[np.int64]
 
-__all__ = ["FEWEST_CLUSTERS", "LEVEL", "RaceProcesses", "Target", "bet"]
+__all__ = ["FEWEST_CLUSTERS", "LEVEL", "RaceProcesses", "Target", "bet", "size_order"]
 
 Target = Literal["grid", "population"]
 LEVEL = 0.05
@@ -56,6 +60,21 @@ def bet(gap: Floats, variance: Floats, room: Floats) -> Floats:
 
     found: Floats = np.clip(gap / (variance + gap * gap), 0.0, TOP / np.maximum(room, TINY))
     return found
+
+
+def size_order(uniform: Floats | Sequence[float], sizes: Floats | Sequence[int]) -> Floats:
+    """Returns keys whose ascending order is that of draws without replacement, each in proportion to size.
+
+    They are exponential arrival times with the sizes as rates; empty clusters are last.
+
+    Args:
+        uniform: independent draws from 0 to 1.
+        sizes: of the clusters.
+    """
+    import numpy as np
+
+    arrivals: Floats = -np.log1p(-np.asarray(uniform, dtype=float)) / np.maximum(sizes, TINY)
+    return arrivals
 
 
 class RaceProcesses:
@@ -94,10 +113,12 @@ class RaceProcesses:
         self._level = level / 2 if margin else level
         self._weight: Floats = np.zeros(races)
         self._sum: Floats = np.zeros((races, cells))
+        self._drawn: Floats = np.zeros((races, cells))  # what clusters count with
         self._square: Floats = np.zeros((races, cells, cells))
         self._capital: Floats = np.zeros((races, cells))  # logarithms
         self._near: Floats | None = np.zeros((races, cells, cells)) if margin else None
-        self._unit: Floats = (total / clusters)[:, None, None] ** 2
+        self._share: Floats = np.ones(races) if target == "grid" else total / clusters
+        self._units: Floats = np.zeros(races)
         self._weighed: Floats = np.zeros((races, cells, cells))
         self._heavy: Floats = np.zeros(races)
 
@@ -111,55 +132,59 @@ class RaceProcesses:
         """
         import numpy as np
 
+        counted, unit = scores, weight
+        if self._target == "grid":
+            counted, unit = scores / np.maximum(weight, TINY)[:, None], np.ones_like(weight)
         ahead = self._sum[:, :, None] - self._sum[:, None, :]  # of the opponent (row) over the cell (column)
-        new = scores[:, :, None] - scores[:, None, :]
+        new = counted[:, :, None] - counted[:, None, :]
         stakes, growth = self._stakes(ahead, self._margin)
         growth = np.where(self.alive[:, :, None], growth, -1.0)
         np.einsum("...ii->...i", growth)[...] = -1.0  # no cell is its own opponent
         leader = growth.argmax(1)[:, None, :]
-        change = self._change(stakes, ahead, new, weight, self._margin)
+        change = self._change(stakes, ahead, new, unit, self._margin)
         chosen = np.take_along_axis(change, leader, 1)[:, 0]
         self._capital += np.where(np.take_along_axis(growth, leader, 1)[:, 0] > 0, chosen, 0.0)
         if self._near is not None:
             stakes, _ = self._stakes(ahead, -self._margin)
-            self._near += self._change(stakes, ahead, new, weight, -self._margin)
-        self._sum = self._sum + scores
+            self._near += self._change(stakes, ahead, new, unit, -self._margin)
+        self._sum, self._drawn = self._sum + scores, self._drawn + counted
         self._square += new * new
-        self._weighed += new * weight[:, None, None]
-        self._heavy = self._heavy + weight * weight
+        self._weighed += new * unit[:, None, None]
+        self._heavy, self._units = self._heavy + unit * unit, self._units + unit
         self._weight = self._weight + weight
         self.seen += 1
 
-    def _null(self, ahead: Floats, margin: float) -> tuple[Floats, Floats]:
-        """Returns the sums of differences beyond the margin, and the largest mean that the null allows for the next."""
+    def _null(self, ahead: Floats, margin: float) -> Floats:
+        """Returns the largest mean that the null allows for the next cluster, beyond the margin."""
         import numpy as np
 
-        beyond: Floats = ahead - (margin * self._weight)[:, None, None]
         if self._target == "population":
-            return beyond, np.zeros_like(beyond)
-        return beyond, -beyond / max(self._clusters - self.seen, 1)
+            return np.zeros_like(ahead)
+        left = np.maximum(self._total - self._weight, TINY)[:, None, None]
+        found: Floats = -(ahead - (margin * self._weight)[:, None, None]) / left
+        return found
 
     def _stakes(self, ahead: Floats, margin: float) -> tuple[Floats, Floats]:
         """Returns the bets of each pair and the growth of the capital that they promise."""
         import numpy as np
 
-        beyond, mean = self._null(ahead, margin)
-        share = (self._total / self._clusters)[:, None, None]
+        mean, share = self._null(ahead, margin), self._share[:, None, None]
+        beyond = self._drawn[:, :, None] - self._drawn[:, None, :] - (margin * self._units)[:, None, None]
         expected = (beyond - margin * share) / (self.seen + 1)  # with one cluster of no difference before all others
         heavy = self._heavy[:, None, None]
         square = self._square - 2 * margin * self._weighed + margin * margin * heavy if margin else self._square
-        variance = (square + PRIOR_SD**2 * self._unit) / (self.seen + 1) - expected * expected * (self.seen > 0)
-        variance = np.maximum(variance, LEAST_VARIANCE * self._unit)
+        variance = (square + (PRIOR_SD * share) ** 2) / (self.seen + 1) - expected * expected * (self.seen > 0)
+        variance = np.maximum(variance, LEAST_VARIANCE * share**2)
         gap = expected - mean
         stakes = bet(gap, variance, 1 + margin + mean)
         return stakes, stakes * gap - stakes * stakes * (variance + gap * gap) / 2
 
-    def _change(self, stakes: Floats, ahead: Floats, new: Floats, weight: Floats, margin: float) -> Floats:
+    def _change(self, stakes: Floats, ahead: Floats, new: Floats, unit: Floats, margin: float) -> Floats:
         """Returns by how much a cluster changes the logarithm of the capital."""
         import numpy as np
 
-        _, mean = self._null(ahead, margin)
-        won = new - (margin * weight)[:, None, None] - mean
+        mean = self._null(ahead, margin)
+        won = new - (margin * unit)[:, None, None] - mean
         found: Floats = np.log1p(np.maximum(stakes * won, -1 + TINY))
         return found
 

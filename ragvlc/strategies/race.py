@@ -1,6 +1,7 @@
 """A race: cells that are shown to be worse than another get no more questions; see `ragvlc.statistics.races`.
 
-Clusters of questions come whole, in seeded random order. After each block every cell is tested, at a level that holds
+Clusters of questions come whole, in seeded random order; for `target: grid` a cluster is drawn in proportion to its
+number of questions. After each block every cell is tested, at a level that holds
 at whatever block one stops: the best cell is dropped in fewer than 5 of 100 races. Not .05 / (cells - 1) for each pair:
 each cell has one test of "it is the best" that bets against whichever other cell seems best to bet on, and only the
 best cell's own test can drop it.
@@ -46,6 +47,11 @@ class Race(Strategy):
 
     target: Target = "grid"
     block: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def by_size(self) -> bool:
+        """Whether clusters of questions come in an order drawn in proportion to their sizes; else all are alike."""
+        return self.target == "grid"
 
     def refusal(self, clusters: int) -> str:
         """Returns why a data set with this number of clusters is refused and what to do; empty if it is not."""
@@ -137,6 +143,8 @@ class _Running:
         import numpy as np
 
         for cluster in part:
+            if not cluster.size:
+                continue
             judged = [name for name in cluster.ids if all(own[name] is not None for own in merits.values())]
             scored = [name for name in cluster.ids if any(own[name] is not None for own in merits.values())]
             self.left_out += len(scored) - len(judged)

@@ -19,6 +19,7 @@ from ragvlc.results.loading import CellResult
 from ragvlc.results.races import CellRace, RaceNote, cluster_name, write_notes
 from ragvlc.results.store import SweepStore
 from ragvlc.results.stored import StoredRows
+from ragvlc.statistics.races import size_order
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.planned import prices, stored_rows
 from ragvlc.sweep.scoring import QuestionSet
@@ -29,6 +30,7 @@ __all__ = ["Racing", "check_strategy", "clusters_of", "nothing_stored", "raced_m
 Rows = Callable[[str], StoredRows]
 """Returns the rows of a cell as they are on disk by now, by its key."""
 MOST_CELLS = 2000
+DIGITS = 12
 
 
 def nothing_stored(key: str) -> StoredRows:
@@ -103,8 +105,17 @@ def _wrong_questions(sweep: Sweep, cells: Sequence[Cell], asked: Mapping[str, Se
             yield f"{len(own):,} cells are more than {MOST_CELLS:,}. Leave out values of axes."
 
 
-def clusters_of(asked: Sequence[Example], metric: Metric | None, seed: int) -> tuple[QuestionCluster, ...]:
-    """Returns the clusters of the questions in seeded random order; their sizes count what the metric applies to."""
+def clusters_of(
+    asked: Sequence[Example], metric: Metric | None, seed: int, *, by_size: bool = False
+) -> tuple[QuestionCluster, ...]:
+    """Returns the clusters of the questions in seeded random order; their sizes count what the metric applies to.
+
+    Args:
+        asked: the questions.
+        metric: that sizes count the questions of; None for all questions.
+        seed: of the order.
+        by_size: whether each cluster is drawn in proportion to its size; the order of equal ones is the same.
+    """
     members: dict[str, list[str]] = defaultdict(list)
     sizes: dict[str, int] = defaultdict(int)
     for example in asked:
@@ -112,6 +123,11 @@ def clusters_of(asked: Sequence[Example], metric: Metric | None, seed: int) -> t
         members[name].append(example.id)
         sizes[name] += metric is None or metric.applies(example)
     order = sorted(members, key=lambda name: content_key([seed, "order of clusters", name]))
+    if by_size:
+        keys = [content_key([seed, "order of clusters", name]) for name in order]
+        uniform = [int(key[:DIGITS], 16) / 16**DIGITS for key in keys]
+        arrivals = size_order(uniform, [sizes[name] for name in order])
+        order = [name for _, name in sorted(zip(arrivals, order, strict=True), key=lambda pair: pair[0])]
     return tuple(QuestionCluster(name, tuple(members[name]), sizes[name]) for name in order)
 
 
@@ -185,7 +201,12 @@ class Racing:
             entries=tuple(
                 Entrant(cell.key, cell.name, cell.pipeline_name, cell.settings) for cell in cells if not cell.control
             ),
-            clusters=clusters_of(asked.examples, self._metric if sweep.strategy.stops else None, sweep.seed),
+            clusters=clusters_of(
+                asked.examples,
+                self._metric if sweep.strategy.stops else None,
+                sweep.seed,
+                by_size=sweep.strategy.by_size,
+            ),
             merits=lambda cell: self._merits(cell, low, high),
             costs=costs,
             controls=tuple(cell.key for cell in cells if cell.control),
@@ -284,6 +305,7 @@ class Racing:
             names={cell.key: cell.name for cell in course.cells},
             verdict=look.verdict or course.stopped,
             winner=look.winner,
+            by_size=strategy.by_size,
             measured=[grid.clusters[place].name for place in look.measured],
             left_out=look.left_out,
             answers=sum(len(ids) for ids in course.answers.values()),

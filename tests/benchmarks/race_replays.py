@@ -27,6 +27,7 @@ from ragvlc.analysis.results import Results
 from ragvlc.core.grids import Entrant, Grid, QuestionCluster
 from ragvlc.progress import Progress
 from ragvlc.results.races import cluster_name
+from ragvlc.statistics.races import size_order
 from ragvlc.strategies.race import Race
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.spec import Sweep
@@ -120,12 +121,16 @@ def replayed(folder: Path, metric: str | None = None, *, orders: int = 100, **se
     means = {name: sum(own.values()) / len(own) for name, own in merits.items()}
     best = {name for name, mean in means.items() if mean >= max(means.values()) - TIE}
     entrants = tuple(Entrant(name, name) for name in merits)
-    alone = wrong = 0
+    race, alone, wrong = Race(**settings), 0, 0
     shares = []
     for order in range(orders):
-        shuffled = random.Random(order).sample(clusters, len(clusters))  # noqa: S311 - a repeatable order
+        draws = random.Random(order)  # noqa: S311 - a repeatable order
+        shuffled = draws.sample(clusters, len(clusters))
+        if race.by_size and len({cluster.size for cluster in clusters}) > 1:
+            arrivals = size_order([draws.random() for _ in shuffled], [cluster.size for cluster in shuffled])
+            shuffled = [shuffled[place] for place in arrivals.argsort()]
         asked = 0
-        for look in Race(**settings).looks(Grid(entrants, tuple(shuffled), merits.__getitem__)):
+        for look in race.looks(Grid(entrants, tuple(shuffled), merits.__getitem__)):
             asked += sum(len(ids) for ids in look.ask.values())
         left = {key for key, one in look.ended.items() if one.status == "settled"}
         wrong += not left & best

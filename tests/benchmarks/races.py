@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ragvlc.statistics.races import RaceProcesses, Target
+from ragvlc.statistics.races import RaceProcesses, Target, size_order
 
 SPREAD = 0.25
 MEAN = 0.7
@@ -77,6 +77,10 @@ def simulate(
         count = min(batch, sweeps - start)
         drawn = scores(random, means, count, clusters)
         counts = random.integers(1, 13, (count, clusters)) if sizes == "mixed" else np.ones((count, clusters))
+        if target == "grid" and sizes == "mixed":  # the race draws in proportion to size
+            order = np.argsort(size_order(random.random(counts.shape), counts), axis=1)
+            counts = np.take_along_axis(counts, order, 1)
+            drawn = np.take_along_axis(drawn, order[:, :, None], 1)
         totals += _races(drawn, counts.astype(float), target, margin)
     return Found(*(float(one) for one in totals / sweeps))
 
