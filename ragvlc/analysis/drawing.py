@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ MOST_NAMES = 8
 SIDES = ((-8, 5, "right"), (8, 5, "left"), (8, -12, "left"), (-8, -12, "right"), (9, -3, "left"), (-9, -3, "right"))
 """Where the name of a point may be: distance across and up, in points, and which of its ends is at the point."""
 FRONTIER = "cost-quality frontier"
+_MARKS = re.compile(r"(?: \([^()]{1,40}\)){1,2}$")
+"""Marks after a name, such as `(control)`: they are never cut."""
 LEGEND_GRID = 34
 """The most characters of legend entries in two columns."""
 
@@ -57,8 +60,10 @@ def early(bars: ErrorbarContainer) -> None:
 def label(text: str) -> str:
     """Returns a name prepared as a label: one line, of limited length, without TeX markup."""
     words = " ".join(text.split())
-    if len(words) > LONGEST:
-        words = f"{words[: LONGEST - 21]}…{words[-20:]}"
+    found = _MARKS.search(words)
+    name = words[: found.start()] if found else words
+    if len(name) > LONGEST:
+        words = f"{name[: LONGEST - 21]}…{name[-20:]}{words[len(name) :]}"
     # A dollar sign would begin a formula; a leading underscore would hide the entry from legends.
     words = words.replace("$", r"\$")
     return f" {words}" if words.startswith("_") else words

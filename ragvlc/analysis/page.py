@@ -75,6 +75,11 @@ CAPTIONS = {
     "position_context": "By position of the evidence in the text that the cell sent; n differs from cell to cell. "
     "Bars: 95 % intervals.",
 }
+_WITH_BARS = ("quality_", "over_", "position_")
+STOPPED = (
+    " Hollow or dashed, too: cells that a race or search stopped early, on the questions asked of them; broken bars "
+    "are sequential bounds, and their costs have none."
+)
 OVER = (
     "A line for each combination of the other settings; across: cells without this setting. Bars and shades: 95 % "
     "intervals."
@@ -195,7 +200,7 @@ def _figures(results: SweepResults, texts: Mapping[str, str]) -> list[FigureGrou
 
     from ragvlc.analysis.figures import drawers, svg
 
-    groups = []
+    groups, raced = [], any(cell.raced is not None for cell in results.cells)
     for place, metric in enumerate(results.metrics[: 1 + OTHER_METRICS]):
         drawn: list[PageFigure] = []
         for name, draw in drawers(results, metric, texts).items():
@@ -206,7 +211,8 @@ def _figures(results: SweepResults, texts: Mapping[str, str]) -> list[FigureGrou
             ):
                 # A drawing of ours with escaped texts.
                 element = Markup(svg(draw(), f"f{place}-{len(drawn)}"))  # noqa: S704
-                drawn.append(PageFigure(element, CAPTIONS.get(name, HEAT if name.startswith("heat_") else OVER)))
+                caption = CAPTIONS.get(name, HEAT if name.startswith("heat_") else OVER)
+                drawn.append(PageFigure(element, caption + (STOPPED if raced and name.startswith(_WITH_BARS) else "")))
         if drawn:
             groups.append(FigureGroup(f"Figures for {metric}", tuple(drawn)))
     return groups

@@ -20,8 +20,8 @@ MOST_LEFT = 5
 """Rows of the table after a block."""
 MOST_NOW = 3
 TARGETS = {
-    "grid": "the verdict that all questions of the grid would give",
-    "population": "the verdict for further questions of this kind",
+    "grid": "as all questions of the grid would give it",
+    "population": "for further questions of this kind",
 }
 SEQUENTIAL = (
     "Brackets with † are sequential 95 % bounds of one cell or comparison: they hold at whatever block a cell stops. "
@@ -185,7 +185,7 @@ def race_sentences(note: RaceNote, cells: Sequence[CellResult]) -> tuple[str, ..
     where = f"block {note.block}, {note.asked} of {len(note.clusters)} clusters"
     about = f"{kind} by {note.metric}"
     if not note.searches:
-        about += f", for {TARGETS[note.target]}"
+        about += f", {TARGETS[note.target]}"
     if note.over:
         first = f"Verdict of the {about}: {note.verdict} (at {where})."
     else:

@@ -279,7 +279,8 @@ def cell_record(
 ) -> CellRecord:
     """Returns the record of a cell for a tracker; its rows are read from disk when the tracker wants them."""
     ended = race.ended if race is not None and race.rules(rows, asked.questions.by_id) else None
-    how = {} if race is None or ended is None else {"strategy": f"{race.mark} ({race.words}): {ended.reason}"}
+    left = f" ({race.words})" if race is not None and not race.ruled_out else ""
+    how = {} if race is None or ended is None else {"strategy": f"{race.mark}{left}: {ended.reason}"}
     params = {"pipeline": cell.pipeline_name, "dataset": cell.dataset.name, "seed": cell.seed, **cell.settings}
     there = tuple(example for example in asked.examples if example.id in rows)
     tags = _generated_tags([asked])

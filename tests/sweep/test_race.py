@@ -239,6 +239,28 @@ def test_a_budget_is_spent_on_the_cells_in_question_and_the_next_run_goes_on(tmp
     assert standing(more.folder) == standing(straight.folder)
 
 
+@pytest.mark.parametrize("unit", ["prompt_tokens", "money"])
+def test_a_budget_of_tokens_or_money_goes_to_the_cells_that_are_still_in_question(tmp_path, unit):
+    price = {"prompt": 1e6, "completion": 0.0}  # money for a million tokens
+    pipelines = {name: pipeline(name) for name in SHARES}
+    for one in pipelines.values():
+        one["generators"] = {"main": {"kind": "scripted", "price": price}}
+    whole, _ = ran(race_sweep(tmp_path / "set", pipelines=pipelines, strategy="all"), tmp_path / "all", answers())
+    grid = sum(
+        row.answer.usage.prompt_tokens for cell in Results.load(whole.folder).cells for row in cell.rows.values()
+    )
+    limit = 0.2 * grid
+    sweep = race_sweep(tmp_path / "set", pipelines=pipelines, budget={unit: limit})
+    outcome, _ = ran(sweep, tmp_path / "runs", answers())
+    results, note = Results.load(outcome.folder), note_of(outcome.folder)
+    spent = {cell.name: sum(row.answer.usage.prompt_tokens for row in cell.rows.values()) for cell in results.cells}
+    assert 0.7 * limit < sum(spent.values()) <= limit
+    assert "the budget is spent" in note.verdict
+    ended = {note.names[key] for key in note.ended}
+    assert {"poor", "bad"} <= ended, "ruled out before"
+    assert min(spent[name] for name in SHARES if name not in ended) > max(spent[name] for name in ended)
+
+
 def test_each_data_set_has_its_own_race(tmp_path):
     write_set(tmp_path / "other", questions(30, 30), 30)
     sweep = race_sweep(tmp_path / "set", axes={"dataset.path": [str(tmp_path / "set"), str(tmp_path / "other")]})

@@ -8,10 +8,12 @@ from sweep_things import questions, ran, write_set
 
 from ragvlc.analysis.axes import axis
 from ragvlc.analysis.by_length import length_tables, tasks
+from ragvlc.analysis.drawing import label
 from ragvlc.analysis.effective_length import length_frame, route_lengths
 from ragvlc.analysis.figures import figure
 from ragvlc.analysis.front import front_tables
 from ragvlc.analysis.length_words import effective_tables
+from ragvlc.analysis.page import html_page
 from ragvlc.analysis.races import race_tables
 from ragvlc.analysis.results import Results
 from ragvlc.core.length_margin import LengthMargin
@@ -86,6 +88,17 @@ def test_figures_draw_cells_without_all_questions_hollow_with_broken_bars_and_sa
     [place] = figure(raced, "by_length").axes
     lines = {one.get_label(): one for one in place.get_lines()}
     assert lines[f"bad ({mark})"].get_linestyle() == "--"
+
+
+def test_labels_of_figures_never_cut_how_a_cell_was_left():
+    long = "rag " + "x" * 100 + " size=64"
+    assert label(f"{long} (pruned at block 5)").endswith("size=64 (pruned at block 5)")
+    assert label(f"{long} (pruned at block 5) (control)").endswith("size=64 (pruned at block 5) (control)")
+    assert len(label(long)) == 64
+
+
+def test_captions_of_a_page_say_how_stopped_cells_are_drawn(raced):
+    assert "cells that a race or search stopped early" in html_page(raced)
 
 
 def test_a_front_places_no_cell_that_is_ruled_out_and_marks_its_bounds(raced):
