@@ -84,13 +84,15 @@ def _block(words: str, note: RaceNote, cells: Sequence[CellResult]) -> Table:
         figures = cell.summary["metrics"][note.metric]
         looks = bool(figures.get(SEQUENTIAL_MARK))
         score = Entry(figures["mean"], figures["low"], figures["high"], 2, score=True, sequential=looks)
-        rows.append((cell.name, (score, _gap(note, cell, open_ones[0]))))
-    lines = [f"{len(note.names) - len(note.ended)} of {len(note.names)} cells are still asked; nothing is final."]
+        rows.append((cell.name, (score, *(() if note.searches else (_gap(note, cell, open_ones[0]),)))))
+    left = len(note.names) - len(note.ended)
+    lines = [f"{left} of {len(note.names)} cells {'is' if left == 1 else 'are'} still asked; nothing is final."]
     now = [note.names.get(key, key) for key, one in note.ended.items() if one.block == note.block]
     if now:
         rest = f" and {len(now) - MOST_NOW} more" if len(now) > MOST_NOW else ""
         lines.append(f"No more questions for {', '.join(now[:MOST_NOW])}{rest}.")
-    return Table(words, (note.metric, "less the first"), tuple(rows), " ".join(lines))
+    heads = (note.metric,) if note.searches else (note.metric, "less the first")
+    return Table(words, heads, tuple(rows), " ".join(lines))
 
 
 def so_far(results: SweepResults) -> Table:
@@ -135,12 +137,14 @@ def _table(head: str, note: RaceNote, cells: Sequence[CellResult]) -> Table:
             Entry(word=block),
             Entry(word=f"{cell.race.asked}/{len(note.clusters)}"),
         ]
-        entries += [Entry(word=f"{len(cell.rows):,}/{len(cell.examples):,}"), _gap(note, cell, reference)]
+        entries.append(Entry(word=f"{len(cell.rows):,}/{len(cell.examples):,}"))
+        entries += [] if note.searches else [_gap(note, cell, reference)]
         rows.append((title(cell), tuple(entries)))
     against = f"{note.metric} less\nthat of {reference.name}" if reference is not None else "difference"
     reasons = _reasons(note)
     text = " ".join([*race_sentences(note, cells), SEARCH if note.searches else SEQUENTIAL, *reasons])
-    return Table(head, ("status", "block", "clusters\nasked", "questions", against), tuple(rows), text)
+    heads = ("status", "block", "clusters\nasked", "questions", *(() if note.searches else (against,)))
+    return Table(head, heads, tuple(rows), text)
 
 
 def _reference(note: RaceNote, cells: Sequence[CellResult]) -> CellResult | None:
@@ -158,8 +162,6 @@ def _settled(cell: CellResult) -> bool:
 
 def _gap(note: RaceNote, cell: CellResult, reference: CellResult | None) -> Entry:
     if reference is None or cell is reference or cell.race is None or reference.race is None:
-        return Entry()
-    if note.searches:
         return Entry()
     found = raced_difference(
         cell.race, reference.race, note.metric, cell.scores(note.metric), reference.scores(note.metric), cell.examples

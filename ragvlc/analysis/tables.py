@@ -277,16 +277,16 @@ def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Tab
         own = [found[cell.name, label] for label in results.metrics]
         figures = [
             Entry(
-                one.difference,
-                one.low,
-                one.high,
+                it.difference,
+                it.low,
+                it.high,
                 digits,
                 "+",
                 score=True,
-                unsettled=one.unsettled,
-                sequential=one.sequential,
+                unsettled=it.unsettled,
+                sequential=it.sequential,
             )
-            for one in own
+            for it in own
         ]
         name = title(cell) if same else f"{title(cell)} - {bases[cell.name]}"
         rows.append((name, (*figures, Entry(own[0].p_holm, digits=3))))

@@ -155,6 +155,8 @@ class CellRace:
         """Words for a cell without all questions, in a table's first column."""
         if self.ended is None:
             return "so far"
+        if self.measured_again:
+            return "measured again"
         if self.ended.status == "settled":
             return "asked until the verdict"
         return f"{self.ended.status} at block {self.ended.block}"

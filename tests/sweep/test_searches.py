@@ -6,7 +6,7 @@ import pytest
 from race_things import SHARES, answers, pipeline, race_sweep
 from sweep_things import Interrupting, ran, standing
 
-from ragvlc.analysis.races import race_sentences
+from ragvlc.analysis.races import race_sentences, race_tables
 from ragvlc.analysis.results import Results
 from ragvlc.core.errors import ConfigError
 from ragvlc.results.races import race_notes
@@ -39,6 +39,9 @@ def test_halving_promotes_the_better_half_and_measures_the_winner_on_questions_h
     assert set(outcome.status.values()) == {"complete", "pruned"}
     bad = results.cell("bad").summary["metrics"]["contains"]
     assert bad["low"] is bad["high"] is None, "a search has no bounds"
+    [table] = race_tables(results)
+    assert len(table.heads) == 4, "nothing is said of differences"
+    assert next(name for name, _ in table.rows if name.startswith("good")) == "good (measured again)"
 
 
 def test_one_at_a_time_moves_along_an_axis_from_the_best_so_far(tmp_path):
