@@ -249,7 +249,11 @@ def _verdict(found: Agreement) -> str:
         )
     if found.outcome is Outcome.DIFFERENT:
         return f"the second set ranks otherwise (Kendall at most {found.alike:g} with 95 % confidence), by {counts}."
+    turned = [f"{pair.a} and {pair.b}" for pair in found.pairs if pair.verdict == "opposite"]
     text = f"not settled, by {counts}."
+    if turned:
+        number = "1 pair is" if len(turned) == 1 else f"{len(turned)} pairs are"
+        text += f" But {number} settled the other way round: {'; '.join(turned)}."
     for place, one in zip(("first", "second"), found.sets, strict=True):
         if one.questions < found.least:
             text += f" The {place} needs {found.least} questions with a score: {found.least - one.questions} more."

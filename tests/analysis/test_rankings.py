@@ -74,6 +74,13 @@ def test_too_few_questions_are_not_settled(people, tmp_path):
     assert "The second needs 60 questions with a score: 12 more." in text
 
 
+def test_pairs_the_other_way_round_are_named_where_the_whole_is_not_settled(people, tmp_path):
+    swapped = folder(tmp_path / "swapped", 300, {**MEANS, "bm25": 0.9, "hybrid": 0.85}, generated=True)
+    first = sentences(ranked_sets(people, swapped, alike=0.0), "m")[0]
+    assert "not settled" in first
+    assert "1 pair is settled the other way round: bm25 and dense." in first
+
+
 def test_smaller_is_better_turns_the_ranks(people, generated):
     sets = ranked_sets(people, generated)
     assert any("smaller is better" in line for line in sentences(sets, "error"))
