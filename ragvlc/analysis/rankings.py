@@ -13,7 +13,7 @@ from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.results.generated import generated_share
 from ragvlc.statistics.few_clusters import FEW_CLUSTERS
 from ragvlc.statistics.intervals import mean_interval
-from ragvlc.statistics.rankings import ALIKE, Agreement, Outcome, ScoredSet, agreement
+from ragvlc.statistics.rankings import ALIKE, RankAgreement, RankOutcome, ScoredSet, rank_agreement
 
 if TYPE_CHECKING:
     from ragvlc.analysis.pictures import Picture
@@ -51,23 +51,23 @@ class RankedSets:
     left_out: tuple[str, ...] = ()
     alike: float = ALIKE
 
-    def on(self, metric: str) -> Agreement:
+    def on(self, metric: str) -> RankAgreement:
         """Returns the agreement by one metric. Raises `ConfigError` if a set has no score."""
         if metric not in self.metrics:
             known = list(self.metrics)
             raise ConfigError(f"no metric '{metric}' in both. Known: {known}.{nearest(metric, known)}")
         return self._found(metric)
 
-    def _found(self, metric: str) -> Agreement:
+    def _found(self, metric: str) -> RankAgreement:
         if metric not in self._cache:
             try:
-                self._cache[metric] = agreement(self._set(0, metric), self._set(1, metric), alike=self.alike)
+                self._cache[metric] = rank_agreement(self._set(0, metric), self._set(1, metric), alike=self.alike)
             except ValueError as error:
                 raise ConfigError(f"{metric}: {error}") from None
         return self._cache[metric]
 
     @cached_property
-    def _cache(self) -> dict[str, Agreement]:
+    def _cache(self) -> dict[str, RankAgreement]:
         return {}
 
     def _set(self, which: int, metric: str) -> ScoredSet:
@@ -241,13 +241,13 @@ def sentences(sets: RankedSets, metric: str) -> list[str]:
     return lines
 
 
-def _verdict(found: Agreement) -> str:
+def _verdict(found: RankAgreement) -> str:
     counts = " and ".join(f"{one.questions:,} questions on {one.documents:,} documents" for one in found.sets)
-    if found.outcome is Outcome.ALIKE:
+    if found.outcome is RankOutcome.ALIKE:
         return (
             f"the second set ranks as the first does (Kendall above {found.alike:g} with 95 % confidence), by {counts}."
         )
-    if found.outcome is Outcome.DIFFERENT:
+    if found.outcome is RankOutcome.DIFFERENT:
         return f"the second set ranks otherwise (Kendall at most {found.alike:g} with 95 % confidence), by {counts}."
     turned = [f"{pair.a} and {pair.b}" for pair in found.pairs if pair.verdict == "opposite"]
     text = f"not settled, by {counts}."
@@ -270,7 +270,7 @@ def _verdict(found: Agreement) -> str:
     return text
 
 
-def _best(sets: RankedSets, found: Agreement) -> str:
+def _best(sets: RankedSets, found: RankAgreement) -> str:
     one, other = found.best(0), found.best(1)
     text = f"Best cell: {one} by {sets.names[0]}, {other} by {sets.names[1]}"
     if one == other:

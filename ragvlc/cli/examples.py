@@ -39,7 +39,7 @@ EXAMPLES = {
     "models": ("ragvlc models", "ragvlc models fetch"),
     "plan": ("ragvlc plan quickstart", "ragvlc plan my_sweep.yaml --set routes.rag.chunker.size=64"),
     "questions": ("ragvlc questions papers --model model.yaml --count 50",),
-    "rankings": ("ragvlc rankings runs/generated_or_human", "ragvlc rankings runs/human runs/generated --metric ndcg"),
+    "rankings": ("ragvlc rankings people generated", "ragvlc rankings people generated --metric evidence_recall"),
     "replay": ("ragvlc replay runs/routing", "ragvlc replay routing_lara --questions lara"),
     "report": ("ragvlc report quickstart", "ragvlc report quickstart --decide contains=0.03 --cost money"),
     "review": ("ragvlc review questions.jsonl", "ragvlc review questions.jsonl --apply decisions.csv"),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["LEAST_QUESTIONS", "Agreement", "Outcome", "PairOfWays", "ScoredSet", "agreement"]
+__all__ = ["LEAST_QUESTIONS", "PairOfWays", "RankAgreement", "RankOutcome", "ScoredSet", "rank_agreement"]
 
 LEAST_QUESTIONS = 60
 """Fewer scored questions in a set settle nothing."""
@@ -44,7 +44,7 @@ MOST_ORDERED = 6
 FACTORS = (1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100)
 
 
-class Outcome(Enum):
+class RankOutcome(Enum):
     """Whether two sets rank alike."""
 
     ALIKE = "ranks alike"
@@ -122,7 +122,7 @@ class PairOfWays:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class RankAgreement:
     """How far two sets of questions rank the same ways of answering alike, by one metric.
 
     Attributes:
@@ -207,9 +207,9 @@ class Agreement:
         return all(one.questions >= self.least and one.documents >= FEW_CLUSTERS for one in self.sets)
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> RankOutcome:
         """Whether the sets rank alike."""
-        return _outcome(self.kendall_bounds, self.alike) if self.enough else Outcome.NOT_SETTLED
+        return _outcome(self.kendall_bounds, self.alike) if self.enough else RankOutcome.NOT_SETTLED
 
     def needed(self) -> int | None:
         """Returns about how many questions the second set would need to settle it; None if no number would.
@@ -219,18 +219,18 @@ class Agreement:
         """
         if self.sets[1].questions < self.least:
             return self.least
-        if self.outcome is not Outcome.NOT_SETTLED:
+        if self.outcome is not RankOutcome.NOT_SETTLED:
             return self.sets[1].questions
         for factor in FACTORS:
             first = [one.signs[0] for one in self.pairs]
             grown = _grown([one.differences[1] for one in self.pairs], factor)
             bounds = _bounds(len(self.ways), list(zip(first, grown, strict=True)))[0]
-            if _outcome(bounds, self.alike) is not Outcome.NOT_SETTLED:
+            if _outcome(bounds, self.alike) is not RankOutcome.NOT_SETTLED:
                 return round(self.sets[1].questions * factor)
         return None
 
 
-def agreement(
+def rank_agreement(
     first: ScoredSet,
     second: ScoredSet,
     *,
@@ -238,7 +238,7 @@ def agreement(
     alike: float = ALIKE,
     flips: int = FLIPS,
     seed: int = 0,
-) -> Agreement:
+) -> RankAgreement:
     """Returns how far two sets of questions rank the same ways of answering alike.
 
     Args:
@@ -267,7 +267,7 @@ def agreement(
     for place, (a, b) in enumerate(pairs):
         one, other = (paired_difference(given.scores[a], given.scores[b], given.clusters) for given in sets)
         found.append(PairOfWays(a, b, (one, other), (corrected[0][place], corrected[1][place])))
-    return Agreement(sets, tuple(found), least, alike)
+    return RankAgreement(sets, tuple(found), least, alike)
 
 
 def _corrected(given: ScoredSet, pairs: Sequence[tuple[str, str]], flips: int, seed: int) -> list[float]:
@@ -340,11 +340,11 @@ def _range(values: Floats) -> tuple[float, float]:
     return round(float(values.min()), 12), round(float(values.max()), 12)
 
 
-def _outcome(bounds: tuple[float, float], alike: float) -> Outcome:
+def _outcome(bounds: tuple[float, float], alike: float) -> RankOutcome:
     low, high = bounds
     if low > alike:
-        return Outcome.ALIKE
-    return Outcome.DIFFERENT if high <= alike else Outcome.NOT_SETTLED
+        return RankOutcome.ALIKE
+    return RankOutcome.DIFFERENT if high <= alike else RankOutcome.NOT_SETTLED
 
 
 def _grown(differences: Sequence[Difference], factor: float) -> list[int]:

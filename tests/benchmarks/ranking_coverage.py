@@ -15,7 +15,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from ragvlc.statistics.rankings import ScoredSet, agreement
+from ragvlc.statistics.rankings import ScoredSet, rank_agreement
 
 Floats = NDArray[np.float64]
 SPREAD = np.linspace(0.3, 0.8, 6)
@@ -75,7 +75,7 @@ def main() -> None:
             for _ in range(given.sets):
                 suits = rng.normal(0, 0.08, (documents, 6))
                 sets = [drawn(rng, means, suits, questions) for means in (first, second)]
-                found = agreement(scored(*sets[0]), scored(*sets[1]), flips=2000)
+                found = rank_agreement(scored(*sets[0]), scored(*sets[1]), flips=2000)
                 low, high = found.kendall_bounds
                 covered += low - 1e-9 <= true <= high + 1e-9
                 widths.append(high - low)
