@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,11 +25,12 @@ from ragvlc.results.rows import HASHED_VERSION
 from ragvlc.results.store import CellStore
 from ragvlc.sweep.derived import write_summary_anew
 from ragvlc.sweep.plan import Cell
+from ragvlc.sweep.planned import stored_rows
 from ragvlc.sweep.scoring import QuestionSet, current_rows, failed_scores
 from ragvlc.sweep.spec import Sweep
 from ragvlc.sweep.tracking import cell_summary, is_complete
 
-__all__ = ["CellCheck", "ScoreCounts", "is_deterministic"]
+__all__ = ["CellCheck", "ScoreCounts", "Scoring", "is_deterministic"]
 
 _SHOWN = 3
 
@@ -49,6 +50,63 @@ class ScoreCounts:
     scores: int = 0
 
 
+class Scoring:
+    """Recomputes the scores of a cell's rows, one after the other, with the metrics that need no model.
+
+    Args:
+        cell: whose rows they are.
+        asked: its questions.
+        engines: for the metrics.
+
+    Attributes:
+        wrong: ids of rows with another score, by metric.
+        broken: ids of rows on which a metric fails now, by metric.
+        mended: the rows with other scores, with the right ones.
+    """
+
+    def __init__(self, cell: Cell, asked: QuestionSet, engines: Engines) -> None:
+        self._cell = cell
+        self._asked = asked
+        self._engines = engines
+        self._metrics = [metric for metric in asked.metrics if is_deterministic(metric)]
+        self._counted: dict[str, int] = {}
+        self.wrong: dict[str, set[str]] = {}
+        self.broken: dict[str, set[str]] = {}
+        self.mended: dict[str, Prediction] = {}
+
+    @property
+    def count(self) -> int:
+        """Number of scores recomputed, of the rows that count."""
+        return sum(self._counted.values())
+
+    def add(self, row: Prediction) -> None:
+        """Recomputes the scores of a row, which replaces an earlier one of its question."""
+        name = row.example_id
+        for found in (*self.wrong.values(), *self.broken.values()):
+            found.discard(name)
+        self.mended.pop(name, None)
+        self._counted[name] = 0
+        example = self._asked.by_id.get(name)
+        if example is None or row.example_key != self._asked.row_key(example, control=self._cell.control):
+            return
+        keys = self._asked.scored_by(example)
+        right = dict(row.scores)
+        for metric in self._metrics:
+            label = metric.label
+            if row.scored_by.get(label) != keys[label]:
+                continue
+            self._counted[name] += 1
+            try:
+                score = _score(metric, row, example, self._engines)
+            except Exception:  # noqa: BLE001 - a metric's own code: it gave a score before
+                self.broken.setdefault(label, set()).add(name)
+                continue
+            if not _equal(score, row.scores.get(label)):
+                self.wrong.setdefault(label, set()).add(name)
+                right[label] = score
+                self.mended[name] = replace(row, scores=right)
+
+
 def is_deterministic(part: Component) -> bool:
     """Returns whether a metric gives the same score again without a model, so that it can be recomputed."""
     inner = part.parts()
@@ -57,20 +115,27 @@ def is_deterministic(part: Component) -> bool:
 
 
 class CellCheck:
-    """Checks one cell; its rows are read once.
+    """Checks one cell; its rows are read once, and held without their answers.
 
     Args:
         run: name of the results folder.
         name: of the cell.
         store: of its rows.
         counts: that this cell is added to.
+        scoring: recomputes its scores; None if that cannot be done.
+
+    Attributes:
+        rows: that count, by example id, without answers and scores.
     """
 
-    def __init__(self, run: str, name: str, store: CellStore, counts: ScoreCounts) -> None:
+    def __init__(
+        self, run: str, name: str, store: CellStore, counts: ScoreCounts, scoring: Scoring | None = None
+    ) -> None:
         self._run = run
         self._name = name
         self._store = store
         self._counts = counts
+        self._scoring = scoring
         self._file = RowFindings()
         self._unreadable: list[int] = []
         self.rows: dict[str, Prediction] = {}
@@ -81,7 +146,10 @@ class CellCheck:
                 except ValueError:
                     self._unreadable.append(line.number)
                 else:
-                    self.rows[row.example_id] = row
+                    self.rows[row.example_id] = replace(row, answer=None, scores={}, unknown={}, flags=())
+                    if scoring is not None:
+                        scoring.add(row)
+        counts.scores += 0 if scoring is None else scoring.count
         counts.rows += len(self.rows)
         counts.cells += 1
 
@@ -144,55 +212,33 @@ class CellCheck:
             found = f"{several(len(extra), 'row')} of questions that are not asked ({_first(extra)})"
             yield self._finding("coverage", "note", found, "they stay, and count in no table")
 
-    def scores(
-        self, cell: Cell, asked: QuestionSet, engines: Engines, *, moved: bool = False
-    ) -> Iterator[CheckFinding]:
+    def scores(self, cell: Cell, asked: QuestionSet, *, moved: bool = False) -> Iterator[CheckFinding]:
         """Yields stored scores that are not those of the metrics, recomputed where no model is needed.
 
         Args:
             cell: as stored.
             asked: its questions.
-            engines: for the metrics.
             moved: whether its models have changed, so that the sweep as it is now scores the answers of another cell.
         """
         rows = current_rows(self.rows, asked, control=cell.control)
-        mended: dict[str, Prediction] = {}
-        wrong: dict[str, list[str]] = {}
-        broken: dict[str, list[str]] = {}
-        stale: list[str] = []
-        for example in asked.examples:
-            row = rows.get(example.id)
-            if row is None:
-                continue
-            keys = asked.scored_by(example)
-            if dict(row.scored_by) != keys:
-                stale.append(example.id)
-            for metric in asked.metrics:
-                label = metric.label
-                if not is_deterministic(metric) or row.scored_by.get(label) != keys[label]:
-                    continue
-                self._counts.scores += 1
-                try:
-                    score = _score(metric, row, example, engines)
-                except Exception:  # noqa: BLE001 - a metric's own code: it gave a score before
-                    broken.setdefault(label, []).append(example.id)
-                    continue
-                if not _equal(score, row.scores.get(label)):
-                    wrong.setdefault(label, []).append(example.id)
-                    before = mended.get(example.id, row)
-                    mended[example.id] = replace(before, scores={**before.scores, label: score})
-        for label, names in wrong.items():
+        mended = {} if self._scoring is None else self._scoring.mended
+        for label, names in self._in_order(asked, {} if self._scoring is None else self._scoring.wrong):
             found = f"{label}: {several(len(names), 'stored score')} other than recomputed ({_first(names)})"
             yield self._finding("scores", "repair", found, "the recomputed ones are stored", self._append(mended))
-        for label, names in broken.items():
+        for label, names in self._in_order(asked, {} if self._scoring is None else self._scoring.broken):
             found = f"{label}: fails now on {several(len(names), 'answer')} that it scored ({_first(names)})"
             yield self._finding("scores", "open", found, "mend the metric")
-        if stale:
+        if stale := [name for name, row in rows.items() if dict(row.scored_by) != asked.scored_by(asked.by_id[name])]:
             found = f"{several(len(stale), 'row')} without current scores ({_first(stale)})"
             remedy = (
                 "ragvlc run asks the cell anew: see models" if moved else "ragvlc score scores them; nothing is asked"
             )
             yield self._finding("scores", "open", found, remedy)
+
+    def _in_order(self, asked: QuestionSet, found: Mapping[str, Collection[str]]) -> Iterator[tuple[str, list[str]]]:
+        """Yields the ids of each metric in the order of the questions."""
+        for label in (metric.label for metric in asked.metrics if found.get(metric.label)):
+            yield label, [one.id for one in asked.examples if one.id in found[label]]
 
     def summary(self, cell: Cell, asked: QuestionSet, sweep: Sweep) -> Iterator[CheckFinding]:
         """Yields how the summary differs from the rows."""
@@ -220,7 +266,9 @@ class CellCheck:
             return
         if not scored:  # the check of scores says so
             return
-        made = json.loads(json.dumps(cell_summary(cell, "complete", rows, asked)))
+        said = set(self._file.sentences(self._store.folder / "predictions.jsonl"))  # they are findings already
+        whole = stored_rows(cell, CellStore(self._store.folder, said), asked)
+        made = json.loads(json.dumps(cell_summary(cell, "complete", whole, asked)))
         differing = sorted(name for name in made.keys() & summary.keys() if not _alike(made[name], summary[name]))
         if unknown := sorted(summary.keys() - made.keys() - {"tried"}):
             found = f"has fields that this version does not write: {_first(unknown)}"

@@ -11,7 +11,7 @@ from ragvlc import config
 from ragvlc.analysis.export.bundle import Bundle
 from ragvlc.core.errors import RagvlcError, StoreError
 from ragvlc.core.texts import several
-from ragvlc.integrity.cells import CellCheck, ScoreCounts, is_deterministic
+from ragvlc.integrity.cells import CellCheck, ScoreCounts, Scoring, is_deterministic
 from ragvlc.integrity.findings import CHECKS, CheckFinding, Verification
 from ragvlc.integrity.folder import FolderCheck
 from ragvlc.memo.disk import Cache
@@ -218,9 +218,12 @@ class _Checks:
             raise StoreError(f"{self._folder}: no cell '{self._only}'. Known: {known}.")
         with EnginePool(Cache(checked=False), reuse=False) as pool:  # no model is asked: the cache is hardly needed
             for facts in chosen:
+                cell = planned.get(str(facts["key"]))
+                asked = check.asked.get(cell.dataset.key) if cell is not None else None
+                scoring = Scoring(cell, asked, pool) if cell is not None and asked is not None else None
                 try:
                     own = store.cell(str(facts["key"]))
-                    one = CellCheck(self._run, str(facts["name"]), own, self._counts)
+                    one = CellCheck(self._run, str(facts["name"]), own, self._counts, scoring)
                 except NoFileError:
                     yield self._no_file(str(facts["name"]), own.folder / "predictions.jsonl")
                     continue
@@ -232,15 +235,13 @@ class _Checks:
                     yield CheckFinding(self._run, str(facts["name"]), "rows", "open", str(error), "allow reading")
                     continue
                 yield from one.row_findings()
-                cell = planned.get(str(facts["key"]))
-                asked = check.asked.get(cell.dataset.key) if cell is not None else None
                 questions = asked.facts if asked is not None else check.stored.get(str(facts["examples"]))
                 if questions is not None and not facts.get("left_out"):
                     note = notes.get(str(facts["examples"]))
                     race = None if note is None else note.of(str(facts["key"]))
                     yield from one.coverage(facts, questions, race)
                 if cell is not None and asked is not None and self._setup is not None:
-                    yield from one.scores(cell, asked, pool, moved=cell.key in moved)
+                    yield from one.scores(cell, asked, moved=cell.key in moved)
                     yield from one.summary(cell, asked, self._setup.sweep)
 
     def _no_file(self, cell: str, path: Path) -> CheckFinding:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,12 @@ import pytest
 import yaml
 
 import ragvlc as package
+from ragvlc.core.answer import Answer
 from ragvlc.core.errors import StoreError
 from ragvlc.generators.scripted import Scripted
 from ragvlc.memo.disk import Cache
+from ragvlc.results.lines import row_of
+from ragvlc.results.store import CellStore
 from ragvlc.sweep.runner import run_sweep
 from ragvlc.sweep.spec import Sweep
 from tests.command_line import Cli
@@ -103,3 +108,36 @@ def test_a_results_folder_that_is_a_link_to_nowhere_is_named(run: Path, tmp_path
     said = ragvlc("run", "things.yaml")
     assert said.code == 2
     assert f"things is a symbolic link to {tmp_path / 'disk'}, which is not there" in said.err
+
+
+def test_answers_are_not_held_while_rows_are_checked(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    living: list[int] = []
+
+    def counting(data: bytes) -> Any:
+        gc.collect()
+        living.append(sum(type(one) is Answer for one in gc.get_objects()))
+        return row_of(data)
+
+    monkeypatch.setattr("ragvlc.integrity.cells.row_of", counting)
+    before = sum(type(one) is Answer for one in gc.get_objects())
+    assert package.verify(run).whole
+    assert len(living) == 24
+    assert max(living) - before <= 3, living
+
+
+def test_scores_of_rows_that_were_replaced_count_once(run: Path) -> None:
+    file = min(run.glob("*/predictions.jsonl"))
+    store = CellStore(file.parent)
+    rows = list(store.load().values())
+    for row, score in ((rows[0], 0.5), (rows[1], 0.25), (rows[0], rows[0].scores["contains"])):
+        store.append(replace(row, scores={**row.scores, "contains": score}))
+    store.sync()
+    [wrong] = [one for one in package.verify(run).findings if one.check == "scores"]
+    assert wrong.found == f"contains: 1 stored score other than recomputed ({rows[1].example_id})"
+    assert package.verify(run, repair=True).whole
+    said = {one.found for one in package.verify(run).findings if one.check == "scores"}
+    assert said == {"24 scores recomputed, all equal"}
+    stored = CellStore(file.parent).load()
+    assert {name: dict(row.scores) for name, row in stored.items()} == {
+        row.example_id: dict(row.scores) for row in rows
+    }
