@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ragvlc.core.data import content_key
@@ -64,10 +64,20 @@ def finite(metrics: Mapping[str, float | None]) -> dict[str, float]:
     return {names[name]: value for name, value in numbers.items()}
 
 
-def table_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Returns rows as the JSON that `mlflow.load_table` and MLflow's pages read: columns, then rows of cells."""
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    return _json({"columns": columns, "data": [[row.get(column) for column in columns] for row in rows]})
+def table_text(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Returns rows as the JSON that `mlflow.load_table` and MLflow's pages read: columns, then rows of cells.
+
+    Rows may be read from disk one by one: each is looked at once, and only its text is held.
+    """
+    columns: dict[str, None] = {}
+    texts: list[tuple[int, str]] = []
+    for row in rows:
+        columns.update(dict.fromkeys(row))
+        texts.append((len(columns), _json([row.get(column) for column in columns])[1:-1]))
+    for place, (known, text) in enumerate(texts):  # a later row may have more columns
+        cells = [text] * bool(known) + ["null"] * (len(columns) - known)
+        texts[place] = (0, f"[{', '.join(cells)}]")
+    return f'{{"columns": {_json(list(columns))}, "data": [{", ".join(text for _, text in texts)}]}}'
 
 
 def _legal(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -81,3 +82,12 @@ def test_only_numbers_are_metrics() -> None:
 def test_a_table_has_every_column_of_every_row() -> None:
     table = json.loads(table_text([{"id": 1, "f1": math.nan}, {"id": 2, "note": (1, {"x": math.inf})}]))
     assert table == {"columns": ["id", "f1", "note"], "data": [[1, None, None], [2, None, [1, {"x": None}]]]}
+
+
+def test_a_table_is_made_of_rows_that_are_read_once() -> None:
+    rows: list[dict[str, Any]] = [{}, {"b": "é\n"}, {"a": 1, "b": [None, math.inf]}, {"c": {"x": 1}, "a": "], ["}]
+    text = table_text(iter(rows))
+    data = [[None, None, None], ["é\n", None, None], [[None, None], 1, None], [None, "], [", {"x": 1}]]
+    assert text == json.dumps({"columns": ["b", "a", "c"], "data": data}, ensure_ascii=False)
+    assert json.loads(table_text(iter([]))) == {"columns": [], "data": []}
+    assert json.loads(table_text(iter([{}, {}]))) == {"columns": [], "data": [[], []]}
