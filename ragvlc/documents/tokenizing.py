@@ -14,7 +14,7 @@ from ragvlc import packaged
 from ragvlc.core.data import Document, content_key
 from ragvlc.core.errors import DatasetError, RagvlcError
 from ragvlc.core.json_text import parse_json
-from ragvlc.core.texts import first_line
+from ragvlc.core.texts import first_line, library_words
 from ragvlc.core.token_spans import TokenSpans
 from ragvlc.packaged.model_json import model_mapping, positive
 
@@ -29,6 +29,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _SENTENCE_END = re.compile(r"""[.!?…]+["'”’»)\]]*(?=\s+[^\sa-z]|\s*\Z)|[。！？]+[」』”’）]*|(?<=\S)(?=\s*\n\s*\n)""")
 _LONGEST_END = 8
 _TOGETHER = 32
+_UNKNOWN = "\ufffd \U00012345"
+"""Characters that hardly a vocabulary has."""
 """Texts counted at once: of long ones, more would take gigabytes."""
 _WORD_END = re.compile(r"(?<=\S)(?=\s)")
 
@@ -125,12 +127,14 @@ def data_tokenizer(model: str) -> DataTokenizer:
         state = file.stat()
         return _opened(file, state.st_mtime_ns, state.st_size)
     except Exception as error:  # the library raises plain exceptions
-        raise DatasetError(f"The tokenizer of '{model}' cannot be read ({file}): {error}") from error
+        raise DatasetError(f"The tokenizer of '{model}' cannot be read ({file}): {library_words(error)}") from error
 
 
 @lru_cache(maxsize=8)
 def _opened(file: Path, changed: int, size: int) -> DataTokenizer:  # noqa: ARG001 - part of the cache's key
-    return DataTokenizer(file.read_text(encoding="utf-8"))
+    made = DataTokenizer(file.read_text(encoding="utf-8"))
+    made.count(_UNKNOWN)  # a vocabulary without its word for unknown ones fails at the first of these
+    return made
 
 
 def model_file(model: str, name: str) -> Path:

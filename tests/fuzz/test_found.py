@@ -138,6 +138,8 @@ def test_a_table_of_questions_that_is_a_damaged_workbook(run: Run) -> None:
     [
         ("tokenizer.json", "model", False),
         ("tokenizer.json", "added_tokens", [{"id": 1}]),
+        ("tokenizer.json", "added_tokens", -1605800),
+        ("tokenizer.json", "model", {"type": "WordLevel", "vocab": {"the": 0, "<s>": 1}, "unk_token": "{0.__class__}"}),
         ("config.json", "hidden_size", True),
         ("config.json", "max_position_embeddings", "many"),
         ("config.json", "text_config", [1]),
@@ -158,6 +160,12 @@ def test_files_of_models(run: Run, name: str, field: str, value: Any, command: t
     changed[f"model/{name}"] = json.dumps(json.loads(changed[f"model/{name}"]) | {field: value}).encode()
     tree = {"generators": {"main": {"kind": "transformers", "model": "./model"}}, "routes": {"full": "full_context"}}
     run(*command, **changed, **{"local.yaml": yaml.safe_dump(tree)})
+
+
+@pytest.mark.parametrize("content", [b"true", b"5", b"[]", b'"x"'])
+def test_a_tokenizer_that_is_no_object(run: Run, content: bytes) -> None:
+    changed = {f"model/{one}": own for one, own in model_files().items()} | {"model/tokenizer.json": content}
+    assert "cannot be read" in run("check", "own", "--tokenizer", "./model", **changed).err
 
 
 @pytest.mark.parametrize(

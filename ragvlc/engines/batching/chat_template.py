@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ragvlc.core.data import content_key
 from ragvlc.core.engines import Prompt
 from ragvlc.core.errors import EngineError
+from ragvlc.core.texts import library_words
 from ragvlc.text.thoughts import marks_thought, opened_mark
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class ChatTokenizer:
         template = _template(tokenizer)
         control = _control_tokens(state["added_tokens"], template)
         self.id = content_key([state, template, system, dict(options or {})])[:32]
+        self._name = tokenizer.name_or_path
         self.end_ids = frozenset[int](() if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,))
         self._control = frozenset(control.values())
         special = {str(one["content"]): int(one["id"]) for one in state["added_tokens"] if one["special"]}
@@ -171,10 +173,18 @@ class ChatTokenizer:
     def _encode(self, text: str) -> list[tuple[int, int]]:
         """Returns (token id, end of its characters) for each token of `text`, encoded as plain text."""
         try:
-            encoding = self._data.encode(text, add_special_tokens=False)
-        except TypeError:  # the library refuses half of a surrogate pair this way
-            text = _SURROGATE.sub("\ufffd", text)
-            encoding = self._data.encode(text, add_special_tokens=False)
+            try:
+                encoding = self._data.encode(text, add_special_tokens=False)
+            except TypeError:  # the library refuses half of a surrogate pair this way
+                text = _SURROGATE.sub("\ufffd", text)
+                encoding = self._data.encode(text, add_special_tokens=False)
+        except MemoryError:
+            raise
+        except Exception as error:  # a plain one, such as that a vocabulary lacks its word for unknown ones
+            raise EngineError(
+                f"The tokenizer of '{self._name}' cannot encode a text: {library_words(error)}. Its tokenizer.json is "
+                "damaged, or lacks a word for unknown ones: download it again."
+            ) from error
         ids, offsets = encoding.ids, encoding.offsets
         if self._control.isdisjoint(ids):
             return [(token, end) for token, (_, end) in zip(ids, offsets, strict=True)]
