@@ -1,4 +1,4 @@
-"""Files of a finished sweep: the HTML report, its figures, and the decision, next to the results."""
+"""Files of a finished sweep: the HTML report, its figures, outcome and decision, next to the results."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from ragvlc.analysis.decision_words import decision_lines
 from ragvlc.analysis.decisions import stored_decisions
 from ragvlc.analysis.drawing import look
 from ragvlc.analysis.figures import figures
+from ragvlc.analysis.outcome import write_outcome
 from ragvlc.analysis.page import write_html
-from ragvlc.core.records import DECISION_FILE
+from ragvlc.core.records import DECISION_FILE, OUTCOME_FILE
 
 if TYPE_CHECKING:
     from ragvlc.results.loading import SweepResults
@@ -20,12 +21,13 @@ __all__ = ["report_files"]
 
 
 def report_files(results: SweepResults, texts: Mapping[str, str] | None = None) -> dict[str, Path]:
-    """Writes `report.html`, `figures/NAME.png` and `decision.txt` into the results folder; returns paths by name.
+    """Writes `report.html`, `outcome.json`, `figures/NAME.png` and `decision.txt`; returns their paths by name.
 
     There is no `decision.txt` without a `decide` in the experiment.
     """
     decisions = stored_decisions(results)
     found = {"report.html": write_html(results, None, texts, decisions)}
+    found[OUTCOME_FILE] = write_outcome(results, decisions)
     note = results.folder / DECISION_FILE
     note.unlink(missing_ok=True)
     if decisions:

@@ -22,7 +22,7 @@ from ragvlc.statistics.power import least_clusters, needed, pilot_of, smallest
 if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, Comparison, SweepResults
 
-__all__ = ["DatasetVerdict", "answer_sentence", "shown_cells", "verdicts"]
+__all__ = ["DatasetVerdict", "Duel", "answer_sentence", "leading", "shown_cells", "verdicts"]
 
 HOPELESS = 100
 """Above this multiple of the questions asked, no number of questions is given."""
@@ -112,6 +112,21 @@ def verdicts(
         ]
         found.append(DatasetVerdict(name, best.name, tuple(sentences)))
     return found
+
+
+def leading(
+    cells: Sequence[CellResult], comparisons: Sequence[Comparison], metric: str
+) -> tuple[CellResult | None, Duel | None]:
+    """Returns the best cell and what it is compared with; a race compares with sequential bounds of its own."""
+    rivals = _rivals(cells, metric)
+    if not rivals:
+        return None, None
+    note = race_note(cells)
+    if note is not None:
+        winner = [cell for cell in rivals if cell.name == note.names.get(note.winner)]
+        return (winner or rivals)[0], None
+    duel = _duel(rivals, comparisons, metric)
+    return duel.best if duel else rivals[0], duel
 
 
 def shown_cells(cells: Sequence[CellResult], metric: str, limit: int) -> list[CellResult]:

@@ -13,6 +13,7 @@ from ragvlc.core.data import Example
 __all__ = [
     "DECISION_FILE",
     "FINISHED",
+    "OUTCOME_FILE",
     "RULED_OUT",
     "CellRecord",
     "SweepRecord",
@@ -27,6 +28,10 @@ RULED_OUT = frozenset({"pruned", "withdrawn"})
 """Statuses of cells that a race has ruled out."""
 DECISION_FILE = "decision.txt"
 """Name of the file with the decision in sentences, among the files about a sweep."""
+
+
+OUTCOME_FILE = "outcome.json"
+"""Name of the file with the verdict in sentences and numbers, among the files about a sweep."""
 
 
 def score_name(label: str) -> str:

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast, overload
 
@@ -155,6 +156,7 @@ class Tracking:
         self._store = store
         self._asked = asked
         self._cells = {cell.key: cell for cell in cells}
+        self._constant = _constant(cells)
         self._record = _sweep_record(sweep, store, asked, list(self._cells))
         self._context: Any = None
         self._tracked: TrackedSweep | None = None
@@ -178,6 +180,7 @@ class Tracking:
 
     def cell(self, record: CellRecord) -> None:
         """Sends a cell to the tracker."""
+        record = replace(record, params={key: own for key, own in record.params.items() if key not in self._constant})
         self._given.add(record.key)
         self._unsent.add(record.key)
         if self._tracked is not None and self._try(lambda tracked: tracked.cell(record)):
@@ -245,6 +248,15 @@ class Tracking:
                 log.warning("results are safe on disk, but were not sent to the tracker: %s", _words(error))
             self._reason = _words(error)
             self._transient = getattr(error, "transient", False)
+
+
+def _constant(cells: Sequence[Cell]) -> set[str]:
+    """Returns the parameters beside the axes that are the same in all cells: the resolved YAML has them."""
+    own: dict[str, set[object]] = {
+        "dataset": {cell.dataset.name for cell in cells},
+        "seed": {cell.seed for cell in cells},
+    }
+    return {name for name, values in own.items() if len(cells) > 1 and len(values) == 1}
 
 
 def _words(error: Exception) -> str:

@@ -104,9 +104,10 @@ def cell_note(record: CellRecord, labels: Sequence[str], wins: Sequence[Best] = 
     return "\n\n".join(lines)
 
 
-def sweep_note(sweep: SweepRecord, found: Sequence[Best], decision: str = "") -> str:
-    """Returns the note on a sweep: its decision, its question and its best cells."""
+def sweep_note(sweep: SweepRecord, found: Sequence[Best], decision: str = "", verdict: Sequence[str] = ()) -> str:
+    """Returns the note on a sweep: its decision, the verdict, its question and its best cells."""
     lines = [f"**Decision.** {decision}"] if decision else []
+    lines += [f"**Verdict.** {one}" for one in verdict]
     lines += [sweep.description] if sweep.description else []
     for one in found:
         over = f" over {one.dataset}" if one.dataset else ""
@@ -121,10 +122,11 @@ def experiment_note(sweep: SweepRecord) -> str:
     """Returns the note on an experiment's page: what is compared, and where to find it."""
     about = f"{sweep.description}\n\n" if sweep.description else ""
     return (
-        f"{about}One run for the sweep, and in it a child run for each cell. `score/` has the means, `score/low/` and "
-        "`score/high/` their bounds; `seconds/`, `speculation/`, `spend/`, `tokens/`, `totals/` the rest. Sort by the "
-        "tag `ragvlc.order` for the order of the plan; `ragvlc.stale` marks cells that the sweep no longer has. "
-        "Questions are in the table `questions.json` of each cell, some of them as traces: the tag `ragvlc.question` "
+        f"{about}One run for the sweep, and in it a child run for each cell. The sweep's run has the verdict: `best/`, "
+        "`decision/`. Of the cells, `score/` has the means, `interval/` the two bounds of each as a series, and "
+        "`seconds/`, `speculation/`, `spend/`, `tokens/`, `totals/` the rest. Sort by the tag `ragvlc.order` for the "
+        "order of the plan; `ragvlc.stale` marks cells that the sweep no longer has. Questions are in the table "
+        "`questions.json` of each cell, some of them as traces: the tag `ragvlc.question` "
         "finds one in every cell."
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ragvlc.core.errors import StoreError
 from ragvlc.core.families import TrackedSweep
-from ragvlc.core.records import DECISION_FILE, FINISHED, RULED_OUT, CellRecord, SweepRecord, score_name
+from ragvlc.core.records import DECISION_FILE, FINISHED, OUTCOME_FILE, RULED_OUT, CellRecord, SweepRecord, score_name
 from ragvlc.trackers._mlflow_calls import artifact_folder, talking
 from ragvlc.trackers._mlflow_calls import client as connect
 from ragvlc.trackers._mlflow_client import equals, search_runs
@@ -34,7 +34,16 @@ from ragvlc.trackers._mlflow_experiment import (
 from ragvlc.trackers._mlflow_machine import MachineMetrics, peaks
 from ragvlc.trackers._mlflow_notes import Best, best, cell_note, note_tags, sweep_note
 from ragvlc.trackers._mlflow_traces import delete_traces, known_traces, send_traces
-from ragvlc.trackers._mlflow_values import CELL_TAG, SWEEP_TAG, finite, legal_names, param_text, table_text, tag_text
+from ragvlc.trackers._mlflow_values import (
+    CELL_TAG,
+    SWEEP_TAG,
+    finite,
+    legal_names,
+    param_text,
+    series,
+    table_text,
+    tag_text,
+)
 
 __all__ = ["ORDER_TAG", "STALE_TAG", "Sending", "opened"]
 
@@ -42,6 +51,8 @@ ORDER_TAG = "ragvlc.order"
 STALE_TAG = "ragvlc.stale"
 BEST_TAG = "ragvlc.best"
 DECISION_TAG = "ragvlc.decision"
+INTERVALS_TAG = "ragvlc.intervals"
+"""The points of each interval: a run shows the last point of a metric only."""
 TABLE = "questions.json"
 CELL_FILES = ("resolved.yaml", "summary.json")
 
@@ -119,6 +130,7 @@ class _Sent:
         self._again = 0.0
         self._begun: dict[str, str] = {}
         self._decision = ""
+        self._outcome: Mapping[str, Any] = {}
         self._peaks: dict[str, float] = {}
         self._since = time.time()
         self.machine: MachineMetrics | None = None
@@ -167,6 +179,8 @@ class _Sent:
         """Sends files to the sweep's run and deletes earlier ones that are not among them. Raises `StoreError`."""
         decided = paths.get(DECISION_FILE)
         self._decision = "" if decided is None else decided.read_text(encoding="utf-8").strip()
+        outcome = paths.get(OUTCOME_FILE)
+        self._outcome = {} if outcome is None else json.loads(outcome.read_text(encoding="utf-8"))
         with self._lock, self._sending(), tempfile.TemporaryDirectory() as folder:
             for place, path in paths.items():
                 local = Path(folder) / PurePosixPath(place)
@@ -235,7 +249,7 @@ class _Sent:
         return record if record.dataset else self._sweep
 
     def _contradicted(self, run: Any, record: CellRecord) -> bool:  # noqa: ANN401
-        params, metrics = _params(record), finite(record.metrics)
+        params, metrics = _params(record), series(record.metrics)
         digests = {given.dataset.digest for given in run.inputs.dataset_inputs}
         return (
             any(params.get(name) != value for name, value in run.data.params.items())
@@ -253,14 +267,18 @@ class _Sent:
         tags |= {SWEEP_TAG: self._sweep.name, CELL_TAG: record.key, "mlflow.runName": record.name}
         tags |= {"ragvlc.status": record.status, _CONTROL_TAG: str(record.control).lower()}
         tags |= {STALE_TAG: "false", ORDER_TAG: self._order.get(record.key, "0000")}
+        values = series(record.metrics)
+        tags[INTERVALS_TAG] = json.dumps({name: points for name, points in values.items() if len(points) > 1})
+        stored = _stored_points(known)
         if record.table:
             tags[_LOGGED_TAG] = _with_table(known.tags.get(_LOGGED_TAG, "[]"))
         self._client.log_batch(
             run.info.run_id,
             metrics=[
-                Metric(name, value, now, 0)
-                for name, value in sorted(finite(record.metrics).items())
-                if known.metrics.get(name) != value
+                Metric(name, value, now, step)
+                for name, points in sorted(values.items())
+                if stored.get(name) != list(points)
+                for step, value in enumerate(points)
             ],
             params=[Param(name, value) for name, value in sorted(_params(record).items()) if name not in known.params],
             tags=[RunTag(name, value) for name, value in sorted(tags.items()) if known.tags.get(name) != value],
@@ -309,7 +327,8 @@ class _Sent:
         tags = {"ragvlc.metric": self._sweep.metrics[0]} if self._sweep.metrics else {}
         tags |= {BEST_TAG: tag_text("; ".join(win.words for win in first))}
         tags |= {DECISION_TAG: tag_text(self._decision)} if self._decision or DECISION_TAG in run.data.tags else {}
-        note = sweep_note(self._sweep, wins, self._decision)
+        note = sweep_note(self._sweep, wins, self._decision, self._outcome.get("sentences", ()))
+        self._log_outcome(run)
         self._retag(run, tags | note_tags(note, run.data.tags, earlier=self._sweep.description))
         self._log_peaks(run)
 
@@ -336,11 +355,27 @@ class _Sent:
         if changed:
             self._client.log_batch(run.info.run_id, tags=[RunTag(*item) for item in changed.items()])
 
+    def _log_outcome(self, run: Any) -> None:  # noqa: ANN401
+        """Logs the numbers of the verdict to the sweep's run, so that sweeps can be sorted by them."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        values = finite(self._outcome.get("metrics", {}))
+        changed = [(name, value) for name, value in sorted(values.items()) if run.data.metrics.get(name) != value]
+        if changed:
+            self._client.log_batch(run.info.run_id, metrics=[Metric(*item, now, 0) for item in changed])
+
     def _log_peaks(self, run: Any) -> None:  # noqa: ANN401
         """Logs the sweep's peaks; a smaller value of a later run does not replace a peak."""
         for name, value in self._peaks.items():
             if value > run.data.metrics.get(name, 0.0):
                 self._client.log_metric(run.info.run_id, name, value)
+
+
+def _stored_points(known: Any) -> dict[str, list[float]]:  # noqa: ANN401 - MLflow's
+    """Returns the points of each metric that a run has."""
+    intervals: dict[str, list[float]] = json.loads(known.tags.get(INTERVALS_TAG, "{}"))
+    return {name: [value] for name, value in known.metrics.items()} | intervals
 
 
 def _params(record: CellRecord) -> dict[str, str]:

@@ -21,7 +21,7 @@ from typing import Any
 
 from ragvlc.core.data import content_key
 
-__all__ = ["CELL_TAG", "SWEEP_TAG", "finite", "legal_names", "param_text", "table_text", "tag_text"]
+__all__ = ["CELL_TAG", "SWEEP_TAG", "finite", "legal_names", "param_text", "series", "table_text", "tag_text"]
 
 SWEEP_TAG = "ragvlc.sweep"
 CELL_TAG = "ragvlc.cell"
@@ -62,6 +62,24 @@ def finite(metrics: Mapping[str, float | None]) -> dict[str, float]:
     numbers = {name: float(value) for name, value in metrics.items() if value is not None and math.isfinite(value)}
     names = legal_names(numbers)
     return {names[name]: value for name, value in numbers.items()}
+
+
+def series(metrics: Mapping[str, float | None]) -> dict[str, tuple[float, ...]]:
+    """Returns the points of each metric under valid names: one, or for the bounds of an interval both.
+
+    The bounds `score/low/X` and `score/high/X` are the series `interval/X`: MLflow draws a series as one line, and
+    single numbers as a bar chart each.
+    """
+    points: dict[str, tuple[float, ...]] = {}
+    for name in sorted(metrics, reverse=True):  # low before high
+        value = metrics[name]
+        if value is None or not math.isfinite(value):
+            continue
+        ends = [end for end in ("low", "high") if name.startswith(f"score/{end}/")]
+        place = f"interval/{name.removeprefix(f'score/{ends[0]}/')}" if ends else name
+        points[place] = (*points.get(place, ()), float(value))
+    names = legal_names(points)
+    return {names[name]: values for name, values in points.items()}
 
 
 def table_text(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -11,6 +11,7 @@ from test_trackers_mlflow import Store, empty_database, runs  # noqa: F401 - fix
 
 from ragvlc import config
 from ragvlc.analysis.files import report_files
+from ragvlc.analysis.outcome import outcome
 from ragvlc.analysis.results import Results
 from ragvlc.core.records import bound_name, score_name
 from ragvlc.results.summary import metric_values
@@ -145,3 +146,75 @@ def test_sections_of_the_charts_come_in_the_order_of_reading(tmp_path: Path) -> 
     assert names[score_name("contains")] == summary["metrics"]["contains"]["mean"]
     assert names[bound_name("contains", "low")] == summary["metrics"]["contains"]["low"]
     assert (names["spend/cost"], names["totals/questions"]) == (0.5, summary["questions"])
+
+
+def answering() -> dict[str, object]:
+    """Returns pipelines whose model answers."""
+    models = {"main": {"kind": "scripted", "replies": {"(?s).*": "31 metres"}}}
+    return {
+        "full": {"generators": models, "routes": {"full": "full_context"}},
+        "rag": {"generators": models, "routes": {"rag": RAG}},
+    }
+
+
+def test_the_run_of_a_sweep_has_the_verdict_in_words_and_numbers(runs: Path) -> None:  # noqa: F811
+    def files(folder: Path) -> Mapping[str, Path]:
+        return report_files(Results.load(folder))
+
+    decide = {"metric": "contains", "margin": 0.9}
+    run_sweep(
+        sweep_of(pipelines=answering(), decide=decide, tracker={"kind": "mlflow", "traces": 0}), runs, finish=files
+    )
+    store = Store(sqlite_uri(runs))
+    parent = store.parent("toys")
+    written = json.loads((runs / "toys" / "outcome.json").read_text(encoding="utf-8"))
+    assert parent.data.metrics == written["metrics"]
+    [sentence] = written["sentences"]
+    assert f"**Verdict.** {sentence}" in parent.data.tags["mlflow.note.content"]
+    loaded = Results.load(runs / "toys")
+    best = max(loaded.cells, key=lambda cell: cell.mean("contains") or 0.0)
+    figures = best.summary["metrics"]["contains"]
+    found = parent.data.metrics
+    assert (found["best/score"], found["best/score_low"], found["best/score_high"]) == (
+        figures["mean"],
+        figures["low"],
+        figures["high"],
+    )
+    assert {"best/difference", "best/difference_low", "best/difference_high", "best/p", "best/settled"} <= set(found)
+    assert found["sweep/cells"] == 3
+    assert found["decision/ship"] in {0.0, 1.0}
+    points = len(store.client.get_metric_history(parent.info.run_id, "best/score"))
+    assert (
+        send(
+            sweep_of(pipelines=answering(), decide=decide, tracker={"kind": "mlflow", "traces": 0}), runs, finish=files
+        )
+        is None
+    )
+    assert len(store.client.get_metric_history(parent.info.run_id, "best/score")) == points
+
+
+def test_bounds_are_one_series_and_parameters_are_what_varies(runs: Path) -> None:  # noqa: F811
+    outcome = run_sweep(sweep_of(pipelines=answering(), tracker={"kind": "mlflow", "traces": 0}), runs)
+    store = Store(sqlite_uri(runs))
+    for run in store.children("toys"):
+        cell = next(one for one in outcome.results().cells if one.name == run.info.run_name)
+        figures = cell.summary["metrics"]["contains"]
+        history = store.client.get_metric_history(run.info.run_id, "interval/contains")
+        assert [(point.step, point.value) for point in history] == [(0, figures["low"]), (1, figures["high"])]
+        assert not any(name.startswith(("score/low", "score/high")) for name in run.data.metrics)
+        assert set(run.data.params) <= {"pipeline", "routes.rag.chunker.size", "size"}
+    before = {run.info.run_id for run in store.children("toys")}
+    assert send(sweep_of(pipelines=answering(), tracker={"kind": "mlflow", "traces": 0}), runs) is None
+    assert {run.info.run_id for run in store.children("toys")} == before
+    for run in store.children("toys"):
+        assert len(store.client.get_metric_history(run.info.run_id, "interval/contains")) == 2
+
+
+def test_several_data_sets_have_numbers_of_their_own(tmp_path: Path) -> None:
+    axes = {"dataset": ["toy", {"kind": "toy", "scope": "corpus"}], "routes.rag.chunker.size": [8]}
+    outcome_ = run_sweep(sweep_of(pipelines=answering(), tracker="none", axes=axes), tmp_path)
+    found = outcome(outcome_.results())
+    assert len(found["sentences"]) == 2
+    names = {name.rpartition("/")[2] for name in found["metrics"] if name.startswith("best/score/")}
+    assert len(names) == 2
+    assert found["metrics"]["sweep/cells"] == 4
