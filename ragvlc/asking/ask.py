@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ragvlc.core.data import Example
     from ragvlc.sweep.runner import Watcher
 
-__all__ = ["DEFAULT", "Asked", "answers_of"]
+__all__ = ["DEFAULT", "AskedQuestions", "answers_of"]
 
 DEFAULT = ("full_context", "rag")
 """The shipped pipelines that are compared when none is named."""
@@ -33,7 +33,7 @@ _METRICS = ("contains", "token_f1")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedQuestions:
     """What is asked.
 
     Attributes:
@@ -50,7 +50,9 @@ class Asked:
 
 
 @contextmanager
-def answers_of(asked: Asked, pipelines: Mapping[str, Pipeline], watcher: Watcher | None = None) -> Iterator[Results]:
+def answers_of(
+    asked: AskedQuestions, pipelines: Mapping[str, Pipeline], watcher: Watcher | None = None
+) -> Iterator[Results]:
     """Yields the results of asking every pipeline every question; their folder is gone afterwards.
 
     Equal work is shared as in every sweep: chunks, rankings and prefixes that pipelines have in common are computed
@@ -77,7 +79,7 @@ def answers_of(asked: Asked, pipelines: Mapping[str, Pipeline], watcher: Watcher
         yield run_sweep(sweep, folder, watcher=watcher).results()
 
 
-def _dataset(asked: Asked, folder: Path) -> GivenDocuments:
+def _dataset(asked: AskedQuestions, folder: Path) -> GivenDocuments:
     """Returns the questions as a data set; those that are typed are written to a table in the folder first."""
     file = asked.file
     if file is not None and not file.is_file():

@@ -59,7 +59,7 @@ def ask(  # noqa: PLR0913, PLR0917 - options of a command are parameters
 
     Without a pipeline, full context and retrieval of the packaged model are compared.
     """
-    from ragvlc.asking.ask import Asked
+    from ragvlc.asking.ask import AskedQuestions
 
     asked = sorted_words(words or (), pipeline or (), document or (), questions)
     several = len(asked.pipelines) > 1 or len(asked.questions) > 1 or questions is not None
@@ -72,7 +72,7 @@ def ask(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     queries = [Query(f"q{place + 1}", text, tuple(choice or ())) for place, text in enumerate(asked.questions)]
     if several:
         balances = tuple(balance for _, found in read for balance in found)
-        compare_on_page(Asked(tuple(documents), tuple(queries), questions, balances), asked, page)
+        compare_on_page(AskedQuestions(tuple(documents), tuple(queries), questions, balances), asked, page)
     else:
         _answer_one(asked.pipelines[0], queries[0], documents, trace=trace)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ragvlc.analysis.results import Results
-    from ragvlc.asking.ask import Asked
+    from ragvlc.asking.ask import AskedQuestions
     from ragvlc.core.data import Document
     from ragvlc.pipeline import Pipeline
 
@@ -98,7 +98,7 @@ def unique_documents(documents: Sequence[Document]) -> list[Document]:
     return found
 
 
-def compare_on_page(asked: Asked, words: AskedWords, page: Path) -> None:
+def compare_on_page(asked: AskedQuestions, words: AskedWords, page: Path) -> None:
     """Asks every pipeline every question, prints a table, and writes the page; exits with 1 if a question failed."""
     from ragvlc.analysis.asked import asked_page
     from ragvlc.asking.ask import answers_of

@@ -36,11 +36,13 @@ from ragvlc.trackers._mlflow_notes import Best, best, cell_note, note_tags, swee
 from ragvlc.trackers._mlflow_traces import delete_traces, known_traces, send_traces
 from ragvlc.trackers._mlflow_values import (
     CELL_TAG,
+    INTERVALS_TAG,
     SWEEP_TAG,
     finite,
     legal_names,
     param_text,
     series,
+    stored_points,
     table_text,
     tag_text,
 )
@@ -51,8 +53,6 @@ ORDER_TAG = "ragvlc.order"
 STALE_TAG = "ragvlc.stale"
 BEST_TAG = "ragvlc.best"
 DECISION_TAG = "ragvlc.decision"
-INTERVALS_TAG = "ragvlc.intervals"
-"""The points of each interval: a run shows the last point of a metric only."""
 TABLE = "questions.json"
 CELL_FILES = ("resolved.yaml", "summary.json")
 
@@ -269,7 +269,7 @@ class _Sent:
         tags |= {STALE_TAG: "false", ORDER_TAG: self._order.get(record.key, "0000")}
         values = series(record.metrics)
         tags[INTERVALS_TAG] = json.dumps({name: points for name, points in values.items() if len(points) > 1})
-        stored = _stored_points(known)
+        stored = stored_points(known.metrics, known.tags)
         if record.table:
             tags[_LOGGED_TAG] = _with_table(known.tags.get(_LOGGED_TAG, "[]"))
         self._client.log_batch(
@@ -370,12 +370,6 @@ class _Sent:
         for name, value in self._peaks.items():
             if value > run.data.metrics.get(name, 0.0):
                 self._client.log_metric(run.info.run_id, name, value)
-
-
-def _stored_points(known: Any) -> dict[str, list[float]]:  # noqa: ANN401 - MLflow's
-    """Returns the points of each metric that a run has."""
-    intervals: dict[str, list[float]] = json.loads(known.tags.get(INTERVALS_TAG, "{}"))
-    return {name: [value] for name, value in known.metrics.items()} | intervals
 
 
 def _params(record: CellRecord) -> dict[str, str]:

@@ -21,10 +21,23 @@ from typing import Any
 
 from ragvlc.core.data import content_key
 
-__all__ = ["CELL_TAG", "SWEEP_TAG", "finite", "legal_names", "param_text", "series", "table_text", "tag_text"]
+__all__ = [
+    "CELL_TAG",
+    "INTERVALS_TAG",
+    "SWEEP_TAG",
+    "finite",
+    "legal_names",
+    "param_text",
+    "series",
+    "stored_points",
+    "table_text",
+    "tag_text",
+]
 
 SWEEP_TAG = "ragvlc.sweep"
 CELL_TAG = "ragvlc.cell"
+INTERVALS_TAG = "ragvlc.intervals"
+"""The points of each interval: a run shows the last point of a metric only."""
 MAX_NAME = 250
 MAX_PARAM = 6_000
 MAX_TAG = 8_000
@@ -80,6 +93,12 @@ def series(metrics: Mapping[str, float | None]) -> dict[str, tuple[float, ...]]:
         points[place] = (*points.get(place, ()), float(value))
     names = legal_names(points)
     return {names[name]: values for name, values in points.items()}
+
+
+def stored_points(metrics: Mapping[str, float], tags: Mapping[str, str]) -> dict[str, list[float]]:
+    """Returns the points of each metric that a run has."""
+    intervals: dict[str, list[float]] = json.loads(tags.get(INTERVALS_TAG, "{}"))
+    return {name: [value] for name, value in metrics.items()} | intervals
 
 
 def table_text(rows: Iterable[Mapping[str, Any]]) -> str:
