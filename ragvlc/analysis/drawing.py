@@ -20,7 +20,7 @@ __all__ = [
     "numbers", "panels", "place_names", "spoken", "svg", "tie", "within",
 ]  # fmt: skip
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+MARKERS = ("o", "s", "^", "D", "v", "P", "*", "X")
 LONGEST = 64
 """The most characters of a label; the middle of longer ones is cut."""
 WIDTH = 6.4

@@ -60,7 +60,8 @@ class EmbeddedPage:
 
     def _repr_html_(self) -> str:
         source = escape(self.html, quote=True)
-        style = f"width: 100%; height: {self.height}px; border: 1px solid #8884; border-radius: 4px; resize: vertical"
+        style = f"box-sizing: border-box; width: 100%; height: {self.height}px; resize: vertical;"
+        style += " border: 1px solid #8884; border-radius: 4px"
         return (
             f'<iframe srcdoc="{source}" title="{escape(self.words)}" sandbox="allow-scripts" style="{style}"></iframe>'
         )

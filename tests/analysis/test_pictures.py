@@ -12,6 +12,7 @@ import pytest
 from browser import Browser, found
 from sweep_folders import cell, example, row, write
 
+from ragvlc.analysis.drawing import MARKERS, mark
 from ragvlc.analysis.page import html_page
 from ragvlc.analysis.pictures import COLOURS, DARK
 from ragvlc.analysis.results import Results
@@ -62,6 +63,13 @@ def test_colours_differ_for_every_reader(reader: str) -> None:
 def test_colours_are_seen_on_light_and_dark_pages() -> None:
     assert min(contrast(colour, page) for colour in COLOURS for page in PAGES.values()) >= 3
     assert min(contrast(colour, PAGES["dark"]) for colour in DARK) >= 4
+
+
+def test_series_of_one_colour_have_other_marks() -> None:
+    seen = [mark(number) for number in range(len(COLOURS) * len(MARKERS))]
+    assert len(set(seen)) == len(seen)
+    assert seen[0][0] == seen[len(COLOURS)][0]
+    assert {seen[0][1], seen[len(COLOURS)][1]} == {"o", "X"}, "the eighth series is no circle like the first"
 
 
 @pytest.fixture(scope="module")
