@@ -275,19 +275,7 @@ def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Tab
         if cell.name not in bases:
             continue
         own = [found[cell.name, label] for label in results.metrics]
-        figures = [
-            Entry(
-                it.difference,
-                it.low,
-                it.high,
-                digits,
-                "+",
-                score=True,
-                unsettled=it.unsettled,
-                sequential=it.sequential,
-            )
-            for it in own
-        ]
+        figures = [_difference(one, digits) for one in own]
         name = title(cell) if same else f"{title(cell)} - {bases[cell.name]}"
         rows.append((name, (*figures, Entry(own[0].p_holm, digits=3))))
     head = f"Difference to {next(iter(bases.values()))}" if same else "Differences"
@@ -300,6 +288,12 @@ def differences(results: SweepResults, comparisons: Sequence[Comparison]) -> Tab
     fixed = [(one.metric, one.clusters) for one in comparisons if not one.sequential]
     note += fewness(fixed, scarce=False) + hopeless(comparisons)
     return Table(head, (*results.metrics, f"p of\n{results.metrics[0]}"), tuple(rows), note)
+
+
+def _difference(one: Comparison, digits: int) -> Entry:
+    return Entry(
+        one.difference, one.low, one.high, digits, "+", score=True, unsettled=one.unsettled, sequential=one.sequential
+    )
 
 
 def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
