@@ -1,7 +1,7 @@
 """A stored sweep of many rows: rows a second and memory of the run, processor time and memory of each command on it.
 
     python tests/benchmarks/load.py                      (make load) 200,000 rows
-    python tests/benchmarks/load.py --rows 1000000       a million; the folder takes about 2.5 GB
+    python tests/benchmarks/load.py --rows 1000000       a million; the folder takes about 1.7 GB
     python tests/benchmarks/load.py --runs FOLDER        keeps the results there, and only reads if they are complete
 
 Scripted replies over BM25: no model. Each command runs in a process of its own; seconds are of the processor, so that
@@ -175,7 +175,7 @@ def commands(file: Path, runs: Path) -> list[list[str]]:
         ["show", stored, "--question", "q7"],
         ["compare", stored, "full", _second(runs)],
         ["score", str(file), "--runs", str(runs)],
-        ["track", str(file), "--runs", str(runs)],
+        ["track", str(file), "--runs", str(runs), "--set", "tracker=mlflow"],
         ["verify", stored],
     ]
 
