@@ -94,8 +94,11 @@ def write_padding() -> None:
 
 
 def test_the_commands_of_the_page_are_those_of_the_tool() -> None:
-    [command] = [line.removeprefix("$ ").strip() for block in blocks("console") for line in block.splitlines()]
-    assert command == "ragvlc check-kind my_metric:Brevity --set words=5"
+    commands = [line.removeprefix("$ ").strip() for block in blocks("console") for line in block.splitlines()]
+    assert commands == [
+        "ragvlc check-kind my_metric:Brevity --set words=5",
+        "ragvlc check-kind first_words:FirstWords --set characters=100",
+    ]
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)#]+)", TEXT))

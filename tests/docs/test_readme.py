@@ -54,12 +54,10 @@ def cheap(command) -> list[str]:
     words = shlex.split(command)
     if words[1:3] == ["compare", "chunk_size"]:
         words[-1] = "rag"  # with one size, the cell's whole name
-    if words[1] in {"run", "score", "track", "plan", "estimate"}:
+    if words[1] in {"run", "score", "track", "plan", "estimate"} and "chunk_size" in words:
         words[words.index("--limit") + 1 if "--limit" in words else len(words) :] = []
         words = [word for word in words if word != "--limit"]
-        words += ["--limit", "1"]
-        if "chunk_size" in words:
-            words += ["--set", RUNNABLE, "--set", "routes.rag.chunker.size=64"]
+        words += ["--limit", "1", "--set", RUNNABLE, "--set", "routes.rag.chunker.size=64"]
     return words
 
 
