@@ -22,18 +22,18 @@ def outcome(results: SweepResults, decisions: Sequence[CellDecision] = ()) -> di
 
     The numbers, by the first metric, with `/DATASET` behind each name if there are several data sets:
 
-    - `best/score`, `best/score_low`, `best/score_high`: of the best cell, with its 95 % interval.
-    - `best/difference`, `best/difference_low`, `best/difference_high`, `best/p`: from the baseline, or the next best
-      cell if it is the baseline itself. `best/settled` is 1 if p is below .05.
-    - `best/tokens_ratio`, `best/money_ratio`: cost of a question, of that of the other cell.
-    - `decision/ship`, 1 if a cell may replace the baseline by the margin, else 0; `decision/cost_ratio`, its cost of
+    - `verdict/score`, `verdict/score_low`, `verdict/score_high`: of the best cell, with its 95 % interval.
+    - `verdict/difference`, `verdict/difference_low`, `verdict/difference_high`, `verdict/p`: from the baseline, or from
+      the next best cell if it is the baseline itself. `verdict/settled` is 1 if p is below .05.
+    - `verdict/tokens_ratio`, `verdict/money_ratio`: cost of a question, of that of the other cell.
+    - `verdict/ship`, 1 if a cell may replace the baseline by the margin, else 0; `verdict/ship_cost_ratio`, its cost of
       the baseline's.
-    - `sweep/cells`, `sweep/questions`.
+    - `verdict/cells`, `verdict/questions`.
     """
     datasets = results.by_dataset()
     comparisons = results.comparisons()
-    metrics: dict[str, float] = {"sweep/cells": len(results.cells)}
-    metrics["sweep/questions"] = len({name for cell in results.cells for name in cell.examples})
+    metrics: dict[str, float] = {"verdict/cells": len(results.cells)}
+    metrics["verdict/questions"] = len({name for cell in results.cells for name in cell.examples})
     for name, cells in datasets.items():
         ending = f"/{name}" if len(datasets) > 1 else ""
         found = _best(leading(cells, comparisons, results.metric()), results.metric())
@@ -59,17 +59,21 @@ def _best(found: tuple[CellResult | None, Duel | None], metric: str) -> dict[str
     if best is None:
         return {}
     figures: Mapping[str, Any] = best.summary["metrics"][metric]
-    values = {"best/score": figures["mean"], "best/score_low": figures["low"], "best/score_high": figures["high"]}
+    values = {
+        "verdict/score": figures["mean"],
+        "verdict/score_low": figures["low"],
+        "verdict/score_high": figures["high"],
+    }
     if duel is None:
         return values
     values |= {
-        "best/difference": duel.difference,
-        "best/difference_low": duel.low,
-        "best/difference_high": duel.high,
-        "best/p": duel.p,
-        "best/settled": duel.settled,
-        "best/tokens_ratio": _ratio(best, duel.other, "prompt_tokens"),
-        "best/money_ratio": _ratio(best, duel.other, "cost"),
+        "verdict/difference": duel.difference,
+        "verdict/difference_low": duel.low,
+        "verdict/difference_high": duel.high,
+        "verdict/p": duel.p,
+        "verdict/settled": duel.settled,
+        "verdict/tokens_ratio": _ratio(best, duel.other, "prompt_tokens"),
+        "verdict/money_ratio": _ratio(best, duel.other, "cost"),
     }
     return values
 
@@ -82,7 +86,7 @@ def _ratio(one: CellResult, other: CellResult, figure: str) -> float | None:
 def _decided(decisions: Sequence[CellDecision]) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for one in decisions:
-        found["decision/ship"] = bool(one.ship)
+        found["verdict/ship"] = bool(one.ship)
         if one.ship:
-            found["decision/cost_ratio"] = one.rival(one.ship).cost.mean
+            found["verdict/ship_cost_ratio"] = one.rival(one.ship).cost.mean
     return found

@@ -122,8 +122,8 @@ def experiment_note(sweep: SweepRecord) -> str:
     """Returns the note on an experiment's page: what is compared, and where to find it."""
     about = f"{sweep.description}\n\n" if sweep.description else ""
     return (
-        f"{about}One run for the sweep, and in it a child run for each cell. The sweep's run has the verdict: `best/`, "
-        "`decision/`. Of the cells, `score/` has the means, `interval/` the two bounds of each as a series, and "
+        f"{about}One run for the sweep, and in it a child run for each cell. The sweep's run has the verdict, "
+        "`verdict/`. Of the cells, `score/` has the means, `score_interval/` the two bounds of each as a series, and "
         "`seconds/`, `speculation/`, `spend/`, `tokens/`, `totals/` the rest. Sort by the tag `ragvlc.order` for the "
         "order of the plan; `ragvlc.stale` marks cells that the sweep no longer has. Questions are in the table "
         "`questions.json` of each cell, some of them as traces: the tag `ragvlc.question` "

@@ -80,7 +80,7 @@ def finite(metrics: Mapping[str, float | None]) -> dict[str, float]:
 def series(metrics: Mapping[str, float | None]) -> dict[str, tuple[float, ...]]:
     """Returns the points of each metric under valid names: one, or for the bounds of an interval both.
 
-    The bounds `score/low/X` and `score/high/X` are the series `interval/X`: MLflow draws a series as one line, and
+    The bounds `score/low/X` and `score/high/X` are the series `score_interval/X`: MLflow draws a series as one line, and
     single numbers as a bar chart each.
     """
     points: dict[str, tuple[float, ...]] = {}
@@ -89,7 +89,7 @@ def series(metrics: Mapping[str, float | None]) -> dict[str, tuple[float, ...]]:
         if value is None or not math.isfinite(value):
             continue
         ends = [end for end in ("low", "high") if name.startswith(f"score/{end}/")]
-        place = f"interval/{name.removeprefix(f'score/{ends[0]}/')}" if ends else name
+        place = f"score_interval/{name.removeprefix(f'score/{ends[0]}/')}" if ends else name
         points[place] = (*points.get(place, ()), float(value))
     names = legal_names(points)
     return {names[name]: values for name, values in points.items()}

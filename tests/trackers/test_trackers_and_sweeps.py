@@ -175,22 +175,28 @@ def test_the_run_of_a_sweep_has_the_verdict_in_words_and_numbers(runs: Path) -> 
     best = max(loaded.cells, key=lambda cell: cell.mean("contains") or 0.0)
     figures = best.summary["metrics"]["contains"]
     found = parent.data.metrics
-    assert (found["best/score"], found["best/score_low"], found["best/score_high"]) == (
+    assert (found["verdict/score"], found["verdict/score_low"], found["verdict/score_high"]) == (
         figures["mean"],
         figures["low"],
         figures["high"],
     )
-    assert {"best/difference", "best/difference_low", "best/difference_high", "best/p", "best/settled"} <= set(found)
-    assert found["sweep/cells"] == 3
-    assert found["decision/ship"] in {0.0, 1.0}
-    points = len(store.client.get_metric_history(parent.info.run_id, "best/score"))
+    assert {
+        "verdict/difference",
+        "verdict/difference_low",
+        "verdict/difference_high",
+        "verdict/p",
+        "verdict/settled",
+    } <= set(found)
+    assert found["verdict/cells"] == 3
+    assert found["verdict/ship"] in {0.0, 1.0}
+    points = len(store.client.get_metric_history(parent.info.run_id, "verdict/score"))
     assert (
         send(
             sweep_of(pipelines=answering(), decide=decide, tracker={"kind": "mlflow", "traces": 0}), runs, finish=files
         )
         is None
     )
-    assert len(store.client.get_metric_history(parent.info.run_id, "best/score")) == points
+    assert len(store.client.get_metric_history(parent.info.run_id, "verdict/score")) == points
 
 
 def test_bounds_are_one_series_and_parameters_are_what_varies(runs: Path) -> None:  # noqa: F811
@@ -199,7 +205,7 @@ def test_bounds_are_one_series_and_parameters_are_what_varies(runs: Path) -> Non
     for run in store.children("toys"):
         cell = next(one for one in outcome.results().cells if one.name == run.info.run_name)
         figures = cell.summary["metrics"]["contains"]
-        history = store.client.get_metric_history(run.info.run_id, "interval/contains")
+        history = store.client.get_metric_history(run.info.run_id, "score_interval/contains")
         assert [(point.step, point.value) for point in history] == [(0, figures["low"]), (1, figures["high"])]
         assert not any(name.startswith(("score/low", "score/high")) for name in run.data.metrics)
         assert set(run.data.params) <= {"pipeline", "routes.rag.chunker.size", "size"}
@@ -207,7 +213,7 @@ def test_bounds_are_one_series_and_parameters_are_what_varies(runs: Path) -> Non
     assert send(sweep_of(pipelines=answering(), tracker={"kind": "mlflow", "traces": 0}), runs) is None
     assert {run.info.run_id for run in store.children("toys")} == before
     for run in store.children("toys"):
-        assert len(store.client.get_metric_history(run.info.run_id, "interval/contains")) == 2
+        assert len(store.client.get_metric_history(run.info.run_id, "score_interval/contains")) == 2
 
 
 def test_several_data_sets_have_numbers_of_their_own(tmp_path: Path) -> None:
@@ -215,6 +221,6 @@ def test_several_data_sets_have_numbers_of_their_own(tmp_path: Path) -> None:
     outcome_ = run_sweep(sweep_of(pipelines=answering(), tracker="none", axes=axes), tmp_path)
     found = outcome(outcome_.results())
     assert len(found["sentences"]) == 2
-    names = {name.rpartition("/")[2] for name in found["metrics"] if name.startswith("best/score/")}
+    names = {name.rpartition("/")[2] for name in found["metrics"] if name.startswith("verdict/score/")}
     assert len(names) == 2
-    assert found["metrics"]["sweep/cells"] == 4
+    assert found["metrics"]["verdict/cells"] == 4
