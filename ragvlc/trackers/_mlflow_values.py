@@ -80,7 +80,7 @@ def finite(metrics: Mapping[str, float | None]) -> dict[str, float]:
 def series(metrics: Mapping[str, float | None]) -> dict[str, tuple[float, ...]]:
     """Returns the points of each metric under valid names: one, or for the bounds of an interval both.
 
-    The bounds `score/low/X` and `score/high/X` are the series `score_interval/X`: MLflow draws a series as one line, and
+    The bounds `score/low/X` and `score/high/X` are the series `score_interval/X`: MLflow draws a series as a line, and
     single numbers as a bar chart each.
     """
     points: dict[str, tuple[float, ...]] = {}
