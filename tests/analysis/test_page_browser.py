@@ -1,0 +1,82 @@
+"""The HTML report in a real browser: texts of others stay texts, everything opens and prints, and it fits a phone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import analysis_things as things
+import pytest
+from browser import NAMES, Browser, found
+
+from ragvlc.analysis.page import write_html
+
+pytestmark = pytest.mark.skipif(found() is None, reason=f"no browser: none of {', '.join(NAMES)}")
+PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+OPENED = "document.querySelectorAll('details').forEach(one => one.open = true)"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Writes the report of hostile results, with the texts of their documents."""
+    return write_html(things.hostile(tmp_path_factory.mktemp("hostile")), texts=things.TEXTS)
+
+
+def test_hostile_texts_are_seen_and_do_nothing(report: Path, tmp_path: Path) -> None:
+    with Browser(tmp_path) as browser:
+        browser.call("Page.addScriptToEvaluateOnNewDocument", source="window.alert = () => { window.obeyed = 1 }")
+        browser.open(report)
+        browser.run(OPENED)
+        assert browser.run("document.images.length") == 0
+        assert browser.run("document.scripts.length") == 1
+        for place in (
+            "#answer",
+            "#tables th[scope=row]",
+            "#questions summary",
+            "#questions td.answer-text",
+            "#failures",
+        ):
+            shown = browser.run(f"[...document.querySelectorAll('{place}')].map(one => one.innerText).join()")
+            assert things.HOSTILE in shown, place
+        assert browser.run("document.querySelector('#questions .passages .text').innerText").startswith("<script>d")
+        assert browser.run("document.querySelectorAll('#questions mark').length") > 0
+        assert browser.run("window.obeyed") is None
+        assert browser.complaints() == []
+        assert browser.requested() == {report.as_uri()}
+
+
+def test_sections_are_beside_each_other_and_the_menu_leads_to_them(report: Path, tmp_path: Path) -> None:
+    with Browser(tmp_path) as browser:
+        browser.open(report)
+        targets = browser.run("[...document.querySelectorAll('nav a')].map(one => one.hash)")
+        assert targets
+        for target in targets:
+            browser.run(f"document.querySelector('nav a[href=\"{target}\"]').click()")
+            assert browser.run(f"document.querySelector('{target}').parentElement === document.body"), target
+            browser.until(f"location.hash === '{target}' && document.querySelector('{target}').offsetHeight > 0")
+        assert browser.run(
+            "[...document.querySelectorAll('section')].every(one => one.parentElement === document.body)"
+        )
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_fits_a_phone_and_is_read_in_the_dark(report: Path, tmp_path: Path, *, dark: bool) -> None:
+    with Browser(tmp_path, dark=dark) as browser:
+        browser.call("Emulation.setDeviceMetricsOverride", **PHONE)
+        browser.open(report)
+        browser.run(OPENED)
+        assert not browser.run(WIDE), "tables and figures scroll in their own frames"
+        ink, paper = (browser.run(f"getComputedStyle(document.body).{name}") for name in ("color", "backgroundColor"))
+        light = [sum(map(int, one.removeprefix("rgb(").removesuffix(")").split(","))) for one in (ink, paper)]
+        assert (light[0] - light[1] > 400) is dark
+        assert (light[1] - light[0] > 400) is not dark
+
+
+def test_on_paper_folded_parts_are_there(report: Path, tmp_path: Path) -> None:
+    with Browser(tmp_path) as browser:
+        browser.open(report)
+        height = "document.querySelector('details.question:last-of-type td.answer-text').offsetHeight"
+        assert not browser.run("document.querySelector('details.question:last-of-type').open")
+        browser.call("Emulation.setEmulatedMedia", media="print")
+        assert browser.run(height) > 0
+        assert browser.run("document.querySelector('nav').offsetHeight") == 0
