@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis.failures import said
 from ragvlc.analysis.listing import TextColumns
 from ragvlc.analysis.passages import passages as found_passages
+from ragvlc.analysis.question_filters import all_questions, best_score, scores_of
 from ragvlc.analysis.tables import title
 from ragvlc.core.answer import Answer, Prediction, Step
 from ragvlc.core.data import Span
@@ -29,19 +30,20 @@ _THOUGHT = 400  # characters shown of a thought
 def question_list(results: SweepResults) -> list[RenderableType]:
     """Returns a table of all questions, with the first metric's mean over the cells."""
     metric = results.metrics[0]
-    columns = [cell.scores(metric) for cell in results.cells]
+    best = best_score(results, metric)
+    columns = [scores_of(cell, metric) for cell in results.cells]
     rows = []
-    for name, facts in _questions(results).items():
+    for name in all_questions(results):
         known = [score for column in columns if (score := column.get(name)) is not None]
         mean = f"{sum(known) / len(known):.2f}" if known else "-"
-        rows.append((name, str(facts["question"]), mean, f"{sum(score == 1 for score in known)}/{len(known)}"))
-    return [TextColumns(("id", "question", f"mean {metric}", "cells that score 1"), rows)]
+        rows.append((*name, mean, f"{sum(score == best for score in known)}/{len(known)}"))
+    return [TextColumns(("id", "question", f"mean {metric}", f"cells that score {best}"), rows)]
 
 
 def one_question(
     results: SweepResults, question: str, *, passages: bool = False, texts: Mapping[str, str] | None = None
 ) -> list[RenderableType]:
-    """Returns a question, its accepted answers, and the answer of every cell.
+    """Returns a question, its accepted answers, and the answer of every cell; likewise each that has the same id.
 
     Args:
         results: with the question.
@@ -52,31 +54,48 @@ def one_question(
     Raises:
         ConfigError: no such question.
     """
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    known = _questions(results)
+    known = [name for name, _ in all_questions(results)]
     if question not in known:
         raise ConfigError(f"{results.folder}: no question '{question}'.{nearest(question, known)}")
-    facts = known[question]
+    parts: list[RenderableType] = []
+    for (name, wording), facts in all_questions(results).items():
+        if name == question:
+            cells = [cell for cell in results.cells if _has(cell, question, wording)]
+            parts += [_head(facts), _answers(cells, question, results.metrics)]
+            read = [part for cell in cells if question in cell.rows for part in _read(cell, question, texts)]
+            parts += read if passages else []
+    return parts
+
+
+def _has(cell: CellResult, question: str, wording: str) -> bool:
+    return question in cell.examples and cell.examples[question]["question"] == wording
+
+
+def _head(facts: Mapping[str, Any]) -> RenderableType:
+    from rich.text import Text
+
     head = Text(f"{facts['question']}\n")
     for letter, choice in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", facts["choices"], strict=False):
         head.append(f"  {letter}. {choice}\n")
     head.append(f"accepted: {' | '.join(facts['references']) or 'unanswerable'}\n")
     count = facts.get("document_count", len(facts["documents"]))
     more = f" and {count - len(facts['documents']):,} more" if count > len(facts["documents"]) else ""
-    head.append(f"over: {', '.join(facts['documents'])}{more}")
+    return head.append(f"over: {', '.join(facts['documents'])}{more}")
+
+
+def _answers(cells: Sequence[CellResult], question: str, metrics: Sequence[str]) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("cell", "answer", *results.metrics, "prompt tokens"):
+    for column in ("cell", "answer", *metrics, "prompt tokens"):
         table.add_column(column, overflow="fold")
-    for cell in results.cells:
+    for cell in cells:
         if question in cell.rows:
             table.add_row(*_line(cell, cell.rows[question]))
         elif cell.raced is not None:
-            table.add_row(cell.name, f"not asked: {cell.raced.mark}", *("-" for _ in results.metrics), "-")
-    read = [part for cell in results.cells if question in cell.rows for part in _read(cell, question, texts)]
-    return [head, table, *(read if passages else [])]
+            table.add_row(cell.name, f"not asked: {cell.raced.mark}", *("-" for _ in metrics), "-")
+    return table
 
 
 def _read(cell: CellResult, question: str, texts: Mapping[str, str] | None) -> list[RenderableType]:
@@ -126,10 +145,6 @@ def _steps(step: Step, depth: int) -> Iterator[str]:
     yield f"{'  ' * depth}{step.name}: {facts} ({step.seconds:.3f} s{usage})"
     for inner in step.steps:
         yield from _steps(inner, depth + 1)
-
-
-def _questions(results: SweepResults) -> dict[str, Mapping[str, Any]]:
-    return {name: facts for cell in results.cells for name, facts in cell.examples.items()}
 
 
 def _line(cell: CellResult, row: Prediction) -> list[Any]:

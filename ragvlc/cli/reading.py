@@ -76,7 +76,12 @@ def show(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     passages: Annotated[
         bool, typer.Option("--passages", help="Also show the passages and steps of each cell.")
     ] = False,
-    wrong: Annotated[bool, typer.Option("--wrong", help="List questions that some cell does not score 1 on.")] = False,
+    wrong: Annotated[
+        bool,
+        typer.Option(
+            "--wrong", help="List questions on which some cell lacks the best score (1, or 0 where less is better)."
+        ),
+    ] = False,
     flipped: Annotated[
         tuple[str, str] | None,
         typer.Option("--flipped", metavar="CELL CELL", help="List questions that these cells score differently on."),
