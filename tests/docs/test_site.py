@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import browser
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -120,3 +125,56 @@ def _places(nav: object) -> Iterator[str]:
 def test_the_reference_is_made_from_the_code(site: Path, pages: dict[Path, Page], page: str, words: list[str]) -> None:
     for word in words:
         assert word in pages[site / page].text, word
+
+
+@pytest.fixture
+def address(site: Path) -> Iterator[str]:
+    """Serves the site on a local port."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *words: object) -> None:
+            """Prints nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+SEARCHED = """(() => {
+  const found = [];
+  const look = (node) => {
+    for (const one of node.querySelectorAll('*')) {
+      if (one.shadowRoot) { found.push(one.shadowRoot.textContent); look(one.shadowRoot); }
+    }
+  };
+  look(document);
+  return found.join(' ');
+})()"""
+
+
+@pytest.mark.skipif(browser.found() is None, reason=f"no browser: none of {', '.join(browser.NAMES)}")
+@pytest.mark.parametrize("dark", [False, True])
+def test_pages_work_in_a_browser_in_both_colours(address: str, tmp_path: Path, dark: bool) -> None:
+    with browser.Browser(tmp_path, dark=dark) as window:
+        for page in ("index.html", "reference/routes.html", "statistics.html"):
+            window.call("Page.navigate", url=f"{address}/{page}")
+            window.until(f"document.readyState === 'complete' && location.pathname === '/{page}'")
+            scheme = window.run("document.body.dataset.mdColorScheme")
+            assert scheme == ("slate" if dark else "default")
+        window.run("document.querySelector('.md-search__button').click()")
+        time.sleep(1)
+        window.call("Input.insertText", text="Holm correction")
+        window.until(f"{SEARCHED}.includes('Glossary')")
+        assert window.complaints() == []
+        assert {one for one in window.requested() if not one.startswith((address, "data:"))} == set()
+
+
+@pytest.mark.skipif(browser.found() is None, reason=f"no browser: none of {', '.join(browser.NAMES)}")
+def test_pages_fit_a_narrow_screen(address: str, tmp_path: Path) -> None:
+    with browser.Browser(tmp_path) as window:
+        window.call("Emulation.setDeviceMetricsOverride", width=400, height=800, deviceScaleFactor=1, mobile=True)
+        for page in ("index.html", "tutorial.html", "reference/routes.html"):
+            window.call("Page.navigate", url=f"{address}/{page}")
+            window.until(f"document.readyState === 'complete' && location.pathname === '/{page}'")
+            assert window.run("document.documentElement.scrollWidth") <= 400, page
