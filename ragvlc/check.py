@@ -155,7 +155,7 @@ def checked(
         if examples is None:
             examples = _lossy(dataset).load() if _asks(dataset) else Examples()
     except DatasetError as error:
-        found.problems += [line.strip() for line in str(error).splitlines()]
+        found.problems += error.sentences
         examples = Examples()
     found.notes += examples.notes
     if not _holds_all(dataset):
@@ -180,7 +180,7 @@ def _documents(dataset: Dataset, found: Check) -> list[Document]:
     try:
         return list(dataset.all_documents())
     except DatasetError as error:
-        found.problems += [line.strip() for line in str(error).splitlines()]
+        found.problems += error.sentences
         return []
 
 

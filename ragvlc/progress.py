@@ -120,11 +120,11 @@ class Progress:
             self._bars.update(self._all, advance=1, description=visible(cell.name))
 
     def done(self, cell: Cell, status: str, summary: Mapping[str, Any]) -> None:
-        """Prints the status of the cell and the mean of its first metric."""
+        """Prints the status of the cell and, where it has one, the mean of its first metric."""
         label, figures = next(iter(summary["metrics"].items()))
-        mean = "-" if figures["mean"] is None else f"{figures['mean']:.3f}"
+        mean = "" if figures["mean"] is None else f", {label} {figures['mean']:.3f}"
         failed = f", {summary['failed']} failed" if summary["failed"] else ""
-        self._say(f"{cell.name}: {_WORDS.get(status, status)}, {label} {mean}{failed}")
+        self._say(f"{cell.name}: {_WORDS.get(status, status)}{mean}{failed}")
         unasked = summary["questions"] - summary["answered"] - summary["failed"]
         if status in _ENDED and unasked > 0 and self._pending is not None:
             self._pending = max(self._rows, self._pending - unasked)

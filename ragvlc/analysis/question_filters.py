@@ -101,7 +101,7 @@ def _count(
     asked = all_questions(results)
     words = f"\n{len(chosen)} of {len(asked)} questions, by {metric}"
     missing = sum(all(column.get(name) is None for column in scores) for name in asked)
-    words += f"; {missing} have no score in these cells" if missing else ""
+    words += f"; {missing} {'has' if missing == 1 else 'have'} no score in these cells" if missing else ""
     if len(cells) > 4:
         words += ". Cells: " + ", ".join(f"{place}. {cell.name}" for place, cell in enumerate(cells, 1))
     return words + "."

@@ -53,6 +53,7 @@ UNPARSED = (
     "Unparsed answers score 0 in `choice_accuracy`: read some (`ragvlc show`), ask for the letter in `choice_prompt`, "
     "or raise `answer_tokens` if they end too early."
 )
+CUT_SHORT = "Cut short: the answer ends at the limit of its tokens (`answer_tokens`)."
 FLAGS = {
     "ambiguous": "Ambiguous: the answer names several options and scores 0; ask for one in `choice_prompt`.",
     "unjudged": "Unjudged: the judge gave no verdict; left out of its mean.",
@@ -191,6 +192,7 @@ COLUMNS = (
     Column("empty\nreplies", "empty_replies"),
     Column("truncated", "truncated", always=True),
     Column("unparsed", "unparsed", always=True),
+    Column("cut short", "cut_short"),
     Column("chunks cut\nby embedder", "embedder_cut_chunks", share="embedder_cut_share"),
     Column("passages cut\nby reranker", "reranker_cut_passages", share="reranker_cut_share"),
     Column("prompt\ntokens", "prompt_tokens", 0, always=True),
@@ -204,14 +206,13 @@ COLUMNS = (
 """The columns for a terminal."""
 
 MORE_COLUMNS = (
-    *COLUMNS[:8],
+    *COLUMNS[:9],
     Column("declined", "declined"),
-    Column("cut short", "cut_short"),
     Column("thoughts\nread", "thoughts_read"),
     Column("calls", "calls", 1),
-    COLUMNS[8],
+    COLUMNS[9],
     Column("cached\ntokens", "cached_tokens", 0),
-    *COLUMNS[9:],
+    *COLUMNS[10:],
     Column("memory\nGB", "process_bytes", 2, times=1e-9),
     Column("GPU\nGB", "device_bytes", 2, times=1e-9),
 )
@@ -308,6 +309,7 @@ def costs(results: SweepResults, columns: Sequence[Column] = COLUMNS) -> Table:
         rows.append((title(cell), (asked, *(column.entry(summary) for column in shown))))
     note, names = COSTS, {column.name for column in shown}
     note += f" {UNPARSED}" if any(summary["unparsed"] for summary in summaries) else ""
+    note += f" {CUT_SHORT}" if "cut_short" in names else ""
     saving = ("engine_seconds_reused", "prefix_seconds_saved", "prefix_seconds_owed")
     saved = sum(summary[name] for summary in summaries for name in saving)
     note += f" {SAVED.format(seconds=saved)}" if saved >= 1 else ""

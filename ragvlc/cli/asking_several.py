@@ -141,6 +141,10 @@ def _print_answers(results: Results) -> int:
         lines += [f"{cell.name}: {_several(len(messages))} failed. {one_line(messages[0], 400)}"] if messages else []
         if cut := cell.summary["truncated"]:
             lines.append(f"{cell.name}: text did not fit the window and was left out, at {_several(cut)}.")
+        if short := cell.summary["cut_short"]:
+            lines.append(
+                f"{cell.name}: the answer ends at its limit of tokens (`answer_tokens`), at {_several(short)}."
+            )
         if cut := cell.summary["flags"].get("prompt_cut"):
             lines.append(f"{cell.name}: the server cut the prompts of {_several(cut)}: start it with a larger window.")
     for line in lines:

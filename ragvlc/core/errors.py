@@ -99,6 +99,16 @@ class SetupError(ConfigError):
 class DatasetError(RagvlcError):
     """A data set or document that cannot be read."""
 
+    @property
+    def sentences(self) -> list[str]:
+        """One for each problem; a head that only counts them (`FILE: 4 problems`) gives each the name of its file."""
+        head, *rest = str(self).splitlines() or [""]
+        file, _, count = head.rpartition(": ")
+        if not rest or not count.endswith(" problems"):
+            return [line.strip() for line in (head, *rest)]
+        name = file.replace("\\", "/").rpartition("/")[2]
+        return [line.strip() if line.strip().startswith("... ") else f"{name}: {line.strip()}" for line in rest]
+
 
 class StoreError(RagvlcError):
     """A results folder that cannot be read or written."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, overload
 
-import numpy as np
-
 from ragvlc.core.data import Example
 from ragvlc.core.jobs import Job
 from ragvlc.sweep.plan import Cell
 from ragvlc.sweep.scoring import QuestionSet
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["schedule"]
@@ -31,6 +30,8 @@ def schedule(pending: Sequence[tuple[Cell, Sequence[Example]]], asked: Mapping[s
         pending: cells and their pending questions.
         asked: all questions by data set key.
     """
+    import numpy as np
+
     stages: dict[object, int] = {}
     groups = [own.group(example) for own in asked.values() for example in own.examples]
     ranks = {group: place for place, group in reversed(list(enumerate(groups)))}

@@ -152,11 +152,25 @@ def test_cut_text_thoughts_and_missing_answers_are_counted(here: Path, ragvlc: C
     assert done.code == 0
     assert "cut: text did not fit the window and was left out, at 2 questions." in done.out
     assert "1 answer ended with a thought and no answer" in done.out
+    assert "full: the answer ends at its limit of tokens" not in done.out
     text = (here / "ask.html").read_text()
     assert re.search(r"[\d,]+ tokens of the documents did not fit the window and were not read", text)
     assert replies(text)[0][0].startswith("no answer: ")
     assert "<summary>Thought</summary>" in text
     assert "no\nanswer" in text
+
+
+def test_an_answer_that_ends_at_its_limit_is_said(here: Path, ragvlc: Cli) -> None:
+    (here / "short.yaml").write_text(
+        "generators: {main: {kind: scripted, default: one two three four five}}\n"
+        "routes: {full: {kind: full_context, answer_tokens: 3}}\nrouter: always\n"
+    )
+    done = ragvlc("ask", "tower.md", "How high?", "Who built it?", "-p", "short.yaml", "-p", "full.yaml")
+    assert done.code == 0
+    assert "short: the answer ends at its limit of tokens (`answer_tokens`), at 2 questions." in done.out
+    assert "full: complete\n" in done.err, "no score where no reference is known"
+    text = (here / "ask.html").read_text()
+    assert "Cut short: the answer ends at the limit of its tokens (`answer_tokens`)." in text
 
 
 def test_equal_work_of_pipelines_is_done_once(here: Path, ragvlc: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
