@@ -37,10 +37,12 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV): minutes, without a line in between (PIP_FLAGS=-v shows all)"
 	$(INSTALL) -e '.[cpu]'
 	@touch $@
 
 $(VENV)/.installed-tools: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV), with the tools for tests: minutes, without a line in between (PIP_FLAGS=-v shows all)"
 	$(INSTALL) -e '.[cpu,test]'
 	@touch $@ $(VENV)/.installed
 
