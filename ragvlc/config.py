@@ -52,7 +52,10 @@ def find_file(name: str, family: str, folder: Path | None = None) -> Path:
     if name in known:
         return known[name]
     names = ", ".join(known) or "none"
-    raise ConfigError(f"'{name}' is neither a file nor one of the shipped {family}: {names}.{nearest(name, known)}")
+    results = Path("runs", path)
+    stored = family == "experiments" and (results / "sweep.yaml").is_file()
+    hint = f" Its results are in {results}: name that folder." if stored else nearest(name, known)
+    raise ConfigError(f"'{name}' is neither a file nor one of the shipped {family}: {names}.{hint}")
 
 
 def build(

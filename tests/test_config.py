@@ -341,3 +341,15 @@ def test_yaml_goes_out_as_it_came_in():
     assert parse_mapping(text, "x") == value
     assert list(parse_mapping(text, "x")) == ["b", "a"]
     assert "线" in text
+
+
+def test_an_experiment_named_like_stored_results_is_pointed_to_their_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "papers").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"^'papers' is neither a file .*[a-z_]\.$"):
+        config.find_file("papers", "experiments")
+    (tmp_path / "runs" / "papers" / "sweep.yaml").write_text("name: papers\n")
+    with pytest.raises(ConfigError, match=r"top_k\. Its results are in runs/papers: name that folder\.$"):
+        config.find_file("papers", "experiments")
+    with pytest.raises(ConfigError, match=r"[a-z_]\.$"):
+        config.find_file("papers", "pipelines")
