@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ragvlc.analysis.question_filters import all_questions
 from ragvlc.analysis.verdict import Duel, leading, verdicts
 from ragvlc.core.records import OUTCOME_FILE
 
@@ -32,8 +33,7 @@ def outcome(results: SweepResults, decisions: Sequence[CellDecision] = ()) -> di
     """
     datasets = results.by_dataset()
     comparisons = results.comparisons()
-    metrics: dict[str, float] = {"verdict/cells": len(results.cells)}
-    metrics["verdict/questions"] = len({name for cell in results.cells for name in cell.examples})
+    metrics: dict[str, float] = {"verdict/cells": len(results.cells), "verdict/questions": len(all_questions(results))}
     for name, cells in datasets.items():
         ending = f"/{name}" if len(datasets) > 1 else ""
         found = _best(leading(cells, comparisons, results.metric()), results.metric())

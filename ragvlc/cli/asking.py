@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragvlc.cli.app import app, out
-from ragvlc.cli.asking_several import compare_on_page, sorted_words, unique_documents
+from ragvlc.cli.asking_several import compare_on_page, page_place, sorted_words, unique_documents
 from ragvlc.core.data import Query
 from ragvlc.core.errors import ConfigError
 
@@ -67,12 +67,13 @@ def ask(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         raise ConfigError("--trace: is of one pipeline and one question. The page shows what each of several read.")
     if several and choice and (questions is not None or len(asked.questions) > 1):
         raise ConfigError("--choice: are the options of one question. Options of several belong into --questions FILE.")
+    place = page_place(page) if several else page
     read = [_documents(path, allow_loss) for path in asked.documents]
     documents = unique_documents([one for found, _ in read for one in found])
     queries = [Query(f"q{place + 1}", text, tuple(choice or ())) for place, text in enumerate(asked.questions)]
     if several:
         balances = tuple(balance for _, found in read for balance in found)
-        compare_on_page(AskedQuestions(tuple(documents), tuple(queries), questions, balances), asked, page)
+        compare_on_page(AskedQuestions(tuple(documents), tuple(queries), questions, balances), asked, place)
     else:
         _answer_one(asked.pipelines[0], queries[0], documents, trace=trace)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragvlc.cli.app import out
+from ragvlc.cli.app import is_quiet, out
 from ragvlc.cli.interrupting import received
 from ragvlc.core.errors import ConfigError, DatasetError, StoreError, nearest
 from ragvlc.core.given_paths import path_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ragvlc.core.data import Document
     from ragvlc.pipeline import Pipeline
 
-__all__ = ["AskedWords", "compare_on_page", "sorted_words", "unique_documents"]
+__all__ = ["AskedWords", "compare_on_page", "page_place", "sorted_words", "unique_documents"]
 
 _YAML = (".yaml", ".yml")
 _DOCUMENTS = frozenset(
@@ -98,6 +98,29 @@ def unique_documents(documents: Sequence[Document]) -> list[Document]:
     return found
 
 
+def page_place(page: Path) -> Path:
+    """Returns where the page is written: a new file, or a page of an earlier `ask`.
+
+    Raises:
+        ConfigError: a folder or any other file is there, such as a document.
+    """
+    place = path_of(page)
+    if place.is_dir():
+        raise ConfigError(f"--page {place}: is a folder. Name a file, such as {place / 'ask.html'}.")
+    if place.is_file() and not _is_page(place):
+        raise ConfigError(f"--page {place}: is there already, and is no page of ask. Name another file.")
+    return place
+
+
+def _is_page(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            start = file.read(2000)
+    except OSError:
+        return False
+    return b'<meta name="generator" content="ragvlc">' in start and b"- ragvlc ask</title>" in start
+
+
 def compare_on_page(asked: AskedQuestions, words: AskedWords, page: Path) -> None:
     """Asks every pipeline every question, prints a table, and writes the page; exits with 1 if a question failed."""
     from ragvlc.analysis.asked import asked_page
@@ -107,10 +130,8 @@ def compare_on_page(asked: AskedQuestions, words: AskedWords, page: Path) -> Non
     from ragvlc.sweep.runner import SweepInterrupted
 
     place = path_of(page)
-    if place.is_dir():
-        raise ConfigError(f"--page {place}: is a folder. Name a file, such as {place / 'ask.html'}.")
     try:
-        with Progress() as watcher, answers_of(asked, _loaded(words.pipelines), watcher) as results:
+        with Progress(quiet=is_quiet()) as watcher, answers_of(asked, _loaded(words.pipelines), watcher) as results:
             text = asked_page(results, {one.id: one.text for one in asked.documents}, _title(words))
             try:
                 place.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from sweep_folders import cell, example, row, write
 
+from ragvlc.analysis.outcome import outcome
 from ragvlc.analysis.question_filters import filtered_questions, grouped_questions
 from ragvlc.analysis.questions import one_question, question_list
 from ragvlc.core.errors import ConfigError
@@ -25,6 +26,7 @@ def test_questions_of_two_data_sets_with_one_id_are_two_questions(tmp_path: Path
         ("q0", "Which apples?", "1.00", "1/1"),
         ("q0", "Which bananas?", "0.00", "0/1"),
     ]
+    assert outcome(results)["metrics"]["verdict/questions"] == 2
     chosen, parts = filtered_questions(results, "m", wrong=True)
     assert parts[0].rows == [("q0", "Which bananas?", "-", "0.00")]
     assert grouped_questions(results, "m", "task", chosen)[0].rows == [("qa", "1", "-", "0.00")]

@@ -201,6 +201,16 @@ def test_nothing_is_left_behind_but_the_page(here: Path, ragvlc: Cli) -> None:
     assert {one.name for one in here.iterdir()} - before - {"cache"} == {"ask.html"}
 
 
+def test_an_earlier_page_is_replaced_and_is_no_document(here: Path, ragvlc: Cli) -> None:
+    first = ragvlc("ask", ".", "How high?", *BOTH, "-q")
+    assert (first.code, first.err) == (0, ""), "quiet: no progress"
+    page = (here / "ask.html").read_text()
+    again = ragvlc("ask", ".", "How high?", *BOTH, "-q")
+    assert (again.code, again.err) == (0, "")
+    assert "ask.html" not in (here / "ask.html").read_text()
+    assert replies((here / "ask.html").read_text()) == replies(page)
+
+
 def test_words_are_taken_for_what_they_are(here: Path) -> None:
     def taken(*words: str, file: Path | None = None, pipelines: tuple[str, ...] = ()) -> tuple:
         found = sorted_words(words, pipelines, (), file)
@@ -236,6 +246,8 @@ def test_words_are_taken_for_what_they_are(here: Path) -> None:
         (("tower.md", "--questions", "picture.png", *BOTH), "is no table of questions. Known endings: .txt"),
         (("tower.md", "--questions", "empty.txt", *BOTH), "empty.txt: no question in it"),
         (("tower.md", "a?", "b?", "--page", "folder", *BOTH), "--page folder: is a folder"),
+        (("tower.md", "a?", "b?", "--page", "tower.md", *BOTH), "--page tower.md: is there already"),
+        (("tower.md", "--questions", "questions.csv", "--page", "questions.csv", *BOTH), "is no page of ask"),
         (("tower.md", "a?", "b?", "-p", "rga"), "Nearest: rag."),
         (("tower.md", "a?", "b?", "-p", "missing.yaml"), "missing.yaml"),
     ],
