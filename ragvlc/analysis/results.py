@@ -182,8 +182,8 @@ class Results(SweepResults):
         self,
         folder: str | Path | None = None,
         *,
-        to: Sequence[str] = EVERYTHING,
-        columns: Sequence[str] = (),
+        to: str | Sequence[str] = EVERYTHING,
+        columns: str | Sequence[str] = (),
         baseline: str | None = None,
         documents: Mapping[str, Iterable[Document]] | None = None,
         cell: str | None = None,
@@ -204,7 +204,8 @@ class Results(SweepResults):
             ConfigError: an unknown format, column or baseline.
             StoreError: the folder cannot be written.
         """
-        return export(self, folder, Choices(tuple(to), tuple(columns), baseline, documents, cell))
+        formats, names = ((one,) if isinstance(one, str) else tuple(one) for one in (to, columns))
+        return export(self, folder, Choices(formats, names, baseline, documents, cell))
 
     def routing(self, metric: str | None = None) -> pd.DataFrame:
         """Returns what each route, router and oracle is worth, with one row per group and arm; see `routing_frame`.

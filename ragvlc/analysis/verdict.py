@@ -321,8 +321,9 @@ def _cheaper(best: CellResult, rivals: Sequence[CellResult], metric: str) -> str
         interval = "" if one.low is None or one.high is None else f" {bounds(one.low, one.high)}"
         tokens = cell.summary["prompt_tokens"]
         figures = f"{plain(one.mean, 3, '+')}{interval}"
-        margin = (
+        asks = (
             f" Whether it may replace {best.name} is a matter of the margin that you allow: --decide {metric}=MARGIN."
         )
+        margin = "" if best.facts.get("decide") else asks  # else the decision says so
         return f"{cell.name} reads {tokens:,.0f}, with {figures} in {metric}.{margin}"
     return ""

@@ -25,7 +25,7 @@ def export(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         list[str] | None,
         typer.Option(
             "--to",
-            help="Only latex, markdown, csv, parquet, figures, citations, bundle or model. By default, all but model.",
+            help="Only latex, markdown, csv, parquet, figures, citations, bundle, model; all but model by default.",
         ),
     ] = None,
     columns: Annotated[
@@ -50,19 +50,28 @@ def export(  # noqa: PLR0913, PLR0917 - options of a command are parameters
 
     place = results_folder(results, runs)
     loaded = load_results(place)
-    if documents and to and "bundle" not in to:
+    chosen = _listed("--to", ",".join(to)) if to else list(EVERYTHING)
+    if documents and "bundle" not in chosen:
         raise ConfigError("--documents: are put into the bundle. Add --to bundle.")
-    if cell and "model" not in (to or ()):
+    if cell and "model" not in chosen:
         raise ConfigError(f"--cell {cell}: is the cell of the model. Add --to model.")
     written = loaded.export(
         None if folder is None else path_of(folder),
-        to=tuple(to or EVERYTHING),
-        columns=[one.strip() for one in (columns or "").split(",") if one.strip()],
+        to=chosen,
+        columns=[] if columns is None else _listed("--columns", columns),
         baseline=baseline,
         documents=stored_documents(place) if documents else None,
         cell=cell,
     )
     _print_written(written)
+
+
+def _listed(option: str, given: str) -> list[str]:
+    """Returns the words between commas. Raises `ConfigError` if there is none."""
+    words = [one.strip() for one in given.split(",") if one.strip()]
+    if not words:
+        raise ConfigError(f"{option} '{given}': names nothing. Leave it out for the default.")
+    return words
 
 
 def _print_written(written: Sequence[Exported]) -> None:

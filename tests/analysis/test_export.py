@@ -218,3 +218,21 @@ def test_the_command_lists_what_it_wrote(ragvlc: Cli, tmp_path: Path) -> None:
     assert done.code == 2
     assert done.err.count("error:") == 1
     assert ragvlc("export", "nothing").code == 2
+
+
+def test_formats_and_columns_may_be_one_word(tmp_path: Path) -> None:
+    written = small(tmp_path).export(to="latex", columns="m")
+    assert {one.path.suffix for one in written} == {".tex"}
+    assert "1 column" in written[0].words
+    assert "1 columns" not in written[0].words
+
+
+def test_options_take_commas_and_refuse_nothing(tmp_path: Path, ragvlc: Cli) -> None:
+    small(tmp_path / "runs/hand")
+    done = ragvlc("export", "hand", "--to", "latex,csv", "--to", "markdown")
+    assert done.code == 0, done
+    assert {path.suffix for path in (tmp_path / "runs/hand/export").rglob("*.*")} == {".tex", ".csv", ".md"}
+    for words in (("--to", ","), ("--columns", " ,")):
+        done = ragvlc("export", "hand", *words)
+        assert done.code == 2
+        assert f"{words[0]} '{words[1]}': names nothing" in done.err

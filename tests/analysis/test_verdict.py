@@ -70,6 +70,11 @@ def test_cells_that_score_alike_are_chosen_by_cost(tmp_path: Path) -> None:
     assert first == "full has the best m: 0.500. It is the baseline, level with rag, the next best."
     assert second.endswith("The cells score alike on every question: choose by cost.")
     assert "rag reads 250, with 0.000 [-0.088, +0.088] in m. Whether it may replace full is a matter of" in third
+    decided = [
+        cell(name, rows(20, tokens), decide={"metric": "m", "margin": 0.1})
+        for name, tokens in (("full", 1000), ("rag", 250))
+    ]
+    assert "--decide" not in said(write(tmp_path / "decided", EXAMPLES, decided))[2]
 
 
 def test_a_cheaper_cell_that_is_shown_to_be_worse_is_not_recommended(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def _tables(results: SweepResults, chosen: Choices) -> Iterator[tuple[str, bytes
     made = [comparison_table(results, columns)]
     made += report_tables(results, chosen.baseline, stored_decisions(results), MORE_COLUMNS)
     for name, table in _named(made):
-        words = f"{table.title}: {len(table.rows)} rows, {len(table.heads)} columns"
+        words = f"{table.title}: {_several(len(table.rows), 'row')}, {_several(len(table.heads), 'column')}"
         if "latex" in chosen.to:
             text = latex_table(table, f"{_slug(results.name)}-{name}", results.name)
             unknown = len(set(re.findall(r"\\ragvlcchar\{(.)\}\{", text)))
@@ -159,7 +159,7 @@ def _data(results: SweepResults, chosen: Choices) -> Iterator[tuple[str, bytes, 
         frame = make()
         for ending, write in writers.items():
             if ending in chosen.to:
-                yield f"data/{name}.{ending}", write(frame), f"{words}, {len(frame)} rows"
+                yield f"data/{name}.{ending}", write(frame), f"{words}, {_several(len(frame), 'row')}"
 
 
 def _differences(results: SweepResults, baseline: str | None) -> pd.DataFrame:
