@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
 from ragvlc.core.grids import Ended
-from ragvlc.memo.disk import write_whole
 from ragvlc.results._writing import explained
+from ragvlc.results.derived import remove_derived, write_derived
 from ragvlc.statistics.differences import Difference, paired_difference
 from ragvlc.statistics.races import Target
 from ragvlc.statistics.sequential_bounds import sequential_bounds
@@ -291,14 +294,16 @@ def raced_difference(
 def race_notes(folder: Path) -> dict[str, RaceNote]:
     """Returns the notes of a results folder by the name of the file of examples; empty if all questions are asked."""
     file = folder / FILE
+    if not file.exists():
+        return {}
     try:
-        given = json.loads(file.read_text(encoding="utf-8"))
-        return {name: _note(one) for name, one in given.items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        log.warning("%s: cannot be read (%s): the next `ragvlc run` makes it anew", file, error)
-        return {}
+        if file.is_file():  # reading a pipe would wait for its writer
+            return _form().validate_json(file.read_bytes(), strict=True)
+        what = "is no file"
+    except (OSError, ValueError) as error:
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    log.warning("%s: cannot be read (%s): the next `ragvlc run` makes it anew", file, what)
+    return {}
 
 
 def write_notes(folder: Path, notes: Mapping[str, RaceNote]) -> None:
@@ -307,15 +312,11 @@ def write_notes(folder: Path, notes: Mapping[str, RaceNote]) -> None:
     with explained(file):
         if notes:
             found = {name: asdict(note) for name, note in notes.items()}
-            write_whole(file, json.dumps(found, ensure_ascii=False).encode())
+            write_derived(file, json.dumps(found, ensure_ascii=False).encode())
         else:
-            file.unlink(missing_ok=True)
+            remove_derived(file)
 
 
-def _note(given: Mapping[str, Any]) -> RaceNote:
-    ended = {key: Ended(**one) for key, one in given["ended"].items()}
-    return RaceNote(**{**given, "ended": ended, "clusters": _pairs(given["clusters"])})
-
-
-def _pairs(given: Iterable[Sequence[Any]]) -> list[tuple[str, int]]:
-    return [(str(name), int(size)) for name, size in given]
+@lru_cache(maxsize=1)
+def _form() -> TypeAdapter[dict[str, RaceNote]]:
+    return TypeAdapter(dict[str, RaceNote], config=ConfigDict(allow_inf_nan=False))

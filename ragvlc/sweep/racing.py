@@ -5,6 +5,7 @@ All state follows from the rows: an interrupted sweep goes through the same look
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -76,6 +77,9 @@ def _wrong_cells(sweep: Sweep, cells: Sequence[Cell]) -> Iterator[str]:
             f"the range of {metric.label} is unknown, and how much one cluster can change is what the guarantee rests "
             f"on. Give the class a property `span` that returns (least, most), or take another metric or strategy: all."
         )
+    elif metric.span is not None and not _is_range(metric.span):
+        yield f"{metric.label} has the span {metric.span}. It must be two finite numbers, (least, most), least first."
+        return
     margin = 0.0 if sweep.decide is None else sweep.decide.margins.get(metric.label, 0.0)
     if metric.span is not None and margin >= (width := metric.span[1] - metric.span[0]):
         yield f"a margin of {margin:g} is all of {metric.label}, whose range is {width:g} wide. Take a smaller one."
@@ -87,6 +91,10 @@ def _wrong_cells(sweep: Sweep, cells: Sequence[Cell]) -> Iterator[str]:
         if not cell.control and any(inapplicable(cell.pipeline.routes, [metric]).values()):
             yield f"{metric.label} does not apply to {cell.pipeline_name}. Race by another metric, or leave it out."
             break
+
+
+def _is_range(span: tuple[float, float]) -> bool:
+    return all(map(math.isfinite, span)) and span[0] < span[1]
 
 
 def _wrong_questions(sweep: Sweep, cells: Sequence[Cell], asked: Mapping[str, Sequence[Example]]) -> Iterator[str]:
@@ -296,7 +304,7 @@ class Racing:
             strategy=strategy.spec(),
             searches=strategy.searches,
             metric=self._metric.label,
-            spans={metric.label: metric.span for metric in self._sweep.metrics},
+            spans={one.label: one.span if one.span and _is_range(one.span) else None for one in self._sweep.metrics},
             clusters=[(one.name, one.size) for one in grid.clusters],
             block=look.block,
             asked=look.clusters,

@@ -54,3 +54,19 @@ class Percent(Metric):
 
     def score(self, answer: Answer, example: Example) -> float:
         return 100.0 * (example.references[0] in answer.text)
+
+
+class Reversed(Percent):
+    """A metric whose range has the most before the least."""
+
+    @property
+    def span(self) -> tuple[float, float]:
+        return (100.0, 0.0)
+
+
+class Boundless(Percent):
+    """A metric whose range has no end."""
+
+    @property
+    def span(self) -> tuple[float, float]:
+        return (0.0, float("inf"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -82,20 +83,40 @@ def test_an_interrupted_race_goes_on_to_the_same_decisions(tmp_path, after):
     assert again.status == straight.status
 
 
-def test_a_note_that_is_lost_or_wrong_is_made_anew_from_the_rows(tmp_path):
+def test_a_note_that_is_lost_or_wrong_is_made_anew_from_the_rows(tmp_path, caplog):
     sweep = race_sweep(tmp_path / "set")
     outcome, _ = ran(sweep, tmp_path / "runs", answers())
     file = outcome.folder / "strategy.json"
     before = file.read_bytes()
-    for wrong in (None, b"{", b'{"examples": {"cells": 1}}'):
+    text = [before.replace(b'"block"', b'"blok"'), before.replace(b"1.0", b"NaN"), b"[" * 100_000]
+    for wrong in (None, b"{", b"[]", b'{"examples": {"cells": 1}}', *text):
         file.unlink()
         if wrong is not None:
             file.write_bytes(wrong)
+        caplog.clear()
         Results.load(outcome.folder)
+        assert caplog.text.count("strategy.json: cannot be read") == (wrong is not None)
+        assert len(caplog.text) < 1_000
         again, engine = ran(sweep, tmp_path / "runs", answers())
         assert engine.requests == []
         assert file.read_bytes() == before
         assert again.complete
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_what_is_no_file_in_place_of_the_note_is_moved_aside(tmp_path, caplog, make):
+    sweep = race_sweep(tmp_path / "set")
+    outcome, _ = ran(sweep, tmp_path / "runs", answers())
+    file = outcome.folder / "strategy.json"
+    before = file.read_bytes()
+    file.unlink()
+    make(file)
+    Results.load(outcome.folder)
+    assert "strategy.json: cannot be read (is no file)" in caplog.text
+    _, engine = ran(sweep, tmp_path / "runs", answers())
+    assert engine.requests == []
+    assert file.read_bytes() == before
+    assert file.with_name("strategy.json.damaged").exists()
 
 
 def test_a_row_that_is_lost_is_asked_again_and_only_that_one(tmp_path):

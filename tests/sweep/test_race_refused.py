@@ -42,6 +42,14 @@ WRONG = {
         "a margin of 100 is all of .*Percent, whose range is 100 wide",
     ),
     "unknown range": ({"strategy": RACE, "metrics": ["sweep_things:Length"]}, "the range of .*Length is unknown"),
+    "range reversed": (
+        {"strategy": RACE, "metrics": ["race_things:Reversed"]},
+        r"the span \(100.0, 0.0\).*least first",
+    ),
+    "range without end": (
+        {"strategy": "halving", "metrics": ["race_things:Boundless"]},
+        r"the span \(0.0, inf\).*two finite numbers",
+    ),
     "one cell": ({"strategy": RACE, "pipelines": ["good"]}, "there is one cell on .*, and nothing to choose from"),
     "cold beside warm": ({"strategy": RACE, "axes": {"latency": ["warm", "cold"]}}, "a cold cell has the scores"),
 }
