@@ -113,9 +113,10 @@ def paired(results: SweepResults, a: str, b: str, *, other: SweepResults | None 
         raise ConfigError(f"no metric in common: {list(first.metrics)} and {list(second.metrics)}.")
     shared = tuple(name for name in first.rows if name in second.rows)
     if not shared:
+        other_ids = ", with other ids" if len(first.rows) and len(second.rows) else ""
         raise ConfigError(
-            f"no question in common: {first.name} has {len(first.rows)}, {second.name} has {len(second.rows)}, "
-            "with other ids."
+            f"no question in common: {first.name} has {len(first.rows)}, {second.name} has {len(second.rows)}"
+            f"{other_ids}."
         )
     facts = [(first.examples[name], second.examples[name]) for name in shared]
     return Pairing(

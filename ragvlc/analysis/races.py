@@ -196,7 +196,25 @@ def race_sentences(note: RaceNote, cells: Sequence[CellResult]) -> tuple[str, ..
     left_out = (
         f" {note.left_out:,} questions without a score in some cell are not counted for any." if note.left_out else ""
     )
-    return (first, *_measured(note, cells), f"{asked}.{left_out}")
+    return (first, *_measured(note, cells), f"{asked}.{left_out}", *_lost(cells))
+
+
+def _lost(cells: Sequence[CellResult]) -> list[str]:
+    """Returns a sentence that counts the questions that were asked of an ended cell and have no row any more."""
+    lost, names = 0, []
+    for cell in cells:
+        race = cell.race
+        if race is None or race.ended is None or race.ended.status == "withdrawn":
+            continue
+        if gone := sum(name not in cell.rows for name in race.expected(cell.examples)):
+            lost += gone
+            names.append(f"{cell.name} {gone:,}")
+    if not names:
+        return []
+    rest = f" and {len(names) - MOST_LEFT} more" if len(names) > MOST_LEFT else ""
+    whose = ", ".join(names[:MOST_LEFT]) + rest
+    said = f"{lost:,} of these answers have no row any more, and no figure has them: {whose}."
+    return [f"{said} The next `ragvlc run` asks them again."]
 
 
 def _measured(note: RaceNote, cells: Sequence[CellResult]) -> list[str]:

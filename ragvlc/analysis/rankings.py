@@ -108,6 +108,12 @@ def ranked_sets(first: SweepResults, second: SweepResults | None = None, *, alik
                 "folder of people's questions first."
             )
         sides = sides[1], sides[0]
+    asked = [{str(facts["key"]) for facts in side[0].examples.values()} for side in sides]
+    if asked[0] == asked[1]:
+        raise ConfigError(
+            f"both sets have the same {len(asked[0]):,} questions: they rank alike by themselves. Name the results over "
+            "people's questions, then those over other ones."
+        )
     named = [{_way(cell): cell for cell in side if not cell.control} for side in sides]
     both = [way for way in named[0] if way in named[1]]
     if len(both) < 2:
@@ -200,6 +206,9 @@ def _left_out(
     for place, own in zip(("first", "second"), named, strict=True):
         if open_cells := [own[way].name for way in both if not own[way].complete]:
             lines.append(f"Not complete in the {place}: {', '.join(open_cells)}. Run it again to answer the rest.")
+    questions, other_ones = ({facts["key"] for facts in side[0].examples.values()} for side in sides)
+    if same := len(questions & other_ones):
+        lines.append(f"{same:,} questions are in both sets, and rank alike by themselves.")
     own_clusters, others = ({facts["cluster"] for facts in side[0].examples.values()} for side in sides)
     if shared := len(own_clusters & others):
         if alone_in := len(own_clusters ^ others):

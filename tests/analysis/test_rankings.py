@@ -91,7 +91,15 @@ def test_smaller_is_better_turns_the_ranks(people, generated):
 def test_people_come_first(people, generated):
     with pytest.raises(ConfigError, match="people's questions first"):
         ranked_sets(generated, people)
-    assert ranked_sets(people, people).names == ("first set", "second set")
+
+
+def test_the_same_questions_twice_are_refused_and_shared_ones_are_counted(people, tmp_path):
+    with pytest.raises(ConfigError, match="both sets have the same 300 questions"):
+        ranked_sets(people, people)
+    people_too = folder(tmp_path / "people", 320)
+    sets = ranked_sets(people, people_too)
+    assert sets.names == ("first set", "second set")
+    assert "300 questions are in both sets, and rank alike by themselves." in sets.left_out
 
 
 def test_cells_that_only_one_has_are_named(people, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from ragvlc.analysis.questions import one_question
 from ragvlc.analysis.report import known_so_far, race_parts, terminal_report
 from ragvlc.analysis.results import Results
 from ragvlc.cli.reading import KnownSoFar
+from ragvlc.core.errors import ConfigError
 from ragvlc.estimate.estimate import Options, workings
 from ragvlc.estimate.races import verdicts_known
 from ragvlc.integrity.verify import verify
@@ -150,7 +152,7 @@ def test_mlflow_has_pruned_cells_as_finished_with_the_reason(tmp_path):
         assert bad.info.status == "FINISHED"
         assert bad.data.tags["ragvlc.status"] == "pruned"
         assert "good is ahead" in bad.data.tags["strategy"]
-        low, high = (one.value for one in client.get_metric_history(bad.info.run_id, "interval/contains"))
+        low, high = (one.value for one in client.get_metric_history(bad.info.run_id, "score_interval/contains"))
         figures = Results.load(outcome.folder).cell("bad").summary["metrics"]["contains"]
         assert (low, high) == (pytest.approx(figures["low"]), pytest.approx(figures["high"]))
         assert runs()["race"].info.status == "FINISHED"
@@ -163,6 +165,25 @@ def test_verify_counts_what_a_race_does_not_ask_and_misses_nothing(raced):
     assert [one.state for one in findings if one.check == "coverage" and one.state == "open"] == []
     [bad] = [one for one in findings if one.cell == "bad" and one.check == "coverage"]
     assert (bad.state, bad.found) == ("note", "51 questions not asked: pruned at block 3")
+
+
+@pytest.mark.parametrize("lines", [2, 100])
+def test_rows_that_a_raced_cell_lost_are_counted(raced, tmp_path, lines):
+    folder = tmp_path / "race"
+    shutil.copytree(raced, folder)
+    assert "no row any more" not in text_of(terminal_report(Results.load(folder)))
+    file = folder / Results.load(folder).cell("good").facts["key"] / "predictions.jsonl"
+    rows = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(rows[lines:]))
+    lost = min(lines, len(rows))
+    said = f"{lost} of these answers have no row any more, and no figure has them: good {lost}. The next `ragvlc run`"
+    results = Results.load(folder)
+    assert said in text_of(terminal_report(results))
+    assert said in text_of(race_parts(results))
+    assert f"{lost} of these answers have no row any more" in html_page(results)
+    if lost == len(rows):
+        with pytest.raises(ConfigError, match=r"good has 0, bad has 9\.$"):
+            paired(results, "good", "bad")
 
 
 def test_brackets_of_a_race_say_of_what_mean_and_no_number_of_clusters_is_called_too_few_for_them(raced):
