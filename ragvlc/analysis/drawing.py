@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ragvlc.analysis.pictures import COLOURS, INK, SERIES, Hover, blank, look, svg
+from ragvlc.core.texts import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,8 +59,8 @@ def early(bars: ErrorbarContainer) -> None:
 
 
 def label(text: str) -> str:
-    """Returns a name prepared as a label: one line, of limited length, without TeX markup."""
-    words = " ".join(text.split())
+    """Returns a name prepared as a label: one line, of limited length, without TeX markup or hidden characters."""
+    words = " ".join(visible(text).split())
     found = _MARKS.search(words)
     name = words[: found.start()] if found else words
     if len(name) > LONGEST:

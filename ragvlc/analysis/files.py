@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["report_files"]
 
+log = logging.getLogger("ragvlc")
+
 
 def report_files(results: SweepResults, texts: Mapping[str, str] | None = None) -> dict[str, Path]:
     """Writes `report.html`, `outcome.json`, `figures/NAME.png` and `decision.txt`; returns their paths by name.
@@ -35,9 +39,17 @@ def report_files(results: SweepResults, texts: Mapping[str, str] | None = None) 
         found[DECISION_FILE] = note
     folder = results.folder / "figures"
     folder.mkdir(exist_ok=True)
+    boxes = False
     for name, figure in figures(results).items():
         path = folder / f"{name}.png"
-        with look():
+        with look(), warnings.catch_warnings(record=True) as caught:
             figure.savefig(path, dpi=150)
+        boxes |= any(str(one.message).startswith("Glyph") for one in caught)
         found[f"figures/{name}.png"] = path
+    if boxes:
+        log.warning(
+            "%s: the font of figures lacks some characters of these names, which are boxes in the PNG files. "
+            "report.html has them",
+            folder,
+        )
     return found

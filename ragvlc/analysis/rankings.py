@@ -111,8 +111,8 @@ def ranked_sets(first: SweepResults, second: SweepResults | None = None, *, alik
     asked = [{str(facts["key"]) for facts in side[0].examples.values()} for side in sides]
     if asked[0] == asked[1]:
         raise ConfigError(
-            f"both sets have the same {len(asked[0]):,} questions: they rank alike by themselves. Name the results over "
-            "people's questions, then those over other ones."
+            f"both sets have the same {len(asked[0]):,} questions: they rank alike by themselves. Name the results "
+            "over people's questions, then those over other ones."
         )
     named = [{_way(cell): cell for cell in side if not cell.control} for side in sides]
     both = [way for way in named[0] if way in named[1]]

@@ -13,6 +13,7 @@ from browser import Browser, found
 from sweep_folders import cell, example, row, write
 
 from ragvlc.analysis.drawing import MARKERS, mark
+from ragvlc.analysis.files import report_files
 from ragvlc.analysis.page import html_page
 from ragvlc.analysis.pictures import COLOURS, DARK
 from ragvlc.analysis.results import Results
@@ -183,6 +184,16 @@ def test_hovered_places_lie_on_the_drawn_points(thirty: Results) -> None:
     for hit in hits[:30]:
         x, y = float(hit.get("cx")), float(hit.get("cy"))
         assert any(abs(x - left) < 0.2 and abs(y - top) < 0.2 for left, top in uses)
+
+
+@pytest.mark.parametrize(("name", "boxes"), [("a\x1b[31m\u202eb", True), ("\u5168\u6587", True), ("plain", False)])
+def test_characters_of_names_that_the_font_lacks_are_said_in_one_line(tmp_path, recwarn, caplog, name, boxes):
+    names = [f"q{number}" for number in range(4)]
+    cells = [cell(one, [row(key, {"m": float(len(one) > 4)}) for key in names]) for one in (name, "other")]
+    report_files(write(tmp_path / "run", [example(key) for key in names], cells))
+    assert [str(one.message) for one in recwarn] == []
+    assert caplog.text.count("boxes in the PNG files") == boxes
+    assert "\x1b" not in caplog.text
 
 
 def test_pictures_are_shapes_and_files(thirty: Results) -> None:
