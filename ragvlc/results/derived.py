@@ -27,6 +27,7 @@ from ragvlc.core.surrogates import joined_within
 from ragvlc.memo.disk import write_whole
 
 __all__ = [
+    "make_folder",
     "move_aside",
     "read_cells",
     "read_examples",
@@ -143,13 +144,22 @@ def move_aside(path: Path) -> Path | None:
         mode = path.lstat().st_mode
     except OSError:
         return None
-    if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
-        return None
+    return None if stat.S_ISREG(mode) or stat.S_ISLNK(mode) else _renamed(path, "file")
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and those above it; a file in its place is renamed."""
+    if path.is_file():
+        _renamed(path, "folder")
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def _renamed(path: Path, wanted: str) -> Path:
     number = 0
     while (aside := path.with_name(f"{path.name}{f'.{number}' if number else ''}.damaged")).exists():
         number += 1
     path.rename(aside)
-    log.warning("%s: is no file; it is now %s", path, aside.name)
+    log.warning("%s: is no %s; it is now %s", path, wanted, aside.name)
     return aside
 
 

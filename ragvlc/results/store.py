@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from ragvlc.core.answer import Prediction
 from ragvlc.core.errors import DerivedError, StoreError
 from ragvlc.results._writing import explained, replacing, write_line
-from ragvlc.results.derived import read_cells, read_examples, read_summary, remove_derived, write_derived
+from ragvlc.results.derived import make_folder, read_cells, read_examples, read_summary, remove_derived, write_derived
 from ragvlc.results.lines import RowFindings, RowLine, check_links, read_lines, row_of, sealed
 from ragvlc.results.network import network_mount
 from ragvlc.results.row_form import RowForm
@@ -240,7 +240,7 @@ class CellStore:
         Damaged lines stay where they are, and are copied to `predictions.jsonl.damaged`. Raises `StoreError`.
         """
         with self._lock, explained(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             remove_derived(self.folder / "summary.json")
             write_derived(self.folder / "resolved.yaml", resolved.encode())
             self._prepare()

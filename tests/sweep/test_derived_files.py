@@ -122,6 +122,18 @@ CASES = [
 ]
 
 
+def test_a_file_in_place_of_a_cells_folder_is_renamed_and_its_questions_are_asked(ragvlc: Cli, runs: Path) -> None:
+    cell = next(path for path in runs.iterdir() if (path / "predictions.jsonl").is_file())
+    rows = (cell / "predictions.jsonl").read_bytes().count(b"\n")
+    shutil.rmtree(cell)
+    cell.write_text("mine")
+    assert "ragvlc run asks them" in ragvlc("verify", "runs/lost").out
+    assert ragvlc("run", "lost.yaml").code == 0
+    assert cell.with_name(f"{cell.name}.damaged").read_text() == "mine"
+    assert (cell / "predictions.jsonl").read_bytes().count(b"\n") == rows
+    assert ragvlc("verify", "runs/lost").code == 0
+
+
 @pytest.mark.parametrize(
     ("kind", "damage", "command"), CASES, ids=lambda value: value if isinstance(value, str) else ""
 )
