@@ -12,7 +12,7 @@ from typing import Any
 from ragvlc.core.errors import DatasetError
 from ragvlc.core.texts import library_words
 
-__all__ = ["check_json", "quiet", "reason_of"]
+__all__ = ["check_json", "decoded", "quiet", "reason_of"]
 
 _NULL = re.compile(rb"(\[\s*)?null\s*[,\]]?")
 
@@ -40,6 +40,15 @@ def _check_rows(file: Path) -> None:
                 opening = opening and text in (b"", b"[")
     except OSError as error:
         raise DatasetError(f"{file}: cannot be read: {error.strerror or error}") from error
+
+
+@contextmanager
+def decoded(source: str) -> Iterator[None]:
+    """Opens a scope that reads rows: the library decodes texts late, and accepts bytes that are no text before."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{source}: holds bytes that are no UTF-8: {error.object[error.start :][:8]!r}.") from error
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from ragvlc.core.errors import DatasetError, missing_extra, nearest
 from ragvlc.core.given_paths import path_of
 from ragvlc.core.texts import word_count
 from ragvlc.datasets._jsonl_questions import QuestionReader
-from ragvlc.datasets._quiet_library import check_json, quiet, reason_of
+from ragvlc.datasets._quiet_library import check_json, decoded, quiet, reason_of
 from ragvlc.documents.dataset import Dataset, Examples
 from ragvlc.documents.json_lines import Problems, Row
 from ragvlc.documents.jsonl import Documents
@@ -154,7 +154,8 @@ class Huggingface(Dataset):
     def _table(self) -> Table:
         """Returns the split, checked to have every column that the settings name."""
         table = self._loaded()
-        first: Mapping[str, Any] = table[0] if len(table) else {}
+        with decoded(self.source):
+            first: Mapping[str, Any] = table[0] if len(table) else {}
         known = sorted({*names_in(first), *table.column_names})
         named = [(f"columns.{key}", name) for key, names in self.columns.items() for name in _listed(names)]
         for place, name in (*named, *((f"where.{name}", name) for name in self.where)):
@@ -206,9 +207,10 @@ class Huggingface(Dataset):
 
     def _documents(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, Document]:
         known: dict[str, Document] = {}
-        for values in rows:
-            for document in self._texts(values):
-                known.setdefault(document.id, document)
+        with decoded(self.source):
+            for values in rows:
+                for document in self._texts(values):
+                    known.setdefault(document.id, document)
         return known
 
     def _in_schema(

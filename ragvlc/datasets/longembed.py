@@ -26,7 +26,7 @@ from ragvlc.core.component import Execution, ModelName
 from ragvlc.core.data import Collection, Document, Example, Query
 from ragvlc.core.errors import DatasetError, missing_extra
 from ragvlc.core.given_paths import path_of
-from ragvlc.datasets._quiet_library import check_json, quiet, reason_of
+from ragvlc.datasets._quiet_library import check_json, decoded, quiet, reason_of
 from ragvlc.documents.dataset import Dataset, Examples
 
 Task = Literal["narrativeqa", "qmsum", "2wikimqa", "summ_screen_fd", "needle", "passkey"]
@@ -138,7 +138,7 @@ class Longembed(Dataset):
             if missing or not len(table):
                 problem = f"no field '{missing[0]}'. Known: {', '.join(table.column_names)}" if missing else "is empty"
                 raise DatasetError(f"{files[name]}: {problem}.")
-        return {name: _checked(files[name], list(table), FIELDS[name]) for name, table in found.items()}
+        return {name: _checked(files[name], _rows(files[name], table), FIELDS[name]) for name, table in found.items()}
 
     def _where(self) -> str:
         folder = path_of(self.path)
@@ -147,6 +147,11 @@ class Longembed(Dataset):
         if self.path.startswith((".", "/", "~")):
             raise DatasetError(f"{folder}: no such folder. Name one that holds {self.task}/corpus.jsonl, or a hub id.")
         return f"hf://datasets/{self.path}@{self.revision}/{self.task}"
+
+
+def _rows(file: str, table: Iterable[Mapping[str, Any]]) -> Rows:
+    with decoded(file):
+        return list(table)
 
 
 def _checked(file: str, rows: Rows, fields: Sequence[str]) -> Rows:

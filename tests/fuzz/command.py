@@ -152,6 +152,8 @@ def _drawing(draws: bool) -> Iterator[None]:
     def empty(figure: Figure, to: Any, **options: Any) -> None:
         if isinstance(to, io.StringIO):
             to.write("<svg></svg>")
+        elif isinstance(to, io.BytesIO):
+            to.write(b"<svg></svg>")
         else:
             Path(to).touch()
 

@@ -368,6 +368,26 @@ def test_a_null_that_ends_the_process_in_a_library_is_no_row(run: Run, rows: str
         assert "null is no row. Take it out." in said.err
 
 
+def test_bytes_that_are_no_text_in_a_public_set_are_named(run: Run) -> None:
+    rows = {
+        "sets/qmsum/corpus.jsonl": '{"doc_id": "d1", "text": "one two"}\n',
+        "sets/qmsum/queries.jsonl": '{"qid": "q1", "text": "two?"}\n',
+        "sets/qmsum/qrels.jsonl": b'{"qid": "q1", "doc_id": "\xed\xa0\x80"}\n',
+    }
+    embed = {"kind": "longembed", "path": "./sets", "task": "qmsum"}
+    said = run("plan", "exp.yaml", **{"exp.yaml": json.dumps(material.EXPERIMENT | {"dataset": embed}), **rows})
+    assert said.code == 2
+    assert "qrels.jsonl: holds bytes that are no UTF-8" in said.err
+    assert "UnicodeDecodeError" not in said.err
+    columns = {"question": "q", "document": "c"}
+    held = {"kind": "huggingface", "path": "json", "data_files": ["rows.jsonl"], "split": "train", "columns": columns}
+    for row in (b'{"q": "\xed\xa0\x80", "c": "one"}\n', b'{"q": "a", "c": "b"}\n{"q": "c", "c": "\xed\xa0\x80"}\n'):
+        exp = json.dumps(material.EXPERIMENT | {"dataset": held})
+        said = run("plan", "exp.yaml", **{"exp.yaml": exp, "rows.jsonl": row})
+        assert said.code == 2
+        assert "holds bytes that are no UTF-8" in said.err
+
+
 @pytest.mark.parametrize("share", ["Infinity", "-Infinity", "NaN", "1e308"])
 def test_shares_are_finite(run: Run, share: str) -> None:
     writer = {"kind": "scripted", "default": "QUESTION: When?\nANSWER: 1702\nQUOTE: in 1702"}
