@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 import threading
@@ -356,11 +357,14 @@ class _Sent:
             self._client.log_batch(run.info.run_id, tags=[RunTag(*item) for item in changed.items()])
 
     def _log_outcome(self, run: Any) -> None:  # noqa: ANN401
-        """Logs the numbers of the verdict to the sweep's run, so that sweeps can be sorted by them."""
+        """Logs the numbers of the verdict to the sweep's run; what only an earlier one had becomes NaN."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
         values = finite(self._outcome.get("metrics", {}))
+        if values:
+            logged = {name for name, value in run.data.metrics.items() if not math.isnan(value)}
+            values |= {name: math.nan for name in logged - set(values) if name.startswith("verdict/")}
         changed = [(name, value) for name, value in sorted(values.items()) if run.data.metrics.get(name) != value]
         if changed:
             self._client.log_batch(run.info.run_id, metrics=[Metric(*item, now, 0) for item in changed])

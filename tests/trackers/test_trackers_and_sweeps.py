@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -197,6 +198,12 @@ def test_the_run_of_a_sweep_has_the_verdict_in_words_and_numbers(runs: Path) -> 
         is None
     )
     assert len(store.client.get_metric_history(parent.info.run_id, "verdict/score")) == points
+    undecided = sweep_of(pipelines=answering(), tracker={"kind": "mlflow", "traces": 0})
+    for _ in range(2):
+        run_sweep(undecided, runs, finish=files)
+        assert math.isnan(store.parent("toys").data.metrics["verdict/ship"]), "no decision any more"
+        assert store.parent("toys").data.metrics["verdict/cells"] == 3
+        assert len(store.client.get_metric_history(parent.info.run_id, "verdict/ship")) == 2
 
 
 def test_bounds_are_one_series_and_parameters_are_what_varies(runs: Path) -> None:  # noqa: F811
