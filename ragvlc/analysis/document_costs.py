@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PRICE_ADVICE", "DocumentCost", "ModelCost", "break_even", "break_even_sentences", "draw_money"]
 
+NO_LIFETIME = (
+    "a price has no `lifetime`, so that a cache is taken never to expire. Add the provider's, such as lifetime: 300."
+)
 PRICE_ADVICE = "Add `price: {{prompt: ..., completion: ...}}` (money per million tokens) to {role}"
 STEPS = 60
 """Of a drawn line."""

@@ -8,7 +8,7 @@ from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from ragvlc.analysis.cell_costs import BASES, CellCost, cell_cost, unpriced
-from ragvlc.analysis.document_costs import PRICE_ADVICE, DocumentCost, ModelCost, break_even, draw_money
+from ragvlc.analysis.document_costs import NO_LIFETIME, PRICE_ADVICE, DocumentCost, ModelCost, break_even, draw_money
 from ragvlc.analysis.tables import Entry, Table, title
 from ragvlc.analysis.verdict import shown_cells
 
@@ -163,6 +163,8 @@ def _rules(own: Sequence[tuple[CellResult, CellCost]], gap: float) -> str:
         )
     elif lifetimes:
         words.append(f"At {gap:g} s apart the cache has expired: every question writes it anew.")
+    if gap and any(part.price.lifetime is None for part in readers):
+        words.append(f"Of {gap:g} s apart (--gap) not all is counted: {NO_LIFETIME}")
     if any(part.price.storage for part in readers):
         amounts = " or ".join(f"{one:,.10g}" for one in sorted({part.price.storage for part in readers}))
         words.append(f"Storage: {amounts} for a million cached tokens and hour, from one question to the next.")

@@ -49,6 +49,7 @@ class DocumentCosts:
         questions: asked for.
         gap: seconds between two questions.
         drawn: the file of the figure.
+        note: on a gap that changes nothing; empty where it does.
     """
 
     costs: list[DocumentCost]
@@ -56,6 +57,7 @@ class DocumentCosts:
     questions: int
     gap: float
     drawn: Path | None
+    note: str = ""
 
     @property
     def asked(self) -> list[int]:
@@ -72,6 +74,7 @@ class DocumentCosts:
             "batch": {one.name: {str(n): one.money(n, self.gap, batch=True) for n in self.asked} for one in self.costs},
             "break_even": break_even_sentences(self.costs, self.gap),
             "missing": self.missing,
+            "note": self.note,
         }
 
 
@@ -102,13 +105,15 @@ def document_costs(
                 "`price: {prompt: ..., completion: ...}`."
             )
         return None
-    from ragvlc.analysis.document_costs import draw_money
+    from ragvlc.analysis.document_costs import NO_LIFETIME, draw_money
     from ragvlc.estimate.document_costs import route_costs
 
     costs, missing = route_costs(pipeline, context, runs, options)
+    lasting = [one.name for one in costs if any(part.caches and part.price.lifetime is None for part in one.readings)]
+    note = f"--gap changes nothing for {', '.join(lasting)}: {NO_LIFETIME}" if gap and lasting else ""
     if draw is not None and costs:
         _save(draw_money({"": costs}, questions or max(_ASKED), gap or 0.0), draw)
-    return DocumentCosts(costs, missing, questions or max(_ASKED), gap or 0.0, draw if costs else None)
+    return DocumentCosts(costs, missing, questions or max(_ASKED), gap or 0.0, draw if costs else None, note)
 
 
 def _save(figure: Any, file: Path) -> None:  # noqa: ANN401 - matplotlib is imported with the figure
@@ -141,6 +146,8 @@ def print_document_costs(found: DocumentCosts) -> None:
         screen.print(table)
         for sentence in break_even_sentences(found.costs, found.gap):
             screen.print(sentence)
+    if found.note:
+        screen.print(found.note)
     for sentence in found.missing:
         screen.print(f"Not in the money by questions: {sentence}")
     if found.drawn is not None:

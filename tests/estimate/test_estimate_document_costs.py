@@ -61,6 +61,14 @@ def test_estimate_prints_and_draws_it(ragvlc, pipeline, tmp_path):
     assert found["document_costs"]["batch"]["rag"]["10"] == pytest.approx(money["rag"]["10"] / 2)
 
 
+def test_a_gap_without_a_lifetime_is_said_to_change_nothing(ragvlc, pipeline):
+    words = ("estimate", str(pipeline), "--context", "5000", "--gap", "4000")
+    assert "lifetime" not in ragvlc(*words).out
+    pipeline.write_text(YAML.replace("lifetime: 300", "storage: 0"))
+    assert "--gap changes nothing for full: a price has no `lifetime`" in " ".join(ragvlc(*words).out.split())
+    assert "lifetime" not in ragvlc(*words[:-2]).out
+
+
 def test_a_route_without_a_price_is_named_with_what_to_add(ragvlc, pipeline):
     text = YAML.replace(
         "routes:", "  other: {kind: openai_compatible, model: o, window: 200000, url: http://localhost:1/v1}\nroutes:"
