@@ -92,6 +92,8 @@ def read_cells(path: Path) -> list[dict[str, Any]] | None:
         for name in ("key", "name"):
             if len({cell[name] for cell in found}) < len(found):
                 raise ValueError(f"two cells have the same {name}")
+        if len({tuple(cell["metrics"]) for cell in found}) > 1:
+            raise ValueError("cells have different metrics")
     return found
 
 

@@ -177,6 +177,11 @@ REPAIRED: dict[str, tuple[Harm, str, str]] = {
         "cells",
         "two cells have the same name",
     ),
+    "a metric of another name": (
+        lambda folder: edit_json(folder / "cells.json", lambda cells: cells[1].update(metrics=["containz"])),
+        "cells",
+        "cells have different metrics",
+    ),
     "another name": (
         lambda folder: edit_json(folder / "cells.json", lambda cells: cells[0].update(name="other")),
         "cells",
