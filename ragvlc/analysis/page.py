@@ -1,4 +1,6 @@
-"""A sweep's comparison as one self-contained HTML page: no requests, all texts escaped, one script for hovering.
+"""A sweep's comparison as one self-contained HTML page: no requests, all texts escaped, one script.
+
+The script shows figures' points on hovering, sorts tables and filters rows and questions; all else reads without it.
 
 What was compared, the answer in sentences, tables, parts of the questions, figures, the questions that cells disagree
 on most, failures and truncation, and how to reproduce it. It reads on a phone and on paper, in light and in dark.
@@ -47,6 +49,7 @@ __all__ = ["PAGE", "TEMPLATE", "hovering", "html_page", "write_html"]
 
 PAGE = "report.html"
 TEMPLATE = Path(__file__).with_name("page.html")
+_TABLES = Path(__file__).with_name("tables.js")
 LIBRARIES = ("torch", "transformers", "sentence-transformers", "vllm", "bm25s", "mlflow")
 REPLAY = ("replay",)
 _OLD_SECONDS = 3600.0
@@ -219,10 +222,11 @@ def _figures(results: SweepResults, texts: Mapping[str, str]) -> list[FigureGrou
 
 
 def hovering() -> dict[str, str]:
-    """Returns the style and the script of figures, and the hash by which the page allows this script and no other."""
+    """Returns the style and the script of pages, and the hash by which the page allows this script and no other."""
     from markupsafe import Markup
 
     style, script = hover_files()
+    script += _TABLES.read_text(encoding="utf-8")
     digest = b64encode(sha256(script.encode()).digest()).decode()
     return {"style": Markup(style), "script": Markup(script), "script_hash": digest}  # noqa: S704 - files of ours
 

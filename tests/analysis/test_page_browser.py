@@ -80,3 +80,70 @@ def test_on_paper_folded_parts_are_there(report: Path, tmp_path: Path) -> None:
         browser.call("Emulation.setEmulatedMedia", media="print")
         assert browser.run(height) > 0
         assert browser.run("document.querySelector('nav').offsetHeight") == 0
+
+
+FIRST = "document.querySelectorAll('#tables table')[0]"
+ROWS = "[...document.querySelectorAll('#tables tbody tr')]"
+ASKED = "[...document.querySelectorAll('#questions details.question')]"
+CHOSEN = "document.querySelector('#questions .filter select')"
+
+
+def column(browser: Browser, place: int) -> list[str]:
+    """Returns the texts of a column of the first table."""
+    return list(browser.run(f"[...{FIRST}.tBodies[0].rows].map(one => one.cells[{place}].textContent)"))
+
+
+def test_tables_are_sorted_by_a_click_or_a_key_on_a_head(report: Path, tmp_path: Path) -> None:
+    with Browser(tmp_path) as browser:
+        browser.open(report)
+        head = f"{FIRST}.tHead.rows[0].cells[1]"
+        before = column(browser, 1)
+        scores = [float(text.split()[0]) for text in before]
+        assert len(set(scores)) > 2
+        browser.run(f"{head}.click()")
+        assert [float(text.split()[0]) for text in column(browser, 1)] == sorted(scores, reverse=True)
+        assert browser.run(f"{head}.getAttribute('aria-sort')") == "descending"
+        browser.run(f"{head}.focus()")
+        browser.press("Enter")
+        assert [float(text.split()[0]) for text in column(browser, 1)] == sorted(scores)
+        browser.press("Enter")
+        assert column(browser, 1) == before
+        assert browser.run(f"{head}.getAttribute('aria-sort')") is None
+        browser.run(f"{FIRST}.tHead.rows[0].cells[0].click()")
+        assert column(browser, 0) == sorted(column(browser, 0))
+        assert browser.complaints() == []
+
+
+def test_cells_and_questions_are_filtered(report: Path, tmp_path: Path) -> None:
+    shown = f"{ASKED}.filter(one => !one.hidden).length"
+    with Browser(tmp_path) as browser:
+        browser.open(report)
+        browser.write("document.querySelector('#tables .filter input')", "size=64")
+        rows = browser.run(f"{ROWS}.filter(one => !one.hidden).length")
+        assert rows > 0
+        assert browser.run(f"{ROWS}.every(one => one.hidden !== one.cells[0].textContent.includes('size=64'))")
+        said = browser.run("document.querySelector('#tables .filter [role=status]').textContent")
+        assert said.startswith(f"{rows} of ")
+        total = browser.run(shown)
+        assert total > 1
+        browser.write("document.querySelector('#questions .filter input')", "nowhere to be found")
+        assert browser.run(shown) == 0
+        browser.write("document.querySelector('#questions .filter input')", " ")
+        assert browser.run(shown) == total
+        browser.run(f"{CHOSEN}.selectedIndex = 1; {CHOSEN}.dispatchEvent(new Event('change'))")
+        kept = f"[...one.querySelector('table').tBodies[0].rows].find(x => x.cells[0].textContent === {CHOSEN}.value)"
+        right = f"{ASKED}.map(one => [one.hidden, {kept}]).filter(([, row]) => row)"
+        assert browser.run(f"{right}.length") > 0
+        assert browser.run(f"{right}.every(([hid, row]) => hid === parseFloat(row.cells[2].textContent) >= 1)")
+        assert browser.complaints() == []
+
+
+def test_hostile_names_are_filtered_as_text(report: Path, tmp_path: Path) -> None:
+    with Browser(tmp_path) as browser:
+        browser.call("Page.addScriptToEvaluateOnNewDocument", source="window.alert = () => { window.obeyed = 1 }")
+        browser.open(report)
+        for head in range(browser.run("document.querySelectorAll('th.sorts').length")):
+            browser.run(f"document.querySelectorAll('th.sorts')[{head}].click()")
+        assert browser.run("window.obeyed") is None
+        assert browser.run("document.scripts.length") == 1
+        assert browser.complaints() == []
