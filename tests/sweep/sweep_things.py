@@ -135,13 +135,13 @@ class Picky(Metric):
 
     broken: bool = True
     word: str = "blue"
-    value: float | None = None
+    value: str = ""
 
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns 1."""
         if self.broken and answer.text == self.word:
-            if self.value is not None:
-                return self.value
+            if self.value:
+                return float(self.value)
             raise ZeroDivisionError("no score for this word")
         return 1.0
 
