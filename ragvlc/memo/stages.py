@@ -86,11 +86,7 @@ class Memo:
 
     def index(self, retriever: Retriever, chunks: ChunkSet, build: Callable[[], ValueT]) -> ValueT:
         """Returns the retriever's index of `chunks`, built by `build` if necessary."""
-
-        def built() -> ValueT:
-            with doing("building indexes"):
-                return build()
-
+        built = doing("building indexes")(build)
         found: ValueT = self._once.get("index", self.index_key(retriever, chunks), built).value
         return found
 
@@ -135,12 +131,7 @@ class Memo:
         if self._cold:
             self._once.alone(stage)
             return rank()
-
-        def ranked() -> Ranked:
-            with doing("ranking passages"):
-                return rank()
-
-        found: Ranked = self._once.get(stage, key, ranked, codec).value
+        found: Ranked = self._once.get(stage, key, doing("ranking passages")(rank), codec).value
         return found
 
     def generations(
@@ -154,9 +145,9 @@ class Memo:
             self._once.alone("generate", len(requests))
             return engine().generate(requests)
 
+        @doing("asking models")
         def generated(places: Sequence[int]) -> Sequence[Generation]:
-            with doing("asking models"):
-                return engine().generate([requests[place] for place in places])
+            return engine().generate([requests[place] for place in places])
 
         lasting = generator.lasting and all(request.temperature == 0 for request in requests)
         found: list[Memoised] = self._once.many(
