@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
@@ -13,6 +14,7 @@ from ragvlc.analysis import tables
 from ragvlc.analysis._sections import compared, incomplete
 from ragvlc.analysis.decision_words import sentences
 from ragvlc.analysis.decisions import stored_decisions
+from ragvlc.analysis.export.bundle import bundled_texts
 from ragvlc.analysis.generated import captioned
 from ragvlc.analysis.verdict import answer_sentence, shown_cells
 from ragvlc.core.errors import RagvlcError
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from ragvlc.results.loading import CellResult, SweepResults
 
 __all__ = ["EmbeddedPage", "stored_texts", "summary"]
+
+log = logging.getLogger("ragvlc")
 
 MOST_ROWS = 16
 STYLE = (
@@ -68,19 +72,33 @@ class EmbeddedPage:
 
 
 def stored_texts(results: SweepResults) -> dict[str, str] | None:
-    """Returns the documents' texts by id, read again; None for several data sets, or if they cannot be read."""
+    """Returns the documents' texts by id, read again; None for several data sets, or if they cannot be read.
+
+    Without a text pages show positions instead of passages, and a line of the log says why.
+    """
     if len(results.by_dataset()) > 1:
         return None
+    if (bundled := bundled_texts(results.folder)) is not None:
+        return bundled
     try:
         given = parse_mapping(results.resolved, "sweep.yaml").get("dataset")
-        if not isinstance(given, Mapping):  # a replay
+        if not isinstance(given, Mapping):
+            log.info("the report shows positions instead of passages: a replay does not load its documents again")
             return None
         source = f"{results.folder / 'sweep.yaml'}: dataset"
         dataset: Dataset = config.build(Dataset, given, source, results.folder)  # type: ignore[type-abstract]
-        examples = list(dataset.load())
-    except RagvlcError:
-        return None  # pages show positions instead, and say so
-    return {document.id: document.text for example in examples for document in example.documents}
+        examples = dataset.load()
+    except RagvlcError as error:
+        log.info("the report shows positions instead of passages: %s", error)
+        return None
+    stored = results.cells[0].examples if results.cells else {}
+    own = [one for one in examples if one.id not in stored or stored[one.id]["key"] == one.key]
+    if len(own) < len(examples):
+        log.info(
+            "the report shows positions instead of passages for %d questions: their documents have changed since",
+            len(examples) - len(own),
+        )
+    return {document.id: document.text for example in own for document in example.documents}
 
 
 def summary(results: SweepResults) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -12,15 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragvlc.cli.app import RUNS, ResultsArg, RunsOption, app, is_results, out, results_folder
-from ragvlc.core.errors import ConfigError, RagvlcError, StoreError
+from ragvlc.core.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from ragvlc.analysis.decisions import CellDecision
     from ragvlc.analysis.results import Results
 
 __all__ = ["KnownSoFar", "files_of", "print_failures", "print_report"]
-
-log = logging.getLogger("ragvlc")
 
 
 @app.command()
@@ -55,6 +52,7 @@ def report(
     With --decide also which cell may replace the baseline, how sure that is, and at what cost. With prices also the
     money by questions about one document, as if a provider's prefix cache were used (cache-augmented generation, CAG).
     """
+    from ragvlc.analysis.embedded import stored_texts
     from ragvlc.analysis.page import write_html
     from ragvlc.sweep.derived import load_results
 
@@ -64,7 +62,7 @@ def report(
     loaded = loaded if gap is None else loaded.with_gap(gap)
     decisions = _decisions(loaded, decide, cost, baseline)
     print_report(loaded, baseline, decisions)
-    page = write_html(loaded, baseline, texts_of(loaded), decisions)
+    page = write_html(loaded, baseline, stored_texts(loaded), decisions)
     out().print(f"The same with figures and answers side by side: {page}")
     print_failures(loaded)
 
@@ -94,6 +92,7 @@ def show(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     runs: RunsOption = RUNS,
 ) -> None:
     """List the questions and the failures of cells, or show every cell's answer, scores or failure for one question."""
+    from ragvlc.analysis.embedded import stored_texts
     from ragvlc.analysis.generated import generated_lines
     from ragvlc.analysis.question_filters import filtered_questions, grouped_questions
     from ragvlc.analysis.questions import one_question, question_list
@@ -112,7 +111,7 @@ def show(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     elif question is None:
         parts = [*question_list(loaded), *race_parts(loaded)]
     else:
-        parts = one_question(loaded, question, passages=passages, texts=texts_of(loaded) if passages else None)
+        parts = one_question(loaded, question, passages=passages, texts=stored_texts(loaded) if passages else None)
     for part in (*parts, *generated_lines(loaded)):
         out().print(part)
     if question is None:
@@ -240,34 +239,7 @@ def print_failures(results: Results, status: Mapping[str, str] | None = None) ->
 
 def files_of(results: Results) -> dict[str, Path]:
     """Writes the HTML page and the figures; returns their paths by file name."""
+    from ragvlc.analysis.embedded import stored_texts
     from ragvlc.analysis.files import report_files
 
-    return report_files(results, texts_of(results))
-
-
-def texts_of(results: Results) -> dict[str, str] | None:
-    """Returns the documents' texts by id; None for several data sets, or if the data set cannot be loaded."""
-    from ragvlc.analysis.export.bundle import bundled_texts
-    from ragvlc.replay.spec import is_replay
-    from ragvlc.sweep.spec import Sweep
-
-    if len(results.by_dataset()) > 1:
-        return None
-    if (bundled := bundled_texts(results.folder)) is not None:
-        return bundled
-    try:
-        if is_replay(results.folder / "sweep.yaml"):
-            log.info("the report shows positions instead of passages: a replay does not load its documents again")
-            return None
-        examples = Sweep.load(results.folder / "sweep.yaml").dataset.load()
-    except RagvlcError as error:
-        log.info("the report shows positions instead of passages: %s", error)
-        return None
-    stored = results.cells[0].examples if results.cells else {}
-    own = [one for one in examples if one.id not in stored or stored[one.id]["key"] == one.key]
-    if len(own) < len(examples):
-        log.info(
-            "the report shows positions instead of passages for %d questions: their documents have changed since",
-            len(examples) - len(own),
-        )
-    return {document.id: document.text for example in own for document in example.documents}
+    return report_files(results, stored_texts(results))

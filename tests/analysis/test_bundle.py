@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from command_line import Cli
 
+from ragvlc.analysis.results import Results
+
 SECRET = "The value of the item is 7 units, as nobody else knows."
 FILES = {
     "docs/a.md": f"# Paper\n\n{SECRET} " + "Nothing of note follows here. " * 30,
@@ -106,6 +108,7 @@ def test_with_documents_the_report_shows_passages_elsewhere(here: Path, ragvlc: 
     assert "with the texts of the documents; left out: nothing" in said
     assert ragvlc("report", str(folder)).code == 0
     assert "nobody else knows" in (folder / "report.html").read_text()
+    assert "nobody else knows" in Results.load(folder).report().html
     assert ragvlc("verify", str(folder)).code == 0
 
 
@@ -117,6 +120,7 @@ def test_documents_that_have_changed_since_are_not_bundled(here: Path, ragvlc: C
     assert not (here / "runs/exp/export").exists()
     assert ragvlc("report", "exp").code == 0
     assert "Another text" not in (here / "runs/exp/report.html").read_text()
+    assert "Another text" not in Results.load(here / "runs/exp").report().html
 
 
 def test_documents_without_a_bundle_are_one_error(here: Path, ragvlc: Cli) -> None:
