@@ -189,6 +189,8 @@ class Example:
             on its own.
         task: the data set's word for the kind of question. May give gold away: for reports, never for routes.
         tags: further facts for breaking results down.
+        scoring: further gold that scorers of published benchmarks need, such as the names of all classes, the keywords
+            of an answer, or ids of documents that are not to be counted; JSON values. Never for routes.
     """
 
     query: Query
@@ -201,9 +203,10 @@ class Example:
     cluster: str = ""
     task: str = "qa"
     tags: Mapping[str, Any] = field(default_factory=dict)
+    scoring: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _mend(self, "references", "relevant", "cluster", "task", "tags")
+        _mend(self, "references", "relevant", "cluster", "task", "tags", "scoring")
         if any(joined(span.document_id) != span.document_id for span in self.evidence):
             mended = tuple(Span(joined(span.document_id), span.start, span.end) for span in self.evidence)
             object.__setattr__(self, "evidence", mended)
@@ -225,7 +228,8 @@ class Example:
         """Hash of the gold; scores, and answers of controls, are valid as long as this hash is unchanged."""
         spans = [[span.document_id, span.start, span.end] for span in self.evidence]
         right = [list(self.references), self.answer_mode, self.unanswerable]
-        return content_key([right, spans, dict(self.relevant)])
+        known = [right, spans, dict(self.relevant)]
+        return content_key([*known, dict(self.scoring)] if self.scoring else known)
 
 
 def covered(spans: Iterable[Span]) -> tuple[Span, ...]:
