@@ -240,6 +240,28 @@ def test_auto_dtype_is_the_published_one_where_the_device_computes_it_fast(tiny_
     assert TransformersGenerator.model_validate(fast.model_dump()) == fast
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "dtype"),
+    [
+        ("ATEN_CPU_CAPABILITY", "avx2", "float32"),
+        ("ATEN_CPU_CAPABILITY", "default", "float32"),
+        ("ATEN_CPU_CAPABILITY", "avx512", "bfloat16"),
+        ("ONEDNN_MAX_CPU_ISA", "AVX2", "float32"),
+        ("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_VNNI", "float32"),
+        ("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_AMX", "bfloat16"),
+        ("ONEDNN_MAX_CPU_ISA", "", "bfloat16"),
+    ],
+)
+def test_auto_dtype_sees_no_instructions_that_the_environment_keeps_from_torch(monkeypatch, name, value, dtype) -> None:
+    monkeypatch.setattr(_dtypes, "has_accelerator", lambda: False)
+    monkeypatch.setattr(_dtypes, "cpu_flags", lambda: frozenset({"avx2", "avx512_bf16", "amx_bf16"}))
+    for one in ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA"):
+        monkeypatch.delenv(one, raising=False)
+    monkeypatch.setenv(name, value)
+    assert TransformersGenerator().dtype == dtype
+    assert TransformersGenerator(device="cuda").dtype == "bfloat16"
+
+
 CUDA, CPU = 'cuda: Optional[str] = "13.0"', "cuda: Optional[str] = None\nhip: Optional[str] = None"
 
 

@@ -21,6 +21,15 @@ __all__ = ["resolve_dtype"]
 
 _INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """Instruction sets with products of 16-bit numbers, as Linux names them on x86 and Arm."""
+_CAPS = {
+    "ATEN_CPU_CAPABILITY": ("default", "avx2"),
+    "ONEDNN_MAX_CPU_ISA": ("sse41", "avx", "avx2", "avx2_vnni", "avx2_vnni_2", "avx512_core", "avx512_core_vnni"),
+}
+"""Values of the variables with which users cap the instructions of torch and oneDNN that leave no 16-bit products.
+
+https://docs.pytorch.org/docs/stable/generated/torch.backends.cpu.get_cpu_capability.html and
+https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
+"""
 
 
 def resolve_dtype(dtype: str, model: str, device: str) -> str:
@@ -63,9 +72,16 @@ def _published_dtype(model: str) -> str:
 
 
 def _computes_16_bit_fast(device: str) -> bool:
-    if device not in {"auto", "cpu"} or not _INSTRUCTIONS.isdisjoint(cpu_flags()):
+    if device not in {"auto", "cpu"}:
+        return True
+    if not (_INSTRUCTIONS.isdisjoint(cpu_flags()) or _are_capped()):
         return True
     return device == "auto" and has_accelerator()
+
+
+def _are_capped() -> bool:
+    """Whether the environment keeps torch or oneDNN from the instructions for 16-bit numbers that the CPU has."""
+    return any(os.environ.get(name, "").strip().lower() in values for name, values in _CAPS.items())
 
 
 @cache
