@@ -14,7 +14,6 @@ import typer
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.given_paths import path_of, real_path
 from ragvlc.core.texts import visible
-from ragvlc.core.yaml_text import parse_value
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -115,6 +114,8 @@ LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Limit t
 
 def settings_of(settings: list[str] | None) -> dict[str, Any]:
     """Returns the values given by `--set PATH=VALUE`, keyed by path."""
+    from ragvlc.core.yaml_text import parse_value
+
     found: dict[str, Any] = {}
     for setting in settings or []:
         path, separator, text = setting.partition("=")

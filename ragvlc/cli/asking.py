@@ -11,12 +11,11 @@ import typer
 
 from ragvlc.cli.app import app, out
 from ragvlc.cli.asking_several import compare_on_page, page_place, sorted_words, unique_documents
-from ragvlc.core.data import Query
 from ragvlc.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from ragvlc.core.answer import Answer
-    from ragvlc.core.data import Document, Span
+    from ragvlc.core.data import Document, Query, Span
     from ragvlc.documents.balance import Balance
 
 
@@ -60,6 +59,7 @@ def ask(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     Without a pipeline, full context and retrieval of the packaged model are compared.
     """
     from ragvlc.asking.ask import AskedQuestions
+    from ragvlc.core.data import Query
 
     asked = sorted_words(words or (), pipeline or (), document or (), questions)
     several = len(asked.pipelines) > 1 or len(asked.questions) > 1 or questions is not None

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ragvlc.cli.app import RUNS, ResultsArg, RunsOption, SetOption, app, out, results_folder, settings_of
-from ragvlc.core.component import Component
 from ragvlc.core.errors import ConfigError, nearest
-from ragvlc.core.families import Chunker, Retriever
-from ragvlc.routing.declared_metadata import refuse_gold
 
 if TYPE_CHECKING:
     from ragvlc.analysis.learning import Charge, Pairs
     from ragvlc.analysis.results import Results
+    from ragvlc.core.component import Component
     from ragvlc.routing.fitting import FitSettings, Fitted
     from ragvlc.sweep.plan import Cell
 
@@ -135,6 +133,8 @@ def _charge(cost: str | None, budget: float | None) -> Charge:
 
 def _retrieval_parts(settings: list[str] | None) -> dict[str, Any]:
     """Returns the chunker and retriever given by `--set`. Raises `ConfigError` for other paths and invalid values."""
+    from ragvlc.core.families import Chunker, Retriever
+
     families: dict[str, type[Component]] = {"chunker": Chunker, "retriever": Retriever}
     found: dict[str, Any] = {}
     for path, value in settings_of(settings).items():
@@ -148,6 +148,8 @@ def _retrieval_parts(settings: list[str] | None) -> dict[str, Any]:
 
 
 def _declared(metadata: list[str] | None) -> tuple[str, ...]:
+    from ragvlc.routing.declared_metadata import refuse_gold
+
     try:
         refuse_gold(metadata or ())
     except ValueError as error:
@@ -198,6 +200,8 @@ class _Retrieving:
 
 def _retrieving(cells: Mapping[str, Cell]) -> _Retrieving:
     """Returns the cell whose chunker and retriever the learned router will use; BM25 if no cell retrieves."""
+    from ragvlc.core.families import Chunker, Retriever
+
     for name, cell in cells.items():
         for route in cell.pipeline.routes.values():
             parts = {part: getattr(route, part, None) for part in _SETTINGS}

@@ -10,7 +10,6 @@ import typer
 
 from ragvlc.cli.amounts import money_text
 from ragvlc.cli.app import SetOption, app, out, settings_of
-from ragvlc.core.answer import Usage
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.given_paths import path_of
 from ragvlc.core.texts import visible
@@ -177,6 +176,8 @@ def _print(made: MadeQuestions) -> None:
 
 def _remarks(made: MadeQuestions) -> list[str]:
     """Returns what to know of a set: what is missing and why, who wrote it, what it took, and what to do next."""
+    from ragvlc.core.answer import Usage
+
     kept, wanted = len(made.chosen.kept), sum(made.wanted.values())
     lines = [f"\nLeft out: {kind}: {reason}." for kind, reason in made.left_out.items()]
     if made.chosen.spare:

@@ -22,7 +22,6 @@ from ragvlc.cli.app import (
 )
 from ragvlc.cli.interrupting import received
 from ragvlc.cli.reading import KnownSoFar, files_of, print_failures, print_report
-from ragvlc.core.answer import Usage
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.texts import several, visible
 
@@ -182,6 +181,8 @@ def track(
 
 def _print_trials(trials: Sequence[SetupResult]) -> None:
     """Prints the number of short questions asked before the first one, which no answer is charged for."""
+    from ragvlc.core.answer import Usage
+
     asked = [one for one in trials if one.usage.calls]
     if asked:
         usage = sum((one.usage for one in asked), Usage())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from pydantic import ValidationError
-
 __all__ = ["first_fault", "first_line", "one_line", "printable", "several", "visible", "word_count"]
 
 _SEQUENCES = re.compile(
@@ -72,6 +70,8 @@ def several(count: int, word: str) -> str:
 
 def first_fault(error: BaseException) -> str:
     """Returns where the first wrong value of a file is and what is wrong with it, in a few words."""
+    from pydantic import ValidationError
+
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         place, message = ".".join(map(str, first["loc"])), str(first["msg"]).removeprefix("Value error, ")

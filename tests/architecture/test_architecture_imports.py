@@ -27,7 +27,16 @@ HEAVY = [
     "transformers",
     "vllm",
 ]
-LOADED = f"import sys; sys.stderr.write(' '.join(sorted(set({HEAVY}) & set(sys.modules))))"
+LIGHT = ["numpy", "pydantic", "rich", "yaml"]
+"""Libraries that most commands need, and neither the package nor the help does: they take most of a second."""
+
+
+def loaded(libraries: list[str]) -> str:
+    """Returns the code that writes those of the libraries that are loaded."""
+    return f"import sys; sys.stderr.write(' '.join(sorted(set({libraries}) & set(sys.modules))))"
+
+
+LOADED = loaded(HEAVY)
 IMPORTS = {
     "package": "import ragvlc",
     "help": (
@@ -57,6 +66,17 @@ def test_no_heavy_library_is_loaded(program: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("program", ["package", "help"])
+def test_the_package_and_the_help_load_what_they_need(program: str) -> None:
+    done = run("-c", f"{IMPORTS[program]}\n{loaded(LIGHT)}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert program == "package" or "estimate" in done.stdout
+
+
+def test_light_libraries_would_be_seen() -> None:
+    assert run("-c", f"import ragvlc\nragvlc.Pipeline\n{loaded(LIGHT)}").stderr.split() == ["pydantic", "yaml"]
+
+
 def test_heavy_libraries_would_be_seen() -> None:
     assert run("-c", f"import langchain_text_splitters\n{LOADED}").stderr.split()[-1] == "langchain_text_splitters"
 
@@ -67,6 +87,9 @@ def test_exports_are_few_sorted_and_there() -> None:
     assert len(ragvlc.__all__) <= 25
     assert list(ragvlc.__all__) == sorted(ragvlc.__all__)
     assert [name for name in ragvlc.__all__ if not hasattr(ragvlc, name)] == []
+    assert set(ragvlc.__all__) <= set(dir(ragvlc))
+    with pytest.raises(AttributeError, match="has no attribute 'Pipelines'"):
+        ragvlc.Pipelines  # noqa: B018 - asked for, and not there
 
 
 def test_imports_go_down_the_floors() -> None:
