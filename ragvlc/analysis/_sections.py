@@ -13,6 +13,7 @@ from ragvlc.analysis.by_length import length_tables
 from ragvlc.analysis.failures import failed_cells, said
 from ragvlc.analysis.length_words import effective_tables
 from ragvlc.analysis.money_tables import money_tables
+from ragvlc.analysis.official import official_table
 from ragvlc.analysis.passages import Passage, passages
 from ragvlc.analysis.reading import reading_cost
 from ragvlc.analysis.routing import routing_reports, routing_tables
@@ -138,11 +139,11 @@ def incomplete(results: SweepResults) -> list[str]:
 
 
 def special_tables(results: SweepResults) -> list[Table]:
-    """Returns the tables that only some results have: money by questions, cold latency, agents, lengths, routers.
+    """Returns the tables that only some results have: official figures, money, cold latency, agents, lengths, routers.
 
     `ragvlc replay` shows the gain of routing for results without a router.
     """
-    single = [table for make in (latency, agents, reading_cost) if (table := make(results)) is not None]
+    single = [table for make in (official_table, latency, agents, reading_cost) if (table := make(results)) is not None]
     routed = routing_tables(routing_reports(results, chosen=True))
     lengths = [*effective_tables(results), *length_tables(results)]
     return [*money_tables(results), *single, *speculation_tables(results), *lengths, *routed]

@@ -12,6 +12,7 @@ from ragvlc.analysis._sections import losses, notes, remarks, special_tables
 from ragvlc.analysis.decision_words import decision_tables, sentences
 from ragvlc.analysis.decisions import CellDecision, stored_decisions
 from ragvlc.analysis.generated import captioned, generated_lines
+from ragvlc.analysis.official import official_table
 from ragvlc.analysis.races import block_tables, race_tables, so_far
 from ragvlc.analysis.tables import Entry, Table
 from ragvlc.analysis.verdict import answer_sentence
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
 
     from ragvlc.results.loading import SweepResults
 
-__all__ = ["known_so_far", "race_parts", "report_tables", "routing_parts", "table_parts", "terminal_report"]
+__all__ = [
+    "known_so_far",
+    "official_parts",
+    "race_parts",
+    "report_tables",
+    "routing_parts",
+    "table_parts",
+    "terminal_report",
+]
 
 NAME_WIDTH = 24
 """Least width of cell names in columns; longer names take several lines."""
@@ -73,6 +82,12 @@ def report_tables(
 def race_parts(results: SweepResults) -> list[RenderableType]:
     """Returns the tables of races and searches: which cells got no more questions, at which block, and why."""
     return table_parts(race_tables(results))
+
+
+def official_parts(results: SweepResults) -> list[RenderableType]:
+    """Returns the table of the figures that benchmarks' authors compute."""
+    table = official_table(results)
+    return [] if table is None else table_parts([table])
 
 
 def table_parts(shown: Sequence[Table]) -> list[RenderableType]:

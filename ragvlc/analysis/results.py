@@ -17,6 +17,7 @@ from ragvlc.analysis.embedded import EmbeddedPage, stored_texts, summary
 from ragvlc.analysis.export.export import EVERYTHING, Choices, Exported, export
 from ragvlc.analysis.frames import compared_frame, flips_frame, pareto_frame
 from ragvlc.analysis.length_words import no_lengths
+from ragvlc.analysis.official import official_frame
 from ragvlc.analysis.page import html_page
 from ragvlc.analysis.routing import routing_frame, routing_reports
 from ragvlc.analysis.side_by_side import side_by_side
@@ -99,6 +100,16 @@ class Results(SweepResults):
             ConfigError: no such cell or metric, twice the same cell, or no question in common.
         """
         return flips_frame(self, a, b, metric)
+
+    def official(self) -> pd.DataFrame:
+        """Returns the figures that benchmarks' authors compute, in their units, a row for each.
+
+        Columns: `dataset`, `cell`, `metric`, `figure` (its name), `value`. Empty if no metric has any.
+
+        Raises:
+            ConfigError: the figures of some metric cannot be computed.
+        """
+        return official_frame(self)
 
     def side_by_side(
         self,

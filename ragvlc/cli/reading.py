@@ -96,7 +96,7 @@ def show(  # noqa: PLR0913, PLR0917 - options of a command are parameters
     from ragvlc.analysis.generated import generated_lines
     from ragvlc.analysis.question_filters import filtered_questions, grouped_questions
     from ragvlc.analysis.questions import one_question, question_list
-    from ragvlc.analysis.report import race_parts
+    from ragvlc.analysis.report import official_parts, race_parts
     from ragvlc.sweep.derived import load_results
 
     if passages and question is None:
@@ -109,7 +109,7 @@ def show(  # noqa: PLR0913, PLR0917 - options of a command are parameters
         chosen, parts = filtered_questions(loaded, label, wrong=wrong, flipped=flipped)
         parts = parts if by is None else grouped_questions(loaded, label, by, chosen)
     elif question is None:
-        parts = [*question_list(loaded), *race_parts(loaded)]
+        parts = [*question_list(loaded), *official_parts(loaded), *race_parts(loaded)]
     else:
         parts = one_question(loaded, question, passages=passages, texts=stored_texts(loaded) if passages else None)
     for part in (*parts, *generated_lines(loaded)):

@@ -36,6 +36,7 @@ __all__ = [
     "Route",
     "Router",
     "Score",
+    "ScoredQuestion",
     "Selector",
     "Strategy",
     "TrackedSweep",
@@ -104,6 +105,35 @@ class Score:
     usage: Usage = field(default_factory=Usage)
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredQuestion:
+    """A question of one cell with its scores, from which `Metric.official` computes figures.
+
+    Attributes:
+        id: of the question.
+        score: by the metric; None where it does not apply. A failed call has the metric's worst score.
+        scores: by all metrics of the experiment, by label.
+        flags: remarks on the answer, of all metrics, such as `unparsed`.
+        failed: whether there is no answer, as the call failed.
+        replied: whether the answer has text.
+        task: of the example.
+        tags: of the example.
+        cluster: of the example.
+        unanswerable: whether the example is.
+    """
+
+    id: str
+    score: float | None
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    failed: bool = False
+    replied: bool = True
+    task: str = "qa"
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    cluster: str = ""
+    unanswerable: bool = False
+
+
 class Metric(Component):
     """Scores one answer. A subclass overrides `score`, or `assess` and `applies` if scoring needs loaded models."""
 
@@ -152,6 +182,19 @@ class Metric(Component):
     def applies(self, example: Example) -> bool:
         """Returns whether the metric applies to `example`; if so, a failure to answer gets the metric's worst score."""
         return self.score(Answer(""), example) is not None
+
+    def official(self, questions: Sequence[ScoredQuestion]) -> Mapping[str, float]:  # noqa: ARG002 - most have none
+        """Returns the figures that a benchmark's authors compute from a cell's questions, by name.
+
+        They follow the authors' units, denominators and rounding, and are shown beside the mean. Empty without any.
+        Overridden without reading settings from elsewhere: results that are loaded build the metric again.
+        """
+        return {}
+
+    @property
+    def has_official(self) -> bool:
+        """Whether the authors of the benchmark compute other figures than the mean."""
+        return type(self).official is not Metric.official
 
     def objection(self, candidates: Sequence[Generator]) -> str | None:  # noqa: ARG002 - most have none
         """Returns the reason why this metric must not score answers of these generators, or None."""

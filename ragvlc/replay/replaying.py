@@ -26,6 +26,7 @@ from ragvlc.replay.deciding import Decider, Decision
 from ragvlc.replay.spec import Replay, Wrapped
 from ragvlc.replay.stored import Block, Stored
 from ragvlc.results.loading import CellResult
+from ragvlc.results.official import official_metrics
 from ragvlc.sweep.settings import Changer
 
 __all__ = ["Replayed", "replay_answers"]
@@ -213,8 +214,15 @@ class _Work:
             "baseline": self.routes[0],
             "skipped": {},
             "smaller_is_better": sorted(self._smaller),
+            **({"official": official} if (official := self._official()) else {}),
             "prices": prices,
         }
+
+    def _official(self) -> dict[str, Any]:
+        """Returns the metrics with figures of a benchmark's authors: those given, and those of the stored results."""
+        given = {metric.label for metric in self.metrics}
+        stored = {label: spec for label, spec in self.block.official.items() if label not in given}
+        return {**stored, **official_metrics(self.metrics)}
 
 
 def _chosen(decided: Mapping[str, Decision], rows: Mapping[str, Rows]) -> Rows:

@@ -63,6 +63,7 @@ def read_runs(folder: Path, answers: Answers) -> Stored:
                 results.metrics,
                 {model: _prices(own) for model, own in grouped.items()},
                 tuple(cells[0].facts.get("smaller_is_better", ())),
+                cells[0].facts.get("official", {}),
             )
         )
     if not blocks:

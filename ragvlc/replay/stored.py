@@ -33,6 +33,7 @@ class Block:
         metrics: labels of the scores that rows come with.
         prices: of the models' tokens by model and role, where the source knows them.
         smaller_is_better: labels of metrics.
+        official: specification by label of metrics whose authors compute figures of their own.
     """
 
     dataset: str
@@ -41,6 +42,7 @@ class Block:
     metrics: tuple[str, ...] = ()
     prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     smaller_is_better: tuple[str, ...] = ()
+    official: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ _CELL_MORE: dict[str, Any] = {
     "skipped": {"*": int},
     "losses": [dict],
     "inapplicable": {"*": [str]},
+    "official": {"*": dict},
     "generated": {"*": str},
     "models": {"*": [str]},
     "prices": {"*": Price.model_validate},

@@ -12,6 +12,7 @@ from ragvlc.core.paths import walk
 from ragvlc.documents.dataset import loaded
 from ragvlc.results.applicable import inapplicable
 from ragvlc.results.generated import generated_share
+from ragvlc.results.official import official_metrics
 from ragvlc.results.store import CellStore, SweepStore
 from ragvlc.results.stored import StoredRows
 from ragvlc.sweep.plan import Cell
@@ -91,6 +92,7 @@ def planned_cells(
             **({"effective_length": sweep.effective_length.spec()} if sweep.effective_length else {}),
             **({"remarks": remarks} if (remarks := cell.pipeline.all_remarks()) else {}),
             "smaller_is_better": [metric.label for metric in sweep.metrics if metric.smaller_is_better],
+            **({"official": official} if (official := official_metrics(sweep.metrics)) else {}),
             "prices": prices(cell),
             **(_models(cell, sweep) if "generated" in questions[cell.dataset.key] else {}),
         }
