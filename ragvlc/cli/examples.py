@@ -23,6 +23,7 @@ EXAMPLES = {
         'ragvlc compare quickstart full_context "rag size=64"',
         "ragvlc compare runs/monday full_context full_context --with runs/tuesday",
     ),
+    "datasets": ("ragvlc datasets", "ragvlc datasets longbench_v2"),
     "estimate": (
         "ragvlc estimate quickstart --limit 10",
         "ragvlc estimate full_context --context 100000 --questions 50",

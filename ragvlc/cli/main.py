@@ -15,6 +15,7 @@ from io import TextIOWrapper
 # Each module adds its commands.
 from ragvlc.cli import (
     asking,
+    benchmarks,
     estimating,
     exporting,
     fitting,
@@ -36,6 +37,7 @@ from ragvlc.core.texts import visible
 
 __all__ = [
     "asking",
+    "benchmarks",
     "estimating",
     "exporting",
     "fitting",

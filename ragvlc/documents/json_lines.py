@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from ragvlc.core.json_text import parse_json
 from ragvlc.core.surrogates import joined_within
 from ragvlc.documents.bounded import file_lines
 
-__all__ = ["Problems", "Row", "rows_of"]
+__all__ = ["Problems", "Row", "row_of", "rows_in", "rows_of"]
 
 _SHOWN = 20
 
@@ -95,6 +95,44 @@ class Row:
         self.complain(f"'{name}' must be a list of texts that are not blank, not {_shown(value)}.")
         return ()
 
+    def string(self, name: str) -> str:
+        """Returns a field's text, which may be blank but not absent."""
+        value = self.values.get(name)
+        if isinstance(value, str):
+            return value
+        self.complain(f"'{name}' must be a text, not {_shown(value)}.")
+        return ""
+
+    def integer(self, name: str, *, least: int | None = None, most: int | None = None) -> int:
+        """Returns a field's whole number, which must be within the limits; an invalid one gives 0."""
+        value = self.values.get(name)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if type(value) is int and (least is None or value >= least) and (most is None or value <= most):
+            return value
+        limits = f" from {least}" if least is not None else ""
+        limits += f" to {most}" if most is not None else ""
+        self.complain(f"'{name}' must be a whole number{limits}, not {_shown(value)}.")
+        return 0
+
+    def one_of(self, name: str, known: Sequence[str]) -> str:
+        """Returns a field's text, which must be one of the known ones; an invalid one gives the first of them."""
+        value = self.values.get(name)
+        if isinstance(value, str) and value in known:
+            return value
+        self.complain(f"'{name}' must be {', '.join(known[:-1])} or {known[-1]}, not {_shown(value)}.")
+        return known[0]
+
+    def strings(self, name: str) -> tuple[str, ...]:
+        """Returns a field's list of texts, which may be blank but not absent; a text alone is a list of one."""
+        value = self.values.get(name)
+        if isinstance(value, str):
+            return (value,)
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        self.complain(f"'{name}' must be a list of texts, not {_shown(value)}.")
+        return ()
+
     def flag(self, name: str) -> bool:
         """Returns a field's boolean; an absent field is false."""
         value = self.values.get(name)
@@ -127,12 +165,23 @@ def rows_of(path: Path, problems: Problems) -> Iterator[Row]:
 
     Lines end at line feeds only: texts may contain other line separators of Unicode.
     """
+    yield from rows_in(file_lines(path), problems)
+
+
+def rows_in(lines: Iterable[bytes], problems: Problems) -> Iterator[Row]:
+    """Yields a row for every line, or every element of a list, that holds a JSON object; skips blank lines."""
     try:
-        for number, line in enumerate(file_lines(path), start=1):
-            if line.strip() and (values := _object(line, number, problems)) is not None:
-                yield Row(values, number, problems)
+        for number, line in enumerate(lines, start=1):
+            if line.strip() and (row := row_of(line, number, problems)) is not None:
+                yield row
     except OSError as error:
         problems.add(f"cannot be read: {error}")
+
+
+def row_of(line: bytes, number: int, problems: Problems) -> Row | None:
+    """Returns the row of one line that holds a JSON object; None, and a problem noted, if it holds none."""
+    values = _object(line, number, problems)
+    return None if values is None else Row(values, number, problems)
 
 
 def _object(line: bytes, number: int, problems: Problems) -> Mapping[str, Any] | None:

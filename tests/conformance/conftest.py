@@ -12,6 +12,7 @@ import pytest
 from ragvlc.core.component import find_kind, known_kinds
 from ragvlc.families import FAMILIES
 from ragvlc.testing.contract import clauses_of
+from tests.released_files import RELEASED
 
 # Kinds that cannot do with their defaults, and the least they need. Documented in the kind's own docstring.
 LEAST: Mapping[tuple[str, str], dict[str, Any]] = {
@@ -87,6 +88,10 @@ def settings_of(data_folder: str) -> Settings:
         "needle": {"length": 128, "documents": 12, "questions": 12},
         "passkey": {"length": 128, "documents": 12, "questions": 12},
     }
+    for kind, write in RELEASED.items():
+        folder = Path(data_folder) / kind
+        folder.mkdir(exist_ok=True)
+        data[kind] = {"path": str(folder), **write(folder)}
 
     def settings(family: str, kind: str) -> dict[str, Any]:
         return data.get(kind, {}) if family == "datasets" else LEAST.get((family, kind), {})

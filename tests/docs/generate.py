@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ragvlc.documents.released import releases
 from ragvlc.engines.remote.server_presets import PRESETS
 from ragvlc.schema import kinds_table, schemas, text_of
 
@@ -12,6 +13,22 @@ ROOT = Path(__file__).parents[2]
 TABLE = re.compile(r"\| family \| kinds \|\n(?:\|.*\n)+")
 
 PRESET_TABLE = re.compile(r"(?<=<!-- presets -->\n)(?:\|.*\n)+")
+
+SETS_TABLE = re.compile(r"(?<=<!-- sets -->\n)(?:\|.*\n)+")
+
+
+def sets_table() -> str:
+    """Returns the table of published benchmarks that load by name."""
+    rows = [
+        "| `kind` | benchmark | tasks | official metrics | official figure | prompts, cut | tried on | licence |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for kind, one in releases().items():
+        official = (f"yes; {one.cut}" if one.cut else "yes") if one.prompts else "no"
+        metrics = ", ".join(f"`{name}`" for name in one.metrics)
+        cells = (f"`{kind}`", f"[{one.title}]({one.homepage})", ", ".join(one.tasks), metrics, one.aggregate)
+        rows.append(f"| {' | '.join((*cells, official, one.tried, one.licence))} |")
+    return "\n".join(rows) + "\n"
 
 
 def presets_table() -> str:
@@ -26,10 +43,11 @@ def presets_table() -> str:
 
 def generated() -> dict[Path, str]:
     """Returns the files and what they should hold."""
-    extending, servers = ROOT / "docs" / "extending.md", ROOT / "docs" / "servers.md"
+    extending, servers, sets = (ROOT / "docs" / f"{name}.md" for name in ("extending", "servers", "benchmarks"))
     return {
         extending: TABLE.sub(lambda _: kinds_table() + "\n", extending.read_text(encoding="utf-8")),
         servers: PRESET_TABLE.sub(lambda _: presets_table(), servers.read_text(encoding="utf-8")),
+        sets: SETS_TABLE.sub(lambda _: sets_table(), sets.read_text(encoding="utf-8")),
         **{ROOT / "schema" / name: text_of(schema) for name, schema in schemas().items()},
     }
 
