@@ -12,14 +12,14 @@ required, they are joined in their order. Does not apply to unanswerable example
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
 from ragvlc.core.families import Metric
 from ragvlc.metrics._references import Script, by_character, reply_text
 from ragvlc.text.normalising import words
+from ragvlc.text.rouge import google_words, lcs_rouge
 
 
 class RougeL(Metric):
@@ -43,25 +43,12 @@ class RougeL(Metric):
             return None
         if example.answer_mode == "all":
             references = (" ".join(references),)
-        reply = reply_text(answer)
-        scorer = _scorer(unicode=by_character(self.script, example) or any(map(_mostly_foreign, references)))
-        return max(float(scorer.score(reference, reply)["rougeL"].fmeasure) for reference in references)
-
-
-class _UnicodeWords:
-    """Tokenizer for the scorer: words of any script, Chinese and Japanese by character."""
-
-    def tokenize(self, text: str) -> list[str]:
-        return words(text)
+        unicode = by_character(self.script, example) or any(map(_mostly_foreign, references))
+        split = words if unicode else google_words
+        reply = split(reply_text(answer))
+        return max(lcs_rouge(split(reference), reply).f for reference in references)
 
 
 def _mostly_foreign(text: str) -> bool:
     letters = [character.isascii() for character in text if character.isalpha()]
     return 2 * sum(letters) < len(letters)
-
-
-@lru_cache(maxsize=2)
-def _scorer(*, unicode: bool) -> Any:  # noqa: ANN401 - an untyped library's object; it keeps no state between calls
-    from rouge_score.rouge_scorer import RougeScorer
-
-    return RougeScorer(["rougeL"], use_stemmer=False, tokenizer=_UnicodeWords() if unicode else None)

@@ -75,6 +75,7 @@ def answers_to(example: Example) -> Iterator[Answer]:
         "🫖",
         "!?",
         "x " * 50,
+        "The correct answer is (A)",
     ]
     replies += [*example.references, *example.query.choices, " ".join(example.references)]
     for text in replies:

@@ -6,6 +6,7 @@ import copy
 import re
 
 from ragvlc.core.families import Metric, Score
+from ragvlc.testing.benchmark_examples import BENCHMARKS
 from ragvlc.testing.engines import FunctionEngine, ScriptedPool
 from ragvlc.testing.materials import SEARCH, answers_to
 from ragvlc.testing.trial import Broken, Trial, require, toy
@@ -24,7 +25,7 @@ def a_score_is_a_share_or_does_not_apply(trial: Trial) -> None:
     metric: Metric = trial.build()
     applied = 0
     with ScriptedPool(FunctionEngine(verdict), trial.new_folder()) as engines:
-        for example in (*toy(), SEARCH):
+        for example in (*toy(), SEARCH, *BENCHMARKS):
             before, applies = copy.deepcopy(example), metric.applies(example)
             for answer in answers_to(example):
                 score: object = metric.assess(answer, example, engines)
@@ -79,7 +80,7 @@ def scores_of(trial: Trial) -> set[float]:
     with ScriptedPool(FunctionEngine(verdict), trial.new_folder()) as engines:
         found = {
             metric.assess(answer, example, engines).value
-            for example in (*toy(), SEARCH)
+            for example in (*toy(), SEARCH, *BENCHMARKS)
             for answer in answers_to(example)
         }
     return {value for value in found if value is not None}
