@@ -1,9 +1,8 @@
-"""ROUGE of both packages: a table of their values, the packages themselves as an oracle, and long and hostile texts."""
+"""ROUGE of both packages: the packages themselves as an oracle, and long and hostile texts."""
 
 from __future__ import annotations
 
 import pytest
-from cases_rouge import CASES, TEXTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -17,12 +16,6 @@ from ragvlc.text.subsequences import lcs_length, lcs_trace
 
 def score(reply: str, *references: str, **settings) -> float | None:
     return Rouge(**settings).score(Answer(reply), Example(Query("q", "?"), (), references))
-
-
-@pytest.mark.parametrize(("name", "given_settings", "value"), CASES)
-def test_the_packages_values(name, given_settings, value):
-    reply, reference = TEXTS[name]
-    assert score(reply, reference, **given_settings) == value
 
 
 words = st.lists(st.sampled_from(["a", "b", "cat", "running", ".", ". ", "\n", "é", "12", ""]), max_size=30).map(
