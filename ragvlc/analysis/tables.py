@@ -62,7 +62,7 @@ FLAGS = {
     "prompt_cut": "Prompt cut: the server counted fewer prompt tokens than were sent, so it left out some of the text "
     "(or tokenizer_from is not its model's); evidence metrics leave these answers out. Start it with a larger window "
     "(Ollama: num_ctx) and set window: to that.",
-    "rouge_recursion": "Rouge recursion: LongBench's script fails on long sentences and counts 0 in its official figure.",
+    "rouge_recursion": "Rouge recursion: sentences too long for LongBench's script, whose official figure counts 0.",
     "embedding_cut": "Embedding cut: a text was longer than the embedder's window.",
 }
 SAMPLED = (
