@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from ragvlc.core.official import OfficialPrompt
 from ragvlc.core.surrogates import joined, joined_within
 
 __all__ = [
@@ -156,12 +157,14 @@ class Query:
         text: the question, or for `form="summary"` the request.
         choices: options of a multiple-choice question, without letters; empty for an open question.
         form: whether an answer or a summary is wanted. Known to whoever asks, so not gold.
+        official: how the authors of a benchmark ask it; None where the route's own prompts are used.
     """
 
     id: str
     text: str
     choices: tuple[str, ...] = ()
     form: Form = "question"
+    official: OfficialPrompt | None = None
 
     def __post_init__(self) -> None:
         _mend(self, "id", "text", "choices")
@@ -221,6 +224,7 @@ class Example:
         """Hash of query and documents; a stored answer is valid as long as this hash is unchanged."""
         query = self.query
         asked = [query.id, query.text, list(query.choices), query.form]
+        asked += [query.official.facts()] if query.official else []
         return content_key([asked, documents_key(self.documents)])
 
     @property

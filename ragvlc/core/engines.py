@@ -5,7 +5,9 @@ Components (see `families`) are plain settings; these models hold memory, are th
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -62,14 +64,27 @@ class Prompt:
     Attributes:
         template: text with `{name}` where a field goes; other braces stand for themselves.
         fields: text by name.
+        system: a system message in place of the generator's own; empty for that.
+        lead: text that the reply begins with, put after the chat template; servers are sent none.
+        raw: without a chat template and a system message; servers apply theirs all the same.
     """
 
     template: str
     fields: Mapping[str, str] = field(default_factory=dict)
+    system: str = ""
+    lead: str = ""
+    raw: bool = False
 
     def text(self) -> str:
         """Returns the message with all fields filled in; braces inside a field's value are left unchanged."""
         return _PLACEHOLDER.sub(lambda match: self.fields.get(match[1], match[0]), self.template)
+
+    def digest(self) -> str:
+        """Returns a hash of everything that is sent; prompts with equal ones are equal."""
+        text = self.text()
+        if self.system or self.lead or self.raw:
+            text = json.dumps([text, self.system, self.lead, self.raw])
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,11 @@ class Route(Component):
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
         """Returns the answer to the query, created with `run.answer`."""
 
+    @property
+    def asks_officially(self) -> bool:
+        """Whether a benchmark's own prompt is used where a query has one; by default the route asks with its own."""
+        return False
+
     def provides(self) -> frozenset[str]:
         """Returns what the answers have for metrics to score: `gives`, or that of the routes it holds."""
         return self.gives

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -196,7 +195,7 @@ class _Fillers:
         if asked.opens_state or request.cold:
             self.unshared += 1
             return f"{'session' if asked.opens_state else 'cold'} {self.generator} {self.unshared}"
-        text = hashlib.sha256(request.prompt.text().encode("utf-8", "surrogatepass")).hexdigest()
+        text = request.prompt.digest()
         settings = [request.max_tokens, request.temperature, request.top_p, list(request.stop), request.seed]
         return content_key([self.generator, text, settings, request.logprobs])
 

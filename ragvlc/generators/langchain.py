@@ -29,7 +29,14 @@ from ragvlc.engines.remote.prompt_counts import PromptCounts, counted
 from ragvlc.engines.remote.reply_parts import ReplyParts
 from ragvlc.engines.remote.sent_fields import advice_on
 from ragvlc.engines.remote.streaming import CHARACTERS_PER_TOKEN, cut_at_stop
-from ragvlc.engines.remote.tokenizers import SERVER, RemoteTokenizer, messages, tokenizer_for, tokenizer_identity
+from ragvlc.engines.remote.tokenizers import (
+    SERVER,
+    RemoteTokenizer,
+    messages,
+    tokenizer_for,
+    tokenizer_identity,
+    unsent_notes,
+)
 from ragvlc.generators._model_files import ServedTemplate
 from ragvlc.text.replies import broken_off, finish_of
 
@@ -209,7 +216,7 @@ class _LangChainEngine:
     def _answered(self, request: Request, group: CallGroup) -> Generation:
         sent = self._tokenizer.control.neutralize(request.prompt)
         model = self._models.get(self._settings(request))
-        conversation = _conversation(sent.text, self._spec.system)
+        conversation = _conversation(sent.text, request.prompt.system or self._spec.system)
         streamed = _StreamedMessages(time.perf_counter(), CHARACTERS_PER_TOKEN * request.max_tokens)
         failure = None
         try:
@@ -268,6 +275,7 @@ class _LangChainEngine:
         text, stopped = cut_at_stop(sent.text, request.stop)
         finish: Finish = "stop" if stopped else finish_of(sent.reason)
         notes: dict[str, Any] = {"control_strings_broken": broken} if broken else {}
+        notes |= unsent_notes(request.prompt)
         if self._tokenizer.estimated:
             notes["token_counts"] = "estimated"  # noqa: S105 - not that kind of token
         if usage is None:

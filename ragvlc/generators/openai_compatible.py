@@ -32,7 +32,14 @@ from ragvlc.engines.remote.reply_events import ReplyChunks
 from ragvlc.engines.remote.sent_fields import FIELDS, advice_on, checked_names, checked_preset, named, sent_names
 from ragvlc.engines.remote.server import Address, Server
 from ragvlc.engines.remote.streaming import StreamedReply, cut_at_stop, read_stream
-from ragvlc.engines.remote.tokenizers import SERVER, RemoteTokenizer, messages, tokenizer_for, tokenizer_identity
+from ragvlc.engines.remote.tokenizers import (
+    SERVER,
+    RemoteTokenizer,
+    messages,
+    tokenizer_for,
+    tokenizer_identity,
+    unsent_notes,
+)
 from ragvlc.generators._model_files import ServedTemplate
 from ragvlc.text.replies import finish_of
 
@@ -41,6 +48,7 @@ __all__ = ["OpenAICompatible"]
 _OWN_FIELDS = frozenset({*FIELDS, "max_completion_tokens", "messages", "model", "n"})
 _DECIDING = ("max_tokens", "temperature", "top_p", "seed")
 """Fields without which a server answers otherwise."""
+_Messages = list[dict[str, str]]
 _MAX_STOPS = 4  # OpenAI's and similar servers refuse more; text is cut here at the others
 
 
@@ -223,10 +231,11 @@ class _ServerEngine:
     def _answered(self, request: Request, group: CallGroup) -> Generation:
         sent = self._tokenizer.control.neutralize(request.prompt)
         body = self._body(request)
+        conversation = messages(sent.text, request.prompt.system or self._spec.system)
 
         def attempt() -> StreamedReply:
             group.check()
-            return self._streamed(sent.text, body, group)
+            return self._streamed(conversation, body, group)
 
         def advise(failure: ApiFailure) -> str:
             own = advice_on(failure, body, self._spec.names, urlsplit(self._spec.url).hostname or "")
@@ -259,24 +268,24 @@ class _ServerEngine:
         body["stream"] = True
         return {**spec.extra, **named(body, spec.names)}
 
-    def _streamed(self, text: str, body: Mapping[str, Any], group: CallGroup) -> StreamedReply:
+    def _streamed(self, said: _Messages, body: Mapping[str, Any], group: CallGroup) -> StreamedReply:
         """Returns the reply to one attempt, repeated without `stream_options` if the server refuses that option."""
         import openai
 
         with_usage = self._requests_usage and self._spec.names["stream_options"] is not None and "stream" in body
         try:
-            return self._send(text, {**body, "stream_options": {"include_usage": True}} if with_usage else body, group)
+            return self._send(said, {**body, "stream_options": {"include_usage": True}} if with_usage else body, group)
         except openai.APIStatusError as error:
             if not (with_usage and error.status_code in {400, 422} and "stream_options" in error.response.text):
                 raise
         self._requests_usage = False
-        return self._send(text, body, group)
+        return self._send(said, body, group)
 
-    def _send(self, text: str, body: Mapping[str, Any], group: CallGroup) -> StreamedReply:
+    def _send(self, said: _Messages, body: Mapping[str, Any], group: CallGroup) -> StreamedReply:
         from openai import Stream
         from openai.types.chat import ChatCompletionChunk
 
-        conversation = {"model": self._spec.model, "messages": messages(text, self._spec.system)}
+        conversation = {"model": self._spec.model, "messages": said}
         limit = self._spec.names["max_tokens"]
         started = time.perf_counter()
         with (
@@ -310,6 +319,7 @@ class _ServerEngine:
         # Only for a reply that was cut: a server that takes thoughts out of the text opens and closes them itself.
         opened = "" if found.thought or finish != "length" else str(getattr(self._tokenizer, "opened", ""))
         notes = _notes(reply, self._spec.model)
+        notes |= unsent_notes(request.prompt)
         if sent.count:
             notes["control_strings_broken"] = sent.count
         if self._tokenizer.estimated:

@@ -10,7 +10,6 @@ generate   generator, prompt, limits, sampling, seed               where the gen
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -164,6 +163,6 @@ class Memo:
 
 
 def _generation_key(generator: Generator, request: Request) -> str:
-    text = hashlib.sha256(request.prompt.text().encode("utf-8", "surrogatepass")).hexdigest()
+    text = request.prompt.digest()
     settings = [request.max_tokens, request.temperature, request.top_p, list(request.stop), request.seed]
     return content_key([generator.reply_key, text, settings, request.logprobs])

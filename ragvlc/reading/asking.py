@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -16,10 +17,12 @@ from ragvlc.core.component import Role
 from ragvlc.core.data import Document, Hit, Query, Span
 from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.core.families import Route
+from ragvlc.core.official import OfficialPrompt
 from ragvlc.core.prompts import Template, filled
 from ragvlc.core.run import Run
 from ragvlc.reading.calls import letters
-from ragvlc.reading.context import ContextBudget, Truncation, fit
+from ragvlc.reading.context import TITLES, ContextBudget, Layout, Truncation, fit
+from ragvlc.reading.official_cut import fit_officially
 
 __all__ = ["Asking", "Reading", "whole"]
 
@@ -67,6 +70,8 @@ class Asking(Route):
 
     answer_fields: ClassVar[frozenset[str]] = frozenset({"question", "document"})
     """What every prompt for the answer must contain."""
+    reads_at_once: ClassVar[bool] = False
+    """Whether the route asks what its documents, or a selection, say in one call, as benchmarks' own prompts do."""
 
     generator: Annotated[str, Role("generators")] = "main"
     answer_tokens: Annotated[int, Field(ge=1)] = 32
@@ -76,8 +81,25 @@ class Asking(Route):
     choice_prompt: Annotated[str, Template({"choices"}, needs_of="answer_fields", declines=True)] = CHOICE
     summary_prompt: Annotated[str, Template(needs_of="answer_fields", knows={"choices"}, declines=True)] = SUMMARY
 
+    @property
+    def asks_officially(self) -> bool:
+        """Whether a benchmark's own prompt is used where a query has one: not where the model may decline."""
+        return self.reads_at_once and self.decline is None
+
+    def official(self, query: Query) -> OfficialPrompt | None:
+        """Returns the benchmark's own prompt for the query, if it has one for what this route sends."""
+        found = query.official if self.asks_officially else None
+        return found if found and (self.official_template(found) or found.cut) else None
+
+    def official_template(self, official: OfficialPrompt) -> str:
+        """Returns the benchmark's template for what this route sends; empty for the route's own."""
+        return official.template
+
     def max_tokens(self, query: Query) -> int:
         """Returns the maximum number of tokens of the answer, which depends on the query's form."""
+        official = self.official(query)
+        if official and official.max_tokens and self.official_template(official):
+            return official.max_tokens
         return self.summary_tokens if query.form == "summary" else self.answer_tokens
 
     def template(self, query: Query) -> str:
@@ -89,6 +111,10 @@ class Asking(Route):
     def message(self, query: Query, **fields: str) -> Prompt:
         """Returns the prompt for the query; `fields` fill further placeholders of the template."""
         known = {"question": query.text, "choices": letters(query.choices), "decline": self.decline_text()}
+        official = self.official(query)
+        if official and (template := self.official_template(official)):
+            made = filled(template, {**known, **official.fields, **fields})
+            return replace(made, system=official.system, lead=official.lead, raw=not official.chat)
         return filled(self.template(query), {**known, **fields})
 
     def prompt(self, query: Query, text: str) -> Prompt:
@@ -100,7 +126,9 @@ class Asking(Route):
     ) -> Answer:
         """Returns the generator's answer to `prompt`; a reply that equals the decline word is marked as declined."""
         request = self.request(prompt, query, run)
-        with run.step("answer", generator=self.generator) as facts:
+        official = self.official(query)
+        ran = {"prompts": "official"} if official and self.official_template(official) else {}
+        with run.step("answer", generator=self.generator, **ran) as facts:
             [generation] = run.generator(self.generator).generate([request])
             facts.update(self.noted(generation))
         answer = run.answer(generation, ranking=ranking, context=context, finish=self.finish_of(generation))
@@ -109,7 +137,9 @@ class Asking(Route):
 
     def request(self, prompt: Prompt, query: Query, run: Run) -> Request:
         """Returns the request for the answer."""
-        return Request(prompt, max_tokens=self.max_tokens(query), seed=run.seed_for("answer"))
+        official = self.official(query)
+        stop = official.stop if official and self.official_template(official) else ()
+        return Request(prompt, max_tokens=self.max_tokens(query), stop=stop, seed=run.seed_for("answer"))
 
     def decline_text(self) -> str:
         """Returns the sentence that offers the decline word; empty if there is no decline word."""
@@ -161,10 +191,21 @@ class Reading(Asking):
         `least` are the places in `spans` to give up first; by default the longest span is cut first.
         """
         reader = run.generator(self.generator)
-        budget = ContextBudget(self.max_tokens(query), self.truncation, limit, least)
-        fitted = fit(spans, documents, reader, lambda text: self.prompt(query, text), budget)
-        with run.step("read", pieces=len(fitted.context), dropped_tokens=fitted.dropped_tokens):
+        official = self.official(query)
+        layout = self.official_layout(official) if official and self.official_template(official) else TITLES
+        budget = ContextBudget(self.max_tokens(query), self.truncation, limit, least, layout)
+        make = partial(self.prompt, query)
+        if official and official.cut:
+            fitted = fit_officially(spans, documents, reader, make, replace(budget, cut=official.cut))
+        else:
+            fitted = fit(spans, documents, reader, make, budget)
+        ran = {"cut": official.cut} if official and official.cut else {}
+        with run.step("read", pieces=len(fitted.context), dropped_tokens=fitted.dropped_tokens, **ran):
             return self.ask(fitted.prompt, query, run, ranking=ranking, context=fitted.context)
+
+    def official_layout(self, official: OfficialPrompt) -> Layout:
+        """Returns how a benchmark's own prompt has documents; they are whole, unless a subclass says otherwise."""
+        return Layout(titles=False, between="\n\n", adjoining=official.separator)
 
 
 def whole(documents: Sequence[Document]) -> list[Span]:

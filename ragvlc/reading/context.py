@@ -4,20 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from ragvlc.core.data import Document, Span
 from ragvlc.core.engines import Prompt, Reader, Tokenizer
 from ragvlc.core.errors import WindowExceeded
+from ragvlc.core.official import Cut
 from ragvlc.core.window import window_too_small
 
-__all__ = ["ContextBudget", "FittedPrompt", "Truncation", "fit", "lay_out"]
+__all__ = ["TITLES", "ContextBudget", "FittedPrompt", "Layout", "Truncation", "fit", "lay_out", "placed"]
 
 Truncation = Literal["middle", "head", "tail", "refuse"]
 """Where a document too long for its budget is cut; `refuse` fails the example instead."""
 
 OMISSION = "\n[...]\n"
 """Stands where characters were left out inside a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How pieces of documents are joined to one text.
+
+    Attributes:
+        titles: whether each change of document is announced by a title line, where there are several documents.
+        between: what separates pieces that do not touch.
+        adjoining: what separates the end of a document from the start of the next one; None for `between`.
+        piece: how each piece is written, with `{number}` from 1 and `{text}`.
+    """
+
+    titles: bool = True
+    between: str = "\n\n"
+    adjoining: str | None = None
+    piece: str = "{text}"
+
+
+TITLES = Layout()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +51,16 @@ class ContextBudget:
         truncation: where a span is cut.
         limit: at most so many tokens of document text, whatever the window allows.
         least: places in the spans, those to give up first in front; by default the longest span is cut, then the next.
+        layout: how the spans are joined.
+        cut: what is left out of the whole prompt, in place of `truncation`; empty for document text only.
     """
 
     max_tokens: int
     truncation: Truncation = "middle"
     limit: int | None = None
     least: Sequence[int] = ()
+    layout: Layout = TITLES
+    cut: Cut = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +79,10 @@ class FittedPrompt:
 
 
 def lay_out(
-    spans: Sequence[Span], documents: Sequence[Document], cuts: Container[tuple[str, int]] = frozenset()
+    spans: Sequence[Span],
+    documents: Sequence[Document],
+    cuts: Container[tuple[str, int]] = frozenset(),
+    layout: Layout = TITLES,
 ) -> str:
     """Returns the text of `spans`, joined in their order.
 
@@ -64,30 +93,48 @@ def lay_out(
         spans: what to read.
         documents: the question's documents.
         cuts: (document id, character) where truncation cut; an omission mark stands there.
+        layout: how pieces are separated and announced.
     """
+    return "".join(text for text, _ in placed(spans, documents, cuts, layout))
+
+
+def placed(
+    spans: Sequence[Span], documents: Sequence[Document], cuts: Container[tuple[str, int]], layout: Layout
+) -> list[tuple[str, Span | None]]:
+    """Returns the parts of the text that `lay_out` makes, with the characters of a document that each part is."""
     named = {document.id: document for document in documents}
-    parts: list[str] = []
+    ahead = {one.id: other.id for one, other in pairwise(documents)}
+    parts: list[tuple[str, Span | None]] = []
+    opening, _, closing = layout.piece.partition("{text}")
+    number = 0
     before: Span | None = None
     for span in spans:
         document = named[span.document_id]
         announced = before is None or before.document_id != span.document_id
         if before is not None and not announced and before.start <= span.start <= before.end:
-            parts.append(document.text[before.end : span.end])
+            if span.end > before.end:
+                more = Span(span.document_id, before.end, span.end)
+                parts.insert(-1, (document.text[more.start : more.end], more))  # before the closing of the piece
             before = Span(span.document_id, before.start, max(before.end, span.end))
             continue
         at_cut = (span.document_id, span.start) in cuts
         if before is not None:
             after_cut = (before.document_id, before.end) in cuts
-            parts.append(OMISSION if after_cut or (at_cut and not announced) else "\n\n")
-        if announced and len(documents) > 1:
-            parts.append(f"Title: {document.title or document.id}\n")
+            whole = before.end == len(named[before.document_id].text) and span.start == 0
+            adjoins = announced and whole and ahead.get(before.document_id) == span.document_id
+            gap = layout.adjoining if adjoins and layout.adjoining is not None else layout.between
+            parts.append((OMISSION if after_cut or (at_cut and not announced) else gap, None))
+        if announced and layout.titles and len(documents) > 1:
+            parts.append((f"Title: {document.title or document.id}\n", None))
         if announced and at_cut:
-            parts.append(OMISSION)
-        parts.append(document.text[span.start : span.end])
+            parts.append((OMISSION, None))
+        number += 1
+        parts += [(opening.replace("{number}", str(number)), None), (document.text[span.start : span.end], span)]
+        parts.append((closing, None))
         before = span
     if before is not None and (before.document_id, before.end) in cuts:
-        parts.append(OMISSION)
-    return "".join(parts)
+        parts.append((OMISSION, None))
+    return parts
 
 
 def fit(
@@ -113,7 +160,7 @@ def fit(
     max_tokens, limit, truncation = budget.max_tokens, budget.limit, budget.truncation
     room = reader.window - max_tokens
     kept = tuple(spans)
-    text = lay_out(kept, documents)
+    text = lay_out(kept, documents, layout=budget.layout)
     prompt = make(text)
     excess = _excess(prompt, text, tokenizer, room, limit)
     if excess > 0 and truncation == "refuse":
@@ -131,7 +178,7 @@ def fit(
             raise window_too_small("document text", window=reader.window, limit=limit)
         edges = {(span.document_id, place) for span in kept for place in (span.start, span.end)}
         cuts = edges - {(span.document_id, place) for span in spans for place in (span.start, span.end)}
-        text = lay_out(kept, documents, cuts)
+        text = lay_out(kept, documents, cuts, budget.layout)
         prompt = make(text)
         excess = _excess(prompt, text, tokenizer, room, limit)
     dropped = sum(sizes) - sum(_tokens(kept, documents, tokenizer)) if shrink else 0

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Document, Query
+from ragvlc.core.official import OfficialPrompt
 from ragvlc.core.run import Run
 from ragvlc.reading.confidence import Confiding
 
@@ -31,12 +32,17 @@ SUMMARY = """Write a short summary that answers this request.{decline}
 class ClosedBook(Confiding):
     """Asks the question without any document."""
 
+    reads_at_once: ClassVar[bool] = True
     gives: ClassVar[frozenset[str]] = frozenset({"answer"})
     answer_fields: ClassVar[frozenset[str]] = frozenset({"question"})
 
     question_prompt: str = QUESTION
     choice_prompt: str = CHOICE
     summary_prompt: str = SUMMARY
+
+    def official_template(self, official: OfficialPrompt) -> str:
+        """Returns the benchmark's template for the question without documents; empty where it has none."""
+        return official.closed
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:  # noqa: ARG002 - reads none
         """Returns the model's answer from memory."""

@@ -28,6 +28,7 @@ class FullContext(Confiding, Reading):
         max_context_tokens: at most so many document tokens, whatever the window allows; None for all that fit.
     """
 
+    reads_at_once: ClassVar[bool] = True
     gives: ClassVar[frozenset[str]] = frozenset({"answer", "context"})
     max_context_tokens: Annotated[int | None, Field(ge=1)] = None
 

@@ -26,6 +26,7 @@ class OracleEvidence(Reading):
         margin_tokens: read on each side of an evidence span.
     """
 
+    reads_at_once: ClassVar[bool] = True
     gives: ClassVar[frozenset[str]] = frozenset({"answer", "context"})
     uses_gold: ClassVar[bool] = True
 

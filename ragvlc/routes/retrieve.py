@@ -18,9 +18,11 @@ from ragvlc.core.answer import Answer
 from ragvlc.core.component import part
 from ragvlc.core.data import Document, Query
 from ragvlc.core.families import Order, Selector
+from ragvlc.core.official import OfficialPrompt
 from ragvlc.core.run import Run
 from ragvlc.reading.asking import Reading
 from ragvlc.reading.confidence import Confiding
+from ragvlc.reading.context import Layout
 from ragvlc.reading.retrieving import Retrieving
 
 
@@ -32,9 +34,18 @@ class Retrieve(Retrieving, Confiding, Reading):
         order: decides in which order.
     """
 
+    reads_at_once: ClassVar[bool] = True
     gives: ClassVar[frozenset[str]] = frozenset({"answer", "context", "ranking"})
     selector: Selector = part("top_k")
     order: Order = part("document")
+
+    def official_template(self, official: OfficialPrompt) -> str:
+        """Returns the benchmark's template for retrieved passages, or its only one."""
+        return official.passages or official.template
+
+    def official_layout(self, official: OfficialPrompt) -> Layout:
+        """Returns how a benchmark's own prompt has retrieved passages."""
+        return Layout(titles=False, between="\n\n", piece=official.passage)
 
     def answer(self, query: Query, documents: Sequence[Document], run: Run) -> Answer:
         """Returns the answer from the selected passages."""

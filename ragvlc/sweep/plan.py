@@ -13,7 +13,7 @@ from typing import Any
 from ragvlc.core.component import Component
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import ConfigError, nearest
-from ragvlc.core.families import Chunker, Generator, Retriever
+from ragvlc.core.families import Chunker, Generator, Retriever, Route
 from ragvlc.core.paths import walk
 from ragvlc.documents.dataset import Dataset
 from ragvlc.pipeline import Pipeline
@@ -140,8 +140,29 @@ def _part_of(settings: Mapping[str, Any], *, data: bool) -> dict[str, Any]:
 
 
 def remarks(cells: Sequence[Cell]) -> list[str]:
-    """Returns sentences to know about the models of these cells, each once."""
-    return list(dict.fromkeys(remark for cell in cells for remark in cell.pipeline.all_remarks()))
+    """Returns sentences to know about the models and data sets of these cells, each once."""
+    return list(dict.fromkeys(remark for cell in cells for remark in remarks_of(cell)))
+
+
+def remarks_of(cell: Cell) -> list[str]:
+    """Returns sentences to know about a cell: of its models, its data set, and whose prompts are used."""
+    found = [*cell.pipeline.all_remarks(), *cell.dataset.all_remarks()]
+    if getattr(cell.dataset, "prompts", "") == "official":
+        leaves = {
+            path: part for path, part in walk(cell.pipeline) if isinstance(part, Route) and not _holds_route(part)
+        }
+        own = [path for path, part in leaves.items() if not (part.asks_officially or part.ranks_only)]
+        if own:
+            found.append(
+                f"{cell.pipeline_name}: {', '.join(own)} asks with the prompts of ragvlc, not with those of "
+                f"{cell.dataset.kind}'s authors: only routes that read and ask in one call, and offer no word to "
+                "decline with, use those."
+            )
+    return found
+
+
+def _holds_route(route: Route) -> bool:
+    return any(isinstance(part, Route) for part in route.parts())
 
 
 def judges(sweep: Sweep) -> list[str]:

@@ -15,7 +15,7 @@ from ragvlc.results.generated import generated_share
 from ragvlc.results.official import official_metrics
 from ragvlc.results.store import CellStore, SweepStore
 from ragvlc.results.stored import StoredRows
-from ragvlc.sweep.plan import Cell
+from ragvlc.sweep.plan import Cell, remarks_of
 from ragvlc.sweep.scoring import QuestionSet
 from ragvlc.sweep.spec import Sweep
 
@@ -90,7 +90,7 @@ def planned_cells(
             **_inapplicable(cell, sweep),
             **({"decide": sweep.decide.spec()} if sweep.decide else {}),
             **({"effective_length": sweep.effective_length.spec()} if sweep.effective_length else {}),
-            **({"remarks": remarks} if (remarks := cell.pipeline.all_remarks()) else {}),
+            **({"remarks": remarks} if (remarks := remarks_of(cell)) else {}),
             "smaller_is_better": [metric.label for metric in sweep.metrics if metric.smaller_is_better],
             **({"official": official} if (official := official_metrics(sweep.metrics)) else {}),
             "prices": prices(cell),

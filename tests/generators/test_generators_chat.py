@@ -256,3 +256,19 @@ def test_a_template_that_opens_a_thought_is_known() -> None:
     assert ChatTokenizer(library).opened == "<think>"
     assert ChatTokenizer(library, options={"done": True}).opened == ""
     assert ChatTokenizer(make_tokenizer()).opened == ""
+
+
+def test_a_prompts_own_system_message_lead_and_raw_text() -> None:
+    library = make_tokenizer()
+    ours = ChatTokenizer(library, system="Be brief.")
+    own = [{"role": "system", "content": "the dog"}, {"role": "user", "content": "the cat"}]
+    expected = library.apply_chat_template(own, tokenize=True, add_generation_prompt=True, return_dict=False)
+    asked = Prompt("{text}", {"text": "the cat"}, system="the dog")
+    assert ours.render(asked) == expected
+    lead = library.encode("the answer", add_special_tokens=False)
+    assert ours.render(Prompt("the cat", system="the dog", lead="the answer")) == [*expected, *lead]
+    raw = library.encode("the <mat>", add_special_tokens=False)
+    assert ours.render(Prompt("the <mat>", raw=True)) == raw
+    assert ours.render(message("the cat")) == ChatTokenizer(library, system="Be brief.").render(message("the cat"))
+    control = library.convert_tokens_to_ids("<|end|>")
+    assert control not in ours.render(Prompt("{text}", {"text": "a <|end|> b"}, raw=True))

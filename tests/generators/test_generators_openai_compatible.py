@@ -52,6 +52,15 @@ def test_an_answer_is_put_together_with_what_the_server_counted(server: ChatServ
     }
 
 
+def test_a_prompts_own_system_message_is_sent_and_what_is_not_is_noted(server: ChatServer) -> None:
+    asked = [Request(Prompt("a", system="Be good.", raw=True), 5), Request(Prompt("b", lead="Answer:"), 5)]
+    raw, led = generate(server, *asked, system="Be brief.")
+    said = {body["messages"][1]["content"]: body["messages"][0]["content"] for body in server.requests}
+    assert said == {"a": "Be good.", "b": "Be brief."}
+    assert raw.notes["chat_template_applied"] is True
+    assert led.notes["lead_unsent"] is True
+
+
 def test_settings_reach_the_server(server: ChatServer) -> None:
     asked = request(temperature=0.7, top_p=0.9, seed=7, stop=("a", "b", "c", "d", "e"))
     extra = {"top_k": 20, "chat_template_kwargs": {"enable_thinking": False}}

@@ -35,6 +35,8 @@ _CLOCK = (
 )
 """Replaces the library's clock: the library makes strings of functions among a template's variables."""
 _CACHED_CHARACTERS = 4_000_000  # about 100 MB of tuples
+_FRAMES = 64
+"""Templates in memory, one a system message: of benchmarks that send others than the generator's."""
 
 Spans = tuple[tuple[int, int], ...]
 
@@ -69,6 +71,29 @@ class SpanCache:
             while self._size > self._capacity:
                 evicted, _ = self._entries.popitem(last=False)
                 self._size -= len(evicted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What stands around the user's message.
+
+    Attributes:
+        head: token ids before it, up to the last control token.
+        before: text between those and the message, tokenised with it.
+        after: text between the message and the next control token.
+        tail: token ids from that one on.
+        opened: the mark of a thought that the template opens before the answer.
+        whole: the rendered template with a placeholder.
+        strips: whether the template strips the message.
+    """
+
+    head: Sequence[int]
+    before: str = ""
+    after: str = ""
+    tail: Sequence[int] = ()
+    opened: str = ""
+    whole: str = ""
+    strips: bool = False
 
 
 class ChatTokenizer:
@@ -118,17 +143,15 @@ class ChatTokenizer:
         self._control_aware = FastTokenizer.from_str(json.dumps(state))
         self._data = _without_control(state, control)
         self._cache = SpanCache()
-        self._head: list[int] = []
-        self._tail: list[int] = []
-        self._plain_before = self._plain_after = ""
-        self._strips = False
-        self.opened = ""
-        if template is not None:
-            now = datetime.fromisoformat(date) if date else None
-            self._read_template(tokenizer, _Conversation(template, system, options or {}, now))
-        else:
-            self._head = self._opening(tokenizer.bos_token_id)
-            self._plain_before = f"{system}\n\n" if system else ""
+        self._source, self._system, self._bos = tokenizer, system, self._opening(tokenizer.bos_token_id)
+        now = datetime.fromisoformat(date) if date else None
+        self._talk = _Conversation(template, system, options or {}, now) if template is not None else None
+        self._frames: dict[str | None, _Frame] = {}
+        self._frame_lock = threading.Lock()
+        frame = self._frame(system)
+        self.opened = frame.opened
+        if self._talk and self._talk.dated(tokenizer, frame.whole):
+            self.id = content_key([self.id, frame.whole])[:32]  # prompts of another date are others
 
     @cached_property
     def vocabulary(self) -> str:
@@ -156,12 +179,16 @@ class ChatTokenizer:
         return found
 
     def render(self, prompt: Prompt) -> list[int]:
-        """Returns the token ids of the whole prompt: chat template, system message and user message."""
+        """Returns the token ids of the whole prompt: chat template, system message, user message and lead."""
         message = prompt.text()
-        if self._strips:
+        if prompt.raw:
+            return [*self._bos, *(token for token, _ in self._encode(message + prompt.lead))]
+        frame = self._frame(prompt.system or self._system)
+        if frame.strips:
             message = message.strip()
-        body = self._encode(self._plain_before + message + self._plain_after)
-        return [*self._head, *(token for token, _ in body), *self._tail]
+        body = self._encode(frame.before + message + frame.after)
+        lead = self._encode(prompt.lead) if prompt.lead else []
+        return [*frame.head, *(token for token, _ in body), *frame.tail, *(token for token, _ in lead)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of generated token ids; of control tokens, only those that mark a thought or a channel."""
@@ -206,19 +233,29 @@ class ChatTokenizer:
         own = self._control_aware.encode("", add_special_tokens=True).ids
         return own[:1] if own and own[0] == bos else []
 
-    def _read_template(self, tokenizer: PreTrainedTokenizerBase, talk: _Conversation) -> None:
+    def _frame(self, system: str | None) -> _Frame:
+        """Returns what stands around the user's message with this system message; read from the template once."""
+        with self._frame_lock:
+            if system not in self._frames:
+                if len(self._frames) >= _FRAMES:
+                    self._frames.pop(next(name for name in self._frames if name != self._system))
+                self._frames[system] = self._read_template(system)
+            return self._frames[system]
+
+    def _read_template(self, system: str | None) -> _Frame:
         """Splits the rendered template into token ids before the message, text around it, and token ids after it."""
+        if self._talk is None:
+            return _Frame(self._bos, f"{system}\n\n" if system else "")
+        tokenizer, talk = self._source, replace(self._talk, system=system)
         # Some templates strip the message. The rendered placeholder shows it, and then messages are stripped here too.
-        self._strips = f" {_MESSAGE} " not in talk.rendered(tokenizer, f" {_MESSAGE} ")
+        strips = f" {_MESSAGE} " not in talk.rendered(tokenizer, f" {_MESSAGE} ")
         whole = talk.rendered(tokenizer, _MESSAGE)
-        if talk.dated(tokenizer, whole):
-            self.id = content_key([self.id, whole])[:32]  # prompts of another date are others
         before, found, after = whole.partition(_MESSAGE)
         if not found or _MESSAGE in after:
             raise EngineError(f"The chat template of {tokenizer.name_or_path} does not show the user's message once.")
-        self._head, self._plain_before = self._until_last_control(before)
-        self._plain_after, self._tail = self._from_first_control(after)
-        self.opened = opened_mark(after)
+        head, plain_before = self._until_last_control(before)
+        plain_after, tail = self._from_first_control(after)
+        return _Frame(head, plain_before, plain_after, tail, opened_mark(after), whole, strips=strips)
 
     def _until_last_control(self, text: str) -> tuple[list[int], str]:
         """Returns the token ids up to the last control token in `text`, and the text after that token."""

@@ -88,4 +88,5 @@ class EstimatedTokenizer:
     def render(self, prompt: Prompt) -> list[int]:
         """Returns one placeholder id per estimated token, chat template included; the ids belong to no vocabulary."""
         text = self.control.neutralize(prompt).text
-        return [0] * self._frame + [crc32(text[start:end].encode()) for start, end in self.spans(text)]
+        frame = _FRAME + self.count(prompt.system) if prompt.system else self._frame
+        return [0] * frame + [crc32(text[start:end].encode()) for start, end in self.spans(text)]

@@ -27,6 +27,7 @@ __all__ = [
     "tokenizer_for",
     "tokenizer_from_files",
     "tokenizer_identity",
+    "unsent_notes",
 ]
 
 SERVER = "server"
@@ -90,7 +91,8 @@ class FileTokenizer:
 
     def render(self, prompt: Prompt) -> list[int]:
         """Returns the token ids of the message as the server will tokenize it."""
-        return self._tokenizer.render(Prompt("{message}", {"message": self.control.neutralize(prompt).text}))
+        text = self.control.neutralize(prompt).text
+        return self._tokenizer.render(Prompt("{message}", {"message": text}, prompt.system))
 
 
 class ServerTokenizer:
@@ -138,7 +140,7 @@ class ServerTokenizer:
     def render(self, prompt: Prompt) -> list[int]:
         """Returns the token ids of the message, chat template included, as the server computes them."""
         body: dict[str, Any] = {
-            "messages": messages(self.control.neutralize(prompt).text, self._system),
+            "messages": messages(self.control.neutralize(prompt).text, prompt.system or self._system),
             "add_generation_prompt": True,
         }
         if self._options:
@@ -161,6 +163,11 @@ def messages(text: str, system: str | None) -> list[dict[str, str]]:
     """Returns the chat messages to send: the system message, if any, and the user's text."""
     opening = [{"role": "system", "content": system}] if system is not None else []
     return [*opening, {"role": "user", "content": text}]
+
+
+def unsent_notes(prompt: Prompt) -> dict[str, bool]:
+    """Returns the notes on what of a benchmark's own prompt is not sent: servers apply their chat template to all."""
+    return {"chat_template_applied": True} if prompt.raw else {"lead_unsent": True} if prompt.lead else {}
 
 
 def tokenizer_for(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ class CachedTokenizer:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._rendered: OrderedDict[bytes, NDArray[np.int64]] = OrderedDict()
+        self._rendered: OrderedDict[str, NDArray[np.int64]] = OrderedDict()
         self._held = 0
 
     @property
@@ -44,7 +43,7 @@ class CachedTokenizer:
         """Returns the token ids of the prompt, as they would be sent to a model."""
         import numpy as np
 
-        key = hashlib.sha256(prompt.text().encode("utf-8", "surrogatepass")).digest()
+        key = prompt.digest()
         found = self._rendered.get(key)
         if found is None:
             found = self._rendered[key] = np.array(self._tokenizer.render(prompt), np.int64)

@@ -40,4 +40,4 @@ class WordTokenizer:
 
     def render(self, prompt: Prompt) -> list[int]:
         """Returns one id for each token; there is no chat template."""
-        return list(_ids(prompt.text()))
+        return [token for text in (prompt.system, prompt.text(), prompt.lead) for token in _ids(text)]
