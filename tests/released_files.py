@@ -23,6 +23,40 @@ LONGBENCH_V2 = {
 }
 
 
+LONGBENCH = {
+    "input": "Who carried the oil?",
+    "context": "Passage 1:\nThe tower\nIt is 31 metres high.\nPassage 3: is no heading.\nPassage 2:\n"
+    "The keeper\nAda.\n",
+    "answers": ["Ada", "the keeper"],
+    "length": 5000,
+    "dataset": "hotpotqa",
+    "language": "en",
+    "all_classes": None,
+    "_id": "a1",
+}
+TOWER = (
+    "The tower is 31 metres high, and was built by the people of the bay in 1868. Its lamp was lit first on a night in "
+    "May. The keeper of the northern tower carried oil up the stairs. He wrote a letter each month."
+)
+LOOGLE_PAIRS = [
+    {
+        "Q": "How high is the tower?\n1. 30 metres\n2. 31 metres",
+        "A": "2",
+        "type": "computation",
+        "S": ["It is not there."],
+    },
+    {
+        "Q": "Reorder the events:\n1. A letter was written.\n2. The lamp was lit.",
+        "A": "II, I",
+        "type": "timeline_reorder",
+        "S": "['Its lamp was lit  first on a night', 'A keeper of the northern tower carried oil up the stairs']",
+    },
+]
+LOOGLE_CLOZE = [
+    {"Q": "<mask-0> built it in <mask-1>.", "A": {"<mask-0>": "Ada", "<mask-1>": "May"}, "S": "Ada built it in May."}
+]
+
+
 def lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes rows as JSON Lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +69,33 @@ def longbench_v2(folder: Path) -> dict[str, Any]:
     return {}
 
 
+def longbench(folder: Path) -> dict[str, Any]:
+    plain = {**LONGBENCH, "context": "One text alone.", "input": "", "_id": "a2", "answers": ["x"], "length": 9000}
+    lines(folder / "data" / "hotpotqa.jsonl", [LONGBENCH, {**plain, "input": "Who?"}])
+    lines(folder / "data" / "gov_report.jsonl", [{**plain, "dataset": "gov_report"}])
+    few = {**plain, "input": "Question: Who?\nType:", "answers": ["Person"], "all_classes": ["Person", "Place"]}
+    lines(folder / "data" / "trec_e.jsonl", [{**few, "length": 3999}, {**few, "_id": "a3", "context": " "}])
+    paragraphs = {
+        **plain,
+        "context": "Paragraph 1: a\n\nParagraph 2: b",
+        "input": "About b.",
+        "answers": ["Paragraph 2"],
+    }
+    lines(folder / "passage_retrieval_en.jsonl", [paragraphs])
+    return {}
+
+
+def loogle(folder: Path) -> dict[str, Any]:
+    record = {"input": TOWER, "title": "The tower", "output": "None"}
+    lines(folder / "longdep_qa.jsonl", [{**record, "qa_pairs": repr(LOOGLE_PAIRS)}])
+    lines(folder / "shortdep_cloze.jsonl", [{**record, "qa_pairs": repr(LOOGLE_CLOZE)}])
+    lines(folder / "longdep_summarization.jsonl", [{**record, "qa_pairs": "none", "output": "A tower by the sea."}])
+    return {}
+
+
 RELEASED: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+    "longbench": longbench,
     "longbench_v2": longbench_v2,
+    "loogle": loogle,
 }
 """Writes the files of each kind into a folder, and returns the settings, besides `path`, that read them."""

@@ -1,0 +1,65 @@
+"""LooGLE: pairs written as Python literals, evidence by similar sentences, options, orders and clozes."""
+
+from __future__ import annotations
+
+import pytest
+
+from ragvlc.core.errors import DatasetError
+from ragvlc.core.literals import parse_literal
+from ragvlc.datasets.loogle import Loogle
+from tests.released_files import LOOGLE_PAIRS, RELEASED, TOWER, lines
+
+
+@pytest.fixture
+def read(tmp_path):
+    RELEASED["loogle"](tmp_path)
+    return lambda subset, **settings: Loogle(path=str(tmp_path), subset=subset, **settings).load()
+
+
+def test_numbered_options_become_choices_and_an_order_is_gold(read):
+    examples = read("longdep_qa", prompts="official")
+    choice, order = examples
+    assert choice.query.text == "How high is the tower?"
+    assert (choice.query.choices, choice.references) == (("30 metres", "31 metres"), ("31 metres",))
+    assert choice.tags["answer_number"] == "2"
+    assert choice.query.official.fields == {"Q": LOOGLE_PAIRS[0]["Q"]}
+    assert choice.query.official.chat is False
+    assert (order.task, order.scoring, order.references) == ("reorder", {"order": [2, 1]}, ("II, I",))
+    assert [TOWER[span.start : span.end] for span in order.evidence] == [
+        "Its lamp was lit first on a night",
+        "The keeper of the northern tower carried oil up the stairs.",
+    ]
+    assert (order.tags["fuzzy"], order.tags["evidence"], choice.tags["evidence"]) == (True, "located", "not located")
+    assert examples.notes == ("evidence: of 3 quoted passages, 1 found, 1 by similar sentences only, 1 not.",)
+    [alone] = read("longdep_qa", types=["computation"])
+    assert alone.id == choice.id
+
+
+def test_a_cloze_has_its_entities_as_gold_and_a_summary_its_abstract(read):
+    [cloze] = read("shortdep_cloze")
+    assert cloze.scoring == {"masks": {"<mask-0>": "Ada", "<mask-1>": "May"}}
+    assert (cloze.task, cloze.tags["masks"], cloze.evidence) == ("cloze", 2, ())
+    [summary] = read("longdep_summarization", prompts="official")
+    assert (summary.query.form, summary.references) == ("summary", ("A tower by the sea.",))
+    assert summary.query.official.max_tokens == 500
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ("__import__('os').system('true')", "'qa_pairs' cannot be read"),
+        ("[" * 5000, "'qa_pairs' cannot be read"),
+        ("-" * 100_000 + "1", "'qa_pairs' cannot be read"),
+        ("{'Q': 'x'}", "must be a list of mappings"),
+        ("[{'Q': '', 'A': 'x'}]", "pair 1 of 'qa_pairs' needs a text as Q"),
+        ("[{'Q': 'x', 'A': 5}]", "pair 1 of 'qa_pairs' needs a text as A"),
+    ],
+)
+def test_what_is_no_list_of_pairs_is_said_and_never_evaluated(tmp_path, pairs, said):
+    lines(tmp_path / "longdep_qa.jsonl", [{"input": TOWER, "title": "t", "qa_pairs": pairs, "output": "None"}])
+    with pytest.raises(DatasetError, match=said):
+        Loogle(path=str(tmp_path)).load()
+
+
+def test_literals_are_values():
+    assert parse_literal(" [{'a': (1, None)}] ") == [{"a": (1, None)}]
