@@ -61,7 +61,7 @@ def test_kinds_are_defined_once_for_all_files() -> None:
     assert {"chunkers", "chunkers.tokens", "routes.retrieve", "metrics.contains"} <= set(DEFINED)
     for file in set(SCHEMAS) - {PARTS}:
         assert not set(SCHEMAS[file].get("$defs", {})) & set(DEFINED)
-        assert len(text_of(SCHEMAS[file]).splitlines()) < 100
+        assert len(text_of(SCHEMAS[file]).splitlines()) < 120
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")

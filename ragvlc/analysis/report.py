@@ -30,6 +30,7 @@ __all__ = [
     "race_parts",
     "report_tables",
     "routing_parts",
+    "score_parts",
     "table_parts",
     "terminal_report",
 ]
@@ -119,6 +120,13 @@ def _missing(results: SweepResults) -> list[str]:
         ("Of the models:", remarks(results)),
     )
     return [line for title, found in sections if found for line in ("", title, *(f"- {one}" for one in found))]
+
+
+def score_parts(results: SweepResults) -> list[RenderableType]:
+    """Returns the scores of all cells and their paired differences, for answers whose costs are not known."""
+    comparisons = results.comparisons(None)
+    shown = [tables.scores(results), *([tables.differences(results, comparisons)] if comparisons else [])]
+    return table_parts(shown)
 
 
 def routing_parts(results: SweepResults, metric: str | None = None) -> list[RenderableType]:

@@ -1,4 +1,4 @@
-"""Command `replay`: evaluates routers on stored answers."""
+"""Command `replay`: evaluates routers on stored answers, and compares those in other tools' logs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 @app.command()
 def replay(
     answers: Annotated[
-        str,
-        typer.Argument(help="A file of answers, a results folder, a YAML replay file, or a shipped replay."),
+        list[str],
+        typer.Argument(
+            help="A file of answers, a results folder, a YAML replay file, a shipped replay; or logs of other tools "
+            "(lm-evaluation-harness, inspect_ai, HELMET, L-Eval, InfiniteBench, LongBench), files or folders."
+        ),
     ],
     questions: Annotated[
         Path | None,
@@ -35,7 +38,7 @@ def replay(
 ) -> None:
     """Show the quality and cost that routers would have reached on stored answers. Generates no text."""
     from ragvlc.analysis.files import report_files
-    from ragvlc.analysis.report import routing_parts
+    from ragvlc.analysis.report import routing_parts, score_parts
     from ragvlc.replay.folders import read_stored, write_replayed
     from ragvlc.replay.replaying import replay_answers
     from ragvlc.replay.reporting import tell
@@ -45,8 +48,12 @@ def replay(
     replayed = replay_answers(spec, read_stored(spec), folder=folder)
     results = write_replayed(replayed, spec, folder)
     screen = out()
-    for part in routing_parts(results):
-        screen.print(part)
+    if spec.answers.logs:
+        for part in score_parts(results):
+            screen.print(part)
+    if not spec.answers.logs or spec.choosers:
+        for part in routing_parts(results):
+            screen.print(part)
     for note in replayed.notes:
         screen.print(note)
     for reason, count in replayed.dropped.items():
@@ -58,18 +65,23 @@ def replay(
 
 
 def _spec(
-    answers: str, questions: Path | None, names: str | None, settings: dict[str, Any], limit: int | None
+    places: list[str], questions: Path | None, names: str | None, settings: dict[str, Any], limit: int | None
 ) -> Replay:
     """Returns the replay in a YAML file, or a replay with default settings for an answers file or results folder."""
     from ragvlc import config
-    from ragvlc.replay.spec import Replay, is_replay
+    from ragvlc.replay.spec import Replay, is_replay, of_logs, usual
 
     given: dict[str, Any] = dict(settings)
     if questions is not None:
         given["questions"] = str(questions)
     if limit is not None:
         given["limit"] = limit
+    answers = places[0]
     path = path_of(answers)
+    if len(places) > 1 or _are_logs(path):
+        given["answers.logs"] = [str(path_of(place).resolve()) for place in places]
+        name = f"{path.resolve().name.partition('.')[0]} logs"
+        return Replay.load(names, overrides=given) if names is not None else of_logs(name, given)
     is_yaml = path.suffix in (".yaml", ".yml") or (not path.exists() and answers in config.shipped("experiments"))
     if is_yaml:
         if names is not None:
@@ -80,10 +92,14 @@ def _spec(
         known = ", ".join(name for name, file in files if is_replay(file))
         raise ConfigError(f"'{answers}' is neither a file of answers, a results folder nor a shipped replay: {known}.")
     if path.is_dir() and not is_results(path):
-        raise ConfigError(f"{path}: no results here (cells.json is missing), and not a file of answers.")
+        raise ConfigError(f"{path}: no results here (cells.json is missing), nor a log of another tool.")
     given["answers.file"] = str(path.resolve())
     if names is not None:
         return Replay.load(names, overrides=given)
-    from ragvlc.replay.spec import usual
-
     return usual(f"{path.resolve().name.partition('.')[0]} routers", given)
+
+
+def _are_logs(path: Path) -> bool:
+    from ragvlc.replay.logs.finding import is_log
+
+    return path.exists() and path.suffix not in (".yaml", ".yml") and not is_results(path) and is_log(path)

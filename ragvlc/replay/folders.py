@@ -11,7 +11,10 @@ from ragvlc.analysis.results import Results
 from ragvlc.core.errors import ConfigError, StoreError
 from ragvlc.core.given_paths import path_of
 from ragvlc.datasets.jsonl import Jsonl
+from ragvlc.documents.dataset import Dataset
 from ragvlc.memo.disk import write_whole
+from ragvlc.replay.logs.finding import read_logs
+from ragvlc.replay.logs.pairing import stored_logs
 from ragvlc.replay.replaying import Replayed
 from ragvlc.replay.runs import read_runs
 from ragvlc.replay.spec import Replay
@@ -32,17 +35,36 @@ def read_stored(replay: Replay) -> Stored:
         DatasetError: questions or answers cannot be read.
         StoreError: a results folder cannot be read.
     """
+    if replay.answers.logs:
+        return _limited(_of_logs(replay), replay.limit)
     if not replay.answers.file:
-        raise ConfigError(f"{replay.name}: answers.file: name a file of answers, or a results folder.")
+        raise ConfigError(
+            f"{replay.name}: answers.file: name a file of answers or a results folder, or answers.logs: other tools' "
+            "logs."
+        )
     path = path_of(replay.answers.file)
     beside = path_of(replay.questions) / path if replay.questions else path
     found = path if path.exists() or not beside.exists() else beside
     if is_results(found):
         return _limited(read_runs(found, replay.answers), replay.limit)
-    if not replay.questions:
+    dataset = _dataset(replay, replay.limit)
+    if dataset is None:
         raise ConfigError(f"{replay.name}: questions: name the folder of questions and documents (--questions DIR).")
-    dataset = Jsonl(path=replay.questions, limit=replay.limit)
     return read_file(found, replay.answers, dataset.load(), dataset.name)
+
+
+def _dataset(replay: Replay, limit: int | None = None) -> Dataset | None:
+    if replay.dataset is not None:
+        return replay.dataset
+    return Jsonl(path=replay.questions, limit=limit) if replay.questions else None
+
+
+def _of_logs(replay: Replay) -> Stored:
+    """Returns the answers of other tools' logs; a data set is loaded whole, since positions count in it."""
+    answers = replay.answers
+    logs, others = read_logs([path_of(name) for name in answers.logs], answers.tasks, answers.filter)
+    dataset = _dataset(replay)
+    return stored_logs(logs, answers, None if dataset is None else dataset.load(), others)
 
 
 def _limited(stored: Stored, limit: int | None) -> Stored:

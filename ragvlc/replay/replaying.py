@@ -6,6 +6,7 @@ What comes out are the results of a sweep that was never run: `ragvlc report`, `
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from ragvlc.core.answer import Answer, Prediction, Step, Usage
 from ragvlc.core.data import Example, content_key
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Choice, Metric
+from ragvlc.metrics.choice_accuracy import ChoiceAccuracy
 from ragvlc.metrics.refusal_recall import RefusalRecall
 from ragvlc.metrics.token_f1 import TokenF1
 from ragvlc.pool import EnginePool
@@ -26,7 +28,11 @@ from ragvlc.replay.deciding import Decider, Decision
 from ragvlc.replay.spec import Replay, Wrapped
 from ragvlc.replay.stored import Block, Stored
 from ragvlc.results.loading import CellResult
+<<<<<<< HEAD
 from ragvlc.results.official import official_metrics
+=======
+from ragvlc.sweep.scoring import failed_scores
+>>>>>>> 444378c (Other tools' logs are replayed: lm-evaluation-harness, inspect_ai, HELMET, L-Eval, InfiniteBench and LongBench, paired with a check that they are about the same questions)
 from ragvlc.sweep.settings import Changer
 
 __all__ = ["Replayed", "replay_answers"]
@@ -68,25 +74,40 @@ def replay_answers(
         with EnginePool() as own:
             return replay_answers(replay, stored, folder=folder, pool=own)
     notes: list[str] = []
-    cells = [cell for block in stored.blocks for cell in _Work(replay, block, pool, notes).cells()]
+    several = len(stored.blocks) > 1
+    works = [_Work(replay, block, pool, notes, several=several) for block in stored.blocks]
+    labels = tuple(dict.fromkeys(label for work in works for label in work.labels))
+    first = Counter(route for work in works for route in work.routes).most_common(1)[0][0] if works else ""
+    for work in works:  # the same columns and the same baseline everywhere
+        work.labels, work.baseline = labels, first if first in work.routes else work.baseline
+    cells = [cell for work in works for cell in work.cells()]
     for cell in cells:  # said where failures and truncation are
         cell.facts["skipped"].update(stored.dropped)
-    first = str(cells[0].facts["baseline"]) if cells else ""
-    return Replayed(Results(folder or Path(replay.name), cells, first), stored.dropped, tuple(dict.fromkeys(notes)))
+        cell.facts["notes"].extend(stored.notes)
+    said = tuple(dict.fromkeys([*stored.notes, *notes]))
+    return Replayed(Results(folder or Path(replay.name), cells, first), stored.dropped, said)
 
 
 class _Work:
     """Turns the stored answers on one data set into cells."""
 
-    def __init__(self, replay: Replay, block: Block, pool: EnginePool, notes: list[str]) -> None:
+    def __init__(self, replay: Replay, block: Block, pool: EnginePool, notes: list[str], *, several: bool) -> None:
         self.replay = replay
         self.block = block
+        self.title = block.dataset if several else ""
         self.notes = notes
         self.routes = list(dict.fromkeys(route for own in block.rows.values() for route in own))
+        self.baseline = self.routes[0] if self.routes else ""
         self.decider = Decider(replay, self.routes, pool)
         self.metrics: tuple[Metric, ...] = replay.metrics
-        if not self.metrics and not block.metrics:
-            self.metrics = (TokenF1(), RefusalRecall())
+        if not self.metrics and (block.foreign or not block.metrics):
+            chosen = any(example.query.choices for example in block.examples)
+            refusals = not block.foreign or any(example.unanswerable for example in block.examples)
+            self.metrics = (
+                *((ChoiceAccuracy(),) if chosen else ()),
+                TokenF1(),
+                *((RefusalRecall(),) if refusals else ()),
+            )
         self.labels = tuple(dict.fromkeys([*(metric.label for metric in self.metrics), *block.metrics]))
         self.lengths: dict[str, int] = {}
         for name, wrapped in replay.wrappers.items():
@@ -142,8 +163,8 @@ class _Work:
     def _scored(self, row: Prediction, route: str, example: Example) -> Prediction:
         """Returns a stored row with its scores, and with token counts where the source has none."""
         answer = row.answer
-        if answer is None:
-            return row
+        if answer is None:  # failed: as in a run, the worst score
+            return replace(row, scores={**failed_scores(example, self.metrics), **row.scores})
         if not answer.usage.prompt_tokens and not answer.bills:
             answer = replace(answer, usage=self._usage(answer, route, example))
         answer = replace(answer, bills=answer.bills or {"main": answer.usage})
@@ -175,7 +196,9 @@ class _Work:
 
     def _fixed(self, route: str, rows: Rows) -> Rows:
         decision = Decision(Choice(route, "always"))
-        return {name: replace(row, answer=decision.applied(row.answer)) for name, row in rows.items() if row.answer}
+        return {
+            name: replace(row, answer=decision.applied(row.answer)) if row.answer else row for name, row in rows.items()
+        }
 
     def _quality(self, row: Prediction, example: Example) -> float | None:
         """Returns the quality of a row as the router report defines quality: the refusal score or the first metric."""
@@ -196,7 +219,7 @@ class _Work:
         for role, generator in self.replay.generators.items():
             if generator.price is not None:
                 prices[f"router.{role}"] = generator.price.spec()
-        name = " ".join(words)
+        name = " ".join([*words, *([self.title] if self.title else [])])
         return {
             "key": content_key([self.replay.name, self.block.dataset, name])[:16],
             "name": name,
@@ -211,8 +234,9 @@ class _Work:
             "latency": "warm",
             "examples": f"{self.block.dataset} {group.title}",
             "metrics": list(self.labels),
-            "baseline": self.routes[0],
+            "baseline": self.baseline,
             "skipped": {},
+            "notes": [],
             "smaller_is_better": sorted(self._smaller),
             **({"official": official} if (official := self._official()) else {}),
             "prices": prices,
@@ -230,8 +254,7 @@ def _chosen(decided: Mapping[str, Decision], rows: Mapping[str, Rows]) -> Rows:
     found: dict[str, Prediction] = {}
     for name, decision in decided.items():
         row = rows[decision.choice.route][name]
-        if row.answer is not None:
-            found[name] = replace(row, answer=decision.applied(row.answer))
+        found[name] = row if row.answer is None else replace(row, answer=decision.applied(row.answer))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
@@ -16,11 +17,12 @@ from ragvlc.core.families import Chunker, Embedder, Generator, Metric, Price, Re
 from ragvlc.core.given_paths import path_of, real_path
 from ragvlc.core.names import FolderName
 from ragvlc.core.paths import Base, Spot, placed_choices
+from ragvlc.documents.dataset import Dataset
 from ragvlc.reading.escalation import Wrapper
 from ragvlc.routing.declared_metadata import Declared
 from ragvlc.routing.fitting import FitSettings
 
-__all__ = ["Answers", "Columns", "Halves", "Part", "Replay", "Wrapped", "is_replay", "usual"]
+__all__ = ["Answers", "Columns", "Halves", "LoggedSystem", "Part", "Replay", "Wrapped", "is_replay", "of_logs", "usual"]
 
 ReplayT = TypeVar("ReplayT", bound="Replay")
 
@@ -51,6 +53,18 @@ class Columns(Component):
     finish: str = ""
 
 
+class LoggedSystem(Component):
+    """The place of another tool's log in the comparison.
+
+    Attributes:
+        route: what is compared, such as `rag`.
+        model: who answered; routes are compared within a model.
+    """
+
+    route: str
+    model: str = ""
+
+
 class Answers(Component):
     """Location and format of stored answers.
 
@@ -68,7 +82,14 @@ class Answers(Component):
             the tokenizer of generator `main`, or else by an estimate that is rather too high.
         frame: tokens of the instructions around documents and question, where prompt tokens are worked out.
         empty: what an empty text in a file counts as: `refusal`, as in SQuAD's script, or `no_answer`. Answers of a
-            results folder know it themselves.
+            results folder know it themselves, and an empty text in another tool's log is no answer.
+        logs: sample logs and prediction files of other tools, or folders of them, in place of `file`: of
+            lm-evaluation-harness, inspect_ai, HELMET, L-Eval, InfiniteBench, LongBench or LongBench v2.
+        tasks: of the logs; all if empty.
+        systems: routes and models by a log's system or file name; by default each system is a route of its own.
+        join: how answers of logs find their questions: `id`, `position`, `content` (question and references), or
+            `auto`, the first of these that fits.
+        filter: of lm-evaluation-harness, whose answers are compared; the first in the file if empty.
     """
 
     file: str = ""
@@ -79,6 +100,11 @@ class Answers(Component):
     characters_per_token: Annotated[float, Field(gt=0)] | None = None
     frame: Annotated[int, Field(ge=0)] = 80
     empty: Literal["no_answer", "refusal"] = "refusal"
+    logs: tuple[FilePath, ...] = ()
+    tasks: tuple[str, ...] = ()
+    systems: Mapping[str, LoggedSystem] = Field(default_factory=dict)
+    join: Literal["auto", "id", "position", "content"] = "auto"
+    filter: str = ""
 
     @model_validator(mode="after")
     def _routes_differ(self) -> Self:
@@ -175,7 +201,9 @@ class Replay(Component):
         description: what it settles, in a sentence or two.
         answers: where they are stored.
         questions: folder of questions and documents in the JSON Lines schema, seen from the YAML file; may be given on
-            the command line instead, and is then seen from the current folder. A results folder knows its own.
+            the command line instead, and is then seen from the current folder. A results folder knows its own, and
+            logs may hold them.
+        dataset: in place of `questions`, a data set of any kind, such as `{kind: longbench, path: FOLDER}`.
         limit: replay only so many questions.
         groups: tags that set questions apart that are reported apart, such as the length.
         breakdowns: ways of breaking the questions of a group down; `task class`, `length`, `evidence scope` and
@@ -200,6 +228,7 @@ class Replay(Component):
     description: Annotated[str, Execution] = ""
     answers: Answers = Field(default_factory=Answers)
     questions: FilePath = ""
+    dataset: Dataset | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
     groups: tuple[str, ...] = ()
     breakdowns: Mapping[str, Part] = Field(default_factory=dict)
@@ -216,13 +245,20 @@ class Replay(Component):
     seed: int = 0
     tracker: Annotated[Tracker, Execution] = part("none")
 
+    @property
+    def choosers(self) -> tuple[str, ...]:
+        """Names of everything that chooses between routes."""
+        return (*self.routers, *self.wrappers, *self.learned)
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         """Checks that names are unique, that named embedders exist, and that settings by model refer to routers."""
-        names = [*self.routers, *self.wrappers, *self.learned]
+        names = self.choosers
         wrong = [f"two routers are called '{name}'." for name in sorted({n for n in names if names.count(n) > 1})]
         routes = set(self.answers.routes.values())
         wrong += [f"'{name}' is a route and a router." for name in names if name in routes]
+        if self.dataset is not None and self.questions:
+            wrong.append("questions and dataset are two ways to say the same: give one.")
         for name, router in self.routers.items():
             for table, role, _ in sorted(router.roles()):
                 if table == "embedders" and role not in self.embedders:
@@ -264,6 +300,17 @@ class Replay(Component):
         data: dict[str, Any] = {"name": path.stem, **config.read_yaml(path)}
         base = Base(Path(folder or "").absolute(), path.parent)
         return _made(cls, data, overrides or {}, str(path), base)
+
+
+def of_logs(name: str, overrides: Mapping[str, Any]) -> Replay:
+    """Returns the default settings for other tools' logs, which are compared without a router.
+
+    Args:
+        name: of the results.
+        overrides: values by dotted path; relative paths in them are seen from the current folder.
+    """
+    allowed = re.sub(r"[^\w .+-]", "_", name).lstrip(" .+-") or "logs"
+    return _made(Replay, {"name": allowed[:120]}, overrides, name, Base(Path.cwd()))
 
 
 def usual(name: str, overrides: Mapping[str, Any]) -> Replay:

@@ -19,7 +19,7 @@ from ragvlc.documents.bounded import file_bytes
 from ragvlc.documents.json_lines import Problems, rows_of
 from ragvlc.replay.spec import Answers
 
-__all__ = ["Block", "Stored", "read_file"]
+__all__ = ["Block", "Stored", "paired", "read_file"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,11 @@ class Block:
         metrics: labels of the scores that rows come with.
         prices: of the models' tokens by model and role, where the source knows them.
         smaller_is_better: labels of metrics.
+<<<<<<< HEAD
         official: specification by label of metrics whose authors compute figures of their own.
+=======
+        foreign: the scores of rows are another tool's, shown beside those computed here.
+>>>>>>> 444378c (Other tools' logs are replayed: lm-evaluation-harness, inspect_ai, HELMET, L-Eval, InfiniteBench and LongBench, paired with a check that they are about the same questions)
     """
 
     dataset: str
@@ -42,7 +46,11 @@ class Block:
     metrics: tuple[str, ...] = ()
     prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     smaller_is_better: tuple[str, ...] = ()
+<<<<<<< HEAD
     official: Mapping[str, Any] = field(default_factory=dict)
+=======
+    foreign: bool = False
+>>>>>>> 444378c (Other tools' logs are replayed: lm-evaluation-harness, inspect_ai, HELMET, L-Eval, InfiniteBench and LongBench, paired with a check that they are about the same questions)
 
 
 @dataclass(frozen=True)
@@ -52,10 +60,12 @@ class Stored:
     Attributes:
         blocks: one for each data set.
         dropped: answers or questions left out, by reason.
+        notes: what is to be known of the answers that were read, in sentences.
     """
 
     blocks: tuple[Block, ...]
     dropped: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
 
 def read_file(path: Path, answers: Answers, examples: Sequence[Example], dataset: str) -> Stored:
@@ -93,24 +103,24 @@ def read_file(path: Path, answers: Answers, examples: Sequence[Example], dataset
     problems.raise_any()
     _check(path, answers, routes, found, seen)
     wanted = list(answers.routes.values()) or sorted({route for own in found.values() for route in own})
-    paired, unpaired = _paired(found, wanted, [example.id for example in examples])
+    both, unpaired = paired(found, wanted, [example.id for example in examples])
     dropped["questions without an answer of every route"] += unpaired
-    kept = {name for own in paired.values() for rows in own.values() for name in rows}
-    block = Block(dataset, tuple(example for example in examples if example.id in kept), paired)
+    kept = {name for own in both.values() for rows in own.values() for name in rows}
+    block = Block(dataset, tuple(example for example in examples if example.id in kept), both)
     return Stored((block,), {reason: count for reason, count in dropped.items() if count})
 
 
-def _paired(
+def paired(
     found: Mapping[str, Mapping[str, Mapping[str, Prediction]]], routes: Sequence[str], order: Sequence[str]
 ) -> tuple[dict[str, dict[str, dict[str, Prediction]]], int]:
     """Returns each model's answers to questions that all routes answered, and the number of other questions."""
-    paired, unpaired = {}, 0
+    both, unpaired = dict[str, dict[str, dict[str, Prediction]]](), 0
     for model, own in found.items():
         some = {name for rows in own.values() for name in rows}
         every = [name for name in order if all(name in own.get(route, {}) for route in routes)]
         unpaired += len(some) - len(every)
-        paired[model] = {route: {name: own[route][name] for name in every} for route in routes if route in own}
-    return {model: own for model, own in paired.items() if any(own.values())}, unpaired
+        both[model] = {route: {name: own[route][name] for name in every} for route in routes if route in own}
+    return {model: own for model, own in both.items() if any(own.values())}, unpaired
 
 
 def _check(

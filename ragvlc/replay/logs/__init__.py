@@ -1,0 +1,1 @@
+"""Sample logs and prediction files of other evaluation tools."""
