@@ -28,11 +28,8 @@ from ragvlc.replay.deciding import Decider, Decision
 from ragvlc.replay.spec import Replay, Wrapped
 from ragvlc.replay.stored import Block, Stored
 from ragvlc.results.loading import CellResult
-<<<<<<< HEAD
 from ragvlc.results.official import official_metrics
-=======
 from ragvlc.sweep.scoring import failed_scores
->>>>>>> 444378c (Other tools' logs are replayed: lm-evaluation-harness, inspect_ai, HELMET, L-Eval, InfiniteBench and LongBench, paired with a check that they are about the same questions)
 from ragvlc.sweep.settings import Changer
 
 __all__ = ["Replayed", "replay_answers"]

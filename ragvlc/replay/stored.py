@@ -33,11 +33,8 @@ class Block:
         metrics: labels of the scores that rows come with.
         prices: of the models' tokens by model and role, where the source knows them.
         smaller_is_better: labels of metrics.
-<<<<<<< HEAD
         official: specification by label of metrics whose authors compute figures of their own.
-=======
         foreign: the scores of rows are another tool's, shown beside those computed here.
->>>>>>> 444378c (Other tools' logs are replayed: lm-evaluation-harness, inspect_ai, HELMET, L-Eval, InfiniteBench and LongBench, paired with a check that they are about the same questions)
     """
 
     dataset: str
@@ -46,11 +43,8 @@ class Block:
     metrics: tuple[str, ...] = ()
     prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     smaller_is_better: tuple[str, ...] = ()
-<<<<<<< HEAD
     official: Mapping[str, Any] = field(default_factory=dict)
-=======
     foreign: bool = False
->>>>>>> 444378c (Other tools' logs are replayed: lm-evaluation-harness, inspect_ai, HELMET, L-Eval, InfiniteBench and LongBench, paired with a check that they are about the same questions)
 
 
 @dataclass(frozen=True)
