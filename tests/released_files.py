@@ -93,7 +93,49 @@ def loogle(folder: Path) -> dict[str, Any]:
     return {}
 
 
+LEVAL_CODE = """
+def get_sys_prompt(args, file_name):
+    if "gsm" in file_name:
+        prompt = "Count."
+    elif "sci_fi" in file_name:
+        prompt = "Say True or False."
+    elif "exam" in args.metric:
+        prompt = "Name the letter."
+    else:
+        prompt = "Write."
+    return prompt
+"""
+LEVAL_MESSAGES = """
+def main():
+    if args.metric == "exam_eval":
+        context = "Text: {} Asked: {} \\nAnswer: "
+    else:
+        context = "Text: {} Asked: {} " + f"About {len(out.split())} words. "
+"""
+
+
+def leval(folder: Path) -> dict[str, Any]:
+    options = "Who?\n\n (A) Ada \n (B) Bo"
+    quality = {"input": TOWER, "instructions": [options, "Why?\nA. x\nB. x"], "outputs": ["(B) Bo", "A"]}
+    exam = {"source": "s", "evaluation": "exam"}
+    lines(folder / "LEval-data" / "Closed-ended-tasks" / "quality.jsonl", [{**quality, **exam}])
+    coursera = {"input": TOWER, "instructions": ["Which?\nA. a\nB. b\nC. c"], "outputs": ["AC"], **exam}
+    lines(folder / "coursera.jsonl", [coursera])
+    statement = "1.\tIt snows, True or False? Answer this question based on the world described in the document."
+    judged = {"input": TOWER, "instructions": [statement], "outputs": ["True [fact: False]"], **exam}
+    lines(folder / "sci_fi.jsonl", [judged])
+    news = {"input": TOWER, "instructions": ["Summarize.", " "], "outputs": ["One two three.", "x"], "source": "n"}
+    lines(folder / "news_summ.jsonl", [{**news, "evaluation": one} for one in ("rouge", "LLM")])
+    solved = {"input": "Q: 1+1? A: 2", "instructions": ["Q: 2+2?"], "outputs": ["4"], "evaluation": "exam"}
+    lines(folder / "gsm100.jsonl", [solved, solved])
+    (folder / "Baselines").mkdir(exist_ok=True)
+    (folder / "Baselines" / "LEval_config.py").write_text(LEVAL_CODE)
+    (folder / "Baselines" / "turbo16k-test.py").write_text(LEVAL_MESSAGES)
+    return {}
+
+
 RELEASED: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+    "leval": leval,
     "longbench": longbench,
     "longbench_v2": longbench_v2,
     "loogle": loogle,

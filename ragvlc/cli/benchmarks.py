@@ -42,7 +42,9 @@ def _detail(kind: str, release: Release) -> None:
         "paper": release.citation,
         "homepage": release.homepage,
         "files from": release.source + (f", packed in {release.archive}" if release.archive else ""),
-        "hub": (f"{release.hub} at {release.revision or 'its newest revision'}" if release.hub else "not there"),
+        "hub": (
+            f"{release.hub} at {release.revision or 'its newest revision'}" if release.hub else "not read from there"
+        ),
         "metrics": ", ".join(release.metrics),
         "official figure": release.aggregate,
         "official prompts": "yes, prompts: official" if release.prompts else "no",
