@@ -6,6 +6,9 @@ Two units.
 passed over, and `k` counts documents. Relevant are the documents that `Example.relevant` gives a grade above 0; only
 nDCG looks at how high the grade is (linear gain).
 
+Documents named in `Example.scoring["excluded"]` are taken out of the ranking before anything is counted, as BRIGHT does
+with the passages that a question quotes (Su et al. 2024, arXiv 2407.12883): they take no rank and are never relevant.
+
 `span`: `k` counts chunks. A chunk is relevant when it holds evidence: at least one character of a located span, and at
 least the share `min_overlap` of it. Grades are 0 and 1.
 
@@ -21,6 +24,7 @@ to rank has no flag; nothing found is 0.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -32,7 +36,21 @@ from ragvlc.core.data import Example, Hit, Span
 from ragvlc.core.families import Metric
 from ragvlc.metrics._passages import evidence_of, holds
 
-__all__ = ["Judged", "RankingMetric", "trec"]
+__all__ = [
+    "Judged",
+    "RankedUnits",
+    "RankingMetric",
+    "excluded",
+    "judged_evidence",
+    "ranked_chunks",
+    "ranked_documents",
+    "relevant_of",
+    "trec",
+]
+
+
+_UNCUT = {"recip_rank", "Rprec"}
+"""Measures that have no cut-off in their name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +68,10 @@ class Judged:
     complete: bool
 
 
-class RankingMetric(Metric):
+class RankedUnits(Metric):
     """A metric that scores the ranking in `Answer.ranking`.
 
     Attributes:
-        k: the number of top-ranked items that count.
         unit: the ranked unit: `document`, against the data's relevant documents, or `span`, chunks against the data's
             located evidence.
         min_overlap: of unit `span`: the share of an evidence span's characters that a chunk must have; 0 asks for one
@@ -62,31 +79,58 @@ class RankingMetric(Metric):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"ranking"})
-    k: Annotated[int, Field(ge=1)] = 10
     unit: Literal["document", "span"] = "document"
     min_overlap: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @property
     def label(self) -> str:
-        """The label, such as `ndcg_at_10`, or `ndcg_at_10_span` and `ndcg_at_10_span_0.5` for relevance by evidence."""
-        label = f"{self.kind.removesuffix('_at')}_at_{self.k}"
+        """The kind, with `_span` or `_span_0.5` for relevance by evidence."""
+        label = self.named
         if self.unit == "span":
             label += "_span" + (f"_{self.min_overlap:g}" if self.min_overlap else "")
         return label
+
+    @property
+    def named(self) -> str:
+        """The label of unit `document`."""
+        return self.kind
 
     def judged(self, answer: Answer, example: Example) -> Judged | None:
         """Returns the ranking with its relevance grades, or None if no relevant item is known."""
         if self.unit == "document":
             return _documents(answer, example)
-        evidence = evidence_of(example)
-        return _chunks(answer, evidence, self.min_overlap) if evidence else None
+        evidence = judged_evidence(example)
+        return _chunks(answer, example, evidence, self.min_overlap) if evidence else None
+
+    @abstractmethod
+    def depth(self, judged: Judged) -> int:
+        """Returns how many of the ranked items count."""
 
     def flags(self, answer: Answer, example: Example) -> tuple[str, ...]:
         """Returns `ranking_cut` if ranking more candidates could have raised the score."""
         judged = self.judged(answer, example)
-        if judged is None or judged.complete or not judged.missed or len(judged.grades) >= self.k:
+        if judged is None or judged.complete or not judged.missed or len(judged.grades) >= self.depth(judged):
             return ()
         return ("ranking_cut",)
+
+
+class RankingMetric(RankedUnits):
+    """A metric of the first `k` items of a ranking.
+
+    Attributes:
+        k: the number of top-ranked items that count.
+    """
+
+    k: Annotated[int, Field(ge=1)] = 10
+
+    @property
+    def named(self) -> str:
+        """The label, such as `ndcg_at_10`, or `ndcg_at_10_span` and `ndcg_at_10_span_0.5` for relevance by evidence."""
+        return f"{self.kind.removesuffix('_at')}_at_{self.k}"
+
+    def depth(self, judged: Judged) -> int:  # noqa: ARG002 - the same for all
+        """Returns k."""
+        return self.k
 
 
 def trec(measure: str, judged: Judged, k: int) -> float:
@@ -105,27 +149,60 @@ def trec(measure: str, judged: Judged, k: int) -> float:
     relevant = {str(place): grade for place, grade in enumerate(grades)}
     ranked = min(k, len(judged.grades))
     run = {str(place): float(ranked - place) for place in range(ranked)}
-    name = measure if measure == "recip_rank" else f"{measure}.{k}"
+    name = measure if measure in _UNCUT else f"{measure}.{k}"
     found: Mapping[str, float] = RelevanceEvaluator({"q": relevant}, {name}).evaluate({"q": run})["q"]
     return float(found[name.replace(".", "_")])
 
 
+def excluded(example: Example) -> frozenset[str]:
+    """Returns the ids of the documents that are not to be counted for this question; most data sets have none."""
+    return frozenset(map(str, example.scoring.get("excluded", ())))
+
+
+def relevant_of(example: Example) -> dict[str, float]:
+    """Returns the grades above 0 of the documents that count, by id."""
+    left_out = excluded(example)
+    return {name: grade for name, grade in example.relevant.items() if grade > 0 and name not in left_out}
+
+
+def ranked_documents(answer: Answer, example: Example) -> list[str]:
+    """Returns the ids of the ranked documents, each at the rank of its best chunk, without excluded ones."""
+    return list(dict.fromkeys(hit.chunk.document_id for hit in ranked_chunks(answer, example)))
+
+
+def ranked_chunks(answer: Answer, example: Example) -> Sequence[Hit]:
+    """Returns the ranked chunks, without those of excluded documents."""
+    left_out = excluded(example)
+    return [hit for hit in answer.ranking if hit.chunk.document_id not in left_out] if left_out else answer.ranking
+
+
+def judged_evidence(example: Example) -> tuple[Span, ...]:
+    """Returns the located evidence spans without repeats, without those in excluded documents."""
+    left_out = excluded(example)
+    return tuple(span for span in evidence_of(example) if span.document_id not in left_out)
+
+
 def _documents(answer: Answer, example: Example) -> Judged | None:
-    relevant = {name: grade for name, grade in example.relevant.items() if grade > 0}
+    relevant = relevant_of(example)
     if not relevant:
         return None
-    ranked = list(dict.fromkeys(hit.chunk.document_id for hit in answer.ranking))
-    missed = tuple(grade for name, grade in relevant.items() if name not in set(ranked))
-    complete = _all_chunks(answer) or len(ranked) >= sum(bool(document.text) for document in example.documents)
+    ranked = ranked_documents(answer, example)
+    found = set(ranked)
+    missed = tuple(grade for name, grade in relevant.items() if name not in found)
+    left_out = excluded(example)
+    complete = _all_chunks(answer) or len(ranked) >= sum(
+        bool(document.text) and document.id not in left_out for document in example.documents
+    )
     return Judged(tuple(relevant.get(name, 0.0) for name in ranked), missed, complete)
 
 
-def _chunks(answer: Answer, evidence: Sequence[Span], min_overlap: float) -> Judged:
+def _chunks(answer: Answer, example: Example, evidence: Sequence[Span], min_overlap: float) -> Judged:
     def grade(hit: Hit) -> float:
         return float(any(holds(hit.chunk.span, span, min_overlap) for span in evidence))
 
-    found = [any(holds(hit.chunk.span, span, min_overlap) for hit in answer.ranking) for span in evidence]
-    return Judged(tuple(map(grade, answer.ranking)), (1.0,) * found.count(False), _all_chunks(answer))
+    ranking = ranked_chunks(answer, example)
+    found = [any(holds(hit.chunk.span, span, min_overlap) for hit in ranking) for span in evidence]
+    return Judged(tuple(map(grade, ranking)), (1.0,) * found.count(False), _all_chunks(answer))
 
 
 def _all_chunks(answer: Answer) -> bool:

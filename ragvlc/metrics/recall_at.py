@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
-from ragvlc.metrics._passages import evidence_of, holds
-from ragvlc.metrics._ranking import RankingMetric, trec
+from ragvlc.metrics._passages import holds
+from ragvlc.metrics._ranking import RankingMetric, judged_evidence, ranked_chunks, trec
 
 
 class RecallAt(RankingMetric):
@@ -23,6 +23,6 @@ class RecallAt(RankingMetric):
             return None
         if self.unit == "document":
             return trec("recall", judged, self.k)
-        first = [hit.chunk.span for hit in answer.ranking[: self.k]]
-        evidence = evidence_of(example)
+        first = [hit.chunk.span for hit in ranked_chunks(answer, example)[: self.k]]
+        evidence = judged_evidence(example)
         return sum(any(holds(chunk, span, self.min_overlap) for chunk in first) for span in evidence) / len(evidence)

@@ -22,6 +22,7 @@ SEARCH = Example(
     relevant={f"d{n:02}": 1.0 + n % 2 for n in range(10)},
     cluster="search",
     task="retrieval",
+    scoring={"judged": [f"d{n:02}" for n in range(10)]},
 )
 
 

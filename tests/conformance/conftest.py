@@ -30,6 +30,7 @@ LEAST: Mapping[tuple[str, str], dict[str, Any]] = {
     ("generators", "langchain"): {"chat_model": "langchain_core.language_models:FakeListChatModel"},
     ("generators", "scripted"): {"replies": {"(?s)^(.{12}).*": r"\1 and so on"}},
     ("metrics", "llm_judge"): {"judge": "scripted"},
+    ("metrics", "loogle_meteor"): {"stages": "exact_stem"},
     ("retrievers", "langchain"): {"retriever": "langchain_core.vectorstores:InMemoryVectorStore"},
 }
 # Kinds that open nothing but memory or a file. Where a kind opens a model, a server or a cluster, the tests of its

@@ -70,7 +70,8 @@ def test_shipped_metrics_have_a_worst_and_a_best_answer(metric_kind, settings_of
     with Trial(find_kind(FAMILIES["metrics"], metric_kind), settings_of("metrics", metric_kind)) as trial:
         scores = scores_of(trial)
         assert min(scores) == 0
-        assert max(scores) == pytest.approx(1, abs=1e-7)  # LongBench's ROUGE ends at .999999995
+        # LongBench's ROUGE ends at .999999995, and METEOR's penalty for the order of words is never 0.
+        assert max(scores) == pytest.approx(1, abs=0.01 if metric_kind == "loogle_meteor" else 1e-7)
 
 
 def test_shipped_routes_give_all_that_they_say_and_metrics_say_what_they_need(build, settings_of):
