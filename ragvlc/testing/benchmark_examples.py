@@ -17,7 +17,13 @@ BENCHMARKS = (
         scoring={"classes": ["Number", "Person", "Place"]},
     ),
     Example(Query("published-paragraph", "Which paragraph is it from?"), _BOOK, ("Paragraph 2",), task="retrieval"),
-    Example(Query("published-count", "How many paragraphs are there?"), _BOOK, ("2",), task="counting"),
+    Example(
+        Query("published-count", "How many paragraphs are there?"),
+        _BOOK,
+        ("2",),
+        task="counting",
+        tags={"dataset": "number_string"},
+    ),
     Example(
         Query("published-choice", "What is it?", ("A tower", "A house", "A ship", "A bridge")),
         _BOOK,
