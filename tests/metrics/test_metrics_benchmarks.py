@@ -389,6 +389,7 @@ TEXT_KINDS = {
     "loogle_cloze": {"match": "partial"},
     "loogle_meteor": {"stages": "exact_stem"},
     "loogle_reorder": {},
+    "loogle_rouge": {},
     "mrcr": {},
     "musique_f1": {},
     "oolong": {},
