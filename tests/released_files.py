@@ -134,7 +134,29 @@ def leval(folder: Path) -> dict[str, Any]:
     return {}
 
 
+def lara(folder: Path) -> dict[str, Any]:
+    row = {
+        "type": "novel",
+        "level": "x",
+        "length": "32k",
+        "file": "Tower.txt",
+        "context_order": 0,
+        "question": "How high?",
+    }
+    query = folder / "datasets" / "query"
+    excerpt = {**row, "context": "The lighthouse is high.", "answer": "High.", "type": "novelette_fake"}
+    lines(query / "32k_book_location.jsonl", [excerpt])
+    lines(query / "32k_book_reasoning.jsonl", [{**row, "answer": "31 metres.", "context_order": "full"}])
+    parts = {name: value for name, value in row.items() if name != "context_order"}
+    lines(query / "32k_book_comp.jsonl", [{**parts, "comp_parts": [0, 2], "answer": "Both."}])
+    lines(query / "32k_book_hallu.jsonl", [{**row, "question": "Who is Bo?", "answer": "The text does not say."}])
+    (folder / "datasets" / "32k" / "book").mkdir(parents=True, exist_ok=True)
+    (folder / "datasets" / "32k" / "book" / "Tower.txt").write_text(TOWER, encoding="utf-8")
+    return {"text": "book"}
+
+
 RELEASED: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+    "lara": lara,
     "leval": leval,
     "longbench": longbench,
     "longbench_v2": longbench_v2,

@@ -24,7 +24,7 @@ class OfficialPrompt:
         template: of the whole message; empty for the route's own.
         closed: of the question without documents; empty where the authors have none.
         passages: where passages are retrieved; empty for `template`.
-        passage: how each retrieved passage is written, with `{number}` and `{text}`.
+        passage: how each retrieved passage is written, with `{number}` from 1 or `{index}` from 0, and `{text}`.
         separator: between documents.
         fields: texts of further placeholders, and those that replace the route's.
         system: the system message; empty for the generator's own.

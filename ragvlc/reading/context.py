@@ -30,7 +30,7 @@ class Layout:
         titles: whether each change of document is announced by a title line, where there are several documents.
         between: what separates pieces that do not touch.
         adjoining: what separates the end of a document from the start of the next one; None for `between`.
-        piece: how each piece is written, with `{number}` from 1 and `{text}`.
+        piece: how each piece is written, with `{number}` from 1 or `{index}` from 0, and `{text}`.
     """
 
     titles: bool = True
@@ -128,8 +128,9 @@ def placed(
             parts.append((f"Title: {document.title or document.id}\n", None))
         if announced and at_cut:
             parts.append((OMISSION, None))
+        head = opening.replace("{number}", str(number + 1)).replace("{index}", str(number))
         number += 1
-        parts += [(opening.replace("{number}", str(number)), None), (document.text[span.start : span.end], span)]
+        parts += [(head, None), (document.text[span.start : span.end], span)]
         parts.append((closing, None))
         before = span
     if before is not None and (before.document_id, before.end) in cuts:
