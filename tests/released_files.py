@@ -155,11 +155,28 @@ def lara(folder: Path) -> dict[str, Any]:
     return {"text": "book"}
 
 
+def sort(folder: Path) -> dict[str, Any]:
+    words = " ".join(f"Word{number}{'.' if number % 10 == 9 else ''}" for number in range(250))
+    first, second = words.split()[10:30], words.split()[50:70]
+    pair = {"segment_1": " ".join(first), "segment_2": " ".join(second), "seg1_pos": 10, "seg2_pos": 50}
+    shared = {"book_idx": 69087, "excerpt_idx": 0}
+    tables = {
+        "segments": [{**shared, "segment_idx": 0, **pair, "distance_bin": 62, "present_seg1_first": 0}],
+        "excerpts": [{**shared, "excerpt_pos": 0.5, "excerpt_text": words}],
+        "books": [{"book_idx": 69087, "book_title": "The Tower", "num_words": 250}],
+    }
+    for name, rows in tables.items():
+        text = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
+        (folder / f"{name}_250-s20-n110.csv").write_text("\n".join(text) + "\n", encoding="utf-8")
+    return {"form": "csv", "excerpt_words": 250}
+
+
 RELEASED: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "lara": lara,
     "leval": leval,
     "longbench": longbench,
     "longbench_v2": longbench_v2,
     "loogle": loogle,
+    "sort": sort,
 }
 """Writes the files of each kind into a folder, and returns the settings, besides `path`, that read them."""

@@ -149,8 +149,8 @@ class Released(Dataset):
     release: ClassVar[Release]
 
     path: Annotated[FilePath, Execution] = ""
-    hub: Annotated[str, Execution] = ""
-    revision: Annotated[str, Execution] = ""
+    hub: str = ""
+    revision: str = ""
 
     @property
     def source(self) -> str:
@@ -158,8 +158,8 @@ class Released(Dataset):
         return "/".join(filter(None, [self.kind, *self.subset_words()]))
 
     def identity(self) -> Mapping[str, Any]:
-        """Returns the names of the folder and its parent, or those on the hub; records are hashed with each example."""
-        return {"set": "/".join(Path(self.path).parts[-2:]) if self.path else f"{self._hub}@{self._revision}"}
+        """Returns the names of the folder and its parent, if files are not from the hub; records are hashed as read."""
+        return {"set": "/".join(Path(self.path).parts[-2:])} if self.path else {}
 
     @property
     def _hub(self) -> str:

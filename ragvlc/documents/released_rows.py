@@ -1,4 +1,4 @@
-"""Rows of released data files: JSON Lines, a JSON list or object, CSV and TSV, plain, gzipped or in a zip archive.
+"""Rows of released data files: JSON Lines, a JSON list or object, CSV and TSV, gzipped or in a zip archive; Parquet.
 
 A JSON list or object is read element by element, so that a file of gigabytes needs memory for one record only.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ragvlc.core.errors import DatasetError
+from ragvlc.core.errors import DatasetError, missing_extra
 from ragvlc.core.json_text import parse_json
 from ragvlc.core.limits import LINE_BYTES
 from ragvlc.documents.bounded import file_lines, file_pieces, member_lines, member_pieces
@@ -23,8 +23,8 @@ __all__ = ["KEY", "LocatedFile"]
 KEY = "(key)"
 """Name of the field under which a row of a JSON object has its key."""
 
-Form = Literal["jsonl", "json", "csv", "tsv", "text"]
-_FORMS: dict[str, Form] = {"jsonl": "jsonl", "json": "json", "csv": "csv", "tsv": "tsv"}
+Form = Literal["jsonl", "json", "csv", "tsv", "parquet", "text"]
+_FORMS: dict[str, Form] = {"jsonl": "jsonl", "json": "json", "csv": "csv", "tsv": "tsv", "parquet": "parquet"}
 _OUTSIDE = re.compile(rb'["{}\[\],]')
 _INSIDE = re.compile(rb'["\\]')
 
@@ -90,6 +90,8 @@ class LocatedFile:
             problems.unit, form = "line", "jsonl"  # several repositories call JSON Lines `.json`
         if form == "json":
             return _json_rows(self.pieces(), problems)
+        if form == "parquet":
+            return _parquet_rows(self.path, problems)
         if form in ("csv", "tsv"):
             return _table_rows(self.lines(), problems, "\t" if form == "tsv" else ",")
         return rows_in(self.lines(), problems)
@@ -187,6 +189,24 @@ def _element(text: bytes, *, keyed: bool) -> tuple[str | None, bytes]:
     if quoted is None:
         raise ValueError(f"an object has a value without a name: {text.strip()[:40]!r}")
     return str(parse_json(quoted[1])), text[quoted.end() :].strip()
+
+
+def _parquet_rows(path: Path, problems: Problems) -> Iterator[Row]:
+    """Yields a row for each record of a Parquet file. Needs the extra `huggingface`."""
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        missing_extra("pyarrow", "huggingface", error)
+    problems.unit = "record"
+    try:
+        with parquet.ParquetFile(path) as file:
+            number = 0
+            for batch in file.iter_batches(batch_size=64):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield Row(values, number, problems)
+    except (ArrowException, OSError) as error:
+        problems.add(f"cannot be read as Parquet: {error}")
 
 
 def _table_rows(lines: Iterable[bytes], problems: Problems, separator: str) -> Iterator[Row]:
