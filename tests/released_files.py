@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.released_qa import QUESTION_SETS
+
 LONGBENCH_V2 = {
     "_id": "66f36490821e116aacb2cc22",
     "domain": "Single-Document QA",
@@ -178,5 +180,6 @@ RELEASED: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "longbench_v2": longbench_v2,
     "loogle": loogle,
     "sort": sort,
+    **QUESTION_SETS,
 }
 """Writes the files of each kind into a folder, and returns the settings, besides `path`, that read them."""
