@@ -49,7 +49,6 @@ class Narrativeqa(Released):
             ReleasedFile("qaps.csv", None, "46,765 questions"),
             ReleasedFile(SUMMARIES, None, "for text: summary"),
         ),
-        seen="documents.csv of the authors' repository; questions, summaries and stories by form only",
     )
     split: Literal["test", "valid", "train"] = "test"
     text: Literal["story", "summary"] = "story"

@@ -47,7 +47,6 @@ class Qasper(Released):
         metrics=("qasper_f1", "qasper_evidence"),
         aggregate="mean over questions of the best F1 over annotators, of answers (also by type) and of evidence",
         files=(ReleasedFile("qasper-{split}-v0.3.json", None, "dev: 1,005 questions, test: 1,451, train: 2,593"),),
-        seen="the sample in the authors' repository (allenai/qasper-led-baseline, one paper)",
     )
     split: Literal["dev", "test", "train"] = "dev"
     release_number: str = "v0.3"
