@@ -35,6 +35,7 @@ class Beir(Released):
     Attributes:
         split: name of the file in `qrels`.
         titles: put the title before each document's text.
+        judged: give each question the ids of all documents that are judged for any, which `hole_rate` needs.
     """
 
     release: ClassVar[Release] = Release(
@@ -43,7 +44,7 @@ class Beir(Released):
         homepage="https://github.com/beir-cellar/beir",
         licence="each collection its own",
         tasks=("retrieval",),
-        metrics=("ndcg", "recall_at", "map_at", "mrr"),
+        metrics=("ndcg", "recall_at", "map_at", "mrr", "capped_recall", "hole_rate"),
         aggregate="mean of nDCG@10 over questions, then over collections",
         files=(
             ReleasedFile("corpus.jsonl"),
@@ -55,6 +56,7 @@ class Beir(Released):
     )
     split: str = "test"
     titles: bool = True
+    judged: bool = False
 
     def file_names(self) -> Sequence[str]:
         """Returns the three files."""
@@ -69,13 +71,14 @@ class Beir(Released):
                 f"{self.source}: corpus.jsonl: {len(repeated)} ids are repeated, such as '{repeated[0]}'."
             )
         grades = _grades(files, f"qrels/{self.split}.tsv")
-        judged = set()
+        asked = set()
+        seen = sorted({document for own in grades.values() for document in own}) if self.judged else []
         for row in files.rows("queries.jsonl", "jsonl"):
             name = _id(row)
             if name not in grades:
                 files.skipped[f"query that qrels/{self.split}.tsv does not judge"] += 1
                 continue
-            judged.add(name)
+            asked.add(name)
             own = {document: grade for document, grade in grades[name].items() if document in known and grade > 0}
             files.skipped["judgement of a document that is not in the corpus"] += sum(
                 document not in known for document in grades[name]
@@ -91,9 +94,9 @@ class Beir(Released):
                 cluster=name,
                 task="retrieval",
                 tags={"evidence": "none", "relevant": len(own)},
-                scoring={"excluded": excluded} if excluded else {},
+                scoring={**({"excluded": excluded} if excluded else {}), **({"judged": seen} if seen else {})},
             )
-        if lost := len(set(grades) - judged):
+        if lost := len(set(grades) - asked):
             files.skipped["judged query that is not in queries.jsonl"] += lost
 
     def _document(self, row: Row) -> Document:

@@ -6,7 +6,7 @@ Wu et al. 2025 (arXiv 2410.10813). A JSON list: `question_id` (ends in `_abs`: t
 `content`; those with the answer have `has_answer`), `answer_session_ids`.
 
     dataset: {kind: longmemeval, path: FOLDER, subset: s}
-    metrics: [{kind: llm_judge, protocol: longmemeval}, evidence_recall, {kind: recall_at, k: 5}]
+    metrics: [llm_judge, evidence_recall, {kind: longmemeval_retrieval, k: 5}]
 
 A session is a document, its title the session's date, its turns "user: ..." and "assistant: ...". The turns with the
 answer are the evidence, their sessions the relevant documents. The question ends with the date it was asked on, since
@@ -60,7 +60,7 @@ class Longmemeval(Prompted):
         homepage="https://github.com/xiaowu0162/LongMemEval",
         licence="MIT",
         tasks=TYPES,
-        metrics=("llm_judge", "recall_at", "evidence_recall"),
+        metrics=("llm_judge", "longmemeval_retrieval", "evidence_recall"),
         aggregate="accuracy by a judge, over all questions and by type; abstentions are a type of their own",
         files=(
             ReleasedFile(FILES["oracle"], None, "subset: oracle"),

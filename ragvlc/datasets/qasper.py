@@ -35,6 +35,8 @@ class Qasper(Released):
     Attributes:
         split: `dev`, `test` or `train`.
         release_number: of the files' names, `v0.3` in the latest release.
+        text_evidence_only: leave evidence in figures and tables out of `evidence_texts`, as the option of the official
+            script does.
     """
 
     release: ClassVar[Release] = Release(
@@ -50,6 +52,7 @@ class Qasper(Released):
     )
     split: Literal["dev", "test", "train"] = "dev"
     release_number: str = "v0.3"
+    text_evidence_only: bool = False
 
     def file_names(self) -> Sequence[str]:
         """Returns the split's file."""
@@ -65,7 +68,7 @@ class Qasper(Released):
             document = Document(str(row.values.get(KEY, "")), _text(row), row.string("title"))
             index = QuoteIndex((document,))
             for one in questions:
-                found = _example(row.remade(one), document, index)
+                found = _example(row.remade(one), document, index, floats=not self.text_evidence_only)
                 if found is None:
                     files.skipped["question without an annotator's answer"] += 1
                 else:
@@ -80,23 +83,26 @@ def _text(row: Row) -> str:
         if section.get("section_name") is not None:
             parts.append(own.string("section_name"))
         parts += own.strings("paragraphs")
-    return "\n\n".join(bare for part in parts if (bare := " ".join(part.split("\n")).strip()))
+    return "\n\n".join(bare for part in parts if (bare := _one_line(part)))
 
 
-def _example(row: Row, document: Document, index: QuoteIndex) -> Example | None:
+def _one_line(text: str) -> str:
+    """Returns a paragraph on one line, as the authors' reader has it, so that evidence and paragraphs are equal."""
+    return text.replace("\n", " ").strip()
+
+
+def _example(row: Row, document: Document, index: QuoteIndex, *, floats: bool) -> Example | None:
     answers = [one["answer"] for one in row.mappings("answers") if isinstance(one.get("answer"), dict)]
     read = [found for answer in answers if (found := _answer(row.remade(answer))) is not None]
     if not read:
         return None
-    evidence = [list(own) for _, _, own in read]
-    quoted = list(dict.fromkeys(text for own in evidence for text in own))
-    floats = [text for text in quoted if FLOAT in text]
-    located = index.located(" ".join(text.split("\n")) for text in quoted if FLOAT not in text)
+    quoted = list(dict.fromkeys(text for _, _, own in read for text in own))
+    located = index.located(text for text in quoted if FLOAT not in text)
     kinds = list(dict.fromkeys(kind for _, kind, _ in read))
     tags: dict[str, Any] = {
         **size_tags((document,)),
         **located.tags,
-        "evidence_floats": len(floats),
+        "evidence_floats": sum(FLOAT in text for text in quoted),
         "annotators": len(read),
         "language": "en",
     }
@@ -109,7 +115,10 @@ def _example(row: Row, document: Document, index: QuoteIndex) -> Example | None:
         cluster=document.id,
         task="qa",
         tags={**tags, "answer_type": kinds[0] if len(kinds) == 1 else "mixed"},
-        scoring={"evidence_texts": evidence, "answer_types": [kind for _, kind, _ in read]},
+        scoring={
+            "evidence_texts": [[text for text in own if floats or FLOAT not in text] for _, _, own in read],
+            "answer_types": [kind for _, kind, _ in read],
+        },
     )
 
 
@@ -118,7 +127,7 @@ def _answer(row: Row) -> tuple[str, str, Sequence[str]] | None:
     values: Mapping[str, Any] = row.values
     if row.flag("unanswerable"):
         return UNANSWERABLE, "none", []
-    evidence = row.strings("evidence")
+    evidence = [one for text in row.strings("evidence") if (one := _one_line(text))]
     if values.get("extractive_spans"):
         return ", ".join(row.strings("extractive_spans")), "extractive", evidence
     if values.get("free_form_answer"):

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from ragvlc.core.answer import Answer
 from ragvlc.core.component import find_kind
 from ragvlc.core.data import Example
 from ragvlc.core.errors import DatasetError
 from ragvlc.documents.dataset import Dataset, Examples
+from ragvlc.metrics.qasper_evidence import QasperEvidence
 from tests import released_qa as made
 
 
@@ -86,6 +88,10 @@ def test_qasper_has_an_answer_for_each_annotator(tmp_path: Path) -> None:
     assert evidence(oil) == ["We used whale oil and wicks of cotton."]
     assert oil.scoring["answer_types"] == ["extractive", "none"]
     assert oil.scoring["evidence_texts"][1] == []
+    assert len(oil.scoring["evidence_texts"][0]) == 2
+    assert len(load("qasper", tmp_path, text_evidence_only=True)[0].scoring["evidence_texts"][0]) == 1
+    read = Answer("", context=yes.evidence)
+    assert QasperEvidence().score(read, yes) == 1.0, "the lines of the document are the paragraphs of the evidence"
     assert yes.references == ("No",)
     assert evidence(yes) == ["Lamps are old. They burn oil."]
     assert (none.references, none.unanswerable) == (("Unanswerable",), True)
@@ -138,6 +144,7 @@ def test_beir_shares_its_collection_and_excludes_what_must_not_count(tmp_path: P
         "query without a relevant document in the corpus": 1,
         "judged query that is not in queries.jsonl": 1,
     }
+    assert load("beir", tmp_path, judged=True)[1].scoring["judged"] == ["d1", "gone"]
     assert load("beir", tmp_path, titles=False)[0].documents[0].text == "It burns oil."
     made.lines(tmp_path / "corpus.jsonl", [{"_id": "d1", "text": "a"}, {"_id": "d1", "text": "b"}])
     family: Any = Dataset
