@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_FLAGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tools quickstart models test check format generate notebooks docs coverage fuzz bench load bench-gpu failing-server torture clean
+.PHONY: help install install-tools quickstart models test check format generate notebooks docs coverage fuzz bench bench-compare bench-store load bench-gpu failing-server torture clean
 
 help:
 	@echo "make quickstart   install, fetch two small models, compare full context with retrieval (CPU, minutes)"
@@ -26,7 +26,8 @@ help:
 	@echo "make docs         the site: build/site/html/index.html"
 	@echo "make coverage     how often intervals contain the true mean, and decisions and races are wrong (docs/statistics.md)"
 	@echo "make fuzz         damaged inputs of every kind: no traceback, ever (a minute a target; FUZZ_FLAGS='--seconds 600')"
-	@echo "make bench        the measurements behind the figures on speed"
+	@echo "make bench        the measurements behind the figures on speed, written to build/bench.json"
+	@echo "make bench-compare    what they changed beyond their spread; make bench-store makes them the ones of the documentation"
 	@echo "make load         200,000 rows: rows a second, and time and memory of every command that reads them"
 	@echo "make bench-gpu    those that need a GPU and vLLM in the environment"
 	@echo "make failing-server   2,000 questions against a server that fails 30 % of the time"
@@ -89,6 +90,9 @@ coverage: $(VENV)/.installed-tools
 fuzz: $(VENV)/.installed-tools
 	$(BIN)/python tests/fuzz/run.py $(FUZZ_FLAGS)
 
+# Each writes its figures to the file, with machine, instruction sets and date.
+bench bench-gpu: export RAGVLC_BENCH_FILE = build/bench.json
+
 bench: $(VENV)/.installed-tools models
 	$(BIN)/python tests/benchmarks/run.py
 	$(BIN)/python tests/benchmarks/full_context.py --documents 2 --repeats 1
@@ -99,6 +103,13 @@ bench: $(VENV)/.installed-tools models
 	$(BIN)/python tests/benchmarks/reading_files.py
 	$(BIN)/python tests/benchmarks/rows.py
 	$(BIN)/python tests/benchmarks/choices.py
+
+bench-compare: $(VENV)/.installed-tools
+	$(BIN)/python tests/benchmarks/compare.py
+
+bench-store: $(VENV)/.installed-tools
+	$(BIN)/python tests/benchmarks/compare.py --store
+	$(BIN)/python tests/docs/generate.py
 
 load: $(VENV)/.installed-tools
 	$(BIN)/python tests/benchmarks/load.py

@@ -98,13 +98,13 @@ def questions_of(dataset: Dataset) -> tuple[dict[str, str], list[Question]]:
 
 @dataclass
 class Tally:
-    """What one side did, seen where both sides pass: the model's `encode` and the scripted reader.
+    """What one side did: what it embedded (the loop by the library's `encode`, ragvlc by its engine) and what was read.
 
     Attributes:
         passages: texts embedded other than questions.
         questions: questions embedded.
-        seconds: in `encode`, by `passages` and `questions`.
-        calls: of `encode`, likewise.
+        seconds: of embedding, by `passages` and `questions`.
+        calls: of the embedder, likewise.
         prompts: read.
     """
 
@@ -116,45 +116,52 @@ class Tally:
 
     @property
     def embedding(self) -> float:
-        """Seconds in `encode`."""
+        """Seconds of embedding."""
         return sum(self.seconds.values())
 
 
 @contextmanager
 def counted(work: Work) -> Iterator[Tally]:
-    """Counts until the block ends. Every side runs in this process and calls these two."""
+    """Counts until the block ends. Every side runs in this process; MiniLM's engine never calls `encode`."""
     from sentence_transformers import SentenceTransformer
 
+    from ragvlc.embedders._engine import SentenceTransformerEngine
     from ragvlc.generators.scripted import Scripted
 
     tally, lock = Tally(), threading.Lock()
     asked = {question.text for question in work.questions}
     reader: Any = type(Scripted().open())
     encode: Callable[..., Any] = SentenceTransformer.encode
+    embed: Callable[..., Any] = SentenceTransformerEngine.embed
     generate: Callable[..., Any] = reader.generate
 
-    def counting_encode(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        start = time.perf_counter()
-        found = encode(self, inputs, *args, **kwargs)
-        seconds = time.perf_counter() - start
-        texts = [inputs] if isinstance(inputs, str) else list(inputs)
-        side = "questions" if all(text in asked for text in texts) else "passages"
-        with lock:
-            getattr(tally, side).extend(texts)
-            tally.seconds[side] += seconds
-            tally.calls[side] += 1
-        return found
+    def counting(function: Callable[..., Any]) -> Callable[..., Any]:
+        def count(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            found = function(self, inputs, *args, **kwargs)
+            seconds = time.perf_counter() - start
+            texts = [inputs] if isinstance(inputs, str) else list(inputs)
+            side = "questions" if all(text in asked for text in texts) else "passages"
+            with lock:
+                getattr(tally, side).extend(texts)
+                tally.seconds[side] += seconds
+                tally.calls[side] += 1
+            return found
+
+        return count
 
     def counting_generate(self: Any, requests: Any) -> Any:
         with lock:
             tally.prompts += [request.prompt.text() for request in requests]
         return generate(self, requests)
 
-    SentenceTransformer.encode, reader.generate = counting_encode, counting_generate
+    SentenceTransformer.encode, SentenceTransformerEngine.embed = counting(encode), counting(embed)
+    reader.generate = counting_generate
     try:
         yield tally
     finally:
-        SentenceTransformer.encode, reader.generate = encode, generate
+        SentenceTransformer.encode, SentenceTransformerEngine.embed = encode, embed
+        reader.generate = generate
 
 
 def agreement(mine: Rows, theirs: Rows) -> dict[str, float]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from _figures import record
 from _grid import Rows, Tally, Work, agreement, counted
 from langchain_loop import Loop
 
@@ -160,6 +161,9 @@ def report(title: str, pairs: list[tuple[Run, Run]], names: tuple[str, str] = ("
         ("ratio without the embedder", [other.rest / mine.rest for mine, other in pairs]),
     ):
         print(f"  {name:28}{spread(ratio)}")
+        if name != "ratio without the embedder":
+            by = "by processor time, " * (name != "ratio")
+            record(f"{title[0].lower()}{title[1:]}: {by}against the {names[1]}", ratio)
 
 
 def same_passages(mine: Rows, other: Rows, name: str, least: float) -> None:

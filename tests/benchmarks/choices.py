@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from _figures import record
+
 from ragvlc.text.choices import parse_choice
 
 REPLIES = Path(__file__).parents[1] / "metrics" / "choice_replies.json"
@@ -150,6 +152,13 @@ def main() -> None:
     languages = Counter(one.language for one in asked)
     print(f"{len(asked)} replies: {', '.join(f'{count} {language}' for language, count in languages.items())}\n")
     print(table(asked))
+    for name, reader in READERS.items():
+        record(
+            f"replies read right by {name}",
+            [outcomes(reader, asked)["right"] / len(asked)],
+            "of all replies",
+            exact=True,
+        )
 
 
 if __name__ == "__main__":

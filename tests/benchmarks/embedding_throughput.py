@@ -21,12 +21,13 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _figures import record
 
 from ragvlc import packaged
 from ragvlc.embedders.sentence_transformer import SentenceTransformerEmbedder
@@ -94,9 +95,9 @@ def texts_of(folder: str, tokens: int, count: int) -> list[str]:
     return [" ".join(drawn.choices(words, k=tokens - 2)) for _ in range(count)]
 
 
-def seconds(work: Callable[[], Any], settle: Callable[[], None] | None, repeats: int) -> float:
-    """Returns the least time of the repeats; without `settle`, which waits for a GPU, that of the processor."""
-    best = float("inf")
+def seconds(work: Callable[[], Any], settle: Callable[[], None] | None, repeats: int) -> list[float]:
+    """Returns the time of each repeat; without `settle`, which waits for a GPU, that of the processor."""
+    found = []
     clock = time.perf_counter if settle else time.process_time
     wait = settle or (lambda: None)
     for _ in range(repeats):
@@ -104,8 +105,8 @@ def seconds(work: Callable[[], Any], settle: Callable[[], None] | None, repeats:
         start = clock()
         work()
         wait()
-        best = min(best, clock() - start)
-    return best
+        found.append(clock() - start)
+    return found
 
 
 class Bench:
@@ -143,20 +144,20 @@ class Bench:
         model.max_seq_length = self.longest
         return model
 
-    def library(self, texts: Sequence[str], length: int) -> float:
+    def library(self, texts: Sequence[str], length: int) -> list[float]:
         """Returns the seconds of sentence-transformers' own `encode`."""
         found = []
         for size in sorted({32, max(1, self.budget // length)}):
             if size * length > max(self.budget, 32 * WINDOW):
                 continue
             found.append(seconds(lambda size=size: self.encoded(texts, size), self.settle, self.options.repeats))
-        return min(found)
+        return min(found, key=min)
 
     def encoded(self, texts: Sequence[str], size: int) -> Any:
         """Returns `encode` of the texts."""
         return self.reference.encode(list(texts), batch_size=size, normalize_embeddings=True, show_progress_bar=False)
 
-    def ours(self, texts: Sequence[str], extension: str | None) -> float:
+    def ours(self, texts: Sequence[str], extension: str | None) -> list[float]:
         """Returns our seconds."""
         return seconds(lambda: self.engine(extension).embed(texts), self.settle, self.options.repeats)
 
@@ -176,13 +177,14 @@ class Bench:
         self.warm(texts[: max(1, self.budget // length)], ways)
         found = {way: self.ours(texts, None if way == "plain" else way) for way in ways[1:]}
         found = {"encode": self.library(texts, length)} | found
-        for way, taken in found.items():
+        self.record(str(length), found)
+        for way, taken in ((way, min(times)) for way, times in found.items()):
             row = {"model": self.name, "tokens": length, "texts": count, "way": way, "tokens_a_second": tokens / taken}
-            row["times_plain"] = taken / found["plain"]
+            row["times_plain"] = taken / min(found["plain"])
             self.rows.append(row)
             print(
                 f"{self.name:8} {length:6} x {count:5} {way:17} {tokens / taken:12,.0f} tokens/s "
-                f"{taken / found['plain']:6.2f} times plain",
+                f"{row['times_plain']:6.2f} times plain",
                 flush=True,
             )
 
@@ -194,16 +196,28 @@ class Bench:
         texts = [" ".join(pool[place % 64].split()[: length - 2]) for place, length in enumerate(lengths)]
         self.warm(texts[:256], ["encode", "plain"])
         found = {"encode": self.library(texts, WINDOW), "plain": self.ours(texts, None)}
-        for way, taken in found.items():
+        self.record("16 to 512", found)
+        plain = min(found["plain"])
+        for way, taken in ((way, min(times)) for way, times in found.items()):
             self.rows.append(
                 {"model": self.name, "tokens": "16-512", "texts": count, "way": way}
-                | {"tokens_a_second": sum(lengths) / taken, "times_plain": taken / found["plain"]}
+                | {"tokens_a_second": sum(lengths) / taken, "times_plain": taken / plain}
             )
             print(
                 f"{self.name:8} 16-512 x {count:5} {way:17} {sum(lengths) / taken:12,.0f} tokens/s "
-                f"{taken / found['plain']:6.2f} times plain",
+                f"{taken / plain:6.2f} times plain",
                 flush=True,
             )
+
+    def record(self, tokens: str, found: Mapping[str, Sequence[float]]) -> None:
+        """Records each way against a plain pass, repeat by repeat."""
+        plain, name = found["plain"], f"{self.name}, {self.options.dtype}, texts of {tokens} tokens"
+        for way, times in found.items():
+            ratios = [taken / one for taken, one in zip(times, plain, strict=True)]
+            if way == "encode":
+                record(f"{name}: a plain pass, against encode", ratios)
+            elif way != "plain":
+                record(f"{name}: {way}, of a plain pass's time", ratios, better="less")
 
     def close_to_encode(self) -> float:
         """Returns the largest difference from `encode` in 32 bits, texts of 16 to 512 tokens."""

@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from _figures import record
+
 from ragvlc.core.engines import Generation, Prompt, Request
 from ragvlc.families import Dataset
 from ragvlc.generators.transformers import TransformersGenerator
@@ -254,6 +256,9 @@ def main() -> None:
     print(f"\n{'ragvlc':12}{spread([fast for fast, _ in rows])} s a document")
     print(f"{'plain loop':12}{spread([slow for _, slow in rows])} s a document")
     print(f"{'ratio':12}{spread([slow / fast for fast, slow in rows])}")
+    for place, case in enumerate(work):
+        ratios = [slow / fast for fast, slow in rows[place :: len(work)]]
+        record(f"{options.questions} questions over '{case.name[:40]}', {dtype}, against a loop of generate", ratios)
     if options.vllm:
         third_column(work, [said[case.name] for case in work], options)
     print(f"\nPython {sys.version.split()[0]}, torch {torch.__version__}. Machines are noisy: trust the ratio.")

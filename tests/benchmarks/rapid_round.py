@@ -28,6 +28,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from _figures import record
 
 from ragvlc.engines.batching.decoding import Detokenizer, RequestState
 from ragvlc.engines.batching.fair_lock import FairLock
@@ -272,6 +273,10 @@ def rapid_lines(bench: Bench, drafter: str, contexts: tuple[int, int], gammas: r
         faster = f"{plain / a_token:.2f} times as fast as plain"
         show("          a token", a_token, faster, *against(vllm, a_token), stated=stated)
     a_token, gamma = best
+    name = f"RAPID, 8B at {context:,} from {drafter} at {own:,}"
+    record(f"{name}, against our plain decoding", [plain / a_token])
+    if vllm:
+        record(f"{name}, against vLLM's plain decoding", [vllm / a_token])
     limit = (gamma * bench.limit(drafter, own) + bench.limit("8B", context)) / expected(gamma, chance)
     show(
         f"best of 8B at {context:,} from {drafter}: gamma {gamma}, a token",

@@ -28,6 +28,8 @@ from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
+from _figures import record
+
 from ragvlc.core.data import Collection, Document, Example, Query
 from ragvlc.core.jobs import Done, Job, Workers
 from ragvlc.executors.ray import Ray
@@ -152,6 +154,7 @@ def main() -> int:
     ratio = statistics.median(one) / statistics.median(two)
     each = ", ".join(f"{value:.2f}" for value in ratios)
     print(f"two workers do {ratio:.2f} times what one does (repeats: {each})")
+    record("two Ray workers, against one", ratios)
     return 0 if options.quick or ratio >= options.at_least else 1
 
 

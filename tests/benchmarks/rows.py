@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from _figures import record
+
 from ragvlc.core.answer import Answer, Prediction
 from ragvlc.core.answer_json import fields_json, step_json, timing_json
 from ragvlc.core.surrogates import joined
@@ -114,6 +116,7 @@ def format_table(folder: Path) -> None:
         "bytes a row": sizes,
     }.items():
         print(f"{name:38} {old:>10,.1f} {new:>10,.1f} {old / new:>7.2f}")
+        record(f"{name.partition(', microseconds')[0]}, against version 2", [old / new])
 
 
 def synced(folder: Path, mode: str) -> float:

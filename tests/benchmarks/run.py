@@ -22,6 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from _figures import record
+
 from ragvlc import config
 from ragvlc.core.engines import Prompt
 from ragvlc.engines.scripted.word_tokenizer import WordTokenizer
@@ -174,9 +176,15 @@ def main() -> None:
     print(f"{CELLS} cells of {QUESTIONS} questions over {DOCUMENTS} documents of {WORDS:,} words; {repeats} repeats\n")
     print(f"{'':28} {'median':>10} {'least':>10} {'most':>10}")
     with tempfile.TemporaryDirectory() as folder:
-        for name, values in overhead(Path(folder), repeats).items():
-            print(line(name, values, "ms an example-cell"))
-    print(line("planning", planning(repeats), "cells a second"))
+        found = overhead(Path(folder), repeats)
+    for name, values in found.items():
+        print(line(name, values, "ms an example-cell"))
+    planned = planning(repeats)
+    print(line("planning", planned, "cells a second"))
+    ratios = [swept / bare for swept, bare in zip(found["sweep"], found["bare loop"], strict=True)]
+    record("processor time a row, of the bare loop's", ratios, better="less")
+    record("processor time a row, beyond the bare loop's", found["overhead"], "ms", better="less")
+    record("planning", planned, "cells a second")
     print(f"\nPython {sys.version.split()[0]}. Machines are noisy: compare figures of one quiet machine only.")
 
 

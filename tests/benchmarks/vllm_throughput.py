@@ -22,6 +22,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from _figures import record
+
 from ragvlc import packaged
 from ragvlc.core.engines import Prompt, Request
 from ragvlc.generators.vllm import VllmGenerator
@@ -217,6 +219,7 @@ def main() -> None:
             f"{title:14}{one['seconds']:8.1f} s   {total / one['seconds']:10,.0f} tokens a second   "
             f"{new / one['seconds']:8,.0f} of them new"
         )
+    record("the sweep, against one call of LLM.generate", [called["seconds"] / swept["seconds"]])
     print(
         f"{'ratio':14}{called['seconds'] / swept['seconds']:8.3f}   ({options.concurrency} questions in work at a time)"
     )

@@ -1,9 +1,11 @@
-"""Writes what is made from the code: tables of kinds and of servers, and the JSON Schemas. `make generate` runs it."""
+"""Writes what is made from code and figures: tables, JSON Schemas, the page of speeds. `make generate` runs it."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+
+from measured import page
 
 from ragvlc.documents.released import releases
 from ragvlc.engines.remote.server_presets import PRESETS
@@ -48,6 +50,7 @@ def generated() -> dict[Path, str]:
         extending: TABLE.sub(lambda _: kinds_table() + "\n", extending.read_text(encoding="utf-8")),
         servers: PRESET_TABLE.sub(lambda _: presets_table(), servers.read_text(encoding="utf-8")),
         sets: SETS_TABLE.sub(lambda _: sets_table(), sets.read_text(encoding="utf-8")),
+        ROOT / "docs" / "measured.md": page(),
         **{ROOT / "schema" / name: text_of(schema) for name, schema in schemas().items()},
     }
 
