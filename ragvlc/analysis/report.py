@@ -123,10 +123,10 @@ def _missing(results: SweepResults) -> list[str]:
 
 
 def score_parts(results: SweepResults) -> list[RenderableType]:
-    """Returns the scores of all cells and their paired differences, for answers whose costs are not known."""
+    """Returns scores, paired differences and official figures of all cells, for answers whose costs are not known."""
     comparisons = results.comparisons(None)
     shown = [tables.scores(results), *([tables.differences(results, comparisons)] if comparisons else [])]
-    return table_parts(shown)
+    return [*table_parts(shown), *official_parts(results)]
 
 
 def routing_parts(results: SweepResults, metric: str | None = None) -> list[RenderableType]:

@@ -101,6 +101,7 @@ class _Work:
             chosen = any(example.query.choices for example in block.examples)
             refusals = not block.foreign or any(example.unanswerable for example in block.examples)
             self.metrics = (
+                *block.scorers,
                 *((ChoiceAccuracy(),) if chosen else ()),
                 TokenF1(),
                 *((RefusalRecall(),) if refusals else ()),

@@ -14,6 +14,7 @@ from typing import Any, cast, get_args
 from ragvlc.core.answer import Answer, Finish, Prediction, Timing, Usage
 from ragvlc.core.data import Example
 from ragvlc.core.errors import DatasetError, nearest
+from ragvlc.core.families import Metric
 from ragvlc.core.json_text import parse_json
 from ragvlc.documents.bounded import file_bytes
 from ragvlc.documents.json_lines import Problems, rows_of
@@ -35,6 +36,7 @@ class Block:
         smaller_is_better: labels of metrics.
         official: specification by label of metrics whose authors compute figures of their own.
         foreign: the scores of rows are another tool's, shown beside those computed here.
+        scorers: metrics that score as the authors of the questions do.
     """
 
     dataset: str
@@ -45,6 +47,7 @@ class Block:
     smaller_is_better: tuple[str, ...] = ()
     official: Mapping[str, Any] = field(default_factory=dict)
     foreign: bool = False
+    scorers: tuple[Metric, ...] = ()
 
 
 @dataclass(frozen=True)

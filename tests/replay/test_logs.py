@@ -20,6 +20,7 @@ from ragvlc.replay.logs.records import as_choices, listed
 from ragvlc.replay.replaying import Replayed, replay_answers
 from ragvlc.replay.spec import Replay
 from ragvlc.replay.stored import Stored
+from ragvlc.results.official import official_figures
 
 RIGHT = ("q0", "q1", "q2")
 """What the better of two systems answers right."""
@@ -153,6 +154,42 @@ def test_leval_files_name_their_system_by_folder_or_by_file(tmp_path: Path) -> N
     other = made.leval(tmp_path / "llm_eval" / "large-4k.pred.jsonl", [], column="large-4k_pred")
     logs, _ = read_logs([one, other])
     assert [(log.system, log.task) for log in logs] == [("small-16k", "coursera"), ("large-4k", "llm_eval")]
+
+
+def test_tasks_of_benchmarks_are_scored_by_their_authors_rules(tmp_path: Path) -> None:
+    row = {
+        "pred": "\nOther place\nCity",
+        "answers": ["Other place"],
+        "all_classes": ["City", "Other place"],
+        "length": 9,
+    }
+    trec = replayed(made.lines(tmp_path / "pred_e" / "small" / "trec.jsonl", [row]))
+    assert trec.results.cells[0].metrics[0] == "longbench_classification"
+    assert score(trec, "small", "longbench_classification") == 1.0, "the first line only"
+    assert dict(official_figures(trec.results.cells[0])[0].figures) == {"LongBench": 100.0, "0-4k": 100.0}
+    rows = [
+        {"query": f"{n}?", "gt": "B", "small_pred": text, "evaluation": "exam"} for n, text in enumerate(("B", "no"))
+    ]
+    quality = replayed(made.lines(tmp_path / "exam_eval" / "small" / "quality.pred.jsonl", rows))
+    assert score(quality, "small", "leval_exam") == 0.5
+    f1 = replayed(made.leval(tmp_path / "ngram_eval" / "small" / "multidoc_qa.pred.jsonl", RIGHT))
+    assert score(f1, "small", "leval_f1") == 0.75
+    given_alone = replayed(tmp_path / "ngram_eval", metrics=["contains"])
+    assert given_alone.results.cells[0].metrics == ("contains",)
+
+
+def test_logs_without_a_common_question_are_refused(tmp_path: Path) -> None:
+    one = made.leval(tmp_path / "a" / "gsm100.pred.jsonl", RIGHT)
+    other = made.lines(
+        tmp_path / "b" / "gsm100.pred.jsonl",
+        [{"query": f"Another {n}?", "gt": gold, "x_pred": "", "evaluation": "exam"} for n, gold in made.GOLD.items()],
+    )
+    with pytest.raises(DatasetError, match=r"none of its 4 questions is in the other logs of gsm100"):
+        stored(one, other)
+    third = made.leval(tmp_path / "c" / "gsm100.pred.jsonl", [])
+    found = stored(one, other, third)
+    assert set(found.blocks[0].rows[""]) == {"a", "c"}
+    assert sum(found.dropped.values()) == 4
 
 
 def test_longbench_lines_in_another_order_are_paired_by_content(tmp_path: Path) -> None:

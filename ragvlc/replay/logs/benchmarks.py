@@ -96,6 +96,8 @@ def _is_leval(row: Mapping[str, Any]) -> bool:
 
 def _leval(path: Path, rows: Rows) -> Log:
     """Returns the answers in `{task}.pred.jsonl` of a model's folder, or in `{model}.pred.jsonl` of a task's."""
+    stem = path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".pred")
+    system, task = (path.parent.name, stem) if stem in LEVAL else (stem, path.parent.name)
     records = []
     for line, row in rows:
         column = next(name for name in row if name.endswith("_pred"))
@@ -105,11 +107,9 @@ def _leval(path: Path, rows: Rows) -> Log:
                 question=str(row["query"]),
                 references=texts_in(row["gt"]),
                 text="" if row[column] is None else str(row[column]),
-                tags=scalars({"evaluation": row.get("evaluation")}),
+                tags=scalars({"evaluation": row.get("evaluation"), "dataset": task}),
             )
         )
-    stem = path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".pred")
-    system, task = (path.parent.name, stem) if stem in LEVAL else (stem, path.parent.name)
     return Log(path, "L-Eval", system, task, tuple(records))
 
 
@@ -140,18 +140,20 @@ def _is_longbench(row: Mapping[str, Any]) -> bool:
 
 
 def _longbench(path: Path, rows: Rows) -> Log:
+    by_length = "_e" if path.parent.parent.name == "pred_e" else ""
+    task = path.name.partition(".json")[0] + by_length
     records = [
         LogRecord(
             place=f"line {line}",
             references=texts_in(row["answers"]),
             text="" if row["pred"] is None else str(row["pred"]),
-            tags=scalars({"length": row.get("length")}),
+            tags=scalars({"length": row.get("length"), "dataset": task}),
             check=f"length {row['length']}" if row.get("length") is not None else "",
+            scoring={"classes": row["all_classes"]} if isinstance(row["all_classes"], list) else {},
         )
         for line, row in rows
     ]
-    by_length = "_e" if path.parent.parent.name == "pred_e" else ""
-    return Log(path, "LongBench", path.parent.name, path.name.partition(".json")[0] + by_length, tuple(records))
+    return Log(path, "LongBench", path.parent.name, task, tuple(records))
 
 
 def _is_longbench_v2(row: Mapping[str, Any]) -> bool:

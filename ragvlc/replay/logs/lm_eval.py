@@ -81,6 +81,8 @@ def _record(line: int, row: Mapping[str, Any], noted: Counter[str]) -> LogRecord
         "place": f"line {line}",
     }
     document = first_text(doc, DOCUMENTS)
+    if isinstance(doc.get("all_classes"), list):
+        place["scoring"] = {"classes": doc["all_classes"]}
     place |= {"document": document if document != question else "", "tags": scalars(doc)}
     if arguments and all(len(one) > 1 and isinstance(one[1], str) for one in arguments):
         return _likeliest(place, target, [str(one[1]) for one in arguments], row["filtered_resps"])

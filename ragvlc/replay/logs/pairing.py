@@ -18,6 +18,7 @@ from ragvlc.core.data import Document, Example, Query
 from ragvlc.core.errors import DatasetError
 from ragvlc.replay.logs.joining import agree, check_of, joined
 from ragvlc.replay.logs.records import Log, LogRecord, label_of, short_hash
+from ragvlc.replay.logs.scorers import scorers_of
 from ragvlc.replay.spec import Answers
 from ragvlc.replay.stored import Block, Stored, paired
 
@@ -72,8 +73,13 @@ def stored_logs(
         else:
             placed, found = _from_data(named, answers, examples, dropped, notes), list(examples)
         notes += [note for one in placed for note in _notes(one.log)]
-        if placed:
-            blocks.append(_block(task, placed, found, dropped))
+        if placed and (block := _block(task, placed, found, dropped)).rows:
+            blocks.append(block)
+    if not blocks:
+        reasons = "; ".join(f"{count:,} {reason}" for reason, count in dropped.items() if count)
+        raise DatasetError(
+            f"{logs[0].path}: no question has an answer of every system. Left out: {reasons or 'nothing'}."
+        )
     return Stored(tuple(blocks), {reason: count for reason, count in dropped.items() if count}, tuple(notes))
 
 
@@ -135,7 +141,11 @@ def _from_logs(
         named = [tuple(f"{one.id} {one.check}".strip() for one in log.records) for log in own]
     agreed = _agreed(own, named)
     kept, refused = [], []
-    for (log, model, route), names in zip(logs, named, strict=True):
+    apart = _apart(named)
+    for (log, model, route), names, other in zip(logs, named, apart, strict=True):
+        if other:
+            refused.append((log, len(names)))
+            continue
         unlike = [not name or not agree(one, agreed[name]) for one, name in zip(log.records, names, strict=True)]
         differ = sum(unlike) - names.count("")
         if differ > MOST_UNLIKE * len(names):
@@ -205,8 +215,14 @@ def _first(kept: Sequence[_Named]) -> dict[str, tuple[Log, LogRecord]]:
 
 
 def _refusal(log: Log, differ: int, agreed: Mapping[str, LogRecord], names: Sequence[str]) -> str:
-    at = next(i for i, name in enumerate(names) if name and not agree(log.records[i], agreed[name]))
-    one, other = log.records[at], agreed[names[at]]
+    unlike = [i for i, name in enumerate(names) if name and not agree(log.records[i], agreed[name])]
+    if not unlike:
+        return (
+            f"{log.path}: none of its {len(log.records):,} questions is in the other logs of {log.task}, by question "
+            f"and references; {log.records[0].place}: {_said(log.records[0])}. Pair by place in the file with --set "
+            "answers.join=position, which checks the references, or name the logs that fit."
+        )
+    one, other = log.records[unlike[0]], agreed[names[unlike[0]]]
     return (
         f"{log.path}: {differ:,} of its {len(log.records):,} answers are to other questions than those of the other "
         f"logs under the same names; {one.place}: {_said(one)}, elsewhere {_said(other)}. Its ids are shifted, or of "
@@ -257,7 +273,10 @@ def _block(task: str, logs: Sequence[_Named], examples: Sequence[Example], dropp
     kept = {name for own in both.values() for given in own.values() for name in given}
     labels = dict.fromkeys(label_of(name) for one in logs for record in one.log.records for name in record.scores)
     asked = tuple(example for example in examples if example.id in kept)
-    return Block(task, asked, both, tuple(labels), foreign=True)
+    first = logs[0].log
+    evaluation = str(first.records[0].tags.get("evaluation", "")) if first.records else ""
+    metrics = scorers_of(first.format, task, evaluation)
+    return Block(task, asked, both, tuple(labels), foreign=True, scorers=metrics)
 
 
 def _each_model(
@@ -286,6 +305,13 @@ def _row(name: str, record: LogRecord, route: str) -> Prediction:
     return Prediction(name, answer=answer, scores=scores)
 
 
+def _apart(named: Sequence[Sequence[str]]) -> list[bool]:
+    """Returns whether each log has no question in common with the others, while some others have."""
+    held = Counter(name for names in named for name in set(names) if name)
+    alone = [bool(names) and not any(held[name] > 1 for name in names) for names in named]
+    return alone if len(named) > 1 else [False] * len(named)
+
+
 def _example(name: str, record: LogRecord, log: Log) -> Example:
     """Returns a question as the log holds it; questions over one document are one cluster."""
     mark = short_hash(record.document) if record.document else ""
@@ -296,6 +322,7 @@ def _example(name: str, record: LogRecord, log: Log) -> Example:
         cluster=record.cluster or mark,
         task=log.task,
         tags=record.tags,
+        scoring=record.scoring,
     )
 
 

@@ -51,6 +51,7 @@ class LogRecord:
         tags: further facts.
         check: further content that tells questions apart, such as the length of the document.
         cluster: what counts together in intervals; empty: the document, or the question itself.
+        scoring: further gold, as in `Example.scoring`.
     """
 
     place: str
@@ -69,6 +70,7 @@ class LogRecord:
     tags: Mapping[str, Any] = field(default_factory=dict)
     check: str = ""
     cluster: str = ""
+    scoring: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
