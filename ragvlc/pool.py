@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Container
 from typing import Any, Self, TypeVar, cast
 
+from ragvlc import memory
 from ragvlc.core.activity import doing
 from ragvlc.core.component import Component
 from ragvlc.core.engines import Closable, TextEngine, Tokenizer, VectorEngine, members, missing_from
@@ -44,6 +45,7 @@ class EnginePool:
         # Before torch starts its threads: they then sleep while they wait. Spinning, two busy processes on a small
         # machine slow each other down several times over.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        memory.budget()  # half of what is free before any model is loaded
         self.cache = cache or Cache()
         self.reuse = reuse
         self.once = Once(self.cache if reuse else None)

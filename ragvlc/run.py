@@ -49,6 +49,11 @@ class _Built:
     index: Index
     step: Step
 
+    @property
+    def nbytes(self) -> int:
+        """The memory of the index, in bytes; 0 where it does not say."""
+        return int(getattr(self.index, "nbytes", 0))
+
 
 class LiveRun:
     """The run of one answer. Not thread-safe; everything that runs share belongs to the pool.

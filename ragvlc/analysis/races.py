@@ -17,6 +17,7 @@ __all__ = ["block_tables", "race_note", "race_sentences", "race_tables", "so_far
 
 MOST_REASONS = 12
 MOST_LEFT = 5
+MOST_SO_FAR = 12
 """Rows of the table after a block."""
 MOST_NOW = 3
 TARGETS = {
@@ -114,9 +115,9 @@ def so_far(results: SweepResults) -> Table:
             entries = (Entry(mean, digits=2, score=True), Entry(word=f"{len(known):,}"), asked)
             rows.append((float("-inf") if mean is None else sign * mean, cell.name, entries))
     rows.sort(key=lambda row: -row[0])
-    rest = f" {len(rows) - MOST_LEFT} more cells are not shown." if len(rows) > MOST_LEFT else ""
+    rest = f" {len(rows) - MOST_SO_FAR} more cells are not shown." if len(rows) > MOST_SO_FAR else ""
     note = f"Means of the questions that all cells begun have answered; nothing is final.{rest}"
-    shown = tuple((name, entries) for _, name, entries in rows[:MOST_LEFT])
+    shown = tuple((name, entries) for _, name, entries in rows[:MOST_SO_FAR])
     return Table("So far", (metric, "of common\nquestions", "answered"), shown, note)
 
 

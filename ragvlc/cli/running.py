@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ragvlc.cli.amounts import seconds_text
 from ragvlc.cli.app import (
     RUNS,
     ExperimentArg,
@@ -22,13 +24,20 @@ from ragvlc.cli.app import (
 )
 from ragvlc.cli.interrupting import received
 from ragvlc.cli.reading import KnownSoFar, files_of, print_failures, print_report
-from ragvlc.core.errors import ConfigError
+from ragvlc.core.errors import ConfigError, RagvlcError
 from ragvlc.core.texts import several, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ragvlc.core.jobs import Counts, SetupResult
+    from ragvlc.sweep.spec import Sweep
+
+_MOST_FORETOLD = 24
+"""Cells of a sweep whose duration is estimated before it runs; of larger ones, `ragvlc estimate` does it."""
+_FORETOLD_SAMPLE = 12
+"""Questions of a cell that are counted for it."""
 
 
 @app.command()
@@ -116,6 +125,8 @@ def run(
 
         if problems := exceeded(sweep, runs_folder(experiment, runs)):
             raise ConfigError(problems)
+    if not is_quiet():
+        _say_how_long(sweep, runs_folder(experiment, runs))
     load = cache(Results.load)  # the page and the terminal show the same rows
     try:
         with Progress(KnownSoFar(), quiet=is_quiet()) as watcher:
@@ -177,6 +188,34 @@ def track(
         sys.stderr.write(f"error: not sent to the tracker: {visible(problem)}\n")
         sys.exit(1)
     out().print("sent")
+
+
+def _say_how_long(sweep: Sweep, runs: Path) -> None:
+    """Prints how long the pending questions will take, where models are computed here and the sweep is small.
+
+    Where nothing was measured before, this machine is probed for two seconds.
+    """
+    from ragvlc.estimate.estimate import Options, estimate
+    from ragvlc.sweep.plan import combinations
+    from ragvlc.sweep.plan import plan as planned
+
+    if combinations(sweep) > _MOST_FORETOLD or sweep.executor.kind != "local":
+        return
+    kinds = {model.kind for cell in planned(sweep) for model in cell.pipeline.generators.values()}
+    if "transformers" not in kinds:
+        return
+    try:
+        total = estimate(sweep, runs, Options(sample=_FORETOLD_SAMPLE)).total
+    except RagvlcError:
+        return  # running it says what is wrong
+    if total["calls"] and math.isfinite(total["seconds"]):
+        out().print(
+            f"This will take about {seconds_text(total['seconds'])} here, and half a minute to load: "
+            f"{several(round(total['questions']), 'answer')}, {total['prompt_tokens'] - total['cached_tokens']:,.0f} "
+            f"prompt tokens to compute. Tables of what is known so far come after the first minute.",
+            soft_wrap=True,
+        )
+        sys.stdout.flush()
 
 
 def _print_trials(trials: Sequence[SetupResult]) -> None:

@@ -46,6 +46,10 @@ def _mend(data: Any, *names: str) -> None:  # noqa: ANN401 - frozen data
             object.__setattr__(data, name, mended)
 
 
+_CHUNK_BYTES = 300
+"""Of a chunk beside its characters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A text with an id, a title and metadata. `metadata` holds JSON values only."""
@@ -138,6 +142,11 @@ class ChunkSet(Sequence[Chunk]):
 
     def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - the Sequence contract: an item or a slice
         return self.chunks[index]
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of the chunks, in bytes, by and large."""
+        return sum(len(chunk.text) for chunk in self.chunks) + _CHUNK_BYTES * len(self.chunks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from ragvlc.embedders._tokenized_texts import (
     TextWindow,
     TokenizedText,
     batches_of,
+    in_groups,
     tokenize,
     tokenize_ids,
     windows_of,
@@ -96,8 +97,8 @@ class SentenceTransformerEngine:
         """Returns unit vectors, float32 of shape [texts, dimensions]. Raises `EngineError` if the model fails."""
         if not texts:
             return self.embed([""], side=side)[:0]
-        rows = self._computed(lambda: self._vectors(without_prompt(self._prompts[side], texts), side), len(texts))
-        return _unit(rows)
+        given = without_prompt(self._prompts[side], texts)
+        return in_groups(given, lambda own: _unit(self._computed(lambda: self._vectors(own, side), len(own))))
 
     def embed_spans(self, texts: Sequence[str], spans: Sequence[Spans], *, side: str = "passage") -> list[Vectors]:
         """Returns unit vectors of parts of texts, each computed in the context of its whole text (late chunking).
@@ -278,8 +279,7 @@ class SentenceTransformerEngine:
         held = 0
         for place, length in enumerate(self.lengths(texts)):
             if not found or held + length > self._limits.tokens:
-                found.append([])
-                held = 0
+                found, held = [*found, []], 0
             found[-1].append(place)
             held += length
         return found

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ragvlc import memory
 from ragvlc.core.errors import EngineError
 from ragvlc.embedders._positions import window_spans
 
@@ -14,17 +15,21 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ragvlc.core.engines import Vectors
+
 __all__ = [
     "NO_TRUNCATION",
     "TextWindow",
     "TokenizedText",
     "batches_of",
+    "in_groups",
     "tokenize",
     "tokenize_ids",
     "windows_of",
     "without_prompt",
 ]
 
+_GROUP_CHARACTERS = 4_000_000
 NO_TRUNCATION: Mapping[str, Any] = MappingProxyType(
     {"return_attention_mask": False, "return_token_type_ids": False, "truncation": False, "verbose": False}
 )
@@ -184,6 +189,32 @@ def batches_of(lengths: Sequence[int], budget: int, most: int | None, window: in
             found.append([])
             longest = max(length, 1)
         found[-1].append(place)
+    return found
+
+
+def in_groups(texts: Sequence[str], embed: Callable[[list[str]], Vectors]) -> Vectors:
+    """Returns the vectors of all texts, of which only a group is tokenized at a time.
+
+    A tokenizer holds about 100 bytes for each token until its texts have been computed.
+    """
+    import numpy as np
+
+    found: Vectors | None = None
+    start = 0
+    while start < len(texts):
+        stop, characters = start, 0
+        while stop < len(texts) and (stop == start or characters + len(texts[stop]) <= _GROUP_CHARACTERS):
+            characters += len(texts[stop])
+            stop += 1
+        rows = embed(list(texts[start:stop]))
+        if found is None:
+            if stop == len(texts):
+                return rows
+            found = np.empty((len(texts), rows.shape[1]), np.float32)
+        found[start:stop] = rows
+        start = stop
+        memory.give_back()
+    assert found is not None  # noqa: S101 - without texts, nothing is embedded
     return found
 
 

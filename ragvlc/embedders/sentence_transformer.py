@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ragvlc import packaged
+from ragvlc import memory, packaged
 from ragvlc.core.component import Execution
 from ragvlc.core.engines import SpanVectorEngine, TextLimit
 from ragvlc.core.errors import EngineError
@@ -17,7 +17,14 @@ from ragvlc.core.families import Embedder
 from ragvlc.documents.text_limits import text_limit
 from ragvlc.embedders._extension import ExtensionSetting
 from ragvlc.embedders._prompts import Declared, declared, declared_in, prompt_remarks
-from ragvlc.packaged.model_files import code_refusals, model_remarks, reason_not_loaded, refuse_own_code
+from ragvlc.engines.batching.dtypes import has_accelerator
+from ragvlc.packaged.model_files import (
+    code_refusals,
+    model_remarks,
+    reason_not_loaded,
+    refuse_own_code,
+    weight_bytes,
+)
 
 _log = logging.getLogger("ragvlc")
 _said: set[str] = set()
@@ -90,6 +97,10 @@ class SentenceTransformerEmbedder(Embedder):
             EngineError: it cannot be loaded, has too few positions for `max_length`, or cannot be extended that way.
         """
         refuse_own_code(self.model, trusted=self.trust_remote_code)
+        here = self.device == "cpu" or (self.device == "auto" and not has_accelerator())
+        return memory.loaded(self.model, weight_bytes(self.model, self.dtype) if here else None, self._open)
+
+    def _open(self) -> SpanVectorEngine:
         from ragvlc.embedders._engine import BatchLimits, SentenceTransformerEngine
 
         folder = packaged.resolve(self.model)

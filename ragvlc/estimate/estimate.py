@@ -23,6 +23,7 @@ from ragvlc.estimate.dry_run import CellFigures, DryRun, SampledCell, asks_model
 from ragvlc.estimate.escalation_rates import EscalationRates
 from ragvlc.estimate.figures import CellEstimate, Estimate, add_to, added, known
 from ragvlc.estimate.history import History
+from ragvlc.estimate.memory import memory_notes
 from ragvlc.estimate.prices import Prices
 from ragvlc.estimate.rates import EngineFacts, facts_of
 from ragvlc.estimate.sampling import draw
@@ -314,6 +315,7 @@ class Workings:
                 f"{rescored:,} stored answers have no current score of {' or '.join(sorted(labels))}: what models are "
                 "asked about them is in the table."
             )
+        notes += memory_notes(pool.generators.values(), self.prices.embedders.values())
         notes += generated_sentences(((one["tags"] for one in own.facts), own.skipped) for own in self.asked.values())
         return notes + run.escalation.notes
 

@@ -7,8 +7,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ragvlc import memory
 from ragvlc.core.families import Generator
+from ragvlc.hardware.memory_plan import plan_memory
 from ragvlc.hardware.model_sizes import Shape
+from ragvlc.hardware.placement import window_for
 from ragvlc.hardware.roofline import Device
 
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ __all__ = ["Blocks", "Nothing", "Reuse", "SharedPrefixes", "reuse_of"]
 LEAST = 16
 """Tokens: `transformers` computes a shorter common prefix again; as long are the blocks of vLLM."""
 _COPIED_BELOW = 4
-_CPU_PREFIX_BYTES = 2**30
 _LIMITED = 64  # tokens compared first: most prompts of other documents differ in them
 
 
@@ -128,10 +130,16 @@ def _of_transformers(generator: Generator, shape: Shape | None, device: Device |
         return SharedPrefixes(), "cached tokens as if memory kept all"
     if shape.sliding_layers:
         return Nothing(), "no cached tokens, for its layers look back only so far"
-    memory = float(own["prefix_cache_mb"] or 0) * 2**20 or _CPU_PREFIX_BYTES
-    if own["prefix_cache_mb"] is None and device is not None and math.isfinite(device.memory):
-        memory = (device.memory - shape.parameters * shape.weight_bytes) / 2
-    held = max(0.0, memory) / shape.held_bytes(1)
+    weights = shape.parameters * shape.weight_bytes
+    if own["prefix_cache_mb"] is not None:
+        held = float(own["prefix_cache_mb"]) * 2**20
+    elif device is not None and math.isfinite(device.memory):
+        held = (device.memory - weights) / 2
+    else:
+        left = max(0, memory.budget().total - int(weights))
+        window = window_for(generator, [])
+        held = plan_memory(shape, left, window, batch_tokens=int(own["batch_tokens"]), prefixes=None).prefixes
+    held = max(0.0, held) / shape.held_bytes(1)
     return SharedPrefixes(held), f"cached tokens as {held:,.0f} of them fit the memory for prefixes"
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ragvlc import packaged
+from ragvlc import memory, packaged
 from ragvlc.core.answer import Timing, Usage
 from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
@@ -35,7 +35,7 @@ from ragvlc.engines.batching.chat_template import ChatTokenizer
 from ragvlc.engines.batching.decoding import Batch, Detokenizer, RequestState
 from ragvlc.engines.batching.dtypes import resolve_dtype
 from ragvlc.engines.batching.fair_lock import FairLock
-from ragvlc.engines.batching.packed import PackedBatch
+from ragvlc.engines.batching.packed import UNLIMITED, PackedBatch
 from ragvlc.engines.batching.packed_with_graphs import PackedBatchWithGraphs
 from ragvlc.engines.batching.padded import PaddedBatch
 from ragvlc.engines.batching.prefix_cache import PrefixCache
@@ -45,6 +45,8 @@ from ragvlc.engines.cuda_graphs.self_test import SelfTestedDecoder
 from ragvlc.engines.decode_state.state import ModelDecodeState
 from ragvlc.engines.decode_state.states import DecodeStates
 from ragvlc.generators._model_files import OwnFiles
+from ragvlc.generators._planned_memory import PlannedMemory, limits_of, torch_device
+from ragvlc.hardware.memory_plan import BATCH_TOKENS, MemoryPlan
 from ragvlc.packaged.model_files import (
     TemplateDate,
     reason_not_loaded,
@@ -57,8 +59,6 @@ if TYPE_CHECKING:
 __all__ = ["TransformersGenerator"]
 
 log = logging.getLogger("ragvlc")
-
-_CPU_PREFIX_BYTES = 2**30
 
 
 class TransformersGenerator(OwnFiles, Generator):
@@ -74,10 +74,12 @@ class TransformersGenerator(OwnFiles, Generator):
             batching may change answers in bfloat16. 1 is the reference: one request at a time, without a prefix cache,
             as the library's own loop computes it.
         batch_tokens: the largest number of tokens, prompts and answers, of the requests computed together; shared ones
-            count once, and a single request may have more. It limits memory.
+            count once, and a single request may have more. It limits memory; the plan of memory may lower it, on a CPU
+            the default also to one and a half windows.
         prefix_cache_mb: memory for the KV cache of recent prompts, so that the next question about a document computes
-            only what is new; 0 computes every prompt whole. None takes 1024 on a CPU, and half of the memory that is
-            free after loading on a GPU. In float32 it changes no answer; in bfloat16 it may as batching does.
+            only what is new; 0 computes every prompt whole. None takes one and a half prompts of the whole window on a
+            CPU, if the plan of memory has so much, and half of the memory that is free after loading on a GPU. In
+            float32 it changes no answer; in bfloat16 it may as batching does.
         window: the largest number of tokens of prompt and answer together; None takes the model's own.
         system: a system message; None leaves it to the chat template.
         template_options: variables for the chat template, such as `enable_thinking: false`.
@@ -98,7 +100,7 @@ class TransformersGenerator(OwnFiles, Generator):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: Annotated[str, Field(min_length=1), Execution] = "auto"
     batch_size: Annotated[int, Field(ge=1)] = 16
-    batch_tokens: Annotated[int, Field(ge=1), Execution] = 32_768
+    batch_tokens: Annotated[int, Field(ge=1), Execution] = BATCH_TOKENS
     prefix_cache_mb: Annotated[int | None, Field(ge=0), Execution] = None
     window: Annotated[int, Field(ge=2)] | None = None
     system: str | None = None
@@ -156,22 +158,31 @@ class _TransformersEngine:
     def __init__(self, spec: TransformersGenerator) -> None:
         self._spec = spec
         self._tokenizer = spec.tokenizer()
-        model = _load(spec)
+        self._memory = PlannedMemory(spec)
+        try:
+            self._open(spec, _load(spec))
+        except BaseException:
+            self._memory.release()
+            raise
+
+    def _open(self, spec: TransformersGenerator, model: PreTrainedModel) -> None:
         self._window = spec.window or _own_window(spec, model.config)
+        plan = self._memory.plan(self._window)
         ends = model.generation_config.eos_token_id
         # Both, because some chat models end an answer with a token that only their tokenizer names as the end.
         end_ids = self._tokenizer.end_ids | set([ends] if isinstance(ends, int) else ends or ())
         detokenizer = Detokenizer(end_ids, self._tokenizer.decode)
         max_requests = 1 if why_not_batched(model.config) else spec.batch_size
-        lock, prefixes = FairLock(), _prefix_cache(spec, model)
+        lock, prefixes = FairLock(), _prefix_cache(spec, model, plan)
+        tokens, limits = (spec.batch_tokens, UNLIMITED) if plan is None else (plan.batch_tokens, limits_of(plan))
         decoder = SelfTestedDecoder(model, spec.model) if prefixes is not None and spec.cuda_graphs else None
         batch: Batch
         if prefixes is None:
-            batch = PaddedBatch(model, detokenizer, batch_tokens=spec.batch_tokens)
+            batch = PaddedBatch(model, detokenizer, batch_tokens=tokens)
         elif decoder is None:
-            batch = PackedBatch(model, detokenizer, prefixes, batch_tokens=spec.batch_tokens)
+            batch = PackedBatch(model, detokenizer, prefixes, batch_tokens=tokens, limits=limits)
         else:
-            batch = PackedBatchWithGraphs(detokenizer, prefixes, decoder, batch_tokens=spec.batch_tokens)
+            batch = PackedBatchWithGraphs(detokenizer, prefixes, decoder, batch_tokens=tokens, limits=limits)
         self._scheduler: Scheduler | None = Scheduler(
             batch, max_requests=max_requests, model_name=spec.model, free_memory=_free_memory, lock=lock
         )
@@ -218,6 +229,7 @@ class _TransformersEngine:
         if scheduler is not None:
             scheduler.close()
         del scheduler  # it refers to the model, whose memory is to be collected below
+        self._memory.release()
         _free_memory()
 
     def _state(self, request: Request) -> RequestState:
@@ -234,23 +246,21 @@ class _TransformersEngine:
         )
 
 
-def _prefix_cache(spec: TransformersGenerator, model: PreTrainedModel) -> PrefixCache | None:
+def _prefix_cache(spec: TransformersGenerator, model: PreTrainedModel, plan: MemoryPlan | None) -> PrefixCache | None:
     """Switches the model to packed attention, where possible and needed; returns its prefix cache or None."""
     if spec.batch_size > 1:
         problem = why_not_batched(model.config) or switch_to_packed_attention(model, spec.attention)
         if not problem:
-            return PrefixCache(_prefix_cache_bytes(spec, model))
+            return PrefixCache(_gpu_prefix_bytes(spec, model) if plan is None else plan.prefixes)
         log.info("'%s' is computed without a prefix cache: %s", spec.model, problem)
     return None
 
 
-def _prefix_cache_bytes(spec: TransformersGenerator, model: PreTrainedModel) -> int:
+def _gpu_prefix_bytes(spec: TransformersGenerator, model: PreTrainedModel) -> int:
     import torch
 
     if spec.prefix_cache_mb is not None:
         return spec.prefix_cache_mb * 2**20
-    if model.device.type != "cuda":
-        return _CPU_PREFIX_BYTES
     free, _ = torch.cuda.mem_get_info(model.device)
     return free // 2
 
@@ -264,6 +274,7 @@ def _free_memory() -> None:
     gc.collect()  # tensors in reference cycles are freed by the collector alone
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    memory.give_back()
 
 
 def _generation(state: RequestState, waited: float, opened: str) -> Generation:
@@ -296,23 +307,13 @@ def _load(spec: TransformersGenerator) -> PreTrainedModel:
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, attn_implementation=spec.attention, trust_remote_code=spec.trust_remote_code
         )
-        return model.to(_device(spec.device)).eval()
+        return model.to(torch_device(spec.device)).eval()
     except Exception as error:  # the libraries raise plain exceptions, too
         reason = f"'{spec.model}' cannot be loaded as {dtype}: {library_words(error)}"
         raise EngineError(reason_not_loaded(spec.model, error, reason)) from error
     finally:
         if bars:
             library_logging.enable_progress_bar()
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _own_window(spec: TransformersGenerator, config: PreTrainedConfig) -> int:

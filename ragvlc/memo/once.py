@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from ragvlc import memory
 from ragvlc.core.texts import first_fault
 from ragvlc.memo.disk import Cache
 
@@ -44,12 +45,15 @@ class Codec:
 
 LARGE: Mapping[str, int] = MappingProxyType({"chunk": 256, "index": 256})
 """Stages whose values hold whole documents' texts or vectors, and how many of them are kept in memory."""
+_LARGE_SHARE = 0.1
+"""Of the memory planned for this process: the values of one such stage, where they say how large they are."""
 
 
 class Once:
     """Computes each distinct input once, even for concurrent threads, and counts requests and computations.
 
-    Each stage keeps its `capacity` most recently used values, or the number that `large` gives for the stage.
+    Each stage keeps its `capacity` most recently used values, or the number that `large` gives for the stage; of a
+    large stage also no more than fit a share of the memory planned for this process, by the `nbytes` of its values.
 
     Args:
         cache: where values with a codec are looked up before they are computed, and stored afterwards.
@@ -68,6 +72,7 @@ class Once:
         self._large = large
         self._lock = threading.Lock()
         self._known: dict[str, OrderedDict[str, Future[Any] | Memoised]] = {}
+        self._bytes: dict[str, dict[str, int]] = {}
         self.asked: Counter[str] = Counter()
         self.computed: Counter[str] = Counter()
         self.stored: Counter[str] = Counter()
@@ -173,7 +178,8 @@ class Once:
                 found.append(one)
             self.computed[stage] += len(mine)
             while len(known) > self._large.get(stage, self._capacity):
-                known.popitem(last=False)
+                dropped, _ = known.popitem(last=False)
+                self._bytes.get(stage, {}).pop(dropped, None)
         return found, mine
 
     def _settle(self, stage: str, key: str, future: Future[Any], value: Any) -> None:  # noqa: ANN401
@@ -182,6 +188,20 @@ class Once:
         with self._lock:
             if self._known[stage].get(key) is future:
                 self._known[stage][key] = Memoised(value, reused=True)
+                if stage in self._large and (size := int(getattr(value, "nbytes", 0))):
+                    self._bound(stage, key, size)
+
+    def _bound(self, stage: str, key: str, size: int) -> None:
+        """Drops the least recently used values of a large stage that no longer fit beside a new one."""
+        known, sizes = self._known[stage], self._bytes.setdefault(stage, {})
+        sizes[key] = size
+        held, most = sum(sizes.values()), memory.budget().total * _LARGE_SHARE
+        for other in list(known):
+            if held <= most:
+                break
+            if other != key and other in sizes:
+                held -= sizes.pop(other)
+                del known[other]
 
     def _forget(self, stage: str, keys: Sequence[str]) -> None:
         with self._lock:

@@ -17,6 +17,7 @@ from pydantic import BeforeValidator
 
 from ragvlc import packaged
 from ragvlc.core.errors import EngineError
+from ragvlc.core.json_text import parse_json
 from ragvlc.packaged.model_json import model_json, model_mapping
 
 __all__ = [
@@ -29,11 +30,16 @@ __all__ = [
     "reason_not_loaded",
     "refuse_own_code",
     "served_date_remarks",
+    "weight_bytes",
 ]
 
 _TEMPLATE_FILES = ("chat_template.jinja", "additional_chat_templates/default.jinja")
 _QUOTED = re.compile(r'"([\w.-]+)"')
 _CLOCK = "strftime_now"
+_SIZES = {"float32": 4, "bfloat16": 2, "float16": 2}
+_STORED = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2}
+_LONGEST_HEAD = 100_000_000
+"""Bytes; the limit of the format's own library."""
 
 
 def own_code(model: str) -> tuple[str, ...]:
@@ -149,6 +155,41 @@ def _references(mapping: object) -> list[str]:
     values = mapping.values() if isinstance(mapping, dict) else ()
     names = [name for value in values for name in (value if isinstance(value, list) else [value])]
     return [str(name) for name in names if name]
+
+
+def weight_bytes(model: str, dtype: str) -> int | None:
+    """Returns the memory of a model's weights in `dtype`, from the heads of its files; None if they are not here.
+
+    Numbers of 16 bits and more take the size of `dtype`, unless it is `auto`; others, of quantised models, their own.
+    """
+    folder = Path(packaged.resolve(model)) if model.startswith("packaged:") else Path(model)
+    if not folder.is_dir():
+        config = packaged.local_file(model, "config.json")
+        if config is None:
+            return None
+        folder = config.parent
+    files = sorted(folder.glob("*.safetensors"))
+    try:
+        if files:
+            return sum(_tensor_bytes(path, _SIZES.get(dtype)) for path in files)
+        return sum(path.stat().st_size for path in folder.glob("*.bin")) or None
+    except (OSError, ValueError, LookupError, TypeError):  # a damaged file: loading the model says what is wrong
+        return None
+
+
+def _tensor_bytes(path: Path, size: int | None) -> int:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > _LONGEST_HEAD:
+            raise ValueError(f"{path.name}: a head of {length} bytes")
+        head = parse_json(file.read(length).decode("utf-8"))
+    total = 0
+    for name, tensor in head.items():
+        if name != "__metadata__":
+            start, end = tensor["data_offsets"]
+            own = _STORED.get(tensor["dtype"])
+            total += (end - start) * size // own if size and own else end - start
+    return total
 
 
 @cache

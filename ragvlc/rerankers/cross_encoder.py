@@ -13,14 +13,15 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from ragvlc import packaged
+from ragvlc import memory, packaged
 from ragvlc.core.component import Execution
 from ragvlc.core.data import Hit, Query
 from ragvlc.core.engines import TextLimit
 from ragvlc.core.families import Reranker
 from ragvlc.core.run import Run
 from ragvlc.documents.text_limits import text_limit
-from ragvlc.packaged.model_files import code_refusals, model_remarks, refuse_own_code
+from ragvlc.engines.batching.dtypes import has_accelerator
+from ragvlc.packaged.model_files import code_refusals, model_remarks, refuse_own_code, weight_bytes
 from ragvlc.rerankers._pairs import Dtype, LoadedPairs, Loading, PairEngine
 
 
@@ -69,7 +70,9 @@ class CrossEncoder(Reranker):
         """Returns the loaded model. Raises `EngineError` if it cannot be loaded or does not score pairs."""
         refuse_own_code(self.model, trusted=self.trust_remote_code)
         loading = Loading(self.model, self.device, self.dtype, self.max_length, self.trust_remote_code)
-        return LoadedPairs.load(loading, batch_size=self.batch_size)
+        here = self.device == "cpu" or (self.device == "auto" and not has_accelerator())
+        size = weight_bytes(self.model, self.dtype) if here else None
+        return memory.loaded(self.model, size, lambda: LoadedPairs.load(loading, batch_size=self.batch_size))
 
     def rerank(self, query: Query, hits: Sequence[Hit], run: Run) -> list[Hit]:
         """Returns the hits, best first; equal scores preserve the retriever's order."""

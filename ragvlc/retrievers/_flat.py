@@ -69,6 +69,7 @@ class FlatSearch:
         import numpy as np
 
         self.rows = len(vectors)
+        self.nbytes = 4 * vectors.size
         self._flat: Any = faiss.IndexFlatIP(vectors.shape[1])  # its types lack methods
         self._flat.add(np.ascontiguousarray(vectors, dtype=np.float32))
         self._gpu = None if device == "cpu" or not self.rows else _gpu(device)

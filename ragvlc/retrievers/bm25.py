@@ -64,10 +64,10 @@ class BM25(Retriever):
         """Returns the search index; `bm25s` indexes are cached on disk, `rank_bm25` indexes are computed each time."""
         analyser = Analyser(self.stemmer, self.stop_words)
         if self.library == "rank_bm25":
-            score = self._okapi(analyser.words(chunk.text for chunk in chunks.chunks))
-        else:
-            score = self._lucene(run.cached_arrays(self, chunks, lambda: self._scores(analyser, chunks)), len(chunks))
-        return _WordIndex(chunks.chunks, analyser, score)
+            return _WordIndex(chunks.chunks, analyser, self._okapi(analyser.words(one.text for one in chunks.chunks)))
+        arrays = run.cached_arrays(self, chunks, lambda: self._scores(analyser, chunks))
+        size = sum(one.nbytes for one in arrays.values())
+        return _WordIndex(chunks.chunks, analyser, self._lucene(arrays, len(chunks)), size)
 
     def _scores(self, analyser: Analyser, chunks: ChunkSet) -> Arrays:
         """Returns each word's scores by chunk as compressed sparse columns, and the vocabulary as JSON bytes."""
@@ -124,6 +124,7 @@ class _WordIndex:
     chunks: Sequence[Chunk]
     analyser: Analyser
     score: Callable[[list[str]], Scores]
+    nbytes: int = 0
 
     def search(self, query: Query, n: int) -> list[Hit]:
         """Returns `n` hits (or all), best first; equal scores in chunk order."""

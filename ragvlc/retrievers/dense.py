@@ -77,6 +77,11 @@ class _VectorIndex:
     engine: VectorEngine
     flat: FlatSearch
 
+    @property
+    def nbytes(self) -> int:
+        """The memory of the vectors, in bytes."""
+        return self.flat.nbytes
+
     def search(self, query: Query, n: int) -> list[Hit]:
         """Returns `n` hits (or all), best first; equal scores in chunk order."""
         if min(n, len(self.chunks)) <= 0:

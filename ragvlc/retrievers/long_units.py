@@ -94,6 +94,11 @@ class _UnitIndex:
     inner: Index
     chunks: int
 
+    @property
+    def nbytes(self) -> int:
+        """The memory of the inner index, in bytes; 0 where it does not say."""
+        return int(getattr(self.inner, "nbytes", 0))
+
     def search(self, query: Query, n: int) -> list[Hit]:
         """Returns `n` hits (or all), best first; equal scores in document order."""
         if n <= 0:

@@ -21,7 +21,7 @@ from ragvlc.roles import Models
 from ragvlc.sweep.settings import Changer
 from ragvlc.sweep.spec import AROUND, Latency, Sweep, choices
 
-__all__ = ["Cell", "cell_key", "distinct_work", "judges", "plan", "remarks"]
+__all__ = ["Cell", "cell_key", "combinations", "distinct_work", "judges", "plan", "remarks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +114,25 @@ def plan(sweep: Sweep) -> list[Cell]:
     return named
 
 
-def _check_size(sweep: Sweep) -> None:
-    """Raises `ConfigError` if the sweep has more combinations than it allows; builds none of them."""
+def combinations(sweep: Sweep) -> int:
+    """Returns the number of combinations of a sweep's pipelines, values and repeats; builds none of them."""
+    return math.prod(_factors(sweep).values())
+
+
+def _factors(sweep: Sweep) -> dict[str, int]:
     factors = {"pipelines": len(sweep.pipelines)} | {axis: len(values) for axis, values in sweep.axes.items()}
     if any(pipeline.random for pipeline in sweep.pipelines.values()):
         factors["repeats"] = sweep.repeats
-    combinations = math.prod(factors.values())
-    if combinations > sweep.max_cells:
+    return factors
+
+
+def _check_size(sweep: Sweep) -> None:
+    """Raises `ConfigError` if the sweep has more combinations than it allows; builds none of them."""
+    factors, number = _factors(sweep), combinations(sweep)
+    if number > sweep.max_cells:
         sizes = " x ".join(f"{size:,} ({name})" for name, size in factors.items() if size > 1)
         raise ConfigError(
-            f"{sweep.name}: {sizes} make {combinations:,} combinations, more than max_cells ({sweep.max_cells:,}). "
+            f"{sweep.name}: {sizes} make {number:,} combinations, more than max_cells ({sweep.max_cells:,}). "
             f"Leave out values, or set max_cells to a larger number."
         )
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from ragvlc.core.engines import Generation, Prompt, Request
-from ragvlc.engines.batching import packed as _packed
 from ragvlc.engines.batching.packed import PackedBatch
 from ragvlc.engines.batching.prefix_cache import PrefixCache
 from ragvlc.engines.batching.shared_prefix import SharedPrefix
 from ragvlc.generators.transformers import TransformersGenerator
+from ragvlc.hardware import memory_plan as _memory_plan
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "dog", "ran", "after", "what", "is", "answer", "to", "question"]
 
@@ -100,9 +100,10 @@ def test_no_answer_depends_on_its_batch_or_on_the_prefix_cache(tiny_model: Path,
 
 
 def test_many_short_passes_are_one_long_pass(tiny_model: Path, plain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_packed, "_PASS_TOKENS", 7)
-    requests = mixed(12)
-    check_equal(opened(tiny_model).generate(requests), one_by_one(plain, requests))
+    monkeypatch.setattr(_memory_plan, "PASS_TOKENS", 7)
+    requests, engine = mixed(12), opened(tiny_model)
+    assert engine._scheduler._batch._limits.tokens == 7
+    check_equal(engine.generate(requests), one_by_one(plain, requests))
 
 
 def test_a_document_is_computed_once(tiny_model: Path, plain) -> None:

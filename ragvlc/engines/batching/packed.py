@@ -12,6 +12,7 @@ shared tokens: 2.9 ms in bfloat16 and 5.3 in float32, against 13.4 and 20.0 over
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ragvlc import memory
 from ragvlc.core import interruption
 from ragvlc.engines.batching.decoding import (
     Detokenizer,
@@ -36,15 +38,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
-__all__ = ["MIN_SHARED", "NewTokens", "PackedBatch", "forward"]
+__all__ = ["MIN_SHARED", "UNLIMITED", "NewTokens", "PackedBatch", "PassLimits", "forward"]
 
 MIN_SHARED = 16
 """Tokens: a shorter common prefix is computed again."""
 _MIN_SHARED_RATIO = 4
 """A request shares a prefix if the tokens in common are at least this multiple of its other tokens; else it copies."""
-_PASS_TOKENS = 8192
-"""Tokens of a forward pass. On a CPU, 6,000 take a little less time in one than in two, a third less than in three."""
-_MASK_ENTRIES = 2**26  # CPU kernels need a mask of tokens x slots for a later part of a prompt: 256 MB in float32
+
+
+@dataclass(frozen=True, slots=True)
+class PassLimits:
+    """What a forward pass may take; see `ragvlc.hardware.memory_plan`.
+
+    Attributes:
+        tokens: of a pass.
+        mask_entries: tokens times slots of the mask that CPU kernels need for a later part of a prompt.
+        token_bytes: KV cache of one token; 0 where nothing is evicted before it is allocated.
+    """
+
+    tokens: int = 8192
+    mask_entries: int = sys.maxsize
+    token_bytes: int = 0
+
+
+UNLIMITED = PassLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +97,23 @@ class PackedBatch:
         detokenizer: end tokens and text.
         prefixes: the prefix cache.
         batch_tokens: slots of all running requests; a single request may have more.
+        limits: of a forward pass.
     """
 
     def __init__(
-        self, model: PreTrainedModel, detokenizer: Detokenizer, prefixes: PrefixCache, *, batch_tokens: int
+        self,
+        model: PreTrainedModel,
+        detokenizer: Detokenizer,
+        prefixes: PrefixCache,
+        *,
+        batch_tokens: int,
+        limits: PassLimits = UNLIMITED,
     ) -> None:
         self._model = model
         self._detokenizer = detokenizer
         self._prefixes = prefixes
         self._batch_tokens = batch_tokens
+        self._limits = limits
         self._sequences: list[PackedSequence] = []
 
     @property
@@ -124,7 +149,10 @@ class PackedBatch:
                 sequence, source = self._place(request)
                 begun.append(sequence)
                 sources.append(source)
-            for parts in _passes(begun, self._model.device.type):
+            # Before anything is allocated, so that new and cached prefixes never exceed the capacity together.
+            new = sum(one.prefix.capacity for one in begun if one.owns_prefix and not one.prefix.layers)
+            self._prefixes.make_space(new * self._limits.token_bytes)
+            for parts in _passes(begun, self._limits):
                 self._prefill(parts, started)
         except BaseException:
             # All or nothing: a prefix whose tokens were not all computed must not stay in the cache.
@@ -167,6 +195,7 @@ class PackedBatch:
             self._sequences.remove(sequence)
             sequence.prefix.detach(sequence)
         self._prefixes.evict()
+        memory.give_back()
 
     def free_cache(self) -> bool:
         """Frees cached prefixes that no request is using; returns whether there were any."""
@@ -222,10 +251,10 @@ def _shares(request: RequestState, shared: int) -> bool:
     return shared >= MIN_SHARED and (len(request.prompt) - shared) * _MIN_SHARED_RATIO <= shared
 
 
-def _passes(begun: Sequence[PackedSequence], device: str) -> list[list[NewTokens]]:
+def _passes(begun: Sequence[PackedSequence], limits: PassLimits) -> list[list[NewTokens]]:
     """Divides new tokens into forward passes, in which a prefix is computed before the sequences that share it."""
     longest = max(len(sequence.request.prompt) + sequence.prefix.used for sequence in begun)
-    limit = _PASS_TOKENS if device == "cuda" else min(_PASS_TOKENS, max(256, _MASK_ENTRIES // longest))
+    limit = min(limits.tokens, max(256, limits.mask_entries // longest))
     order = {id(sequence.prefix): i for i, sequence in reversed(list(enumerate(begun)))}
     passes: list[list[NewTokens]] = [[]]
     left = limit

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 
 from ragvlc.engines.batching.decoding import Detokenizer, append_tokens, sample_tokens
-from ragvlc.engines.batching.packed import PackedBatch
+from ragvlc.engines.batching.packed import UNLIMITED, PackedBatch, PassLimits
 from ragvlc.engines.batching.prefix_cache import PrefixCache
 from ragvlc.engines.batching.shared_prefix import PackedSequence
 from ragvlc.engines.cuda_graphs.graphs import FastDecoder
@@ -32,12 +32,19 @@ class PackedBatchWithGraphs(PackedBatch):
         prefixes: the prefix cache.
         decoder: of a model that `batching.support` accepts, switched to the attention `ragvlc_packed`.
         batch_tokens: slots of all running requests; a single request may have more.
+        limits: of a forward pass.
     """
 
     def __init__(
-        self, detokenizer: Detokenizer, prefixes: PrefixCache, decoder: SelfTestedDecoder, *, batch_tokens: int
+        self,
+        detokenizer: Detokenizer,
+        prefixes: PrefixCache,
+        decoder: SelfTestedDecoder,
+        *,
+        batch_tokens: int,
+        limits: PassLimits = UNLIMITED,
     ) -> None:
-        super().__init__(decoder.model, detokenizer, prefixes, batch_tokens=batch_tokens)
+        super().__init__(decoder.model, detokenizer, prefixes, batch_tokens=batch_tokens, limits=limits)
         self._decoder = decoder
 
     def step(self) -> None:

@@ -64,14 +64,18 @@ class PrefixCache:
         Nothing is evicted for extra bytes that cannot fit.
         """
         fits = extra + sum(prefix.bytes for prefix in self._entries.values() if not prefix.idle) <= self._capacity
-        held = self.bytes + (extra if fits else 0)
+        self.make_space(extra if fits else 0)
+        return fits
+
+    def make_space(self, extra: int) -> None:
+        """Evicts entries not in use, least recently used first, until `extra` more bytes fit or none is left."""
+        held = self.bytes + extra
         for prefix in list(self._entries.values()):
             if held <= self._capacity:
                 break
             if prefix.idle:
                 held -= prefix.bytes
                 self.discard(prefix)
-        return fits
 
     def holds(self, prefix: SharedPrefix) -> bool:
         """Whether `prefix` is stored."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ragvlc import memory
 from ragvlc.core import interruption
 
 if TYPE_CHECKING:
@@ -78,6 +79,5 @@ def _free(device: torch.device) -> int:
         # Memory that PyTorch's allocator has reserved and not handed out is in use for the driver, but free for us.
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(free + unused)
-    import psutil
-
-    return int(psutil.virtual_memory().available)
+    planned = memory.budget().total - memory.resident()
+    return max(0, min(planned, memory.available()))

@@ -1,0 +1,70 @@
+"""The main memory that an opened generator reserves: its weights before they are loaded, then caches and batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragvlc import memory
+from ragvlc.engines.batching.packed import PassLimits
+from ragvlc.hardware.memory_plan import MemoryPlan, plan_memory
+from ragvlc.hardware.placement import shape_for
+from ragvlc.packaged.model_files import weight_bytes
+
+if TYPE_CHECKING:
+    from ragvlc.generators.transformers import TransformersGenerator
+
+__all__ = ["PlannedMemory", "limits_of", "torch_device"]
+
+
+class PlannedMemory:
+    """Reservations of one model in the budget of this process; none on a GPU, which has its own memory.
+
+    Args:
+        spec: of the model.
+
+    Raises:
+        EngineError: its weights do not fit the budget.
+    """
+
+    def __init__(self, spec: TransformersGenerator) -> None:
+        self._spec = spec
+        self._budget = memory.budget()
+        self._here = not torch_device(spec.device).startswith("cuda")
+        self._held: list[memory.Reservation] = []
+        size = weight_bytes(spec.model, spec.dtype) if self._here else None
+        if size:
+            self._held.append(self._budget.reserve_weights(spec.model, size, spec.dtype))
+
+    def plan(self, window: int) -> MemoryPlan | None:
+        """Returns the shares of what is left, and reserves them; None on a GPU."""
+        if not self._here:
+            return None
+        spec = self._spec
+        prefixes = None if spec.prefix_cache_mb is None else spec.prefix_cache_mb * 2**20
+        plan = plan_memory(
+            shape_for(spec, []), self._budget.left, window, batch_tokens=spec.batch_tokens, prefixes=prefixes
+        )
+        for what, size in (("prefixes and batches", plan.kv_bytes), ("forward passes", plan.pass_bytes)):
+            self._held.append(self._budget.reserve(what, spec.model, size))
+        return plan
+
+    def release(self) -> None:
+        """Returns the reservations to the budget."""
+        self._budget.release(*self._held)
+        self._held.clear()
+
+
+def limits_of(plan: MemoryPlan) -> PassLimits:
+    """Returns the limits of a forward pass that a plan sets."""
+    return PassLimits(plan.pass_tokens, plan.mask_entries, plan.token_bytes)
+
+
+def torch_device(wanted: str) -> str:
+    """Returns the device that torch computes on; `auto` takes CUDA, then MPS, then the CPU."""
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
