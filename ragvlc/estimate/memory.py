@@ -16,7 +16,8 @@ __all__ = ["memory_notes"]
 
 def memory_notes(generators: Iterable[Generator], embedders: Iterable[Embedder]) -> list[str]:
     """Returns a sentence on the budget and what each local model takes of it; none where nothing is loaded here."""
-    local = [one for one in (*generators, *embedders) if _is_here(one)]
+    parts_here: list[Generator | Embedder] = [*generators, *embedders]
+    local = [one for one in parts_here if _is_here(one)]
     sizes = [weight_bytes(str(one.spec()["model"]), str(one.spec()["dtype"])) for one in local]
     if not any(sizes):
         return []
