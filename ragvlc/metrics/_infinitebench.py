@@ -13,7 +13,7 @@ from ragvlc.metrics._longbench import normalise_chinese, qa_f1
 from ragvlc.metrics._published import token_f1
 from ragvlc.text.rouge import google_rouge
 
-__all__ = ["CHOICES", "TASKS", "calculated"]
+__all__ = ["CHOICES", "NUMBERS", "TASKS", "calculated"]
 
 _DIGITS = re.compile(r"[0-9]+")
 _NUMBER = re.compile(r"\d+\.\d+|\d+")
@@ -26,6 +26,8 @@ _CHOSEN = ("answer is:", "answer:", "answer is", "option is")
 _FOUND = ("answer is:", "is:", "answer:", "correct option is:")
 _LONGEST = 4000
 """Digits that are read as a number: Python refuses more."""
+NUMBERS = frozenset({"math_find", "code_run"})
+"""Tasks whose label is a number."""
 CHOICES = frozenset({"code_debug", "longbook_choice_eng"})
 """Tasks whose label is an option and its letter."""
 
@@ -60,12 +62,10 @@ def same_number(reply: str, label: Sequence[str]) -> float:
     found = _NUMBER.search(reply)
     if found is None or len(found[0]) > _LONGEST:
         return 0.0
-    if "." in label[0] or "e" in label[0].lower():
-        return float(float(found[0]) == float(label[0]))
-    try:
-        return float(int(found[0]) == int(label[0]))
-    except ValueError:  # a decimal number, on which the script fails
+    whole = label[0].strip().lstrip("+-").isdigit()
+    if whole and "." in found[0]:  # on which the script fails
         return 0.0
+    return float(float(found[0]) == float(label[0]))
 
 
 def debugged(reply: str, label: Sequence[str]) -> float:

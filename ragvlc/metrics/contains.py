@@ -1,13 +1,13 @@
 """Contains: 1 if a reference occurs in the reply, after normalisation.
 
-HELMET's substring exact match (Yen et al. 2025, arXiv 2410.02694): the normalised reference is a substring of the
-normalised reply; no word boundaries are asked for, so `12345678` contains `1234567`. Where all references are required,
-the share that occurs, as RULER's `string_match_all` (Hsieh et al. 2024, arXiv 2404.06654).
+The normalised reference is a substring of the normalised reply; no word boundaries are asked for, so that `12345678`
+contains `1234567`. Where all references are required, the share that occurs. The rule is akin to those of HELMET (Yen
+et al. 2025, arXiv 2410.02694) and RULER (Hsieh et al. 2024, arXiv 2404.06654), which `helmet_substring` and
+`ruler_match` compute to the letter, for figures that are compared with theirs.
 
-Differences: a reference that is empty after normalisation is skipped rather than contained in everything, the raw reply
-is searched without looking for `Answer:` in it, typography is folded on both sides (`ragvlc.text.folding`: `don’t`
-contains `don't`), and Chinese and Japanese follow `normalising`. A declined reply contains nothing. Does not apply to
-unanswerable examples: no reply could contain what is not there.
+A reference that is empty after normalisation is skipped rather than contained in everything, typography is folded on
+both sides (`ragvlc.text.folding`: `don’t` contains `don't`), and Chinese and Japanese follow `normalising`. A declined
+reply contains nothing. Does not apply to unanswerable examples: no reply could contain what is not there.
 """
 
 from __future__ import annotations

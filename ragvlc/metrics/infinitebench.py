@@ -12,9 +12,9 @@ Zhang et al. (2024, arXiv 2402.13718), `src/compute_scores.py`:
 - math_find: the first number; math_calc: the share of numbers right before the first wrong one; code_run: the last
   word.
 
-The task is the setting, or the example's set (`tags["dataset"]`); without either the metric does not apply. References
-are the labels; of a multiple-choice question with options, the right option and its letter, else both as references.
-The figure is the mean times 100.
+The task is the setting, or the example's set (`tags["dataset"]`); without either the metric does not apply, nor to
+labels of math_find and code_run that are no numbers. References are the labels; of a multiple-choice question with
+options, the right option and its letter, else both as references. The figure is the mean times 100.
 
 Differences: labels are texts, so that a label with a decimal point is the script's decimal number. Where the script
 fails (a decimal number for a whole label in math_find, runs of thousands of digits) the reply scores 0. `skip: 1`
@@ -23,16 +23,18 @@ leaves out the first number in math_calc, which the script does for the model ca
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
-from ragvlc.metrics._infinitebench import CHOICES, TASKS, calculated
+from ragvlc.metrics._infinitebench import CHOICES, NUMBERS, TASKS, calculated
 from ragvlc.metrics._letters import right_letters
 from ragvlc.metrics._published import PublishedMetric, set_of
 
+_NUMBER = re.compile(r"[+-]?\d{1,300}(?:\.\d{1,300})?")
 Task = Literal[
     "auto",
     "passkey",
@@ -87,6 +89,8 @@ class Infinitebench(PublishedMetric):
 def _label(task: str, example: Example) -> tuple[str, ...]:
     """Returns the right answers; of a choice the option and its letter."""
     letters = right_letters(example)
+    if task in NUMBERS:
+        return tuple(one for one in example.references if _NUMBER.fullmatch(one.strip()))
     if task not in CHOICES:
         return example.references
     if letters:

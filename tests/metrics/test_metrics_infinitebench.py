@@ -31,3 +31,9 @@ def test_the_label_of_a_choice_is_the_option_and_its_letter():
 def test_numbers_may_be_left_out_first():
     assert score("7: 1, 2", ("[1, 2]",), "math_calc") == 0
     assert score("7: 1, 2", ("[1, 2]",), "math_calc", skip=1) == 1
+
+
+def test_labels_that_are_no_numbers_have_no_score_where_a_number_is_asked_for():
+    assert score("12", ("twelve",), "math_find") is None
+    assert score("12", ("twelve", "12"), "code_run") == 1
+    assert score("12.5", ("12",), "math_find") == 0

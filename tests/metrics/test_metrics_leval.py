@@ -38,6 +38,9 @@ def test_halves_of_a_statement(part, reply, score, flags):
         example = Example(Query("q", "?"), (), references, scoring=scoring)
         assert metric.score(Answer(reply), example) == score
         assert metric.flags(Answer(reply), example) == flags
+    one = Example(Query("q", "?"), (), (reply.partition(" ")[0],), scoring={"fact": "True"})
+    assert LevalSciFi().score(Answer(reply), one) == 1  # the question that was asked
+    assert LevalSciFi().flags(Answer(reply), one) == ()
     lacking = Example(Query("q", "?"), (), ("True",))
     assert metric.score(Answer(reply), lacking) == (score if part == "loyalty" else None)
 
