@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["official_frame", "official_table"]
 
 NOTE = (
-    "By the rules of the benchmarks' authors: their units, rounding and denominators, to compare with published ones. "
+    "By the rules of the benchmarks' authors: their units, rounding and denominators, to set beside published figures. "
     "Without intervals; those of the means are under Scores."
 )
 

@@ -478,6 +478,26 @@ class Constant(Metric):
         return 0.5
 
 
+class Undivided(Metric):
+    """Has an official figure that some cells have no questions for."""
+
+    def score(self, answer, example):
+        """Returns whether a reference is there."""
+        return float(answer.text in example.references)
+
+    def official(self, questions):
+        """Returns a mean."""
+        return {"mean": sum(one.score or 0 for one in questions) / len(questions)}
+
+
+class Boundless(Undivided):
+    """Has an official figure that is no number."""
+
+    def official(self, questions):
+        """Returns nothing that a table can show."""
+        return {"mean": float("nan")}
+
+
 # ---------------------------------------------------------------- data sets
 
 

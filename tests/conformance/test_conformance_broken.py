@@ -51,6 +51,8 @@ BROKEN = {
     "Integer": "scores False (bool). Return a float from 0 to 1",
     "Choosy": "Return None for examples, never for answers",
     "Constant": "every answer scores 0.5",
+    "Undivided": "official() of 0 questions raises ZeroDivisionError: division by zero. Return no figure",
+    "Boundless": "Return finite numbers by name.",
     "Twice": "'toy-height' is question 1 ('How high is the tower of the lighthouse?') and question 2 ('What",
     "Unclustered": "example 'toy-height' has no cluster. Name what resampling keeps together",
     "Stray": "which is not in its documents. Count characters of the document's text.",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Mapping
+from math import isfinite
 
-from ragvlc.core.families import Metric, Score
+from ragvlc.core.families import Metric, Score, ScoredQuestion
 from ragvlc.testing.benchmark_examples import BENCHMARKS
 from ragvlc.testing.engines import FunctionEngine, ScriptedPool
 from ragvlc.testing.materials import SEARCH, answers_to
@@ -74,6 +76,34 @@ def its_label_is_a_name(trial: Trial) -> None:
     )
 
 
+def official_figures_are_numbers(trial: Trial) -> None:
+    """Official figures are finite numbers by name, from whatever questions a cell has, and equal a second time."""
+    metric: Metric = trial.build()
+    label = metric.label
+    one = ScoredQuestion("a", 1.0, {label: 1.0}, tags={"dataset": "x", "length": 100})
+    other = ScoredQuestion("b", 0.5, {label: 0.5}, ("unparsed",), tags={"dataset": "y", "length": "short"})
+    failed = ScoredQuestion("c", metric.worst, {label: metric.worst}, failed=True, replied=False, unanswerable=True)
+    none = ScoredQuestion("d", None, {label: None})
+    for questions in ([], [none], [one], [failed], [one, other, failed, none]):
+        shown = f"official() of {len(questions)} questions"
+        try:
+            figures: object = metric.official(questions)
+        except Exception as error:
+            raise Broken(f"{shown} raises {type(error).__name__}: {error}. Return no figure in place of it.") from error
+        require(
+            isinstance(figures, Mapping)
+            and all(isinstance(name, str) and name and _is_number(value) for name, value in figures.items()),
+            f"{shown} returns {figures!r}. Return finite numbers by name.",
+        )
+        require(
+            metric.official(questions) == figures, f"{shown} is otherwise a second time. Compute it from them alone."
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+
+
 def scores_of(trial: Trial) -> set[float]:
     """Returns the different scores that answers of many forms get."""
     metric: Metric = trial.build()
@@ -86,4 +116,9 @@ def scores_of(trial: Trial) -> set[float]:
     return {value for value in found if value is not None}
 
 
-CLAUSES = (a_score_is_a_share_or_does_not_apply, scores_tell_right_from_wrong, its_label_is_a_name)
+CLAUSES = (
+    a_score_is_a_share_or_does_not_apply,
+    scores_tell_right_from_wrong,
+    its_label_is_a_name,
+    official_figures_are_numbers,
+)
