@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from measured import page
+from metrics_table import metrics_table
 
 from ragvlc.documents.released import releases
 from ragvlc.engines.remote.server_presets import PRESETS
@@ -17,6 +18,9 @@ TABLE = re.compile(r"\| family \| kinds \|\n(?:\|.*\n)+")
 PRESET_TABLE = re.compile(r"(?<=<!-- presets -->\n)(?:\|.*\n)+")
 
 SETS_TABLE = re.compile(r"(?<=<!-- sets -->\n)(?:\|.*\n)+")
+
+
+METRICS_TABLE = re.compile(r"(?<=<!-- metrics -->\n)(?:\|.*\n)+")
 
 
 def sets_table() -> str:
@@ -49,7 +53,9 @@ def generated() -> dict[Path, str]:
     return {
         extending: TABLE.sub(lambda _: kinds_table() + "\n", extending.read_text(encoding="utf-8")),
         servers: PRESET_TABLE.sub(lambda _: presets_table(), servers.read_text(encoding="utf-8")),
-        sets: SETS_TABLE.sub(lambda _: sets_table(), sets.read_text(encoding="utf-8")),
+        sets: METRICS_TABLE.sub(
+            lambda _: metrics_table(), SETS_TABLE.sub(lambda _: sets_table(), sets.read_text(encoding="utf-8"))
+        ),
         ROOT / "docs" / "measured.md": page(),
         **{ROOT / "schema" / name: text_of(schema) for name, schema in schemas().items()},
     }

@@ -10,8 +10,10 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import cases_loogle
+import cases_rankings
 import pytest
 from published import score_of
+from ranked import score_of as score_of_ranking
 
 from ragvlc.core.answer import Answer, Step
 from ragvlc.core.component import find_kind
@@ -170,6 +172,11 @@ def test_hotpotqas_joint_score_needs_both():
 
 
 # --- Rankings ---
+
+
+@pytest.mark.parametrize("case", cases_rankings.CASES, ids=str)
+def test_the_authors_value_of_a_ranking(case):
+    assert score_of_ranking(case) == pytest.approx(case.wanted, abs=1e-5)  # BEIR rounds to five digits
 
 
 def ranked(names: str, steps=()) -> Answer:
