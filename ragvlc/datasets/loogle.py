@@ -10,7 +10,8 @@ pair has `Q`, `A` and `S` (evidence: a sentence, or a list of them, maybe writte
 Evidence is looked for in the document, sentence by sentence where it is not there word for word; such spans are marked
 by the tag `fuzzy`. In `shortdep_cloze`, `S` is the question with the masks filled, so it is no evidence. Numbered
 options inside a question become choices, and the right number the text of its option (its number is the tag
-`answer_number`). The order of a `timeline_reorder` question and the entities of a cloze are gold for their metrics.
+`answer_number`). The order of a `timeline_reorder` question and the entities of a cloze are gold for their metrics. The
+events of such a question get Roman numerals, as in the authors' file of that task, since their scorer reads those.
 
 Differences: GPT models get the authors' prompt as the system message, and their open models as text without a chat
 template; here it goes without one, on servers as the user's message. They set a repetition penalty of 2 on open models.
@@ -48,7 +49,7 @@ PROMPTS: Mapping[str, tuple[str, int]] = {
 ASK_ENTITIES = '\nWhich entity is behind each mask? Answer as JSON: {"<mask-0>": "..."}'
 ASK_SUMMARY = "Summarize the paper."
 _OPTION = re.compile(r"^[ \t]*(\d{1,2})[.)][ \t]*(\S.*)$", re.MULTILINE)
-_ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "VIII": 8, "IX": 9, "X": 10}
+NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 
 
 class Loogle(Prompted):
@@ -107,6 +108,8 @@ class Loogle(Prompted):
         tags = {"subset": self.subset, "language": "en", **size_tags(index.documents)}
         if kind := pair.get("type"):
             tags["type"] = kind
+        if kind == "timeline_reorder":
+            asked = _roman(asked)
         query = Query(f"{self.subset}-{row.line}-{number}", asked.strip(), official=self.official(self._prompt(asked)))
         if self.subset == "shortdep_cloze":
             return _cloze(row, query, document, pair, tags)
@@ -129,7 +132,7 @@ def _asked(query: Query, document: Document, answer: str, located: Located, tags
     if tags["subset"] == "longdep_summarization":
         task, query = "summarization", Query(query.id, query.text, form="summary", official=query.official)
     elif order:
-        task, scoring = "reorder", {"order": order}
+        task, scoring, references = "reorder", {"order": order}, (",".join(NUMERALS[one - 1] for one in order),)
     elif options and answer.strip().isdecimal() and 0 < int(answer) <= len(options):
         task, references = "multiple_choice", (options[int(answer) - 1],)
         query, tags = Query(query.id, text, options, official=query.official), {**tags, "answer_number": answer.strip()}
@@ -205,8 +208,20 @@ def _options(asked: str) -> tuple[str, tuple[str, ...]]:
     return (text, tuple(one[2].strip() for one in found)) if text else (asked, ())
 
 
+def _roman(asked: str) -> str:
+    """Returns a question whose events, numbered from 1, have Roman numerals."""
+    _, events = _options(asked)
+    if not 0 < len(events) <= len(NUMERALS):
+        return asked
+    return _OPTION.sub(lambda found: f"{NUMERALS[int(found[1]) - 1]}. {found[2]}", asked)
+
+
 def _order(answer: str) -> list[int] | None:
     """Returns the numbers of an order such as `2,1,3` or `II,I,III`, if each from 1 on is there once."""
     words = [word.strip(" .").upper() for word in answer.split(",")]
-    numbers = [int(word) if word.isdecimal() else _ROMAN.get(word, 0) for word in words if len(word) < 6]
-    return numbers if sorted(numbers) == list(range(1, len(words) + 1)) else None
+    numbers = [
+        int(word) if word.isdecimal() else NUMERALS.index(word) + 1 if word in NUMERALS else 0
+        for word in words
+        if len(word) < 6
+    ]
+    return numbers if len(numbers) <= len(NUMERALS) and sorted(numbers) == list(range(1, len(words) + 1)) else None

@@ -19,6 +19,7 @@ Without `path`, the files come from the Hugging Face hub (extra `huggingface`). 
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -240,6 +241,8 @@ class Released(Dataset):
         except ImportError as error:
             missing_extra("huggingface_hub", "huggingface", error)
         wanted = self.release.archive or name
+        log, level = logging.getLogger("huggingface_hub"), logging.getLogger("huggingface_hub").level
+        log.setLevel(logging.ERROR)  # each retry is a warning, and the last is in the error below
         try:
             path = hf_hub_download(hub, wanted, repo_type="dataset", revision=self._revision or None)
         except Exception as error:  # of the network, the hub or the disk
@@ -247,6 +250,8 @@ class Released(Dataset):
                 f"{self.kind}: {wanted} cannot be loaded from the hub's {hub}: {library_words(error)} Or download "
                 f"{files} from {self.release.source}, and name the folder in path."
             ) from error
+        finally:
+            log.setLevel(level)
         if not self.release.archive:
             return LocatedFile(Path(path))
         found = _locate(Path(path), name, "", alone=False)

@@ -24,7 +24,9 @@ def test_numbered_options_become_choices_and_an_order_is_gold(read):
     assert choice.tags["answer_number"] == "2"
     assert choice.query.official.fields == {"Q": LOOGLE_PAIRS[0]["Q"]}
     assert choice.query.official.chat is False
-    assert (order.task, order.scoring, order.references) == ("reorder", {"order": [2, 1]}, ("II, I",))
+    assert (order.task, order.scoring, order.references) == ("reorder", {"order": [2, 1]}, ("II,I",))
+    assert order.query.text == "Reorder the events:\nI. A letter was written.\nII. The lamp was lit."
+    assert order.query.official.fields == {"Q": order.query.text}
     assert [TOWER[span.start : span.end] for span in order.evidence] == [
         "Its lamp was lit first on a night",
         "The keeper of the northern tower carried oil up the stairs.",

@@ -11,11 +11,13 @@ import pytest
 
 from ragvlc.core.data import Document, Span
 from ragvlc.core.errors import DatasetError, MissingExtra
+from ragvlc.datasets.lara import Lara
+from ragvlc.datasets.longbench import Longbench
 from ragvlc.datasets.longbench_v2 import LongbenchV2
 from ragvlc.documents.evidence import QuoteIndex
 from ragvlc.documents.released import releases
 from ragvlc.documents.released_rows import KEY, LocatedFile
-from tests.released_files import LONGBENCH_V2, RELEASED
+from tests.released_files import LONGBENCH, LONGBENCH_V2, RELEASED
 
 ROWS = [{"a": 'x, {"} \\', "b": [1, {"c": 2}]}, {"a": "ä\n"}, {"a": ""}]
 
@@ -101,6 +103,53 @@ def test_a_missing_file_is_named_with_its_size_and_address(tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(MissingExtra, match="huggingface"):
         LongbenchV2().load()
+
+
+def test_without_a_path_the_file_or_archive_comes_from_the_hub(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    asked = []
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        archive.writestr("data/hotpotqa.jsonl", json.dumps(LONGBENCH) + "\n")
+    (tmp_path / "data.json").write_text(json.dumps([LONGBENCH_V2]))
+
+    def download(hub, name, **settings):
+        asked.append((hub, name, settings["revision"]))
+        if not (tmp_path / name).exists():
+            raise OSError("no network")
+        return str(tmp_path / name)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    assert [one.id for one in LongbenchV2(hub="mine/v2", revision="abc").load()] == [LONGBENCH_V2["_id"]]
+    assert [one.id for one in Longbench(subset="hotpotqa").load()] == [LONGBENCH["_id"]]
+    assert asked == [("mine/v2", "data.json", "abc"), ("THUDM/LongBench", "data.zip", None)]
+    with pytest.raises(DatasetError, match=r"holds no file 'data/trec.jsonl'"):
+        Longbench(subset="trec").load()
+    (tmp_path / "data.json").unlink()
+    with pytest.raises(DatasetError, match=r"no network.*Or download data.json \(450 MB\)"):
+        LongbenchV2().load()
+    with pytest.raises(DatasetError, match="is not on the Hugging Face hub"):
+        Lara().load()
+
+
+@pytest.mark.parametrize("damage", ["cut", "bomb", "encrypted", "text"])
+def test_an_archive_that_cannot_be_read_is_said(tmp_path, damage, monkeypatch):
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data/hotpotqa.jsonl", (json.dumps(LONGBENCH) + "\n") * 2000)
+    raw = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(raw[:40] + b"\0" * 200 + raw[240:])
+    elif damage == "encrypted":
+        place = raw.index(b"PK\x01\x02") + 8
+        path.write_bytes(raw[:6] + b"\x01" + raw[7:place] + b"\x01" + raw[place + 1 :])
+    elif damage == "bomb":
+        monkeypatch.setenv("RAGVLC_DECOMPRESSED_BYTES", "1000")
+    else:
+        path.write_text("no archive")
+    said = {"bomb": "RAGVLC_DECOMPRESSED_BYTES", "text": "no zip archive"}.get(damage, "damaged|encrypted")
+    with pytest.raises(DatasetError, match=said):
+        Longbench(path=str(tmp_path)).load()
 
 
 def test_everything_wrong_with_records_is_said_at_once(tmp_path):
