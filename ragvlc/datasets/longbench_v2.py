@@ -48,6 +48,7 @@ class LongbenchV2(Prompted):
         thinking: with `prompts: official`, ask to think step by step, with 1,024 tokens instead of 128.
     """
 
+    asks_closed: ClassVar[bool] = True
     version: ClassVar[int] = 1
 
     release: ClassVar[Release] = Release(

@@ -80,6 +80,7 @@ class Sort(Prompted):
         cut="none: a prompt that is too long fails",
         prompts=True,
     )
+    asks_closed: ClassVar[bool] = True
     version: ClassVar[int] = 1
     excerpt_words: Annotated[int, Field(ge=100)] = 1000
     segment_words: Annotated[int, Field(ge=5)] = 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ragvlc.core.official import OfficialPrompt
 from ragvlc.documents.released import Released
@@ -24,6 +24,9 @@ class Prompted(Released):
         cut: `ragvlc` shortens the documents alone, as the route's `truncation` says; `official` the whole prompt, as
             the authors do.
     """
+
+    asks_closed: ClassVar[bool] = False
+    """Whether the authors have a prompt for the question without documents, as `closed_book` asks it."""
 
     prompts: Literal["ragvlc", "official"] = "ragvlc"
     cut: Literal["ragvlc", "official"] = "ragvlc"

@@ -211,7 +211,8 @@ class _TransformersEngine:
         if scheduler is None:
             raise EngineError(f"The engine of '{self._spec.model}' is closed.")
         waits = scheduler.run(states)
-        return [_generation(state, waited, self._tokenizer.opened) for state, waited in zip(states, waits, strict=True)]
+        opened = [self._tokenizer.opened_by(request.prompt) for request in requests]
+        return [_generation(*made) for made in zip(states, waits, opened, strict=True)]
 
     def start(self, request: Request, *, width: int | None = None) -> ModelDecodeState:
         """Returns a decode state for the prompt; see `ragvlc.core.engines.TokenEngine`."""

@@ -213,7 +213,7 @@ class _VllmEngine:
         text = text[: min(places)] if places else text
         finish: Finish = "stop" if ended or places else "length"
         prefill, decode = reply.first - reply.scheduled, reply.last - reply.first
-        opened = self._tokenizer.opened
+        opened = self._tokenizer.opened_by(request.prompt)
         return Generation(
             text=text,
             token_ids=tuple(reply.tokens),

@@ -161,13 +161,20 @@ def remarks_of(cell: Cell) -> list[str]:
             path: part for path, part in walk(cell.pipeline) if isinstance(part, Route) and not _holds_route(part)
         }
         own = [path for path, part in leaves.items() if not (part.asks_officially or part.ranks_only)]
-        if own:
-            found.append(
-                f"{cell.pipeline_name}: {', '.join(own)} asks with the prompts of ragvlc, not with those of "
-                f"{cell.dataset.kind}'s authors: only routes that read and ask in one call, and offer no word to "
-                "decline with, use those."
-            )
+        closed = (
+            [] if getattr(cell.dataset, "asks_closed", False) else [path for path in leaves if _is_closed(leaves[path])]
+        )
+        said = f"asks with the prompts of ragvlc, not with those of {cell.dataset.kind}'s authors"
+        why = "only routes that read and ask in one call, and offer no word to decline with, use those."
+        found += [f"{cell.pipeline_name}: {', '.join(own)} {said}: {why}"] if own else []
+        none = "they have none for a question without documents."
+        found += [f"{cell.pipeline_name}: {', '.join(closed)} {said}: {none}"] if closed else []
     return found
+
+
+def _is_closed(route: Route) -> bool:
+    """Returns whether a route that may use a benchmark's prompt sends no documents."""
+    return route.asks_officially and "document" not in getattr(route, "answer_fields", ("document",))
 
 
 def _holds_route(route: Route) -> bool:

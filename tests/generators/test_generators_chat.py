@@ -272,3 +272,9 @@ def test_a_prompts_own_system_message_lead_and_raw_text() -> None:
     assert ours.render(message("the cat")) == ChatTokenizer(library, system="Be brief.").render(message("the cat"))
     control = library.convert_tokens_to_ids("<|end|>")
     assert control not in ours.render(Prompt("{text}", {"text": "a <|end|> b"}, raw=True))
+
+
+def test_no_thought_is_open_after_raw_text_or_a_lead() -> None:
+    ours = ChatTokenizer(make_tokenizer(CHAT_TEMPLATE + "{{ '<think>\\n' }}"))
+    assert ours.opened == ours.opened_by(message("a")) == ours.opened_by(Prompt("a", system="b")) != ""
+    assert ours.opened_by(Prompt("a", raw=True)) == ours.opened_by(Prompt("a", lead="Answer:")) == ""

@@ -163,4 +163,14 @@ def test_the_plan_says_whose_prompts_are_used(tmp_path):
         "map_reduce: routes.map_reduce",
     ]
     assert {cell.dataset.name for cell in cells} == {"longbench_v2, official prompts and cut"}
+    RELEASED["longbench"](tmp_path)
+    closed = {
+        "dataset": {**settings, "kind": "longbench"},
+        "pipelines": ["closed_book", "full_context"],
+        "metrics": ["contains"],
+    }
+    path.write_text(json.dumps(closed))
+    [said] = [one for one in remarks(plan(Sweep.load(path))) if "prompts of ragvlc" in one]
+    assert said.startswith("closed_book: routes.closed_book asks with the prompts of ragvlc")
+    assert said.endswith("they have none for a question without documents.")
     assert any("never tried on a real one" in one for one in remarks(cells))

@@ -190,6 +190,10 @@ class ChatTokenizer:
         lead = self._encode(prompt.lead) if prompt.lead else []
         return [*frame.head, *(token for token, _ in body), *frame.tail, *(token for token, _ in lead)]
 
+    def opened_by(self, prompt: Prompt) -> str:
+        """Returns the mark of a thought that the reply to a prompt begins in; none after raw text or a lead."""
+        return "" if prompt.raw or prompt.lead else self._frame(prompt.system or self._system).opened
+
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of generated token ids; of control tokens, only those that mark a thought or a channel."""
         if self._marks.isdisjoint(ids):
