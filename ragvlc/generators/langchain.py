@@ -21,6 +21,7 @@ from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError, nearest
 from ragvlc.core.families import Generator
+from ragvlc.core.token_spans import numbers
 from ragvlc.core.window import prompt_ids
 from ragvlc.engines.remote.api_errors import ApiFailure, is_unreachable, read_failure
 from ragvlc.engines.remote.concurrency import CallGroup, ConcurrencyLimit
@@ -199,7 +200,7 @@ class _LangChainEngine:
         """Finishes running calls and refuses later ones."""
         self._limit.close()
 
-    def _prompt_ids(self, request: Request) -> list[int]:
+    def _prompt_ids(self, request: Request) -> Sequence[int]:
         """Returns the ids of a prompt, after checking that it fits and can be asked for."""
         if request.logprobs:
             raise EngineError(
@@ -207,9 +208,10 @@ class _LangChainEngine:
                 f"kind: openai_compatible or transformers."
             )
         model, about = self._spec.chat_model, self._tokenizer.estimated
-        return prompt_ids(request, self._tokenizer, self._window, model=model, estimated=about)
+        found = prompt_ids(request, self._tokenizer, self._window, model=model, estimated=about)
+        return () if self._counts is None else numbers(found)  # held until the answer is there: few bytes each
 
-    def _one(self, asked: tuple[Request, list[int]], group: CallGroup) -> Generation:
+    def _one(self, asked: tuple[Request, Sequence[int]], group: CallGroup) -> Generation:
         request, ids = asked
         return counted(self._counts, ids, lambda: self._answered(request, group), group.check)
 

@@ -23,6 +23,7 @@ from ragvlc.core.component import Execution
 from ragvlc.core.engines import Generation, Request
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Generator
+from ragvlc.core.token_spans import numbers
 from ragvlc.core.window import prompt_ids
 from ragvlc.engines.remote.api_errors import ApiFailure
 from ragvlc.engines.remote.concurrency import CallGroup, ConcurrencyLimit
@@ -212,19 +213,20 @@ class _ServerEngine:
         """
         return self._limit.run(self._one, [(request, self._prompt_ids(request)) for request in requests])
 
-    def _prompt_ids(self, request: Request) -> list[int]:
+    def _prompt_ids(self, request: Request) -> Sequence[int]:
         """Returns the ids of a prompt that fits; none where the server counts, and refuses what does not fit."""
         if self._spec.tokenizer_from == SERVER:
-            return []
+            return ()
         model, about = self._spec.model, self._tokenizer.estimated
-        return prompt_ids(request, self._tokenizer, self._window, model=model, estimated=about)
+        found = prompt_ids(request, self._tokenizer, self._window, model=model, estimated=about)
+        return () if self._counts is None else numbers(found)  # held until the answer is there: few bytes each
 
     def close(self) -> None:
         """Finishes running requests, then closes the connections."""
         self._limit.close()
         self._server.close()
 
-    def _one(self, asked: tuple[Request, list[int]], group: CallGroup) -> Generation:
+    def _one(self, asked: tuple[Request, Sequence[int]], group: CallGroup) -> Generation:
         request, ids = asked
         return counted(self._counts, ids, lambda: self._answered(request, group), group.check)
 

@@ -6,7 +6,8 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -17,13 +18,14 @@ from ragvlc.core.data import content_key
 from ragvlc.core.engines import Prompt
 from ragvlc.core.errors import EngineError
 from ragvlc.core.texts import library_words
+from ragvlc.core.token_spans import TokenSpans, numbers
 from ragvlc.text.thoughts import marks_thought, opened_mark
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as FastTokenizer
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["ChatTokenizer", "SpanCache"]
+__all__ = ["ChatTokenizer", "SpanCache", "one_at_a_time"]
 
 _MESSAGE = "RAGVLC0MESSAGE1GOES2HERE"
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -34,11 +36,19 @@ _CLOCK = (
     "{%- endmacro +%}"
 )
 """Replaces the library's clock: the library makes strings of functions among a template's variables."""
-_CACHED_CHARACTERS = 4_000_000  # about 100 MB of tuples
+_CACHED_CHARACTERS = 8_000_000
 _FRAMES = 64
 """Templates in memory, one a system message: of benchmarks that send others than the generator's."""
 
-Spans = tuple[tuple[int, int], ...]
+Spans = Sequence[tuple[int, int]]
+_LONG = 1_000_000
+"""Characters of a text of which one is tokenized at a time."""
+_LONG_TEXTS = threading.RLock()
+
+
+def one_at_a_time(text: str) -> AbstractContextManager[object]:
+    """Returns a lock for a long text: while it is tokenized, a token takes over a hundred bytes."""
+    return _LONG_TEXTS if len(text) >= _LONG else nullcontext()
 
 
 class SpanCache:
@@ -53,6 +63,17 @@ class SpanCache:
         self._lock = threading.Lock()
         self._entries: OrderedDict[str, Spans] = OrderedDict()
         self._size = 0
+
+    def computed(self, text: str, compute: Callable[[str], Spans]) -> Spans:
+        """Returns the token spans of `text`, from the cache or else from `compute`, and stores them."""
+        found = self.get(text)
+        if found is None:
+            with one_at_a_time(text):
+                found = self.get(text)  # another thread may have computed them in the meantime
+                if found is None:
+                    found = compute(text)
+                    self.put(text, found)
+        return found
 
     def get(self, text: str) -> Spans | None:
         """Returns the token spans of `text`; None if they are not cached."""
@@ -168,19 +189,22 @@ class ChatTokenizer:
         A character that is cut into several tokens belongs to the first; the others are empty. Characters that belong
         to no token are given to the next one, at the end to the last.
         """
-        found = self._cache.get(text)
-        if found is None:
-            # The running maximum keeps the spans in order where a tokenizer's offsets are not.
-            ends = list(accumulate((end for _, end in self._encode(text)), max))
-            if ends:
-                ends[-1] = len(text)
-            found = tuple(pairwise([0, *ends]))
-            self._cache.put(text, found)
-        return found
+        return self._cache.computed(text, self._spans)
+
+    def _spans(self, text: str) -> Spans:
+        # The running maximum keeps the spans in order where a tokenizer's offsets are not.
+        ends = numbers(accumulate((end for _, end in self._encode(text)), max))
+        if ends:
+            ends[-1] = len(text)
+        return TokenSpans(ends)
 
     def render(self, prompt: Prompt) -> list[int]:
         """Returns the token ids of the whole prompt: chat template, system message, user message and lead."""
         message = prompt.text()
+        with one_at_a_time(message):
+            return self._rendered(prompt, message)
+
+    def _rendered(self, prompt: Prompt, message: str) -> list[int]:
         if prompt.raw:
             return [*self._bos, *(token for token, _ in self._encode(message + prompt.lead))]
         frame = self._frame(prompt.system or self._system)

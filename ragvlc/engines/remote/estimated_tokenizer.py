@@ -9,12 +9,12 @@ prose and code, up to a half above it elsewhere. Newer vocabularies need as litt
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from math import ceil
 from zlib import crc32
 
 from ragvlc.core.engines import Prompt
-from ragvlc.engines.batching.chat_template import SpanCache, Spans
+from ragvlc.core.token_spans import TokenSpans, numbers
+from ragvlc.engines.batching.chat_template import SpanCache, Spans, one_at_a_time
 from ragvlc.engines.remote.control_strings import ControlStrings
 
 __all__ = ["EstimatedTokenizer"]
@@ -49,6 +49,15 @@ def _tokens_of(kind: str | None, size: int) -> int:
     return ceil((size - 1) / (3.5 if size <= 11 else 2 if size <= 20 else 1.5))
 
 
+def _estimated(text: str) -> Spans:
+    ends = numbers()
+    for match in _PIECE.finditer(text):
+        start, size = match.start(), match.end() - match.start()
+        tokens = _tokens_of(match.lastgroup, size)
+        ends.extend(start + ceil(size * i / tokens) for i in range(1, tokens + 1))
+    return TokenSpans(ends)
+
+
 class EstimatedTokenizer:
     """Estimates the number of tokens of each run of similar characters, and divides the characters evenly among them.
 
@@ -74,19 +83,12 @@ class EstimatedTokenizer:
 
     def spans(self, text: str) -> Spans:
         """Returns the character span of each token; together they cover `text`."""
-        found = self._cache.get(text)
-        if found is None:
-            ends: list[int] = []
-            for match in _PIECE.finditer(text):
-                start, size = match.start(), match.end() - match.start()
-                tokens = _tokens_of(match.lastgroup, size)
-                ends += (start + ceil(size * i / tokens) for i in range(1, tokens + 1))
-            found = tuple(pairwise([0, *ends]))
-            self._cache.put(text, found)
-        return found
+        return self._cache.computed(text, _estimated)
 
     def render(self, prompt: Prompt) -> list[int]:
         """Returns one placeholder id per estimated token, chat template included; the ids belong to no vocabulary."""
         text = self.control.neutralize(prompt).text
         frame = _FRAME + self.count(prompt.system) if prompt.system else self._frame
-        return [0] * frame + [crc32(text[start:end].encode()) for start, end in self.spans(text)]
+        spans = self.spans(text)
+        with one_at_a_time(text):
+            return [0] * frame + [crc32(text[start:end].encode()) for start, end in spans]

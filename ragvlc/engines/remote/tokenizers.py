@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Any, Protocol
 
 from ragvlc import packaged
@@ -15,6 +15,7 @@ from ragvlc.core.data import content_key
 from ragvlc.core.engines import Prompt
 from ragvlc.core.errors import EngineError, RagvlcError
 from ragvlc.core.texts import library_words
+from ragvlc.core.token_spans import TokenSpans
 from ragvlc.engines.batching.chat_template import ChatTokenizer, SpanCache, Spans
 from ragvlc.engines.remote.control_strings import ControlStrings
 from ragvlc.engines.remote.estimated_tokenizer import EstimatedTokenizer
@@ -231,7 +232,7 @@ def _spans_of(text: str, pieces: Sequence[str]) -> Spans | None:
         if joined == whole:
             # A character that is cut into several tokens belongs to the token with its first byte.
             ends = accumulate(sum(byte & 0xC0 != 0x80 for byte in piece) for piece in spelled)
-            return tuple(pairwise([0, *ends]))
+            return TokenSpans(ends)
     return None
 
 
