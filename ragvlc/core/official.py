@@ -48,6 +48,11 @@ class OfficialPrompt:
     stop: tuple[str, ...] = ()
     cut: Cut = ""
 
+    def __post_init__(self) -> None:
+        for template in (self.template, self.closed, self.passages):
+            if template.count("{document}") > 1:
+                raise ValueError("a benchmark's template has {document} at most once.")
+
     def facts(self) -> list[Any]:
         """Returns everything in it as JSON, for keys."""
         texts = [self.template, self.closed, self.passages, self.passage, self.separator, self.system, self.lead]

@@ -15,7 +15,8 @@ the authors' code (`_leval_prompts`), including the length instruction (words of
 
 Differences: the second question of sci_fi is asked in words of ours, alone, by the route `closed_book`; their code adds
 it to the first conversation. The official cut is by words of the document, against what the window leaves for the whole
-prompt, where they leave 512 tokens for answer and all else.
+prompt, where they leave 512 tokens for answer and all else. Their judge of pairs (win rate against a fixed system) is
+not here.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Leval(Prompted):
         homepage="https://github.com/OpenLMLab/LEval",
         licence="GPL-3.0 (data and code)",
         tasks=tuple(dict.fromkeys(task for task, _ in (EXAMS | OPEN).values())),
-        metrics=("leval_exam", "leval_em", "leval_math", "leval_sci_fi", "leval_f1", "leval_rouge", "llm_judge"),
+        metrics=("leval_exam", "leval_em", "leval_math", "leval_sci_fi", "leval_f1", "leval_rouge"),
         aggregate="100 times the mean; ROUGE as the geometric mean of the averages of types 1, 2 and L",
         files=tuple(
             ReleasedFile(f"LEval-data/{folder}-ended-tasks/{name}.jsonl", size)

@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 
+from ragvlc.core.component import known_kinds
 from ragvlc.core.data import Document, Span
 from ragvlc.core.errors import DatasetError, MissingExtra
 from ragvlc.datasets.lara import Lara
@@ -189,3 +190,4 @@ def test_every_released_kind_states_its_facts_and_has_made_files():
     for release in found.values():
         assert all((release.citation, release.licence, release.tasks, release.aggregate, release.files))
         assert release.homepage.startswith("https://")
+        assert set(release.metrics) <= set(known_kinds("metrics"))
