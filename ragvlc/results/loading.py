@@ -300,7 +300,7 @@ class SweepResults:
         Args:
             baseline: a pipeline's or a cell's name; the sweep's own baseline by default. Where the pipeline has
                 several cells, each other cell is compared with the one whose data set and settings agree most with
-                its own; where there are no others, with the first one over the same data set.
+                its own; where there are no others, or none of its questions, with the first one over the same data set.
 
         Raises:
             ConfigError: if nothing has that name.
@@ -318,7 +318,7 @@ class SweepResults:
             known = sorted({name for cell in self.cells for name in (*cell.facts["pipelines"], cell.name)})
             raise ConfigError(f"no cell of {self.name} is called '{wanted}'. Known: {known}.{nearest(wanted, known)}")
         others = [cell for cell in self.cells if cell not in bases]
-        pairs = [(cell, _agreeing(bases, cell)) for cell in others] or [(cell, _first(bases, cell)) for cell in bases]
+        pairs = [(cell, _partner(bases, cell, self.cells)) for cell in others or bases]
         return [(cell, base) for cell, base in pairs if cell is not base]
 
 
@@ -362,14 +362,14 @@ def _first(bases: Sequence[CellResult], cell: CellResult) -> CellResult:
     return next(base for base in bases if base.facts["examples"] == cell.facts["examples"])
 
 
-def _agreeing(bases: Sequence[CellResult], cell: CellResult) -> CellResult:
-    def agreement(base: CellResult) -> int:
-        mine, theirs = cell.facts["settings"], base.facts["settings"]
-        same = sum(bool(theirs.get(path) == value) for path, value in mine.items())
-        same_data = base.facts["examples"] == cell.facts["examples"]
-        return 1000 * int(same_data) + 2 * same + int(base.facts["repeat"] == cell.facts["repeat"])
+def _partner(bases: Sequence[CellResult], cell: CellResult, cells: Sequence[CellResult]) -> CellResult:
+    def agreement(base: CellResult) -> tuple[bool, int]:
+        own, mine = base.facts, cell.facts
+        same = sum(bool(own["settings"].get(path) == value) for path, value in mine["settings"].items())
+        return own["examples"] == mine["examples"], 2 * same + int(own["repeat"] == mine["repeat"])
 
-    return max(bases, key=agreement)
+    shared = [base for base in bases if base.examples.keys() & cell.examples.keys()]
+    return _first(bases, cell) if cell in bases else max(shared or [_first(cells, cell)], key=agreement)
 
 
 def _compared(metric: str, pairs: Sequence[tuple[CellResult, CellResult]]) -> list[Comparison]:

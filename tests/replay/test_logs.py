@@ -6,6 +6,7 @@ import json
 import struct
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,24 @@ def test_an_inspect_log_in_zstandard_is_read_or_says_what_to_install(tmp_path: P
     file.write_bytes(bytes(data))
     with pytest.raises(DatasetError, match=r"Install zstandard|cannot be read"):
         read_logs([file])
+
+
+def test_an_inspect_log_in_zstandard_of_several_frames_is_read(tmp_path: Path) -> None:
+    zstandard = pytest.importorskip("zstandard", reason="zstandard is not installed")
+    with zipfile.ZipFile(made.inspect_log(tmp_path / "a.eval", RIGHT)) as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    data, directory = b"", b""
+    for name, text in held.items():
+        half = len(text) // 2
+        packed = b"".join(zstandard.ZstdCompressor().compress(part) for part in (text[:half], text[half:]))
+        about = struct.pack("<HHHHIIIHH", 0, 93, 0, 0, zlib.crc32(text), len(packed), len(text), len(name), 0)
+        directory += b"PK\x01\x02" + struct.pack("<HH", 63, 63) + about
+        directory += struct.pack("<HHHII", 0, 0, 0, 0, len(data)) + name.encode()
+        data += b"PK\x03\x04" + struct.pack("<H", 63) + about + name.encode() + packed
+    end = struct.pack("<HHHHIIH", 0, 0, len(held), len(held), len(directory), len(data), 0)
+    (tmp_path / "b.eval").write_bytes(data + directory + b"PK\x05\x06" + end)
+    (one, _), (other, _) = (read_logs([tmp_path / name]) for name in ("a.eval", "b.eval"))
+    assert one[0].records == other[0].records
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04", b"no archive", b""])
@@ -282,7 +301,12 @@ def test_tasks_that_use_the_same_ids_are_never_paired_with_each_other(tmp_path: 
     names = [set(cell.rows) for cell in found.results.cells]
     assert not names[0] & names[2]
     pairs = {(cell.name, base.name) for cell, base in found.results.pairs()}
-    assert ("a x", "b x") in pairs
+    assert pairs == {("a x", "b x")}
+    third = replayed(*files, made.infinitebench(tmp_path / "c" / "preds_y.jsonl", RIGHT))
+    assert {(cell.name, base.name) for cell, base in third.results.pairs()} == {("a x", "b x"), ("c y", "b y")}
+    two = [made.infinitebench(tmp_path / m / f"preds_{t}.jsonl", []) for m, t in (("d", "x"), ("e", "y"), ("f", "y"))]
+    apart = replayed(*files[:2], *two)
+    assert {(cell.name, base.name) for cell, base in apart.results.pairs() if "y" in cell.name} == {("f y", "e y")}
     assert len({cell.name for cell in found.results.cells}) == 3
     with pytest.raises(DatasetError, match="no log is of a task 'z'. Known: x, y"):
         stored(*files, answers={"tasks": ["z"]})
