@@ -193,6 +193,14 @@ def test_tasks_of_benchmarks_are_scored_by_their_authors_rules(tmp_path: Path) -
     assert score(quality, "small", "leval_exam") == 0.5
     f1 = replayed(made.leval(tmp_path / "ngram_eval" / "small" / "multidoc_qa.pred.jsonl", RIGHT))
     assert score(f1, "small", "leval_f1") == 0.75
+    rows = [{"id": 0, "prediction": "[1, 2, 2, 9]", "ground_truth": [[1, 2, 2, 3]]}]
+    sums = replayed(made.lines(tmp_path / "results" / "small" / "preds_math_calc.jsonl", rows))
+    assert score(sums, "small", "infinitebench") == 0.75, "a label that repeats counts each time"
+    helmet = replayed(made.helmet(tmp_path / "h.json", RIGHT))
+    assert score(helmet, "org/small", "helmet_substring") == 0.75
+    assert replayed(made.infinitebench(tmp_path / "s" / "preds_x.jsonl", RIGHT)).results.cells[0].metrics == (
+        "token_f1",
+    )
     given_alone = replayed(tmp_path / "ngram_eval", metrics=["contains"])
     assert given_alone.results.cells[0].metrics == ("contains",)
 

@@ -6,7 +6,6 @@ same order; L-Eval's carry none either. InfiniteBench's `id` is that of the data
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -118,6 +117,7 @@ def _is_infinitebench(row: Mapping[str, Any]) -> bool:
 
 
 def _infinitebench(path: Path, rows: Rows) -> Log:
+    task = path.name.partition(".json")[0].removeprefix("preds_")
     records = []
     for line, row in rows:
         reply = row.get("prediction", row.get("pred"))
@@ -126,13 +126,19 @@ def _infinitebench(path: Path, rows: Rows) -> Log:
             LogRecord(
                 place=f"line {line}",
                 id=str(row.get("id", "")),
-                references=texts_in(gold) if len(json.dumps(gold)) <= 100_000 else (json.dumps(gold),),
+                references=_labels(gold),
                 text="" if reply is None else str(reply),
-                tags=scalars({"truncated": row.get("truncated")}),
+                tags=scalars({"truncated": row.get("truncated"), "dataset": task}),
             )
         )
-    task = path.name.partition(".json")[0].removeprefix("preds_")
     return Log(path, "InfiniteBench", path.parent.name, task, tuple(records))
+
+
+def _labels(gold: Any) -> tuple[str, ...]:  # noqa: ANN401 - JSON
+    """Returns the labels as texts, in their order and with those that repeat: results of a calculation do."""
+    if isinstance(gold, list):
+        return tuple(text for one in gold for text in _labels(one))
+    return texts_in(gold)
 
 
 def _is_longbench(row: Mapping[str, Any]) -> bool:

@@ -51,8 +51,8 @@ def scorers_of(tool: str, task: str, evaluation: str = "") -> tuple[Metric, ...]
         found = (("longbench_v2_accuracy", {}),)
     elif tool == "L-Eval":
         found = LEVAL.get(task, LEVAL_EVALUATION.get(evaluation, ()))
-    elif tool == "InfiniteBench":
-        found = (("infinitebench", {"task": task}),)
+    elif tool == "InfiniteBench" and _metric("infinitebench", {"task": task}):
+        found = (("infinitebench", {}),)
     elif tool == "HELMET":
         found = (("helmet_substring", {}),)
     return tuple(one for kind, settings in found if (one := _metric(kind, settings)) is not None)
