@@ -14,6 +14,8 @@ from ragvlc.core.data import Example
 from ragvlc.core.errors import DatasetError
 from ragvlc.documents.dataset import Dataset, Examples
 from ragvlc.metrics.qasper_evidence import QasperEvidence
+from ragvlc.pipeline import Pipeline
+from ragvlc.testing import FunctionEngine, ScriptedPool
 from tests import released_qa as made
 
 
@@ -26,6 +28,16 @@ def load(kind: str, folder: Path, **settings: Any) -> Examples:
 def evidence(example: Example) -> list[str]:
     texts = {document.id: document.text for document in example.documents}
     return [texts[span.document_id][span.start : span.end] for span in example.evidence]
+
+
+def sent(example: Example, folder: Path) -> tuple[str, Any]:
+    """Returns the prompt that the full context sends, and the request."""
+    engine = FunctionEngine(lambda _: "A", window=10_000)
+    routes = {"generators": {"main": "scripted"}, "routes": {"r": "full_context"}}
+    with ScriptedPool(engine, folder / "cache") as pool:
+        pipeline = Pipeline.model_validate({**routes, "router": {"kind": "always", "route": "r"}})
+        pipeline.answer(example.query, example.documents, pool=pool)
+    return engine.requests[-1].prompt.text(), engine.requests[-1]
 
 
 def test_hotpotqa_has_supporting_sentences_and_counts_those_that_are_not_there(tmp_path: Path) -> None:
@@ -176,6 +188,12 @@ def test_longmemeval_official_history_is_sorted_by_date_and_headed(tmp_path: Pat
     asked = one.query.official
     assert asked is not None
     assert (asked.closed, asked.fields["asked"], asked.max_tokens) == ("{asked}", "Which oil did I buy?", 500)
+    text, _ = sent(one, tmp_path)
+    assert text.startswith("I will give you several history chats between you and a user. Please answer the question ")
+    assert f"chat history.\n\n\nHistory Chats:\n\n\n{head}\n\nassistant: Fine.\n\n### Session 2:\n" in text
+    assert text.endswith(
+        "Hello again.\n\n\nCurrent Date: 2023/05/30 (Tue) 23:40\nQuestion: Which oil did I buy?\nAnswer:"
+    )
 
 
 def test_natural_questions_compares_places_on_the_same_questions(tmp_path: Path) -> None:
@@ -226,6 +244,11 @@ def test_helmet_shows_two_different_demonstrations_chosen_by_the_id(tmp_path: Pa
     assert all(text.count("Question: Which shot") == 2 and text.endswith("\n\n") for text in shown)
     assert all(text.count("Question: Which shot 0?") < 2 for text in shown), "of different questions"
     assert shown[0].startswith("Document (Title: Page 0): Passage 0")
+    text, request = sent(found[0], tmp_path)
+    own = "\n\n".join(f"Document (Title: Page {n}): Passage {n} of +--." for n in range(3))
+    start = "Use the given documents to write a concise and short answer to the question. Write your answer in the "
+    assert text == f"{start}following format:\nAnswer: [answer]\n\n{shown[0]}{own}\n\nQuestion: Which page 0?\nAnswer:"
+    assert (request.prompt.raw, request.max_tokens) == (True, 20)
 
 
 def test_helmet_drops_what_is_read_often(tmp_path: Path) -> None:
