@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +34,7 @@ __all__ = [
     "is_results",
     "load_sweep",
     "out",
+    "print_columns",
     "results_folder",
     "runs_folder",
     "settings_of",
@@ -166,6 +167,21 @@ def results_folder(results: str, runs: Path) -> Path:
 
         return path_of(runs / str(read_yaml(path).get("name", path.stem)))
     return next((folder for folder in (path, runs / path) if is_results(folder)), runs / path.name)
+
+
+def print_columns(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table whose rows may be many thousands: a line each, which a narrow terminal breaks where it ends."""
+    from rich.cells import cell_len
+
+    shown = [[visible(value) for value in row] for row in (heads, *rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
+    lines = [
+        "  ".join(value + " " * (width - cell_len(value)) for value, width in zip(row, widths, strict=True)).rstrip()
+        for row in shown
+    ]
+    out().print(title, style="italic")
+    out().print(lines[0], style="bold", soft_wrap=True)
+    sys.stdout.write("".join(f"{line}\n" for line in lines[1:]))
 
 
 def out() -> Console:

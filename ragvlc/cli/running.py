@@ -20,6 +20,7 @@ from ragvlc.cli.app import (
     is_quiet,
     load_sweep,
     out,
+    print_columns,
     runs_folder,
 )
 from ragvlc.cli.interrupting import received
@@ -43,8 +44,6 @@ _FORETOLD_SAMPLE = 12
 @app.command()
 def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOption = None) -> None:
     """Show the cells of an experiment and the work they share. Loads no model."""
-    from rich.table import Table
-
     from ragvlc.documents.dataset import loaded
     from ragvlc.results.generated import generated_share
     from ragvlc.sweep import plan as planning
@@ -57,10 +56,11 @@ def plan(experiment: ExperimentArg, settings: SetOption = None, limit: LimitOpti
     asked = loaded(datasets)
     check_strategy(sweep, cells, asked)
     questions = {key: len(examples) for key, examples in asked.items()}
-    table = Table("cell", "key", "questions", title=sweep.name, title_justify="left", box=None, pad_edge=False)
-    for cell in cells:
-        table.add_row(cell.name, cell.key, str(questions[cell.dataset.key]))
-    out().print(table)
+    print_columns(
+        sweep.name,
+        ("cell", "key", "questions"),
+        [(cell.name, cell.key, str(questions[cell.dataset.key])) for cell in cells],
+    )
     work = planning.distinct_work(cells)
     answers = sum(questions[cell.dataset.key] for cell in cells)
     out().print(

@@ -54,6 +54,7 @@ __all__ = [
 
 
 PartT = TypeVar("PartT", bound="Component")
+MarkT = TypeVar("MarkT")
 
 FAMILY_MARK = "x-family"
 """Stands in the JSON Schema of a field for any part of that family; `ragvlc.schema` puts the union of kinds there."""
@@ -188,7 +189,8 @@ class Component(BaseModel):
 
     @cached_property
     def _parts(self) -> tuple[Component, ...]:
-        return tuple(part for name in fields_of(type(self)) for part in _parts_in(getattr(self, name)))
+        values = (getattr(self, name) for name in fields_of(type(self)))
+        return tuple(part for value in values if type(value) not in _SCALARS for part in _parts_in(value))
 
     def roles(self) -> frozenset[tuple[str, str, str]]:
         """Returns (table, role name, required protocol) for every model that this component or an inner one uses."""
@@ -196,14 +198,8 @@ class Component(BaseModel):
 
     @cached_property
     def _roles(self) -> frozenset[tuple[str, str, str]]:
-        found = set()
-        for name, info in fields_of(type(self)).items():
-            for mark in info.metadata:
-                if isinstance(mark, Role):
-                    found.add((mark.table, str(getattr(self, name)), mark.needs))
-        for part in self.parts():
-            found |= part.roles()
-        return frozenset(found)
+        own = ((mark.table, str(getattr(self, name)), mark.needs) for name, mark in _marked(type(self), Role))
+        return frozenset(own).union(*(part.roles() for part in self.parts()))
 
     def spec(self) -> dict[str, Any]:
         """Returns the component as JSON values, with all defaults; building them gives an equal component."""
@@ -217,12 +213,11 @@ class Component(BaseModel):
 
     def key_facts(self) -> dict[str, Any]:
         """Returns the facts that `key` hashes; an inner component is represented by its own key."""
-        fields = {
-            name: _key_facts(getattr(self, name))
-            for name, info in fields_of(type(self)).items()
-            if Execution not in info.metadata
-            and not (name in self.later_fields and getattr(self, name) == info.default)
-        }
+        found = {name: getattr(self, name) for name in _hashed(type(self))}
+        for name in self.later_fields & found.keys():
+            if found[name] == fields_of(type(self))[name].default:
+                del found[name]
+        fields = {name: _key_facts(value) for name, value in found.items()}
         named = self.key_name or self.kind
         return {"kind": named, "version": self.version, "fields": fields, "identity": dict(self.identity())}
 
@@ -279,16 +274,22 @@ def fields_of(part: type[Component]) -> Mapping[str, FieldInfo]:
 
 
 @cache
+def _marked(part: type[Component], mark: type[MarkT]) -> Sequence[tuple[str, MarkT]]:
+    """Returns the fields of a component class that have marks of this type, with each mark."""
+    return [(name, one) for name, info in fields_of(part).items() for one in info.metadata if isinstance(one, mark)]
+
+
+@cache
+def _hashed(part: type[Component]) -> Sequence[str]:
+    """Returns the fields that a component's key may hash, in order."""
+    return [name for name, info in fields_of(part).items() if Execution not in info.metadata]
+
+
+@cache
 def templates_of(part: type[Component]) -> Mapping[str, Template]:
     """Returns the prompt templates that a component class and its ancestors declare, keyed by field name."""
     ancestors = [ancestor for ancestor in reversed(part.__mro__) if issubclass(ancestor, Component)]
-    return {
-        name: mark
-        for ancestor in ancestors
-        for name, info in fields_of(ancestor).items()
-        for mark in info.metadata
-        if isinstance(mark, Template)
-    }
+    return {name: mark for ancestor in ancestors for name, mark in _marked(ancestor, Template)}
 
 
 def kind_of(part: type[Component]) -> str:

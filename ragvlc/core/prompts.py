@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic_core import PydanticCustomError
 
@@ -34,19 +35,32 @@ class Template:
     needs_of: str = ""
     declines: bool = False
 
-    def problems(self, part: object, name: str) -> list[str]:
+    def problems(self, part: object, name: str) -> Sequence[str]:
         """Returns one sentence for each required field that a template lacks and each unknown field in it."""
-        needed = self.needs | (getattr(part, self.needs_of) if self.needs_of else set())
-        known = needed | self.knows | ({"decline"} if self.declines else set())
-        found = set(placeholders(getattr(part, name)))
-        wrong = [f"{name} must contain {{{missing}}}." for missing in sorted(needed - found)]
-        wrong += [
-            f"{name} has no field {{{unknown}}}. Known: {', '.join(sorted(known))}.{nearest(unknown, known)}"
-            for unknown in sorted(found - known)
-        ]
-        if self.declines and getattr(part, "decline", None) and "decline" not in found:
-            wrong.append(f"{name} must contain {{decline}} where `decline` is set.")
-        return wrong
+        more = frozenset(getattr(part, self.needs_of)) if self.needs_of else frozenset()
+        declines = self.declines and bool(getattr(part, "decline", None))
+        return _problems(self, name, getattr(part, name), more, declines)
+
+
+@lru_cache(maxsize=1024)  # a sweep builds a part for every cell, mostly with the same templates
+def _problems(
+    mark: Template,
+    name: str,
+    template: str,
+    more: frozenset[str],
+    declines: bool,
+) -> Sequence[str]:
+    needed = mark.needs | more
+    known = needed | mark.knows | ({"decline"} if mark.declines else set())
+    found = set(placeholders(template))
+    wrong = [f"{name} must contain {{{missing}}}." for missing in sorted(needed - found)]
+    wrong += [
+        f"{name} has no field {{{unknown}}}. Known: {', '.join(sorted(known))}.{nearest(unknown, known)}"
+        for unknown in sorted(found - known)
+    ]
+    if declines and "decline" not in found:
+        wrong.append(f"{name} must contain {{decline}} where `decline` is set.")
+    return wrong
 
 
 def check_templates(part: object, templates: Mapping[str, Template]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
@@ -14,8 +15,18 @@ from ragvlc.core.paths import at
 
 __all__ = ["Changer"]
 
+_Tree = dict[str, Any]
+"""Changes by name: a mapping of those inside, or a `_Value`."""
+
 PartT = TypeVar("PartT", bound=Component)
 AnyPartT = TypeVar("AnyPartT", bound=Component)
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """Marks the end of a path, because the value may be a mapping too."""
+
+    new: Any
 
 
 class Changer(Generic[PartT]):
@@ -40,7 +51,7 @@ class Changer(Generic[PartT]):
         for depth in sorted({path.count(".") for path in settings}):
             here = [path for path in settings if path.count(".") == depth and self.has(part, path)]
             if here:
-                part = self._changed(part, {tuple(path.split(".")): settings[path] for path in here}, "")
+                part = self._changed(part, _tree(here, settings), "")
                 used.update(here)
         return part, used
 
@@ -56,7 +67,7 @@ class Changer(Generic[PartT]):
                 self._places[key] = True
         return self._places[key]
 
-    def _changed(self, part: AnyPartT, changes: Mapping[tuple[str, ...], Any], place: str) -> AnyPartT:
+    def _changed(self, part: AnyPartT, changes: _Tree, place: str) -> AnyPartT:
         key = id(part), repr(changes)
         if key not in self._made:
             fields = self._fields({name: getattr(part, name) for name in fields_of(type(part))}, changes, place)
@@ -67,16 +78,27 @@ class Changer(Generic[PartT]):
             self._made[key] = made, part  # the original too: its id must stay its own
         return cast("AnyPartT", self._made[key][0])
 
-    def _fields(self, fields: Mapping[str, Any], changes: Mapping[tuple[str, ...], Any], place: str) -> dict[str, Any]:
+    def _fields(self, fields: Mapping[str, Any], changes: _Tree, place: str) -> dict[str, Any]:
         """Returns the fields with the changes applied, including changes inside inner components."""
         found = dict(fields)
-        for name in dict.fromkeys(path[0] for path in changes):
-            inner = {path[1:]: value for path, value in changes.items() if path[0] == name}
+        for name, inner in changes.items():
             path = f"{place}.{name}" if place else name
-            if () in inner:
-                found[name] = inner[()]
+            if isinstance(inner, _Value):
+                found[name] = inner.new
             elif isinstance(found[name], Component):
                 found[name] = self._changed(found[name], inner, path)
             else:
                 found[name] = self._fields(found[name], inner, path)
         return found
+
+
+def _tree(paths: Sequence[str], settings: Mapping[str, Any]) -> _Tree:
+    """Returns the settings at these paths, which are of one depth: none lies inside another."""
+    tree: _Tree = {}
+    for path in paths:
+        *outer, last = path.split(".")
+        inside = tree
+        for step in outer:
+            inside = inside.setdefault(step, {})
+        inside[last] = _Value(settings[path])
+    return tree

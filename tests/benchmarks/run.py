@@ -1,4 +1,4 @@
-"""What the machinery costs beside the work: milliseconds an example-cell, and cells planned a second.
+"""What the machinery costs beside the work: milliseconds an example-cell; seconds to plan, to import, to show the help.
 
     .venv/bin/python tests/benchmarks/run.py          (make bench)
 
@@ -14,7 +14,9 @@ import argparse
 import json
 import random
 import re
+import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -35,6 +37,7 @@ from ragvlc.sweep.spec import Sweep
 QUESTIONS, DOCUMENTS, WORDS = 100, 10, 3000
 SIZES, COUNTS, ORDERS = (128, 256), (2, 6), ("document", "reverse", "edges_best_first")
 CELLS = len(SIZES) * len(COUNTS) * len(ORDERS) + 1
+PLANNED = 10_000
 REPEATS = 5
 
 
@@ -146,25 +149,48 @@ def overhead(folder: Path, repeats: int) -> dict[str, list[float]]:
     return found
 
 
-def planning(repeats: int) -> list[float]:
-    """Returns cells planned a second, for each repeat."""
+def large_sweep() -> dict[str, Any]:
+    """Returns the settings of a sweep with `PLANNED` cells."""
     rag = {"generators": {"main": "scripted"}, "routes": {"rag": "retrieve"}}
     axes = {
-        "routes.rag.chunker.size": list(range(64, 84)),
+        "routes.rag.chunker.size": list(range(64, 164)),
         "routes.rag.selector.k": list(range(1, 11)),
         "routes.rag.order": ["document", "reverse", "relevance", "edges_best_first", "edges_best_last"],
         "routes.rag.retriever": ["bm25", {"kind": "bm25", "k1": 1.2}],
     }
     data = {"name": "plan", "dataset": "toy", "pipelines": {"rag": rag}, "axes": axes, "metrics": ["contains"]}
-    sweep = config.build(Sweep, data | {"tracker": "none"}, "plan")
-    assert len(plan(sweep)) == 2000
-    return [2000 / seconds(lambda: plan(sweep)) for _ in range(repeats)]
+    return data | {"tracker": "none"}
+
+
+def planning(repeats: int) -> list[float]:
+    """Returns the seconds to plan `PLANNED` cells, for each repeat."""
+    sweep = config.build(Sweep, large_sweep(), "plan")
+    assert len(plan(sweep)) == PLANNED
+    return [seconds(lambda: plan(sweep)) for _ in range(repeats)]
+
+
+def commands(folder: Path) -> dict[str, list[str]]:
+    """Returns the arguments of Python for commands that open nothing."""
+    file = folder / "plan.yaml"
+    file.write_text(json.dumps(large_sweep()), encoding="utf-8")
+    return {
+        "import ragvlc": ["-c", "import ragvlc"],
+        "ragvlc --help": ["-m", "ragvlc", "--help"],
+        f"ragvlc plan, {PLANNED:,} cells": ["-m", "ragvlc", "plan", str(file)],
+    }
+
+
+def child_seconds(arguments: list[str]) -> float:
+    """Returns the processor time of a Python process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
 
 
 def line(name: str, values: list[float], unit: str) -> str:
     """Returns a row of the table: median, and the range over the repeats."""
-    digits = 0 if statistics.median(values) > 100 else 3
-    low, middle, high = (f"{value:,.{digits}f}" for value in (min(values), statistics.median(values), max(values)))
+    low, middle, high = (f"{value:.3f}" for value in (min(values), statistics.median(values), max(values)))
     return f"{name:28} {middle:>10} {low:>10} {high:>10}  {unit}"
 
 
@@ -177,14 +203,19 @@ def main() -> None:
     print(f"{'':28} {'median':>10} {'least':>10} {'most':>10}")
     with tempfile.TemporaryDirectory() as folder:
         found = overhead(Path(folder), repeats)
+        taken = {
+            name: [child_seconds(arguments) for _ in range(repeats)]
+            for name, arguments in commands(Path(folder)).items()
+        }
+    taken[f"plan(), {PLANNED:,} cells"] = planning(repeats)
     for name, values in found.items():
         print(line(name, values, "ms an example-cell"))
-    planned = planning(repeats)
-    print(line("planning", planned, "cells a second"))
     ratios = [swept / bare for swept, bare in zip(found["sweep"], found["bare loop"], strict=True)]
     record("processor time a row, of the bare loop's", ratios, better="less")
     record("processor time a row, beyond the bare loop's", found["overhead"], "ms", better="less")
-    record("planning", planned, "cells a second")
+    for name, values in taken.items():
+        print(line(name, values, "s"))
+        record(name, values, "s", better="less")
     print(f"\nPython {sys.version.split()[0]}. Machines are noisy: compare figures of one quiet machine only.")
 
 
