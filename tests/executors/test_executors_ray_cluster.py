@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -83,20 +84,23 @@ def alive(processes: list[psutil.Process]) -> list[str]:
     return [one.name() for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
+def ports(processes: list[psutil.Process]) -> list[tuple[str, str, int]]:
+    found = []
+    for one in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile, and listens no more
+            places = [place for place in one.net_connections(kind="inet") if place.status == psutil.CONN_LISTEN]
+            found += [(one.name(), place.laddr.ip, place.laddr.port) for place in places]
+    return found
+
+
 def open_to_others(processes: list[psutil.Process]) -> list[tuple[str, str, int]]:
-    return [
-        (one.name(), place.laddr.ip, place.laddr.port)
-        for one in processes
-        for place in one.net_connections(kind="inet")
-        if place.status == psutil.CONN_LISTEN and not place.laddr.ip.startswith(("127.", "::ffff:127.", "::1"))
-    ]
+    return [place for place in ports(processes) if not place[1].startswith(("127.", "::ffff:127.", "::1"))]
 
 
 @pytest.mark.parametrize("victim", ["raylet", pytest.param("gcs_server", marks=pytest.mark.slow)])
 def test_a_killed_node_is_one_sentence_and_the_next_run_does_the_rest(amid: Any, victim: str) -> None:
     run, process, processes = amid()
-    listening = [place for one in processes for place in one.net_connections() if place.status == psutil.CONN_LISTEN]
-    assert len(listening) >= 5, "no port was found, so none was tried"
+    assert len(ports(processes)) >= 5, "no port was found, so none was tried"
     assert open_to_others([*processes, psutil.Process(process.pid)]) == []
     next(one for one in processes if one.name() == victim).kill()
     out, err = process.communicate(timeout=120)

@@ -76,6 +76,7 @@ class ChatServer(ThreadingHTTPServer):
         script: replies to the next chat requests; when it is used up `default` answers.
         models: answer to `/v1/models`.
         tokenize: answers `/tokenize`.
+        ended: set when the server ends, so that replies which hang can end too.
     """
 
     daemon_threads = True
@@ -90,6 +91,7 @@ class ChatServer(ThreadingHTTPServer):
         self.default: Reply = answer("Paris.")
         self.models: object = {"object": "list", "data": [{"id": "tiny", "object": "model", "max_model_len": 4096}]}
         self.tokenize: Tokenize = lambda body: {}
+        self.ended = threading.Event()
         self._lock = threading.Lock()
         self._within = 0
 
@@ -205,6 +207,7 @@ def serving(port: int = 0) -> Iterator[ChatServer]:
         try:
             yield server
         finally:
+            server.ended.set()
             server.shutdown()
             thread.join()
 

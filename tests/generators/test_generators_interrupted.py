@@ -33,7 +33,8 @@ SECONDS = 10
 
 def hang(handler: Handler, body: dict[str, Any]) -> None:
     """No byte, not even of the headers."""
-    time.sleep(60)
+    handler.server.ended.wait(60)
+    handler.cut()
 
 
 def dripping(event: Callable[[Handler], None], seconds: float = 0.2) -> Reply:
@@ -41,7 +42,9 @@ def dripping(event: Callable[[Handler], None], seconds: float = 0.2) -> Reply:
         handler.open_stream()
         for _ in range(600):
             event(handler)
-            time.sleep(seconds)
+            if handler.server.ended.wait(seconds):
+                break
+        handler.cut()
 
     return reply
 
@@ -60,7 +63,9 @@ def headers_drip(handler: Handler, body: dict[str, Any]) -> None:
     for _ in range(600):
         handler.wfile.write(b"a")
         handler.wfile.flush()
-        time.sleep(0.2)
+        if handler.server.ended.wait(0.2):
+            break
+    handler.cut()
 
 
 FAULTS: dict[str, Reply] = {
@@ -292,7 +297,7 @@ def test_a_deadline_bounds_the_question_for_the_window(server: ChatServer) -> No
     original = Handler.do_GET
 
     def slow(self: Handler) -> None:
-        time.sleep(4)
+        self.server.ended.wait(4)
         original(self)
 
     Handler.do_GET = slow  # type: ignore[method-assign]
@@ -387,9 +392,11 @@ def test_an_interruption_reaches_threads_that_wait() -> None:
 
 
 def test_a_call_that_is_late_is_named() -> None:
-    limit = ConcurrencyLimit(1, "'m'", 0.2)
+    limit, release = ConcurrencyLimit(1, "'m'", 0.2), threading.Event()
     with pytest.raises(DeadlineExceeded, match=r"'m': no whole answer within 0.2 s"):
-        limit.run(lambda item, group: time.sleep(3), [1])
+        limit.run(lambda item, group: release.wait(30), [1])
+    release.set()
+    limit.close()
 
 
 def test_an_interrupted_library_call_lets_go(server: ChatServer) -> None:
