@@ -36,15 +36,20 @@ def official_table(results: SweepResults) -> Table | None:
     return Table("Official figures", tuple(f"{metric}\n{name}" for metric, name in heads), tuple(rows), note)
 
 
-def official_frame(results: SweepResults) -> pd.DataFrame:
-    """Returns the official figures, a row for each; see `Results.official`."""
+def official_frame(results: SweepResults, *, all_of_them: bool = True) -> pd.DataFrame:
+    """Returns the official figures, a row for each; see `Results.official`.
+
+    Args:
+        results: with the cells.
+        all_of_them: whether figures that cannot be computed raise `ConfigError`; else they are left out.
+    """
     import pandas as pd
 
     rows = []
     for dataset, cells in results.by_dataset().items():
         for cell in cells:
             for one in _of(cell):
-                if one.problem:
+                if one.problem and all_of_them:
                     raise ConfigError(one.problem)
                 rows += [(dataset, cell.name, one.metric, name, value) for name, value in one.figures.items()]
     return pd.DataFrame(rows, columns=["dataset", "cell", "metric", "figure", "value"])

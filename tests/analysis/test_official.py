@@ -11,7 +11,7 @@ import pytest
 import sweep_folders as made
 from sweep_folders import cell, example, failed, row
 
-from ragvlc.analysis.official import official_table
+from ragvlc.analysis.official import official_frame, official_table
 from ragvlc.analysis.report import official_parts, report_tables
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Metric, ScoredQuestion
@@ -66,7 +66,9 @@ def test_shown_in_report_show_and_results(tmp_path, kinds):
         ["full", "m", "hard", 1.0],
     ]
     assert "Official figures" in results.report().html
-    results.export(tmp_path / "out", to="markdown")
+    results.export(tmp_path / "out", to=["markdown", "csv"])
+    lines = (tmp_path / "out/data/official.csv").read_text().splitlines()
+    assert lines[:2] == ["dataset,cell,metric,figure,value", "toy,full,m,Halves,50.0"]
     assert "m Halves" in (tmp_path / "out/tables/official-figures.md").read_text().replace("<br>", " ")
 
 
@@ -97,6 +99,7 @@ def test_nothing_is_shown_without_any(tmp_path):
 def test_figures_that_cannot_be_computed_are_said(tmp_path, kinds, spec, words):
     results = folder(tmp_path, {"m": spec})
     assert words in official_table(results).note
+    assert official_frame(results, all_of_them=False).empty
     with pytest.raises(ConfigError, match=words):
         results.official()
 

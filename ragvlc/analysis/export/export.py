@@ -27,6 +27,7 @@ from ragvlc.analysis.export.latex import latex_table
 from ragvlc.analysis.export.markdown import markdown_table
 from ragvlc.analysis.export.model import winner, write_model
 from ragvlc.analysis.figures import drawers
+from ragvlc.analysis.official import official_frame, official_table
 from ragvlc.analysis.report import report_tables
 from ragvlc.analysis.tables import MORE_COLUMNS, Table
 from ragvlc.core.errors import ConfigError, StoreError, nearest
@@ -154,6 +155,9 @@ def _data(results: SweepResults, chosen: Choices) -> Iterator[tuple[str, bytes, 
         "differences": (lambda: _differences(results, chosen.baseline), "every difference to the baseline"),
         "answers": (results.frame, "every question of every cell: answer, scores, tokens, seconds"),
     }
+    if official_table(results) is not None:
+        figures = official_frame(results, all_of_them=False)
+        frames["official"] = (lambda: figures, "every figure by the rules of a benchmark's authors")
     writers: Mapping[str, Callable[[pd.DataFrame], bytes]] = {"csv": csv_bytes, "parquet": parquet_bytes}
     for name, (make, words) in frames.items():
         frame = make()
