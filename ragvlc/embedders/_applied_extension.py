@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ragvlc.core.errors import EngineError
 from ragvlc.embedders._attention_hook import replace_attention
 from ragvlc.embedders._extended_batch import ExtendedBatch
-from ragvlc.embedders._extension import ABSOLUTE, ROTARY, Extension, scale_of
+from ragvlc.embedders._extension import ABSOLUTE, ROTARY, Extension
 from ragvlc.embedders._positions import PositionTable, enlarge_buffers, extended_positions, position_table_of
 from ragvlc.embedders._rotary import RotaryHook, ntk_frequency_factors, rotary_hook_of
 from ragvlc.embedders._self_extend import grouped_attention_of
@@ -45,7 +45,8 @@ class AppliedExtension:
 
     def batch_of(self, lengths: Sequence[int], width: int, device: Any) -> ExtendedBatch | None:  # noqa: ANN401 - torch's
         """Returns the extension's settings for a padded batch; None if the batch needs no extension."""
-        if self.parallel or max(lengths, default=0) <= self.window:
+        of_all = self.extension.scale is not None and self.extension.scaled == "all"
+        if self.parallel or (max(lengths, default=0) <= self.window and not of_all):
             return None
         return self._batch(lengths, width, device)
 
@@ -53,19 +54,20 @@ class AppliedExtension:
         import torch
 
         made = ExtendedBatch(tuple(lengths))
-        spec, scales = self.extension, [scale_of(length, self.window) for length in lengths]
+        spec, scales = self.extension, [self.extension.scale_for(length, self.window) for length in lengths]
         if self.replaces_attention and spec.attention_scaling:
             factors = [spec.attention_factor(length, self.window) for length in lengths]
             made.query_factors = torch.tensor(factors, device=device)
         if spec.strategy == "ntk":
-            # A text within the window keeps its frequencies, whatever `factor` is set to.
+            # A text of scale 1 keeps its frequencies, whatever `factor` is set to.
             raised = [spec.ntk_factor(scale) if scale > 1 else 1.0 for scale in scales]
             made.ntk_factors = ntk_frequency_factors(torch.tensor(raised, device=device), len(self._frequencies))
         elif spec.strategy == "self_extend":
             shapes = [spec.near_and_group(scale, self.window) for scale in scales]
             made.grouped = grouped_attention_of(lengths, width, shapes, self._frequencies)
         else:
-            made.positions = extended_positions(spec.strategy, torch.tensor(lengths, device=device), width, self.window)
+            scale = torch.tensor(scales, device=device)
+            made.positions = extended_positions(spec.strategy, scale, width, self.window)
             made.interpolated = spec.strategy == "interpolated"
         return made
 
@@ -119,6 +121,12 @@ def apply_extension(model: Any, extension: Extension, limit: int | None, label: 
     rotary = None if table is not None else rotary_hook_of(inner, label)
     _check_strategy(extension, table, rotary, label)
     window = _window(model, extension, table, label)
+    if extension.scale is not None and limit is not None and limit > extension.scale * window:
+        message = (
+            f"embedder '{label}': max_length {limit} exceeds the {extension.scale * window} tokens that scale "
+            f"{extension.scale} reads in a window of {window}. Set a larger scale, or a smaller max_length."
+        )
+        raise EngineError(message)
     replaces_attention = extension.attention_scaling or extension.strategy == "self_extend"
     if replaces_attention:
         replace_attention(inner, label)

@@ -35,21 +35,21 @@ def window_spans(tokens: int, width: int) -> list[tuple[int, int]]:
     return [(min(start, tokens - width), min(start + width, tokens)) for start in starts]
 
 
-def extended_positions(strategy: str, lengths: Tensor, width: int, window: int) -> Tensor:
+def extended_positions(strategy: str, scales: Tensor, width: int, window: int) -> Tensor:
     """Returns token positions, float [texts, width], by the strategy `grouped`, `recurrent` or `interpolated`.
 
     Args:
         strategy: the name of the extension's strategy.
-        lengths: the number of tokens of each text, [texts]; those within the window keep their positions.
+        scales: the windows that each text fills, or the fixed scale, [texts]; texts of scale 1 keep their positions.
         width: the number of tokens of the padded batch. Padding gets valid positions, too.
         window: the number of tokens that the model was trained for.
     """
     import torch
 
-    place = torch.arange(width, device=lengths.device, dtype=torch.float64)[None, :]
+    place = torch.arange(width, device=scales.device, dtype=torch.float64)[None, :]
     if strategy == "recurrent":
-        return (place % window).expand(len(lengths), -1).float()
-    scale = ((lengths + window - 1) // window).clamp(min=1)[:, None]
+        return (place % window).expand(len(scales), -1).float()
+    scale = scales[:, None]
     found = torch.floor(place / scale) if strategy == "grouped" else place / scale
     return found.clamp(max=window - 1).float()
 

@@ -47,7 +47,7 @@ def engine(built):
 def ids(strategy, length, window=8):
     import torch
 
-    return extended_positions(strategy, torch.tensor([length]), length, window)[0].tolist()
+    return extended_positions(strategy, torch.tensor([scale_of(length, window)]), length, window)[0].tolist()
 
 
 def test_scales_are_windows_filled():
@@ -66,11 +66,12 @@ def test_positions_by_hand():
 def test_positions_are_each_texts_own_whatever_the_padding():
     import torch
 
-    lengths = torch.tensor([8, 9, 17])
+    lengths = [8, 9, 17]
+    scales = torch.tensor([scale_of(length, 8) for length in lengths])
     for strategy in ("grouped", "recurrent", "interpolated"):
-        batch = extended_positions(strategy, lengths, 40, 8)
+        batch = extended_positions(strategy, scales, 40, 8)
         assert batch.max() < 8
-        for row, length in zip(batch, lengths.tolist(), strict=True):
+        for row, length in zip(batch, lengths, strict=True):
             assert row[:length].tolist() == ids(strategy, length)
 
 
@@ -364,6 +365,53 @@ def test_ntk_is_a_higher_base(built, engine, words):
     assert got == pytest.approx(mean_of(model, own), abs=1e-5)
 
 
+def fixed(strategy, scale, **settings):
+    return {"strategy": strategy, "scale": scale, "attention_scaling": False, **settings}
+
+
+@pytest.mark.parametrize(("kind", "strategy"), [("bert", "interpolated"), ("nomic", "interpolated"), ("nomic", "ntk")])
+def test_a_fixed_scale_is_for_all_texts_or_for_long_ones(built, engine, words, kind, strategy):
+    short, three, four = words(9), words(40), words(60)  # 11, 42 and 62 tokens in a window of 16
+    own, all_, long = (
+        engine(kind, spec)
+        for spec in (
+            {"strategy": strategy, "attention_scaling": False},
+            fixed(strategy, 4),
+            fixed(strategy, 4, scaled="long"),
+        )
+    )
+    assert all_.window == long.window == 64
+    # A text that fills four windows has that scale anyway; one of three windows is compressed further.
+    assert all_.embed([four]) == pytest.approx(own.embed([four]), abs=1e-6)
+    assert np.abs(all_.embed([three]) - own.embed([three])).max() > 1e-4
+    assert long.embed([three]) == pytest.approx(all_.embed([three]), abs=1e-6)
+    # A short text, such as a question, is compressed too, unless only long ones are.
+    assert np.abs(all_.embed([short]) - own.embed([short])).max() > 1e-4
+    assert all_.embed([short, four])[:1] == pytest.approx(all_.embed([short]), abs=1e-5)
+    assert long.embed([short]) == pytest.approx(own.embed([short]), abs=1e-6)
+    assert long.embed([short, four])[:1] == pytest.approx(own.embed([short]), abs=1e-5)
+
+
+def test_ntk_with_a_fixed_scale_raises_the_base_of_short_texts(built, engine, words):
+    import torch
+
+    text = words(9)
+    model = inner(built, "nomic")
+    rotations = model.transformers_model.rotary_emb
+    size = 2 * len(rotations.inv_freq)
+    base = 5 * model.transformers_model.config.rope_parameters["rope_theta"]  # the paper's factor at 4 windows
+    rotations.inv_freq = 1 / base ** (torch.arange(0, size, 2) / size)
+    with torch.inference_mode():
+        own = model.transformers_model(tokens_of(model, text)).last_hidden_state
+    assert engine("nomic", fixed("ntk", 4)).embed([text]) == pytest.approx(mean_of(model, own), abs=1e-5)
+
+
+def test_a_fixed_scale_reads_no_further_than_it_reaches(built):
+    assert opened(built("bert"), fixed("interpolated", 3)).window == 48
+    with pytest.raises(EngineError, match="max_length 64 exceeds the 48 tokens that scale 3 reads in a window of 16"):
+        opened(built("bert"), fixed("interpolated", 3), max_length=64)
+
+
 @pytest.mark.parametrize("kind", ROTARY_KINDS)
 def test_self_extend_without_groups_is_the_plain_pass(built, engine, words, kind):
     import torch
@@ -445,7 +493,8 @@ def test_a_bare_strategy_is_a_mapping_and_the_spec_says_it_whole():
 def test_keys_follow_every_setting_of_an_extension_and_none_of_the_batches(built):
     model = {"model": built("bert")}
     specs = [None, "grouped", "recurrent", {"strategy": "grouped", "window": 12}]
-    specs += [{"strategy": "grouped", "attention_scaling": False}]
+    specs += [{"strategy": "grouped", "attention_scaling": False}, "interpolated"]
+    specs += [{"strategy": "interpolated", "scale": 8}, {"strategy": "interpolated", "scale": 8, "scaled": "long"}]
     keys = {SentenceTransformerEmbedder(**model, extension=spec).key for spec in specs}
     assert len(keys) == len(specs)
     part = SentenceTransformerEmbedder(**model, extension="grouped", batch_tokens=7, batch_size=3)
@@ -461,6 +510,9 @@ def test_keys_follow_every_setting_of_an_extension_and_none_of_the_batches(built
         ({"strategy": "self_extend", "window": 64, "neighbours": 65}, "more than the window of 64"),
         ({"window": 64}, "strategy"),
         ({"strategy": "ntk", "factor": 0.5}, "greater than or equal to 1"),
+        ({"strategy": "grouped", "scale": 8}, "scale is a setting of interpolated and ntk; grouped has none"),
+        ({"strategy": "ntk", "scale": 1}, "greater than or equal to 2"),
+        ({"strategy": "ntk", "scaled": "long"}, "Set scale, such as 8"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(spec, reason):
