@@ -10,8 +10,9 @@ any text the manager is asked with an empty note. The paper publishes no judge p
 temperature for self-consistency: the prompt is ours, votes are compared after SQuAD's normalisation (multiple choice by
 option) and ties go to the path that comes first, which among summaries, no two of which are alike, is always the first;
 the temperature is 0.7. The paper's `oracle` reads gold, so it is no setting here: the metric `best_path` computes it
-from the answers of all paths. `on_refusal` guards against a refusal that is passed on and on, which the paper describes
-without giving a rule; `keep` is the paper.
+from the answers of all paths. The paper's ablation without a manager does not say what the last worker is asked:
+`last_worker` takes its note, `last_worker_answers` asks it by the manager's prompt. `on_refusal` guards against a
+refusal that is passed on and on, which the paper describes without giving a rule; `keep` is the paper.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class ChainOfAgents(Agents):
         path_temperature: of workers in `self_consistency`.
         combine: how paths come to one answer: `vote` among their answers, or a `judge` model that sees all last notes.
         judge: role of the model that judges.
-        answered_by: `manager`, or `last_worker`, whose note then is the path's answer.
+        answered_by: `manager`; `last_worker`, whose note then is the path's answer; or `last_worker_answers`: the last
+            worker writes no note, but answers by the manager's prompt from the note before it and its piece.
         on_refusal: what becomes of a note that says that the text does not tell: `keep` it; `carry` the note before it
             on instead; `retry` once, sampled at temperature 0.7, and carry if that refuses too.
         judge_prompt: for the judge; `{question}` includes the options.
@@ -106,7 +108,7 @@ class ChainOfAgents(Agents):
     path_temperature: Annotated[float, Field(gt=0)] = 0.7
     combine: Literal["vote", "judge"] = "vote"
     judge: Annotated[str, Role("generators")] = "main"
-    answered_by: Literal["manager", "last_worker"] = "manager"
+    answered_by: Literal["manager", "last_worker", "last_worker_answers"] = "manager"
     on_refusal: Literal["keep", "carry", "retry"] = "keep"
     worker_prompt: str = WORKER
     worker_whole_prompt: str = WORKER_WHOLE
@@ -130,16 +132,27 @@ class ChainOfAgents(Agents):
                 documents,
                 worker,
                 lambda text: self.worker_message(query, document=text, note=""),
-                2 * limit + SEAMS,
+                2 * limit + SEAMS + self._longer_answer(query, limit, run),
             )
             orders = self._orders(len(pieces), run)
             facts |= {"agents": len(pieces), "paths": len(orders), "note_limit": limit}
             facts |= {"piece_tokens": sum(piece.tokens for piece in pieces)}
             facts |= {"divided_pieces": sum(piece.divided for piece in pieces)}
         notes = [""] * len(orders)
-        for place in range(len(pieces)):
+        last_answers = self.answered_by == "last_worker_answers" and len(pieces) > 0
+        for place in range(len(pieces) - last_answers):
             notes = self._read(query, [pieces[order[place]] for order in orders], notes, place, run)
-        return self._combined(query, notes, run, [pieces[place] for place in orders[0]])
+        last = [pieces[order[-1]].text for order in orders] if last_answers else [""] * len(orders)
+        return self._combined(query, notes, last, run, [pieces[place] for place in orders[0]])
+
+    def _longer_answer(self, query: Query, note_limit: int, run: Run) -> int:
+        """Returns the tokens by which the last worker's call is longer than one for a note, if it answers."""
+        if self.answered_by != "last_worker_answers":
+            return 0
+        render = run.generator(self.worker).tokenizer.render
+        prompts = [self.message(query, notes=""), self.worker_message(query, document="", note="")]
+        answer, note = (len(render(prompt)) for prompt in prompts)
+        return max(0, answer + self.max_tokens(query) - note - note_limit)
 
     def _orders(self, count: int, run: Run) -> list[tuple[int, ...]]:
         """Returns, for each path, the indexes of the pieces in reading order."""
@@ -216,14 +229,25 @@ class ChainOfAgents(Agents):
             facts_of_step["carried"] = len(carried)
         return found
 
-    def _combined(self, query: Query, notes: Sequence[str], run: Run, pieces: Sequence[Piece]) -> Answer:
+    def _combined(
+        self, query: Query, notes: Sequence[str], last: Sequence[str], run: Run, pieces: Sequence[Piece]
+    ) -> Answer:
         context = context_of(pieces)
-        if len(notes) > 1 and self.combine == "judge":
+        judged = len(notes) > 1 and self.combine == "judge"
+        if judged and self.answered_by != "last_worker_answers":
             return self._judged(query, notes, run, pieces)
+        facts = [{"path": path} for path in range(len(notes))]
         if self.answered_by == "manager":
             requests = [self.manager_request(query, note, run, path) for path, note in enumerate(notes)]
-            facts = [{"path": path} for path in range(len(notes))]
             answers = ask_all(run, self.generator, requests, step="manager", notes=facts, keep="path_answer")
+        elif self.answered_by == "last_worker_answers":
+            requests = [
+                self._last_request(query, *both, run, path) for path, both in enumerate(zip(notes, last, strict=True))
+            ]
+            keep = "unit" if judged else "path_answer"
+            answers = ask_all(run, self.worker, requests, step="last_worker", notes=facts, keep=keep)
+            if judged:
+                return self._judged(query, [one.text.strip() for one in answers], run, pieces)
         else:
             answers = [Generation(note) for note in notes]
             for path, note in enumerate(notes):
@@ -233,6 +257,19 @@ class ChainOfAgents(Agents):
             place, votes = majority([one.text for one in answers], query.choices)
             found |= {"path": place, "votes": votes, "of": len(notes)}
         return run.answer(answers[place], context=context, finish=self.finish_of(answers[place]))
+
+    def _last_request(self, query: Query, note: str, piece: str, run: Run, path: int) -> Request:
+        """Returns the request to a path's last worker: the manager's prompt, with note and piece where notes go."""
+        worker, limit = run.generator(self.worker), self.max_tokens(query)
+        lead = f"{note}\n\n" if note else ""
+        prompt = fitted(
+            lambda text: self.message(query, notes=lead + text),
+            piece,
+            worker,
+            window=self.window_of(worker),
+            max_tokens=limit,
+        )
+        return Request(prompt, max_tokens=limit, seed=run.seed_for("answer", path))
 
     def _judged(self, query: Query, notes: Sequence[str], run: Run, pieces: Sequence[Piece]) -> Answer:
         judge, limit = run.generator(self.judge), self.max_tokens(query)

@@ -10,6 +10,8 @@ Differences from the paper:
   is noted in the trace as `outcome: both_declined`.
 - A reply declines when its first sentence says so in any of several languages and wordings (see
   `ragvlc.text.refusals`), not when a fixed word stands anywhere in it: models often word it otherwise than asked.
+- Passages are read in the order of the text, as everywhere here; `first.order: relevance` shows them by score, the best
+  first, as retrieval gives them.
 - Five chunks of 256 tokens found by BM25, where the paper has five of 300 words found by Contriever or Dragon; both
   routes can be any others.
 

@@ -108,6 +108,45 @@ class TestC3Calls:
         assert asked.answer.text == f"unit{len(asked.prompts) - 1}"
         assert not asked.with_word(MANAGER)
 
+    @pytest.mark.parametrize("answer_tokens", [8, 120])
+    def test_the_last_worker_may_answer_by_the_managers_prompt(self, tmp_path, answer_tokens):
+        text = sentences(60)
+        route = {**ROUTE, "window": 400, "answer_tokens": answer_tokens}
+        asked = read({**route, "answered_by": "last_worker_answers"}, "Which?", text, numbering(), tmp_path)
+        *workers, last = asked.prompts
+        assert len(workers) > 1
+        assert all(MANAGER not in prompt for prompt in workers)
+        assert MANAGER in last
+        assert re.findall(r"unit\d+", last) == [f"unit{len(workers) - 1}"]
+        # It reads all of the last piece, after the note, and nothing before it; the paths' context is the whole text.
+        assert last.index(f"unit{len(workers) - 1}") < last.index("Sentence number")
+        assert text.split(". ")[-1].rstrip(". ") in last
+        read_by_workers = "".join(workers)
+        assert all(one in read_by_workers or one in last for one in text.split(". "))
+        assert "".join(text[span.start : span.end] for span in asked.answer.context) == text
+        assert asked.answer.text == f"unit{len(workers)}"
+        assert asked.answer.usage.calls == len(asked.prompts)
+
+    def test_the_last_worker_answers_from_one_piece_or_from_none(self, tmp_path):
+        route = {**ROUTE, "answered_by": "last_worker_answers"}
+        one = read(route, "Which?", "A cat sat.", numbering(), tmp_path)
+        assert len(one.prompts) == 1
+        assert "A cat sat." in one.prompts[0]
+        assert MANAGER in one.prompts[0]
+        assert len(read(route, "Which?", "", numbering(), tmp_path).prompts) == 1
+
+    def test_a_judge_sees_the_answers_of_last_workers(self, tmp_path):
+        route = {**ROUTE, "window": 400, "answered_by": "last_worker_answers", "paths": "bidirectional"}
+        judged = read({**route, "combine": "judge"}, "Which?", sentences(40), numbering(), tmp_path)
+        *_, first, second, judge = judged.prompts
+        assert MANAGER in first
+        assert MANAGER in second
+        count = len(judged.prompts)
+        assert re.findall(r"unit\d+", judge) == [f"unit{count - 3}", f"unit{count - 2}"]
+        voted = read(route, "Which?", sentences(40), numbering(), tmp_path)
+        assert MANAGER in voted.prompts[-1]
+        assert voted.answer.text == f"unit{len(voted.prompts) - 2}"
+
     def test_a_model_for_each_role(self, tmp_path):
         route = {**ROUTE, "worker": "small", "generator": "large"}
         pipeline = Pipeline(
