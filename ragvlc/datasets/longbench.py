@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from ragvlc.core.data import Document, Example, Form, Query, Span, content_key
 from ragvlc.core.official import OfficialPrompt
@@ -33,7 +33,7 @@ Subset = Literal[
     "gov_report", "qmsum", "multi_news", "vcsum", "trec", "triviaqa", "samsum", "lsht", "passage_count",
     "passage_retrieval_en", "passage_retrieval_zh", "lcc", "repobench-p", "qasper_e", "multifieldqa_en_e", "hotpotqa_e",
     "2wikimqa_e", "gov_report_e", "multi_news_e", "trec_e", "triviaqa_e", "samsum_e", "passage_count_e",
-    "passage_retrieval_en_e", "lcc_e", "repobench-p_e",
+    "passage_retrieval_en_e", "lcc_e", "repobench-p_e", "all", "all_e",
 ]  # fmt: skip
 
 
@@ -230,7 +230,7 @@ class Longbench(Prompted):
     """Reads the questions of one set, or of its part in LongBench-E.
 
     Attributes:
-        subset: the set; with `_e` its part of LongBench-E.
+        subset: the set; with `_e` its part of LongBench-E. `all` reads the 21 sets, `all_e` the 13 of LongBench-E.
     """
 
     release: ClassVar[Release] = Release(
@@ -255,19 +255,28 @@ class Longbench(Prompted):
     subset: Subset = "hotpotqa"
 
     def file_names(self) -> Sequence[str]:
-        """Returns the set's file."""
-        return (f"data/{self.subset}.jsonl",)
+        """Returns the files of the sets."""
+        return tuple(f"data/{name}.jsonl" for name in self._sets)
+
+    @property
+    def _sets(self) -> Sequence[str]:
+        if self.subset == "all":
+            return tuple(_TASKS)
+        if self.subset == "all_e":
+            return tuple(name for name in get_args(Subset) if name.endswith("_e") and name != "all_e")
+        return (self.subset,)
 
     def examples(self, files: Files) -> Iterator[Example]:
         """Yields an example for each record that has a context; the others are counted."""
-        task = _TASKS[self.subset.removesuffix("_e")]
-        for row in files.rows(self.file_names()[0]):
-            if row.string("context").strip():
-                yield self._example(row, task)
-            else:
-                files.skipped["record without a context"] += 1
+        for name, file in zip(self._sets, self.file_names(), strict=True):
+            for row in files.rows(file):
+                if row.string("context").strip():
+                    yield self._example(row, name)
+                else:
+                    files.skipped["record without a context"] += 1
 
-    def _example(self, row: Row, task: _Task) -> Example:
+    def _example(self, row: Row, name: str) -> Example:
+        task = _TASKS[name.removesuffix("_e")]
         context, asked, answers = row.string("context"), row.string("input"), row.strings("answers")
         documents = divided(context, task.heading)
         evidence = _right_passage(documents, answers) if task.task == "passage_retrieval" else ()
@@ -293,7 +302,7 @@ class Longbench(Prompted):
             cluster=documents[0].id.partition("#")[0],
             task=task.task,
             tags={
-                "dataset": self.subset.removesuffix("_e"),
+                "dataset": name,
                 "length": length,
                 "length_bucket": "0-4k" if length < 4000 else "4-8k" if length < 8000 else "8k+",
                 "language": row.text("language"),

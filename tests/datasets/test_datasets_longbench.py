@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from ragvlc.core.data import Span
 from ragvlc.core.errors import DatasetError
-from ragvlc.datasets.longbench import Longbench, divided
+from ragvlc.datasets.longbench import Longbench, Subset, divided
 from tests.released_files import LONGBENCH, RELEASED, lines
 
 
@@ -44,13 +46,25 @@ def test_the_authors_prompt_has_the_raw_input_and_no_chat_template_for_few_shots
     assert (few.query.official.chat, few.query.official.max_tokens, few.query.official.cut) == (False, 64, "")
     assert (few.scoring, few.tags["dataset"], few.tags["length_bucket"]) == (
         {"classes": ["Person", "Place"]},
-        "trec",
+        "trec_e",
         "0-4k",
     )
     assert read("trec_e").skipped == {"record without a context": 1}
     [report] = read("gov_report", cut="official")
     assert (report.query.form, report.query.official.template, report.query.official.cut) == ("summary", "", "middle")
     assert report.query.text == "Summarize the report on one page."
+
+
+def test_all_sets_are_read_together_with_their_own_tasks(tmp_path):
+    for place, name in enumerate(get_args(Subset)):
+        if not name.startswith("all"):
+            lines(tmp_path / f"{name}.jsonl", [{**LONGBENCH, "_id": f"{name}-{place}"}])
+    together = Longbench(path=str(tmp_path), subset="all", prompts="official").load()
+    assert len(together) == 21
+    assert {one.tags["dataset"]: one.task for one in together}["lcc"] == "code_completion"
+    extended = Longbench(path=str(tmp_path), subset="all_e").load()
+    assert len(extended) == 13
+    assert all(one.tags["dataset"].endswith("_e") for one in extended)
 
 
 def test_the_right_paragraph_is_evidence(read):
