@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -36,6 +37,18 @@ class Prompted(Released):
         """The kind with its subset, and what of the authors' protocol is used."""
         words = [name for name in ("prompts", "cut") if getattr(self, name) == "official"]
         return f"{super().source}, official {' and '.join(words)}" if words else super().source
+
+    def remarks(self) -> Sequence[str]:
+        """Returns what to know before a run: whether a real file was ever read, and what is the authors'."""
+        found = list(super().remarks())
+        if self.prompts == "official":
+            found.append(
+                f"{self.kind}: asked with its authors' prompts and answer lengths, not with those of the routes."
+            )
+        if self.cut == "official":
+            cut = self.release.cut or "no cut of theirs is known, so nothing changes"
+            found.append(f"{self.kind}: what is too long is cut as its authors do: {cut}.")
+        return found
 
     def official(self, prompt: OfficialPrompt) -> OfficialPrompt | None:
         """Returns what the settings use of the authors' prompt; None if nothing."""

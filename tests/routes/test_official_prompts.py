@@ -174,3 +174,7 @@ def test_the_plan_says_whose_prompts_are_used(tmp_path):
     assert said.startswith("closed_book: routes.closed_book asks with the prompts of ragvlc")
     assert said.endswith("they have none for a question without documents.")
     assert any("never tried on a real one" in one for one in remarks(cells))
+    assert "longbench_v2: asked with its authors' prompts and answer lengths, not with those of the routes." in remarks(
+        cells
+    )
+    assert "longbench_v2: what is too long is cut as its authors do: middle of the whole prompt." in remarks(cells)
