@@ -8,9 +8,13 @@ from typing import Any, Literal
 
 __all__ = ["Cut", "OfficialPrompt"]
 
-Cut = Literal["", "middle", "left", "right", "words_left", "words_right", "refuse"]
-"""Which part of the whole prompt is left out: its middle, its beginning, its end; by `words` of the document, as L-Eval
-does; `refuse`: their code shortens nothing, and a prompt that is too long fails. Empty: as the route does."""
+Cut = Literal["", "middle", "middle_odd", "left", "right", "words_left", "words_right", "refuse"]
+"""Which part of the whole prompt is left out.
+
+`middle` leaves the same number of tokens on both sides, `middle_odd` one more on the last side of an odd number. `left`
+leaves out the beginning, `right` the end, `words_left` and `words_right` words of the document, as L-Eval does. With
+`refuse` their code shortens nothing, and a prompt that is too long fails. Empty: as the route does.
+"""
 
 
 @dataclass(frozen=True, slots=True)

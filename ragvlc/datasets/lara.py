@@ -139,7 +139,7 @@ class Lara(Prompted):
             tags["said_instead"] = answer
         prompt = OfficialPrompt(
             template=FULL[text], passages=RAG[text], passage="chunk {index}: {text}.", system=SYSTEM, max_tokens=512,
-            cut="middle",
+            cut="middle_odd",
         )  # fmt: skip
         return Example(
             Query(f"{self.length}-{text}-{query}-{row.line}", row.text("question"), official=self.official(prompt)),

@@ -101,5 +101,5 @@ class LongbenchV2(Prompted):
             passage="Retrieved chunk {number}: {text}",
             fields=dict(zip("ABCD", choices, strict=True)),
             max_tokens=1024 if self.thinking else 128,
-            cut="middle",
+            cut="middle_odd",
         )

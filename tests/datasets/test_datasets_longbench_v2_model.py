@@ -26,7 +26,7 @@ def test_a_sweep_with_the_authors_prompt_cut_and_figures(language_model, tmp_pat
     [row] = cell.rows.values()
     assert cell.facts["dataset"] == "longbench_v2, official prompts and cut"
     assert list(row.answer.facts("prompts")) == ["official"]
-    assert list(row.answer.facts("cut")) == ["middle"]
+    assert list(row.answer.facts("cut")) == ["middle_odd"]
     assert row.answer.usage.prompt_tokens + 128 <= 420
     assert len(row.answer.context) == 2  # the middle is left out
     assert set(row.scores) == {"choice_accuracy", "longbench_v2_accuracy"}

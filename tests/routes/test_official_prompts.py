@@ -100,6 +100,15 @@ def test_the_whole_prompt_is_cut_as_the_authors_cut_it(tmp_path, cut):
     assert WordTokenizer().count(sent) <= 100
 
 
+def test_an_odd_limit_loses_a_token_or_gives_it_to_the_end(tmp_path):
+    text = f"Read: {WORDS} END x why?"
+    whole = WordTokenizer().spans(text)
+    for cut, back in (("middle", 50), ("middle_odd", 51)):
+        query = Query("q", "why?", official=replace(OFFICIAL, cut=cut))
+        request, _ = asked(tmp_path, {"kind": "full_context"}, query, (Document("d", WORDS),), window=108)
+        assert request.prompt.text() == text[: whole[49][1]] + text[whole[len(whole) - back][0] :]
+
+
 def test_the_words_that_are_left_are_those_of_the_authors_loop(tmp_path):
     words = [f"w{number}-x" for number in range(2000)]  # three tokens each
     document = Document("d", " ".join(words))
