@@ -13,8 +13,9 @@ options inside a question become choices, and the right number the text of its o
 `answer_number`). The order of a `timeline_reorder` question and the entities of a cloze are gold for their metrics. The
 events of such a question get Roman numerals, as in the authors' file of that task, since their scorer reads those.
 
-Differences: GPT models get the authors' prompt as the system message, and their open models as text without a chat
-template; here it goes without one, on servers as the user's message. They set a repetition penalty of 2 on open models.
+The prompts are the authors' (MIT). Differences: GPT models get them as the system message, and open models as text
+without a chat template; here they go without one, on servers as the user's message. They set a repetition penalty of 2
+on open models.
 """
 
 from __future__ import annotations
