@@ -265,42 +265,6 @@ def test_one_question_that_differs_is_left_out_alone(tmp_path: Path) -> None:
     assert len(found.blocks[0].rows[""]["a"]) == 19
 
 
-def questions(folder: Path, names: tuple[str, ...] = tuple(made.GOLD)) -> Path:
-    folder.mkdir()
-    documents = [{"doc_id": "d", "text": " ".join(made.DOCUMENTS.values())}]
-    rows = [
-        {"question_id": f"set-{n}", "doc_id": "d", "question": made.QUESTIONS[n], "answers": [made.GOLD[n]]}
-        for n in names
-    ]
-    made.lines(folder / "documents.jsonl", documents)
-    made.lines(folder / "questions.jsonl", rows)
-    return folder
-
-
-def test_predictions_are_joined_to_a_data_set_by_position_with_a_check(tmp_path: Path) -> None:
-    folder = str(questions(tmp_path / "set"))
-    file = made.infinitebench(tmp_path / "a" / "preds_x.jsonl", RIGHT)
-    found = stored(file, questions=folder)
-    [block] = found.blocks
-    assert list(block.rows[""]["a"]) == [f"set-{n}" for n in made.GOLD]
-    assert [one.documents[0].id for one in block.examples] == ["d"] * 4
-    assert found.notes[0] == "a/preds_x.jsonl: joined to the data set by position."
-    named = stored(file, dataset={"kind": "jsonl", "path": folder})
-    assert named.blocks[0].rows == block.rows
-    shifted = made.infinitebench(tmp_path / "b" / "preds_x.jsonl", RIGHT, shift=1)
-    with pytest.raises(DatasetError, match=r"100% of its answers, joined by position, .* moved by [+-]1: the file is"):
-        stored(shifted, questions=folder, answers={"join": "position"})
-    by_content = stored(shifted, questions=folder)
-    assert by_content.notes[0].endswith("joined to the data set by content.")
-    assert set(by_content.blocks[0].rows[""]["b"]) == {f"set-{n}" for n in made.GOLD}
-
-
-def test_answers_to_questions_that_the_data_set_lacks_are_counted(tmp_path: Path) -> None:
-    folder = questions(tmp_path / "set", ("q0", "q1"))
-    found = stored(made.longbench(tmp_path / "m" / "x.jsonl", RIGHT), questions=str(folder))
-    assert found.dropped["answers to unknown questions"] == 2
-
-
 def test_tasks_that_use_the_same_ids_are_never_paired_with_each_other(tmp_path: Path) -> None:
     files = [
         made.infinitebench(tmp_path / m / f"preds_{t}.jsonl", RIGHT) for m, t in (("a", "x"), ("b", "x"), ("b", "y"))

@@ -79,13 +79,16 @@ def _fits(record: LogRecord, example: Example) -> bool:
             return False
     if not record.references:
         return True
-    gold = set(map(normal, example.references)) | {normal(text) for text in _letters(example)}
+    gold = set(map(normal, (*example.references, *_letters(example))))
     return not example.references or bool(gold & set(map(normal, record.references)))
 
 
 def _letters(example: Example) -> list[str]:
-    choices = example.query.choices
-    return [chr(ord("A") + place) for place, choice in enumerate(choices[:26]) if choice in example.references]
+    """Returns the right options as benchmarks write them: `B`, `(B) text`, `B. text`, or `BD` where two are right."""
+    choices = example.query.choices[:26]
+    right = [(chr(ord("A") + place), choice) for place, choice in enumerate(choices) if choice in example.references]
+    forms = [f"{before}{letter}{after} {text}" for letter, text in right for before, after in (("(", ")"), ("", "."))]
+    return ["".join(letter for letter, _ in right), *(letter for letter, _ in right), *forms] if right else []
 
 
 def _by_id(log: Log, examples: Sequence[Example]) -> list[Example | None]:
