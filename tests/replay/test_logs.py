@@ -147,6 +147,35 @@ def test_a_damaged_inspect_log_is_refused(tmp_path: Path, content: bytes) -> Non
         read_logs([file])
 
 
+@pytest.mark.parametrize(("place", "value"), [(6, 1), (8, 99), (4, 99)])
+def test_an_inspect_log_that_no_zip_reader_opens_is_refused(tmp_path: Path, place: int, value: int) -> None:
+    """A password, a method and a version that are not known."""
+    file = made.inspect_log(tmp_path / "a.eval", RIGHT)
+    data = bytearray(file.read_bytes())
+    at = data.find(b"PK\x01\x02")
+    while at >= 0:
+        data[at + place + 2] = value
+        at = data.find(b"PK\x01\x02", at + 4)
+    file.write_bytes(bytes(data))
+    with pytest.raises(DatasetError, match="a.eval: cannot be read"):
+        read_logs([file])
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", [], [5], {}, True])
+def test_logs_whose_fields_are_of_other_types_are_read_or_refused(tmp_path: Path, value: Any) -> None:
+    whole = json.loads(made.inspect_log(tmp_path / "a.json", RIGHT).read_text())
+    for name in ("dataset", "config", "model"):
+        whole["eval"][name] = value
+    for name, sample in zip(("output", "attachments", "scores", "id"), whole["samples"], strict=True):
+        sample[name] = value
+    whole["samples"].append(value)
+    file = tmp_path / "b.json"
+    file.write_text(json.dumps(whole))
+    [log], _ = read_logs([file])
+    assert len(log.records) == 4
+    assert log.dropped == {"samples that are no object with an input": 1}
+
+
 def test_repeated_samples_are_groups_of_their_own(tmp_path: Path) -> None:
     file = made.inspect_log(tmp_path / "a.json", RIGHT)
     whole = json.loads(file.read_text())

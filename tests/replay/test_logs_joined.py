@@ -84,3 +84,14 @@ def test_answers_to_questions_that_the_data_set_lacks_are_counted(tmp_path: Path
     folder = questions(tmp_path / "set", ("q0", "q1"))
     found = stored(made.longbench(tmp_path / "m" / "x.jsonl", RIGHT), questions=str(folder))
     assert found.dropped["answers to unknown questions"] == 2
+
+
+def test_longbench_lines_are_known_by_references_and_length(tmp_path: Path) -> None:
+    """Two questions have the same answer, and the lines are in another order."""
+    about = {"answers": ["x"], "all_classes": None, "dataset": "qasper", "language": "en", "context": "A text."}
+    rows = [{**about, "_id": name, "input": f"{name}?", "length": size} for name, size in (("a", 1), ("b", 2))]
+    made.lines(tmp_path / "set" / "qasper.jsonl", rows)
+    replies = [{"pred": str(one["length"]), **about, "length": one["length"]} for one in rows[::-1]]
+    file = made.lines(tmp_path / "pred" / "m" / "qasper.jsonl", replies)
+    [block] = stored(file, dataset={"kind": "longbench", "path": str(tmp_path / "set"), "subset": "qasper"}).blocks
+    assert {name: one.answer.text for name, one in block.rows[""]["m"].items() if one.answer} == {"a": "1", "b": "2"}

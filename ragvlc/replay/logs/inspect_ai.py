@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from ragvlc.core.errors import DatasetError
 from ragvlc.core.json_text import parse_json
 from ragvlc.core.limits import DOCUMENT_BYTES
 from ragvlc.documents.bounded import check_members
-from ragvlc.replay.logs.records import Log, LogRecord, as_choices, number, scalars, texts_in
+from ragvlc.replay.logs.records import Log, LogRecord, as_choices, mapping, number, scalars, texts_in
 
 __all__ = ["is_inspect", "read_inspect_json", "read_inspect_zip"]
 
@@ -36,6 +37,8 @@ FINISHES: dict[str, Finish] = {
     "tool_calls": "tool_call",
 }
 ATTACHED = "attachment://"
+_DAMAGED = (BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError)
+"""What `zipfile` raises for damaged archives, unknown methods and passwords."""
 
 
 def is_inspect(found: object) -> bool:
@@ -59,7 +62,7 @@ def read_inspect_zip(path: Path) -> Log:
             header = _object(archive, head, path)
             found = (_object(archive, name, path) for name in sorted(names) if SAMPLE.match(name))
             log = _log(path, header, found)
-    except (BadZipFile, OSError, EOFError) as error:
+    except _DAMAGED as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
     return log
 
@@ -119,15 +122,15 @@ def _unpacked(zstandard: Any, packed: bytes, member: ZipInfo, path: Path) -> byt
 
 
 def _log(path: Path, header: Mapping[str, Any], samples: Iterator[Any]) -> Log:
-    about = header.get("eval") or {}
+    about = mapping(header.get("eval"))
     dropped: Counter[str] = Counter()
     noted: Counter[str] = Counter()
     records = []
-    for count, sample in enumerate(samples, start=1):
+    for sample in samples:
         if isinstance(sample, dict) and "input" in sample:
             records.append(_record(sample, noted))
         else:
-            dropped[f"samples that are no object with an input (number {count})"] += 1
+            dropped["samples that are no object with an input"] += 1
     records.sort(key=lambda one: (one.repeat, *_ordered(one.id)))
     _missing(header, about, records, noted)
     task = str(about.get("task", "")).rpartition("/")[2]
@@ -138,8 +141,8 @@ def _missing(
     header: Mapping[str, Any], about: Mapping[str, Any], records: list[LogRecord], noted: Counter[str]
 ) -> None:
     """Counts samples that the log should have, and says how the run ended if not by success."""
-    ids = (about.get("dataset") or {}).get("sample_ids")
-    epochs = (about.get("config") or {}).get("epochs") or 1
+    ids = mapping(about.get("dataset")).get("sample_ids")
+    epochs = mapping(about.get("config")).get("epochs") or 1
     if isinstance(ids, list) and isinstance(epochs, int):
         held = {(one.id, one.repeat) for one in records}
         lost = sum((str(name), epoch) not in held for name in ids for epoch in range(min(epochs, 1000)))
@@ -154,19 +157,19 @@ def _ordered(name: str) -> tuple[int, int, str]:
 
 
 def _record(sample: Mapping[str, Any], noted: Counter[str]) -> LogRecord:
-    attached = sample.get("attachments") if isinstance(sample.get("attachments"), dict) else {}
+    attached = mapping(sample.get("attachments"))
 
     def whole(text: Any) -> str:  # noqa: ANN401 - JSON
         said = "" if text is None else str(text)
         if said.startswith(ATTACHED):
-            said = str((attached or {}).get(said.removeprefix(ATTACHED), said))
+            said = str(attached.get(said.removeprefix(ATTACHED), said))
             noted["texts whose attachment is missing"] += said.startswith(ATTACHED)
         return said
 
-    output = sample.get("output") if isinstance(sample.get("output"), dict) else {}
-    replies = (output or {}).get("choices") or []
-    first = replies[0] if isinstance(replies, list) and replies and isinstance(replies[0], dict) else {}
-    text = _said((first.get("message") or {}).get("content"), whole) or whole((output or {}).get("completion"))
+    output = mapping(sample.get("output"))
+    replies = output.get("choices")
+    first = mapping(replies[0]) if isinstance(replies, list) and replies else {}
+    text = _said(mapping(first.get("message")).get("content"), whole) or whole(output.get("completion"))
     error, limit = sample.get("error"), sample.get("limit")
     failure = ""
     if error:
@@ -189,8 +192,8 @@ def _record(sample: Mapping[str, Any], noted: Counter[str]) -> LogRecord:
         failure=failure,
         finish=FINISHES.get(reason, "stop"),
         repeat=epoch - 1 if isinstance(epoch, int) and epoch > 0 else 0,
-        usage=_usage(sample, output or {}),
-        seconds=number(sample.get("total_time")) or number((output or {}).get("time")) or 0.0,
+        usage=_usage(sample, output),
+        seconds=number(sample.get("total_time")) or number(output.get("time")) or 0.0,
         scores=_scores(sample),
         tags=scalars(sample.get("metadata")),
     )

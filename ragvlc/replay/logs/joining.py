@@ -12,6 +12,7 @@ from ragvlc.replay.logs.records import Log, LogRecord
 __all__ = ["agree", "check_of", "joined"]
 
 FURTHEST_SHIFT = 3
+LENGTH = "length "
 
 
 def normal(text: str) -> str:
@@ -72,7 +73,10 @@ def joined(log: Log, examples: Sequence[Example], way: str, most: float) -> tupl
 
 
 def _fits(record: LogRecord, example: Example) -> bool:
-    """Returns whether a record can be about this question."""
+    """Returns whether a record can be about this question; LongBench's records say how long the document is."""
+    length = example.tags.get("length")
+    if record.check.startswith(LENGTH) and isinstance(length, (int, float)) and record.check != f"{LENGTH}{length}":
+        return False
     if record.question and (asked := normal(record.question)) and example.query.text:
         known = normal(example.query.text)
         if known not in asked and asked not in known:

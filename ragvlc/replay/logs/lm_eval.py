@@ -72,8 +72,8 @@ def _record(line: int, row: Mapping[str, Any], noted: Counter[str]) -> LogRecord
     target = str(row.get("target", ""))
     scores = {}
     for name in row["metrics"] if isinstance(row.get("metrics"), list) else [n for n in row if n not in NOT_SCORES]:
-        if (value := number(row.get(name))) is not None:
-            scores[str(name)] = value
+        if isinstance(name, str) and (value := number(row.get(name))) is not None:
+            scores[name] = value
     place: dict[str, Any] = {
         "id": str(row.get("doc_id", "")),
         "scores": scores,

@@ -21,6 +21,7 @@ __all__ = [
     "first_text",
     "label_of",
     "listed",
+    "mapping",
     "number",
     "scalars",
     "short_hash",
@@ -138,6 +139,11 @@ def as_choices(targets: Sequence[str], choices: Sequence[str]) -> tuple[str, ...
         place = ord(bare.upper()) - ord("A") if len(bare) == 1 and bare.isascii() and bare.isalpha() else -1
         found.append(choices[place] if target not in choices and 0 <= place < len(choices) else target)
     return tuple(dict.fromkeys(found))
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """Returns a JSON object; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
 
 
 def number(value: object) -> float | None:
