@@ -68,8 +68,8 @@ def format_remarks(model: str, dtype: str, device: str, *, auto: bool = False) -
     found = _measured(device)
     if auto and dtype == "float32":
         yield (
-            f"embedder '{model}' is computed in float32: no other format was measured here to be {LEAST_SPEED} times as "
-            f"fast and to lose at most {MOST_LOSS} points of nDCG@10 (docs/embedders.md)."
+            f"embedder '{model}' is computed in float32: no other format was measured here to be {LEAST_SPEED} times "
+            f"as fast and to lose at most {MOST_LOSS} points of nDCG@10 (docs/embedders.md)."
         )
     if dtype != "bfloat16" or found is None:
         return
