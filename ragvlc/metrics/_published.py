@@ -50,7 +50,7 @@ class PublishedMetric(Metric):
         return max((float(value) for value in found if value is not None), default=None)
 
     def official(self, questions: Sequence[ScoredQuestion]) -> Mapping[str, float]:
-        """Returns the mean of each set in the benchmark's units, and the mean of several sets."""
+        """Returns 100 times the mean of each set, rounded as the script rounds it, and the mean of several sets."""
         sets = by_set(questions)
         if len(sets) == 1:
             return {self.benchmark: self.figure(next(iter(sets.values())))}
