@@ -30,7 +30,7 @@ __all__ = [
     "CEILING",
     "FLOOR",
     "MEMORY_MB",
-    "Budget",
+    "ProcessBudget",
     "Reservation",
     "available",
     "budget",
@@ -46,7 +46,7 @@ FLOOR = 2**30
 CEILING = 64 * 2**30
 """The largest budget that is taken without being asked for, in bytes."""
 MEMORY_MB = Limit(0, "RAGVLC_MEMORY_MB", "megabytes")
-"""Budget in place of half of what is free."""
+"""The budget in place of half of what is free."""
 _SHARE = 0.5
 _SLACK = 128 * 2**20
 _UNLIMITED = 2**60
@@ -70,7 +70,7 @@ class Reservation:
     size: int
 
 
-class Budget:
+class ProcessBudget:
     """Main memory planned for this process, and what holds it. Safe across threads.
 
     Args:
@@ -135,11 +135,11 @@ class Budget:
 
 
 @cache
-def budget() -> Budget:
+def budget() -> ProcessBudget:
     """Returns the budget of this process, measured at the first call. Raises `ConfigError` for a bad number in it."""
     given = MEMORY_MB.value
     if given:
-        return Budget(given * 2**20, f"as {MEMORY_MB.variable} says")
+        return ProcessBudget(given * 2**20, f"as {MEMORY_MB.variable} says")
     return planned(available())
 
 
@@ -162,14 +162,14 @@ def loaded(name: str, size: int | None, load: Callable[[], LoadedT]) -> LoadedT:
     return made
 
 
-def planned(free: int) -> Budget:
+def planned(free: int) -> ProcessBudget:
     """Returns the budget where `free` bytes are free: half of them, within the floor and the ceiling."""
     half = int(free * _SHARE)
     if half < FLOOR:
-        return Budget(min(FLOOR, free), f"the least that is planned, of {gigabytes(free)} free at the start")
+        return ProcessBudget(min(FLOOR, free), f"the least that is planned, of {gigabytes(free)} free at the start")
     if half > CEILING:
-        return Budget(CEILING, f"the most that is planned unasked, of {gigabytes(free)} free at the start")
-    return Budget(half, f"half of the {gigabytes(free)} that were free at the start")
+        return ProcessBudget(CEILING, f"the most that is planned unasked, of {gigabytes(free)} free at the start")
+    return ProcessBudget(half, f"half of the {gigabytes(free)} that were free at the start")
 
 
 def available() -> int:

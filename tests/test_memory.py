@@ -89,7 +89,7 @@ def test_a_budget_of_ones_own(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_weights_that_do_not_fit_are_refused_with_the_sum():
-    budget = memory.Budget(5 * GB, "half of the 10.0 GB that were free at the start")
+    budget = memory.ProcessBudget(5 * GB, "half of the 10.0 GB that were free at the start")
     first = budget.reserve_weights("small", 2 * GB, "bfloat16")
     budget.reserve("prefixes and batches", "small", 4 * GB)
     with pytest.raises(EngineError) as caught:
@@ -106,7 +106,7 @@ def test_weights_that_do_not_fit_are_refused_with_the_sum():
 
 
 def test_equal_reservations_are_released_one_by_one():
-    budget = memory.Budget(10, "")
+    budget = memory.ProcessBudget(10, "")
     one, other = budget.reserve("weights", "m", 4), budget.reserve("weights", "m", 4)
     budget.release(other)
     assert budget.held()[0] is one
@@ -145,7 +145,7 @@ def test_weights_are_counted_by_the_heads_of_their_files(tmp_path: Path):
 
 
 def test_large_values_are_dropped_by_their_bytes_and_found_again(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(memory, "budget", lambda: memory.Budget(1000, ""))
+    monkeypatch.setattr(memory, "budget", lambda: memory.ProcessBudget(1000, ""))
     once = Once(large={"index": 10})
     value = SimpleNamespace(nbytes=40)
     for name in "abc":

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ragvlc import memory
 from ragvlc.engines.batching.packed import PassLimits
 from ragvlc.hardware.memory_plan import MemoryPlan, plan_memory
-from ragvlc.hardware.placement import shape_for
+from ragvlc.hardware.model_sizes import Shape
 from ragvlc.packaged.model_files import weight_bytes
 
-if TYPE_CHECKING:
-    from ragvlc.generators.transformers import TransformersGenerator
+__all__ = ["LocalModel", "PlannedMemory", "limits_of", "torch_device"]
 
-__all__ = ["PlannedMemory", "limits_of", "torch_device"]
+
+class LocalModel(Protocol):
+    """What the plan asks of a generator that loads its model into this process."""
+
+    @property
+    def model(self) -> str:
+        """A folder or a hub id."""
+
+    @property
+    def dtype(self) -> str:
+        """Of the weights."""
+
+    @property
+    def device(self) -> str:
+        """Where the model is computed."""
+
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens of a batch."""
+
+    @property
+    def prefix_cache_mb(self) -> int | None:
+        """Megabytes of prefixes; None: planned."""
 
 
 class PlannedMemory:
@@ -26,7 +47,7 @@ class PlannedMemory:
         EngineError: its weights do not fit the budget.
     """
 
-    def __init__(self, spec: TransformersGenerator) -> None:
+    def __init__(self, spec: LocalModel) -> None:
         self._spec = spec
         self._budget = memory.budget()
         self._here = not torch_device(spec.device).startswith("cuda")
@@ -35,15 +56,13 @@ class PlannedMemory:
         if size:
             self._held.append(self._budget.reserve_weights(spec.model, size, spec.dtype))
 
-    def plan(self, window: int) -> MemoryPlan | None:
-        """Returns the shares of what is left, and reserves them; None on a GPU."""
+    def plan(self, window: int, shape: Shape | None) -> MemoryPlan | None:
+        """Returns the shares of what is left for a model of `shape`, and reserves them; None on a GPU."""
         if not self._here:
             return None
         spec = self._spec
         prefixes = None if spec.prefix_cache_mb is None else spec.prefix_cache_mb * 2**20
-        plan = plan_memory(
-            shape_for(spec, []), self._budget.left, window, batch_tokens=spec.batch_tokens, prefixes=prefixes
-        )
+        plan = plan_memory(shape, self._budget.left, window, batch_tokens=spec.batch_tokens, prefixes=prefixes)
         for what, size in (("prefixes and batches", plan.kv_bytes), ("forward passes", plan.pass_bytes)):
             self._held.append(self._budget.reserve(what, spec.model, size))
         return plan

@@ -47,6 +47,7 @@ from ragvlc.engines.decode_state.states import DecodeStates
 from ragvlc.generators._model_files import OwnFiles
 from ragvlc.generators._planned_memory import PlannedMemory, limits_of, torch_device
 from ragvlc.hardware.memory_plan import BATCH_TOKENS, MemoryPlan
+from ragvlc.hardware.placement import shape_for
 from ragvlc.packaged.model_files import (
     TemplateDate,
     reason_not_loaded,
@@ -167,7 +168,7 @@ class _TransformersEngine:
 
     def _open(self, spec: TransformersGenerator, model: PreTrainedModel) -> None:
         self._window = spec.window or _own_window(spec, model.config)
-        plan = self._memory.plan(self._window)
+        plan = self._memory.plan(self._window, shape_for(spec, []))
         ends = model.generation_config.eos_token_id
         # Both, because some chat models end an answer with a token that only their tokenizer names as the end.
         end_ids = self._tokenizer.end_ids | set([ends] if isinstance(ends, int) else ends or ())
