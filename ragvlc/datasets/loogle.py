@@ -10,8 +10,9 @@ pair has `Q`, `A` and `S` (evidence: a sentence, or a list of them, maybe writte
 Evidence is looked for in the document, sentence by sentence where it is not there word for word; such spans are marked
 by the tag `fuzzy`. In `shortdep_cloze`, `S` is the question with the masks filled, so it is no evidence. Numbered
 options inside a question become choices, and the right number the text of its option (its number is the tag
-`answer_number`). The order of a `timeline_reorder` question and the entities of a cloze are gold for their metrics. The
-events of such a question get Roman numerals, as in the authors' file of that task, since their scorer reads those.
+`answer_number`); with `prompts: official` the question stays whole, and the number is the reference. The order of a
+`timeline_reorder` question and the entities of a cloze are gold for their metrics. The events of such a question get
+Roman numerals, as in the authors' file of that task, since their scorer reads those.
 
 The prompts are the authors' (MIT). Differences: GPT models get them as the system message, and open models as text
 without a chat template; here they go without one, on servers as the user's message. They set a repetition penalty of 2
@@ -129,7 +130,7 @@ def _asked(query: Query, document: Document, answer: str, located: Located, tags
     """Returns the example of a question, a summary or an order of events."""
     task, references, scoring = "qa", (answer.strip(),), {}
     order = _order(answer) if tags.get("type") == "timeline_reorder" else None
-    text, options = _options(query.text)
+    text, options = _options(query.text) if query.official is None or not query.official.template else (query.text, ())
     if tags["subset"] == "longdep_summarization":
         task, query = "summarization", Query(query.id, query.text, form="summary", official=query.official)
     elif order:

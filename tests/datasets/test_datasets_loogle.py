@@ -17,13 +17,14 @@ def read(tmp_path):
 
 
 def test_numbered_options_become_choices_and_an_order_is_gold(read):
-    examples = read("longdep_qa", prompts="official")
-    choice, order = examples
+    examples, [whole, order] = read("longdep_qa"), read("longdep_qa", prompts="official")
+    choice, _ = examples
+    assert (whole.query.choices, whole.references, whole.task) == ((), ("2",), "qa")
+    assert whole.query.official.fields == {"Q": LOOGLE_PAIRS[0]["Q"]}
+    assert whole.query.official.chat is False
     assert choice.query.text == "How high is the tower?"
     assert (choice.query.choices, choice.references) == (("30 metres", "31 metres"), ("31 metres",))
     assert choice.tags["answer_number"] == "2"
-    assert choice.query.official.fields == {"Q": LOOGLE_PAIRS[0]["Q"]}
-    assert choice.query.official.chat is False
     assert (order.task, order.scoring, order.references) == ("reorder", {"order": [2, 1]}, ("II,I",))
     assert order.query.text == "Reorder the events:\nI. A letter was written.\nII. The lamp was lit."
     assert order.query.official.fields == {"Q": order.query.text}
