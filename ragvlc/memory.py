@@ -48,7 +48,7 @@ CEILING = 64 * 2**30
 MEMORY_MB = Limit(0, "RAGVLC_MEMORY_MB", "megabytes")
 """The budget in place of half of what is free."""
 _SHARE = 0.5
-_SLACK = 128 * 2**20
+_SLACK = 64 * 2**20
 _UNLIMITED = 2**60
 _CGROUPS = Path("/sys/fs/cgroup")
 

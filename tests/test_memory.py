@@ -121,7 +121,7 @@ def test_every_share_of_a_plan_fits_what_is_left():
         assert plan.pass_bytes <= left * 0.31
         assert 256 <= plan.pass_tokens <= PASS_TOKENS
     assert plan.mask_entries == MASK_ENTRIES
-    assert plan.prefixes == 12_288 * plan.token_bytes  # one and a half prompts of the whole window
+    assert plan.prefixes == 10_240 * plan.token_bytes  # one and a quarter prompts of the whole window
     assert plan.token_bytes == 30 * 2 * 3 * 64 * 4
     assert plan.batch_tokens * plan.token_bytes < plan.prefixes
     assert plan_memory(shape, GB, 8192, batch_tokens=BATCH_TOKENS, prefixes=7).prefixes == 7
@@ -164,18 +164,18 @@ def test_memory_is_given_back_when_the_process_has_grown():
 
     def trim(pad: int) -> None:
         trimmed.append((held[0], pad))
-        held[0] -= 2**27
+        held[0] -= 2**26
 
     again = memory._GiveBack(trim, lambda: held[0])
     assert not again()
-    held[0] += 2**27 - 1
+    held[0] += 2**26 - 1
     assert not again()
-    held[0] += 2**27
+    held[0] += 2**26
     assert again()
-    assert trimmed == [(100 + 2**28 - 1, 0)]
+    assert trimmed == [(100 + 2**27 - 1, 0)]
     assert not again()
     held[0] = 50  # a model was closed: what comes now counts from here
     assert not again()
-    held[0] += 2**27
+    held[0] += 2**26
     assert again()
     assert not memory._GiveBack(None, lambda: held[0])()

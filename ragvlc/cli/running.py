@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
@@ -212,10 +213,18 @@ def _say_how_long(sweep: Sweep, runs: Path) -> None:
         out().print(
             f"This will take about {seconds_text(total['seconds'])} here, and half a minute to load: "
             f"{several(round(total['questions']), 'answer')}, {total['prompt_tokens'] - total['cached_tokens']:,.0f} "
-            f"prompt tokens to compute. Tables of what is known so far come after the first minute.",
+            f"prompt tokens to compute.{_busy()} Tables of what is known so far come after the first minute.",
             soft_wrap=True,
         )
         sys.stdout.flush()
+
+
+def _busy() -> str:
+    """Returns a sentence if other work keeps this machine's processors busy, which makes an estimate too long."""
+    load, cores = (os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0), os.cpu_count() or 1
+    return (
+        f" Other work keeps its {cores} cores busy (load {load:.0f}); without it, it is less." if load > cores else ""
+    )
 
 
 def _print_trials(trials: Sequence[SetupResult]) -> None:

@@ -76,10 +76,10 @@ class TransformersGenerator(OwnFiles, Generator):
             as the library's own loop computes it.
         batch_tokens: the largest number of tokens, prompts and answers, of the requests computed together; shared ones
             count once, and a single request may have more. It limits memory; the plan of memory may lower it, on a CPU
-            the default also to one and a half windows.
+            the default also to one and a quarter windows.
         prefix_cache_mb: memory for the KV cache of recent prompts, so that the next question about a document computes
-            only what is new; 0 computes every prompt whole. None takes one and a half prompts of the whole window on a
-            CPU, if the plan of memory has so much, and half of the memory that is free after loading on a GPU. In
+            only what is new; 0 computes every prompt whole. None takes one and a quarter prompts of the whole window on
+            a CPU, if the plan of memory has so much, and half of the memory that is free after loading on a GPU. In
             float32 it changes no answer; in bfloat16 it may as batching does.
         window: the largest number of tokens of prompt and answer together; None takes the model's own.
         system: a system message; None leaves it to the chat template.

@@ -9,7 +9,7 @@ from ragvlc.hardware.model_sizes import Shape
 __all__ = ["BATCH_TOKENS", "MASK_ENTRIES", "PASS_TOKENS", "UNKNOWN_SHAPE_BYTES", "MemoryPlan", "plan_memory"]
 
 BATCH_TOKENS = 32_768
-"""Slots of running requests where none are set: then no more than one and a half windows, either."""
+"""Slots of running requests where none are set: then no more than one and a quarter windows, either."""
 PASS_TOKENS = 8192
 """Tokens of a forward pass at most. On a CPU, 6,000 take a little less time in one than in two, a third less than in
 three."""
@@ -18,14 +18,14 @@ MASK_ENTRIES = 2**26
 UNKNOWN_SHAPE_BYTES = 2**30
 """Cached prefixes of a model whose size is not known, where so much is left."""
 _KV_SHARE, _PASS_SHARE, _MASK_SHARE = 0.5, 0.2, 0.1
-_WINDOWS = 1.5
-"""Prompts of the whole window, running or cached: that of the document being asked about, and half of another."""
+_WINDOWS = 1.25
+"""Prompts of the whole window, running or cached: one with its margin, and the questions about it."""
 _LEAST_PREFIXES = 2**28
 """Bytes, of models with a small window."""
 _FILLED = 8 / 9
 """Share of a buffer that its prompt fills; the rest is for sequences that join later."""
 _LEAST_PASS = 256
-_MOST_PASS_BYTES = 160 * 2**20
+_MOST_PASS_BYTES = 128 * 2**20
 """Activations of a pass; larger passes are hardly faster."""
 _HIDDEN_BUFFERS, _GATE_BUFFERS = 8, 3
 

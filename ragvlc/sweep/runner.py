@@ -262,6 +262,9 @@ class _SweepRun:
         now = time.monotonic()
         if now < self._next_table:
             return
+        begun = sum(run.written > 0 for run in self._cells.values())
+        if begun < min(2, sum(bool(one.questions) for one in self._pending)):  # one cell of many says nothing
+            return
         self._show(f"after {now - self._begun:.0f} s")
         self._next_table = self._begun + 2 * (time.monotonic() - self._begun)
 

@@ -126,6 +126,19 @@ def test_a_sweep_that_asks_everything_shows_a_table_early_and_marks_it(tmp_path,
     assert len(shown) < 20, "ever more seldom"
 
 
+def test_the_first_table_waits_for_a_second_cell(tmp_path, monkeypatch):
+    monkeypatch.setattr("ragvlc.sweep.runner.FIRST_TABLE", 0.0)
+    begun = []
+
+    def known(folder: Path) -> None:
+        begun.append(sum(len(cell.rows) > 0 for cell in Results.load(folder).cells))
+
+    with Progress(known) as watcher:
+        ran(race_sweep(tmp_path / "set", strategy="all"), tmp_path / "runs", answers(), watcher=watcher)
+    assert begun
+    assert begun[0] >= 2
+
+
 def test_the_early_table_compares_common_questions(raced):
     results = Results.load(raced)
     text = text_of(known_so_far(results))
