@@ -35,7 +35,8 @@ class Question:
 
 @dataclass(frozen=True)
 class Work:
-    """The grid. Attributes: `model` is the embedder's folder, `batch_size` its batches on every side."""
+    """The grid. Attributes: `model` is the embedder's folder, `batch_size` its batches on every side,
+    `backend` that of our side; the others are float32."""
 
     documents: dict[str, str]
     questions: list[Question]
@@ -45,6 +46,7 @@ class Work:
     model: str
     template: str = QUESTION
     batch_size: int = 32
+    backend: str = "torch"
 
     @property
     def rows(self) -> int:

@@ -55,6 +55,7 @@ def sweep_of(work: Work, dataset: dict[str, Any], generator: dict[str, Any], con
     """Returns the grid as a sweep."""
     route = {"kind": "retrieve", "retriever": "dense", "answer_tokens": generator.pop("answer_tokens", 32)}
     embedder = {"kind": "sentence_transformer", "model": EMBEDDER, "batch_size": work.batch_size}
+    embedder["backend"] = work.backend
     pipeline = {"generators": {"main": generator}, "embedders": {"main": embedder}, "routes": {"rag": route}}
     axes = {"chunker.size": work.sizes, "selector.k": work.counts, "order": work.orders}
     data = {

@@ -80,13 +80,15 @@ def ranking(name: str, most: int, ways: dict[str, Embed], folder: Path) -> list[
     """Prints what each format does to the ranking of a data set; returns the texts of its passages."""
     documents, asked = questions_of(Dataset.build(dataset_of(name, 400, folder)))
     documents = dict(list(documents.items())[:most])
-    asked = [one for one in asked if one.document in documents and one.evidence is not None]
+    places = {one: documents.get(one.document, "").find(one.answers[0]) for one in asked if one.answers}
+    places |= {one: one.evidence for one in asked if one.evidence is not None}
+    asked = [one for one in asked if one.document in documents and places.get(one, -1) >= 0]
     passages = passages_of(documents)
     relevant = [
         {
             place
             for place, (name, start, end, _) in enumerate(passages)
-            if name == one.document and start <= one.evidence < end
+            if name == one.document and start <= places[one] < end
         }
         for one in asked
     ]
