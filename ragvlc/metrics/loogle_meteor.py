@@ -9,15 +9,18 @@ aligned neighbours / aligned words)³. An empty reply is read as the word `None`
 The last stage needs WordNet, which is looked for where nltk and Debian keep it (`wordnet` names another folder). Where
 there is none, the metric is refused; `stages: exact_stem` leaves that stage out, and has a name of its own.
 
-Differences: Python orders a set of words anew in every process, and the runs of neighbours depend on that order, so
-that the script's own figure is not the same twice; here words are in the order of their first place in the text. With
-several references the best counts.
+Differences: Python orders a set of words anew in every process, by a hash with a random key, and the runs of neighbours
+depend on that order, so that the script's own figure is not the same twice, and lower than METEOR of the texts. Here
+`order: hashed` takes the order of a table like Python's with a fixed hash: one of the orders that the script may meet,
+always the same; on its stored answers the mean lies within those of the script. `order: text` takes words in the order
+of their first place, and has a name of its own. With several references the best counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
+from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -30,9 +33,11 @@ from ragvlc.metrics._loogle import words_of
 from ragvlc.metrics._overlap import best
 from ragvlc.metrics._wordnet import find_wordnet, wordnet
 
-__all__ = ["LoogleMeteor", "meteor"]
+__all__ = ["LoogleMeteor", "as_in_a_set", "meteor"]
 
 _Word = tuple[int, str]
+_KEY = b"3"
+"""Of the fixed hash: with it the means of LooGLE's stored answers are in the middle of those of Python's own keys."""
 Synonyms = Callable[[str], Collection[str]]
 
 
@@ -41,17 +46,20 @@ class LoogleMeteor(Metric):
 
     Attributes:
         stages: `all`, or `exact_stem`, without WordNet.
+        order: of the words in a set: `hashed`, as in a table of Python's, or `text`.
         wordnet: the folder, or nltk's zip file, of WordNet's database; None looks for it.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"answer"})
     stages: Literal["all", "exact_stem"] = "all"
+    order: Literal["hashed", "text"] = "hashed"
     wordnet: Annotated[Path | None, Execution] = None
 
     @property
     def label(self) -> str:
-        """The label, `loogle_meteor` or `loogle_meteor_exact_stem`."""
-        return self.kind if self.stages == "all" else f"{self.kind}_{self.stages}"
+        """The label, such as `loogle_meteor`, `loogle_meteor_exact_stem` or `loogle_meteor_text`."""
+        stages, order = "" if self.stages == "all" else "_exact_stem", "" if self.order == "hashed" else "_text"
+        return self.kind + stages + order
 
     def refusals(self) -> list[str]:
         """Returns a sentence if WordNet is needed and is not on this machine."""
@@ -72,7 +80,10 @@ class LoogleMeteor(Metric):
         synonyms = self._database.synonyms if self.stages == "all" else None
 
         def score(reply: str, reference: str) -> float:
-            return meteor(dict.fromkeys(words_of(reply)), dict.fromkeys(reference.split()), synonyms)
+            found, wanted = dict.fromkeys(words_of(reply)), dict.fromkeys(reference.split())
+            if self.order == "text":
+                return meteor(found, wanted, synonyms)
+            return meteor(as_in_a_set(found), as_in_a_set(wanted), synonyms)
 
         return best(score, answer, example)
 
@@ -83,6 +94,21 @@ class LoogleMeteor(Metric):
     @property
     def _database(self) -> Any:  # noqa: ANN401
         return wordnet(self._place)
+
+
+def as_in_a_set(words: Collection[str]) -> list[str]:
+    """Returns different words in the order of a table of the size that Python's sets have, by a fixed hash."""
+    size = 8
+    while len(words) * 5 >= (size - 1) * 3:
+        filled = -(-(size - 1) * 3 // 5)
+        while size <= filled * (4 if filled <= 50_000 else 2):
+            size *= 2
+    return sorted(words, key=lambda word: (_hash(word) % size, _hash(word)))
+
+
+@lru_cache(maxsize=100_000)
+def _hash(word: str) -> int:
+    return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8, key=_KEY).digest(), "big")
 
 
 def meteor(reply: Iterable[str], reference: Iterable[str], synonyms: Synonyms | None = None) -> float:

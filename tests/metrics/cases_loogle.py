@@ -122,7 +122,7 @@ CASES = [
         ("large dogs", "big dog", 0.25),
         ("it is big and fast", "it is large and quick", 0.5111111111111111),
         ("went home", "go home", 0.25),
-        settings={"stages": "exact_stem"},
+        settings={"stages": "exact_stem", "order": "text"},
     ),
     *cases(
         "loogle_cloze",
@@ -252,6 +252,7 @@ WITH_WORDNET = [
         ("large dogs", "big dog", 0.25),
         ("it is big and fast", "it is large and quick", 0.7500000000000001),
         ("went home", "go home", 0.9375),
+        settings={"order": "text"},
     ),
 ]
 """Of WordNet 3.0 in Debian's package wordnet-base; tried where there is one."""

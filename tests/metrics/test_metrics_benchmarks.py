@@ -32,7 +32,7 @@ from ragvlc.metrics.hole_rate import HoleRate
 from ragvlc.metrics.hotpotqa_joint import HotpotqaJoint
 from ragvlc.metrics.longmemeval_retrieval import LongmemevalRetrieval
 from ragvlc.metrics.loogle_cloze import LoogleCloze
-from ragvlc.metrics.loogle_meteor import LoogleMeteor
+from ragvlc.metrics.loogle_meteor import LoogleMeteor, as_in_a_set
 from ragvlc.metrics.loogle_reorder import deviation, largest
 from ragvlc.metrics.map_at import MapAt
 from ragvlc.metrics.musique_f1 import MusiqueF1
@@ -103,6 +103,22 @@ def test_without_wordnet_meteor_is_refused_and_has_another_name(monkeypatch):
     without = LoogleMeteor(stages="exact_stem")
     assert (without.refusals(), without.label) == ([], "loogle_meteor_exact_stem")
     assert without.score(Answer("He drives cars"), example("he drove a car")) > 0
+
+
+def test_words_are_in_the_order_of_a_table_with_a_fixed_hash():
+    words = [f"w{number}" for number in range(200)]
+    found = as_in_a_set(words)
+    assert sorted(found) == sorted(words)
+    assert found == as_in_a_set(words[::-1]) != words
+    # Words that two small sets share are mostly in the same order in both, as the tables have the same size.
+    left, right = as_in_a_set([*words[:8], "x"]), as_in_a_set([*words[:8], "y"])
+    assert [word for word in left if word != "x"] == [word for word in right if word != "y"]
+    sets, text = LoogleMeteor(stages="exact_stem"), LoogleMeteor(stages="exact_stem", order="text")
+    reply, asked = Answer(" ".join(words)), example(" ".join(words))
+    assert sets.score(reply, asked) == text.score(reply, asked) == pytest.approx(1, abs=1e-4)
+    shuffled = Answer(" ".join(words[::-1]))
+    assert text.score(shuffled, asked) < sets.score(shuffled, asked) == sets.score(reply, asked)
+    assert (sets.label, text.label) == ("loogle_meteor_exact_stem", "loogle_meteor_exact_stem_text")
 
 
 # --- Contexts ---
