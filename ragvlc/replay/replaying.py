@@ -130,20 +130,30 @@ class _Work:
             for route, given in own.items()
         }
         arms: dict[str, Rows] = {route: self._fixed(route, given) for route, given in rows.items()}
-        for name, router in self._routers(model).items():
-            self.decider.check(name, router)
-            decided = {example.id: self.decider.decide(router, example) for example in examples}
-            arms[name] = _chosen(decided, rows)
-        for name, wrapped in self.replay.wrappers.items():
-            arms[name] = _wrapped(name, wrapped, rows)
-        for name, learned in self.replay.learned.items():
-            found = halves(learned, examples, rows, self.decider, self._quality)
-            self.notes.append(f"{name}, {model or 'all answers'}, {group.title or self.block.dataset}: {found.note}")
-            arms[name] = _chosen(found.decided, rows)
+        if missing := [route for route in self.routes if route not in own]:
+            if self.replay.choosers:
+                self.notes.append(f"{model or 'all answers'}: no router, since it has no answers of {missing[0]}.")
+        else:
+            arms |= self._chosen(group, model, rows, examples)
         for arm, scored in arms.items():
             own_facts = {name: facts[name] for name in facts if name in scored}
             keyed = {name: replace(scored[name], example_key=one["key"]) for name, one in own_facts.items()}
             yield CellResult(self._facts(group, model, arm), own_facts, keyed, True, self.labels)
+
+    def _chosen(
+        self, group: Group, model: str, rows: Mapping[str, Rows], examples: Sequence[Example]
+    ) -> Iterator[tuple[str, Rows]]:
+        """Yields the name and rows of every router, wrapper and learned router."""
+        for name, router in self._routers(model).items():
+            self.decider.check(name, router)
+            decided = {example.id: self.decider.decide(router, example) for example in examples}
+            yield name, _chosen(decided, rows)
+        for name, wrapped in self.replay.wrappers.items():
+            yield name, _wrapped(name, wrapped, rows)
+        for name, learned in self.replay.learned.items():
+            found = halves(learned, examples, rows, self.decider, self._quality)
+            self.notes.append(f"{name}, {model or 'all answers'}, {group.title or self.block.dataset}: {found.note}")
+            yield name, _chosen(found.decided, rows)
 
     def _routers(self, model: str) -> dict[str, Any]:
         """Returns the routers, with the settings that the replay gives for this model."""

@@ -321,6 +321,12 @@ def test_systems_can_be_routes_of_models(tmp_path: Path) -> None:
     }
     [block] = stored(*files, answers={"systems": systems}).blocks
     assert {model: set(own) for model, own in block.rows.items()} == {"m1": {"rag", "full"}, "m2": {"rag", "full"}}
+    found = replayed(
+        *files[:3], answers={"systems": {n: systems[n] for n in ("m1", "m1-rag", "m2")}}, routers={"random": "random"}
+    )
+    arms = {(cell.facts["settings"]["model"], cell.facts["arm"]) for cell in found.results.cells}
+    assert arms == {("m1", "full"), ("m1", "rag"), ("m1", "random"), ("m2", "full")}
+    assert "m2: no router, since it has no answers of rag." in found.notes
     with pytest.raises(DatasetError, match="no log is of 'm3'. Known: m1, m1-rag, m2, m2-rag"):
         stored(*files, answers={"systems": {"m3": {"route": "x"}}})
     with pytest.raises(DatasetError, match="two logs of one task are route 'full'"):
