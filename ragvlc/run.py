@@ -19,6 +19,7 @@ from ragvlc.core.engines import Generation, Request, TokenEngine
 from ragvlc.core.errors import EngineError
 from ragvlc.core.families import Chunker, Generator, Reranker, Retriever
 from ragvlc.core.prices import long_prompts_key
+from ragvlc.core.question_vectors import searching
 from ragvlc.core.replies import Reply
 from ragvlc.core.run import Index
 from ragvlc.memo.codecs import Ranked
@@ -158,11 +159,12 @@ class LiveRun:
         self._open.append(opened)
         start, opening = time.perf_counter(), self._opening
         try:
-            found = tuple(rank())
+            with searching(anew=self.cold) as search:
+                found = tuple(rank())
         finally:
             self._open.pop()
         seconds = time.perf_counter() - start - (self._opening - opening)  # loading a model is no cost of a ranking
-        return Ranked(found, seconds, tuple(opened.steps))
+        return Ranked(found, max(0.0, seconds + search.saved), tuple(opened.steps))
 
     def _charged(self, phase: str, ranked: Ranked) -> tuple[Hit, ...]:
         self._timing += Timing(phases={phase: ranked.seconds})

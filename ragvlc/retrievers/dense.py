@@ -16,6 +16,7 @@ from ragvlc.core.data import Chunk, ChunkSet, Hit, Query
 from ragvlc.core.engines import SpanVectorEngine, VectorEngine
 from ragvlc.core.errors import ConfigError
 from ragvlc.core.families import Retriever
+from ragvlc.core.question_vectors import question_vector
 from ragvlc.core.run import Index, Run
 from ragvlc.retrievers._embedding import embedded, embedded_within
 from ragvlc.retrievers._flat import Device, FlatSearch, require
@@ -86,5 +87,5 @@ class _VectorIndex:
         """Returns `n` hits (or all), best first; equal scores in chunk order."""
         if min(n, len(self.chunks)) <= 0:
             return []
-        scores, places = self.flat.best(self.engine.embed([query.search_text], side="query"), n)
+        scores, places = self.flat.best(question_vector(self.engine, query.search_text), n)
         return [Hit(self.chunks[place], float(score)) for score, place in zip(scores, places, strict=True)]
