@@ -7,7 +7,7 @@ theirs in the line (`context`: an excerpt with other names). The folder is that 
 otherwise.
 
     dataset: {kind: lara, path: LaRA, length: 32k, prompts: official}
-    metrics: [token_f1, {kind: llm_judge, judge: {...}}]
+    metrics: [token_f1, {kind: llm_judge, judge: {...}, protocol: lara}]
 
 Answers to `hallu` questions say that the text does not tell: they are unanswerable, and that sentence is the tag
 `said_instead`. Questions over one text are one cluster. Several novels are in copyright: do not pass them on.

@@ -6,7 +6,7 @@ Wu et al. 2025 (arXiv 2410.10813). A JSON list: `question_id` (ends in `_abs`: t
 `content`; those with the answer have `has_answer`), `answer_session_ids`.
 
     dataset: {kind: longmemeval, path: FOLDER, subset: s}
-    metrics: [llm_judge, evidence_recall, {kind: longmemeval_retrieval, k: 5}]
+    metrics: [{kind: llm_judge, judge: {...}, protocol: longmemeval}, {kind: longmemeval_retrieval, k: 5}]
 
 A session is a document, its title the session's date, its turns "user: ..." and "assistant: ...". The turns with the
 answer are the evidence, their sessions the relevant documents. The question ends with the date it was asked on, since
