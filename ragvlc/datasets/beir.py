@@ -128,5 +128,5 @@ def _excluded(row: Row) -> list[str]:
     for values in (row.values, row.mapping("metadata")):
         given = values.get("excluded_ids")
         if isinstance(given, list):
-            return [str(one) for one in dict.fromkeys(given) if one not in ("N/A", "", None)]
+            return list(dict.fromkeys(str(one) for one in given if one not in ("N/A", "", None)))
     return []

@@ -107,7 +107,11 @@ class Helmet(Prompted):
             name = _key(row)
             if name in names:
                 seen[name] += 1
-                yield self._example(row, f"{name}@{seen[name]}", name, self._chosen(name, demonstrations))
+                example = self._example(row, f"{name}@{seen[name]}", name, self._chosen(name, demonstrations))
+                if example.documents:
+                    yield example
+                else:
+                    files.skipped["record without passages"] += 1
 
     def _sample(self, rows: Sequence[Row]) -> set[str]:
         """Returns the questions that the authors take; ids that are numbers are sorted as numbers."""

@@ -278,6 +278,8 @@ class Longbench(Prompted):
     def _example(self, row: Row, name: str) -> Example:
         task = _TASKS[name.removesuffix("_e")]
         context, asked, answers = row.string("context"), row.string("input"), row.strings("answers")
+        if row.sound and not asked.strip() and not task.request:
+            row.complain(f"'input' is blank, but {name} asks a question there.")
         documents = divided(context, task.heading)
         evidence = _right_passage(documents, answers) if task.task == "passage_retrieval" else ()
         length = row.integer("length", least=0)
@@ -294,7 +296,10 @@ class Longbench(Prompted):
         classes = row.values.get("all_classes")
         return Example(
             query=Query(
-                row.text("_id"), asked if asked.strip() else task.request, form=form, official=self.official(prompt)
+                row.text("_id"),
+                asked if asked.strip() else task.request,
+                form=form,
+                official=self.official(prompt),
             ),
             documents=documents,
             references=answers,
@@ -324,7 +329,7 @@ def divided(context: str, heading: str) -> tuple[Document, ...]:
     """
     name = content_key(context)[:12]
     starts: list[int] = []
-    for found in re.finditer(re.escape(heading).replace(r"\{\}", r"(\d+)\b"), context) if heading else ():
+    for found in re.finditer(re.escape(heading).replace(r"\{\}", r"(\d{1,9})\b"), context) if heading else ():
         at_line_start = found.start() == 0 or context[found.start() - 1] == "\n"
         if at_line_start and int(found[1]) == len(starts) + 1:
             starts.append(found.start())

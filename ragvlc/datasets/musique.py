@@ -63,7 +63,10 @@ class Musique(Released):
                 continue
             passages, numbered = _paragraphs(row)
             files.skipped["paragraph that repeats within a question, read once"] += passages.repeated
-            yield _example(row, passages, numbered)
+            if passages.documents:
+                yield _example(row, passages, numbered)
+            else:
+                files.skipped["question without paragraphs"] += 1
 
 
 def _paragraphs(row: Row) -> tuple[Passages, dict[int, tuple[Document, bool]]]:
@@ -85,7 +88,7 @@ def _example(row: Row, passages: Passages, numbered: dict[int, tuple[Document, b
     hops = [numbered[place][0] for place in order if isinstance(place, int) and place in numbered]
     shape = name.partition("__")[0]
     tags: dict[str, Any] = {
-        "hops": int(shape[0]) if shape[:1].isdigit() else len(steps),
+        "hops": int(shape[0]) if shape[:1].isdecimal() else len(steps),
         "shape": shape,
         **size_tags(passages.documents),
         "evidence": evidence_state(len(support), len(support)),

@@ -87,7 +87,8 @@ def _example(row: Row, name: str, document: Document, tags: Mapping[str, Any]) -
     options = tuple(option.strip() for option in row.strings("options"))
     label = row.integer("gold_label", least=1, most=max(len(options), 1))
     right = options[label - 1] if 0 < label <= len(options) else ""
-    votes = Counter(one.get("untimed_eval2_context") for one in row.mappings("validation"))
+    given = [one.get("untimed_eval2_context") for one in row.mappings("validation")]
+    votes = Counter(one for one in given if not isinstance(one, (list, dict)))
     needed = max(votes, key=lambda one: (votes[one], str(one))) if votes else None
     return Example(
         query=Query(str(row.values.get("question_unique_id") or name), row.text("question").strip(), options),

@@ -193,8 +193,9 @@ class Sort(Prompted):
 def _number(row: Row, name: str) -> int:
     """Returns a whole number that a table may have as text."""
     value = row.values.get(name)
-    if isinstance(value, str) and value.strip().removesuffix(".0").isdecimal():
-        return int(value.strip().removesuffix(".0"))
+    bare = value.strip().removesuffix(".0") if isinstance(value, str) else ""
+    if bare.isdecimal() and len(bare) < 10:
+        return int(bare)
     return row.integer(name, least=0)
 
 

@@ -69,7 +69,8 @@ class TwoWiki(Released):
 
 def _triples(row: Row) -> list[list[str]]:
     given = row.values.get("evidences", [])
-    triples = [one for one in given if isinstance(one, list) and all(isinstance(part, str) for part in one)]
-    if len(triples) < len(given) or any(len(one) != len(("subject", "relation", "object")) for one in triples):
+    listed = given if isinstance(given, list) else [given]
+    triples = [one for one in listed if isinstance(one, list) and all(isinstance(part, str) for part in one)]
+    if len(triples) < len(listed) or any(len(one) != len(("subject", "relation", "object")) for one in triples):
         row.complain("'evidences' must be a list of triples of texts.")
     return triples

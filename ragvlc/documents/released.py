@@ -33,7 +33,7 @@ from ragvlc.core.errors import DatasetError, missing_extra, nearest
 from ragvlc.core.given_paths import path_of
 from ragvlc.core.texts import library_words, word_count
 from ragvlc.documents.dataset import Dataset, Examples
-from ragvlc.documents.json_lines import Row
+from ragvlc.documents.json_lines import Problems, Row
 from ragvlc.documents.released_rows import Form, LocatedFile
 
 __all__ = ["Files", "Release", "Released", "ReleasedFile", "releases", "size_tags"]
@@ -122,15 +122,19 @@ class Files:
         by_name: in the order asked for.
         skipped: number of records left out, by reason.
         notes: sentences about how the records were read.
+        problems: of each file that was read, whenever they were noted.
     """
 
     by_name: Mapping[str, LocatedFile]
     skipped: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    problems: list[Problems] = field(default_factory=list)
 
     def rows(self, name: str, form: Form | Literal[""] = "") -> Iterator[Row]:
         """Yields the records of a file; after the last, raises `DatasetError` with every problem noted on the way."""
-        return self.by_name[name].rows(form)
+        file = self.by_name[name]
+        self.problems.append(Problems(file.name))
+        return file.rows(form, self.problems[-1])
 
     def text(self, name: str) -> str:
         """Returns the whole text of a file. Raises `DatasetError`."""
@@ -196,6 +200,8 @@ class Released(Dataset):
         """Returns the examples. Raises `DatasetError` for a missing file, and with every problem of a file at once."""
         files = Files(self.located())
         found = list(self.examples(files))
+        for problems in files.problems:  # also those noted after a file's last record
+            problems.raise_any()
         if not found:
             left = "; ".join(f"{count:,} {reason}" for reason, count in files.skipped.items())
             raise DatasetError(f"{self.source}: no question is left to ask{f': {left}' if left else ''}.")

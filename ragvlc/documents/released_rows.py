@@ -69,14 +69,16 @@ class LocatedFile:
         except UnicodeDecodeError as error:
             raise DatasetError(f"{self.name}: is not UTF-8: {error}.") from error
 
-    def rows(self, form: Form | Literal[""] = "") -> Iterator[Row]:
+    def rows(self, form: Form | Literal[""] = "", problems: Problems | None = None) -> Iterator[Row]:
         """Yields the file's records in order, and then raises `DatasetError` with every problem noted on the way.
 
-        Whoever reads the rows notes problems with `row.complain`. A row of a JSON object has its key under `KEY`; its
-        `line` is that of JSON Lines and of tables, and the number of the record in other JSON.
+        Whoever reads the rows notes problems with `row.complain`, in `problems` where given; those noted after the last
+        row are not raised here. A row of a JSON object has its key under `KEY`; its `line` is that of JSON Lines and of
+        tables, and the number of the record in other JSON.
         """
         form = form or self.form
-        problems = Problems(self.name, "record" if form == "json" else "line")
+        problems = problems if problems is not None else Problems(self.name)
+        problems.unit = "record" if form == "json" else "line"
         count = 0
         for row in self._rows(form, problems):
             count += 1
@@ -97,14 +99,15 @@ class LocatedFile:
         return rows_in(self.lines(), problems)
 
     def _is_json_lines(self) -> bool:
-        """Returns whether the first line is a JSON object that another line follows, or the file's only value."""
+        """Returns whether the first line is an object that another line follows, or that is no object of records."""
         lines = self.lines()
         try:
             first = next((line for line in lines if line.strip()), b"")
             if not first.lstrip(b"\xef\xbb\xbf \t").startswith(b"{"):
                 return False
-            parse_json(first.decode("utf-8-sig"))
-            return any(line.strip() for line in lines)
+            found = parse_json(first.decode("utf-8-sig"))
+            alone = not any(line.strip() for line in lines)
+            return not alone or not all(isinstance(value, dict) for value in found.values())
         except (ValueError, OSError, DatasetError):  # another form, or a problem that reading it names
             return False
 

@@ -82,3 +82,14 @@ def test_wrong_fields_are_named_with_their_lines(tmp_path):
         "hotpotqa.jsonl: line 2: 'input' must be a text, not nothing.",
         "hotpotqa.jsonl: line 2: 'length' must be a whole number from 0, not \"long\".",
     ]
+
+
+def test_a_question_without_words_is_an_error_where_the_set_asks_one(tmp_path):
+    lines(tmp_path / "hotpotqa.jsonl", [{**LONGBENCH, "input": " "}])
+    with pytest.raises(DatasetError, match="line 1: 'input' is blank, but hotpotqa asks a question there"):
+        Longbench(path=str(tmp_path)).load()
+
+
+def test_a_heading_with_thousands_of_digits_is_none():
+    context = f"Passage 1:\na\nPassage {'9' * 5000}:\nPassage 2:\nb"
+    assert len(divided(context, "Passage {}:")) == 2

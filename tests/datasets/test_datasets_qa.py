@@ -261,3 +261,62 @@ def test_helmet_drops_what_is_read_often(tmp_path: Path) -> None:
     found = find_kind(family, "helmet")(path=str(tmp_path), subset="popqa").load()
     assert [one.id for one in found] == ["10@1", "8@1"]
     assert dict(found.skipped) == {"record about an entity that is read often (log10 of s_pop from 3)": 1}
+
+
+def changed(folder: Path, kind: str, at: tuple[Any, ...], value: object) -> None:
+    """Puts a value into the first record of a kind's file of questions."""
+    names = {"two_wiki": "dev.json", "beir": "queries.jsonl", "musique": "musique_full_v1.0_dev.jsonl"}
+    names |= {"quality": "QuALITY.v1.0.1.htmlstripped.dev"}
+    names |= {"helmet": "data/kilt/nq-dev-multikilt_1000_k50_dep6.jsonl"}
+    file = folder / names[kind]
+    rows = (
+        json.loads(file.read_text())
+        if file.suffix == ".json"
+        else list(map(json.loads, file.read_text().split("\n")[:-1]))
+    )
+    place = rows[0]
+    for step in at[:-1]:
+        place = place[step]
+    place[at[-1]] = value
+    made.lines(file, rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "value", "said"),
+    [
+        ("two_wiki", ("evidences",), None, "'evidences' must be a list of triples"),
+        ("helmet", ("question",), None, "'question' must be a text that is not blank, not nothing"),
+        ("helmet", ("answers",), 5, "'answers' must be a list of texts, not 5"),
+        ("helmet", ("ctxs", 0, "text"), 5, "'text' must be a text that is not blank, not 5"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_line_whenever_it_is_read(
+    tmp_path: Path, kind: str, at: tuple[Any, ...], value: object, said: str
+) -> None:
+    settings = made.QUESTION_SETS[kind](tmp_path)
+    changed(tmp_path, kind, at, value)
+    family: Any = Dataset
+    with pytest.raises(DatasetError, match="line 1: ") as raised:
+        find_kind(family, kind)(path=str(tmp_path), **settings).load()
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "value", "skipped"),
+    [
+        ("musique", ("id",), "²", {}),
+        ("musique", ("paragraphs",), None, {"question without paragraphs": 1}),
+        ("quality", ("questions", 0, "validation", 0, "untimed_eval2_context"), [2], {}),
+        ("beir", ("metadata", "excluded_ids"), [["d2"], "d2"], {}),
+        ("helmet", ("ctxs",), [], {"record without passages": 1}),
+    ],
+)
+def test_records_of_unusual_form_are_read_or_counted(
+    tmp_path: Path, kind: str, at: tuple[Any, ...], value: object, skipped: dict[str, int]
+) -> None:
+    settings = made.QUESTION_SETS[kind](tmp_path)
+    changed(tmp_path, kind, at, value)
+    family: Any = Dataset
+    found = find_kind(family, kind)(path=str(tmp_path), **settings).load()
+    assert all(one.documents for one in found)
+    assert skipped.items() <= found.skipped.items()

@@ -88,3 +88,12 @@ def test_a_book_without_sentences_gives_no_pairs():
 def test_a_folder_without_books_is_named(tmp_path):
     with pytest.raises(DatasetError, match=r"holds no \.txt files"):
         Sort(books=str(tmp_path)).load()
+
+
+@pytest.mark.parametrize(("file", "old", "new"), [("excerpts", ",0,", f",{'9' * 5000},"), ("excerpts", ",0,", ",x,")])
+def test_wrong_numbers_of_the_table_of_excerpts_are_named(tmp_path, file, old, new):
+    settings = RELEASED["sort"](tmp_path)
+    [path] = tmp_path.rglob(f"{file}_*.csv")
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(DatasetError, match="line 2: 'excerpt_idx' must be a whole number from 0"):
+        Sort(path=str(tmp_path), **settings).load()

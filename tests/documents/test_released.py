@@ -70,6 +70,12 @@ def test_a_record_above_the_limit_is_refused_before_it_fills_the_memory(tmp_path
         read(path)
 
 
+def test_one_record_on_one_line_is_a_record_whatever_the_name(tmp_path):
+    path = tmp_path / "data.json"
+    path.write_text(json.dumps({**LONGBENCH_V2, "further": {"a": 1}}) + "\n")
+    assert [one.id for one in LongbenchV2(path=str(path)).load()] == [LONGBENCH_V2["_id"]]
+
+
 def test_tables_have_texts_and_name_the_line_that_is_torn(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text('id,text\n1,"two\nlines, one cell"\n2,b\n')
