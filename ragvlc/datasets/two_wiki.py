@@ -1,6 +1,6 @@
 """2WikiMultihopQA: multi-hop questions made from Wikidata, with supporting sentences and triples.
 
-Ho et al. 2020 (COLING, aclanthology.org/2020.coling-main.580). The form of `hotpotqa`, with `evidences` (triples of
+Ho et al. 2020 (COLING, arXiv 2011.01060). The form of `hotpotqa`, with `evidences` (triples of
 subject, relation, object) and, in the newer files (`data_ids`), `evidences_id` and `answer_id`.
 
     dataset: {kind: two_wiki, path: FOLDER, aliases: true}
