@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ragvlc.core.answer import Answer
 from ragvlc.core.data import Example
-from ragvlc.metrics._texts import texts_wanted
 
 __all__ = ["best", "harmonic", "overlap"]
 
@@ -26,13 +25,22 @@ def overlap(reply: Sequence[str], reference: Sequence[str]) -> tuple[float, floa
 def best(
     score: Callable[[str, str], float], answer: Answer, example: Example, references: Iterable[str] | None = None
 ) -> float | None:
-    """Returns the highest score of the reply against a reference; None if the example has none.
+    """Returns the highest score of the reply against a reference; None if the example has none, or no answer.
+
+    A reference without text is one like any other, as in the scripts: an empty reply equals it.
 
     Args:
         score: compares a reply with one reference.
         answer: whose text is the reply, as it is.
-        example: whose references count, unless others are given.
+        example: whose references count, unless others are given; where all are required, joined into one.
         references: those that count instead.
     """
-    wanted = texts_wanted(example) if references is None else tuple(references)
+    wanted = _references(example) if references is None else tuple(references)
     return max((float(score(answer.text, reference)) for reference in wanted), default=None)
+
+
+def _references(example: Example) -> tuple[str, ...]:
+    if example.unanswerable:
+        return ()
+    references = example.references
+    return (" ".join(references),) if references and example.answer_mode == "all" else references

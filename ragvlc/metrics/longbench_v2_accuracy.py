@@ -9,9 +9,10 @@ lengths short, medium and long (`tags`). Empty replies and failed calls are writ
 leave the denominator; `compensated: true` counts a reply that names no letter as 0.25, a switch of the script that is
 off.
 
-Differences: the right letter is that of the option that equals a reference; the metric does not apply to questions
-without options. A reply of white space alone leaves the denominator here, while the script calls it unparsed. Groups
-without a question have no figure; the script divides by zero.
+Differences: the right letter is that of the option that equals a reference, or, where the question has no options, the
+letter that is the reference; the metric does not apply to other questions. A reply of white space alone leaves the
+denominator here, while the script calls it unparsed. Groups without a question have no figure; the script divides by
+zero.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ragvlc.metrics._letters import right_letters
 __all__ = ["LongbenchV2Accuracy", "named_letter"]
 
 _PATTERNS = (re.compile(r"The correct answer is \(([A-D])\)"), re.compile(r"The correct answer is ([A-D])"))
+_LETTERS = ("A", "B", "C", "D")
 _GROUPS = (("difficulty", ("easy", "hard")), ("length", ("short", "medium", "long")))
 
 
@@ -43,7 +45,7 @@ class LongbenchV2Accuracy(Metric):
 
     def score(self, answer: Answer, example: Example) -> float | None:
         """Returns 0 or 1, for a reply without a letter 0.25 if compensated, or None without options."""
-        right = right_letters(example)
+        right = _right(example)
         if not right:
             return None
         letter = named_letter(answer.text)
@@ -53,7 +55,7 @@ class LongbenchV2Accuracy(Metric):
 
     def flags(self, answer: Answer, example: Example) -> tuple[str, ...]:
         """Returns `unparsed` if the reply names no letter."""
-        return ("unparsed",) if right_letters(example) and named_letter(answer.text) is None else ()
+        return ("unparsed",) if _right(example) and named_letter(answer.text) is None else ()
 
     def official(self, questions: Sequence[ScoredQuestion]) -> Mapping[str, float]:
         """Returns the accuracies of questions with a reply: overall, by difficulty and by length."""
@@ -62,6 +64,14 @@ class LongbenchV2Accuracy(Metric):
         for tag, names in _GROUPS:
             groups += [(name, [one for one in asked if one.tags.get(tag) == name]) for name in names]
         return {name: round(100 * sum(one.score or 0 for one in own) / len(own), 1) for name, own in groups if own}
+
+
+def _right(example: Example) -> Sequence[str]:
+    """Returns the right letters; none if the example has neither options nor letters for references."""
+    if example.query.choices:
+        return right_letters(example)
+    letters = [one.strip() for one in example.references]
+    return letters if all(one in _LETTERS for one in letters) else ()
 
 
 def named_letter(reply: str) -> str | None:

@@ -72,12 +72,12 @@ def likeness(reply: str, needle: str, *, trim: bool) -> float:
     from rapidfuzz.distance import Levenshtein
 
     given, right = _SPACE.sub("", reply), _SPACE.sub("", needle)
-    given = _trimmed(given, right) if trim and right else given
+    given = _trimmed(given, right) if trim else given
     longest = max(len(given), len(right))
     return 1 - Levenshtein.distance(given, right) / longest if longest else 1.0
 
 
 def _trimmed(reply: str, needle: str) -> str:
     shortest, cut = int(0.8 * len(needle)), reply[: int(1.2 * len(needle))]
-    end = cut.find(needle[-1], shortest)
+    end = cut.find(needle[-1:], shortest)
     return cut if end == -1 else cut[: end + 1]

@@ -24,6 +24,7 @@ CASES = [
         ("", "The tower is 31 metres high.*31 metres", 0.0),
         ("The tower", "The tower is 31 metres high.*31 metres", 0.06956521739130435),
         ("The tower is 30 metres high. And it is old.", "The tower is 31 metres high.*31 metres", 0.191304347826087),
+        ("A tower", "*31 metres", 0.2),
         settings={"rule": "v1", "trim": True},
     ),
     *cases(

@@ -43,8 +43,13 @@ def test_compensation_is_for_replies_without_a_letter():
     assert metric.flags(Answer("The correct answer is (C)"), EXAMPLE) == ()
 
 
-def test_it_needs_options():
+def test_it_needs_options_or_a_letter():
     assert LongbenchV2Accuracy().score(Answer("x"), Example(Query("q", "?"), (), ("x",))) is None
     assert LongbenchV2Accuracy().score(Answer("x"), Example(Query("q", "?", ("a",)), (), ("b",))) is None
     several = Example(Query("q", "?", ("a", "b", "a", "d")), (), ("a",))
     assert LongbenchV2Accuracy().score(Answer("The correct answer is (C)"), several) == 1
+    letter = Example(Query("q", "?"), (), ("B",))
+    assert LongbenchV2Accuracy().score(Answer("The correct answer is (B)"), letter) == 1
+    assert LongbenchV2Accuracy().score(Answer("The correct answer is (A)"), letter) == 0
+    assert LongbenchV2Accuracy().flags(Answer("B"), letter) == ("unparsed",)
+    assert LongbenchV2Accuracy().score(Answer("x"), Example(Query("q", "?"), ())) is None
