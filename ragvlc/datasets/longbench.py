@@ -18,6 +18,7 @@ empty. In `passage_retrieval_*` the right paragraph is evidence.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
@@ -269,11 +270,18 @@ class Longbench(Prompted):
     def examples(self, files: Files) -> Iterator[Example]:
         """Yields an example for each record that has a context; the others are counted."""
         for name, file in zip(self._sets, self.file_names(), strict=True):
+            others: Counter[str] = Counter()
             for row in files.rows(file):
+                others[str(row.values.get("dataset") or name)] += 1
                 if row.string("context").strip():
                     yield self._example(row, name)
                 else:
                     files.skipped["record without a context"] += 1
+            for other, count in others.items():
+                if other.removesuffix("_e") != name.removesuffix("_e"):
+                    files.notes.append(
+                        f"{name}: {count:,} records say that they are of {other:.60}: is it the right file?"
+                    )
 
     def _example(self, row: Row, name: str) -> Example:
         task = _TASKS[name.removesuffix("_e")]

@@ -220,10 +220,11 @@ class Released(Dataset):
         return {name: file for name, file in found.items() if file is not None}
 
     def _missing(self, place: Path, names: Sequence[str]) -> str:
-        around = [other.name for other in place.glob("*")] if place.is_dir() else []
+        around = [other.name for other in place.glob("*")] if place.is_dir() else _members(place)
         hint = nearest(names[0].rpartition("/")[2], around)
         packed = f" (in {self.release.archive})" if self.release.archive else ""
-        state = "" if around else " It does not exist." if not place.exists() else " It holds no files."
+        empty = " It holds no files." if place.is_dir() or place.suffix == ".zip" else " It is another file."
+        state = "" if around else empty if place.exists() else " It does not exist."
         files = ", ".join(map(str, self._sized(names)))
         return (
             f"{place}: {self.kind} needs {files}.{state} Download from {self.release.source}{packed}, and name the "
@@ -310,14 +311,23 @@ def _locate(place: Path, name: str, archive: str, *, alone: bool) -> LocatedFile
     return _in_archive(packed, name) if packed.is_file() else None
 
 
-def _in_archive(path: Path, name: str) -> LocatedFile | None:
+def _members(path: Path) -> list[str]:
+    """Returns the names of the files in a zip archive, without their folders; none for anything else."""
+    return [name.rpartition("/")[2] for name in _names(path)] if path.suffix == ".zip" and path.is_file() else []
+
+
+def _names(path: Path) -> list[str]:
     import zipfile
 
     try:
         with zipfile.ZipFile(path) as opened:
-            members = opened.namelist()
+            return [name for name in opened.namelist() if not name.endswith("/")]
     except (OSError, zipfile.BadZipFile) as error:
         raise DatasetError(f"{path}: is no zip archive that can be read: {error}") from error
+
+
+def _in_archive(path: Path, name: str) -> LocatedFile | None:
+    members = _names(path)
     base = name.rpartition("/")[2]
     fitting = [member for member in members if member == name or member.endswith(f"/{name}")]
     fitting += [member for member in members if member.rpartition("/")[2] == base]

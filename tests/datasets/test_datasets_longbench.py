@@ -93,3 +93,9 @@ def test_a_question_without_words_is_an_error_where_the_set_asks_one(tmp_path):
 def test_a_heading_with_thousands_of_digits_is_none():
     context = f"Passage 1:\na\nPassage {'9' * 5000}:\nPassage 2:\nb"
     assert len(divided(context, "Passage {}:")) == 2
+
+
+def test_records_of_another_set_are_said(tmp_path):
+    lines(tmp_path / "mine.jsonl", [{**LONGBENCH, "dataset": name, "_id": name} for name in ("trec", "hotpotqa_e")])
+    found = Longbench(path=str(tmp_path / "mine.jsonl")).load()
+    assert found.notes == ("hotpotqa: 1 records say that they are of trec: is it the right file?",)

@@ -105,6 +105,10 @@ def test_a_missing_file_is_named_with_its_size_and_address(tmp_path, monkeypatch
     assert "data.json (450 MB)" in str(raised.value)
     assert "https://huggingface.co/datasets/THUDM/LongBench-v2" in str(raised.value)
     assert "Nearest: dota.json." in str(raised.value)
+    with zipfile.ZipFile(tmp_path / "v2.zip", "w") as archive:
+        archive.writestr("v2/date.json", "[]")
+    with pytest.raises(DatasetError, match=r"450 MB\)\. Download .* Nearest: date.json."):
+        LongbenchV2(path=str(tmp_path / "v2.zip")).load()
     with pytest.raises(DatasetError, match="It does not exist"):
         LongbenchV2(path=str(tmp_path / "nowhere")).load()
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
