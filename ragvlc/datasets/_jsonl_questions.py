@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -19,6 +19,27 @@ __all__ = ["QuestionReader", "examples_of"]
 
 _SUMMARIES = ("summarization", "query_summarization")
 _COARSE = ("whole section", "whole story")
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+_SCORING: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("classes", "excluded", "judged", "keywords", "labels", "nodes"), (_texts, "a list of texts")),
+    **dict.fromkeys(
+        ("answer_keywords", "answer_type", "fact", "prefix", "question_type"),
+        (lambda value: isinstance(value, str), "a text"),
+    ),
+    "depths": (lambda value: isinstance(value, list), "a list"),
+    "evidence_texts": (lambda value: isinstance(value, list) and all(map(_texts, value)), "a list of lists of texts"),
+    "masks": (lambda value: isinstance(value, dict), "an object"),
+    "order": (
+        lambda value: isinstance(value, list) and all(type(one) is int and one > 0 for one in value),
+        "a list of whole numbers from 1",
+    ),
+}
+"""What metrics of published benchmarks read of `Example.scoring`, and its form; further fields are for your own."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +88,7 @@ class QuestionReader:
             cluster=self._cluster(row, within),
             task=task,
             tags=tags,
+            scoring=_scoring(row),
         )
 
     def _document_ids(self, row: Row) -> tuple[str, ...]:
@@ -179,6 +201,15 @@ def _choices(row: Row, task: str) -> tuple[str, ...]:
         elif row.values.get("answer_index") is not None:
             row.complain("'answer_index' is given, but no 'choices'.")
     return choices
+
+
+def _scoring(row: Row) -> Mapping[str, Any]:
+    given = row.mapping("scoring")
+    for name, value in given.items():
+        fits, form = _SCORING.get(name, (None, ""))
+        if fits and not fits(value):
+            row.complain(f"'scoring.{name}' must be {form}, not {str(value)[:60]!r}.")
+    return given
 
 
 def _answer_mode(row: Row) -> Literal["any", "all"]:

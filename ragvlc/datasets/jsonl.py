@@ -4,9 +4,11 @@
 `questions.jsonl`, one object a line: `question_id`, `doc_ids` (or `doc_id`), `question`, `answers` (accepted answers;
 empty only with `unanswerable: true`); optional `task` (default qa), `answer_mode` (any, all), `choices` with
 `answer_index` or the right letter in `answers`, `evidence` (objects with `doc_id`, `start`, `end` in characters of the
-text, end exclusive, and optionally `text`; a `start` of null: known but not located), `source`, `meta`. Both may be
-gzipped. Further fields are ignored, so that sets made for other tools can be read; the fields above are checked, and
-everything wrong with a file is reported at once, by line.
+text, end exclusive, and optionally `text`; a `start` of null: known but not located), `source`, `meta`, `scoring` (an
+object: further gold that a published benchmark's metric reads, as its module says, such as `nodes` for `graphwalks`;
+`meta.dataset` is that benchmark's name of the set). Both may be gzipped. Further fields are ignored, so that sets made
+for other tools can be read; the fields above are checked, and everything wrong with a file is reported at once, by
+line.
 
 - `choices`: references are the texts of the right options; `true_false` without `choices` has True and False.
 - `task: summarization` and `query_summarization`: the query wants a summary.

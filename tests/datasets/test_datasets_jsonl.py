@@ -14,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from ragvlc.core.answer import Answer
+from ragvlc.core.component import find_kind
 from ragvlc.core.data import Span
 from ragvlc.core.errors import DatasetError
 from ragvlc.datasets.jsonl import Jsonl
-from ragvlc.families import Dataset
+from ragvlc.families import Dataset, Metric
 
 DOCUMENTS: list[dict[str, Any]] = [
     {"doc_id": "pond", "title": "Pond", "text": "The pond holds forty carp.", "meta": {"length": 1, "kind": "water"}},
@@ -483,3 +485,29 @@ def test_answers_under_another_name_are_told(tmp_path: Path) -> None:
         tmp_path, [question(answers=[], choices=["a", "b"], answer_index=1.0, task="multiple_choice")]
     ).load()
     assert example.references == ("b",)
+
+
+def test_gold_of_published_metrics_is_read(tmp_path):
+    gold = {"nodes": ["a", "b"], "order": [2, 1], "masks": {"<mask-0>": "Ada"}, "own": [1, {"x": None}]}
+    (example,) = write(tmp_path, [question(scoring=gold, meta={"dataset": "walks"})]).load()
+    assert (example.scoring, example.tags["dataset"]) == (gold, "walks")
+    assert find_kind(Metric, "graphwalks")().score(Answer("Final Answer: [b, a]"), example) == 1
+    (example,) = write(tmp_path, [question()]).load()
+    assert example.scoring == {}
+
+
+@pytest.mark.parametrize(
+    ("gold", "said"),
+    [
+        (["a"], "'scoring' must be an object, not"),
+        ({"nodes": "a, b"}, "'scoring.nodes' must be a list of texts, not 'a, b'."),
+        ({"labels": [1]}, "'scoring.labels' must be a list of texts"),
+        ({"order": ["I", "II"]}, "'scoring.order' must be a list of whole numbers from 1"),
+        ({"order": [0, 1]}, "'scoring.order' must be a list of whole numbers from 1"),
+        ({"masks": ["Ada"]}, "'scoring.masks' must be an object"),
+        ({"evidence_texts": ["a"]}, "'scoring.evidence_texts' must be a list of lists of texts"),
+        ({"prefix": None}, "'scoring.prefix' must be a text, not 'None'."),
+    ],
+)
+def test_gold_of_another_form_is_refused(tmp_path, gold, said):
+    assert said in refusal(write(tmp_path, [question(scoring=gold)]))
