@@ -143,7 +143,8 @@ def _sentence(one: Mapping[str, Any], cls: type[Component], context: Mapping[str
         listing = ", ".join(known) or "none"
         return f"{owner} has no field '{name}'. Known: {listing}.{nearest(name, known)}"
     if one["type"] == "literal_error":
-        known = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+        words = re.findall(r"'[^']*'|-?\w+", str(context.get("expected", "")))  # such as: 1, 2, 'L' or 'Lsum'
+        known = [word.strip("'") for word in words if word != "or"]
         return f"'{one['input']}' is not known. Known: {', '.join(known)}.{nearest(str(one['input']), known)}"
     if one["type"] == "missing":
         return "is missing."

@@ -381,6 +381,22 @@ def test_a_decision_that_cannot_be_made_is_refused_before_anything_runs(changes,
     assert expected in found
 
 
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        ({"kind": "loogle_bleu", "order": 2}, "metrics[0].order: '2' is not known. Known: 1, 4."),
+        ({"kind": "rouge", "type": 3}, "metrics[0].type: '3' is not known. Known: 1, 2, L, Lsum."),
+        (
+            {"kind": "rouge", "type": "Lsun"},
+            "'Lsun' is not known. Known: 1, 2, L, Lsum. Nearest: Lsum.",
+        ),
+    ],
+)
+def test_choices_that_are_numbers_are_named_too(metric, expected) -> None:
+    [found] = problems(lambda: swept(metrics=[metric]))
+    assert found.endswith(expected)
+
+
 def test_a_decision_is_no_part_of_a_key_and_may_name_a_cell() -> None:
     axes = of_rag(chunker__size=[64, 128])
     plain = plan(swept(axes=axes))
