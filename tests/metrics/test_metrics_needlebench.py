@@ -13,9 +13,11 @@ from ragvlc.metrics.needlebench_reasoning import NeedlebenchReasoning
 from ragvlc.metrics.needlebench_single import NeedlebenchSingle
 from ragvlc.metrics.ruler_match import RulerMatch
 
+METRICS = (NeedlebenchSingle(), NeedlebenchParallel(), NeedlebenchReasoning())
 
-def example(*references, **scoring):
-    return Example(Query("q", "?"), (), references, scoring=scoring)
+
+def example(*references, dataset="", **scoring):
+    return Example(Query("q", "?"), (), references, scoring=scoring, tags={"dataset": dataset})
 
 
 def test_keywords_may_stand_beside_the_reference():
@@ -28,8 +30,19 @@ def test_keywords_may_stand_beside_the_reference():
 
 
 def test_they_do_not_apply_without_a_keyword():
-    for metric in (NeedlebenchSingle(), NeedlebenchParallel(), NeedlebenchReasoning()):
+    for metric in METRICS:
         assert metric.score(Answer("x"), example("x")) is None
+
+
+def test_each_applies_to_the_questions_of_its_task():
+    several = example("red*blue#10*50")
+    assert [metric.score(Answer("red"), several) for metric in METRICS] == [None, 0.5, None]
+    for place, names in enumerate((("origin_en_4k", "single"), ("parallel_zh_8k",), ("2needle_en_4k", "reasoning"))):
+        for name in names:
+            scored = [metric.score(Answer("x"), example("a*b", dataset=name, keywords=["b"])) for metric in METRICS]
+            assert [score is None for score in scored] == [place != own for own in range(3)]
+    unnamed = [metric.score(Answer("b"), example("a*b", dataset="mine")) for metric in METRICS]
+    assert unnamed == [1, None, 1]
 
 
 def test_the_overall_score_weighs_the_three_tasks():
