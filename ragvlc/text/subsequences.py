@@ -46,7 +46,9 @@ def lcs_trace(outer: Sequence[Hashable], inner: Sequence[Hashable]) -> tuple[lis
         if place % every == 0:
             marks.append(row)
     found: list[tuple[int, int]] = []
+    size = len(inner) // 8 + 1
     steps, block, rows = 0, -1, marks
+    read, bits = -1, b""
     while i and j:
         if every > 1 and (i - 1) // every != block:
             block = (i - 1) // every
@@ -57,7 +59,10 @@ def lcs_trace(outer: Sequence[Hashable], inner: Sequence[Hashable]) -> tuple[lis
         if outer[i - 1] == inner[j - 1]:
             i, j = i - 1, j - 1
             found.append((i, j))
-        elif rows[i - block * every if every > 1 else i] >> (j - 1) & 1:
+            continue
+        if read != i:  # a bit of a long number takes as long as the number; one of its bytes does not
+            read, bits = i, rows[i - block * every if every > 1 else i].to_bytes(size, "little")
+        if bits[(j - 1) >> 3] >> ((j - 1) & 7) & 1:
             j -= 1
         else:
             i -= 1
