@@ -133,7 +133,13 @@ def qa_f1(reply: str, reference: str) -> float:
 
 def qa_f1_zh(reply: str, reference: str) -> float:
     """Returns F1 of words that jieba cuts from the raw texts, normalised one by one."""
-    return token_f1(*(list(filter(None, map(normalise_chinese, chinese_words(one)))) for one in (reply, reference)))
+    return token_f1(_words_zh(reply), _words_zh(reference))
+
+
+@lru_cache(maxsize=8)
+def _words_zh(text: str) -> tuple[str, ...]:
+    """Returns the normalised words of a text; a reply is cut once for all its references."""
+    return tuple(filter(None, map(normalise_chinese, chinese_words(text))))
 
 
 def normalise_chinese(text: str) -> str:
