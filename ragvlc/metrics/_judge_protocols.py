@@ -87,6 +87,12 @@ _LOOGLE_SYSTEM = (
 _LOOGLE = "Question: {question}\ngroudtruth = {reference}\npredict_answer = {answer}"
 
 
+def _gold(example: Example) -> str:
+    """Returns the references, or what a data set says instead where its text does not answer."""
+    said = str(example.tags.get("said_instead", "")) if example.unanswerable else ""
+    return said or "\n".join(example.references)
+
+
 @dataclass(frozen=True, slots=True)
 class JudgeProtocol:
     """How the judge of a published benchmark is asked, and what its reply means.
@@ -101,7 +107,7 @@ class JudgeProtocol:
     template: Callable[[Example], str | None]
     verdict: Callable[[str], bool | None]
     system: str = ""
-    gold: Callable[[Example], str] = lambda example: "\n".join(example.references)
+    gold: Callable[[Example], str] = _gold
 
     def applies(self, example: Example) -> bool:
         """Returns whether the benchmark's judge can be asked about an example."""
@@ -113,17 +119,11 @@ class JudgeProtocol:
         return Prompt(self.template(example) or "", fields, system=self.system)
 
 
-def _lara_gold(example: Example) -> str:
-    said = str(example.tags.get("said_instead", "")) if example.unanswerable else ""
-    return said or "\n".join(example.references)
-
-
 PROTOCOLS: Mapping[Protocol, JudgeProtocol] = {
     "lara": JudgeProtocol(
         lambda example: _LARA_UNANSWERABLE if example.unanswerable else _LARA,
         lambda reply: "true" in reply.lower() if reply else None,
         _LARA_SYSTEM,
-        _lara_gold,
     ),
     "longmemeval": JudgeProtocol(
         lambda example: _ABSTENTION if example.unanswerable else _LONGMEMEVAL.get(example.scoring.get("question_type")),

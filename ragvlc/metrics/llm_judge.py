@@ -16,7 +16,7 @@ shows no reference, since many data sets have none there. Options of a multiple-
 the reply contains `true`; `longmemeval`: five texts, by type of question, right if it contains `yes`; `loogle`: the
 reply must be `True` or `False`, others are no verdict). Replies are then sent as they are, empty ones too, `empty` has
 no part, and the authors' figures are shown beside the mean. `Example.scoring["question_type"]` chooses LongMemEval's
-text; `tags["said_instead"]` is the reference of LaRA's questions that the text does not answer. Differences there:
+text; `tags["said_instead"]` is the reference of questions that the text does not answer. Differences there:
 thoughts are left out, and `judge_tokens` holds (LongMemEval and LooGLE have 10).
 
 LaRA's script lets the evaluated model judge itself; here a sweep refuses that by default, since models

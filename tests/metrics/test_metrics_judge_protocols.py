@@ -51,11 +51,13 @@ def test_prompts_are_those_of_the_authors(protocol, kind):
     assert hashlib.sha256(sent.encode()).hexdigest()[:16] == PROMPTS[protocol, kind]
 
 
-def test_laras_unanswerable_questions_are_shown_what_should_be_said():
+def test_unanswerable_questions_are_shown_what_should_be_said():
     asked = Example(Query("q", "Q?"), (), unanswerable=True, tags={"said_instead": "The text does not tell."})
     assert judge("lara").applies(asked)
     assert "[Groundtruth Answer] The text does not tell.\n" in judge("lara").prompt_for("R.", asked).text()
     assert not judge("lara").applies(Example(Query("q", "Q?"), (), unanswerable=True))
+    assert "The text does not tell." in judge("longmemeval").prompt_for("No.", asked).text()
+    assert judge("longmemeval").applies(asked)
 
 
 @pytest.mark.parametrize(
