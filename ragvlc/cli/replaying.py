@@ -69,6 +69,7 @@ def _spec(
 ) -> Replay:
     """Returns the replay in a YAML file, or a replay with default settings for an answers file or results folder."""
     from ragvlc import config
+    from ragvlc.replay.logs.finding import FORMATS
     from ragvlc.replay.spec import Replay, is_replay, of_logs, usual
 
     given: dict[str, Any] = dict(settings)
@@ -92,7 +93,8 @@ def _spec(
         known = ", ".join(name for name, file in files if is_replay(file))
         raise ConfigError(f"'{answers}' is neither a file of answers, a results folder nor a shipped replay: {known}.")
     if path.is_dir() and not is_results(path):
-        raise ConfigError(f"{path}: no results here (cells.json is missing), nor a log of another tool.")
+        tools = ", ".join(FORMATS)
+        raise ConfigError(f"{path}: no results here (cells.json is missing), nor a log of a known tool: {tools}.")
     given["answers.file"] = str(path.resolve())
     if names is not None:
         return Replay.load(names, overrides=given)

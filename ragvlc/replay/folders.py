@@ -13,7 +13,7 @@ from ragvlc.core.given_paths import path_of
 from ragvlc.datasets.jsonl import Jsonl
 from ragvlc.documents.dataset import Dataset
 from ragvlc.memo.disk import write_whole
-from ragvlc.replay.logs.finding import read_logs
+from ragvlc.replay.logs.finding import FORMATS, read_logs
 from ragvlc.replay.logs.pairing import stored_logs
 from ragvlc.replay.replaying import Replayed
 from ragvlc.replay.runs import read_runs
@@ -49,7 +49,10 @@ def read_stored(replay: Replay) -> Stored:
         return _limited(read_runs(found, replay.answers), replay.limit)
     dataset = _dataset(replay, replay.limit)
     if dataset is None:
-        raise ConfigError(f"{replay.name}: questions: name the folder of questions and documents (--questions DIR).")
+        raise ConfigError(
+            f"{replay.name}: questions: name the folder of questions and documents (--questions DIR) that "
+            f"{found} answers. Only logs of known tools hold theirs, and this file is none: {', '.join(FORMATS)}."
+        )
     return read_file(found, replay.answers, dataset.load(), dataset.name)
 
 

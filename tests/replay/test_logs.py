@@ -86,6 +86,24 @@ def test_lm_eval_options_are_answered_by_the_likeliest(tmp_path: Path) -> None:
     assert cell.examples["7"]["references"] == ["blue"]
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "read"),
+    [
+        ("filtered_resps", [["nan", "False"], ["-2.5", "False"]], 0),
+        ("filtered_resps", [[10**400], [-2]], 0),
+        ("filtered_resps", [["-inf", "False"], ["-2.5", "False"]], 1),
+        ("target", "9" * 5000, 1),
+    ],
+)
+def test_lm_eval_numbers_that_are_none_end_no_reading(tmp_path: Path, field: str, value: object, read: int) -> None:
+    row = {"doc_id": 7, "doc": {}, "target": "1", "arguments": [["Which?", " red"], ["Which?", " blue"]], "resps": []}
+    row |= {"filtered_resps": [[-4.5], [-2.5]], field: value}
+    [log], _ = read_logs([made.lines(tmp_path / "samples_which_2026-03-01T10-00-00.5.jsonl", [row])])
+    assert len(log.records) == read
+    assert sum(log.dropped.values()) == 1 - read
+    assert all(one.text == "blue" for one in log.records)
+
+
 @pytest.mark.parametrize("suffix", [".eval", ".json"])
 def test_inspect_logs_are_read_with_errors_limits_and_missing_samples(tmp_path: Path, suffix: str) -> None:
     found = replayed(made.inspect_log(tmp_path / f"a{suffix}", RIGHT))
@@ -137,6 +155,11 @@ def test_an_inspect_log_in_zstandard_of_several_frames_is_read(tmp_path: Path) -
     (tmp_path / "b.eval").write_bytes(data + directory + b"PK\x05\x06" + end)
     (one, _), (other, _) = (read_logs([tmp_path / name]) for name in ("a.eval", "b.eval"))
     assert one[0].records == other[0].records
+    damaged = bytearray(data + directory + b"PK\x05\x06" + end)
+    damaged[damaged.rindex(b"PK\x01\x02") + 16] ^= 1  # the checksum of the last member, header.json
+    (tmp_path / "b.eval").write_bytes(damaged)
+    with pytest.raises(DatasetError, match="another checksum than the archive says"):
+        read_logs([tmp_path / "b.eval"])
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04", b"no archive", b""])
@@ -347,7 +370,7 @@ def test_files_of_a_folder_that_are_no_log_are_counted_and_a_named_one_is_refuse
     made.longbench(tmp_path / "pred" / "m" / "x.jsonl", RIGHT)
     other = tmp_path / "pred" / "m" / "result.json"
     other.write_text('{"x": 12.5}')
-    assert stored(tmp_path / "pred").dropped == {"files that are no log of a known tool": 1}
+    assert stored(tmp_path / "pred").dropped == {"files that are no log of a known tool, such as m/result.json": 1}
     assert is_log(tmp_path / "pred")
     assert not is_log(other)
     with pytest.raises(DatasetError, match=r"result.json: is no log that is known. Known: lm-evaluation-harness"):

@@ -38,7 +38,7 @@ def read_logs(places: Sequence[Path], tasks: Sequence[str] = (), chosen: str = "
         DatasetError: a file cannot be read, a named one is no log, or there is none.
     """
     logs: list[Log] = []
-    others: dict[str, int] = {}
+    others: list[Path] = []
     for place in places:
         if not place.exists():
             raise DatasetError(f"{place}: no such file or folder of logs.")
@@ -49,16 +49,15 @@ def read_logs(places: Sequence[Path], tasks: Sequence[str] = (), chosen: str = "
             elif file == place:
                 raise DatasetError(f"{file}: is no log that is known. Known: {', '.join(FORMATS)}.")
             else:
-                others["files that are no log of a known tool"] = (
-                    others.get("files that are no log of a known tool", 0) + 1
-                )
+                others.append(file)
     known = sorted({log.task for log in logs})
     if missing := [task for task in tasks if task not in known]:
         raise DatasetError(f"answers.tasks: no log is of a task '{missing[0]}'. Known: {', '.join(known)}.")
     logs = [log for log in logs if not tasks or log.task in tasks]
     if not logs:
         raise DatasetError(f"{places[0] if places else 'logs'}: no log of a known tool. Known: {', '.join(FORMATS)}.")
-    return logs, others
+    reason = f"files that are no log of a known tool, such as {'/'.join(others[0].parts[-2:])}" if others else ""
+    return logs, {reason: len(others)} if others else {}
 
 
 def is_log(path: Path) -> bool:

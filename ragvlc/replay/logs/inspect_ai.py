@@ -118,7 +118,12 @@ def _unpacked(zstandard: Any, packed: bytes, member: ZipInfo, path: Path) -> byt
             pieces.append(piece)
     except zstandard.ZstdError as error:
         raise DatasetError(f"{path}: {member.filename} cannot be read: {error}") from error
-    return b"".join(pieces)
+    whole = b"".join(pieces)
+    if zlib.crc32(whole) != member.CRC:
+        raise DatasetError(
+            f"{path}: {member.filename} is damaged: its content has another checksum than the archive says."
+        )
+    return whole
 
 
 def _log(path: Path, header: Mapping[str, Any], samples: Iterator[Any]) -> Log:

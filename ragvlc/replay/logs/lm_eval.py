@@ -7,6 +7,7 @@ file does not say which model answered: the `results_{date}.json` beside it does
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -108,13 +109,13 @@ def _likeliest(place: Mapping[str, Any], target: str, options: list[str], found:
             one = one[0] if one else None
         try:
             values.append(float(one))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
-    if not choices or len(choices) < 2 or len(values) < len(choices):
+    if not choices or len(choices) < 2 or len(values) < len(choices) or any(map(math.isnan, values)):
         return None
     best = max(range(len(choices)), key=lambda at: values[at])
     bare = target.strip()
-    at = int(bare) if bare.isascii() and bare.isdigit() and bare not in choices else -1
+    at = int(bare) if bare.isascii() and bare.isdigit() and len(bare) < 6 and bare not in choices else -1
     references = (choices[at],) if 0 <= at < len(choices) else texts_in(bare)
     return LogRecord(**place, choices=tuple(choices), references=references, text=choices[best])
 
