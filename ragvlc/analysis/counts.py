@@ -24,12 +24,21 @@ RACED_OF = {
 }
 
 
+NOWHERE = (
+    "no question has a score, as what it reads of the data or of these routes is not there (`python -m pydoc "
+    "ragvlc.metrics.KIND` says what that is)"
+)
+
+
 def counted(cells: Sequence[CellResult], metric: str) -> tuple[str, str]:
     """Returns the number of questions that a metric's means rest on, for a column's head, and the same in words.
 
-    Both are empty where every mean rests on all questions of its cell.
+    Both are empty where every mean rests on all questions of its cell. A metric without any score is said to be so.
     """
     scored = [cell for cell in cells if cell.mean(metric) is not None]
+    unjudged = any(cell.summary["flags"].get("unjudged") for cell in cells)
+    if not scored and not unjudged and any(cell.rows for cell in cells):
+        return "n = 0", NOWHERE
     if all(_n(cell, metric) == len(cell.rows) for cell in scored):
         return "", ""
     own = _span(scored, lambda cell: _n(cell, metric))

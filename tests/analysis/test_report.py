@@ -70,6 +70,17 @@ def test_the_report_has_scores_differences_costs_and_an_answer(results: Results)
     assert text.strip().splitlines()[-1].startswith("Best m: rag k=2, 1.000. Against full: +0.500 [")
 
 
+def test_a_metric_that_scores_no_question_is_said_to_read_what_is_not_there(tmp_path: Path) -> None:
+    silent = [row(name, {"m": 1.0, "other": None}) for name in NAMES]
+    results = write(tmp_path / "silent", EXAMPLES, [cell("full", silent)], metrics=("m", "other"))
+    assert "other: no question has a score, as what it reads of the data" in " ".join(
+        tables.scores(results).note.split()
+    )
+    unjudged = [replace(one, flags=("unjudged",)) for one in silent]
+    waiting = write(tmp_path / "waiting", EXAMPLES, [cell("full", unjudged)], metrics=("m", "other"))
+    assert "no question has a score" not in tables.scores(waiting).note
+
+
 def test_the_report_counts_failures_truncation_and_what_could_not_be_read(results: Results) -> None:
     text = text_of(terminal_report(results))
     words = line_of(text, "full", 1).split()
