@@ -7,7 +7,7 @@ Corpus: `_id`, `title`, `text`; queries: `_id`, `text`; qrels with a
 header: `query-id`, `corpus-id`, `score`.
 
     dataset: {kind: beir, path: scifact, split: test}
-    pipelines: {bm25: {routes: {search: {kind: retrieve_only, retriever: bm25}}}}
+    pipelines: [search_bm25]
     metrics: [{kind: ndcg, k: 10}, {kind: recall_at, k: 100}]
 
 Every question is asked over the whole collection, which is shared. A document is its title, a blank and its text, as

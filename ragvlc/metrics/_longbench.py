@@ -24,6 +24,7 @@ from ragvlc.text.rouge import pltrdy_rouge
 from ragvlc.text.segmenting import NEEDS_JIEBA, chinese_words, has_jieba
 
 __all__ = [
+    "SCORED_BY",
     "ChineseMetric",
     "LongbenchMetric",
     "RougeMetric",
@@ -39,6 +40,20 @@ __all__ = [
     "spaced_words",
 ]
 
+SCORED_BY: Mapping[str, frozenset[str]] = {
+    "longbench_qa_f1": frozenset(
+        {"narrativeqa", "qasper", "multifieldqa_en", "hotpotqa", "2wikimqa", "musique", "triviaqa"}
+    ),
+    "longbench_qa_f1_zh": frozenset({"multifieldqa_zh"}),
+    "longbench_rouge": frozenset({"gov_report", "qmsum", "multi_news", "samsum"}),
+    "longbench_rouge_zh": frozenset({"dureader", "vcsum"}),
+    "longbench_classification": frozenset({"trec", "lsht"}),
+    "longbench_retrieval": frozenset({"passage_retrieval_en", "passage_retrieval_zh"}),
+    "longbench_count": frozenset({"passage_count"}),
+    "longbench_code_sim": frozenset({"lcc", "repobench-p"}),
+}
+"""The sets that each metric scores in LongBench's tables."""
+_SETS = frozenset[str]().union(*SCORED_BY.values())
 FIRST_LINE_SETS = frozenset({"trec", "triviaqa", "samsum", "lsht"})
 DEEPEST = 990
 """Steps back through a table of ROUGE after which the script's recursion fails, and the reply scores 0."""
@@ -69,7 +84,8 @@ class LongbenchMetric(PublishedMetric):
         return first_line(reply) if self.first_line == "always" or (self.first_line == "auto" and auto) else reply
 
     def official(self, questions: Sequence[ScoredQuestion]) -> Mapping[str, float]:
-        """Returns the mean of each set times 100, and those of LongBench-E's lengths."""
+        """Returns the mean of each set times 100, and those of LongBench-E's lengths; none of another metric's sets."""
+        questions = [one for one in questions if self._scores(set_of(one.tags).removesuffix("_e"))]
         found = dict(super().official(questions))
         sets = by_set(questions)
         if len(sets) == 1 or any(name.endswith("_e") for name in sets):
@@ -77,6 +93,10 @@ class LongbenchMetric(PublishedMetric):
                 before = f"{name} " if len(sets) > 1 else ""
                 found |= {f"{before}{key}": value for key, value in _lengths(own)}
         return found
+
+    def _scores(self, name: str) -> bool:
+        """Returns whether LongBench scores a set by this metric; sets that are not LongBench's may be anyone's."""
+        return name not in _SETS or name in SCORED_BY.get(self.kind, _SETS)
 
 
 def _lengths(questions: Sequence[ScoredQuestion]) -> list[tuple[str, float]]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from ragvlc.core.answer import Answer
+from ragvlc.core.component import find_kind
 from ragvlc.core.data import Example, Query
 from ragvlc.core.families import ScoredQuestion
+from ragvlc.datasets.longbench import _TASKS
+from ragvlc.families import Metric
+from ragvlc.metrics._longbench import SCORED_BY
 from ragvlc.metrics.longbench_qa_f1 import LongbenchQaF1
 from ragvlc.metrics.longbench_rouge import LongbenchRouge
 from ragvlc.metrics.longbench_rouge_zh import LongbenchRougeZh
@@ -52,6 +56,19 @@ def test_a_reply_on_which_the_script_fails_counts_0_in_the_figure_alone(words, f
     assert metric.flags(answer, example) == flags
     assert metric.official([question(score, flags=metric.flags(answer, example))]) == {
         "LongBench": 0.0 if flags else 66.67
+    }
+
+
+def test_official_figures_are_of_the_sets_that_longbench_scores_so():
+    asked = [question(1.0, dataset="trec"), question(0.5, dataset="lsht_e"), question(0.25, dataset="mine")]
+    assert LongbenchQaF1().official(asked[:2]) == {}
+    assert LongbenchQaF1().official(asked) == {"LongBench": 25.0}, "a set of one's own may be scored by any"
+    assert find_kind(Metric, "longbench_classification")().official(asked[:1]) == {"LongBench": 100.0}
+
+
+def test_each_set_is_scored_by_the_metric_that_its_reader_names():
+    assert {name: kind for kind, names in SCORED_BY.items() for name in names} == {
+        name: task.metric for name, task in _TASKS.items()
     }
 
 
