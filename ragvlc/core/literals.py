@@ -21,3 +21,5 @@ def parse_literal(text: str) -> object:
         return ast.literal_eval(text.strip())
     except (SyntaxError, RecursionError, MemoryError, TypeError) as error:
         raise ValueError(f"it is no Python literal: {str(error) or 'nested too deeply'}") from error
+    except ValueError as error:  # its sentence names an object by its address
+        raise ValueError("it is no Python literal: it has a name or a call") from error

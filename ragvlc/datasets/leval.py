@@ -113,9 +113,10 @@ class Leval(Prompted):
 
     def examples(self, files: Files) -> Iterator[Example]:
         """Yields an example for each instruction."""
-        whole = 0
+        whole, found = 0, set[str]()
         for row in files.rows(self.file_names()[0]):
             kind = row.text("evaluation")
+            found.add(kind)
             if self.evaluation and kind not in self.evaluation:
                 continue
             text, asked, outputs = row.text("input"), row.strings("instructions"), row.strings("outputs")
@@ -132,6 +133,7 @@ class Leval(Prompted):
                 example = self._example(row, number, document, (instruction, output), tags)
                 whole += self.subset in _WITH_OPTIONS and not example.query.choices
                 yield example
+        self.refuse_unknown("evaluation", self.evaluation, found)
         if whole:
             files.notes.append(f"questions whose options stay in their text, as they cannot be told apart: {whole:,}.")
 

@@ -84,10 +84,13 @@ class Longmemeval(Prompted):
 
     def examples(self, files: Files) -> Iterator[Example]:
         """Yields one example a record; those of other types are left out without being counted."""
+        found: set[str] = set()
         for row in files.rows(FILES[self.subset], "json"):
             kind = row.one_of("question_type", TYPES)
+            found.add(kind)
             if not self.question_type or kind == self.question_type:
                 yield self._example(row, kind)
+        self.refuse_unknown("question_type", filter(None, [self.question_type]), found)
 
     def _example(self, row: Row, kind: str) -> Example:
         name = row.text("question_id")

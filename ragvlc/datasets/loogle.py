@@ -50,6 +50,7 @@ PROMPTS: Mapping[str, tuple[str, int]] = {
 }
 ASK_ENTITIES = '\nWhich entity is behind each mask? Answer as JSON: {"<mask-0>": "..."}'
 ASK_SUMMARY = "Summarize the paper."
+NO_PAIRS = (None, "", "none", "None", "[]", [])
 _OPTION = re.compile(r"^[ \t]*(\d{1,2})[.)][ \t]*(\S.*)$", re.MULTILINE)
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 
@@ -86,19 +87,25 @@ class Loogle(Prompted):
 
     def examples(self, files: Files) -> Iterator[Example]:
         """Yields an example for each question, or for each document of the summaries."""
+        found: set[str] = set()
         for row in files.rows(self.file_names()[0]):
             title, text = row.text("title", default=""), row.text("input")
             document = Document(content_key([title, text])[:12], text, title)
             if self.subset == "longdep_summarization":
                 pairs: list[Mapping[str, Any]] = [{"Q": ASK_SUMMARY, "A": row.text("output")}]
+            elif row.values.get("qa_pairs") in NO_PAIRS:
+                files.skipped["document without questions"] += 1
+                continue
             else:
                 pairs = _pairs(row)
+            found |= {str(pair.get("type", "none")) for pair in pairs}
             index = QuoteIndex((document,))
             for number, pair in enumerate(pairs, start=1):
                 if self.types and pair.get("type") not in self.types:
                     continue
                 if (example := self._example(row, number, pair, index)) is not None:
                     yield example
+        self.refuse_unknown("types", self.types, found)
 
     def _example(self, row: Row, number: int, pair: Mapping[str, Any], index: QuoteIndex) -> Example | None:
         """Returns the example of a pair; None, and a problem noted, if it cannot be read."""

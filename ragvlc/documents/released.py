@@ -196,6 +196,13 @@ class Released(Dataset):
     def examples(self, files: Files) -> Iterable[Example]:
         """Returns the examples of the files, in their order. Notes what is left out in `files.skipped`."""
 
+    def refuse_unknown(self, name: str, wanted: Iterable[str], found: Iterable[str]) -> None:
+        """Raises `DatasetError` if a setting names a value that no record has; it says which ones they have."""
+        known = sorted(set(found))
+        for one in wanted:
+            if known and one not in known:
+                raise DatasetError(f"{self.source}: {name}: no record has '{one}'. They have: {', '.join(known)}.")
+
     def read(self) -> Examples:
         """Returns the examples. Raises `DatasetError` for a missing file, and with every problem of a file at once."""
         files = Files(self.located())

@@ -67,3 +67,8 @@ def test_lists_of_other_lengths_are_named(tmp_path):
     lines(tmp_path / "quality.jsonl", [row])
     with pytest.raises(DatasetError, match="line 1: has 2 instructions, but 1 outputs"):
         Leval(path=str(tmp_path)).load()
+
+
+def test_an_unknown_kind_of_scoring_is_answered_with_those_of_the_file(read):
+    with pytest.raises(DatasetError, match="evaluation: no record has 'exams'. They have: exam."):
+        read("quality", evaluation=["exam", "exams"])

@@ -66,3 +66,22 @@ def test_what_is_no_list_of_pairs_is_said_and_never_evaluated(tmp_path, pairs, s
 
 def test_literals_are_values():
     assert parse_literal(" [{'a': (1, None)}] ") == [{"a": (1, None)}]
+
+
+@pytest.mark.parametrize("pairs", [None, "", "none", "None", "[]", []])
+def test_a_document_without_questions_is_counted(tmp_path, pairs):
+    record = {"input": TOWER, "title": "The tower", "output": "None"}
+    rows = [{**record, "qa_pairs": pairs}, {**record, "qa_pairs": repr(LOOGLE_PAIRS)}]
+    lines(tmp_path / "longdep_qa.jsonl", rows)
+    found = Loogle(path=str(tmp_path)).load()
+    assert (len(found), found.skipped) == (2, {"document without questions": 1})
+
+
+def test_an_unknown_type_is_answered_with_those_of_the_file(read):
+    with pytest.raises(DatasetError, match="types: no record has 'computaton'. They have: computation, timeline_"):
+        read("longdep_qa", types=["computaton"])
+
+
+def test_what_is_no_literal_is_said_without_an_address():
+    with pytest.raises(ValueError, match="^it is no Python literal: it has a name or a call$"):
+        parse_literal("[nan]")

@@ -177,6 +177,8 @@ def test_longmemeval_has_sessions_as_documents_and_turns_as_evidence(tmp_path: P
     assert (other.tags["question_type"], other.scoring["question_type"]) == ("abstention", "multi-session")
     [typed] = load("longmemeval", tmp_path, question_type="multi-session", dated=False)
     assert typed.query.text == "Which oil did I buy?"
+    with pytest.raises(DatasetError, match="no record has 'multi'. They have: multi-session, single-session-user."):
+        load("longmemeval", tmp_path, question_type="multi")
 
 
 def test_longmemeval_official_history_is_sorted_by_date_and_headed(tmp_path: Path) -> None:
