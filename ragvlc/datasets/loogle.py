@@ -50,7 +50,7 @@ PROMPTS: Mapping[str, tuple[str, int]] = {
 }
 ASK_ENTITIES = '\nWhich entity is behind each mask? Answer as JSON: {"<mask-0>": "..."}'
 ASK_SUMMARY = "Summarize the paper."
-NO_PAIRS = (None, "", "none", "None", "[]", [])
+NO_PAIRS: tuple[object, ...] = (None, "", "none", "None", "[]", [])
 _OPTION = re.compile(r"^[ \t]*(\d{1,2})[.)][ \t]*(\S.*)$", re.MULTILINE)
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 
