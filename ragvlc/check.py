@@ -231,7 +231,7 @@ def _look_at_documents(
     """Adds facts and problems of the documents to the check; returns each document's token count, by document key."""
     words = sum(word_count(document.text) for document in documents)
     found.facts += [("documents", f"{len(documents):,}"), ("words", f"{words:,}")]
-    if not documents:
+    if not documents and not found.problems:  # else those say why
         found.problems.append("no documents with text.")
     blank = [document.id for document in documents if not document.text.strip()]
     if blank:

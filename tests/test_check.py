@@ -13,6 +13,7 @@ from ragvlc.check import Check, Lengths, check
 from ragvlc.core.data import Document
 from ragvlc.core.errors import ConfigError, DatasetError
 from ragvlc.datasets.jsonl import Jsonl
+from ragvlc.datasets.longbench_v2 import LongbenchV2
 from ragvlc.datasets.python_reference import PythonReference
 from ragvlc.datasets.toy import Toy
 from ragvlc.documents.duplicates import equal_texts, near_texts
@@ -154,6 +155,9 @@ def test_what_is_not_there(papers, place, told):
 
 def test_a_folder_with_nothing_to_read(tmp_path):
     assert check(tmp_path)[0].problems == ["no documents with text."]
+    unread = check(LongbenchV2(path=str(tmp_path)))[0].problems
+    assert len(unread) == 1
+    assert "longbench_v2 needs data.json (450 MB). It holds no files." in unread[0]
     with pytest.raises(DatasetError, match=r"holds no tokenizer\.json"):
         check(tmp_path, str(tmp_path))
 
