@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from ragvlc.core.answer import Prediction
+from ragvlc.core.cycles import without_collection
 from ragvlc.core.errors import StoreError
 from ragvlc.results.applicable import applied
 from ragvlc.results.columns import CellColumns, ColumnsBuilder, columns_of
@@ -96,18 +95,6 @@ class StoredRows(Mapping[str, Prediction]):
     def __contains__(self, name: object) -> bool:
         place = self._places.get(name, -1) if isinstance(name, str) else -1
         return place >= 0 and self._starts[place] >= 0
-
-
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """Stops the search for unreachable cycles: rows have none, and many questions in memory make it slow."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def columns_for(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ragvlc.core.component import Component
+from ragvlc.core.cycles import without_collection
 from ragvlc.core.data import content_key
 from ragvlc.core.errors import ConfigError, nearest
 from ragvlc.core.families import Chunker, Generator, Retriever, Route
@@ -65,19 +64,7 @@ class Cell:
         return bool(self.pipeline.controls)
 
 
-@contextmanager
-def _no_search_for_cycles() -> Iterator[None]:
-    """Pauses garbage collection while many objects are made that all stay: it took an eighth of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@_no_search_for_cycles()
+@without_collection()
 def plan(sweep: Sweep) -> list[Cell]:
     """Returns the distinct cells of a sweep, in the order of its file.
 
