@@ -90,8 +90,8 @@ def settings_of(data_folder: str) -> Settings:
         "passkey": {"length": 128, "documents": 12, "questions": 12},
     }
     for kind, write in RELEASED.items():
-        folder = Path(data_folder) / kind
-        folder.mkdir(exist_ok=True)
+        folder = Path(f"{data_folder}-released") / kind  # beside the folder whose every file is read
+        folder.mkdir(parents=True, exist_ok=True)
         data[kind] = {"path": str(folder), **write(folder)}
 
     def settings(family: str, kind: str) -> dict[str, Any]:
