@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "docs"))
-sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 import _figures
 import compare

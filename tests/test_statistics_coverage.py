@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
-
 from _simulated import draw
 from interval_coverage import DESIGNS, KINDS, bounds, entry, simulate, summary, table
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
-
 from races import simulate
 
 from ragvlc.statistics.races import RaceProcesses, size_order

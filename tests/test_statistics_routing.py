@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
-
 from routing_and_length import LOSSES, area_coverage, effective, gains
 
 from ragvlc.statistics.cross_fitting import best_on_other_folds, gain_over_best, joined, joined_ratio

@@ -39,7 +39,6 @@ def test_a_race_is_expected_to_ask_less_the_larger_the_differences(tmp_path):
 
 
 def test_the_expected_share_is_that_of_the_simulation_in_make_coverage():
-    sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
     from races import simulate
 
     expected = asked_shares([1] * 60, 6, 0.2, block=3, races=200).mean()

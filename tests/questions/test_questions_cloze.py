@@ -1,12 +1,8 @@
 """The scripted expert of the study of question sets: its questions over real text pass all filters."""
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 from _cloze import ClozeExpert
 
 from ragvlc.questions.runner import make_questions

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 import load
+import pytest
 
 
 def test_the_load_benchmark_measures_a_run_and_a_reading_command(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -332,7 +331,6 @@ def test_the_note_is_json_that_names_no_path(tmp_path):
 
 
 def test_replays_of_a_stored_grid_reach_its_verdict_with_fewer_questions(tmp_path):
-    sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
     from race_replays import replayed
 
     whole, _ = ran(race_sweep(tmp_path / "set", strategy="all"), tmp_path / "all", answers())
