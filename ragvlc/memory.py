@@ -81,7 +81,7 @@ class ProcessBudget:
     def __init__(self, total: int, words: str) -> None:
         self.total = total
         self.words = words
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a model may be dropped, and its share returned, while this thread holds it
         self._held: list[Reservation] = []
 
     @property

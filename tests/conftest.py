@@ -108,6 +108,14 @@ def own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("RAGVLC_STORE", str(tmp_path_factory.getbasetemp() / f"store-{next(STORES)}"))
 
 
+@pytest.fixture(autouse=True)
+def own_memory() -> None:
+    """Models that another test has left open take nothing from this one's plan of memory."""
+    from ragvlc import memory
+
+    memory.budget.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data sets, which is not part of the repository."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 
 from ragvlc import memory
 from ragvlc.core.errors import ConfigError, EngineError
+from ragvlc.generators import _planned_memory
 from ragvlc.hardware.memory_plan import BATCH_TOKENS, MASK_ENTRIES, PASS_TOKENS, plan_memory
 from ragvlc.hardware.model_sizes import shape_of
 from ragvlc.memo.once import Once
@@ -179,3 +181,19 @@ def test_memory_is_given_back_when_the_process_has_grown():
     held[0] += 2**26
     assert again()
     assert not memory._GiveBack(None, lambda: held[0])()
+
+
+def test_a_model_that_is_dropped_unclosed_returns_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = memory.ProcessBudget(5 * GB, "")
+    monkeypatch.setattr(memory, "budget", lambda: budget)
+    monkeypatch.setattr(_planned_memory, "weight_bytes", lambda model, dtype: GB)
+    spec = SimpleNamespace(model="m", dtype="float32", device="cpu", batch_tokens=100, prefix_cache_mb=None)
+    dropped, closed = (_planned_memory.PlannedMemory(spec) for _ in range(2))
+    dropped.plan(100, None)
+    assert [one.what for one in budget.held()] == ["weights", "weights", "prefixes and batches", "forward passes"]
+    closed.release()
+    closed.release()
+    assert len(budget.held()) == 3
+    del dropped
+    gc.collect()
+    assert budget.held() == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Protocol
 
 from ragvlc import memory
@@ -40,6 +41,8 @@ class LocalModel(Protocol):
 class PlannedMemory:
     """Reservations of one model in the budget of this process; none on a GPU, which has its own memory.
 
+    They end with `release`, and with the object itself where a model is dropped unclosed.
+
     Args:
         spec: of the model.
 
@@ -52,6 +55,8 @@ class PlannedMemory:
         self._budget = memory.budget()
         self._here = not torch_device(spec.device).startswith("cuda")
         self._held: list[memory.Reservation] = []
+        self.release = weakref.finalize(self, _release, self._budget, self._held)
+        """Returns the reservations to the budget; a second call changes nothing."""
         size = weight_bytes(spec.model, spec.dtype) if self._here else None
         if size:
             self._held.append(self._budget.reserve_weights(spec.model, size, spec.dtype))
@@ -67,15 +72,15 @@ class PlannedMemory:
             self._held.append(self._budget.reserve(what, spec.model, size))
         return plan
 
-    def release(self) -> None:
-        """Returns the reservations to the budget."""
-        self._budget.release(*self._held)
-        self._held.clear()
-
 
 def limits_of(plan: MemoryPlan) -> PassLimits:
     """Returns the limits of a forward pass that a plan sets."""
     return PassLimits(plan.pass_tokens, plan.mask_entries, plan.token_bytes)
+
+
+def _release(budget: memory.ProcessBudget, held: list[memory.Reservation]) -> None:
+    budget.release(*held)
+    held.clear()
 
 
 def torch_device(wanted: str) -> str:
