@@ -50,6 +50,17 @@ THREAD = """
     thread.start()
     struck()
 """
+LATE = """
+    from ragvlc.core import interruption
+    def end():
+        try:
+            interruption.pause(20)
+        finally:
+            time.sleep(0.4)
+    thread = threading.Thread(target=end)
+    thread.start()
+    struck()
+"""
 LETTING_GO = """
     try:
         struck()
@@ -102,7 +113,7 @@ def ended(body: str, **options: Any) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("body", [POOL, FINALISER, THREAD, LETTING_GO, SENTENCE])
+@pytest.mark.parametrize("body", [POOL, FINALISER, THREAD, LATE, LETTING_GO, SENTENCE])
 def test_ctrl_c_inside_a_library_is_one_sentence_and_status_130(body: str) -> None:
     began = time.monotonic()
     done = ended(body, stdout=subprocess.DEVNULL)
@@ -138,7 +149,7 @@ def test_other_errors_of_threads_finalisers_and_logs_are_one_line(capsys: pytest
     def work() -> None:
         raise LookupError("no \x1b[2J key")
 
-    with in_one_line(lambda: None):
+    with in_one_line(lambda: None, lambda: False):
         thread = threading.Thread(target=work, name="worker")
         thread.start()
         thread.join()
@@ -153,7 +164,7 @@ def test_a_log_record_with_an_error_says_it_in_one_line(caplog: pytest.LogCaptur
     import logging
 
     log = logging.getLogger("a library")
-    with in_one_line(lambda: None):
+    with in_one_line(lambda: None, lambda: False):
         log.error("connection %d", 7, exc_info=OSError("the pool is closed"))
         log.warning("100 % sure")
     first, second = caplog.records
@@ -163,7 +174,7 @@ def test_a_log_record_with_an_error_says_it_in_one_line(caplog: pytest.LogCaptur
 
 def test_outside_the_command_line_tracebacks_stay() -> None:
     before = (threading.excepthook, sys.unraisablehook)
-    with in_one_line(lambda: None):
+    with in_one_line(lambda: None, lambda: False):
         assert threading.excepthook is not before[0]
     assert (threading.excepthook, sys.unraisablehook) == before
 

@@ -35,12 +35,14 @@ class Signals:
         told: whether a command has printed what was done before the signal and how to continue.
         repeats: whether the next signal is the first again, sent by this process itself.
         own: number of such signals that do not count as a second.
+        leaving: whether the process is about to end.
     """
 
     first: int = 0
     told: bool = False
     repeats: bool = False
     own: int = 0
+    leaving: bool = False
 
     def tell(self, text: str) -> None:
         """Prints one line about the interrupted work."""
@@ -55,6 +57,7 @@ class Signals:
         for stream in (sys.stdout, sys.stderr):
             _flush(stream)
         status = 128 + (self.first or signal.SIGINT)
+        self.leaving = True
         last = threading.Timer(_LEAVING_SECONDS, _end_process, [status])
         last.daemon = True
         last.start()
@@ -70,7 +73,7 @@ def handled_signals() -> Iterator[Signals]:
 
     Signals are read by a thread of their own: the main thread may be deep in a library's code for a while.
     """
-    received.first, received.told, received.repeats, received.own = 0, False, False, 0
+    received.first, received.told, received.repeats, received.own, received.leaving = 0, False, False, 0, False
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
@@ -85,7 +88,7 @@ def handled_signals() -> Iterator[Signals]:
     watcher = threading.Thread(target=_watch, args=(reading,), name="ragvlc-signals", daemon=True)
     watcher.start()
     try:
-        with in_one_line(_repeat):
+        with in_one_line(_repeat, lambda: received.leaving):
             yield received
     finally:
         signal.set_wakeup_fd(woken)

@@ -22,11 +22,13 @@ __all__ = ["in_one_line"]
 
 
 @contextmanager
-def in_one_line(lost: Callable[[], None]) -> Iterator[None]:
+def in_one_line(lost: Callable[[], None], leaving: Callable[[], bool]) -> Iterator[None]:
     """Opens a scope in which libraries show errors as one line, and interruptions not at all.
 
     Args:
         lost: called when a finaliser has swallowed a `KeyboardInterrupt`.
+        leaving: whether the process ends with this scope: threads may notice that later than it does, and their
+            interruptions are not shown either.
     """
     record, thread, finaliser = logging.getLogRecordFactory(), threading.excepthook, sys.unraisablehook
 
@@ -54,8 +56,9 @@ def in_one_line(lost: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        logging.setLogRecordFactory(record)
-        threading.excepthook, sys.unraisablehook = thread, finaliser
+        if not leaving():
+            logging.setLogRecordFactory(record)
+            threading.excepthook, sys.unraisablehook = thread, finaliser
 
 
 def _words(error: BaseException) -> str:
